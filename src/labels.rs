@@ -1,0 +1,304 @@
+//! A label set: the identity of a series, sorted by label name.
+//!
+//! In: name and value pairs in any order. Out: one immutable, cheaply cloned [`Labels`].
+//! Invariants: names are unique and sorted by their bytes, no name and no value is empty (an
+//! empty value means that the label is absent, as in Prometheus). It does not know which names
+//! are legal on the wire; the door that receives them decides that.
+//! Source: Prometheus data model, "Metric names and labels".
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The label that holds the metric name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// An immutable label set in one allocation.
+///
+/// The text is a sequence of `length name length value`; a length is written in digits of six
+/// bits, least significant first, each an ASCII byte whose bit 6 says that another digit follows.
+/// The whole is therefore valid UTF-8, two equal sets have equal bytes, and slicing is safe.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
+
+/// Why a list of pairs is not a label set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LabelsError {
+    /// The same name occurs twice.
+    #[error("label name {0:?} occurs more than once")]
+    DuplicateName(String),
+}
+
+impl Labels {
+    /// The empty label set.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Arc::from(""))
+    }
+
+    /// Sorts the pairs by name, leaves out those with an empty value, and packs them.
+    ///
+    /// # Errors
+    /// When a name occurs twice, even if one of the values is empty.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Result<Self, LabelsError>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        if let Some(twice) = pairs
+            .windows(2)
+            .find(|w| w[0].0.as_ref() == w[1].0.as_ref())
+        {
+            return Err(LabelsError::DuplicateName(twice[0].0.as_ref().to_owned()));
+        }
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in &pairs {
+            builder.push(name.as_ref(), value.as_ref());
+        }
+        Ok(builder.finish())
+    }
+
+    /// The pairs in order of name.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(&self.0)
+    }
+
+    /// The value of a label; `""` when the set does not have it, as PromQL treats it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    /// The metric name, `""` when there is none.
+    #[must_use]
+    pub fn metric_name(&self) -> &str {
+        self.get(METRIC_NAME)
+    }
+
+    /// Whether the set has no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many labels the set has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Bytes of the packed text; what the set costs beside its handle.
+    #[must_use]
+    pub fn packed_bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The set with only the labels whose name the predicate keeps.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            builder.push(name, value);
+        }
+        builder.finish()
+    }
+
+    /// The set without its metric name.
+    #[must_use]
+    pub fn without_metric_name(&self) -> Self {
+        self.filtered(|name| name != METRIC_NAME)
+    }
+
+    /// The set with one label set to a value; `""` removes it.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut builder = LabelsBuilder::default();
+        let mut placed = false;
+        for (n, v) in self.iter() {
+            if !placed && name <= n {
+                builder.push(name, value);
+                placed = true;
+            }
+            if n != name {
+                builder.push(n, v);
+            }
+        }
+        if !placed {
+            builder.push(name, value);
+        }
+        builder.finish()
+    }
+}
+
+/// Packs pairs that arrive sorted.
+#[derive(Default)]
+struct LabelsBuilder(String);
+
+impl LabelsBuilder {
+    fn push(&mut self, name: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        for text in [name, value] {
+            let mut rest = text.len();
+            while rest >= 64 {
+                self.0.push(char::from((rest & 63) as u8 | 64));
+                rest >>= 6;
+            }
+            self.0.push(char::from(rest as u8));
+            self.0.push_str(text);
+        }
+    }
+
+    fn finish(self) -> Labels {
+        Labels(Arc::from(self.0))
+    }
+}
+
+/// Iterator over the pairs of a [`Labels`].
+#[derive(Clone)]
+pub struct Iter<'a>(&'a str);
+
+impl<'a> Iter<'a> {
+    fn text(&mut self) -> Option<&'a str> {
+        let mut length = 0;
+        let mut digits = 0;
+        for byte in self.0.bytes() {
+            length |= usize::from(byte & 63) << (6 * digits);
+            digits += 1;
+            if byte & 64 == 0 {
+                let (text, rest) = self.0[digits..].split_at(length);
+                self.0 = rest;
+                return Some(text);
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.text()?, self.text()?))
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Labels {
+    /// By the pairs in turn, as Prometheus sorts series.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl fmt::Display for Labels {
+    /// As PromQL writes a series: `name{a="b"}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.metric_name();
+        f.write_str(name)?;
+        let mut rest = self.iter().filter(|(n, _)| *n != METRIC_NAME).peekable();
+        if rest.peek().is_none() && !name.is_empty() {
+            return Ok(());
+        }
+        f.write_str("{")?;
+        for (i, (n, v)) in rest.enumerate() {
+            write!(f, "{}{n}={v:?}", if i == 0 { "" } else { ", " })?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).expect("distinct names")
+    }
+
+    #[test]
+    fn sorts_and_drops_empty_values() {
+        let set = labels(&[
+            ("job", "node"),
+            ("__name__", "up"),
+            ("zone", ""),
+            ("a", "1"),
+        ]);
+        assert_eq!(
+            set.iter().collect::<Vec<_>>(),
+            [("__name__", "up"), ("a", "1"), ("job", "node")]
+        );
+        assert_eq!(set.to_string(), r#"up{a="1", job="node"}"#);
+        assert_eq!(set.get("zone"), "");
+    }
+
+    #[test]
+    fn refuses_a_name_that_occurs_twice() {
+        let twice = Labels::from_pairs([("a", "1"), ("b", "2"), ("a", "")]);
+        assert_eq!(twice, Err(LabelsError::DuplicateName("a".to_owned())));
+    }
+
+    #[test]
+    fn with_places_replaces_and_removes() {
+        let set = labels(&[("b", "1"), ("d", "2")]);
+        assert_eq!(
+            set.with("a", "x"),
+            labels(&[("a", "x"), ("b", "1"), ("d", "2")])
+        );
+        assert_eq!(
+            set.with("c", "x"),
+            labels(&[("b", "1"), ("c", "x"), ("d", "2")])
+        );
+        assert_eq!(
+            set.with("e", "x"),
+            labels(&[("b", "1"), ("d", "2"), ("e", "x")])
+        );
+        assert_eq!(set.with("b", "x"), labels(&[("b", "x"), ("d", "2")]));
+        assert_eq!(set.with("b", ""), labels(&[("d", "2")]));
+    }
+
+    #[test]
+    fn an_empty_set_prints_as_braces() {
+        assert_eq!(Labels::empty().to_string(), "{}");
+        assert!(labels(&[("a", "")]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn packs_and_unpacks_any_text(
+            pairs in proptest::collection::btree_map("\\PC{1,90}", "\\PC{1,5000}", 0..6)
+        ) {
+            let set = Labels::from_pairs(pairs.iter().rev()).expect("distinct names");
+            let back: BTreeMap<String, String> =
+                set.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(back, pairs);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A sample: a value at a time, and a batch of them on its way to the rings.
+//!
+//! Timestamps are milliseconds since the epoch and may be negative; values are f64 and keep their
+//! bits, because the stale marker is one particular NaN.
+//! Source: Prometheus `model/value`, remote-write specification "Stale markers".
+
+use crate::labels::Labels;
+
+/// The bits of the NaN by which Prometheus says that a series has ended.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// One value of a series.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// Any f64. Never put a value that may be a stale marker through arithmetic.
+    pub value: f64,
+}
+
+impl Sample {
+    /// A sample.
+    #[must_use]
+    pub const fn new(timestamp_ms: i64, value: f64) -> Self {
+        Self {
+            timestamp_ms,
+            value,
+        }
+    }
+
+    /// Whether this is a stale marker. An ordinary NaN is not.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        is_stale(self.value)
+    }
+}
+
+impl PartialEq for Sample {
+    /// Equal times and equal bits, so that a NaN equals itself.
+    fn eq(&self, other: &Self) -> bool {
+        self.timestamp_ms == other.timestamp_ms && self.value.to_bits() == other.value.to_bits()
+    }
+}
+
+/// Whether a value is the stale marker.
+#[must_use]
+pub const fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN_BITS
+}
+
+/// What one request brings: validated label sets with their samples in the sender's order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// A label set may occur more than once.
+    pub series: Vec<BatchSeries>,
+}
+
+/// One series of a [`Batch`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchSeries {
+    /// Includes the metric name.
+    pub labels: Labels,
+    /// In the order they were sent.
+    pub samples: Vec<Sample>,
+}
+
+impl Batch {
+    /// The number of samples in all series.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.series.iter().map(|series| series.samples.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_nan_is_stale() {
+        assert!(Sample::new(0, f64::from_bits(STALE_NAN_BITS)).is_stale());
+        assert!(!Sample::new(0, f64::NAN).is_stale());
+        assert!(!Sample::new(0, f64::from_bits(0x7ff0_0000_0000_0003)).is_stale());
+        assert!(!Sample::new(0, f64::INFINITY).is_stale());
+    }
+
+    #[test]
+    fn samples_compare_by_bits() {
+        assert_eq!(Sample::new(1, f64::NAN), Sample::new(1, f64::NAN));
+        assert_ne!(Sample::new(1, 0.0), Sample::new(1, -0.0));
+    }
+}
