@@ -1,6 +1,7 @@
 //! Portent.
 
 pub mod duration;
+pub mod features;
 pub mod labels;
 pub mod matcher;
 pub mod sample;

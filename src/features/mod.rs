@@ -1,0 +1,5 @@
+//! A feature: a named PromQL expression that gives one value to each entity.
+
+mod spec;
+
+pub use spec::{FeatureSpec, Missing, MissingError};
