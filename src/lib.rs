@@ -5,6 +5,7 @@ pub mod features;
 pub mod labels;
 pub mod matcher;
 pub mod sample;
+pub mod series;
 
 /// Messages compiled from `proto/`.
 #[allow(missing_docs, clippy::all)]

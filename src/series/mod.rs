@@ -1,0 +1,432 @@
+//! A series: a label set with the recent samples under it, and the store that holds them all.
+//!
+//! In: batches of samples. Out: for each registered selector the series that satisfy it, and for
+//! each series its newest sample or the slice of a time range. A series is kept only while some
+//! selector wants it, for as long as that selector looks back. It does not know HTTP, PromQL or
+//! the time of day: `now` is an argument.
+//!
+//! Invariants: a repeated sample changes nothing; no limit is ever exceeded; a series that is
+//! known goes on when a limit is reached, only new ones are refused; nothing is dropped without
+//! being counted in the [`Outcome`].
+
+mod interest;
+mod ring;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Duration;
+use crate::labels::Labels;
+use crate::matcher::Selector;
+use crate::sample::{Batch, Sample};
+use interest::Interest;
+use ring::{Appended, Ring};
+
+/// How much longer than a selector's lookback its samples are kept, so that a sender whose clock
+/// runs ahead of ours does not push out what a window at our `now` still needs.
+const RETENTION_SLACK_MS: i64 = 60_000;
+
+/// What a series costs beside its samples and label text: its slot, its index entry and its
+/// places in member lists, estimated.
+const SERIES_OVERHEAD_BYTES: usize = size_of::<Series>() + 64;
+
+/// The `storage` section of the configuration: limits of the rings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// Series at most; further new ones are refused and counted.
+    pub max_series: usize,
+    /// Memory for series at most, estimated; further new ones are refused and counted.
+    pub max_bytes: usize,
+    /// Samples of one series at most; the oldest make way and are counted.
+    pub max_samples_per_series: usize,
+    /// How far ahead of this machine's clock a sample may be.
+    pub max_future: Duration,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            // Ten thousand hosts with a hundred wanted series each.
+            max_series: 1_000_000,
+            // A million series with an hour at 15 s scrapes, 16 bytes a sample, with room to spare.
+            max_bytes: 4 << 30,
+            // Three hours at 1 s scrapes: far more than any sensible lookback of a feature.
+            max_samples_per_series: 10_800,
+            // What Prometheus's own receiver allows.
+            max_future: Duration::from_seconds(600),
+        }
+    }
+}
+
+/// A kept series: a dense number that is used again after the series is evicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(u32);
+
+impl SeriesId {
+    /// The number, for tables beside the store.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A registered selector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SelectorId(u32);
+
+/// What became of a batch, counted in samples unless it says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Put into a ring.
+    pub stored: u64,
+    /// There already, bit for bit: a success.
+    pub duplicate: u64,
+    /// Of series that no selector wants: taken in and let go on purpose.
+    pub unneeded: u64,
+    /// Older than what the series keeps.
+    pub too_old: u64,
+    /// Too far ahead of the clock.
+    pub too_new: u64,
+    /// At the time of another value of the same series.
+    pub conflicting: u64,
+    /// Of new series beyond the limit of series or memory.
+    pub over_limit: u64,
+    /// Older samples that made way because a series was full.
+    pub truncated: u64,
+    /// Series (not samples) that began.
+    pub series_created: u64,
+    /// One rejected sample and the reason, for the sender.
+    pub example: Option<String>,
+}
+
+impl Outcome {
+    /// Samples that were not taken in though the sender meant them to be.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.too_old + self.too_new + self.conflicting + self.over_limit
+    }
+
+    fn reject(&mut self, labels: &Labels, sample: Sample, reason: Rejection) {
+        *match reason {
+            Rejection::TooOld => &mut self.too_old,
+            Rejection::TooNew => &mut self.too_new,
+            Rejection::Conflict => &mut self.conflicting,
+            Rejection::OverLimit => &mut self.over_limit,
+        } += 1;
+        self.example.get_or_insert_with(|| {
+            let reason = match reason {
+                Rejection::TooOld => "is older than what is kept",
+                Rejection::TooNew => "is too far in the future",
+                Rejection::Conflict => "has another value than the sample already there",
+                Rejection::OverLimit => "would start a series beyond the limit",
+            };
+            format!(
+                "the sample of {labels} at {} ms {reason}",
+                sample.timestamp_ms
+            )
+        });
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Rejection {
+    TooOld,
+    TooNew,
+    Conflict,
+    OverLimit,
+}
+
+/// What the store holds at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Series.
+    pub series: usize,
+    /// Estimated memory of series, samples and labels.
+    pub bytes: usize,
+}
+
+/// One kept series.
+#[derive(Debug)]
+struct Series {
+    labels: Labels,
+    ring: Ring,
+    retention_ms: i64,
+}
+
+impl Series {
+    fn bytes(&self) -> usize {
+        SERIES_OVERHEAD_BYTES + self.labels.packed_bytes() + self.ring.bytes()
+    }
+}
+
+/// All kept series and the selectors that want them.
+#[derive(Debug)]
+pub struct Store {
+    config: StorageConfig,
+    /// By [`SeriesId`]; a `None` is free.
+    series: Vec<Option<Series>>,
+    free: Vec<SeriesId>,
+    index: HashMap<Labels, SeriesId>,
+    interest: Interest,
+    bytes: usize,
+}
+
+impl Store {
+    /// An empty store.
+    #[must_use]
+    pub fn new(config: StorageConfig) -> Self {
+        Self {
+            config,
+            series: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::new(),
+            interest: Interest::default(),
+            bytes: 0,
+        }
+    }
+
+    /// Other limits from now on; what is kept stays.
+    pub fn set_config(&mut self, config: StorageConfig) {
+        self.config = config;
+    }
+
+    /// Keeps series that satisfy the selector, each with at least `lookback_ms` of history. The
+    /// same selector with the same lookback is kept once; every call wants its own `release`.
+    pub fn register(&mut self, selector: &Selector, lookback_ms: i64) -> SelectorId {
+        let (id, new) = self.interest.register(selector, lookback_ms);
+        if new {
+            for (slot, series) in self.series.iter_mut().enumerate() {
+                let Some(series) = series else { continue };
+                if selector.matches(&series.labels) {
+                    series.retention_ms = series.retention_ms.max(retention(lookback_ms));
+                    self.interest.join(id, SeriesId(slot as u32));
+                }
+            }
+        }
+        id
+    }
+
+    /// Ends one registration. Series that nobody else wants are dropped.
+    ///
+    /// # Panics
+    /// When the id was released as often as it was registered.
+    pub fn release(&mut self, id: SelectorId) {
+        let was: Vec<SeriesId> = self.interest.members(id).to_vec();
+        if !self.interest.release(id) {
+            return;
+        }
+        for series in was {
+            let Some(kept) = &mut self.series[series.index()] else {
+                continue;
+            };
+            match self.interest.retention_ms(&kept.labels) {
+                Some(lookback_ms) => kept.retention_ms = retention(lookback_ms),
+                None => self.drop_series(series),
+            }
+        }
+    }
+
+    /// Puts the samples into the rings of the series that are wanted.
+    pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
+        let mut outcome = Outcome::default();
+        let latest = now_ms.saturating_add(self.config.max_future.as_ms());
+        for incoming in &batch.series {
+            let labels = &incoming.labels;
+            let samples = incoming.samples.len() as u64;
+            let id = match self.index.get(labels) {
+                Some(id) => *id,
+                None => match self.admit(labels) {
+                    Admission::Unneeded => {
+                        outcome.unneeded += samples;
+                        continue;
+                    }
+                    Admission::OverLimit => {
+                        for sample in &incoming.samples {
+                            outcome.reject(labels, *sample, Rejection::OverLimit);
+                        }
+                        continue;
+                    }
+                    // A sample from too far ahead does not start a series.
+                    Admission::Wanted(_)
+                        if incoming.samples.iter().all(|s| s.timestamp_ms > latest) =>
+                    {
+                        for sample in &incoming.samples {
+                            outcome.reject(labels, *sample, Rejection::TooNew);
+                        }
+                        continue;
+                    }
+                    Admission::Wanted(retention_ms) => {
+                        outcome.series_created += 1;
+                        self.create(labels, retention_ms)
+                    }
+                },
+            };
+            let max_samples = self.config.max_samples_per_series;
+            let series = self.series[id.index()]
+                .as_mut()
+                .expect("the index holds live series");
+            let before = series.ring.bytes();
+            for sample in &incoming.samples {
+                if sample.timestamp_ms > latest {
+                    outcome.reject(labels, *sample, Rejection::TooNew);
+                    continue;
+                }
+                match series
+                    .ring
+                    .append(*sample, series.retention_ms, max_samples)
+                {
+                    Appended::Stored { truncated } => {
+                        outcome.stored += 1;
+                        outcome.truncated += truncated;
+                    }
+                    Appended::Duplicate => outcome.duplicate += 1,
+                    Appended::Conflict => outcome.reject(labels, *sample, Rejection::Conflict),
+                    Appended::TooOld => outcome.reject(labels, *sample, Rejection::TooOld),
+                }
+            }
+            self.bytes = self.bytes + series.ring.bytes() - before;
+        }
+        outcome
+    }
+
+    /// Drops series whose newest sample no selector can see any more; says how many.
+    pub fn evict(&mut self, now_ms: i64) -> usize {
+        let mut dead = vec![false; self.series.len()];
+        let mut evicted = 0;
+        for (slot, series) in self.series.iter().enumerate() {
+            if let Some(series) = series {
+                let newest = series
+                    .ring
+                    .last()
+                    .map_or(i64::MIN, |sample| sample.timestamp_ms);
+                dead[slot] = newest < now_ms.saturating_sub(series.retention_ms);
+                evicted += usize::from(dead[slot]);
+            }
+        }
+        if evicted > 0 {
+            self.interest.leave(|id| dead[id.index()]);
+            for slot in (0..dead.len()).filter(|slot| dead[*slot]) {
+                self.drop_series(SeriesId(slot as u32));
+            }
+        }
+        evicted
+    }
+
+    /// The series that satisfy a selector, in order of birth.
+    #[must_use]
+    pub fn members(&self, id: SelectorId) -> &[SeriesId] {
+        self.interest.members(id)
+    }
+
+    /// A number that changes whenever the members of the selector do.
+    #[must_use]
+    pub fn version(&self, id: SelectorId) -> u64 {
+        self.interest.version(id)
+    }
+
+    /// The selector that was registered.
+    #[must_use]
+    pub fn selector(&self, id: SelectorId) -> &Selector {
+        self.interest.selector(id)
+    }
+
+    /// The label set of a member.
+    #[must_use]
+    pub fn labels(&self, id: SeriesId) -> &Labels {
+        &self.get(id).labels
+    }
+
+    /// The samples of a member in `(start_ms, end_ms]`, oldest first, stale markers included.
+    #[must_use]
+    pub fn window(&self, id: SeriesId, start_ms: i64, end_ms: i64) -> &[Sample] {
+        self.get(id).ring.window(start_ms, end_ms)
+    }
+
+    /// The newest sample of a member in `(at_ms - lookback_ms, at_ms]`, unless that is a stale
+    /// marker: the value of an instant selector.
+    #[must_use]
+    pub fn latest(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<Sample> {
+        let ring = &self.get(id).ring;
+        let newest = match ring.last() {
+            Some(last) if last.timestamp_ms <= at_ms => last,
+            _ => *ring.window(i64::MIN, at_ms).last()?,
+        };
+        let seen = newest.timestamp_ms > at_ms.saturating_sub(lookback_ms) && !newest.is_stale();
+        seen.then_some(newest)
+    }
+
+    /// Counts of what is held.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            series: self.index.len(),
+            bytes: self.bytes,
+        }
+    }
+
+    fn get(&self, id: SeriesId) -> &Series {
+        self.series[id.index()]
+            .as_ref()
+            .expect("a series id is used only while a member")
+    }
+
+    fn admit(&self, labels: &Labels) -> Admission {
+        let Some(lookback_ms) = self.interest.retention_ms(labels) else {
+            return Admission::Unneeded;
+        };
+        let full = self.index.len() >= self.config.max_series
+            || self.bytes >= self.config.max_bytes
+            || self.series.len() - self.free.len() >= u32::MAX as usize;
+        if full {
+            Admission::OverLimit
+        } else {
+            Admission::Wanted(retention(lookback_ms))
+        }
+    }
+
+    fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
+        let series = Series {
+            labels: labels.clone(),
+            ring: Ring::default(),
+            retention_ms,
+        };
+        self.bytes += series.bytes();
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.series.push(None);
+            SeriesId((self.series.len() - 1) as u32)
+        });
+        self.series[id.index()] = Some(series);
+        self.index.insert(labels.clone(), id);
+        let wanted_by: Vec<SelectorId> = self.interest.matching(labels).collect();
+        for selector in wanted_by {
+            self.interest.join(selector, id);
+        }
+        id
+    }
+
+    /// Frees the slot of a series that no member list names any more.
+    fn drop_series(&mut self, id: SeriesId) {
+        if let Some(series) = self.series[id.index()].take() {
+            self.bytes -= series.bytes();
+            self.index.remove(&series.labels);
+            self.free.push(id);
+        }
+    }
+}
+
+/// What a label set that is not kept is to the store.
+enum Admission {
+    Unneeded,
+    OverLimit,
+    /// With its retention.
+    Wanted(i64),
+}
+
+fn retention(lookback_ms: i64) -> i64 {
+    lookback_ms.saturating_add(RETENTION_SLACK_MS)
+}
+
+#[cfg(test)]
+mod tests;

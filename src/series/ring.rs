@@ -1,0 +1,257 @@
+//! A ring: the recent samples of one series in time order.
+//!
+//! In: samples in almost any order. Out: slices of a time range. Invariants: times strictly
+//! increase, the bits of every value are kept, the visible samples are one contiguous slice (so
+//! that range functions need no seam). Old samples are passed over by moving the head and given
+//! back when at least a quarter of the buffer is behind it, so an append is amortised O(1).
+
+use crate::sample::Sample;
+
+/// Room for the first samples of a series: at 15 s scrapes, two minutes.
+const FIRST_CAPACITY: usize = 8;
+
+/// What became of one sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// It is in the ring now; so many samples fell off the old end because the ring was full.
+    Stored {
+        /// Samples that were still within the retention.
+        truncated: u64,
+    },
+    /// It was there already, bit for bit.
+    Duplicate,
+    /// Another value has its time.
+    Conflict,
+    /// It is older than what the ring keeps.
+    TooOld,
+}
+
+/// Recent samples of one series.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    buffer: Vec<Sample>,
+    head: usize,
+}
+
+impl Ring {
+    /// The samples that are kept, oldest first.
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.buffer[self.head..]
+    }
+
+    /// The newest sample, which may be a stale marker.
+    pub(super) fn last(&self) -> Option<Sample> {
+        self.buffer.last().copied()
+    }
+
+    /// Samples in `(start_ms, end_ms]`.
+    pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> &[Sample] {
+        let samples = self.samples();
+        let to = match samples.last() {
+            Some(last) if last.timestamp_ms > end_ms => {
+                samples.partition_point(|sample| sample.timestamp_ms <= end_ms)
+            }
+            _ => samples.len(),
+        };
+        let from = samples[..to].partition_point(|sample| sample.timestamp_ms <= start_ms);
+        &samples[from..to]
+    }
+
+    /// Puts a sample in its place, then forgets what is older than `retention_ms` before the
+    /// newest, and the oldest beyond `max_samples`.
+    pub(super) fn append(
+        &mut self,
+        sample: Sample,
+        retention_ms: i64,
+        max_samples: usize,
+    ) -> Appended {
+        match self.last() {
+            Some(last) if sample.timestamp_ms <= last.timestamp_ms => {
+                let oldest = last.timestamp_ms.saturating_sub(retention_ms);
+                if sample.timestamp_ms < oldest {
+                    return Appended::TooOld;
+                }
+                let samples = self.samples();
+                let at = samples.partition_point(|s| s.timestamp_ms < sample.timestamp_ms);
+                if samples[at].timestamp_ms == sample.timestamp_ms {
+                    return if samples[at] == sample {
+                        Appended::Duplicate
+                    } else {
+                        Appended::Conflict
+                    };
+                }
+                self.make_room();
+                self.buffer.insert(self.head + at, sample);
+            }
+            _ => {
+                let oldest = sample.timestamp_ms.saturating_sub(retention_ms);
+                self.head += self.samples().partition_point(|s| s.timestamp_ms < oldest);
+                self.make_room();
+                self.buffer.push(sample);
+            }
+        }
+        let over = self.samples().len().saturating_sub(max_samples);
+        self.head += over;
+        Appended::Stored {
+            truncated: over as u64,
+        }
+    }
+
+    /// Makes sure that one more sample fits: by giving back what is behind the head, else by
+    /// growing by half.
+    fn make_room(&mut self) {
+        if self.buffer.len() < self.buffer.capacity() {
+            return;
+        }
+        if self.head > 0 && self.head >= self.buffer.len() / 4 {
+            self.buffer.drain(..self.head);
+            self.head = 0;
+        } else {
+            self.buffer
+                .reserve_exact(FIRST_CAPACITY.max(self.buffer.len() / 2));
+        }
+    }
+
+    /// Heap bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.buffer.capacity() * size_of::<Sample>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const STORED: Appended = Appended::Stored { truncated: 0 };
+
+    fn ring(times: &[i64]) -> Ring {
+        let mut ring = Ring::default();
+        for &t in times {
+            assert_eq!(ring.append(Sample::new(t, t as f64), 1_000, 100), STORED);
+        }
+        ring
+    }
+
+    #[track_caller]
+    fn check_window(times: &[i64], start: i64, end: i64, expected: &[i64]) {
+        let ring = ring(times);
+        let got: Vec<i64> = ring
+            .window(start, end)
+            .iter()
+            .map(|s| s.timestamp_ms)
+            .collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn windows_are_open_on_the_left_and_closed_on_the_right() {
+        check_window(&[10, 20, 30], 10, 30, &[20, 30]);
+        check_window(&[10, 20, 30], 9, 29, &[10, 20]);
+        check_window(&[10, 20, 30], 30, 40, &[]);
+        check_window(&[10, 20, 30], -5, 5, &[]);
+        check_window(&[10, 20, 30], 20, 10, &[]);
+        check_window(&[], 0, 100, &[]);
+    }
+
+    #[test]
+    fn late_samples_find_their_place() {
+        check_window(&[30, 10, 20], i64::MIN, i64::MAX, &[10, 20, 30]);
+    }
+
+    #[test]
+    fn repeats_are_told_from_contradictions() {
+        let mut ring = ring(&[10, 20]);
+        assert_eq!(
+            ring.append(Sample::new(10, 10.0), 1_000, 100),
+            Appended::Duplicate
+        );
+        assert_eq!(
+            ring.append(Sample::new(10, 11.0), 1_000, 100),
+            Appended::Conflict
+        );
+        assert_eq!(
+            ring.append(Sample::new(20, 20.0), 1_000, 100),
+            Appended::Duplicate
+        );
+        assert_eq!(ring.samples().len(), 2);
+    }
+
+    #[test]
+    fn old_samples_go_and_stay_away() {
+        let mut ring = ring(&[0, 500, 1_000, 2_000]);
+        assert_eq!(ring.samples()[0].timestamp_ms, 1_000);
+        assert_eq!(
+            ring.append(Sample::new(999, 0.0), 1_000, 100),
+            Appended::TooOld
+        );
+        assert_eq!(
+            ring.append(Sample::new(1_000, 1_000.0), 1_000, 100),
+            Appended::Duplicate
+        );
+    }
+
+    #[test]
+    fn a_full_ring_drops_the_oldest_and_says_so() {
+        let mut ring = ring(&[1, 2, 3]);
+        let stored = ring.append(Sample::new(4, 0.0), 1_000, 3);
+        assert_eq!(stored, Appended::Stored { truncated: 1 });
+        assert_eq!(ring.samples()[0].timestamp_ms, 2);
+    }
+
+    #[test]
+    fn extreme_timestamps_do_not_overflow() {
+        let mut ring = Ring::default();
+        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9), STORED);
+        assert_eq!(ring.append(Sample::new(i64::MAX, 0.0), 1_000, 9), STORED);
+        assert_eq!(
+            ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9),
+            Appended::TooOld
+        );
+    }
+
+    #[test]
+    fn memory_stays_near_what_is_kept() {
+        let mut ring = Ring::default();
+        for t in 0..10_000 {
+            ring.append(Sample::new(t, 0.0), 63, 100);
+        }
+        assert_eq!(ring.samples().len(), 64);
+        assert!(
+            ring.bytes() <= 2 * 64 * size_of::<Sample>(),
+            "{} bytes",
+            ring.bytes()
+        );
+    }
+
+    proptest! {
+        /// Against a sorted map that is told the same.
+        #[test]
+        fn behaves_like_a_map(
+            times in proptest::collection::vec(0i64..200, 1..200), retention in 1i64..100
+        ) {
+            let mut ring = Ring::default();
+            let mut map = BTreeMap::new();
+            for t in times {
+                let newest = map.keys().next_back().copied().unwrap_or(t).max(t);
+                let expected = if t < newest - retention {
+                    Appended::TooOld
+                } else if map.insert(t, t).is_some() {
+                    Appended::Duplicate
+                } else {
+                    STORED
+                };
+                prop_assert_eq!(ring.append(Sample::new(t, t as f64), retention, 1_000), expected);
+                map = map.split_off(&(newest - retention));
+                // Late appends do not move the old end; look only at what is promised.
+                let got: Vec<i64> = ring
+                    .window(newest - retention - 1, newest)
+                    .iter()
+                    .map(|s| s.timestamp_ms)
+                    .collect();
+                prop_assert_eq!(got, map.keys().copied().collect::<Vec<_>>());
+            }
+        }
+    }
+}
