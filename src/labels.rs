@@ -166,12 +166,10 @@ pub struct Iter<'a>(&'a str);
 impl<'a> Iter<'a> {
     fn text(&mut self) -> Option<&'a str> {
         let mut length = 0;
-        let mut digits = 0;
-        for byte in self.0.bytes() {
-            length |= usize::from(byte & 63) << (6 * digits);
-            digits += 1;
+        for (place, byte) in self.0.bytes().enumerate() {
+            length |= usize::from(byte & 63) << (6 * place);
             if byte & 64 == 0 {
-                let (text, rest) = self.0[digits..].split_at(length);
+                let (text, rest) = self.0[place + 1..].split_at(length);
                 self.0 = rest;
                 return Some(text);
             }
