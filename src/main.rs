@@ -1,1 +1,3 @@
+//! The `portent` program.
+
 fn main() {}

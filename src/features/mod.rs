@@ -1,5 +1,11 @@
 //! A feature: a named PromQL expression that gives one value to each entity.
+//!
+//! In: a store of series and `now`. Out: a `FeatureMatrix` of entities and features with what is
+//! missing marked. It is the only way to a feature: serving evaluates the expressions here, training
+//! asks a server to evaluate the same text. It does not know models, files or clocks.
 
+mod profile;
 mod spec;
 
+pub use profile::{PROFILE_ENTITY, profile};
 pub use spec::{FeatureSpec, Missing, MissingError};

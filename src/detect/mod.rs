@@ -1,0 +1,306 @@
+//! Detection: from samples to the scores of all entities.
+//!
+//! In: batches of samples and ticks, both with their time. Out: an outcome for each batch and a
+//! [`Snapshot`] for each tick. [`Pipeline`] has one owner and calls the rooms below in turn; it
+//! holds no mathematics of its own, no clock (time spent is measured with the stopwatch it is
+//! handed) and no socket. What serves, replays or tests it differs only in who supplies the time.
+//!
+//! Invariant: a score is from this tick's samples or it is not in the snapshot.
+
+mod snapshot;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Duration;
+use crate::features::{EntityState, FeatureError, FeatureSet, Features, Windows};
+use crate::model::{Metadata, Scorer};
+use crate::sample::Batch;
+use crate::series::{Outcome, StorageConfig, Store};
+
+pub use snapshot::{EntityScore, Evaluation, ModelSnapshot, Snapshot};
+
+/// The `global` section of the configuration: when models are evaluated, and on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectConfig {
+    /// How often every model is evaluated. Without it, each at the step it was trained with.
+    pub evaluation_interval: Option<Duration>,
+    /// How old the newest sample of an entity may be for the entity to be scored.
+    pub stale_after: Duration,
+}
+
+impl Default for DetectConfig {
+    fn default() -> Self {
+        Self {
+            // Prometheus's own habit in most installations; a shorter tick sees nothing new.
+            evaluation_interval: Some(Duration::from_seconds(15)),
+            // Two scrapes at the slowest common interval of a minute: one may fail.
+            stale_after: Duration::from_seconds(120),
+        }
+    }
+}
+
+/// Why a pipeline cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// A feature of a model cannot be computed.
+    #[error("model {model:?}: {source}")]
+    Features {
+        /// The model.
+        model: String,
+        /// Which feature, and why.
+        #[source]
+        source: FeatureError,
+    },
+    /// A model that looks at several steps is to be evaluated at another interval.
+    #[error(
+        "model {model:?} looks at {window} steps of {step}, so it cannot be evaluated every \
+         {interval}; leave out global.evaluation_interval or set it to {step}"
+    )]
+    Interval {
+        /// The model.
+        model: String,
+        /// Steps of its window.
+        window: usize,
+        /// The step it was trained with.
+        step: Duration,
+        /// The configured interval.
+        interval: Duration,
+    },
+    /// The interval is zero.
+    #[error("model {0:?} has an evaluation interval of zero")]
+    NoInterval(String),
+}
+
+/// A model that is ready to score.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// Its name in the configuration and in the `model` label.
+    pub name: String,
+    /// Features, entity labels, step, window and threshold.
+    pub metadata: Metadata,
+    /// The model itself.
+    pub scorer: Scorer,
+}
+
+/// A model bound to the store.
+#[derive(Debug)]
+struct Model {
+    name: String,
+    threshold: f64,
+    feature_names: Arc<[String]>,
+    features: FeatureSet,
+    windows: Windows,
+    scorer: Scorer,
+    interval_ms: i64,
+    /// The multiple of the interval that was evaluated last.
+    last_slot: Option<i64>,
+    snapshot: Option<Arc<ModelSnapshot>>,
+}
+
+/// The core of the program: store, features, models.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: DetectConfig,
+    store: Store,
+    models: Vec<Model>,
+}
+
+impl Pipeline {
+    /// A pipeline with an empty store.
+    ///
+    /// # Errors
+    /// When the features of a model cannot be computed or its interval does not suit it.
+    pub fn new(
+        config: DetectConfig,
+        storage: StorageConfig,
+        models: Vec<LoadedModel>,
+    ) -> Result<Self, DetectError> {
+        let mut pipeline =
+            Self { config: config.clone(), store: Store::new(storage.clone()), models: Vec::new() };
+        pipeline.reconfigure(config, storage, models)?;
+        Ok(pipeline)
+    }
+
+    /// Other settings and models between two ticks. Series that the new features want as well keep
+    /// their samples.
+    ///
+    /// # Errors
+    /// As [`Pipeline::new`]; then nothing has changed.
+    pub fn reconfigure(
+        &mut self,
+        config: DetectConfig,
+        storage: StorageConfig,
+        models: Vec<LoadedModel>,
+    ) -> Result<(), DetectError> {
+        let mut checked = Vec::with_capacity(models.len());
+        for model in models {
+            let features = Features::parse(&model.metadata.features, &model.metadata.entity)
+                .map_err(|source| DetectError::Features { model: model.name.clone(), source })?;
+            let interval = interval(&config, &model)?;
+            checked.push((model, features, interval));
+        }
+        // New registrations come before the old ones go, so that shared series stay.
+        let bound = checked
+            .into_iter()
+            .map(|(model, features, interval)| bind(&mut self.store, model, features, interval))
+            .collect();
+        for old in std::mem::replace(&mut self.models, bound) {
+            old.features.release(&mut self.store);
+        }
+        self.store.set_config(storage);
+        self.config = config;
+        Ok(())
+    }
+
+    /// Puts samples into the rings.
+    pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
+        self.store.append(now_ms, batch)
+    }
+
+    /// The store, for those who look and do not touch.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// When the next tick is due: the first time after `now_ms` that is a multiple of some model's
+    /// interval. `None` without models.
+    #[must_use]
+    pub fn next_tick_ms(&self, now_ms: i64) -> Option<i64> {
+        let next = |m: &Model| (now_ms.div_euclid(m.interval_ms) + 1).saturating_mul(m.interval_ms);
+        self.models.iter().map(next).min()
+    }
+
+    /// Evaluates the models that are due at `now_ms` and says what is known then.
+    ///
+    /// `stopwatch` returns the time since some fixed moment; it is used for durations alone.
+    pub fn tick(
+        &mut self,
+        now_ms: i64,
+        stopwatch: &dyn Fn() -> std::time::Duration,
+    ) -> Arc<Snapshot> {
+        let evicted = self.store.evict(now_ms);
+        let stale_after_ms = self.config.stale_after.as_ms();
+        for model in &mut self.models {
+            let slot = now_ms.div_euclid(model.interval_ms);
+            // Not "greater than": a clock that was set back must not silence the model.
+            if model.last_slot != Some(slot) {
+                model.last_slot = Some(slot);
+                let snapshot = model.evaluate(&self.store, now_ms, stale_after_ms, stopwatch);
+                model.snapshot = Some(Arc::new(snapshot));
+            }
+        }
+        Arc::new(Snapshot {
+            time_ms: now_ms,
+            models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
+            store: self.store.stats(),
+            evicted,
+        })
+    }
+}
+
+fn interval(config: &DetectConfig, model: &LoadedModel) -> Result<Duration, DetectError> {
+    let step = model.metadata.step;
+    let interval = config.evaluation_interval.unwrap_or(step);
+    if interval.as_ms() == 0 {
+        return Err(DetectError::NoInterval(model.name.clone()));
+    }
+    let window = model.metadata.window;
+    if window > 1 && interval != step {
+        return Err(DetectError::Interval { model: model.name.clone(), window, step, interval });
+    }
+    Ok(interval)
+}
+
+fn bind(store: &mut Store, model: LoadedModel, features: Features, interval: Duration) -> Model {
+    let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
+    Model {
+        name: model.name,
+        threshold: model.metadata.threshold,
+        windows: Windows::new(model.metadata.window, names.len(), interval.as_ms()),
+        feature_names: names,
+        features: features.bind(store),
+        scorer: model.scorer,
+        interval_ms: interval.as_ms(),
+        last_slot: None,
+        snapshot: None,
+    }
+}
+
+impl Model {
+    fn evaluate(
+        &mut self,
+        store: &Store,
+        now_ms: i64,
+        stale_after_ms: i64,
+        stopwatch: &dyn Fn() -> std::time::Duration,
+    ) -> ModelSnapshot {
+        let begun = stopwatch();
+        let matrix = self.features.eval(store, now_ms, stale_after_ms);
+        self.windows.push(matrix, now_ms);
+        let computed = stopwatch();
+        let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
+        let mut evaluation = Evaluation {
+            stale: count(EntityState::Stale),
+            incomplete: count(EntityState::Incomplete),
+            warming: count(EntityState::Complete) - self.windows.ready().len(),
+            missing: matrix.missing().to_vec(),
+            feature_errors: matrix.errors().to_vec(),
+            features_duration: computed.saturating_sub(begun),
+            ..Evaluation::default()
+        };
+        let entities = self.score(&mut evaluation);
+        evaluation.scored = entities.len();
+        evaluation.inference_duration = stopwatch().saturating_sub(computed);
+        ModelSnapshot {
+            model: self.name.clone(),
+            time_ms: now_ms,
+            interval_ms: self.interval_ms,
+            threshold: self.threshold,
+            feature_names: Arc::clone(&self.feature_names),
+            entities,
+            evaluation,
+        }
+    }
+
+    /// Runs the model once over every entity that has a full window.
+    fn score(&mut self, evaluation: &mut Evaluation) -> Vec<EntityScore> {
+        if self.windows.ready().is_empty() {
+            return Vec::new();
+        }
+        let scores = match self.scorer.score(self.windows.gather()) {
+            Ok(scores) => scores,
+            Err(error) => {
+                evaluation.model_error = Some(error.to_string());
+                return Vec::new();
+            }
+        };
+        let matrix = self.features.matrix();
+        let mut entities = Vec::with_capacity(self.windows.ready().len());
+        for (i, &slot) in self.windows.ready().iter().enumerate() {
+            let error = f64::from(scores.error[i]);
+            if !error.is_finite() {
+                evaluation.not_finite += 1;
+                continue;
+            }
+            let mut contributions: Vec<(u32, f32)> = match &scores.contribution {
+                Some(shares) => (0..).zip(shares.row(i).iter().copied()).collect(),
+                None => Vec::new(),
+            };
+            contributions.retain(|(_, share)| *share > 0.0);
+            contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
+            entities.push(EntityScore {
+                entity: matrix.labels(slot).clone(),
+                score: error / self.threshold,
+                error,
+                contributions,
+                newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
+            });
+        }
+        entities.sort_by(|a, b| a.entity.cmp(&b.entity));
+        entities
+    }
+}

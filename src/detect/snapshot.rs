@@ -1,0 +1,80 @@
+//! A snapshot: what one tick found, immutable, for everyone who shows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::labels::Labels;
+use crate::series::Stats;
+
+/// What is known after a tick. Publishing it replaces the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The time the tick was for, milliseconds since the epoch.
+    pub time_ms: i64,
+    /// One for each model, in the configuration's order.
+    pub models: Vec<Arc<ModelSnapshot>>,
+    /// What the store holds.
+    pub store: Stats,
+    /// Series that were evicted at this tick.
+    pub evicted: usize,
+}
+
+/// What one model says at its last evaluation.
+#[derive(Debug, Clone)]
+pub struct ModelSnapshot {
+    /// The model's name in the configuration.
+    pub model: String,
+    /// The time of the evaluation; older than the snapshot's when the model was not due.
+    pub time_ms: i64,
+    /// How often the model is evaluated.
+    pub interval_ms: i64,
+    /// The raw error above which an entity is anomalous.
+    pub threshold: f64,
+    /// The features' names, by which contributions are numbered.
+    pub feature_names: Arc<[String]>,
+    /// The entities that have a score, sorted by their labels. Empty when the evaluation failed.
+    pub entities: Vec<EntityScore>,
+    /// How the evaluation went.
+    pub evaluation: Evaluation,
+}
+
+/// The score of one entity.
+#[derive(Debug, Clone)]
+pub struct EntityScore {
+    /// The entity labels.
+    pub entity: Labels,
+    /// Raw error divided by the threshold: 0 to 1 is normal, above 1 is anomalous.
+    pub score: f64,
+    /// The model's raw error.
+    pub error: f64,
+    /// Features that have a share of the error, as `(index, share)`, the largest first. Empty for
+    /// a model that does not tell.
+    pub contributions: Vec<(u32, f32)>,
+    /// When the newest sample behind the score was taken.
+    pub newest_ms: i64,
+}
+
+/// Counts of one evaluation, in entities unless they say otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Evaluation {
+    /// Got a score.
+    pub scored: usize,
+    /// Their series ended or are older than the staleness limit.
+    pub stale: usize,
+    /// Lack a feature that may not be missing.
+    pub incomplete: usize,
+    /// Have not been complete for as many steps as the model's window has.
+    pub warming: usize,
+    /// The model's error was not a number.
+    pub not_finite: usize,
+    /// For each feature, the fresh entities that have no value of their own for it.
+    pub missing: Vec<u32>,
+    /// Features whose expression failed for everyone, as `(index, reason)`.
+    pub feature_errors: Vec<(usize, String)>,
+    /// Why the model could not be run, if it could not.
+    pub model_error: Option<String>,
+    /// Time spent on evaluating features.
+    pub features_duration: Duration,
+    /// Time spent in the model.
+    pub inference_duration: Duration,
+}

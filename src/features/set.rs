@@ -1,0 +1,441 @@
+//! A feature set: the features of one model, bound to a store, and their values at a tick.
+//!
+//! In: a store and `now`. Out: a [`FeatureMatrix`]. Cells are f64 until the model asks for them,
+//! NaN and infinite results count as missing, and what is missing is decided by each feature's
+//! policy, never by a silent zero. An entity whose series have no sample within the staleness
+//! limit, or end in stale markers, is not fresh, whatever its range functions still return.
+
+use super::entity::{EntityTable, Place};
+use super::spec::{FeatureSpec, Missing};
+use crate::labels::Labels;
+use crate::promql::{Expr, ParseError, Plan, Value};
+use crate::series::{SelectorId, Store};
+
+/// Why features cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FeatureError {
+    /// There is nothing to compute.
+    #[error("there are no features")]
+    Empty,
+    /// There is nothing to tell entities apart by.
+    #[error("there are no entity labels")]
+    NoEntity,
+    /// Two features have one name.
+    #[error("feature {0:?} is defined twice")]
+    Twice(String),
+    /// A name is empty.
+    #[error("the feature with the expression {0:?} has no name")]
+    Nameless(String),
+    /// The expression is not PromQL, or not the part of it that can be computed here.
+    #[error("feature {name:?}: {source}")]
+    Expression {
+        /// The feature.
+        name: String,
+        /// What is wrong with its expression.
+        #[source]
+        source: ParseError,
+    },
+    /// The expression aggregates an entity label away.
+    #[error(
+        "feature {name:?}: its result has the labels {found:?}, but the entity labels are \
+         {entity:?}; aggregate by those"
+    )]
+    EntityLost {
+        /// The feature.
+        name: String,
+        /// Labels of the result.
+        found: Vec<String>,
+        /// Labels that it should have.
+        entity: Vec<String>,
+    },
+}
+
+/// Features that parse, with the labels that make an entity; not bound to a store yet.
+#[derive(Debug, Clone)]
+pub struct Features {
+    specs: Vec<FeatureSpec>,
+    exprs: Vec<Expr>,
+    entity: Vec<String>,
+}
+
+impl Features {
+    /// Parses and checks every expression.
+    ///
+    /// # Errors
+    /// The first feature that cannot be computed, by name.
+    pub fn parse(specs: &[FeatureSpec], entity: &[String]) -> Result<Self, FeatureError> {
+        if specs.is_empty() {
+            return Err(FeatureError::Empty);
+        }
+        if entity.is_empty() {
+            return Err(FeatureError::NoEntity);
+        }
+        let mut exprs: Vec<Expr> = Vec::with_capacity(specs.len());
+        for (i, spec) in specs.iter().enumerate() {
+            let name = spec.name.clone();
+            if name.is_empty() {
+                return Err(FeatureError::Nameless(spec.expr.clone()));
+            }
+            if specs[..i].iter().any(|other| other.name == name) {
+                return Err(FeatureError::Twice(name));
+            }
+            let expr = Expr::parse(&spec.expr)
+                .map_err(|source| FeatureError::Expression { name: name.clone(), source })?;
+            if let Some(found) = expr.output_labels() {
+                let lost = entity.iter().any(|label| !found.contains(label));
+                if lost && !found.is_empty() {
+                    return Err(FeatureError::EntityLost { name, found, entity: entity.to_vec() });
+                }
+            }
+            exprs.push(expr);
+        }
+        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec() })
+    }
+
+    /// The features as they were written, in order.
+    #[must_use]
+    pub fn specs(&self) -> &[FeatureSpec] {
+        &self.specs
+    }
+
+    /// The parsed expressions, in the same order.
+    #[must_use]
+    pub fn exprs(&self) -> &[Expr] {
+        &self.exprs
+    }
+
+    /// Registers the selectors with a store, which keeps the samples they need from now on.
+    #[must_use]
+    pub fn bind(self, store: &mut Store) -> FeatureSet {
+        let plan = Plan::bind(&self.exprs, store);
+        let watched = plan
+            .series_in_use()
+            .into_iter()
+            .map(|selector| Watched { selector, version: None, places: Vec::new() })
+            .collect();
+        FeatureSet {
+            plan,
+            entities: EntityTable::new(&self.entity),
+            watched,
+            placed: self.specs.iter().map(|_| Placed::default()).collect(),
+            held: Vec::new(),
+            matrix: FeatureMatrix {
+                missing: vec![0; self.specs.len()],
+                features: self.specs.len(),
+                ..FeatureMatrix::default()
+            },
+            specs: self.specs,
+        }
+    }
+}
+
+/// For each element of one expression's layout, the entity it belongs to.
+#[derive(Debug, Default)]
+struct Placed {
+    version: Option<u64>,
+    places: Vec<Place>,
+}
+
+/// For each series of one selector, the entity it belongs to.
+#[derive(Debug)]
+struct Watched {
+    selector: SelectorId,
+    version: Option<u64>,
+    places: Vec<Place>,
+}
+
+/// The last value that a cell really had.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    time_ms: i64,
+    value: f64,
+}
+
+const NEVER: Held = Held { time_ms: i64::MIN, value: f64::NAN };
+
+/// The features of one model, bound to a store.
+#[derive(Debug)]
+pub struct FeatureSet {
+    specs: Vec<FeatureSpec>,
+    plan: Plan,
+    entities: EntityTable,
+    watched: Vec<Watched>,
+    placed: Vec<Placed>,
+    /// `[slot, feature]`; only cells of features that are held are ever filled.
+    held: Vec<Held>,
+    matrix: FeatureMatrix,
+}
+
+/// What a cell of the matrix holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    Absent,
+    Present,
+    /// Two elements claim it: neither is right.
+    Ambiguous,
+}
+
+/// The values of all features of all entities at one time.
+///
+/// # Shapes
+/// Row-major `[slots, features]`; a slot without an entity has no present cell and is not fresh.
+#[derive(Debug, Default)]
+pub struct FeatureMatrix {
+    features: usize,
+    labels: Vec<Labels>,
+    values: Vec<f64>,
+    cells: Vec<Cell>,
+    newest_ms: Vec<Option<i64>>,
+    states: Vec<EntityState>,
+    missing: Vec<u32>,
+    errors: Vec<(usize, String)>,
+    born: Vec<usize>,
+}
+
+/// Whether an entity can be scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntityState {
+    /// The slot has no entity.
+    Unknown,
+    /// Its series ended or are older than the staleness limit.
+    Stale,
+    /// A feature that may not be missing is.
+    Incomplete,
+    /// Every feature has a value.
+    Complete,
+}
+
+impl FeatureMatrix {
+    /// Slots, free ones included.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether the entity in a slot can be scored.
+    #[must_use]
+    pub fn state(&self, slot: usize) -> EntityState {
+        self.states[slot]
+    }
+
+    /// The labels of the entity in a slot.
+    #[must_use]
+    pub fn labels(&self, slot: usize) -> &Labels {
+        &self.labels[slot]
+    }
+
+    /// The feature values of a slot in the features' order. NaN where a value is missing.
+    #[must_use]
+    pub fn row(&self, slot: usize) -> &[f64] {
+        &self.values[slot * self.features..][..self.features]
+    }
+
+    /// When the newest sample of the entity's series was taken; `None` when none is within the
+    /// staleness limit.
+    #[must_use]
+    pub fn newest_ms(&self, slot: usize) -> Option<i64> {
+        self.newest_ms[slot]
+    }
+
+    /// For each feature, how many fresh entities lack it (policies notwithstanding).
+    #[must_use]
+    pub fn missing(&self) -> &[u32] {
+        &self.missing
+    }
+
+    /// Features whose expression failed at this time, with the reason.
+    #[must_use]
+    pub fn errors(&self) -> &[(usize, String)] {
+        &self.errors
+    }
+
+    /// Slots that were given to a new entity at this evaluation.
+    #[must_use]
+    pub fn born(&self) -> &[usize] {
+        &self.born
+    }
+
+    fn clear(&mut self) {
+        self.values.fill(f64::NAN);
+        self.cells.fill(Cell::Absent);
+        self.newest_ms.fill(None);
+        self.states.fill(EntityState::Unknown);
+        self.missing.fill(0);
+        self.errors.clear();
+        self.born.clear();
+    }
+
+    fn put(&mut self, slot: usize, feature: usize, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        let cell = slot * self.features + feature;
+        if self.cells[cell] == Cell::Absent {
+            self.cells[cell] = Cell::Present;
+            self.values[cell] = value;
+        } else {
+            self.cells[cell] = Cell::Ambiguous;
+            self.values[cell] = f64::NAN;
+        }
+    }
+}
+
+impl FeatureSet {
+    /// Gives the selectors back to the store.
+    pub fn release(self, store: &mut Store) {
+        self.plan.release(store);
+    }
+
+    /// The matrix of the last evaluation.
+    #[must_use]
+    pub fn matrix(&self) -> &FeatureMatrix {
+        &self.matrix
+    }
+
+    /// Computes every feature of every entity at one time.
+    ///
+    /// An entity is fresh when one of its series has a sample in `(now - stale_after, now]` that
+    /// is not followed by a stale marker. Held values are used up to the same age.
+    pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {
+        self.plan.eval(store, now_ms);
+        self.place(store);
+        self.matrix.clear();
+        self.matrix.born = self.entities.take_born();
+        self.resize();
+        for slot in self.matrix.born.clone() {
+            let width = self.specs.len();
+            self.held[slot * width..][..width].fill(NEVER);
+            self.matrix.labels[slot] = self.entities.labels(slot).clone();
+        }
+        self.fill_values();
+        self.fill_freshness(store, now_ms, stale_after_ms);
+        for slot in 0..self.matrix.slots() {
+            self.settle(slot, now_ms, stale_after_ms);
+        }
+        &self.matrix
+    }
+
+    /// Brings the places of results and series up to date with what changed since the last time.
+    fn place(&mut self, store: &Store) {
+        for (i, placed) in self.placed.iter_mut().enumerate() {
+            let Ok(Value::Vector(vector)) = self.plan.output(i) else { continue };
+            if placed.version != Some(vector.layout.version) {
+                placed.version = Some(vector.layout.version);
+                let labels = vector.layout.labels.iter();
+                replace(&mut self.entities, &mut placed.places, labels);
+            }
+        }
+        for watched in &mut self.watched {
+            let version = store.version(watched.selector);
+            if watched.version != Some(version) {
+                watched.version = Some(version);
+                let members = store.members(watched.selector).iter();
+                let labels = members.map(|id| store.labels(*id));
+                replace(&mut self.entities, &mut watched.places, labels);
+            }
+        }
+    }
+
+    /// Makes the matrix as tall as the entity table.
+    fn resize(&mut self) {
+        let slots = self.entities.slots();
+        let cells = slots * self.specs.len();
+        self.held.resize(cells, NEVER);
+        self.matrix.values.resize(cells, f64::NAN);
+        self.matrix.cells.resize(cells, Cell::Absent);
+        self.matrix.labels.resize(slots, Labels::empty());
+        self.matrix.newest_ms.resize(slots, None);
+        self.matrix.states.resize(slots, EntityState::Unknown);
+    }
+
+    fn fill_values(&mut self) {
+        let matrix = &mut self.matrix;
+        for (feature, placed) in self.placed.iter().enumerate() {
+            match self.plan.output(feature) {
+                Err(error) => matrix.errors.push((feature, error.to_string())),
+                Ok(Value::Scalar(value)) => {
+                    for slot in 0..matrix.slots() {
+                        matrix.put(slot, feature, value);
+                    }
+                }
+                Ok(Value::Vector(vector)) => {
+                    let present = vector.values.iter().zip(vector.present).zip(&placed.places);
+                    for ((value, _), place) in present.filter(|((_, present), _)| **present) {
+                        match *place {
+                            Place::Entity(slot) => matrix.put(slot, feature, *value),
+                            Place::Everyone => {
+                                for slot in 0..matrix.slots() {
+                                    matrix.put(slot, feature, *value);
+                                }
+                            }
+                            Place::Nobody => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn fill_freshness(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) {
+        for watched in &self.watched {
+            let members = store.members(watched.selector).iter();
+            for (id, place) in members.zip(&watched.places) {
+                let Place::Entity(slot) = *place else { continue };
+                if let Some(sample) = store.latest(*id, now_ms, stale_after_ms) {
+                    let newest = &mut self.matrix.newest_ms[slot];
+                    *newest = (*newest).max(Some(sample.timestamp_ms));
+                }
+            }
+        }
+    }
+
+    /// Applies the policies to one entity and says whether it can be scored.
+    fn settle(&mut self, slot: usize, now_ms: i64, stale_after_ms: i64) {
+        let width = self.specs.len();
+        let matrix = &mut self.matrix;
+        if matrix.newest_ms[slot].is_none() {
+            if self.entities.occupied(slot) {
+                matrix.states[slot] = EntityState::Stale;
+            }
+            return;
+        }
+        let mut complete = true;
+        for (feature, spec) in self.specs.iter().enumerate() {
+            let cell = slot * width + feature;
+            if matrix.cells[cell] == Cell::Present {
+                if spec.missing == Missing::Hold {
+                    self.held[cell] = Held { time_ms: now_ms, value: matrix.values[cell] };
+                }
+                continue;
+            }
+            matrix.missing[feature] += 1;
+            let held = self.held[cell];
+            let instead = match spec.missing {
+                Missing::Skip => None,
+                Missing::Fill(value) => Some(value),
+                Missing::Hold => (held.time_ms > now_ms.saturating_sub(stale_after_ms)
+                    && held.time_ms <= now_ms)
+                    .then_some(held.value),
+            };
+            match instead {
+                Some(value) => matrix.values[cell] = value,
+                None => complete = false,
+            }
+        }
+        matrix.states[slot] =
+            if complete { EntityState::Complete } else { EntityState::Incomplete };
+    }
+}
+
+/// Places new label sets and lets the old places go, in this order, so that an entity that stays
+/// keeps its slot and its state.
+fn replace<'a>(
+    entities: &mut EntityTable,
+    places: &mut Vec<Place>,
+    labels: impl Iterator<Item = &'a Labels>,
+) {
+    let new: Vec<Place> = labels.map(|labels| entities.acquire(labels)).collect();
+    for old in std::mem::replace(places, new) {
+        entities.release(old);
+    }
+}
