@@ -1,4 +1,45 @@
-//! Portent.
+//! Portent: a Prometheus remote-write receiver that scores every host with an autoencoder.
+//!
+//! ```text
+//! Prometheus ─POST /api/v1/write─▶ remote_write ─▶ series ─▶ promql ─▶ features ─▶ model ─▶ detect ─▶ exporter ─GET /metrics─▶ Prometheus
+//!                                  bytes→batch    rings     expr→value  matrix     ONNX     snapshot  anomaly_score
+//! history (query_range or CSV) ─▶ train ─▶ model file (.onnx) ─▶ serve
+//! ```
+//!
+//! Data flows from left to right and never back. A module uses only rooms on lower floors
+//! (`tests/tidy.rs` checks it); floors 0 to 5 are synchronous and pure, take the time as an
+//! argument and know no socket, file, thread or clock.
+//!
+//! # Code map
+//!
+//! | floor | room | what it is |
+//! |---|---|---|
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `bytesize` | label set, condition on labels, value at a time, `15s`, `32MiB` |
+//! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
+//! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
+//! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
+//! | 3 | `features` | named expressions → matrix of entities and features; the node_exporter profile |
+//! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only file that imports `ort`) |
+//! | 5 | `detect` | `Pipeline`: batches and ticks in, outcomes and snapshots out |
+//! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
+//! | 6 | `http` | connections: limits, time-outs, graceful end |
+//! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
+//! | 6 | `train` | history → dataset → fit → model file → table |
+//! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
+//! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
+//!
+//! # Where to start reading
+//!
+//! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
+//! clock. A new protocol is a room on floor 6 that makes a [`sample::Batch`]; a new way to compute
+//! a feature belongs in [`promql`]; a new model writes its graph in [`model`] and its fit in
+//! [`train`].
+//!
+//! # What is deliberately absent
+//!
+//! No database, no lock around shared state (one thread owns the pipeline, everyone else reads an
+//! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
+//! same PromQL text), no setting that the model file already holds.
 
 pub mod duration;
 pub mod features;

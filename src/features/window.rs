@@ -7,7 +7,7 @@
 
 use ndarray::ArrayView3;
 
-use super::set::{EntityState, FeatureMatrix};
+use super::matrix::{EntityState, FeatureMatrix};
 
 /// The windows of all entities of one model.
 #[derive(Debug)]
