@@ -21,6 +21,10 @@ use crate::series::{Outcome, StorageConfig, Store};
 
 pub use snapshot::{EntityScore, Evaluation, ModelSnapshot, Snapshot};
 
+/// How often dead series are looked for. What they cost until then is bounded by the limits; what
+/// they mean is decided by staleness, not by eviction.
+const EVICTION_INTERVAL_MS: i64 = 60_000;
+
 /// The `global` section of the configuration: when models are evaluated, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,6 +110,8 @@ pub struct Pipeline {
     config: DetectConfig,
     store: Store,
     models: Vec<Model>,
+    /// The multiple of [`EVICTION_INTERVAL_MS`] at which series were evicted last.
+    last_eviction: Option<i64>,
 }
 
 impl Pipeline {
@@ -118,8 +124,12 @@ impl Pipeline {
         storage: StorageConfig,
         models: Vec<LoadedModel>,
     ) -> Result<Self, DetectError> {
-        let mut pipeline =
-            Self { config: config.clone(), store: Store::new(storage.clone()), models: Vec::new() };
+        let mut pipeline = Self {
+            config: config.clone(),
+            store: Store::new(storage.clone()),
+            models: Vec::new(),
+            last_eviction: None,
+        };
         pipeline.reconfigure(config, storage, models)?;
         Ok(pipeline)
     }
@@ -182,7 +192,7 @@ impl Pipeline {
         now_ms: i64,
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> Arc<Snapshot> {
-        let evicted = self.store.evict(now_ms);
+        let evicted = self.evict(now_ms);
         let stale_after_ms = self.config.stale_after.as_ms();
         for model in &mut self.models {
             let slot = now_ms.div_euclid(model.interval_ms);
@@ -199,6 +209,18 @@ impl Pipeline {
             store: self.store.stats(),
             evicted,
         })
+    }
+}
+
+impl Pipeline {
+    /// Evicts dead series, once in a while: it looks at every series.
+    fn evict(&mut self, now_ms: i64) -> usize {
+        let slot = now_ms.div_euclid(EVICTION_INTERVAL_MS);
+        if self.last_eviction == Some(slot) {
+            return 0;
+        }
+        self.last_eviction = Some(slot);
+        self.store.evict(now_ms)
     }
 }
 

@@ -1,0 +1,229 @@
+use super::*;
+use crate::labels::Labels;
+use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
+use crate::series::{StorageConfig, Store};
+
+const NOW: i64 = 1_700_000_000_000;
+const STALE_AFTER: i64 = 120_000;
+
+struct Fixture {
+    store: Store,
+    set: FeatureSet,
+}
+
+fn entity() -> Vec<String> {
+    PROFILE_ENTITY.iter().map(|name| (*name).to_owned()).collect()
+}
+
+impl Fixture {
+    fn new(specs: &[FeatureSpec]) -> Self {
+        let mut store = Store::new(StorageConfig::default());
+        let features = Features::parse(specs, &entity()).expect("good features");
+        let set = features.bind(&mut store);
+        Self { store, set }
+    }
+
+    fn push(&mut self, name: &str, host: &str, extra: &[(&str, &str)], t: i64, value: f64) {
+        let mut pairs = vec![("__name__", name), ("job", "node"), ("instance", host)];
+        pairs.extend(extra);
+        pairs.retain(|(_, value)| !value.is_empty());
+        let labels = Labels::from_pairs(pairs).expect("distinct names");
+        let samples = vec![Sample::new(t, value)];
+        let batch = Batch { series: vec![BatchSeries { labels, samples }] };
+        assert_eq!(self.store.append(t, &batch).rejected(), 0);
+    }
+
+    /// State and row of every known host at a time, by instance.
+    fn eval(&mut self, now: i64) -> Vec<(String, EntityState, Vec<f64>)> {
+        let matrix = self.set.eval(&self.store, now, STALE_AFTER);
+        let mut rows: Vec<_> = (0..matrix.slots())
+            .filter(|slot| matrix.state(*slot) != EntityState::Unknown)
+            .map(|slot| {
+                let instance = matrix.labels(slot).get("instance").to_owned();
+                (instance, matrix.state(slot), matrix.row(slot).to_vec())
+            })
+            .collect();
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows
+    }
+
+    #[track_caller]
+    fn check(&mut self, now: i64, expected: &[(&str, EntityState, &[f64])]) {
+        let got = self.eval(now);
+        let hosts: Vec<_> = got.iter().map(|(host, state, _)| (host.as_str(), *state)).collect();
+        let expected_hosts: Vec<_> = expected.iter().map(|(h, state, _)| (*h, *state)).collect();
+        assert_eq!(hosts, expected_hosts);
+        for ((_, _, row), (host, _, wanted)) in got.iter().zip(expected) {
+            let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+            assert!(row.iter().zip(*wanted).all(same), "{host}: {row:?} instead of {wanted:?}");
+        }
+    }
+}
+
+use EntityState::{Complete, Incomplete, Stale};
+
+#[test]
+fn one_row_for_each_host_one_column_for_each_feature() {
+    let mut f =
+        Fixture::new(&[FeatureSpec::new("a", "m"), FeatureSpec::new("b", "sum by (job, instance) (n)")]);
+    for (host, value) in [("x", 1.0), ("y", 2.0)] {
+        f.push("m", host, &[("zone", "ignored")], NOW, value);
+        f.push("n", host, &[("cpu", "0")], NOW, value * 10.0);
+        f.push("n", host, &[("cpu", "1")], NOW, value * 20.0);
+    }
+    f.check(NOW, &[("x", Complete, &[1.0, 30.0]), ("y", Complete, &[2.0, 60.0])]);
+}
+
+#[test]
+fn what_has_no_labels_goes_to_everyone() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("own", "m"),
+        FeatureSpec::new("fleet", "sum(m)"),
+        FeatureSpec::new("scalar", "2 * 3"),
+    ]);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.push("m", "y", &[], NOW, 2.0);
+    f.check(NOW, &[("x", Complete, &[1.0, 3.0, 6.0]), ("y", Complete, &[2.0, 3.0, 6.0])]);
+}
+
+#[test]
+fn a_missing_feature_follows_its_policy() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("base", "m"),
+        FeatureSpec::new("filled", "swap").or(Missing::Fill(-1.0)),
+        FeatureSpec::new("held", "h").or(Missing::Hold),
+    ]);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.check(NOW, &[("x", Incomplete, &[1.0, -1.0, f64::NAN])]);
+    assert_eq!(f.set.matrix().missing(), [0, 1, 1]);
+    f.push("h", "x", &[], NOW, 5.0);
+    f.check(NOW, &[("x", Complete, &[1.0, -1.0, 5.0])]);
+    // The series ends, the host lives on: held for as long as a sample would count as fresh.
+    f.push("h", "x", &[], NOW + 1, f64::from_bits(STALE_NAN_BITS));
+    let held_until = NOW + STALE_AFTER;
+    f.push("m", "x", &[], held_until, 2.0);
+    f.check(held_until - 1, &[("x", Complete, &[1.0, -1.0, 5.0])]);
+    f.check(held_until, &[("x", Incomplete, &[2.0, -1.0, f64::NAN])]);
+}
+
+#[test]
+fn nan_and_infinity_count_as_missing() {
+    let mut f = Fixture::new(&[FeatureSpec::new("ratio", "m / n")]);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.push("n", "x", &[], NOW, 0.0);
+    f.check(NOW, &[("x", Incomplete, &[f64::NAN])]);
+}
+
+#[test]
+fn two_values_for_one_host_are_none() {
+    let mut f = Fixture::new(&[FeatureSpec::new("a", "m")]);
+    f.push("m", "x", &[("cpu", "0")], NOW, 1.0);
+    f.check(NOW, &[("x", Complete, &[1.0])]);
+    f.push("m", "x", &[("cpu", "1")], NOW, 2.0);
+    f.check(NOW, &[("x", Incomplete, &[f64::NAN])]);
+}
+
+#[test]
+fn a_host_without_one_of_the_entity_labels_is_nobody() {
+    let mut f = Fixture::new(&[FeatureSpec::new("a", "m")]);
+    f.push("m", "", &[("pod", "p")], NOW, 1.0);
+    f.check(NOW, &[]);
+}
+
+#[test]
+fn a_host_that_ends_is_stale_at_once_whatever_its_rates_still_say() {
+    let mut f = Fixture::new(&[FeatureSpec::new("rate", "rate(c_total[2m])")]);
+    for i in 0..8 {
+        f.push("c_total", "x", &[], NOW + i * 15_000, i as f64);
+    }
+    let end = NOW + 7 * 15_000;
+    assert_eq!(f.eval(end)[0].1, Complete);
+    f.push("c_total", "x", &[], end + 1, f64::from_bits(STALE_NAN_BITS));
+    let after = f.eval(end + 1);
+    assert_eq!(after[0].1, Stale);
+    assert!(after[0].2[0].is_finite(), "the rate itself is still there, as in Prometheus");
+}
+
+#[test]
+fn a_host_that_falls_silent_is_stale_after_the_limit() {
+    let mut f = Fixture::new(&[FeatureSpec::new("a", "m")]);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.check(NOW + STALE_AFTER - 1, &[("x", Complete, &[1.0])]);
+    f.check(NOW + STALE_AFTER, &[("x", Stale, &[f64::NAN])]);
+}
+
+#[test]
+fn hosts_that_are_evicted_make_room_and_leave_no_memory() {
+    let mut f = Fixture::new(&[FeatureSpec::new("held", "h").or(Missing::Hold)]);
+    f.push("h", "x", &[], NOW, 1.0);
+    f.check(NOW, &[("x", Complete, &[1.0])]);
+    let later = NOW + 3_600_000;
+    f.store.evict(later);
+    f.check(later, &[]);
+    f.push("h", "y", &[], later, f64::NAN);
+    // y has x's slot, and must not have x's held value even if the clock jumps back.
+    f.check(NOW + 1_000, &[("y", Stale, &[f64::NAN])]);
+    assert_eq!(f.set.matrix().slots(), 1);
+}
+
+#[test]
+fn a_failing_expression_is_reported_and_spoils_only_itself() {
+    let mut f = Fixture::new(&[FeatureSpec::new("good", "m"), FeatureSpec::new("bad", "m + on (job) n")]);
+    for host in ["x", "y"] {
+        f.push("m", host, &[], NOW, 1.0);
+        f.push("n", host, &[], NOW, 1.0);
+    }
+    f.check(NOW, &[("x", Incomplete, &[1.0, f64::NAN]), ("y", Incomplete, &[1.0, f64::NAN])]);
+    let errors = f.set.matrix().errors();
+    assert_eq!((errors.len(), errors[0].0), (1, 1), "{errors:?}");
+}
+
+#[track_caller]
+fn check_refused(specs: &[FeatureSpec], part: &str) {
+    let error = Features::parse(specs, &entity()).expect_err("refused").to_string();
+    assert!(error.contains(part), "{error:?} lacks {part:?}");
+}
+
+#[test]
+fn features_that_cannot_be_computed_are_refused_by_name() {
+    let good = FeatureSpec::new("a", "m");
+    check_refused(&[], "no features");
+    check_refused(&[good.clone(), good.clone()], r#""a" is defined twice"#);
+    check_refused(&[FeatureSpec::new("", "m")], "has no name");
+    check_refused(&[FeatureSpec::new("b", "rate(m[")], r#"feature "b""#);
+    check_refused(&[FeatureSpec::new("b", "sum by (instance) (m)")], r#"["job", "instance"]"#);
+    assert!(matches!(Features::parse(&[good], &[]), Err(FeatureError::NoEntity)));
+}
+
+#[test]
+fn the_profile_can_be_computed() {
+    Features::parse(&profile(), &entity()).expect("every expression of the profile");
+}
+
+fn pushed(windows: &mut Windows, f: &mut Fixture, now: i64) -> usize {
+    f.push("m", "x", &[], now, now as f64);
+    windows.push(f.set.eval(&f.store, now, STALE_AFTER), now);
+    windows.ready().len()
+}
+
+#[test]
+fn a_window_is_full_after_as_many_steps_without_a_gap() {
+    let mut f = Fixture::new(&[FeatureSpec::new("a", "m % 1000000"), FeatureSpec::new("b", "m * 0")]);
+    let mut windows = Windows::new(3, 2, 1_000);
+    assert_eq!(pushed(&mut windows, &mut f, NOW), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 1_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 2_000), 1);
+    let view = windows.gather();
+    assert_eq!(view.dim(), (1, 3, 2));
+    let column: Vec<f32> = view.slice(ndarray::s![0, .., 0]).to_vec();
+    assert_eq!(column, [0.0, 1_000.0, 2_000.0], "oldest first");
+    // A step that comes late begins anew.
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 4_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 5_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 6_000), 1);
+    // So does a tick at which the entity is not complete.
+    f.push("m", "x", &[], NOW + 6_500, f64::from_bits(STALE_NAN_BITS));
+    windows.push(f.set.eval(&f.store, NOW + 7_000, STALE_AFTER), NOW + 7_000);
+    assert!(windows.ready().is_empty());
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 8_000), 0);
+}

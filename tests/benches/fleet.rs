@@ -1,0 +1,97 @@
+//! A made-up fleet of hosts that run node_exporter: the series that the built-in profile wants.
+
+use portent::labels::Labels;
+use portent::sample::{Batch, BatchSeries, Sample};
+
+const CPUS: usize = 4;
+const MODES: [&str; 8] =
+    ["idle", "user", "system", "iowait", "irq", "nice", "softirq", "steal"];
+const PLAIN: [&str; 14] = [
+    "node_load1",
+    "node_procs_running",
+    "node_procs_blocked",
+    "node_context_switches_total",
+    "node_memory_MemAvailable_bytes",
+    "node_memory_MemTotal_bytes",
+    "node_memory_SwapFree_bytes",
+    "node_memory_SwapTotal_bytes",
+    "node_vmstat_pswpin",
+    "node_vmstat_pswpout",
+    "node_vmstat_pgmajfault",
+    "node_sockstat_TCP_inuse",
+    "node_netstat_Tcp_RetransSegs",
+    "node_boot_time_seconds",
+];
+
+/// The hosts' series; every scrape brings one sample of each.
+pub struct Fleet {
+    series: Vec<Labels>,
+    hosts: usize,
+}
+
+impl Fleet {
+    /// So many hosts with 4 CPUs, 2 disks, 3 file systems and 2 network cards.
+    pub fn new(hosts: usize) -> Self {
+        let mut series = Vec::new();
+        for host in 0..hosts {
+            let instance = format!("host-{host:05}:9100");
+            let mut push = |name: &str, extra: &[(&str, &str)]| {
+                let mut pairs = vec![("__name__", name), ("job", "node"), ("instance", &instance)];
+                pairs.extend(extra);
+                series.push(Labels::from_pairs(pairs).expect("distinct names"));
+            };
+            for cpu in 0..CPUS {
+                for mode in MODES {
+                    push("node_cpu_seconds_total", &[("cpu", &cpu.to_string()), ("mode", mode)]);
+                }
+            }
+            for name in PLAIN {
+                push(name, &[]);
+            }
+            for device in ["sda", "sdb"] {
+                for what in ["read_bytes", "written_bytes", "io_time_seconds"] {
+                    push(&format!("node_disk_{what}_total"), &[("device", device)]);
+                }
+            }
+            for mount in ["/", "/var", "/home"] {
+                for what in ["avail", "size"] {
+                    let labels = [("device", mount), ("fstype", "ext4"), ("mountpoint", mount)];
+                    push(&format!("node_filesystem_{what}_bytes"), &labels);
+                }
+            }
+            for device in ["lo", "eth0"] {
+                for direction in ["receive", "transmit"] {
+                    for what in ["bytes", "errs", "drop"] {
+                        let name = format!("node_network_{direction}_{what}_total");
+                        push(&name, &[("device", device)]);
+                    }
+                }
+            }
+        }
+        Self { series, hosts }
+    }
+
+    /// Series of the whole fleet.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Hosts of the fleet.
+    pub fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// One scrape of everything; the n-th is 15 s after the one before.
+    pub fn scrape(&self, start_ms: i64, n: i64) -> Batch {
+        let series = self.series.iter().enumerate().map(|(i, labels)| {
+            // Counters and gauges alike: a slope of its own and a wave, never falling.
+            let slope = 1.0 + (i % 97) as f64 / 10.0;
+            let value = slope * (n as f64 + 2.0) + (n as f64 / 7.0 + i as f64).sin() * 0.1;
+            BatchSeries {
+                labels: labels.clone(),
+                samples: vec![Sample::new(start_ms + n * 15_000, value)],
+            }
+        });
+        Batch { series: series.collect() }
+    }
+}
