@@ -44,6 +44,7 @@
 pub mod duration;
 pub mod features;
 pub mod labels;
+pub mod logging;
 pub mod matcher;
 pub mod sample;
 pub mod series;
