@@ -1,0 +1,101 @@
+#!/bin/sh
+# Puts the real programs that the tests start into .peers/usr/bin:
+#
+#   prometheus (3 or newer), promtool, prometheus-node-exporter
+#
+# Where apt knows a Debian archive, the packages of Debian unstable are unpacked there; apt's own
+# state and the system stay as they are, and no root is needed. Elsewhere the programs that are on
+# PATH serve. Safe to repeat; prints one line.
+#
+# usage: tests/peers.sh
+set -eu
+cd "$(dirname "$0")/.."
+
+into=.peers
+bin=$into/usr/bin
+oldest_major=3 # Prometheus 3 made ranges left-open; Portent computes what 3 computes.
+
+fail() {
+    echo "peers: $*" >&2
+    exit 1
+}
+
+# major PROGRAM: the major version of a prometheus.
+major() {
+    "$1" --version 2>&1 | sed -n 's/^prometheus, version \([0-9][0-9]*\)\..*/\1/p'
+}
+
+# version PROGRAM: its whole version, for the eye.
+version() {
+    "$1" --version 2>&1 | sed -n 's/^prometheus, version \([^ ]*\).*/\1/p'
+}
+
+# new_enough PROGRAM
+new_enough() {
+    found=$(major "$1")
+    [ -n "$found" ] && [ "$found" -ge "$oldest_major" ]
+}
+
+# complete FOLDER: all three programs are there and run.
+complete() {
+    [ -x "$1/promtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
+        { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; }
+}
+
+# archive: the first Debian archive among apt's sources, in either of their two formats.
+archive() {
+    cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+        sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
+            -e 's/^deb[[:space:]]\{1,\}\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\).*/\2/p' |
+        sed -n '/\/debian\/*$/{p;q;}'
+}
+
+# from_apt: unpacks the packages; fails when there is no apt, no Debian archive or no network.
+from_apt() {
+    command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || return 1
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    url=$(archive)
+    [ -n "$url" ] && [ -r "$keyring" ] || return 1
+
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' INT TERM
+    chmod 755 "$work" # apt reads it as another user
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/tree"
+    echo "deb [signed-by=$keyring] $url sid main" >"$work/sources.list"
+    apt() {
+        apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+            -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
+    }
+    apt update >"$work/log" 2>&1 &&
+        (cd "$work" && apt download prometheus promtool prometheus-node-exporter) >>"$work/log" 2>&1 || {
+        echo "peers: apt could not fetch the packages of Debian unstable:" >&2
+        tail -n 3 "$work/log" >&2
+        return 1
+    }
+    for package in "$work"/*.deb; do
+        dpkg -x "$package" "$work/tree"
+    done
+    # Only the programs: the packages' services and documentation are of no use to a test.
+    mkdir -p "$bin"
+    for program in prometheus promtool prometheus-node-exporter; do
+        mv -f "$work/tree/usr/bin/$program" "$bin/" || return 1
+    done
+}
+
+if [ -n "${PORTENT_PEERS:-}" ]; then
+    complete "$PORTENT_PEERS" ||
+        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool or node_exporter"
+    echo "peers: Prometheus $(version "$PORTENT_PEERS/prometheus") from PORTENT_PEERS"
+elif complete "$bin"; then
+    echo "peers: Prometheus $(version "$bin/prometheus") is already in $bin"
+elif from_apt && complete "$bin"; then
+    echo "peers: Prometheus $(version "$bin/prometheus") is now in $bin"
+elif command -v prometheus >/dev/null 2>&1 && ! new_enough prometheus; then
+    fail "the prometheus on PATH is $(version prometheus); the tests need $oldest_major.0 or newer"
+elif command -v prometheus >/dev/null 2>&1 && command -v promtool >/dev/null 2>&1 &&
+    { command -v node_exporter >/dev/null 2>&1 || command -v prometheus-node-exporter >/dev/null 2>&1; }; then
+    echo "peers: Prometheus $(version prometheus) from PATH"
+else
+    fail "install prometheus $oldest_major or newer (with promtool) and node_exporter, and put them on PATH"
+fi
