@@ -1,0 +1,25 @@
+//! What integration tests share: real peers, Portent itself, a sender of samples, and waiting.
+//!
+//! Every server listens on a port that the system picks, lives in a folder of its own and is killed
+//! when its value is dropped. A missing program fails the test with the command that gets it.
+
+// Each test binary compiles all of this and uses a part of it.
+#![allow(dead_code, unused_imports)]
+
+mod client;
+mod node_exporter;
+mod peers;
+mod portent;
+mod prometheus;
+mod remote_writer;
+mod server;
+mod wait;
+
+pub use client::{Reply, get, http_client, post};
+pub use node_exporter::NodeExporter;
+pub use peers::Peers;
+pub use portent::{Portent, run_portent};
+pub use prometheus::{Answer, Element, Prometheus, RangeElement};
+pub use remote_writer::{RemoteWriter, Series, encode, write_request};
+pub use server::{Server, repository};
+pub use wait::wait_until;

@@ -1,0 +1,67 @@
+//! Portent itself, as the user runs it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use super::client::{Reply, get};
+use super::server::{Server, repository};
+
+/// The program under test.
+const PORTENT: &str = env!("CARGO_BIN_EXE_portent");
+
+/// A running `portent serve`.
+#[derive(Debug)]
+pub struct Portent {
+    /// The process.
+    pub server: Server,
+}
+
+impl Portent {
+    /// Starts `portent serve` with a configuration and further flags, and waits until it is healthy.
+    /// It may not be ready yet: readiness can wait for data.
+    pub async fn start(config_yaml: &str, flags: &[&str]) -> Self {
+        let dir = TempDir::with_prefix("portent-").expect("a temporary folder");
+        let config = dir.path().join("portent.yml");
+        fs::write(&config, config_yaml).expect("a fresh folder takes a file");
+        let mut command = Command::new(PORTENT);
+        command
+            .arg("serve")
+            .arg(format!("--config.file={}", config.display()))
+            .arg("--web.listen-address=127.0.0.1:0")
+            .args(flags);
+        let server = Server::start("portent", command, dir, "/-/healthy").await;
+        Self { server }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.server.address()
+    }
+
+    /// A URL; `path` starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        self.server.url(path)
+    }
+
+    /// The configuration that it was started with.
+    pub fn config_file(&self) -> PathBuf {
+        self.server.dir().join("portent.yml")
+    }
+
+    /// GET of a path.
+    pub async fn get(&self, path: &str) -> Result<Reply, String> {
+        get(&self.url(path)).await
+    }
+}
+
+/// Runs `portent` with some arguments in the repository's root, to its end.
+pub fn run_portent(arguments: &[&str]) -> Output {
+    Command::new(PORTENT)
+        .args(arguments)
+        .current_dir(repository())
+        .output()
+        .expect("cargo has built portent")
+}
