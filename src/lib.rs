@@ -46,6 +46,7 @@ pub mod features;
 pub mod labels;
 pub mod logging;
 pub mod matcher;
+pub mod promql;
 pub mod sample;
 pub mod series;
 

@@ -1,0 +1,250 @@
+//! An aggregation: one element for each group of a vector's elements.
+//!
+//! Which element belongs to which group is worked out once a layout, as dense numbers; at an
+//! instant only numbers are read.
+//! Source: Prometheus `promql/engine.go`, `aggregation`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::expr::Grouping;
+use super::layout::Layout;
+use super::summation::{Mean, Sum, quantile};
+
+/// How the elements of a group become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub(super) enum AggregateOp {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Group,
+    Stddev,
+    Stdvar,
+    Quantile,
+}
+
+/// The groups of a layout's elements.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    made_from: u64,
+    /// The group of each element.
+    pub(super) of: Vec<u32>,
+    /// Elements ordered by group, and where in that order each group begins.
+    members: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    /// Follows a layout; the labels of the groups when they were made anew.
+    pub(super) fn refresh(&mut self, layout: &Layout, grouping: &Grouping) -> Option<Vec<Labels>> {
+        if self.made_from == layout.version {
+            return None;
+        }
+        self.made_from = layout.version;
+        let mut numbers: HashMap<Labels, u32> = HashMap::new();
+        let mut groups = Vec::new();
+        self.of.clear();
+        for labels in &layout.labels {
+            let next = groups.len() as u32;
+            let group = *numbers
+                .entry(grouping.group_of(labels))
+                .or_insert_with_key(|labels| {
+                    groups.push(labels.clone());
+                    next
+                });
+            self.of.push(group);
+        }
+        self.order(groups.len());
+        Some(groups)
+    }
+
+    fn order(&mut self, groups: usize) {
+        self.starts.clear();
+        self.starts.resize(groups + 1, 0);
+        for group in &self.of {
+            self.starts[*group as usize + 1] += 1;
+        }
+        for i in 0..groups {
+            self.starts[i + 1] += self.starts[i];
+        }
+        let mut next = self.starts.clone();
+        self.members.clear();
+        self.members.resize(self.of.len(), 0);
+        for (i, group) in self.of.iter().enumerate() {
+            let place = &mut next[*group as usize];
+            self.members[*place as usize] = i as u32;
+            *place += 1;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// The elements of a group in the order of the layout.
+    pub(super) fn members(&self, group: usize) -> &[u32] {
+        &self.members[self.starts[group] as usize..self.starts[group + 1] as usize]
+    }
+}
+
+/// The node of an aggregation.
+#[derive(Debug)]
+pub(super) struct Aggregate {
+    op: AggregateOp,
+    grouping: Grouping,
+    parameter: Option<NodeId>,
+    vector: NodeId,
+    groups: Groups,
+    scratch: Vec<f64>,
+}
+
+impl Aggregate {
+    pub(super) fn new(
+        op: AggregateOp,
+        grouping: Grouping,
+        parameter: Option<NodeId>,
+        vector: NodeId,
+    ) -> Self {
+        Self {
+            op,
+            grouping,
+            parameter,
+            vector,
+            groups: Groups::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let parameter = match self.parameter {
+            Some(id) => inputs.scalar(id)?,
+            None => 0.0,
+        };
+        if let Some(labels) = self.groups.refresh(&input.layout, &self.grouping) {
+            out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels)));
+        }
+        for group in 0..self.groups.len() {
+            let mut values = self
+                .groups
+                .members(group)
+                .iter()
+                .map(|i| *i as usize)
+                .filter(|i| input.present[*i])
+                .map(|i| input.values[i]);
+            let value = match (self.op, values.next()) {
+                (_, None) => None,
+                (AggregateOp::Quantile, Some(first)) => {
+                    self.scratch.clear();
+                    self.scratch.push(first);
+                    self.scratch.extend(values);
+                    Some(quantile(parameter, &mut self.scratch))
+                }
+                (op, Some(first)) => Some(fold(op, first, values)),
+            };
+            out.put(group, value);
+        }
+        Ok(())
+    }
+}
+
+/// One value of a group's first element and the others.
+///
+/// # NaN
+/// `min` and `max` are NaN only when all are; sums, means and deviations when one is; a deviation
+/// also when one is infinite.
+fn fold(op: AggregateOp, first: f64, rest: impl Iterator<Item = f64>) -> f64 {
+    match op {
+        AggregateOp::Sum => rest.fold(Sum::new(first), Sum::plus).total(),
+        AggregateOp::Avg => {
+            let mut mean = Mean::new(first);
+            rest.for_each(|value| mean.push(value));
+            mean.get()
+        }
+        AggregateOp::Min => rest.fold(first, |min, value| {
+            if min > value || min.is_nan() {
+                value
+            } else {
+                min
+            }
+        }),
+        AggregateOp::Max => rest.fold(first, |max, value| {
+            if max < value || max.is_nan() {
+                value
+            } else {
+                max
+            }
+        }),
+        AggregateOp::Count => 1.0 + rest.count() as f64,
+        AggregateOp::Group => 1.0,
+        AggregateOp::Stdvar => variance(first, rest),
+        AggregateOp::Stddev => variance(first, rest).sqrt(),
+        AggregateOp::Quantile => f64::NAN,
+    }
+}
+
+/// The population variance by Welford's method, without compensation as Prometheus has it here.
+fn variance(first: f64, rest: impl Iterator<Item = f64>) -> f64 {
+    let mut squares = if first.is_finite() { 0.0 } else { f64::NAN };
+    let (mut mean, mut count) = (first, 1.0);
+    for value in rest {
+        count += 1.0;
+        let delta = value - mean;
+        mean += delta / count;
+        squares += delta * (value - mean);
+    }
+    squares / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(op: AggregateOp, values: &[f64], expected: f64) {
+        let got = fold(op, values[0], values[1..].iter().copied());
+        assert!(
+            got == expected || got.is_nan() && expected.is_nan(),
+            "{op:?} of {values:?} is {got} and not {expected}"
+        );
+    }
+
+    #[test]
+    fn of_plain_numbers() {
+        let values = [4.0, 1.0, 7.0];
+        check(AggregateOp::Sum, &values, 12.0);
+        check(AggregateOp::Avg, &values, 4.0);
+        check(AggregateOp::Min, &values, 1.0);
+        check(AggregateOp::Max, &values, 7.0);
+        check(AggregateOp::Count, &values, 3.0);
+        check(AggregateOp::Group, &values, 1.0);
+        check(AggregateOp::Stdvar, &values, 6.0);
+        check(AggregateOp::Stddev, &[1.0, 3.0], 1.0);
+        check(AggregateOp::Sum, &[1.0, 1e100, 1.0, -1e100], 2.0);
+    }
+
+    #[test]
+    fn of_nan_and_infinity() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        check(AggregateOp::Min, &[nan, 2.0, 1.0], 1.0);
+        check(AggregateOp::Max, &[nan, nan], nan);
+        check(AggregateOp::Sum, &[nan, 1.0], nan);
+        check(AggregateOp::Stddev, &[inf], nan);
+        check(AggregateOp::Stddev, &[3.0], 0.0);
+        check(AggregateOp::Avg, &[inf, 1.0], inf);
+        check(AggregateOp::Avg, &[1.5e308, 1.5e308], 1.5e308);
+        check(AggregateOp::Count, &[nan, inf], 2.0);
+    }
+}

@@ -1,0 +1,281 @@
+//! Binding: from trees of expressions to the nodes of a frame, each distinct tree once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::matcher::Selector;
+
+use super::aggregate::Aggregate;
+use super::binary::{ScalarBinary, VectorScalar};
+use super::context::{Cell, NodeId, Output};
+use super::expr::{Binary, Expr, Node, Source, ValueType};
+use super::histogram::HistogramQuantile;
+use super::layout::{Layout, Versions};
+use super::map::Map;
+use super::matching::VectorBinary;
+use super::plan::{Frame, Step};
+use super::range::{AbsentOverTime, Origin, Range, Samples};
+use super::reduce::{Absent, ScalarOf};
+use super::relabel::Relabelled;
+use super::select::Select;
+use super::setop::Set;
+use super::subquery::Subquery;
+use super::topk::Top;
+
+/// The selectors of a plan, each once, with the longest lookback that is needed of it. The place
+/// in the list is the place of the membership in the plan.
+#[derive(Default)]
+pub(super) struct Wanted {
+    list: Vec<(Selector, i64)>,
+    place: HashMap<Selector, usize>,
+}
+
+impl Wanted {
+    pub(super) fn new(exprs: &[Expr]) -> Self {
+        let mut wanted = Self::default();
+        for (selector, lookback_ms) in exprs.iter().flat_map(Expr::selectors) {
+            let next = wanted.list.len();
+            match *wanted.place.entry(selector.clone()).or_insert(next) {
+                at if at == next => wanted.list.push((selector, lookback_ms)),
+                at => wanted.list[at].1 = wanted.list[at].1.max(lookback_ms),
+            }
+        }
+        wanted
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Selector, i64)> {
+        self.list.iter()
+    }
+
+    fn place(&self, selector: &Selector) -> usize {
+        self.place[selector]
+    }
+}
+
+/// Lays out the nodes of one frame.
+pub(super) struct Builder<'a> {
+    wanted: &'a Wanted,
+    versions: &'a mut Versions,
+    frame: Frame,
+    nodes: HashMap<Node, NodeId>,
+    subqueries: HashMap<Source, NodeId>,
+}
+
+impl<'a> Builder<'a> {
+    /// `memberships` says which of the plan's memberships each selector is.
+    pub(super) fn new(
+        wanted: &'a Wanted,
+        versions: &'a mut Versions,
+    ) -> Self {
+        Self {
+            memberships,
+            versions,
+            frame: Frame::default(),
+            nodes: HashMap::new(),
+            subqueries: HashMap::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Frame {
+        self.frame
+    }
+
+    /// The node of a tree; the one that is there already when an equal tree came before.
+    pub(super) fn node(&mut self, tree: &Node) -> NodeId {
+        if let Some(id) = self.nodes.get(tree) {
+            return *id;
+        }
+        let mut out = Output::default();
+        let step = self.step(tree, &mut out);
+        let id = self.push(step, out);
+        self.nodes.insert(tree.clone(), id);
+        id
+    }
+
+    fn push(&mut self, step: Step, out: Output) -> NodeId {
+        self.frame.cells.push(Cell {
+            step,
+            out,
+            error: None,
+        });
+        NodeId(self.frame.cells.len() - 1)
+    }
+
+    /// Children first, so that they stand before their parent.
+    fn step(&mut self, tree: &Node, out: &mut Output) -> Step {
+        match tree {
+            Node::Number(number) => {
+                out.scalar = number.0;
+                Step::Constant
+            }
+            Node::Time => Step::Time,
+            Node::Select {
+                selector,
+                offset_ms,
+            } => self.select(selector, *offset_ms, false),
+            Node::SampleTime {
+                selector,
+                offset_ms,
+            } => self.select(selector, *offset_ms, true),
+            Node::Range {
+                function,
+                source,
+                parameter,
+            } => {
+                let parameter = self.optional(parameter);
+                Step::Range(Range::new(*function, self.samples(source), parameter))
+            }
+            Node::AbsentOverTime { source, labels } => {
+                self.one_element(labels, out);
+                let samples = self.samples(source);
+                Step::AbsentOverTime(AbsentOverTime { samples })
+            }
+            Node::Map {
+                function,
+                vector,
+                parameters,
+            } => Step::Map(Map {
+                function: *function,
+                vector: self.node(vector),
+                parameters: parameters.iter().map(|tree| self.node(tree)).collect(),
+            }),
+            Node::Relabel { relabel, vector } => Step::Relabelled(Relabelled {
+                relabel: relabel.clone(),
+                vector: self.node(vector),
+            }),
+            Node::Vector(scalar) => {
+                self.one_element(&Labels::empty(), out);
+                Step::VectorOf(self.node(scalar))
+            }
+            Node::Scalar(vector) => Step::ScalarOf(ScalarOf {
+                vector: self.node(vector),
+            }),
+            Node::Absent { vector, labels } => {
+                self.one_element(labels, out);
+                let vector = self.node(vector);
+                Step::Absent(Absent { vector })
+            }
+            grouped_or_two_sided => self.combination(grouped_or_two_sided),
+        }
+    }
+
+    /// Nodes that bring elements together.
+    fn combination(&mut self, tree: &Node) -> Step {
+        match tree {
+            Node::HistogramQuantile { quantile, vector } => {
+                let (quantile, vector) = (self.node(quantile), self.node(vector));
+                Step::HistogramQuantile(HistogramQuantile::new(quantile, vector))
+            }
+            Node::Aggregate {
+                op,
+                grouping,
+                parameter,
+                vector,
+            } => {
+                let (parameter, vector) = (self.optional(parameter), self.node(vector));
+                Step::Aggregate(Aggregate::new(*op, grouping.clone(), parameter, vector))
+            }
+            Node::Top {
+                largest,
+                grouping,
+                count,
+                vector,
+            } => {
+                let (count, vector) = (self.node(count), self.node(vector));
+                Step::Top(Top::new(*largest, grouping.clone(), count, vector))
+            }
+            Node::Binary(binary) => self.binary(binary),
+            Node::Set {
+                op,
+                matching,
+                left,
+                right,
+            } => {
+                let (left, right) = (self.node(left), self.node(right));
+                Step::Set(Set::new(*op, matching.clone(), left, right))
+            }
+            _ => unreachable!("every other node has been laid out before"),
+        }
+    }
+
+    fn binary(&mut self, binary: &Binary) -> Step {
+        let (op, return_bool) = (binary.op, binary.return_bool);
+        let types = (binary.left.value_type(), binary.right.value_type());
+        let (left, right) = (self.node(&binary.left), self.node(&binary.right));
+        match types {
+            (ValueType::Scalar, ValueType::Scalar) => {
+                Step::ScalarBinary(ScalarBinary { op, left, right })
+            }
+            (ValueType::Vector, ValueType::Vector) => {
+                let matching = binary.matching.clone();
+                Step::VectorBinary(VectorBinary::new(op, return_bool, matching, left, right))
+            }
+            (vector_type, _) => {
+                let swapped = vector_type == ValueType::Scalar;
+                let (vector, scalar) = if swapped {
+                    (right, left)
+                } else {
+                    (left, right)
+                };
+                Step::VectorScalar(VectorScalar {
+                    op,
+                    return_bool,
+                    vector,
+                    scalar,
+                    swapped,
+                })
+            }
+        }
+    }
+
+    fn optional(&mut self, tree: &Option<Box<Node>>) -> Option<NodeId> {
+        tree.as_ref().map(|tree| self.node(tree))
+    }
+
+    fn select(&self, selector: &Selector, offset_ms: i64, time: bool) -> Step {
+        Step::Select(Select {
+            membership: self.wanted.place(selector),
+            offset_ms,
+            time,
+        })
+    }
+
+    fn samples(&mut self, source: &Source) -> Samples {
+        match source {
+            Source::Series {
+                selector,
+                range_ms,
+                offset_ms,
+            } => {
+                let origin = Origin::Series(self.wanted.place(selector));
+                Samples::new(origin, *range_ms, *offset_ms)
+            }
+            Source::Subquery {
+                inner,
+                range_ms,
+                step_ms,
+                offset_ms,
+            } => {
+                let id = match self.subqueries.get(source) {
+                    Some(id) => *id,
+                    None => {
+                        let mut builder = Builder::new(self.wanted, self.versions);
+                        let root = builder.node(inner);
+                        let frame = builder.finish();
+                        let subquery = Subquery::new(frame, root, *range_ms, *step_ms, *offset_ms);
+                        let id = self.push(Step::Subquery(Box::new(subquery)), Output::default());
+                        self.subqueries.insert(source.clone(), id);
+                        id
+                    }
+                };
+                Samples::new(Origin::Subquery(id), *range_ms, *offset_ms)
+            }
+        }
+    }
+
+    fn one_element(&mut self, labels: &Labels, out: &mut Output) {
+        let layout = Layout::distinct(self.versions.next(), vec![labels.clone()]);
+        out.follow(&Arc::new(layout));
+    }
+}

@@ -1,0 +1,175 @@
+//! The context of an evaluation: the store, the instant, and the nodes that come before.
+
+use std::sync::Arc;
+
+use crate::series::{SelectorId, Store};
+
+use super::error::EvalError;
+use super::layout::{Collisions, Layout, Versions, without_metadata};
+use super::plan::Step;
+use super::subquery::Subquery;
+
+/// A node's place in its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeId(pub(super) usize);
+
+/// What every node of a frame can see.
+pub(super) struct Context<'a> {
+    pub(super) store: &'a Store,
+    pub(super) memberships: &'a [Membership],
+    pub(super) versions: &'a mut Versions,
+    /// The instant.
+    pub(super) time_ms: i64,
+    /// Another number for each instant: what a label set may be present only once in.
+    pub(super) step_epoch: u64,
+    /// Another number for each run over the steps of a subquery. Prometheus looks for repeated
+    /// label sets of some functions over all steps together.
+    pub(super) run_epoch: u64,
+}
+
+/// The series of one registered selector, as layouts that all nodes over it share.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) id: SelectorId,
+    version: Option<u64>,
+    pub(super) layout: Arc<Layout>,
+    /// The same without metric names.
+    pub(super) nameless: Arc<Layout>,
+}
+
+impl Membership {
+    pub(super) fn new(id: SelectorId) -> Self {
+        Self {
+            id,
+            version: None,
+            layout: Arc::default(),
+            nameless: Arc::default(),
+        }
+    }
+
+    /// Takes over series that were born or died since the last time.
+    pub(super) fn refresh(&mut self, store: &Store, versions: &mut Versions) {
+        let version = store.version(self.id);
+        if self.version == Some(version) {
+            return;
+        }
+        self.version = Some(version);
+        let members = store.members(self.id);
+        let labels = members.iter().map(|id| store.labels(*id).clone()).collect();
+        self.layout = Arc::new(Layout::distinct(versions.next(), labels));
+        self.nameless = self.layout.mapped(versions, without_metadata);
+    }
+}
+
+/// A node with its latest value.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) step: Step,
+    pub(super) out: Output,
+    pub(super) error: Option<EvalError>,
+}
+
+/// A node's value: for a scalar the number, for a vector values and presence along a layout.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) scalar: f64,
+    pub(super) layout: Arc<Layout>,
+    pub(super) values: Vec<f64>,
+    pub(super) present: Vec<bool>,
+    /// The version of the input's layout that this one was made from.
+    derived_from: u64,
+    collisions: Collisions,
+}
+
+impl Output {
+    /// Uses a layout as it is.
+    pub(super) fn follow(&mut self, layout: &Arc<Layout>) {
+        if self.layout.version != layout.version {
+            self.layout = Arc::clone(layout);
+            self.values.clear();
+            self.values.resize(layout.len(), 0.0);
+            self.present.clear();
+            self.present.resize(layout.len(), false);
+        }
+    }
+
+    /// Uses a layout made from an input's; remade when the input's has another version.
+    pub(super) fn derive(
+        &mut self,
+        input: &Arc<Layout>,
+        versions: &mut Versions,
+        make: impl FnOnce(&Arc<Layout>, &mut Versions) -> Arc<Layout>,
+    ) {
+        if self.derived_from != input.version {
+            let layout = make(input, versions);
+            self.follow(&layout);
+            self.derived_from = input.version;
+        }
+    }
+
+    /// Uses an input's layout without metric names.
+    pub(super) fn derive_nameless(&mut self, input: &Arc<Layout>, versions: &mut Versions) {
+        self.derive(input, versions, |input, versions| {
+            input.mapped(versions, without_metadata)
+        });
+    }
+
+    pub(super) fn put(&mut self, i: usize, value: Option<f64>) {
+        self.present[i] = value.is_some();
+        self.values[i] = value.unwrap_or(0.0);
+    }
+
+    /// Copies another vector of the same length.
+    pub(super) fn copy(&mut self, from: &Self) {
+        self.values.copy_from_slice(&from.values);
+        self.present.copy_from_slice(&from.present);
+    }
+
+    /// The elements that are there: place and value.
+    pub(super) fn elements(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.values
+            .iter()
+            .zip(&self.present)
+            .enumerate()
+            .filter(|(_, (_, present))| **present)
+            .map(|(i, (value, _))| (i, *value))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.present.contains(&true)
+    }
+
+    /// Fails when two present elements have the same labels.
+    pub(super) fn check_labels(&mut self, epoch: u64) -> Result<(), EvalError> {
+        self.collisions.check(epoch, &self.layout, &self.present)
+    }
+}
+
+/// The nodes before the one that is evaluated: the only ones it can read.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a>(pub(super) &'a [Cell]);
+
+impl<'a> Inputs<'a> {
+    /// A node's vector, or the error it has instead.
+    pub(super) fn vector(self, id: NodeId) -> Result<&'a Output, EvalError> {
+        let cell = &self.0[id.0];
+        match &cell.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(&cell.out),
+        }
+    }
+
+    /// A node's scalar, or the error it has instead.
+    pub(super) fn scalar(self, id: NodeId) -> Result<f64, EvalError> {
+        self.vector(id).map(|out| out.scalar)
+    }
+
+    /// A subquery's rows, or the error it has instead.
+    pub(super) fn rows(self, id: NodeId) -> Result<&'a Subquery, EvalError> {
+        self.vector(id)?;
+        match &self.0[id.0].step {
+            Step::Subquery(subquery) => Ok(subquery),
+            _ => unreachable!("a plan points a range at a subquery only"),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What can be wrong with an expression: with its text, and with the label sets it meets.
+
+use crate::labels::Labels;
+use crate::matcher::MatcherError;
+
+/// Why a text is not an expression that can be evaluated here.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot evaluate {expression:?}: {reason}")]
+pub struct ParseError {
+    /// The text, shortened when it is long.
+    pub expression: String,
+    /// What is wrong with it.
+    #[source]
+    pub reason: Reason,
+}
+
+impl ParseError {
+    pub(super) fn new(text: &str, reason: Reason) -> Self {
+        /// Enough to recognise the expression in a log line.
+        const SHOWN_CHARS: usize = 200;
+        let mut expression: String = text.chars().take(SHOWN_CHARS).collect();
+        if expression.len() < text.len() {
+            expression.push('…');
+        }
+        Self { expression, reason }
+    }
+}
+
+/// What is wrong with a text.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// Not PromQL, or of the wrong types.
+    #[error("{0}")]
+    Syntax(String),
+    /// PromQL that is not evaluated here.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// A function's or operator's argument that cannot be right.
+    #[error("{0}")]
+    Argument(String),
+    /// Larger than what is accepted.
+    #[error("{what} of {is} is more than the limit of {limit}")]
+    Limit {
+        /// What was measured.
+        what: &'static str,
+        /// Its measure.
+        is: u64,
+        /// The most that is accepted.
+        limit: u64,
+    },
+    /// A matcher that cannot be made.
+    #[error("{0}")]
+    Matcher(#[from] MatcherError),
+}
+
+/// Why an expression has no value at an instant: its label sets do not allow it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EvalError {
+    /// Two elements of one vector have the same labels.
+    #[error("vector cannot contain metrics with the same labelset: {0}")]
+    SameLabelset(Labels),
+    /// Two elements on the side of a match that must have one.
+    #[error(
+        "found duplicate series for the match group {group} on the {side} hand-side of the \
+         operation: [{first}, {second}]; many-to-many matching not allowed: matching labels must \
+         be unique on one side"
+    )]
+    DuplicateMatch {
+        /// `left` or `right`.
+        side: &'static str,
+        /// The labels they agree in.
+        group: Labels,
+        /// One of them.
+        first: Labels,
+        /// Another one.
+        second: Labels,
+    },
+    /// Two elements on the left match one on the right, and no `group_left` allows it.
+    #[error(
+        "multiple matches for labels: many-to-one matching must be explicit \
+         (group_left/group_right)"
+    )]
+    ManyToOne,
+    /// Results of `group_left` or `group_right` have the same labels.
+    #[error("multiple matches for labels: grouping labels must ensure unique matches")]
+    GroupingNotUnique,
+    /// The `k` of `topk` or `bottomk` is not a number of elements.
+    #[error("scalar value {0} is not a number of elements")]
+    NotACount(f64),
+}

@@ -1,0 +1,374 @@
+//! An expression: checked, of known type, made only of what can be evaluated here.
+//!
+//! Equal sub-expressions are equal trees; that is how a plan finds out what to share.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::matcher::Selector;
+
+use super::aggregate::AggregateOp;
+use super::binary::BinaryOp;
+use super::error::ParseError;
+use super::map::MapFunction;
+use super::matching::Matching;
+use super::parse;
+use super::range::RangeFunction;
+use super::relabel::Relabel;
+use super::setop::SetOp;
+
+/// How far an instant selector looks back for the newest sample: Prometheus's default.
+pub(super) const LOOKBACK_MS: i64 = 300_000;
+
+/// A parsed and checked PromQL expression that has a value at an instant.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    text: Arc<str>,
+    root: Node,
+}
+
+/// What kind of value an expression has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// One number.
+    Scalar,
+    /// A number for each of several label sets.
+    Vector,
+}
+
+impl Expr {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// When it is not PromQL, has no value at an instant (a range vector, a string), uses
+    /// something that is not supported, or is too large.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let root = parse::parse(text).map_err(|reason| ParseError::new(text, reason))?;
+        Ok(Self {
+            text: text.into(),
+            root,
+        })
+    }
+
+    /// The text as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The selectors, each once, with how far into the past (in milliseconds, from the instant of
+    /// evaluation) their samples are needed.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<(Selector, i64)> {
+        let mut found: Vec<(Selector, i64)> = Vec::new();
+        self.root
+            .visit_selectors(0, &mut |selector, lookback_ms| match found
+                .iter_mut()
+                .find(|(other, _)| other == selector)
+            {
+                Some((_, longest)) => *longest = lookback_ms.max(*longest),
+                None => found.push((selector.clone(), lookback_ms)),
+            });
+        found
+    }
+
+    /// Whether the value depends on the time alone, because no series is read.
+    #[must_use]
+    pub fn is_calendar(&self) -> bool {
+        self.selectors().is_empty()
+    }
+
+    /// The only labels that an element of the value can have, sorted, where the expression itself
+    /// says so (a scalar: none; `sum by (a, b)`: these two); `None` when the series decide.
+    #[must_use]
+    pub fn output_labels(&self) -> Option<Vec<String>> {
+        self.root.output_labels()
+    }
+
+    /// Scalar or vector.
+    #[must_use]
+    pub fn value_type(&self) -> ValueType {
+        self.root.value_type()
+    }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+}
+
+/// A number that is compared by its bits, so that trees can be keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number(pub(super) f64);
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// Which labels an aggregation keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Grouping {
+    pub(super) without: bool,
+    /// Sorted, each once.
+    pub(super) labels: Vec<String>,
+}
+
+impl Grouping {
+    pub(super) fn group_of(&self, labels: &Labels) -> Labels {
+        let listed = |name: &str| self.labels.iter().any(|l| l == name);
+        if self.without {
+            labels.filtered(|name| name != crate::labels::METRIC_NAME && !listed(name))
+        } else {
+            labels.filtered(listed)
+        }
+    }
+}
+
+/// What a function over a range reads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// The samples of series.
+    Series {
+        selector: Selector,
+        range_ms: i64,
+        offset_ms: i64,
+    },
+    /// The values of a vector at each step.
+    Subquery {
+        inner: Box<Node>,
+        range_ms: i64,
+        step_ms: i64,
+        offset_ms: i64,
+    },
+}
+
+/// Arithmetic or comparison; matching says how the elements of two vectors find each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Binary {
+    pub(super) op: BinaryOp,
+    pub(super) return_bool: bool,
+    pub(super) matching: Matching,
+    pub(super) left: Box<Node>,
+    pub(super) right: Box<Node>,
+}
+
+/// A node of an expression's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Node {
+    /// A scalar.
+    Number(Number),
+    /// The scalar `time()`.
+    Time,
+    /// The newest sample of each series.
+    Select { selector: Selector, offset_ms: i64 },
+    /// When the newest sample of each series was taken.
+    SampleTime { selector: Selector, offset_ms: i64 },
+    /// A function of the samples in a range; its parameter is a scalar.
+    Range {
+        function: RangeFunction,
+        source: Source,
+        parameter: Option<Box<Node>>,
+    },
+    /// One element with these labels where the range is empty.
+    AbsentOverTime { source: Source, labels: Labels },
+    /// A function of each element; the parameters are scalars.
+    Map {
+        function: MapFunction,
+        vector: Box<Node>,
+        parameters: Vec<Node>,
+    },
+    /// Other labels, same values.
+    Relabel { relabel: Relabel, vector: Box<Node> },
+    /// A scalar as a vector.
+    Vector(Box<Node>),
+    /// The value of a vector's only element.
+    Scalar(Box<Node>),
+    /// One element with these labels where the vector is empty.
+    Absent { vector: Box<Node>, labels: Labels },
+    /// A quantile of each histogram made of `le` buckets.
+    HistogramQuantile {
+        quantile: Box<Node>,
+        vector: Box<Node>,
+    },
+    /// One element a group.
+    Aggregate {
+        op: AggregateOp,
+        grouping: Grouping,
+        parameter: Option<Box<Node>>,
+        vector: Box<Node>,
+    },
+    /// The `count` largest or smallest elements of each group.
+    Top {
+        largest: bool,
+        grouping: Grouping,
+        count: Box<Node>,
+        vector: Box<Node>,
+    },
+    /// Arithmetic or comparison.
+    Binary(Binary),
+    /// `and`, `or`, `unless`.
+    Set {
+        op: SetOp,
+        matching: Matching,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+}
+
+impl Source {
+    fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
+        match self {
+            Self::Series {
+                selector,
+                range_ms,
+                offset_ms,
+            } => visit(selector, needed(extra_ms, *range_ms, *offset_ms)),
+            Self::Subquery {
+                inner,
+                range_ms,
+                offset_ms,
+                ..
+            } => inner.visit_selectors(extra_ms + range_ms + offset_ms, visit),
+        }
+    }
+
+    fn output_labels(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Series { .. } => None,
+            Self::Subquery { inner, .. } => inner.output_labels(),
+        }
+    }
+}
+
+/// Lookback of a selector; at least a millisecond, should a negative offset look ahead.
+fn needed(extra_ms: i64, range_ms: i64, offset_ms: i64) -> i64 {
+    (extra_ms + range_ms + offset_ms).max(1)
+}
+
+impl Node {
+    /// Calls back with each selector and its lookback; `extra_ms` is what enclosing subqueries add.
+    fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
+        match self {
+            Self::Select {
+                selector,
+                offset_ms,
+            }
+            | Self::SampleTime {
+                selector,
+                offset_ms,
+            } => visit(selector, needed(extra_ms, LOOKBACK_MS, *offset_ms)),
+            Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
+                source.visit_selectors(extra_ms, visit);
+            }
+            _ => {}
+        }
+        for child in self.children() {
+            child.visit_selectors(extra_ms, visit);
+        }
+    }
+
+    /// The nodes that are evaluated at the same instant as this one.
+    fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Number(_)
+            | Self::Time
+            | Self::Select { .. }
+            | Self::SampleTime { .. }
+            | Self::AbsentOverTime { .. } => vec![],
+            Self::Range { parameter, .. } => parameter.as_deref().into_iter().collect(),
+            Self::Map {
+                vector, parameters, ..
+            } => std::iter::once(&**vector).chain(parameters).collect(),
+            Self::Vector(child) | Self::Scalar(child) => vec![child],
+            Self::Relabel { vector, .. } | Self::Absent { vector, .. } => vec![vector],
+            Self::HistogramQuantile { quantile, vector } => vec![quantile, vector],
+            Self::Aggregate {
+                parameter, vector, ..
+            } => parameter
+                .as_deref()
+                .into_iter()
+                .chain([&**vector])
+                .collect(),
+            Self::Top { count, vector, .. } => vec![count, vector],
+            Self::Binary(Binary { left, right, .. }) | Self::Set { left, right, .. } => {
+                vec![left, right]
+            }
+        }
+    }
+
+    pub(super) fn value_type(&self) -> ValueType {
+        match self {
+            Self::Number(_) | Self::Time | Self::Scalar(_) => ValueType::Scalar,
+            Self::Binary(Binary { left, right, .. }) => match (left.value_type(), right.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+            _ => ValueType::Vector,
+        }
+    }
+
+    fn output_labels(&self) -> Option<Vec<String>> {
+        let of = |labels: &Labels| Some(labels.iter().map(|(name, _)| name.to_owned()).collect());
+        match self {
+            Self::Number(_) | Self::Time | Self::Vector(_) | Self::Scalar(_) => Some(vec![]),
+            Self::Select { .. } | Self::SampleTime { .. } => None,
+            Self::Range { source, .. } => source.output_labels(),
+            Self::Map { vector, .. } | Self::Top { vector, .. } => vector.output_labels(),
+            Self::AbsentOverTime { labels, .. } | Self::Absent { labels, .. } => of(labels),
+            Self::Relabel { relabel, vector } => {
+                let mut labels = vector.output_labels()?;
+                labels.push(relabel.target().to_owned());
+                Some(sorted(labels))
+            }
+            Self::HistogramQuantile { vector, .. } => {
+                let mut labels = vector.output_labels()?;
+                labels.retain(|label| label != "le");
+                Some(labels)
+            }
+            Self::Aggregate {
+                grouping, vector, ..
+            } if grouping.without => {
+                let mut labels = vector.output_labels()?;
+                labels.retain(|label| !grouping.labels.contains(label));
+                Some(labels)
+            }
+            Self::Aggregate { grouping, .. } => Some(grouping.labels.clone()),
+            Self::Binary(Binary {
+                matching,
+                left,
+                right,
+                ..
+            }) => match (left.value_type(), right.value_type()) {
+                (_, ValueType::Scalar) => left.output_labels(),
+                (ValueType::Scalar, _) => right.output_labels(),
+                _ => matching.output_labels(left.output_labels(), right.output_labels()),
+            },
+            Self::Set {
+                op, left, right, ..
+            } => {
+                let mut labels = left.output_labels()?;
+                if *op == SetOp::Or {
+                    labels.extend(right.output_labels()?);
+                }
+                Some(sorted(labels))
+            }
+        }
+    }
+}
+
+/// Sorted, each once.
+pub(super) fn sorted(mut labels: Vec<String>) -> Vec<String> {
+    labels.sort();
+    labels.dedup();
+    labels
+}

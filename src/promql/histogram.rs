@@ -1,0 +1,224 @@
+//! A classic histogram: series that differ in `le` alone, each counting what is at most that.
+//!
+//! Source: Prometheus `promql/quantile.go`, `BucketQuantile`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::layout::{Layout, without_metadata};
+
+/// The label with a bucket's upper bound.
+const BOUND: &str = "le";
+
+/// Counts that differ by less than this share are equal but for rounding.
+const SMALL_DELTA: f64 = 1e-12;
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    upper: f64,
+    count: f64,
+}
+
+/// The node of `histogram_quantile`.
+#[derive(Debug)]
+pub(super) struct HistogramQuantile {
+    quantile: NodeId,
+    vector: NodeId,
+    made_from: u64,
+    /// Of each histogram: bounds, ascending, and the element with the count.
+    histograms: Vec<Vec<(f64, u32)>>,
+    buckets: Vec<Bucket>,
+}
+
+impl HistogramQuantile {
+    pub(super) fn new(quantile: NodeId, vector: NodeId) -> Self {
+        Self {
+            quantile,
+            vector,
+            made_from: 0,
+            histograms: Vec::new(),
+            buckets: Vec::new(),
+        }
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let q = inputs.scalar(self.quantile)?;
+        if self.made_from != input.layout.version {
+            self.made_from = input.layout.version;
+            let labels = self.collect(&input.layout);
+            out.follow(&Arc::new(Layout::new(cx.versions.next(), labels)));
+        }
+        for (i, bounds) in self.histograms.iter().enumerate() {
+            self.buckets.clear();
+            self.buckets.extend(
+                bounds
+                    .iter()
+                    .filter(|(_, element)| input.present[*element as usize])
+                    .map(|(upper, element)| Bucket {
+                        upper: *upper,
+                        count: input.values[*element as usize],
+                    }),
+            );
+            let present = !self.buckets.is_empty();
+            out.put(i, present.then(|| quantile(q, &mut self.buckets)));
+        }
+        out.check_labels(cx.step_epoch)
+    }
+
+    /// Puts the elements together; returns the labels of the histograms.
+    fn collect(&mut self, layout: &Layout) -> Vec<Labels> {
+        let mut numbers: HashMap<Labels, usize> = HashMap::new();
+        let mut labels = Vec::new();
+        self.histograms.clear();
+        for (i, element) in layout.labels.iter().enumerate() {
+            let Ok(upper) = element.get(BOUND).parse::<f64>() else {
+                continue;
+            };
+            let histogram = element.filtered(|name| name != BOUND);
+            let number = *numbers.entry(histogram).or_insert_with_key(|histogram| {
+                labels.push(without_metadata(histogram));
+                self.histograms.push(Vec::new());
+                labels.len() - 1
+            });
+            self.histograms[number].push((upper, i as u32));
+        }
+        for histogram in &mut self.histograms {
+            histogram.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        labels
+    }
+}
+
+/// Linear interpolation inside the bucket where the quantile falls; changes the buckets.
+///
+/// # NaN
+/// NaN without observations, without a bucket up to +Inf, or with that bucket alone.
+fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
+        return f64::NAN;
+    }
+    // `1` and `1.0` are the same bound.
+    buckets.dedup_by(|next, kept| {
+        let same = next.upper == kept.upper;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
+    make_monotonic(buckets);
+    let [.., below_last, last] = &buckets[..] else {
+        return f64::NAN;
+    };
+    let observations = last.count;
+    if observations == 0.0 {
+        return f64::NAN;
+    }
+    let mut rank = q * observations;
+    let finite = &buckets[..buckets.len() - 1];
+    // A NaN count reaches no rank.
+    #[allow(clippy::neg_cmp_op_on_partial_ord)]
+    let b = finite.partition_point(|bucket| !(bucket.count >= rank));
+    if b == finite.len() {
+        return below_last.upper;
+    }
+    if b == 0 && buckets[0].upper <= 0.0 {
+        return buckets[0].upper;
+    }
+    let (end, mut count) = (buckets[b].upper, buckets[b].count);
+    let mut start = 0.0;
+    if b > 0 {
+        start = buckets[b - 1].upper;
+        count -= buckets[b - 1].count;
+        rank -= buckets[b - 1].count;
+    }
+    start + (end - start) * (rank / count)
+}
+
+/// Counts that fall, by rounding or because buckets were scraped apart, stay level.
+fn make_monotonic(buckets: &mut [Bucket]) {
+    let mut previous = buckets[0].count;
+    for bucket in &mut buckets[1..] {
+        let count = bucket.count;
+        if count == previous {
+            continue;
+        }
+        if nearly_equal(previous, count) || count < previous {
+            bucket.count = previous;
+            continue;
+        }
+        previous = count;
+    }
+}
+
+fn nearly_equal(a: f64, b: f64) -> bool {
+    if a.is_nan() && b.is_nan() {
+        return true;
+    }
+    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < SMALL_DELTA * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < SMALL_DELTA
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(q: f64, buckets: &[(f64, f64)], expected: f64) {
+        let mut buckets: Vec<Bucket> = buckets
+            .iter()
+            .map(|(upper, count)| Bucket {
+                upper: *upper,
+                count: *count,
+            })
+            .collect();
+        let got = quantile(q, &mut buckets);
+        assert!(
+            got == expected || got.is_nan() && expected.is_nan(),
+            "{got} and not {expected}"
+        );
+    }
+
+    #[test]
+    fn interpolates_inside_a_bucket() {
+        let inf = f64::INFINITY;
+        let buckets = [(1.0, 10.0), (2.0, 30.0), (inf, 40.0)];
+        check(0.5, &buckets, 1.5);
+        check(0.125, &buckets, 0.5);
+        check(0.9, &buckets, 2.0);
+        check(2.0, &buckets, inf);
+        check(f64::NAN, &buckets, f64::NAN);
+        check(0.1, &[(-1.0, 10.0), (inf, 40.0)], -1.0);
+    }
+
+    #[test]
+    fn odd_histograms() {
+        let inf = f64::INFINITY;
+        check(0.5, &[(1.0, 10.0)], f64::NAN);
+        check(0.5, &[(inf, 10.0)], f64::NAN);
+        check(0.5, &[(1.0, 0.0), (inf, 0.0)], f64::NAN);
+        // The same bound twice, and a count that falls.
+        check(0.5, &[(1.0, 5.0), (1.0, 5.0), (2.0, 8.0), (inf, 20.0)], 1.0);
+    }
+}

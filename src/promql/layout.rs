@@ -1,0 +1,187 @@
+//! A layout: the label sets that the elements of a vector have, in order.
+//!
+//! Values change at every tick, label sets only when series are born or die. So a node keeps its
+//! layout and gives it a new version only when it changes; whatever follows from label sets
+//! (groups, matches, names dropped) is worked out once a version.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::{Labels, METRIC_NAME};
+
+use super::error::EvalError;
+
+/// The label sets of a vector's elements.
+///
+/// A label set may occur more than once; then at most one of its elements is present at a time.
+#[derive(Debug, Default)]
+pub struct Layout {
+    /// Another number whenever the labels are others; unique within a plan, 0 only when empty.
+    pub version: u64,
+    /// One label set an element.
+    pub labels: Vec<Labels>,
+    /// For layouts with repeated label sets: the number of each element's label set.
+    repeats: Option<Repeats>,
+}
+
+#[derive(Debug)]
+struct Repeats {
+    class: Vec<u32>,
+    classes: usize,
+}
+
+impl Layout {
+    /// A layout of label sets that may repeat.
+    #[must_use]
+    pub fn new(version: u64, labels: Vec<Labels>) -> Self {
+        let mut numbers: HashMap<&Labels, u32> = HashMap::with_capacity(labels.len());
+        let class: Vec<u32> = labels
+            .iter()
+            .map(|set| {
+                let next = numbers.len() as u32;
+                *numbers.entry(set).or_insert(next)
+            })
+            .collect();
+        let classes = numbers.len();
+        let repeats = (classes < labels.len()).then_some(Repeats { class, classes });
+        Self {
+            version,
+            labels,
+            repeats,
+        }
+    }
+
+    /// A layout of label sets that are known to differ.
+    pub(super) fn distinct(version: u64, labels: Vec<Labels>) -> Self {
+        Self {
+            version,
+            labels,
+            repeats: None,
+        }
+    }
+
+    /// The number of elements, present or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Each label set changed by a function; the same layout when nothing changes.
+    pub(super) fn mapped(
+        self: &Arc<Self>,
+        versions: &mut Versions,
+        change: impl Fn(&Labels) -> Labels,
+    ) -> Arc<Self> {
+        let labels: Vec<Labels> = self.labels.iter().map(change).collect();
+        if labels == self.labels {
+            return Arc::clone(self);
+        }
+        Arc::new(Self::new(versions.next(), labels))
+    }
+}
+
+/// Gives out the versions of one plan's layouts.
+#[derive(Debug, Default)]
+pub(super) struct Versions(u64);
+
+impl Versions {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Labels that say what a metric is rather than where it is from: operations that change the
+/// meaning of a value drop them.
+const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+/// The set without metric name, and without type and unit should they be there.
+pub(super) fn without_metadata(labels: &Labels) -> Labels {
+    if labels
+        .iter()
+        .any(|(name, _)| METADATA_LABELS.contains(&name))
+    {
+        labels.filtered(|name| !METADATA_LABELS.contains(&name))
+    } else {
+        labels.clone()
+    }
+}
+
+/// Finds two present elements with the same label set.
+#[derive(Debug, Default)]
+pub(super) struct Collisions {
+    epoch: u64,
+    version: u64,
+    /// The element that was seen with each label set, plus one.
+    seen: Vec<u32>,
+}
+
+impl Collisions {
+    /// Fails when a label set is present twice in the same epoch (see [`super::context::Context`]).
+    pub(super) fn check(
+        &mut self,
+        epoch: u64,
+        layout: &Layout,
+        present: &[bool],
+    ) -> Result<(), EvalError> {
+        let Some(repeats) = &layout.repeats else {
+            return Ok(());
+        };
+        if (self.epoch, self.version) != (epoch, layout.version) {
+            (self.epoch, self.version) = (epoch, layout.version);
+            self.seen.clear();
+            self.seen.resize(repeats.classes, 0);
+        }
+        for (i, class) in repeats.class.iter().enumerate() {
+            if !present[i] {
+                continue;
+            }
+            let seen = &mut self.seen[*class as usize];
+            let this = i as u32 + 1;
+            if *seen != 0 && *seen != this {
+                return Err(EvalError::SameLabelset(layout.labels[i].clone()));
+            }
+            *seen = this;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).expect("distinct names")
+    }
+
+    #[test]
+    fn a_label_set_may_repeat_but_not_be_present_twice() {
+        let (a, b) = (labels(&[("x", "a")]), labels(&[("x", "b")]));
+        let layout = Layout::new(1, vec![a.clone(), b, a.clone()]);
+        let mut collisions = Collisions::default();
+        assert_eq!(collisions.check(1, &layout, &[true, true, false]), Ok(()));
+        assert_eq!(collisions.check(2, &layout, &[false, true, true]), Ok(()));
+        let error = Err(EvalError::SameLabelset(a));
+        assert_eq!(collisions.check(3, &layout, &[true, false, true]), error);
+        // In one epoch, what was seen before counts.
+        assert_eq!(collisions.check(4, &layout, &[true, false, false]), Ok(()));
+        assert_eq!(collisions.check(4, &layout, &[false, false, true]), error);
+    }
+
+    #[test]
+    fn a_mapped_layout_that_stays_the_same_keeps_its_version() {
+        let mut versions = Versions::default();
+        let layout = Arc::new(Layout::new(versions.next(), vec![labels(&[("x", "a")])]));
+        assert_eq!(layout.mapped(&mut versions, Labels::clone).version, 1);
+        let named = layout.mapped(&mut versions, |l| l.with(METRIC_NAME, "up"));
+        assert_eq!(named.version, 2);
+        assert_eq!(named.mapped(&mut versions, without_metadata).version, 3);
+    }
+}

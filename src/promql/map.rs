@@ -1,0 +1,254 @@
+//! A map: a function of each element of a vector by itself.
+//!
+//! The result has the vector's labels without the metric name.
+//! Source: Prometheus `promql/functions.go`; Go's `math` for the special cases.
+
+use super::calendar::{CalendarField, field};
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+
+/// A function of one element, and of scalars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub(super) enum MapFunction {
+    Negate,
+    Abs,
+    Ceil,
+    Floor,
+    Round,
+    Sgn,
+    Sqrt,
+    Exp,
+    Ln,
+    Log2,
+    Log10,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Deg,
+    Rad,
+    Clamp,
+    ClampMin,
+    ClampMax,
+    /// `timestamp` of anything but a selector.
+    EvalTime,
+    Calendar(CalendarField),
+}
+
+impl MapFunction {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "abs" => Self::Abs,
+            "ceil" => Self::Ceil,
+            "floor" => Self::Floor,
+            "round" => Self::Round,
+            "sgn" => Self::Sgn,
+            "sqrt" => Self::Sqrt,
+            "exp" => Self::Exp,
+            "ln" => Self::Ln,
+            "log2" => Self::Log2,
+            "log10" => Self::Log10,
+            "sin" => Self::Sin,
+            "cos" => Self::Cos,
+            "tan" => Self::Tan,
+            "asin" => Self::Asin,
+            "acos" => Self::Acos,
+            "atan" => Self::Atan,
+            "sinh" => Self::Sinh,
+            "cosh" => Self::Cosh,
+            "tanh" => Self::Tanh,
+            "asinh" => Self::Asinh,
+            "acosh" => Self::Acosh,
+            "atanh" => Self::Atanh,
+            "deg" => Self::Deg,
+            "rad" => Self::Rad,
+            "clamp" => Self::Clamp,
+            "clamp_min" => Self::ClampMin,
+            "clamp_max" => Self::ClampMax,
+            _ => return CalendarField::from_name(name).map(Self::Calendar),
+        })
+    }
+}
+
+/// The node of a map.
+#[derive(Debug)]
+pub(super) struct Map {
+    pub(super) function: MapFunction,
+    pub(super) vector: NodeId,
+    pub(super) parameters: Vec<NodeId>,
+}
+
+impl Map {
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let mut parameters = [0.0; 2];
+        for (parameter, id) in parameters.iter_mut().zip(&self.parameters) {
+            *parameter = inputs.scalar(*id)?;
+        }
+        out.derive_nameless(&input.layout, cx.versions);
+        out.present.copy_from_slice(&input.present);
+        if self.function == MapFunction::Negate {
+            each(input, out, |v| -v);
+            return out.check_labels(cx.run_epoch);
+        }
+        let given = self.parameters.len();
+        apply(self.function, input, out, &parameters[..given], cx.time_ms);
+        out.check_labels(cx.step_epoch)
+    }
+}
+
+fn apply(
+    function: MapFunction,
+    input: &Output,
+    out: &mut Output,
+    parameters: &[f64],
+    time_ms: i64,
+) {
+    match function {
+        MapFunction::Negate => each(input, out, |v| -v),
+        MapFunction::Abs => each(input, out, f64::abs),
+        MapFunction::Ceil => each(input, out, f64::ceil),
+        MapFunction::Floor => each(input, out, f64::floor),
+        MapFunction::Round => {
+            // Multiplying by the inverse, as Prometheus does.
+            let inverse = 1.0 / parameters.first().copied().unwrap_or(1.0);
+            each(input, out, |v| (v * inverse + 0.5).floor() / inverse);
+        }
+        MapFunction::Sgn => each(input, out, sgn),
+        MapFunction::Sqrt => each(input, out, f64::sqrt),
+        MapFunction::Exp => each(input, out, f64::exp),
+        MapFunction::Ln => each(input, out, f64::ln),
+        MapFunction::Log2 => each(input, out, f64::log2),
+        MapFunction::Log10 => each(input, out, f64::log10),
+        MapFunction::Sin => each(input, out, f64::sin),
+        MapFunction::Cos => each(input, out, f64::cos),
+        MapFunction::Tan => each(input, out, f64::tan),
+        MapFunction::Asin => each(input, out, f64::asin),
+        MapFunction::Acos => each(input, out, f64::acos),
+        MapFunction::Atan => each(input, out, f64::atan),
+        MapFunction::Sinh => each(input, out, f64::sinh),
+        MapFunction::Cosh => each(input, out, f64::cosh),
+        MapFunction::Tanh => each(input, out, f64::tanh),
+        MapFunction::Asinh => each(input, out, f64::asinh),
+        MapFunction::Acosh => each(input, out, f64::acosh),
+        MapFunction::Atanh => each(input, out, f64::atanh),
+        MapFunction::Deg => each(input, out, |v| v * 180.0 / std::f64::consts::PI),
+        MapFunction::Rad => each(input, out, |v| v * std::f64::consts::PI / 180.0),
+        MapFunction::Clamp => clamp(input, out, parameters[0], parameters[1]),
+        MapFunction::ClampMin => clamp(input, out, parameters[0], f64::INFINITY),
+        MapFunction::ClampMax => clamp(input, out, f64::NEG_INFINITY, parameters[0]),
+        MapFunction::EvalTime => each(input, out, |_| time_ms as f64 / 1000.0),
+        MapFunction::Calendar(which) => each(input, out, |v| field(which, v as i64)),
+    }
+}
+
+/// Absent elements get a value too, which nobody reads: no branch in the loop.
+fn each(input: &Output, out: &mut Output, function: impl Fn(f64) -> f64) {
+    for (to, from) in out.values.iter_mut().zip(&input.values) {
+        *to = function(*from);
+    }
+}
+
+/// # NaN
+/// A NaN has no sign: it stays.
+fn sgn(value: f64) -> f64 {
+    if value < 0.0 {
+        -1.0
+    } else if value > 0.0 {
+        1.0
+    } else {
+        value
+    }
+}
+
+fn clamp(input: &Output, out: &mut Output, min: f64, max: f64) {
+    if max < min {
+        out.present.fill(false);
+        return;
+    }
+    each(input, out, |v| go_max(min, go_min(max, v)));
+}
+
+/// Go's `math.Max`: +Inf beats NaN, NaN beats everything else.
+fn go_max(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
+}
+
+/// Go's `math.Min`: -Inf beats NaN, NaN beats everything else.
+fn go_min(a: f64, b: f64) -> f64 {
+    -go_max(-a, -b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(function: MapFunction, parameters: &[f64], value: f64, expected: f64) {
+        let (mut input, mut out) = (Output::default(), Output::default());
+        input.values.push(value);
+        out.values.push(0.0);
+        apply(function, &input, &mut out, parameters, 5_500);
+        let got = out.values[0];
+        assert!(
+            got == expected || got.is_nan() && expected.is_nan(),
+            "{function:?}({value}, {parameters:?}) is {got} and not {expected}"
+        );
+    }
+
+    #[test]
+    fn rounding() {
+        check(MapFunction::Round, &[], 2.5, 3.0);
+        check(MapFunction::Round, &[], -2.5, -2.0);
+        check(MapFunction::Round, &[0.5], 1.3, 1.5);
+        check(MapFunction::Round, &[], f64::NAN, f64::NAN);
+        check(MapFunction::Sgn, &[], -3.0, -1.0);
+        check(MapFunction::Sgn, &[], f64::NAN, f64::NAN);
+        check(MapFunction::Ceil, &[], -0.5, -0.0);
+    }
+
+    #[test]
+    fn clamping() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        check(MapFunction::Clamp, &[1.0, 3.0], 5.0, 3.0);
+        check(MapFunction::Clamp, &[1.0, 3.0], nan, nan);
+        check(MapFunction::ClampMin, &[1.0], -inf, 1.0);
+        check(MapFunction::ClampMax, &[1.0], inf, 1.0);
+        check(MapFunction::ClampMax, &[nan], 1.0, nan);
+        check(MapFunction::ClampMin, &[inf], nan, inf);
+        check(MapFunction::ClampMax, &[-inf], nan, -inf);
+    }
+
+    #[test]
+    fn time_and_angles() {
+        check(MapFunction::EvalTime, &[], 1.0, 5.5);
+        check(MapFunction::Deg, &[], std::f64::consts::PI, 180.0);
+        check(MapFunction::Rad, &[], 180.0, std::f64::consts::PI);
+        check(
+            MapFunction::Calendar(CalendarField::Hour),
+            &[],
+            7_200.9,
+            2.0,
+        );
+    }
+}

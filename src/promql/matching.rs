@@ -1,0 +1,301 @@
+//! A match: which elements of two vectors belong together, by the labels they agree in.
+//!
+//! Elements with the same signature (the labels of `on`, or all but those of `ignoring` and the
+//! metric name) form a match group. Groups are worked out once a layout; what is an error depends
+//! on which elements are present, so that is looked at at every instant.
+//! Source: Prometheus `promql/engine.go`, `VectorBinop`, `resultMetric`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::{Labels, METRIC_NAME};
+
+use super::binary::BinaryOp;
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::expr::sorted;
+use super::layout::{Layout, Versions, without_metadata};
+
+/// No such element or group.
+const NONE: u32 = u32::MAX;
+
+/// How many elements may stand on either side of a match group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Cardinality {
+    OneToOne,
+    /// `group_left`, with labels taken over from the right.
+    ManyToOne(Vec<String>),
+    /// `group_right`, with labels taken over from the left.
+    OneToMany(Vec<String>),
+}
+
+/// How the elements of two vectors find each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Matching {
+    /// `on` these labels; else all but these.
+    pub(super) on: bool,
+    /// Sorted, each once.
+    pub(super) labels: Vec<String>,
+    pub(super) cardinality: Cardinality,
+}
+
+impl Matching {
+    fn lists(&self, name: &str) -> bool {
+        self.labels.iter().any(|label| label == name)
+    }
+
+    /// The labels by which an element is matched.
+    pub(super) fn signature(&self, labels: &Labels) -> Labels {
+        if self.on {
+            labels.filtered(|name| self.lists(name))
+        } else {
+            labels.filtered(|name| name != METRIC_NAME && !self.lists(name))
+        }
+    }
+
+    /// The labels taken over from the side that has one element a group.
+    fn included(&self) -> &[String] {
+        match &self.cardinality {
+            Cardinality::OneToOne => &[],
+            Cardinality::ManyToOne(labels) | Cardinality::OneToMany(labels) => labels,
+        }
+    }
+
+    /// Swaps the sides so that the right one has one element a group.
+    fn swaps(&self) -> bool {
+        matches!(self.cardinality, Cardinality::OneToMany(_))
+    }
+
+    /// The labels of the result of an operator, as far as they are known.
+    pub(super) fn output_labels(
+        &self,
+        left: Option<Vec<String>>,
+        right: Option<Vec<String>>,
+    ) -> Option<Vec<String>> {
+        let many = if self.swaps() { right } else { left };
+        if self.cardinality != Cardinality::OneToOne {
+            let mut labels = many?;
+            labels.extend_from_slice(self.included());
+            return Some(sorted(labels));
+        }
+        match many {
+            Some(mut labels) => {
+                labels.retain(|label| self.lists(label) == self.on);
+                Some(labels)
+            }
+            None => self.on.then(|| self.labels.clone()),
+        }
+    }
+}
+
+/// The node of an operator between two vectors. `many` is the left side, unless `group_right`
+/// swaps them; `one` is the other.
+#[derive(Debug)]
+pub(super) struct VectorBinary {
+    op: BinaryOp,
+    return_bool: bool,
+    matching: Matching,
+    many: NodeId,
+    one: NodeId,
+    /// Versions of the layouts that the groups were made from.
+    made_from: (u64, u64),
+    many_group: Vec<u32>,
+    one_group: Vec<u32>,
+    /// The present element of `one` in each group.
+    chosen: Vec<u32>,
+    /// The element of `one` whose labels the layout took over in each group.
+    included_from: Vec<u32>,
+    /// One-to-one: groups that have a result.
+    matched: Vec<bool>,
+}
+
+impl VectorBinary {
+    pub(super) fn new(
+        op: BinaryOp,
+        return_bool: bool,
+        matching: Matching,
+        left: NodeId,
+        right: NodeId,
+    ) -> Self {
+        let (many, one) = if matching.swaps() {
+            (right, left)
+        } else {
+            (left, right)
+        };
+        Self {
+            op,
+            return_bool,
+            matching,
+            many,
+            one,
+            made_from: (0, 0),
+            many_group: Vec::new(),
+            one_group: Vec::new(),
+            chosen: Vec::new(),
+            included_from: Vec::new(),
+            matched: Vec::new(),
+        }
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let (many, one) = (inputs.vector(self.many)?, inputs.vector(self.one)?);
+        let versions = (many.layout.version, one.layout.version);
+        if self.made_from != versions {
+            self.regroup(&many.layout, &one.layout);
+            self.made_from = versions;
+            out.follow(&self.layout(&many.layout, &one.layout, cx.versions));
+        }
+        if many.is_empty() || one.is_empty() {
+            out.present.fill(false);
+            return Ok(());
+        }
+        self.choose(one)?;
+        if self.takes_over_other_labels() {
+            out.follow(&self.layout(&many.layout, &one.layout, cx.versions));
+        }
+        self.combine(many, one, out)?;
+        out.check_labels(cx.step_epoch).map_err(|error| {
+            if self.matching.cardinality == Cardinality::OneToOne {
+                error
+            } else {
+                EvalError::GroupingNotUnique
+            }
+        })
+    }
+
+    fn regroup(&mut self, many: &Layout, one: &Layout) {
+        let mut groups: HashMap<Labels, u32> = HashMap::with_capacity(one.len());
+        self.included_from.clear();
+        self.one_group.clear();
+        for (i, labels) in one.labels.iter().enumerate() {
+            let next = groups.len() as u32;
+            let group = *groups
+                .entry(self.matching.signature(labels))
+                .or_insert(next);
+            if group == next {
+                self.included_from.push(i as u32);
+            }
+            self.one_group.push(group);
+        }
+        self.many_group.clear();
+        self.many_group.extend(many.labels.iter().map(|labels| {
+            groups
+                .get(&self.matching.signature(labels))
+                .copied()
+                .unwrap_or(NONE)
+        }));
+        self.chosen.resize(groups.len(), NONE);
+        self.matched.resize(groups.len(), false);
+    }
+
+    /// Finds the one present element of each group.
+    fn choose(&mut self, one: &Output) -> Result<(), EvalError> {
+        self.chosen.fill(NONE);
+        for (i, _) in one.elements() {
+            let chosen = &mut self.chosen[self.one_group[i] as usize];
+            if *chosen != NONE {
+                let labels = &one.layout.labels;
+                return Err(EvalError::DuplicateMatch {
+                    side: if self.matching.swaps() {
+                        "left"
+                    } else {
+                        "right"
+                    },
+                    group: self.matching.signature(&labels[i]),
+                    first: labels[i].clone(),
+                    second: labels[*chosen as usize].clone(),
+                });
+            }
+            *chosen = i as u32;
+        }
+        Ok(())
+    }
+
+    /// Follows a group that has another present element than the one the layout was made with.
+    fn takes_over_other_labels(&mut self) -> bool {
+        if self.matching.included().is_empty() {
+            return false;
+        }
+        let mut other = false;
+        for (from, chosen) in self.included_from.iter_mut().zip(&self.chosen) {
+            if *chosen != NONE && *from != *chosen {
+                *from = *chosen;
+                other = true;
+            }
+        }
+        other
+    }
+
+    fn layout(&self, many: &Arc<Layout>, one: &Layout, versions: &mut Versions) -> Arc<Layout> {
+        if self.matching.included().is_empty() {
+            return many.mapped(versions, |labels| self.result_labels(labels, None));
+        }
+        let labels = many
+            .labels
+            .iter()
+            .zip(&self.many_group)
+            .map(|(labels, group)| {
+                let from = match *group {
+                    NONE => None,
+                    group => Some(&one.labels[self.included_from[group as usize] as usize]),
+                };
+                self.result_labels(labels, from)
+            })
+            .collect();
+        Arc::new(Layout::new(versions.next(), labels))
+    }
+
+    fn result_labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
+        let mut labels = if self.op.is_comparison() {
+            many.clone()
+        } else {
+            without_metadata(many)
+        };
+        if self.matching.cardinality == Cardinality::OneToOne {
+            labels = labels.filtered(|name| self.matching.lists(name) == self.matching.on);
+        }
+        if let Some(one) = one {
+            for name in self.matching.included() {
+                labels = labels.with(name, one.get(name));
+            }
+        }
+        if self.return_bool {
+            labels = without_metadata(&labels);
+        }
+        labels
+    }
+
+    fn combine(&mut self, many: &Output, one: &Output, out: &mut Output) -> Result<(), EvalError> {
+        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
+        let swaps = self.matching.swaps();
+        let filters = self.op.is_comparison() && !self.return_bool;
+        self.matched.fill(false);
+        out.present.fill(false);
+        for (i, value) in many.elements() {
+            let group = self.many_group[i];
+            if group == NONE || self.chosen[group as usize] == NONE {
+                continue;
+            }
+            let other = one.values[self.chosen[group as usize] as usize];
+            let (a, b) = if swaps {
+                (other, value)
+            } else {
+                (value, other)
+            };
+            if filters && !self.op.holds(a, b) {
+                continue;
+            }
+            if one_to_one && std::mem::replace(&mut self.matched[group as usize], true) {
+                return Err(EvalError::ManyToOne);
+            }
+            out.present[i] = true;
+            out.values[i] = if filters { a } else { self.op.apply(a, b) };
+        }
+        Ok(())
+    }
+}

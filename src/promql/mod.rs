@@ -1,0 +1,52 @@
+//! PromQL: an expression over series, and its value at an instant.
+//!
+//! Text becomes a checked [`Expr`]; many of them are bound to one store as a [`Plan`], an arena of
+//! nodes in which what two expressions have in common is there once; the plan is evaluated at an
+//! instant and each expression's value read from it.
+//!
+//! In: texts, and the rings of [`crate::series`]. Out: per expression a scalar, or an instant
+//! vector as a layout (label sets) with values and a presence mask aligned to it; NaN is a value,
+//! absence is not. Invariants: at a tick no label is looked at unless series were born or died;
+//! an expression that fails does not disturb the others; evaluation at one instant depends on
+//! nothing but the store and that instant. It does not know features, models or the time of day.
+//!
+//! The answers are those of Prometheus 3.5 with its default settings: lookback of five minutes,
+//! one minute as the step of a subquery without one. What is not understood is refused when it is
+//! parsed.
+//! Source: Prometheus documentation "Querying", `promql/engine.go`, `promql/functions.go`;
+//! `tests/promql_parity` compares with the real one.
+
+mod aggregate;
+mod binary;
+mod bind;
+mod calendar;
+mod call;
+mod context;
+mod error;
+mod expr;
+mod guard;
+mod histogram;
+mod layout;
+mod map;
+mod matching;
+mod over_time;
+mod parse;
+mod plan;
+mod range;
+mod rate;
+mod reduce;
+mod relabel;
+mod select;
+mod selector;
+mod setop;
+mod subquery;
+mod summation;
+mod topk;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{EvalError, ParseError};
+pub use expr::{Expr, ValueType};
+pub use layout::Layout;
+pub use plan::{Plan, Value, Vector};

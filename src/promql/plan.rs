@@ -1,0 +1,222 @@
+//! A plan: many expressions bound to one store, with what they have in common there once.
+//!
+//! The nodes stand in the order of evaluation, each after those it reads. Equal sub-expressions
+//! are one node, equal selectors one registration with the longest lookback that is needed.
+//! Buffers are kept from one instant to the next.
+
+use crate::series::{SelectorId, Store};
+
+use super::bind::{Builder, Wanted};
+use super::context::{Cell, Context, Inputs, Membership, NodeId, Output};
+use super::error::EvalError;
+use super::expr::{Expr, ValueType};
+use super::layout::{Layout, Versions};
+use super::range::{AbsentOverTime, Range};
+use super::reduce::{Absent, ScalarOf};
+use super::relabel::Relabelled;
+use super::select::Select;
+use super::setop::Set;
+use super::subquery::Subquery;
+use super::topk::Top;
+use super::{aggregate, binary, histogram, map, matching};
+
+/// Expressions bound to a store.
+#[derive(Debug)]
+pub struct Plan {
+    frame: Frame,
+    roots: Vec<(NodeId, ValueType)>,
+    memberships: Vec<Membership>,
+    versions: Versions,
+}
+
+/// The value of an expression at an instant.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// One number.
+    Scalar(f64),
+    /// Some numbers.
+    Vector(Vector<'a>),
+}
+
+/// An instant vector.
+///
+/// # Shapes
+/// `values` and `present` have one item for each label set of the layout.
+///
+/// # NaN
+/// NaN is a value. What is absent is not present; its value means nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Vector<'a> {
+    /// The label sets.
+    pub layout: &'a Layout,
+    /// The values.
+    pub values: &'a [f64],
+    /// Which elements are there.
+    pub present: &'a [bool],
+}
+
+impl Plan {
+    /// Registers the selectors of the expressions and lays out their nodes. The plan belongs to
+    /// this store from now on and ends with [`Plan::release`].
+    #[must_use]
+    pub fn bind(exprs: &[Expr], store: &mut Store) -> Self {
+        let wanted = Wanted::new(exprs);
+        let memberships = wanted
+            .iter()
+            .map(|(selector, lookback_ms)| Membership::new(store.register(selector, *lookback_ms)))
+            .collect();
+        let mut versions = Versions::default();
+        let mut builder = Builder::new(&wanted, &mut versions);
+        let roots = exprs
+            .iter()
+            .map(|expr| (builder.node(expr.root()), expr.value_type()))
+            .collect();
+        Self {
+            frame: builder.finish(),
+            roots,
+            memberships,
+            versions,
+        }
+    }
+
+    /// Gives the registrations back.
+    pub fn release(self, store: &mut Store) {
+        for membership in self.memberships {
+            store.release(membership.id);
+        }
+    }
+
+    /// Evaluates all expressions at one instant. `store` is the one the plan was bound to.
+    pub fn eval(&mut self, store: &Store, time_ms: i64) {
+        for membership in &mut self.memberships {
+            membership.refresh(store, &mut self.versions);
+        }
+        let step_epoch = self.versions.next();
+        self.frame.eval(&mut Context {
+            store,
+            memberships: &self.memberships,
+            versions: &mut self.versions,
+            time_ms,
+            step_epoch,
+            run_epoch: step_epoch,
+        });
+    }
+
+    /// The value of an expression, by its place in what was bound, at the instant of the last
+    /// [`Plan::eval`].
+    ///
+    /// # Errors
+    /// When the label sets that are present do not allow the operation.
+    ///
+    /// # Panics
+    /// When there is no such expression.
+    pub fn output(&self, i: usize) -> Result<Value<'_>, &EvalError> {
+        let (root, value_type) = self.roots[i];
+        let cell = &self.frame.cells[root.0];
+        if let Some(error) = &cell.error {
+            return Err(error);
+        }
+        Ok(match value_type {
+            ValueType::Scalar => Value::Scalar(cell.out.scalar),
+            ValueType::Vector => Value::Vector(Vector {
+                layout: &cell.out.layout,
+                values: &cell.out.values,
+                present: &cell.out.present,
+            }),
+        })
+    }
+
+    /// The selectors that the plan registered.
+    pub fn series_in_use(&self) -> impl Iterator<Item = SelectorId> + '_ {
+        self.memberships.iter().map(|membership| membership.id)
+    }
+
+    /// The number of nodes outside of subqueries, for those who want to see what is shared.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.frame.cells.len()
+    }
+}
+
+/// The nodes that are evaluated at the same instants: the plan's own, or those of a subquery.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    pub(super) cells: Vec<Cell>,
+}
+
+impl Frame {
+    pub(super) fn eval(&mut self, cx: &mut Context) {
+        for i in 0..self.cells.len() {
+            let (before, rest) = self.cells.split_at_mut(i);
+            let cell = &mut rest[0];
+            cell.error = cell.step.eval(cx, Inputs(before), &mut cell.out).err();
+        }
+    }
+
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        Inputs(&self.cells)
+    }
+}
+
+/// What a node does.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A scalar, or a vector of one element, that never changes: set when bound.
+    Constant,
+    Time,
+    Select(Select),
+    Range(Range),
+    Subquery(Box<Subquery>),
+    AbsentOverTime(AbsentOverTime),
+    Map(map::Map),
+    Relabelled(Relabelled),
+    VectorOf(NodeId),
+    ScalarOf(ScalarOf),
+    Absent(Absent),
+    HistogramQuantile(histogram::HistogramQuantile),
+    Aggregate(aggregate::Aggregate),
+    Top(Top),
+    ScalarBinary(binary::ScalarBinary),
+    VectorScalar(binary::VectorScalar),
+    VectorBinary(matching::VectorBinary),
+    Set(Set),
+}
+
+impl Step {
+    fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        match self {
+            Self::Constant => Ok(()),
+            Self::Time => {
+                out.scalar = cx.time_ms as f64 / 1000.0;
+                Ok(())
+            }
+            Self::Select(select) => {
+                select.eval(cx, out);
+                Ok(())
+            }
+            Self::VectorOf(scalar) => {
+                out.put(0, Some(inputs.scalar(*scalar)?));
+                Ok(())
+            }
+            Self::Range(node) => node.eval(cx, inputs, out),
+            Self::Subquery(node) => node.eval(cx, out),
+            Self::AbsentOverTime(node) => node.eval(cx, inputs, out),
+            Self::Map(node) => node.eval(cx, inputs, out),
+            Self::Relabelled(node) => node.eval(cx, inputs, out),
+            Self::ScalarOf(node) => node.eval(inputs, out),
+            Self::Absent(node) => node.eval(inputs, out),
+            Self::HistogramQuantile(node) => node.eval(cx, inputs, out),
+            Self::Aggregate(node) => node.eval(cx, inputs, out),
+            Self::Top(node) => node.eval(inputs, out),
+            Self::ScalarBinary(node) => node.eval(inputs, out),
+            Self::VectorScalar(node) => node.eval(cx, inputs, out),
+            Self::VectorBinary(node) => node.eval(cx, inputs, out),
+            Self::Set(node) => node.eval(cx, inputs, out),
+        }
+    }
+}

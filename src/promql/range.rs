@@ -1,0 +1,285 @@
+//! A range: the samples of each series in `(end - range, end]`, and the functions that make one
+//! value of them.
+//!
+//! Stale markers are no samples here. A series without a sample in the range has no value; some
+//! functions want two.
+
+use crate::sample::Sample;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::over_time;
+use super::rate;
+use super::summation::{linear_regression, quantile};
+
+/// A function of the samples in a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub(super) enum RangeFunction {
+    Rate,
+    Increase,
+    Delta,
+    Irate,
+    Idelta,
+    Deriv,
+    PredictLinear,
+    Changes,
+    Resets,
+    AvgOverTime,
+    MinOverTime,
+    MaxOverTime,
+    SumOverTime,
+    CountOverTime,
+    StddevOverTime,
+    StdvarOverTime,
+    LastOverTime,
+    PresentOverTime,
+    QuantileOverTime,
+}
+
+impl RangeFunction {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "rate" => Self::Rate,
+            "increase" => Self::Increase,
+            "delta" => Self::Delta,
+            "irate" => Self::Irate,
+            "idelta" => Self::Idelta,
+            "deriv" => Self::Deriv,
+            "predict_linear" => Self::PredictLinear,
+            "changes" => Self::Changes,
+            "resets" => Self::Resets,
+            "avg_over_time" => Self::AvgOverTime,
+            "min_over_time" => Self::MinOverTime,
+            "max_over_time" => Self::MaxOverTime,
+            "sum_over_time" => Self::SumOverTime,
+            "count_over_time" => Self::CountOverTime,
+            "stddev_over_time" => Self::StddevOverTime,
+            "stdvar_over_time" => Self::StdvarOverTime,
+            "last_over_time" => Self::LastOverTime,
+            "present_over_time" => Self::PresentOverTime,
+            "quantile_over_time" => Self::QuantileOverTime,
+            _ => return None,
+        })
+    }
+
+    /// `last_over_time` is a selection; the others change what the value means.
+    fn keeps_name(self) -> bool {
+        self == Self::LastOverTime
+    }
+}
+
+/// The bounds of a range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    /// Exclusive.
+    pub(super) start_ms: i64,
+    /// Inclusive; differs from the instant of evaluation by the offset.
+    pub(super) end_ms: i64,
+    pub(super) range_ms: i64,
+    /// The instant of evaluation.
+    pub(super) at_ms: i64,
+}
+
+impl Window {
+    pub(super) fn new(at_ms: i64, range_ms: i64, offset_ms: i64) -> Self {
+        let end_ms = at_ms.saturating_sub(offset_ms);
+        Self {
+            start_ms: end_ms.saturating_sub(range_ms),
+            end_ms,
+            range_ms,
+            at_ms,
+        }
+    }
+}
+
+/// Where the samples come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// A membership of the plan.
+    Series(usize),
+    /// A subquery of the same frame.
+    Subquery(NodeId),
+}
+
+/// The node of a range function.
+#[derive(Debug)]
+pub(super) struct Range {
+    pub(super) function: RangeFunction,
+    pub(super) samples: Samples,
+    pub(super) parameter: Option<NodeId>,
+    scratch: Vec<f64>,
+}
+
+/// The ranges of all series of an origin.
+#[derive(Debug)]
+pub(super) struct Samples {
+    pub(super) origin: Origin,
+    pub(super) range_ms: i64,
+    pub(super) offset_ms: i64,
+    /// For ranges with a stale marker inside: the samples without it.
+    fresh: Vec<Sample>,
+}
+
+impl Samples {
+    pub(super) fn new(origin: Origin, range_ms: i64, offset_ms: i64) -> Self {
+        Self {
+            origin,
+            range_ms,
+            offset_ms,
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Calls back with the place and the samples of each series, none left out.
+    fn each(
+        &mut self,
+        cx: &Context,
+        inputs: Inputs,
+        window: &Window,
+        mut visit: impl FnMut(usize, &[Sample]),
+    ) -> Result<(), EvalError> {
+        match self.origin {
+            Origin::Series(membership) => {
+                let members = cx.store.members(cx.memberships[membership].id);
+                for (i, id) in members.iter().enumerate() {
+                    let samples = cx.store.window(*id, window.start_ms, window.end_ms);
+                    if samples.iter().any(Sample::is_stale) {
+                        self.fresh.clear();
+                        self.fresh
+                            .extend(samples.iter().filter(|sample| !sample.is_stale()));
+                        visit(i, &self.fresh);
+                    } else {
+                        visit(i, samples);
+                    }
+                }
+            }
+            Origin::Subquery(id) => {
+                for (i, row) in inputs.rows(id)?.rows().iter().enumerate() {
+                    visit(i, row);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Range {
+    pub(super) fn new(
+        function: RangeFunction,
+        samples: Samples,
+        parameter: Option<NodeId>,
+    ) -> Self {
+        Self {
+            function,
+            samples,
+            parameter,
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let keeps_name = self.function.keeps_name();
+        match self.samples.origin {
+            Origin::Series(membership) => {
+                let membership = &cx.memberships[membership];
+                out.follow(if keeps_name {
+                    &membership.layout
+                } else {
+                    &membership.nameless
+                });
+            }
+            Origin::Subquery(id) => {
+                let rows = &inputs.vector(id)?.layout;
+                if keeps_name {
+                    out.follow(rows);
+                } else {
+                    out.derive_nameless(rows, cx.versions);
+                }
+            }
+        }
+        let parameter = match self.parameter {
+            Some(id) => inputs.scalar(id)?,
+            None => 0.0,
+        };
+        let window = Window::new(cx.time_ms, self.samples.range_ms, self.samples.offset_ms);
+        let (function, scratch) = (self.function, &mut self.scratch);
+        self.samples.each(cx, inputs, &window, |i, samples| {
+            out.put(i, apply(function, samples, &window, parameter, scratch));
+        })?;
+        out.check_labels(cx.run_epoch)
+    }
+}
+
+fn apply(
+    function: RangeFunction,
+    samples: &[Sample],
+    window: &Window,
+    parameter: f64,
+    scratch: &mut Vec<f64>,
+) -> Option<f64> {
+    let last = samples.last()?;
+    let two = samples.len() >= 2;
+    match function {
+        RangeFunction::Rate => rate::extrapolated(samples, window, true)
+            .map(|(value, factor)| value * (factor / (window.range_ms as f64 / 1000.0))),
+        RangeFunction::Increase => {
+            rate::extrapolated(samples, window, true).map(|(value, factor)| value * factor)
+        }
+        RangeFunction::Delta => {
+            rate::extrapolated(samples, window, false).map(|(value, factor)| value * factor)
+        }
+        RangeFunction::Irate => rate::instant(samples, true),
+        RangeFunction::Idelta => rate::instant(samples, false),
+        RangeFunction::Deriv => two.then(|| linear_regression(samples, samples[0].timestamp_ms).0),
+        RangeFunction::PredictLinear => two.then(|| {
+            let (slope, intercept) = linear_regression(samples, window.at_ms);
+            slope * parameter + intercept
+        }),
+        RangeFunction::Changes => Some(rate::changes(samples)),
+        RangeFunction::Resets => Some(rate::resets(samples)),
+        RangeFunction::AvgOverTime => Some(over_time::avg(samples)),
+        RangeFunction::MinOverTime => Some(over_time::min(samples)),
+        RangeFunction::MaxOverTime => Some(over_time::max(samples)),
+        RangeFunction::SumOverTime => Some(over_time::sum(samples)),
+        RangeFunction::CountOverTime => Some(samples.len() as f64),
+        RangeFunction::StddevOverTime => Some(over_time::variance(samples).sqrt()),
+        RangeFunction::StdvarOverTime => Some(over_time::variance(samples)),
+        RangeFunction::LastOverTime => Some(last.value),
+        RangeFunction::PresentOverTime => Some(1.0),
+        RangeFunction::QuantileOverTime => {
+            scratch.clear();
+            scratch.extend(samples.iter().map(|sample| sample.value));
+            Some(quantile(parameter, scratch))
+        }
+    }
+}
+
+/// The node of `absent_over_time`.
+#[derive(Debug)]
+pub(super) struct AbsentOverTime {
+    pub(super) samples: Samples,
+}
+
+impl AbsentOverTime {
+    /// The layout is the one element with the labels that were asked for, set when bound.
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let window = Window::new(cx.time_ms, self.samples.range_ms, self.samples.offset_ms);
+        let mut absent = true;
+        self.samples.each(cx, inputs, &window, |_, samples| {
+            absent &= samples.is_empty();
+        })?;
+        out.put(0, absent.then_some(1.0));
+        Ok(())
+    }
+}
