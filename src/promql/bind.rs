@@ -63,13 +63,10 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// `memberships` says which of the plan's memberships each selector is.
-    pub(super) fn new(
-        wanted: &'a Wanted,
-        versions: &'a mut Versions,
-    ) -> Self {
+    /// A builder of a plan that wants these selectors.
+    pub(super) fn new(wanted: &'a Wanted, versions: &'a mut Versions) -> Self {
         Self {
-            memberships,
+            wanted,
             versions,
             frame: Frame::default(),
             nodes: HashMap::new(),

@@ -309,10 +309,12 @@ impl Node {
     pub(super) fn value_type(&self) -> ValueType {
         match self {
             Self::Number(_) | Self::Time | Self::Scalar(_) => ValueType::Scalar,
-            Self::Binary(Binary { left, right, .. }) => match (left.value_type(), right.value_type()) {
-                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
-                _ => ValueType::Vector,
-            },
+            Self::Binary(Binary { left, right, .. }) => {
+                match (left.value_type(), right.value_type()) {
+                    (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                    _ => ValueType::Vector,
+                }
+            }
             _ => ValueType::Vector,
         }
     }
