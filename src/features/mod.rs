@@ -1,11 +1,21 @@
 //! A feature: a named PromQL expression that gives one value to each entity.
 //!
-//! In: a store of series and `now`. Out: a `FeatureMatrix` of entities and features with what is
+//! In: a store of series and `now`. Out: a [`FeatureMatrix`] of entities and features with what is
 //! missing marked. It is the only way to a feature: serving evaluates the expressions here, training
 //! asks a server to evaluate the same text. It does not know models, files or clocks.
 
+mod entity;
+mod matrix;
 mod profile;
+mod set;
 mod spec;
+mod window;
 
+pub use matrix::{EntityState, FeatureMatrix};
 pub use profile::{PROFILE_ENTITY, profile};
+pub use set::{FeatureError, FeatureSet, Features};
 pub use spec::{FeatureSpec, Missing, MissingError};
+pub use window::Windows;
+
+#[cfg(test)]
+mod tests;

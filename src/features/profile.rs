@@ -135,13 +135,19 @@ mod tests {
         assert_eq!(names.len(), count);
     }
 
+    /// Rates, or how many there are: never the running total.
     #[test]
     fn counters_enter_as_rates() {
         for spec in profile() {
             for (at, _) in spec.expr.match_indices("_total") {
-                let before = &spec.expr[..at];
-                let counted = before.trim_end().contains("rate(") || before.contains("count by");
-                assert!(counted, "{}: {}", spec.name, spec.expr);
+                let start = spec.expr[..at].rfind(|c: char| !c.is_alphanumeric() && c != '_');
+                let before = &spec.expr[..start.map_or(0, |start| start + 1)];
+                let good = ["rate(", "count by (job, instance) ("];
+                assert!(
+                    good.iter().any(|end| before.ends_with(end)),
+                    "{}",
+                    spec.expr
+                );
             }
         }
     }

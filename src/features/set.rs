@@ -80,17 +80,27 @@ impl Features {
             if specs[..i].iter().any(|other| other.name == name) {
                 return Err(FeatureError::Twice(name));
             }
-            let expr = Expr::parse(&spec.expr)
-                .map_err(|source| FeatureError::Expression { name: name.clone(), source })?;
+            let expr = Expr::parse(&spec.expr).map_err(|source| FeatureError::Expression {
+                name: name.clone(),
+                source,
+            })?;
             if let Some(found) = expr.output_labels() {
                 let lost = entity.iter().any(|label| !found.contains(label));
                 if lost && !found.is_empty() {
-                    return Err(FeatureError::EntityLost { name, found, entity: entity.to_vec() });
+                    return Err(FeatureError::EntityLost {
+                        name,
+                        found,
+                        entity: entity.to_vec(),
+                    });
                 }
             }
             exprs.push(expr);
         }
-        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec() })
+        Ok(Self {
+            specs: specs.to_vec(),
+            exprs,
+            entity: entity.to_vec(),
+        })
     }
 
     /// The features as they were written, in order.
@@ -111,8 +121,11 @@ impl Features {
         let plan = Plan::bind(&self.exprs, store);
         let watched = plan
             .series_in_use()
-            .into_iter()
-            .map(|selector| Watched { selector, version: None, places: Vec::new() })
+            .map(|selector| Watched {
+                selector,
+                version: None,
+                places: Vec::new(),
+            })
             .collect();
         FeatureSet {
             plan,
@@ -152,7 +165,10 @@ struct Held {
     value: f64,
 }
 
-const NEVER: Held = Held { time_ms: i64::MIN, value: f64::NAN };
+const NEVER: Held = Held {
+    time_ms: i64::MIN,
+    value: f64::NAN,
+};
 
 /// The features of one model, bound to a store.
 #[derive(Debug)]
@@ -205,7 +221,9 @@ impl FeatureSet {
     /// Brings the places of results and series up to date with what changed since the last time.
     fn place(&mut self, store: &Store) {
         for (i, placed) in self.placed.iter_mut().enumerate() {
-            let Ok(Value::Vector(vector)) = self.plan.output(i) else { continue };
+            let Ok(Value::Vector(vector)) = self.plan.output(i) else {
+                continue;
+            };
             if placed.version != Some(vector.layout.version) {
                 placed.version = Some(vector.layout.version);
                 let labels = vector.layout.labels.iter();
@@ -267,7 +285,9 @@ impl FeatureSet {
         for watched in &self.watched {
             let members = store.members(watched.selector).iter();
             for (id, place) in members.zip(&watched.places) {
-                let Place::Entity(slot) = *place else { continue };
+                let Place::Entity(slot) = *place else {
+                    continue;
+                };
                 if let Some(sample) = store.latest(*id, now_ms, stale_after_ms) {
                     let newest = &mut self.matrix.newest_ms[slot];
                     *newest = (*newest).max(Some(sample.timestamp_ms));
@@ -291,7 +311,10 @@ impl FeatureSet {
             let cell = slot * width + feature;
             if matrix.cells[cell] == Cell::Present {
                 if spec.missing == Missing::Hold {
-                    self.held[cell] = Held { time_ms: now_ms, value: matrix.values[cell] };
+                    self.held[cell] = Held {
+                        time_ms: now_ms,
+                        value: matrix.values[cell],
+                    };
                 }
                 continue;
             }
@@ -309,8 +332,11 @@ impl FeatureSet {
                 None => complete = false,
             }
         }
-        matrix.states[slot] =
-            if complete { EntityState::Complete } else { EntityState::Incomplete };
+        matrix.states[slot] = if complete {
+            EntityState::Complete
+        } else {
+            EntityState::Incomplete
+        };
     }
 }
 
