@@ -4,6 +4,8 @@
 
 mod fleet;
 
+use std::cell::Cell;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fleet::Fleet;
 use portent::features::{Features, PROFILE_ENTITY, profile};
@@ -23,13 +25,16 @@ fn append(criterion: &mut Criterion) {
         group.bench_function(
             BenchmarkId::new("known_series", fleet.series()),
             |bencher| {
-                let mut n = 0;
+                let round = Cell::new(0);
                 bencher.iter_batched(
                     || {
-                        n += 1;
-                        fleet.scrape(START_MS, n)
+                        round.set(round.get() + 1);
+                        fleet.scrape(START_MS, round.get())
                     },
-                    |batch| store.append(START_MS + n * 15_000, &batch),
+                    |batch| {
+                        let outcome = store.append(START_MS + round.get() * 15_000, &batch);
+                        assert_eq!(outcome.rejected(), 0);
+                    },
                     criterion::BatchSize::PerIteration,
                 );
             },
