@@ -1,0 +1,52 @@
+# What there is to do here; `make` alone lists it.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: onnxruntime ## Portent on :9847 with its built-in configuration and model; flags by ARGS="..."
+	$(CARGO) run --release -- serve $(ARGS)
+
+.PHONY: demo
+demo: onnxruntime peers ## node_exporter, Prometheus and Portent wired together, with the scores
+	$(CARGO) build --release
+	examples/demo.sh
+
+.PHONY: test
+test: onnxruntime peers ## every test, those with a real Prometheus and node_exporter included
+	$(CARGO) test $(ARGS)
+
+# The tests come last, so that their results are what one sees.
+.PHONY: check
+check: ## what CI runs: formatting, lints, documentation, every test
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(MAKE) test
+
+.PHONY: bench
+bench: onnxruntime ## the benches
+	$(CARGO) bench $(ARGS)
+
+.PHONY: model
+model: onnxruntime peers ## make models/node.onnx again: records this machine under load for 50 minutes
+	$(CARGO) build --release
+	models/record.sh
+
+.PHONY: onnxruntime
+onnxruntime: ## ONNX Runtime's shared library into .onnxruntime, unless there is one
+	@tests/onnxruntime.sh
+
+.PHONY: peers
+peers: ## the real programs of the tests into .peers, where there is apt
+	@tests/peers.sh
+
+.PHONY: clean
+clean: ## remove what was built and fetched
+	$(CARGO) clean
+	rm -rf .onnxruntime .peers
