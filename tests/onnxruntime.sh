@@ -68,7 +68,7 @@ if [ -n "$system" ]; then
     exit 0
 fi
 
-command -v python3 >/dev/null 2>&1 && python3 -m pip --version >/dev/null 2>&1 ||
+python3 -m pip --version >/dev/null 2>&1 ||
     fail "python3 with pip is needed to fetch the library; install them, or set ORT_DYLIB_PATH to a libonnxruntime of version 1.$oldest_minor or newer"
 
 work=$(mktemp -d)

@@ -36,8 +36,8 @@ new_enough() {
     [ -n "$found" ] && [ "$found" -ge "$oldest_major" ]
 }
 
-# complete FOLDER: all three programs are there and run.
-complete() {
+# has_all FOLDER: all three programs are there and run.
+has_all() {
     [ -x "$1/promtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
         { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; }
 }
@@ -67,14 +67,13 @@ from_apt() {
         apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
             -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
     }
-    apt update >"$work/log" 2>&1 &&
-        (cd "$work" && apt download prometheus promtool prometheus-node-exporter) >>"$work/log" 2>&1 || {
+    if ! (apt update && cd "$work" && apt download prometheus promtool prometheus-node-exporter) >"$work/log" 2>&1; then
         echo "peers: apt could not fetch the packages of Debian unstable:" >&2
         tail -n 3 "$work/log" >&2
         return 1
-    }
+    fi
     for package in "$work"/*.deb; do
-        dpkg -x "$package" "$work/tree"
+        dpkg -x "$package" "$work/tree" || return 1
     done
     # Only the programs: the packages' services and documentation are of no use to a test.
     mkdir -p "$bin"
@@ -84,12 +83,12 @@ from_apt() {
 }
 
 if [ -n "${PORTENT_PEERS:-}" ]; then
-    complete "$PORTENT_PEERS" ||
+    has_all "$PORTENT_PEERS" ||
         fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool or node_exporter"
     echo "peers: Prometheus $(version "$PORTENT_PEERS/prometheus") from PORTENT_PEERS"
-elif complete "$bin"; then
+elif has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is already in $bin"
-elif from_apt && complete "$bin"; then
+elif from_apt && has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is now in $bin"
 elif command -v prometheus >/dev/null 2>&1 && ! new_enough prometheus; then
     fail "the prometheus on PATH is $(version prometheus); the tests need $oldest_major.0 or newer"
