@@ -14,7 +14,7 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | `labels`, `matcher`, `sample`, `duration`, `bytesize` | label set, condition on labels, value at a time, `15s`, `32MiB` |
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize` | label set, condition on labels, value at a time, `15s`, RFC 3339, `32MiB` |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
@@ -41,14 +41,17 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text), no setting that the model file already holds.
 
+pub mod detect;
 pub mod duration;
 pub mod features;
 pub mod labels;
 pub mod logging;
 pub mod matcher;
+pub mod model;
 pub mod promql;
 pub mod sample;
 pub mod series;
+pub mod timestamp;
 
 /// Messages compiled from `proto/`.
 #[allow(missing_docs, clippy::all)]

@@ -1,0 +1,69 @@
+//! One item of the configuration's `models`: which file, and what a file does not say itself.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Duration;
+use crate::features::FeatureSpec;
+
+/// One item of the configuration's `models`.
+///
+/// A model trained by Portent carries all of this in its file: whatever is repeated here must be
+/// equal. A model from elsewhere (PyTorch, Keras, scikit-learn) takes it from here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// The value of the `model` label.
+    pub name: String,
+    /// The `.onnx` file. Without it, the model that Portent ships with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The labels whose values name an entity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<Vec<String>>,
+    /// The inputs in the graph's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<FeatureSpec>>,
+    /// The distance between two steps of a window, and between two ticks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Duration>,
+    /// Steps that the graph looks at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// The error above which an entity is anomalous.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            // The shipped model knows hosts by what node_exporter tells of them.
+            name: "node".to_owned(),
+            file: None,
+            entity: None,
+            features: None,
+            step: None,
+            window: None,
+            threshold: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_strict_and_every_key_optional() {
+        let config: ModelConfig =
+            serde_yaml::from_str("file: m.onnx\nstep: 15s\nthreshold: 0.5").expect("a section");
+        assert_eq!(config.name, "node");
+        assert_eq!(config.step, Some(Duration::from_seconds(15)));
+        assert_eq!(config.threshold, Some(0.5));
+        let error = serde_yaml::from_str::<ModelConfig>("file: m.onnx\ntreshold: 1")
+            .expect_err("a mistyped key");
+        assert!(error.to_string().contains("treshold"), "{error}");
+    }
+}

@@ -1,0 +1,437 @@
+//! Metadata: what has to be known about a graph to feed it and to judge its errors.
+//!
+//! In: the `portent.*` entries of a file's `metadata_props`, all, some or none of them, and the
+//! model's section of the configuration. Out: complete metadata or a sentence about what is
+//! missing, malformed or contradictory. It never looks at the graph.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::artifact::ArtifactError;
+use super::config::ModelConfig;
+use crate::duration::Duration;
+use crate::features::FeatureSpec;
+use crate::timestamp;
+
+/// The layout of the keys below. A file that says otherwise was written by a later version.
+const SCHEMA: u32 = 1;
+
+/// What every key starts with, so that entries of others are left alone.
+const PREFIX: &str = "portent.";
+
+/// What Prometheus itself attaches to every series it scrapes from a target.
+const DEFAULT_ENTITY: [&str; 2] = ["job", "instance"];
+
+/// What has to be known about a graph to feed it and to judge its errors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metadata {
+    /// The layout of the entries.
+    pub schema: u32,
+    /// The inputs, in the graph's order.
+    pub features: Vec<FeatureSpec>,
+    /// The labels whose values name an entity.
+    pub entity: Vec<String>,
+    /// The distance between two steps, and between two ticks.
+    pub step: Duration,
+    /// Steps that the graph looks at, at least 1.
+    pub window: usize,
+    /// The error above which an entity is anomalous. Above zero.
+    pub threshold: f64,
+    /// How the threshold was found, for people.
+    pub threshold_method: String,
+    /// The first training step, where the file tells.
+    pub trained_from_ms: Option<i64>,
+    /// The last training or validation step, where the file tells.
+    pub trained_to_ms: Option<i64>,
+    /// How the model did on data it was not fitted to, where the file tells.
+    pub validation: Option<Validation>,
+}
+
+/// How a model did on data it was not fitted to. Errors are raw, to be compared with the threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Rows: entities times steps.
+    pub rows: usize,
+    /// Their mean error.
+    pub mean_error: f64,
+    /// Their largest error.
+    pub max_error: f64,
+    /// The share of them above the threshold, 0 to 1.
+    pub above_threshold: f64,
+}
+
+/// What a file says about itself, as far as it does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Recorded {
+    features: Option<Vec<FeatureSpec>>,
+    entity: Option<Vec<String>>,
+    step: Option<Duration>,
+    window: Option<usize>,
+    threshold: Option<f64>,
+    threshold_method: Option<String>,
+    trained_from_ms: Option<i64>,
+    trained_to_ms: Option<i64>,
+    validation: Option<Validation>,
+}
+
+impl Metadata {
+    /// Complete metadata of a freshly trained model.
+    #[must_use]
+    pub fn new(features: Vec<FeatureSpec>, entity: Vec<String>, step: Duration) -> Self {
+        Self {
+            schema: SCHEMA,
+            features,
+            entity,
+            step,
+            window: 1,
+            threshold: 1.0,
+            threshold_method: "none".to_owned(),
+            trained_from_ms: None,
+            trained_to_ms: None,
+            validation: None,
+        }
+    }
+
+    /// The entries for a file's `metadata_props`.
+    ///
+    /// # Units
+    /// Durations as Prometheus writes them, times in RFC 3339, lists as JSON.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let mut entries = vec![
+            ("schema", self.schema.to_string()),
+            ("features", json(&self.features)),
+            ("entity", json(&self.entity)),
+            ("step", self.step.to_string()),
+            ("window", self.window.to_string()),
+            ("threshold", self.threshold.to_string()),
+            ("threshold_method", self.threshold_method.clone()),
+        ];
+        let times = [
+            ("trained_from", self.trained_from_ms),
+            ("trained_to", self.trained_to_ms),
+        ];
+        for (key, time_ms) in times {
+            entries.extend(time_ms.map(|ms| (key, timestamp::format_ms(ms))));
+        }
+        entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
+        entries
+            .into_iter()
+            .map(|(key, value)| (format!("{PREFIX}{key}"), value))
+            .collect()
+    }
+
+    /// Refuses what no graph can be used with.
+    fn validated(self) -> Result<Self, ArtifactError> {
+        let invalid = |what, reason: String| Err(ArtifactError::Invalid { what, reason });
+        if self.features.is_empty() {
+            return invalid("features", "there is none".to_owned());
+        }
+        for (i, feature) in self.features.iter().enumerate() {
+            if self.features[..i].iter().any(|it| it.name == feature.name) {
+                return invalid("features", format!("{:?} occurs twice", feature.name));
+            }
+        }
+        if self.window == 0 {
+            return invalid("window", "it must be at least 1".to_owned());
+        }
+        if self.step.as_ms() == 0 {
+            return invalid("step", "it must be above 0".to_owned());
+        }
+        if !(self.threshold.is_finite() && self.threshold > 0.0) {
+            let reason = format!("{} is not a number above 0", self.threshold);
+            return invalid("threshold", reason);
+        }
+        Ok(self)
+    }
+}
+
+impl Recorded {
+    /// Reads one entry of a file; those of others are left alone, and so are keys that a later
+    /// version of the same schema may add.
+    pub(super) fn read(&mut self, key: &str, value: &str) -> Result<(), ArtifactError> {
+        let Some(name) = key.strip_prefix(PREFIX) else {
+            return Ok(());
+        };
+        match name {
+            "schema" => {
+                let schema: u32 = parse(key, value)?;
+                if schema != SCHEMA {
+                    return Err(ArtifactError::Schema {
+                        found: schema,
+                        expected: SCHEMA,
+                    });
+                }
+            }
+            "features" => self.features = Some(from_json(key, value)?),
+            "entity" => self.entity = Some(from_json(key, value)?),
+            "step" => self.step = Some(parse(key, value)?),
+            "window" => self.window = Some(parse(key, value)?),
+            "threshold" => self.threshold = Some(parse(key, value)?),
+            "threshold_method" => self.threshold_method = Some(value.to_owned()),
+            "trained_from" => self.trained_from_ms = Some(time(key, value)?),
+            "trained_to" => self.trained_to_ms = Some(time(key, value)?),
+            "validation" => self.validation = Some(from_json(key, value)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Completes what the file says with what the configuration says.
+    ///
+    /// `graph_window` is the length of the window that the graph's input declares.
+    pub(super) fn resolve(
+        &self,
+        config: &ModelConfig,
+        graph_window: Option<usize>,
+    ) -> Result<Metadata, ArtifactError> {
+        let features = agree(
+            "features",
+            &self.features,
+            &config.features,
+            describe_features,
+        )?;
+        let entity = agree("entity", &self.entity, &config.entity, |it| {
+            format!("{it:?}")
+        })?;
+        let step = agree("step", &self.step, &config.step, ToString::to_string)?;
+        let window = agree("window", &self.window, &config.window, ToString::to_string)?;
+        let threshold = agree(
+            "threshold",
+            &self.threshold,
+            &config.threshold,
+            ToString::to_string,
+        )?;
+        let (Some(features), Some(step), Some(threshold)) = (&features, step, threshold) else {
+            let missing = [
+                (features.is_none(), "features"),
+                (step.is_none(), "step"),
+                (threshold.is_none(), "threshold"),
+            ];
+            let names = missing.iter().filter(|(is, _)| *is).map(|(_, name)| *name);
+            let keys = names.collect::<Vec<_>>().join(", ");
+            return Err(ArtifactError::Missing { keys });
+        };
+        let default_method = if self.threshold.is_some() {
+            "not told"
+        } else {
+            "configured"
+        };
+        Metadata {
+            schema: SCHEMA,
+            features: features.clone(),
+            entity: entity.unwrap_or_else(|| DEFAULT_ENTITY.map(str::to_owned).to_vec()),
+            step,
+            window: window.or(graph_window).unwrap_or(1),
+            threshold,
+            threshold_method: self
+                .threshold_method
+                .clone()
+                .unwrap_or_else(|| default_method.to_owned()),
+            trained_from_ms: self.trained_from_ms,
+            trained_to_ms: self.trained_to_ms,
+            validation: self.validation.clone(),
+        }
+        .validated()
+    }
+}
+
+/// The value that either side gives; both only when they are equal.
+fn agree<T: Clone + PartialEq>(
+    key: &'static str,
+    file: &Option<T>,
+    config: &Option<T>,
+    describe: impl Fn(&T) -> String,
+) -> Result<Option<T>, ArtifactError> {
+    match (file, config) {
+        (Some(file), Some(config)) if file != config => Err(ArtifactError::Contradiction {
+            key,
+            file: describe(file),
+            config: describe(config),
+        }),
+        (Some(value), _) | (None, Some(value)) => Ok(Some(value.clone())),
+        (None, None) => Ok(None),
+    }
+}
+
+fn describe_features(features: &Vec<FeatureSpec>) -> String {
+    let texts = features
+        .iter()
+        .map(|it| format!("{}: {} ({})", it.name, it.expr, it.missing));
+    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("lists and structs of text and finite numbers")
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(key: &str, value: &str) -> Result<T, ArtifactError> {
+    serde_json::from_str(value).map_err(|error| malformed(key, value, &error))
+}
+
+fn parse<T: std::str::FromStr<Err: fmt::Display>>(
+    key: &str,
+    value: &str,
+) -> Result<T, ArtifactError> {
+    value.parse().map_err(|error| malformed(key, value, &error))
+}
+
+fn time(key: &str, value: &str) -> Result<i64, ArtifactError> {
+    timestamp::parse_ms(value).map_err(|error| malformed(key, value, &error))
+}
+
+fn malformed(key: &str, value: &str, reason: &dyn fmt::Display) -> ArtifactError {
+    ArtifactError::Malformed {
+        key: key.to_owned(),
+        // Enough to recognise it by; a file may hold anything.
+        value: value.chars().take(80).collect(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Missing;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            window: 10,
+            threshold: 0.1 + 0.2,
+            threshold_method: "percentile 99.5".to_owned(),
+            trained_from_ms: Some(1_795_428_900_000),
+            trained_to_ms: Some(1_795_428_900_250),
+            validation: Some(Validation {
+                rows: 7,
+                mean_error: 0.125,
+                max_error: 1.0 / 3.0,
+                above_threshold: 0.01,
+            }),
+            ..Metadata::new(
+                vec![
+                    FeatureSpec::new("b", r#"rate(x{le="\"ü"}[5m])"#),
+                    FeatureSpec::new("a", "swap").or(Missing::Fill(0.5)),
+                ],
+                vec!["instance".to_owned()],
+                Duration::from_ms(1_500),
+            )
+        }
+    }
+
+    fn recorded(metadata: &Metadata) -> Recorded {
+        let mut recorded = Recorded::default();
+        for (key, value) in metadata.properties() {
+            recorded.read(&key, &value).expect("our own entry");
+        }
+        recorded
+    }
+
+    #[track_caller]
+    fn check_error(recorded: &Recorded, config: &ModelConfig, expected: &str) {
+        let error = recorded.resolve(config, None).expect_err("a refusal");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let config = ModelConfig::default();
+        let found = recorded(&metadata()).resolve(&config, None);
+        assert_eq!(found.expect("complete"), metadata());
+    }
+
+    #[test]
+    fn repeating_the_file_in_the_configuration_is_fine() {
+        let expected = metadata();
+        let config = ModelConfig {
+            entity: Some(expected.entity.clone()),
+            features: Some(expected.features.clone()),
+            step: Some(expected.step),
+            window: Some(expected.window),
+            threshold: Some(expected.threshold),
+            ..ModelConfig::default()
+        };
+        let found = recorded(&expected).resolve(&config, None);
+        assert_eq!(found.expect("no contradiction"), expected);
+    }
+
+    #[test]
+    fn a_contradiction_names_both_values() {
+        let recorded = recorded(&metadata());
+        let config = ModelConfig {
+            step: Some(Duration::from_seconds(15)),
+            ..ModelConfig::default()
+        };
+        check_error(
+            &recorded,
+            &config,
+            "step: the file says 1s500ms, the configuration says 15s; leave it out of the \
+             configuration or use another file",
+        );
+        let config = ModelConfig {
+            features: Some(vec![FeatureSpec::new("a", "b")]),
+            ..ModelConfig::default()
+        };
+        let error = recorded.resolve(&config, None).expect_err("other features");
+        assert!(error.to_string().contains("a: swap (fill 0.5)"), "{error}");
+        assert!(error.to_string().contains("[a: b (skip)]"), "{error}");
+    }
+
+    #[test]
+    fn a_foreign_file_takes_everything_from_the_configuration() {
+        let config = ModelConfig {
+            features: Some(vec![FeatureSpec::new("a", "up")]),
+            step: Some(Duration::from_seconds(15)),
+            threshold: Some(0.5),
+            ..ModelConfig::default()
+        };
+        let found = Recorded::default()
+            .resolve(&config, Some(4))
+            .expect("complete");
+        assert_eq!(found.entity, ["job", "instance"]);
+        assert_eq!((found.window, found.threshold), (4, 0.5));
+        assert_eq!(found.threshold_method, "configured");
+        check_error(
+            &Recorded::default(),
+            &ModelConfig::default(),
+            "neither the file nor the configuration tells the model's features, step, threshold; \
+             a file that Portent did not write needs them in its item of `models`",
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let recorded = recorded(&metadata());
+        let zero = Recorded {
+            threshold: Some(0.0),
+            ..recorded.clone()
+        };
+        let config = ModelConfig::default();
+        check_error(&zero, &config, "threshold: 0 is not a number above 0");
+        let twice = Recorded {
+            features: Some(vec![FeatureSpec::new("a", "b"), FeatureSpec::new("a", "c")]),
+            ..recorded.clone()
+        };
+        check_error(&twice, &config, "features: \"a\" occurs twice");
+        let none = Recorded {
+            window: Some(0),
+            ..recorded
+        };
+        check_error(&none, &config, "window: it must be at least 1");
+    }
+
+    #[test]
+    fn malformed_entries_are_named() {
+        let mut recorded = Recorded::default();
+        let error = recorded.read("portent.step", "soon").expect_err("no step");
+        assert!(error.to_string().starts_with("portent.step is \"soon\": "));
+        let error = recorded.read("portent.schema", "2").expect_err("later");
+        assert!(error.to_string().contains("schema 2"), "{error}");
+        assert!(recorded.read("portent.features", "[{}]").is_err());
+        recorded.read("author", "soon").expect("not ours");
+        recorded
+            .read("portent.colour", "red")
+            .expect("of later versions");
+        assert_eq!(recorded, Recorded::default());
+    }
+}

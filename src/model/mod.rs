@@ -1,0 +1,31 @@
+//! A model: a graph that gives every entity an error, and what has to be known to use it.
+//!
+//! In: the bytes of an ONNX file, the configuration of one model, batches of feature vectors.
+//! Out: metadata, and for each entity its error, each feature's share of it and, where the graph
+//! tells, the values that the model expected.
+//!
+//! Invariants: the file is the whole truth about a model of ours; a contradiction with the
+//! configuration is refused and never resolved in silence; a graph that does not keep the contract
+//! is refused when it is loaded and never fails later for that reason; a row with a value that is
+//! not finite has the error NaN.
+//!
+//! It does not know where features come from, what an alert is, or how a model is trained.
+//!
+//! Source: ONNX IR specification (ModelProto, version 8) and operators of opset 13.
+
+mod artifact;
+mod config;
+mod contract;
+pub mod graph;
+mod metadata;
+mod runtime;
+mod scorer;
+mod threshold;
+
+pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
+pub use config::ModelConfig;
+pub use contract::ContractError;
+pub use metadata::{Metadata, Validation};
+pub use runtime::RuntimeError;
+pub use scorer::{Runtime, Scorer, ScorerError, Scores};
+pub use threshold::{ThresholdError, ThresholdMethod};

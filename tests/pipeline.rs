@@ -1,0 +1,218 @@
+//! The core from samples to scores, with virtual time and a model whose answer is known: it expects
+//! every feature to be zero, so an entity's error is the mean square of its features.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use portent::detect::{DetectConfig, EntityScore, LoadedModel, ModelSnapshot, Pipeline, Snapshot};
+use portent::duration::Duration;
+use portent::features::{FeatureSpec, Missing};
+use portent::labels::Labels;
+use portent::model::graph::Graph;
+use portent::model::{Artifact, Dim, ModelConfig, Runtime, Scorer};
+use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
+use portent::series::StorageConfig;
+
+const NOW: i64 = 1_700_000_010_000;
+const STEP: i64 = 15_000;
+
+/// A graph that answers every input with zeros of its shape.
+fn zeros(shape: &[Dim]) -> bytes::Bytes {
+    let mut graph = Graph::new("zeros");
+    graph.input("features", shape);
+    graph.constant("zero", &[], &[0.0]);
+    graph.node("Mul", &["features", "zero"], "reconstruction");
+    graph.output("reconstruction", shape);
+    graph.encode(Vec::new())
+}
+
+fn model(name: &str, specs: &[FeatureSpec], window: usize) -> LoadedModel {
+    let n = Dim::Dynamic("n".to_owned());
+    let shape = match window {
+        1 => vec![n, Dim::Fixed(specs.len())],
+        _ => vec![n, Dim::Fixed(window), Dim::Fixed(specs.len())],
+    };
+    let artifact = Artifact::read(zeros(&shape)).expect("our own graph");
+    let config = ModelConfig {
+        name: name.to_owned(),
+        file: Some(PathBuf::from("zeros.onnx")),
+        entity: Some(vec!["job".to_owned(), "instance".to_owned()]),
+        features: Some(specs.to_vec()),
+        step: Some(Duration::from_ms(STEP)),
+        window: Some(window),
+        threshold: Some(4.0),
+    };
+    let metadata = artifact.resolve(&config).expect("the configuration says everything");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
+    LoadedModel { name: name.to_owned(), metadata, scorer }
+}
+
+fn pipeline(models: Vec<LoadedModel>) -> Pipeline {
+    Pipeline::new(DetectConfig::default(), StorageConfig::default(), models).expect("good features")
+}
+
+fn one(specs: &[FeatureSpec]) -> Pipeline {
+    pipeline(vec![model("zeros", specs, 1)])
+}
+
+fn ab() -> [FeatureSpec; 2] {
+    [FeatureSpec::new("a", "m_a"), FeatureSpec::new("b", "m_b")]
+}
+
+fn push(pipeline: &mut Pipeline, name: &str, host: &str, t: i64, value: f64) {
+    let labels = Labels::from_pairs([("__name__", name), ("job", "node"), ("instance", host)]);
+    let samples = vec![Sample::new(t, value)];
+    let series = vec![BatchSeries { labels: labels.expect("distinct names"), samples }];
+    assert_eq!(pipeline.append(t, &Batch { series }).rejected(), 0);
+}
+
+fn tick(pipeline: &mut Pipeline, now: i64) -> Arc<Snapshot> {
+    pipeline.tick(now, &|| StdDuration::ZERO)
+}
+
+fn only(snapshot: &Snapshot) -> &ModelSnapshot {
+    assert_eq!(snapshot.models.len(), 1);
+    &snapshot.models[0]
+}
+
+fn scores(snapshot: &Snapshot) -> Vec<(String, f64)> {
+    let text = |e: &EntityScore| (e.entity.get("instance").to_owned(), e.score);
+    only(snapshot).entities.iter().map(text).collect()
+}
+
+#[test]
+fn the_score_is_the_error_divided_by_the_threshold() {
+    let mut pipeline = one(&ab());
+    for (host, a, b) in [("y", 0.0, 2.0), ("x", 4.0, 2.0)] {
+        push(&mut pipeline, "m_a", host, NOW, a);
+        push(&mut pipeline, "m_b", host, NOW, b);
+    }
+    let snapshot = tick(&mut pipeline, NOW);
+    assert_eq!(scores(&snapshot), [("x".to_owned(), 2.5), ("y".to_owned(), 0.5)]);
+    let x = &only(&snapshot).entities[0];
+    assert_eq!((x.error, x.newest_ms), (10.0, NOW));
+    assert_eq!(x.contributions, [(0, 0.8), (1, 0.2)], "the largest first, shares of one");
+    assert_eq!(only(&snapshot).entities[1].contributions, [(1, 1.0)], "no share, no entry");
+    assert_eq!((only(&snapshot).threshold, only(&snapshot).evaluation.scored), (4.0, 2));
+}
+
+#[test]
+fn a_host_that_stops_has_no_score_at_the_next_tick() {
+    let mut pipeline = one(&ab());
+    push(&mut pipeline, "m_a", "x", NOW, 1.0);
+    push(&mut pipeline, "m_b", "x", NOW, 1.0);
+    assert_eq!(scores(&tick(&mut pipeline, NOW)).len(), 1);
+    let stale = f64::from_bits(STALE_NAN_BITS);
+    push(&mut pipeline, "m_a", "x", NOW + 1, stale);
+    push(&mut pipeline, "m_b", "x", NOW + 1, stale);
+    let snapshot = tick(&mut pipeline, NOW + STEP);
+    assert_eq!(scores(&snapshot), []);
+    assert_eq!(only(&snapshot).evaluation.stale, 1);
+}
+
+#[test]
+fn a_silent_host_keeps_its_score_for_the_limit_and_no_longer() {
+    let mut pipeline = one(&ab());
+    push(&mut pipeline, "m_a", "x", NOW, 1.0);
+    push(&mut pipeline, "m_b", "x", NOW, 1.0);
+    assert_eq!(scores(&tick(&mut pipeline, NOW + 105_000)).len(), 1);
+    assert_eq!(scores(&tick(&mut pipeline, NOW + 120_000)).len(), 0);
+}
+
+#[test]
+fn a_missing_feature_means_no_score_and_is_counted() {
+    let [a, b] = ab();
+    let mut pipeline = one(&[a, b, FeatureSpec::new("c", "m_c").or(Missing::Fill(0.0))]);
+    push(&mut pipeline, "m_a", "x", NOW, 1.0);
+    let snapshot = tick(&mut pipeline, NOW);
+    assert_eq!(scores(&snapshot), []);
+    let evaluation = &only(&snapshot).evaluation;
+    assert_eq!((evaluation.incomplete, evaluation.scored), (1, 0));
+    assert_eq!(evaluation.missing, [0, 1, 1]);
+    push(&mut pipeline, "m_b", "x", NOW + 1, 1.0);
+    assert_eq!(scores(&tick(&mut pipeline, NOW + STEP)).len(), 1, "c is filled");
+}
+
+#[test]
+fn a_model_is_evaluated_once_an_interval() {
+    let mut pipeline = one(&ab());
+    assert_eq!(pipeline.next_tick_ms(NOW), Some(NOW + 5_000), "at multiples of 15 s");
+    push(&mut pipeline, "m_a", "x", NOW, 1.0);
+    push(&mut pipeline, "m_b", "x", NOW, 1.0);
+    let first = tick(&mut pipeline, NOW);
+    let second = tick(&mut pipeline, NOW + 1);
+    assert_eq!((only(&second).time_ms, second.time_ms), (NOW, NOW + 1), "not due");
+    assert_eq!(scores(&first), scores(&second));
+    // A clock that is set back does not silence it.
+    assert_eq!(only(&tick(&mut pipeline, NOW - 60_000)).time_ms, NOW - 60_000);
+}
+
+#[test]
+fn a_window_must_fill_first() {
+    let mut pipeline = pipeline(vec![model("zeros", &ab(), 3)]);
+    let aligned = NOW - NOW.rem_euclid(STEP);
+    for i in 0..3 {
+        let t = aligned + i * STEP;
+        push(&mut pipeline, "m_a", "x", t, 2.0);
+        push(&mut pipeline, "m_b", "x", t, 2.0);
+        let snapshot = tick(&mut pipeline, t);
+        let evaluation = &only(&snapshot).evaluation;
+        let full = usize::from(i == 2);
+        assert_eq!((evaluation.scored, evaluation.warming), (full, 1 - full), "step {i}");
+    }
+}
+
+#[test]
+fn a_windowed_model_is_refused_at_another_interval() {
+    let config = DetectConfig {
+        evaluation_interval: Some(Duration::from_seconds(30)),
+        ..DetectConfig::default()
+    };
+    let models = vec![model("zeros", &ab(), 3)];
+    let error = Pipeline::new(config, StorageConfig::default(), models).expect_err("refused");
+    let said = error.to_string();
+    assert!(said.contains("3 steps of 15s") && said.contains("every 30s"), "{said}");
+}
+
+#[test]
+fn other_models_take_over_between_two_ticks_and_series_stay() {
+    let mut pipeline = one(&ab());
+    push(&mut pipeline, "m_a", "x", NOW, 4.0);
+    push(&mut pipeline, "m_b", "x", NOW, 0.0);
+    assert_eq!(scores(&tick(&mut pipeline, NOW)), [("x".to_owned(), 2.0)]);
+    let models = vec![model("new", &ab()[..1], 1)];
+    let config = DetectConfig::default();
+    pipeline.reconfigure(config.clone(), StorageConfig::default(), models).expect("good");
+    assert_eq!(pipeline.store().stats().series, 1, "nobody wants m_b any more");
+    let snapshot = tick(&mut pipeline, NOW + STEP);
+    assert_eq!(only(&snapshot).model, "new");
+    assert_eq!(scores(&snapshot), [("x".to_owned(), 4.0)]);
+    // A model that cannot be computed changes nothing.
+    let mut bad = model("bad", &ab(), 1);
+    bad.metadata.features[0].expr = "nonsense(".to_owned();
+    pipeline.reconfigure(config, StorageConfig::default(), vec![bad]).expect_err("refused");
+    assert_eq!(only(&tick(&mut pipeline, NOW + 2 * STEP)).model, "new");
+}
+
+#[test]
+fn an_error_that_is_not_a_number_is_no_score() {
+    let mut pipeline = one(&ab());
+    // Finite, but its square overflows f32.
+    push(&mut pipeline, "m_a", "x", NOW, 1e30);
+    push(&mut pipeline, "m_b", "x", NOW, 1.0);
+    let snapshot = tick(&mut pipeline, NOW);
+    assert_eq!(scores(&snapshot), []);
+    assert_eq!(only(&snapshot).evaluation.not_finite, 1);
+}
+
+#[test]
+fn two_models_score_side_by_side() {
+    let models = vec![model("one", &ab(), 1), model("two", &ab()[..1], 1)];
+    let mut pipeline = pipeline(models);
+    push(&mut pipeline, "m_a", "x", NOW, 2.0);
+    let snapshot = tick(&mut pipeline, NOW);
+    assert_eq!(snapshot.models[0].entities.len(), 0);
+    assert_eq!(snapshot.models[1].entities[0].score, 1.0);
+}
