@@ -138,7 +138,8 @@ fn a_missing_feature_means_no_score_and_is_counted() {
 #[test]
 fn a_model_is_evaluated_once_an_interval() {
     let mut pipeline = one(&ab());
-    assert_eq!(pipeline.next_tick_ms(NOW), Some(NOW + 5_000), "at multiples of 15 s");
+    assert_eq!(pipeline.next_tick_ms(NOW), Some(NOW + STEP), "at multiples of 15 s");
+    assert_eq!(pipeline.next_tick_ms(NOW + 1), Some(NOW + STEP));
     push(&mut pipeline, "m_a", "x", NOW, 1.0);
     push(&mut pipeline, "m_b", "x", NOW, 1.0);
     let first = tick(&mut pipeline, NOW);
