@@ -1,0 +1,233 @@
+//! The whole path with real programs: a real Prometheus scrapes a real node_exporter, Portent is
+//! trained on that history, scores the host from what Prometheus pushes, and Prometheus has the
+//! score back. Under real pressure the score tells, and names the cause; without samples there is
+//! no score.
+//!
+//! One test of four minutes and alone in its binary: other tests of the same binary would be part
+//! of the load. Whatever else runs on the machine meanwhile is in the training data too.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod load;
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use load::Load;
+use support::{NodeExporter, Portent, Prometheus, repository, run_portent, wait_until};
+
+/// How long everyday work is recorded for training.
+const RECORDING: Duration = Duration::from_secs(100);
+
+/// The longest range of the features: at the start of the recording they are not whole.
+const WARM_UP_MS: i64 = 16_000;
+
+/// As in features.yml.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// A tick, a scrape and two batches on their way, each a second, on a machine that is busy.
+const SLACK: Duration = Duration::from_secs(8);
+
+/// The median score of the last ten seconds, as Prometheus has scraped it.
+const SCORE: &str = r#"quantile_over_time(0.5, anomaly_score{job="node", model="e2e"}[10s])"#;
+
+#[tokio::test]
+async fn pressure_on_a_host_is_scored_and_scraped_back() {
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk");
+    let node_exporter = NodeExporter::start().await;
+    let prometheus = Prometheus::start(&scrape_config(&node_exporter, None), &[]).await;
+    let mut everyday = Load::everyday(disk.path());
+
+    let model = disk.path().join("model.onnx");
+    record_and_train(&prometheus, &model).await;
+
+    let portent = Portent::start(&serve_config(&model), &[]).await;
+    prometheus
+        .reload(&scrape_config(&node_exporter, Some(&portent)))
+        .await;
+
+    let quiet = score_becomes(&prometheus, 60, "quiet", |score| score < 1.0).await;
+
+    let pressure_since = Instant::now();
+    let mut pressure = Load::pressure(disk.path());
+    let loud = score_becomes(&prometheus, 60, "well above quiet", |score| {
+        score > 1.0 && score > 3.0 * quiet
+    })
+    .await;
+    println!(
+        "score {quiet:.2} quiet, {loud:.2} after {:?} of pressure",
+        pressure_since.elapsed()
+    );
+    names_cpu_or_disk(&prometheus).await;
+    pressure.must_run();
+    drop(pressure);
+
+    let after = score_becomes(&prometheus, 90, "quiet again", |score| score < 1.0).await;
+    println!("score {after:.2} after the pressure");
+    everyday.must_run();
+
+    every_sample_arrived(&prometheus).await;
+    score_ends_with_the_host(node_exporter, &portent, &prometheus).await;
+}
+
+/// Gathers everyday work at one scrape a second and trains on it.
+async fn record_and_train(prometheus: &Prometheus, model: &Path) {
+    prometheus
+        .wait_for_vector(Duration::from_secs(30), "node_load1")
+        .await;
+    let start_ms = now_ms() + WARM_UP_MS;
+    tokio::time::sleep(RECORDING).await;
+    let features = repository().join("tests/e2e/features.yml");
+    let output = run_portent(&[
+        "train",
+        &format!("--config.file={}", features.display()),
+        &format!("--prometheus.url={}", prometheus.url("")),
+        &format!("--start={}", start_ms / 1000),
+        &format!("--end={}", now_ms() / 1000),
+        "--step=1s",
+        &format!("--output={}", model.display()),
+    ]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "train: {}\n{stdout}\n{stderr}",
+        output.status
+    );
+    assert!(model.is_file(), "train wrote no model\n{stdout}\n{stderr}");
+    println!("{stdout}");
+}
+
+/// The model file holds everything else.
+fn serve_config(model: &Path) -> String {
+    format!(
+        "global: {{stale_after: {}s}}\nmodels: [{{name: e2e, file: '{}'}}]\n",
+        STALE_AFTER.as_secs(),
+        model.display()
+    )
+}
+
+/// One scrape a second of the host, and with Portent there: pushes to it and scrapes of it.
+fn scrape_config(node_exporter: &NodeExporter, portent: Option<&Portent>) -> String {
+    let mut config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n\
+         - {{job_name: node, static_configs: [{{targets: ['{}']}}]}}\n",
+        node_exporter.address()
+    );
+    if let Some(portent) = portent {
+        config.push_str(&format!(
+            "- {{job_name: portent, honor_labels: true, static_configs: [{{targets: ['{}']}}]}}\n\
+             remote_write:\n\
+             - url: '{}'\n  queue_config: {{batch_send_deadline: 1s}}\n",
+            portent.address(),
+            portent.url("/api/v1/write")
+        ));
+    }
+    config
+}
+
+/// Waits until the host's median score is as it should be, and returns it.
+async fn score_becomes(
+    prometheus: &Prometheus,
+    seconds: u64,
+    what: &str,
+    is_so: impl Fn(f64) -> bool,
+) -> f64 {
+    let limit = Duration::from_secs(seconds);
+    wait_until(limit, &format!("the score to be {what}"), async || {
+        let scores = prometheus.vector(SCORE, None).await?;
+        let samples = prometheus.vector(&counted(), None).await?;
+        match (&scores[..], &samples[..]) {
+            // Five of ten: a median of one sample says nothing, and scrapes of a busy machine fail.
+            ([score], [count]) if count.value >= 5.0 && is_so(score.value) => Ok(score.value),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+fn counted() -> String {
+    SCORE.replace("quantile_over_time(0.5, ", "count_over_time(")
+}
+
+/// Among the three largest shares of the error is one of a CPU's or a disk's features.
+async fn names_cpu_or_disk(prometheus: &Prometheus) {
+    let largest = r#"topk(3, anomaly_feature_contribution{job="node", model="e2e"})"#;
+    let elements = prometheus
+        .vector(largest, None)
+        .await
+        .expect("contributions");
+    let features: Vec<&str> = elements
+        .iter()
+        .map(|element| element.labels["feature"].as_str())
+        .collect();
+    println!("largest contributions: {features:?}");
+    let names = |what: &str| features.iter().any(|feature| feature.starts_with(what));
+    assert!(names("cpu_") || names("disk_"), "{elements:?}");
+}
+
+/// Prometheus itself counts what Portent refused: nothing.
+async fn every_sample_arrived(prometheus: &Prometheus) {
+    let text = prometheus
+        .get("/metrics")
+        .await
+        .expect("its own metrics")
+        .body;
+    let sum = |name: &str| -> f64 {
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        let values = lines.filter_map(|line| line.split_whitespace().last());
+        values
+            .map(|value| value.parse::<f64>().expect("a number"))
+            .sum()
+    };
+    assert!(sum("prometheus_remote_storage_samples_total") > 10_000.0);
+    assert_eq!(sum("prometheus_remote_storage_samples_failed_total"), 0.0);
+    assert_eq!(sum("prometheus_remote_storage_samples_dropped_total"), 0.0);
+}
+
+/// Without samples there is no score: neither in Portent nor, from its next scrape on, in Prometheus.
+async fn score_ends_with_the_host(
+    node_exporter: NodeExporter,
+    portent: &Portent,
+    prometheus: &Prometheus,
+) {
+    let is_scored = async || {
+        let page = portent.get("/metrics").await.expect("portent answers").body;
+        page.lines().any(|line| line.starts_with("anomaly_score{"))
+    };
+    assert!(
+        is_scored().await,
+        "there is a score as long as there are samples"
+    );
+    drop(node_exporter);
+    let limit = STALE_AFTER + SLACK;
+    wait_until(limit, "portent to end the score", async || {
+        if is_scored().await {
+            Err("it is still there".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    wait_until(
+        SLACK,
+        "prometheus to see the end of the score",
+        async || match &prometheus.vector("anomaly_score", None).await?[..] {
+            [] => Ok(()),
+            scores => Err(format!("{scores:?}")),
+        },
+    )
+    .await;
+    let ready = prometheus
+        .vector(r#"up{job="portent"}"#, None)
+        .await
+        .expect("up");
+    assert_eq!(ready[0].value, 1.0, "portent itself is well");
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("a time in i64")
+}
