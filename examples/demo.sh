@@ -98,8 +98,9 @@ if [ -n "${PORTENT_CONFIG:-}" ]; then
 else
     start portent "$portent" serve --web.listen-address="127.0.0.1:$portent_port"
 fi
+# By default Prometheus waits a minute at its end for a receiver that is gone as well.
 start prometheus prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/data" \
-    --web.listen-address="127.0.0.1:$prometheus_port"
+    --storage.remote.flush-deadline=1s --web.listen-address="127.0.0.1:$prometheus_port"
 ready node_exporter "http://localhost:$node_port/"
 ready portent "http://localhost:$portent_port/-/healthy"
 ready prometheus "http://localhost:$prometheus_port/-/ready"
