@@ -41,16 +41,21 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text), no setting that the model file already holds.
 
+pub mod bytesize;
 pub mod detect;
 pub mod duration;
+pub mod exporter;
 pub mod features;
+pub mod http;
 pub mod labels;
 pub mod logging;
 pub mod matcher;
 pub mod model;
 pub mod promql;
+pub mod remote_write;
 pub mod sample;
 pub mod series;
+pub mod serve;
 pub mod timestamp;
 
 /// Messages compiled from `proto/`.

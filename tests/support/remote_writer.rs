@@ -34,8 +34,8 @@ pub fn write_request(series: &[Series]) -> WriteRequest {
                 .labels
                 .iter()
                 .map(|(name, value)| Label {
-                    name: name.clone(),
-                    value: value.clone(),
+                    name: name.clone().into_bytes(),
+                    value: value.clone().into_bytes(),
                 })
                 .collect();
             labels.sort_by(|a, b| a.name.cmp(&b.name));

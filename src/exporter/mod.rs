@@ -1,0 +1,121 @@
+//! The metrics page: scores and Portent's own metrics as text that Prometheus scrapes.
+//!
+//! In: the last [`Snapshot`] and what the rooms count by the `metrics` crate. Out: one page in text
+//! format 0.0.4. Invariants: scores are written from the snapshot alone, so an entity that is gone
+//! is gone at the next scrape; a model whose snapshot is too old is left out altogether, so nothing
+//! frozen is shown; label values are escaped; the number of series follows from the number of
+//! entities and a configured number of contributions. It does not know where requests come from,
+//! nor the time: `now` is an argument.
+//! Source: Prometheus "Exposition formats", "Metric and label naming".
+
+mod own;
+mod page;
+mod scores;
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use serde::{Deserialize, Serialize};
+
+use crate::detect::Snapshot;
+
+pub use own::{
+    Reload, count_append, count_missed_ticks, count_reload, count_tick, describe_metrics,
+};
+
+/// The content type of the page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Upper bounds of all duration histograms, in seconds: from a few entities to a tick that takes as
+/// long as usual intervals are.
+const DURATION_BUCKETS: [f64; 13] = [
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0,
+];
+
+/// The `exporter` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExporterConfig {
+    /// For how many features of each entity the contribution is shown, the largest first.
+    pub max_contributions_per_entity: usize,
+}
+
+impl Default for ExporterConfig {
+    fn default() -> Self {
+        Self {
+            // As many as fit in a notification; more are noise.
+            max_contributions_per_entity: 5,
+        }
+    }
+}
+
+/// What the page says about a model that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Its name in the configuration.
+    pub model: String,
+    /// How many features it looks at.
+    pub features: usize,
+    /// Steps of its window.
+    pub window: usize,
+    /// How its threshold was found.
+    pub threshold_method: String,
+    /// The end of the data it was trained on, milliseconds since the epoch, where that is known.
+    pub trained_to_ms: Option<i64>,
+}
+
+/// Why there can be no metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum ExporterError {
+    /// The buckets are not accepted.
+    #[error("the metrics recorder could not be built")]
+    Build(#[from] BuildError),
+    /// Something else records metrics in this process.
+    #[error("metrics are already recorded in this process")]
+    Installed,
+}
+
+/// Renders the page.
+#[derive(Debug, Clone)]
+pub struct Exporter {
+    own: PrometheusHandle,
+}
+
+impl Exporter {
+    /// Records the metrics of the whole process from now on.
+    ///
+    /// # Errors
+    /// When the process does that already.
+    pub fn install() -> Result<Self, ExporterError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&DURATION_BUCKETS)?
+            .build_recorder();
+        let own = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| ExporterError::Installed)?;
+        Ok(Self { own })
+    }
+
+    /// Work that has to be done between scrapes, however rare those are: histograms keep every
+    /// value until then.
+    pub fn upkeep(&self) {
+        self.own.run_upkeep();
+    }
+
+    /// How often [`Exporter::upkeep`] is to be called.
+    pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+    /// The whole page.
+    #[must_use]
+    pub fn render(
+        &self,
+        snapshot: &Snapshot,
+        models: &[ModelInfo],
+        config: &ExporterConfig,
+        now_ms: i64,
+    ) -> String {
+        metrics::counter!("portent_exporter_scrapes_total").increment(1);
+        let mut page = scores::render(snapshot, models, config, now_ms);
+        page.push_str(&self.own.render());
+        page
+    }
+}

@@ -1,0 +1,153 @@
+//! Portent's own metrics about its rings, ticks and configuration.
+//!
+//! The rooms of the core count nothing by themselves: what they return is counted here.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::detect::Snapshot;
+use crate::series::Outcome;
+
+/// Counts what became of a batch beyond what its sender is told.
+pub fn count_append(outcome: &Outcome) {
+    counter!("portent_series_created_total").increment(outcome.series_created);
+    counter!("portent_series_truncated_samples_total").increment(outcome.truncated);
+    counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
+}
+
+/// Counts a tick, what it found and how long it took.
+pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
+    histogram!("portent_detect_tick_duration_seconds").record(duration);
+    gauge!("portent_series_kept").set(snapshot.store.series as f64);
+    gauge!("portent_series_bytes").set(snapshot.store.bytes as f64);
+    counter!("portent_series_evicted_total").increment(snapshot.evicted as u64);
+    // A model that was not due has not been evaluated again.
+    for model in snapshot
+        .models
+        .iter()
+        .filter(|model| model.time_ms == snapshot.time_ms)
+    {
+        let name = model.model.clone();
+        let e = &model.evaluation;
+        histogram!("portent_detect_features_duration_seconds", "model" => name.clone())
+            .record(e.features_duration);
+        histogram!("portent_model_inference_duration_seconds", "model" => name.clone())
+            .record(e.inference_duration);
+        counter!("portent_model_errors_total", "model" => name.clone())
+            .increment(u64::from(e.model_error.is_some()));
+        counter!("portent_detect_scores_total", "model" => name.clone()).increment(e.scored as u64);
+        for (feature, _) in &e.feature_errors {
+            let feature = model
+                .feature_names
+                .get(*feature)
+                .cloned()
+                .unwrap_or_default();
+            counter!(
+                "portent_detect_feature_errors_total", "model" => name.clone(), "feature" => feature
+            )
+            .increment(1);
+        }
+    }
+}
+
+/// Counts ticks whose time passed while something else was done.
+pub fn count_missed_ticks(missed: u64) {
+    counter!("portent_detect_ticks_missed_total").increment(missed);
+}
+
+/// How reading the configuration and the models went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// They are in use since this time.
+    Successful {
+        /// Milliseconds since the epoch.
+        at_ms: i64,
+    },
+    /// What was in use before stays.
+    Failed,
+}
+
+/// Notes a start or a reload.
+pub fn count_reload(reload: Reload) {
+    let successful = matches!(reload, Reload::Successful { .. });
+    gauge!("portent_config_last_reload_successful").set(f64::from(u8::from(successful)));
+    if let Reload::Successful { at_ms } = reload {
+        gauge!("portent_config_last_reload_success_timestamp_seconds").set(at_ms as f64 / 1000.0);
+    }
+}
+
+/// Says what the metrics mean and sets those that never change.
+pub fn describe_metrics(version: &'static str, revision: &'static str) {
+    describe_gauge!(
+        "portent_build_info",
+        "Always 1; the labels say which Portent this is."
+    );
+    gauge!("portent_build_info", "version" => version, "revision" => revision).set(1.0);
+    describe_counter!(
+        "portent_exporter_scrapes_total",
+        "Times this page was asked for."
+    );
+    describe_series();
+    describe_detect();
+    describe_gauge!(
+        "portent_config_last_reload_successful",
+        "Whether the last attempt to read the configuration and its models succeeded."
+    );
+    describe_gauge!(
+        "portent_config_last_reload_success_timestamp_seconds",
+        "When the configuration in use was read."
+    );
+}
+
+fn describe_series() {
+    describe_gauge!(
+        "portent_series_kept",
+        "Series that some feature needs and that are kept."
+    );
+    describe_gauge!(
+        "portent_series_bytes",
+        "Estimated memory of the kept series."
+    );
+    describe_counter!("portent_series_created_total", "Series that began.");
+    describe_counter!(
+        "portent_series_evicted_total",
+        "Series that ended long enough ago."
+    );
+    describe_counter!(
+        "portent_series_truncated_samples_total",
+        "Samples that made way because storage.max_samples_per_series was reached."
+    );
+    describe_counter!(
+        "portent_series_over_limit_samples_total",
+        "Samples of new series refused because storage.max_series or storage.max_bytes was reached."
+    );
+}
+
+fn describe_detect() {
+    describe_histogram!(
+        "portent_detect_tick_duration_seconds",
+        "Time spent on a whole tick."
+    );
+    describe_histogram!(
+        "portent_detect_features_duration_seconds",
+        "Time spent on computing a model's features."
+    );
+    describe_histogram!(
+        "portent_model_inference_duration_seconds",
+        "Time spent in the model, for all entities of a tick at once."
+    );
+    describe_counter!(
+        "portent_model_errors_total",
+        "Ticks at which the model could not be run."
+    );
+    describe_counter!("portent_detect_scores_total", "Scores computed.");
+    describe_counter!(
+        "portent_detect_feature_errors_total",
+        "Ticks at which a feature's expression failed."
+    );
+    describe_counter!(
+        "portent_detect_ticks_missed_total",
+        "Ticks left out because the one before, or the samples before it, took too long."
+    );
+}

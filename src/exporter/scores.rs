@@ -1,0 +1,310 @@
+//! The scores of the last tick as text.
+
+use super::page::Page;
+use super::{ExporterConfig, ModelInfo};
+use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
+use crate::labels::Labels;
+
+/// A model that has not been evaluated for so many of its intervals says nothing any more: one
+/// tick may be late and one may fail.
+const MAX_AGE_INTERVALS: i64 = 3;
+
+/// With very short intervals, a pause of the machine must not make scores flicker.
+const MIN_MAX_AGE_MS: i64 = 10_000;
+
+/// Writes what models said recently, and which models there are.
+pub(super) fn render(
+    snapshot: &Snapshot,
+    infos: &[ModelInfo],
+    config: &ExporterConfig,
+    now_ms: i64,
+) -> String {
+    let models: Vec<&ModelSnapshot> = snapshot
+        .models
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|model| is_current(model, now_ms))
+        .collect();
+    let mut page = Page::default();
+    entities(
+        &mut page,
+        &models,
+        "anomaly_score",
+        "Reconstruction error divided by the model's threshold: up to 1 is normal, above is anomalous.",
+        |entity| entity.score,
+    );
+    entities(
+        &mut page,
+        &models,
+        "anomaly_reconstruction_error",
+        "The model's raw error.",
+        |entity| entity.error,
+    );
+    contributions(&mut page, &models, config);
+    model_gauge(
+        &mut page,
+        &models,
+        "anomaly_threshold",
+        "The raw error above which an entity is anomalous.",
+        |model| model.threshold,
+    );
+    model_gauge(
+        &mut page,
+        &models,
+        "anomaly_last_tick_timestamp_seconds",
+        "The time for which the scores were computed.",
+        |model| model.time_ms as f64 / 1000.0,
+    );
+    states(&mut page, &models);
+    missing(&mut page, &models);
+    loaded(&mut page, infos);
+    page.finish()
+}
+
+/// A clock that was set back makes a snapshot of the future, which is as old.
+fn is_current(model: &ModelSnapshot, now_ms: i64) -> bool {
+    let max_age_ms = model
+        .interval_ms
+        .saturating_mul(MAX_AGE_INTERVALS)
+        .max(MIN_MAX_AGE_MS);
+    now_ms.abs_diff(model.time_ms) <= max_age_ms.unsigned_abs()
+}
+
+fn entities(
+    page: &mut Page,
+    models: &[&ModelSnapshot],
+    name: &'static str,
+    help: &str,
+    value: impl Fn(&EntityScore) -> f64,
+) {
+    let mut family = page.gauge(name, help);
+    for model in models {
+        for entity in &model.entities {
+            family.sample(&entity.entity, &[("model", &model.model)], value(entity));
+        }
+    }
+}
+
+fn contributions(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterConfig) {
+    let mut family = page.gauge(
+        "anomaly_feature_contribution",
+        "A feature's share of the entity's error, for the features with the largest.",
+    );
+    for model in models {
+        for entity in &model.entities {
+            for (feature, share) in entity
+                .contributions
+                .iter()
+                .take(config.max_contributions_per_entity)
+            {
+                let Some(feature) = model.feature_names.get(*feature as usize) else {
+                    continue;
+                };
+                let own = [("model", model.model.as_str()), ("feature", feature)];
+                family.sample(&entity.entity, &own, f64::from(*share));
+            }
+        }
+    }
+}
+
+fn model_gauge(
+    page: &mut Page,
+    models: &[&ModelSnapshot],
+    name: &'static str,
+    help: &str,
+    value: impl Fn(&ModelSnapshot) -> f64,
+) {
+    let mut family = page.gauge(name, help);
+    for model in models {
+        family.sample(&Labels::empty(), &[("model", &model.model)], value(model));
+    }
+}
+
+fn states(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "portent_detect_entities",
+        "Entities at the last tick by what became of them; only those that are scored have a score.",
+    );
+    for model in models {
+        let e = &model.evaluation;
+        for (state, count) in [
+            ("scored", e.scored),
+            ("stale", e.stale),
+            ("incomplete", e.incomplete),
+            ("warming", e.warming),
+            ("not_finite", e.not_finite),
+        ] {
+            let own = [("model", model.model.as_str()), ("state", state)];
+            family.sample(&Labels::empty(), &own, count as f64);
+        }
+    }
+}
+
+fn missing(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "portent_detect_feature_missing_entities",
+        "Fresh entities that have no value of their own for the feature.",
+    );
+    for model in models {
+        for (feature, count) in model.feature_names.iter().zip(&model.evaluation.missing) {
+            let own = [("model", model.model.as_str()), ("feature", feature)];
+            family.sample(&Labels::empty(), &own, f64::from(*count));
+        }
+    }
+}
+
+fn loaded(page: &mut Page, infos: &[ModelInfo]) {
+    let mut family = page.gauge(
+        "portent_model_info",
+        "Always 1; the labels say what the model is.",
+    );
+    for info in infos {
+        let own = [
+            ("model", info.model.as_str()),
+            ("features", &info.features.to_string()),
+            ("window", &info.window.to_string()),
+            ("threshold_method", &info.threshold_method),
+        ];
+        family.sample(&Labels::empty(), &own, 1.0);
+    }
+    let mut family = page.gauge(
+        "portent_model_trained_to_timestamp_seconds",
+        "The end of the data that the model was trained on, where its file tells.",
+    );
+    for info in infos {
+        if let Some(trained_to_ms) = info.trained_to_ms {
+            let own = [("model", info.model.as_str())];
+            family.sample(&Labels::empty(), &own, trained_to_ms as f64 / 1000.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::Evaluation;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn entity(instance: &str, error: f64) -> EntityScore {
+        let labels = [("job", "node"), ("instance", instance)];
+        EntityScore {
+            entity: Labels::from_pairs(labels).expect("distinct names"),
+            score: error / 2.0,
+            error,
+            contributions: vec![(1, 0.5), (0, 0.25), (2, 0.125)],
+            newest_ms: NOW,
+        }
+    }
+
+    fn model(name: &str, interval_ms: i64, entities: Vec<EntityScore>) -> ModelSnapshot {
+        let evaluation = Evaluation {
+            scored: entities.len(),
+            stale: 1,
+            missing: vec![0, 2, 0],
+            ..Evaluation::default()
+        };
+        ModelSnapshot {
+            model: name.to_owned(),
+            time_ms: NOW,
+            interval_ms,
+            threshold: 2.0,
+            feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
+            entities,
+            evaluation,
+        }
+    }
+
+    fn page(models: Vec<ModelSnapshot>, k: usize, now_ms: i64) -> String {
+        let models = models.into_iter().map(Arc::new).collect();
+        let snapshot = Snapshot {
+            time_ms: NOW,
+            models,
+            ..Snapshot::default()
+        };
+        let infos = [ModelInfo {
+            model: "m".to_owned(),
+            features: 3,
+            window: 1,
+            threshold_method: "percentile 99.5".to_owned(),
+            trained_to_ms: Some(NOW),
+        }];
+        let config = ExporterConfig {
+            max_contributions_per_entity: k,
+        };
+        render(&snapshot, &infos, &config, now_ms)
+    }
+
+    #[test]
+    fn the_page_of_two_entities() {
+        let text = page(
+            vec![model("m", 1000, vec![entity("a", 1.0), entity("b", 3.0)])],
+            2,
+            NOW,
+        );
+        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            samples,
+            [
+                r#"anomaly_score{instance="a",job="node",model="m"} 0.5"#,
+                r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
+                r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
+                r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
+                r#"anomaly_feature_contribution{instance="a",job="node",model="m",feature="disk"} 0.5"#,
+                r#"anomaly_feature_contribution{instance="a",job="node",model="m",feature="cpu"} 0.25"#,
+                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="disk"} 0.5"#,
+                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="cpu"} 0.25"#,
+                r#"anomaly_threshold{model="m"} 2"#,
+                r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
+                r#"portent_detect_entities{model="m",state="scored"} 2"#,
+                r#"portent_detect_entities{model="m",state="stale"} 1"#,
+                r#"portent_detect_entities{model="m",state="incomplete"} 0"#,
+                r#"portent_detect_entities{model="m",state="warming"} 0"#,
+                r#"portent_detect_entities{model="m",state="not_finite"} 0"#,
+                r#"portent_detect_feature_missing_entities{model="m",feature="cpu"} 0"#,
+                r#"portent_detect_feature_missing_entities{model="m",feature="disk"} 2"#,
+                r#"portent_detect_feature_missing_entities{model="m",feature="net"} 0"#,
+                r#"portent_model_info{model="m",features="3",window="1",threshold_method="percentile 99.5"} 1"#,
+                r#"portent_model_trained_to_timestamp_seconds{model="m"} 1700000000"#,
+            ]
+        );
+    }
+
+    /// Whether a model with this interval is still shown after so long.
+    #[track_caller]
+    fn check_age(interval_ms: i64, age_ms: i64, shown: bool) {
+        let text = page(
+            vec![model("m", interval_ms, vec![entity("a", 1.0)])],
+            5,
+            NOW + age_ms,
+        );
+        let found = text.contains("\nanomaly_score{");
+        assert_eq!(found, text.contains("\nanomaly_threshold{"));
+        assert_eq!(found, shown, "interval {interval_ms} ms, age {age_ms} ms");
+    }
+
+    #[test]
+    fn nothing_frozen_is_shown() {
+        check_age(15_000, 45_000, true);
+        check_age(15_000, 45_001, false);
+        check_age(1_000, 10_000, true);
+        check_age(1_000, 10_001, false);
+        check_age(15_000, -45_001, false);
+        check_age(i64::MAX, 1_000_000, true);
+    }
+
+    #[test]
+    fn an_old_model_goes_alone() {
+        let mut old = model("old", 1_000, vec![entity("a", 1.0)]);
+        old.time_ms = NOW - 60_000;
+        let text = page(
+            vec![old, model("new", 1_000, vec![entity("a", 1.0)])],
+            5,
+            NOW,
+        );
+        assert!(!text.contains(r#"model="old""#), "{text}");
+        assert!(text.contains(r#"model="new""#), "{text}");
+    }
+}

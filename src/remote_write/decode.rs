@@ -1,0 +1,252 @@
+//! Decoding: from a body to a batch of validated label sets and samples.
+//!
+//! In: the bytes of a remote-write 1.0 request. Out: the good series as a [`Batch`], the bad ones
+//! counted with a few examples. Invariants: nothing is allocated by a length that the sender only
+//! claims; sorting is done here, no sender is trusted with it; the bits of values are kept. It does
+//! not know whether anybody wants a series.
+//! Sources: remote-write specification 1.0, snappy format description (the largest expansion).
+
+use prost::Message;
+
+use super::refusal::clip;
+use super::wire::{Messages, WireError};
+use super::{Refusal, RemoteWriteConfig};
+use crate::labels::Labels;
+use crate::proto::prometheus::{Label, TimeSeries};
+use crate::sample::{Batch, BatchSeries, Sample};
+
+/// A copy of three bytes yields at most 64, so no block grows by more than 64/3.
+const SNAPPY_LARGEST_COPY: (u64, u64) = (64, 3);
+
+/// Blocks of a few bytes: a literal's tag, the length itself.
+const SNAPPY_SLACK: u64 = 64;
+
+/// Examples that are kept of series that break a rule. A sender logs about 1,000 bytes.
+const MAX_EXAMPLES: usize = 3;
+
+/// What a body holds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// The series that keep the rules and have samples.
+    pub batch: Batch,
+    /// The series that break a rule.
+    pub invalid: Invalid,
+    /// What is understood to be there and passed over.
+    pub ignored: Ignored,
+}
+
+/// Series that break a rule of the specification or a limit on labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invalid {
+    /// Series.
+    pub series: u64,
+    /// Samples in them.
+    pub samples: u64,
+    /// The first few, as text.
+    pub examples: Vec<String>,
+}
+
+/// Parts of a request that this version has no use for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// Metadata of metric names.
+    pub metadata: u64,
+    /// Exemplars.
+    pub exemplars: u64,
+    /// Native histograms.
+    pub histograms: u64,
+}
+
+/// The size that a snappy block says it has when decompressed.
+///
+/// # Errors
+/// When it says nothing readable, more than is allowed, or more than the block can hold.
+pub fn declared_bytes(body: &[u8], config: &RemoteWriteConfig) -> Result<usize, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::EmptyBody);
+    }
+    let declared = snap::raw::decompress_len(body).map_err(Refusal::Snappy)?;
+    let limit = config.max_decoded_bytes;
+    if declared as u64 > limit.as_bytes() {
+        return Err(Refusal::DecodedTooLarge { declared, limit });
+    }
+    let (out, copy) = SNAPPY_LARGEST_COPY;
+    if declared as u64 > body.len() as u64 * out / copy + SNAPPY_SLACK {
+        return Err(Refusal::ImpossibleExpansion {
+            declared,
+            compressed: body.len(),
+        });
+    }
+    Ok(declared)
+}
+
+/// Decompresses and decodes a body.
+///
+/// # Errors
+/// When the whole of it is unusable or beyond a limit; then nothing of it is.
+pub fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+    let declared = declared_bytes(body, config)?;
+    let mut message = vec![0; declared];
+    let length = snap::raw::Decoder::new()
+        .decompress(body, &mut message)
+        .map_err(Refusal::Snappy)?;
+    decode_message(&message[..length], config)
+}
+
+/// Decodes a `WriteRequest`.
+fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+    let mut decoded = Decoded::default();
+    let (mut series, mut samples) = (0, 0);
+    for field in Messages::new(message) {
+        let (number, content) = field.map_err(Refusal::Wire)?;
+        match number {
+            field::TIMESERIES => {}
+            field::METADATA => {
+                decoded.ignored.metadata += 1;
+                continue;
+            }
+            _ => continue,
+        }
+        // Counted before it is built: two bytes on the wire can become fifty in memory.
+        let parts = Parts::of(content).map_err(Refusal::Wire)?;
+        series += 1;
+        samples += parts.samples;
+        for (what, count, limit) in [
+            ("series", series, config.max_series_per_request),
+            ("samples", samples, config.max_samples_per_request),
+        ] {
+            if count > limit {
+                return Err(Refusal::TooMany { what, limit });
+            }
+        }
+        decoded.ignored.exemplars += parts.exemplars as u64;
+        decoded.ignored.histograms += parts.histograms as u64;
+        if parts.labels > config.max_labels_per_series {
+            let limit = config.max_labels_per_series;
+            let reason = format!("a series has {} labels, more than {limit}", parts.labels);
+            decoded.invalid.add(parts.samples, reason);
+            continue;
+        }
+        let TimeSeries {
+            labels: pairs,
+            samples,
+        } = TimeSeries::decode(content).map_err(Refusal::Protobuf)?;
+        match labels(&pairs, config) {
+            Ok(_) if samples.is_empty() => {}
+            Ok(labels) => {
+                let samples = samples
+                    .iter()
+                    .map(|s| Sample::new(s.timestamp, s.value))
+                    .collect();
+                decoded.batch.series.push(BatchSeries { labels, samples });
+            }
+            Err(reason) => decoded.invalid.add(samples.len(), reason),
+        }
+    }
+    Ok(decoded)
+}
+
+impl Invalid {
+    fn add(&mut self, samples: usize, reason: String) {
+        self.series += 1;
+        self.samples += samples as u64;
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(reason);
+        }
+    }
+}
+
+/// Field numbers of `WriteRequest` and, below, of `TimeSeries`.
+mod field {
+    pub const TIMESERIES: u32 = 1;
+    pub const METADATA: u32 = 3;
+
+    pub const LABELS: u32 = 1;
+    pub const SAMPLES: u32 = 2;
+    pub const EXEMPLARS: u32 = 3;
+    pub const HISTOGRAMS: u32 = 4;
+}
+
+/// How many parts of each kind a `TimeSeries` has.
+#[derive(Default)]
+struct Parts {
+    labels: usize,
+    samples: usize,
+    exemplars: usize,
+    histograms: usize,
+}
+
+impl Parts {
+    fn of(series: &[u8]) -> Result<Self, WireError> {
+        let mut parts = Self::default();
+        for field in Messages::new(series) {
+            match field?.0 {
+                field::LABELS => parts.labels += 1,
+                field::SAMPLES => parts.samples += 1,
+                field::EXEMPLARS => parts.exemplars += 1,
+                field::HISTOGRAMS => parts.histograms += 1,
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// The label set of a series, or a sentence that says which rule it breaks.
+fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, String> {
+    let mut texts = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        texts.push((
+            text(&pair.name, "a label name")?,
+            text(&pair.value, "a label value")?,
+        ));
+    }
+    let metric = texts
+        .iter()
+        .find(|(name, _)| *name == "__name__")
+        .map_or("", |(_, value)| value);
+    if metric.is_empty() {
+        let named: Vec<String> = texts
+            .iter()
+            .take(4)
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        return Err(format!(
+            "a series has no metric name: {{{}}}",
+            clip(&named.join(", "))
+        ));
+    }
+    let metric = clip(metric);
+    for (name, value) in &texts {
+        let clipped = clip(name);
+        if name.is_empty() {
+            return Err(format!("a series of {metric:?} has a label without a name"));
+        }
+        if name.len() as u64 > config.max_label_name_bytes.as_bytes() {
+            return Err(format!(
+                "a series of {metric:?} has a label name of {} bytes, more than {}: {clipped:?}",
+                name.len(),
+                config.max_label_name_bytes,
+            ));
+        }
+        if value.len() as u64 > config.max_label_value_bytes.as_bytes() {
+            return Err(format!(
+                "a series of {metric:?} has a value of {} bytes, more than {}, in label {clipped:?}",
+                value.len(),
+                config.max_label_value_bytes,
+            ));
+        }
+    }
+    Labels::from_pairs(texts)
+        .map_err(|error| format!("a series of {metric:?}: {}", clip(&error.to_string())))
+}
+
+fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        let start = &bytes[..bytes.len().min(64)];
+        format!("{what} is not UTF-8: \"{}\"", start.escape_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests;

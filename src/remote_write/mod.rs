@@ -1,0 +1,79 @@
+//! A remote-write request: samples that a Prometheus pushes.
+//!
+//! In: an HTTP request. Out: a batch of samples for whoever keeps them, and an answer that tells
+//! the sender whether to go on, to try again or to give up. Remote-write 1.0 is spoken here.
+//!
+//! Invariants: a request is judged by its headers before its body is read; memory for bodies and
+//! what they decompress to is reserved before it is used, over all connections together; an
+//! answer of 2xx means that every sample was taken in; a passing fault is never a 4xx, because a
+//! sender drops its data on that. It does not know what keeps the samples.
+//! Sources: remote-write specifications 1.0 and 2.0.
+
+mod decode;
+mod negotiate;
+mod receiver;
+mod refusal;
+mod wire;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytesize::ByteSize;
+use crate::duration::Duration;
+
+pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
+pub use negotiate::{Protocol, negotiate};
+pub use receiver::{Receiver, describe_metrics};
+pub use refusal::{Partial, Refusal, Unavailable};
+pub use wire::WireError;
+
+/// The `remote_write` section of the configuration: limits on what may be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RemoteWriteConfig {
+    /// A request body as it arrives.
+    pub max_body_bytes: ByteSize,
+    /// A request body when decompressed.
+    pub max_decoded_bytes: ByteSize,
+    /// Bodies and what they decompress to, over all requests at one time. Beyond it requests are
+    /// answered with 503 and come again.
+    pub max_in_flight_bytes: ByteSize,
+    /// Series in a request.
+    pub max_series_per_request: usize,
+    /// Samples in a request.
+    pub max_samples_per_request: usize,
+    /// Labels of a series, its name included.
+    pub max_labels_per_series: usize,
+    /// The name of a label.
+    pub max_label_name_bytes: ByteSize,
+    /// The value of a label.
+    pub max_label_value_bytes: ByteSize,
+    /// Requests that wait for the rings. Further ones wait for a place in the queue.
+    pub max_queued_requests: usize,
+    /// How long a request may wait for the rings before it is answered with 503.
+    pub queue_timeout: Duration,
+}
+
+impl Default for RemoteWriteConfig {
+    fn default() -> Self {
+        Self {
+            // What Prometheus and VictoriaMetrics allow, compressed and not.
+            max_body_bytes: ByteSize::from_mib(32),
+            max_decoded_bytes: ByteSize::from_mib(32),
+            // Four of the largest requests, or 500 of the usual 2,000 samples.
+            max_in_flight_bytes: ByteSize::from_mib(256),
+            // OpenTelemetry's collector sends up to 30,000 in its batches of 3 MB.
+            max_series_per_request: 100_000,
+            // A sender that catches up repeats a series many times; 16 MB when decoded.
+            max_samples_per_request: 1_000_000,
+            // Kubernetes metrics have about 30; VictoriaMetrics stops at 40.
+            max_labels_per_series: 64,
+            // Mimir's and VictoriaMetrics's largest.
+            max_label_name_bytes: ByteSize::from_bytes(1024),
+            max_label_value_bytes: ByteSize::from_bytes(4096),
+            // A few for each core that decodes: enough to keep the rings busy.
+            max_queued_requests: 64,
+            // Well within the 30 s after which Prometheus gives an attempt up.
+            queue_timeout: Duration::from_seconds(10),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The receiver: takes one request from its headers to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
+use hyper::header::CONTENT_LENGTH;
+use hyper::{Method, Request, Response, StatusCode};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::decode::{Decoded, declared_bytes, decode};
+use super::refusal::{Partial, Unavailable};
+use super::{Refusal, RemoteWriteConfig, negotiate};
+use crate::sample::Batch;
+use crate::series::Outcome;
+
+/// A body that decompresses to more than this is decoded on a thread of its own, so that it does
+/// not hold up other requests: about a millisecond of work.
+const INLINE_DECODE_BYTES: usize = 1 << 20;
+
+/// Takes requests within the limits of one configuration.
+#[derive(Debug)]
+pub struct Receiver {
+    config: Arc<RemoteWriteConfig>,
+    body_timeout: Duration,
+    /// A permit is a byte that some request holds or is about to hold.
+    in_flight: Arc<Semaphore>,
+}
+
+impl Receiver {
+    /// A receiver with its limits and the time that a body may take to arrive.
+    #[must_use]
+    pub fn new(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
+        let bytes = config
+            .max_in_flight_bytes
+            .as_len()
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            in_flight: Arc::new(Semaphore::new(bytes)),
+            config: Arc::new(config),
+            body_timeout,
+        }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn config(&self) -> &RemoteWriteConfig {
+        &self.config
+    }
+
+    /// Answers a request; `append` is called once with what is good in it.
+    pub async fn receive<B, A>(
+        &self,
+        request: Request<B>,
+        append: A,
+    ) -> (Response<Full<Bytes>>, Option<Refusal>)
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+        A: AsyncFnOnce(Batch) -> Result<Outcome, Unavailable>,
+    {
+        let refusal = self.take(request, append).await.err();
+        let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
+        counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
+        let response = match &refusal {
+            Some(refusal) => refusal.response(),
+            None => no_content(),
+        };
+        (response, refusal)
+    }
+
+    async fn take<B, A>(&self, request: Request<B>, append: A) -> Result<(), Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+        A: AsyncFnOnce(Batch) -> Result<Outcome, Unavailable>,
+    {
+        if request.method() != Method::POST {
+            return Err(Refusal::Method);
+        }
+        // There is one protocol to choose for now.
+        let _ = negotiate(request.headers())?;
+        let declared = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok()?.parse().ok());
+        let mut reserved = self.reserve(0)?;
+        let body = self
+            .read(request.into_body(), declared, &mut reserved)
+            .await?;
+        counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
+        reserved.merge(self.reserve(declared_bytes(&body, &self.config)?)?);
+        let Decoded {
+            batch,
+            invalid,
+            ignored,
+        } = self.decode(body).await?;
+        for (kind, count) in [
+            ("metadata", ignored.metadata),
+            ("exemplar", ignored.exemplars),
+            ("histogram", ignored.histograms),
+        ] {
+            counter!("portent_remote_write_ignored_total", "kind" => kind).increment(count);
+        }
+        let total = batch.samples() as u64 + invalid.samples;
+        // The good part goes in even when the rest is refused.
+        let outcome = if batch.series.is_empty() {
+            Outcome::default()
+        } else {
+            append(batch).await.map_err(Refusal::Unavailable)?
+        };
+        count_samples(&outcome, invalid.samples);
+        if outcome.rejected() == 0 && invalid.series == 0 {
+            return Ok(());
+        }
+        Err(Refusal::Partial(Partial {
+            total,
+            outcome,
+            invalid,
+        }))
+    }
+
+    /// Reads a body within the limits on size, memory and time.
+    async fn read<B>(
+        &self,
+        mut body: B,
+        declared: Option<u64>,
+        reserved: &mut OwnedSemaphorePermit,
+    ) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let limit = self.config.max_body_bytes;
+        if declared.is_some_and(|length| length > limit.as_bytes()) {
+            return Err(Refusal::BodyTooLarge(limit));
+        }
+        let deadline = Instant::now() + self.body_timeout;
+        let mut read = BytesMut::new();
+        loop {
+            let frame = match timeout_at(deadline, body.frame()).await {
+                Err(_) => return Err(Refusal::BodyTimeout),
+                Ok(None) => return Ok(read.freeze()),
+                Ok(Some(Err(error))) => return Err(Refusal::BodyBroken(error.to_string())),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if (read.len() + data.len()) as u64 > limit.as_bytes() {
+                return Err(Refusal::BodyTooLarge(limit));
+            }
+            reserved.merge(self.reserve(data.len())?);
+            read.extend_from_slice(&data);
+        }
+    }
+
+    async fn decode(&self, body: Bytes) -> Result<Decoded, Refusal> {
+        let config = Arc::clone(&self.config);
+        if declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES {
+            return decode(&body, &config);
+        }
+        tokio::task::spawn_blocking(move || decode(&body, &config))
+            .await
+            .unwrap_or(Err(Refusal::Unavailable(Unavailable::ShuttingDown)))
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let bytes = u32::try_from(bytes).map_err(|_| Refusal::OutOfMemoryBudget)?;
+        Arc::clone(&self.in_flight)
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| Refusal::OutOfMemoryBudget)
+    }
+
+    /// Shows how much of the memory for requests is in use.
+    pub fn observe(&self) {
+        let all = self
+            .config
+            .max_in_flight_bytes
+            .as_len()
+            .min(Semaphore::MAX_PERMITS);
+        let used = all - self.in_flight.available_permits();
+        gauge!("portent_remote_write_in_flight_bytes").set(used as f64);
+    }
+}
+
+fn no_content() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn count_samples(outcome: &Outcome, invalid: u64) {
+    for (outcome, count) in [
+        ("stored", outcome.stored),
+        ("duplicate", outcome.duplicate),
+        ("unneeded", outcome.unneeded),
+        ("too_old", outcome.too_old),
+        ("too_new", outcome.too_new),
+        ("conflicting", outcome.conflicting),
+        ("over_limit", outcome.over_limit),
+        ("invalid", invalid),
+    ] {
+        counter!("portent_remote_write_samples_total", "outcome" => outcome).increment(count);
+    }
+}
+
+/// Says what this room's metrics mean.
+pub fn describe_metrics() {
+    describe_counter!(
+        "portent_remote_write_requests_total",
+        "Remote-write requests by outcome: ok, partial, or the reason of the refusal."
+    );
+    describe_counter!(
+        "portent_remote_write_samples_total",
+        "Received samples by outcome: stored, duplicate and unneeded are successes."
+    );
+    describe_counter!(
+        "portent_remote_write_received_bytes_total",
+        "Bytes of request bodies as they arrived."
+    );
+    describe_counter!(
+        "portent_remote_write_ignored_total",
+        "Parts of requests that this version has no use for, by kind."
+    );
+    describe_gauge!(
+        "portent_remote_write_in_flight_bytes",
+        "Memory reserved for request bodies and what they decompress to."
+    );
+}

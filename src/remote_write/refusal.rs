@@ -1,0 +1,337 @@
+//! Refusal: why a request, or a part of it, was not taken in, and what the sender is told.
+//!
+//! The one place where an outcome becomes a status. A sender drops its data for good on any 4xx
+//! (but 429), so those are only for what will never succeed; what may succeed later is 503.
+//! Source of the statuses: remote-write specification 2.0 "Response", and for what that leaves open
+//! the behaviour of Prometheus's own receiver.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use super::decode::Invalid;
+use super::wire::WireError;
+use crate::bytesize::ByteSize;
+use crate::series::Outcome;
+
+/// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
+/// so it asks at least as often on its own.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Bytes of foreign text in an answer or a log line, at most.
+const MAX_QUOTED_BYTES: usize = 160;
+
+/// Why a request did not fully succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Another method than POST.
+    #[error("remote-write wants POST")]
+    Method,
+    /// A type or message that is not known.
+    #[error(
+        "content type {:?} is not accepted; send application/x-protobuf with \
+         proto=prometheus.WriteRequest",
+        clip(.0)
+    )]
+    ContentType(String),
+    /// Remote-write 2.0.
+    #[error(
+        "remote-write 2.0 is not accepted yet; send 1.0 (protobuf_message: prometheus.WriteRequest)"
+    )]
+    Version2,
+    /// A compression that is not known.
+    #[error("content encoding {:?} is not accepted; send snappy (block format)", clip(.0))]
+    ContentEncoding(String),
+    /// The body is longer than allowed.
+    #[error("the body is larger than {0} (remote_write.max_body_bytes)")]
+    BodyTooLarge(ByteSize),
+    /// The body would be longer than allowed when decompressed.
+    #[error(
+        "the body decompresses to {declared} bytes, more than {limit} (remote_write.max_decoded_bytes)"
+    )]
+    DecodedTooLarge {
+        /// What the body says.
+        declared: usize,
+        /// What is allowed.
+        limit: ByteSize,
+    },
+    /// More series or samples than one request may have.
+    #[error("the request has more than {limit} {what} (remote_write.max_{what}_per_request)")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// Not a byte.
+    #[error("the body is empty")]
+    EmptyBody,
+    /// Says that it expands more than snappy can.
+    #[error(
+        "the body is not snappy (block format): {compressed} bytes cannot decompress to {declared}"
+    )]
+    ImpossibleExpansion {
+        /// What the body says.
+        declared: usize,
+        /// Its length.
+        compressed: usize,
+    },
+    /// Not a snappy block.
+    #[error("the body is not snappy (block format): {0}")]
+    Snappy(#[source] snap::Error),
+    /// Not a protobuf message.
+    #[error("the body is not a protobuf message: {0}")]
+    Wire(#[source] WireError),
+    /// Not the protobuf message that was agreed on.
+    #[error("the body is not a prometheus.WriteRequest: {0}")]
+    Protobuf(#[source] prost::DecodeError),
+    /// The connection broke or the body was framed wrongly.
+    #[error("the body could not be read: {0}")]
+    BodyBroken(String),
+    /// Some samples or series were not taken in, the rest was.
+    #[error("{0}")]
+    Partial(Partial),
+    /// The body came too slowly.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// Too many requests are in memory.
+    #[error("too much is being received at once (remote_write.max_in_flight_bytes); try again")]
+    OutOfMemoryBudget,
+    /// Nobody takes samples at the moment.
+    #[error("{0}; try again")]
+    Unavailable(Unavailable),
+}
+
+/// Why nobody takes samples at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Models are being loaded.
+    #[error("portent is starting")]
+    Starting,
+    /// The queue to the rings is full, or the answer did not come in time.
+    #[error("portent is overloaded")]
+    Overloaded,
+    /// The program ends.
+    #[error("portent is shutting down")]
+    ShuttingDown,
+}
+
+/// The parts of a request that were not taken in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partial {
+    /// Samples in the request.
+    pub total: u64,
+    /// What became of those that were good.
+    pub outcome: Outcome,
+    /// What was not.
+    pub invalid: Invalid,
+}
+
+impl std::fmt::Display for Partial {
+    /// Totals first, because a sender logs only the beginning; then at most a few examples.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let refused = self.outcome.rejected() + self.invalid.samples;
+        write!(f, "{refused} of {} samples were not taken in", self.total)?;
+        let counts = [
+            (self.outcome.too_old, "too old"),
+            (self.outcome.too_new, "too far in the future"),
+            (self.outcome.conflicting, "with another value than before"),
+            (self.outcome.over_limit, "of new series beyond the limit"),
+            (self.invalid.samples, "of invalid series"),
+        ];
+        let mut separator = ": ";
+        for (count, reason) in counts.iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{separator}{count} {reason}")?;
+            separator = ", ";
+        }
+        if self.invalid.series > 0 {
+            write!(f, "; {} series are invalid", self.invalid.series)?;
+        }
+        let examples = self.invalid.examples.iter().chain(&self.outcome.example);
+        for (i, example) in examples.enumerate() {
+            write!(
+                f,
+                "{}{}",
+                if i == 0 { "; for example: " } else { "; " },
+                clip(example)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Refusal {
+    /// The status by which the sender knows whether to try again.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            // RFC 9110 section 15.5.6.
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            // 2.0 "Content-Type", "Content-Encoding": unsupported MUST be 415.
+            Self::ContentType(_) | Self::Version2 | Self::ContentEncoding(_) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            // RFC 9110 section 15.5.14; Prometheus answers so for the compressed size. The same
+            // request will always be too large, so dropping it is right.
+            Self::BodyTooLarge(_) | Self::DecodedTooLarge { .. } | Self::TooMany { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            // 2.0 "Invalid Samples": part or all, 400.
+            Self::EmptyBody
+            | Self::ImpossibleExpansion { .. }
+            | Self::Snappy(_)
+            | Self::Wire(_)
+            | Self::Protobuf(_)
+            | Self::Partial(_) => StatusCode::BAD_REQUEST,
+            // 2.0 "Retries & Backoff": 5xx is tried again. A body that broke off or came slowly may
+            // come whole the next time, so these are not 400 and 408.
+            Self::BodyBroken(_)
+            | Self::BodyTimeout
+            | Self::OutOfMemoryBudget
+            | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Every reason that [`Refusal::reason`] gives.
+    pub const REASONS: [&str; 16] = [
+        "method",
+        "content_type",
+        "content_encoding",
+        "max_body_bytes",
+        "max_decoded_bytes",
+        "max_per_request",
+        "empty",
+        "snappy",
+        "protobuf",
+        "partial",
+        "body_broken",
+        "body_timeout",
+        "max_in_flight_bytes",
+        "starting",
+        "overloaded",
+        "shutting_down",
+    ];
+
+    /// The reason as a label value.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::ContentType(_) | Self::Version2 => "content_type",
+            Self::ContentEncoding(_) => "content_encoding",
+            Self::BodyTooLarge(_) => "max_body_bytes",
+            Self::DecodedTooLarge { .. } => "max_decoded_bytes",
+            Self::TooMany { .. } => "max_per_request",
+            Self::EmptyBody => "empty",
+            Self::ImpossibleExpansion { .. } | Self::Snappy(_) => "snappy",
+            Self::Wire(_) | Self::Protobuf(_) => "protobuf",
+            Self::Partial(_) => "partial",
+            Self::BodyBroken(_) => "body_broken",
+            Self::BodyTimeout => "body_timeout",
+            Self::OutOfMemoryBudget => "max_in_flight_bytes",
+            Self::Unavailable(Unavailable::Starting) => "starting",
+            Self::Unavailable(Unavailable::Overloaded) => "overloaded",
+            Self::Unavailable(Unavailable::ShuttingDown) => "shutting_down",
+        }
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub fn response(&self) -> Response<Full<Bytes>> {
+        let status = self.status();
+        let mut response = Response::new(Full::from(format!("{self}\n")));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// The beginning of a foreign text, cut between two characters.
+pub(super) fn clip(text: &str) -> String {
+    if text.len() <= MAX_QUOTED_BYTES {
+        return text.to_owned();
+    }
+    let end = (0..=MAX_QUOTED_BYTES)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
+    format!("{}...", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_failure_says_totals_first() {
+        let partial = Partial {
+            total: 100,
+            outcome: Outcome {
+                stored: 90,
+                too_old: 3,
+                conflicting: 1,
+                example: Some("the sample of up at 1 ms is older than what is kept".to_owned()),
+                ..Outcome::default()
+            },
+            invalid: Invalid {
+                series: 2,
+                samples: 6,
+                examples: vec!["a series has no metric name: {a=\"b\"}".to_owned()],
+            },
+        };
+        assert_eq!(
+            partial.to_string(),
+            "10 of 100 samples were not taken in: 3 too old, 1 with another value than before, \
+             6 of invalid series; 2 series are invalid; for example: a series has no metric name: \
+             {a=\"b\"}; the sample of up at 1 ms is older than what is kept"
+        );
+    }
+
+    #[test]
+    fn an_answer_stays_short_whatever_the_sender_wrote() {
+        let long = "ä".repeat(10_000);
+        let answer = Refusal::ContentType(long.clone()).to_string();
+        assert!(answer.len() < 400, "{}", answer.len());
+        let partial = Partial {
+            outcome: Outcome {
+                too_old: 1,
+                example: Some(long.clone()),
+                ..Outcome::default()
+            },
+            invalid: Invalid {
+                series: 3,
+                samples: 3,
+                examples: vec![long; 3],
+            },
+            total: 4,
+        };
+        assert!(partial.to_string().len() < 1024);
+    }
+
+    #[test]
+    fn what_may_pass_is_never_a_client_error() {
+        for refusal in [
+            Refusal::BodyTimeout,
+            Refusal::BodyBroken("reset".to_owned()),
+            Refusal::OutOfMemoryBudget,
+            Refusal::Unavailable(Unavailable::Overloaded),
+            Refusal::Unavailable(Unavailable::ShuttingDown),
+            Refusal::Unavailable(Unavailable::Starting),
+        ] {
+            let response = refusal.response();
+            assert_eq!(response.status(), 503, "{refusal}");
+            assert!(response.headers().contains_key(RETRY_AFTER), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Loading: from settings to models that are ready to score.
+
+use std::path::Path;
+
+use anyhow::Context;
+use bytes::Bytes;
+
+use super::Settings;
+use super::pipeline::PipelineSettings;
+use crate::detect::LoadedModel;
+use crate::exporter::ModelInfo;
+use crate::model::{Artifact, ModelConfig, Runtime, Scorer};
+
+/// The model that Portent ships with, where it stands in the repository.
+const SHIPPED_MODEL: &str = "models/node.onnx";
+
+/// Loads every model of the settings.
+pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
+    let runtime = Runtime::load(settings.onnxruntime_library.as_deref())?;
+    let mut models = Vec::with_capacity(settings.models.len());
+    for config in &settings.models {
+        let model = model(&runtime, config);
+        models.push(model.with_context(|| format!("model {:?}", config.name))?);
+    }
+    Ok(PipelineSettings {
+        global: settings.global.clone(),
+        storage: settings.storage.clone(),
+        models,
+    })
+}
+
+fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel> {
+    let path = config.file.as_deref().unwrap_or(Path::new(SHIPPED_MODEL));
+    let context = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(context)?;
+    let artifact = Artifact::read(Bytes::from(bytes)).with_context(context)?;
+    let metadata = artifact.resolve(config).with_context(context)?;
+    let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
+    tracing::info!(
+        model = config.name,
+        file = %path.display(),
+        features = metadata.features.len(),
+        window = metadata.window,
+        step = %metadata.step,
+        threshold = metadata.threshold,
+        "model loaded"
+    );
+    Ok(LoadedModel {
+        name: config.name.clone(),
+        metadata,
+        scorer,
+    })
+}
+
+/// What the metrics page says about the models.
+pub(super) fn infos(models: &[LoadedModel]) -> Vec<ModelInfo> {
+    models
+        .iter()
+        .map(|model| ModelInfo {
+            model: model.name.clone(),
+            features: model.metadata.features.len(),
+            window: model.metadata.window,
+            threshold_method: model.metadata.threshold_method.clone(),
+            trained_to_ms: model.metadata.trained_to_ms,
+        })
+        .collect()
+}

@@ -1,0 +1,344 @@
+//! Serving: the running program.
+//!
+//! It wires and computes nothing: a listener to a router, the router to the pipeline's thread, the
+//! thread's snapshots to the metrics page, signals to reload and end. Settings come from whoever
+//! can read them; it does not know YAML or flags.
+//!
+//! Life: listen, load, be ready, and at SIGTERM or SIGINT stop accepting, finish what is under way
+//! and end. A reload that fails changes nothing.
+
+mod clock;
+mod load;
+mod pipeline;
+mod quiet;
+mod router;
+mod schedule;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::detect::{DetectConfig, Pipeline, Snapshot};
+use crate::exporter::{self, Exporter, ExporterConfig, Reload};
+use crate::http::{self, WebConfig};
+use crate::model::ModelConfig;
+use crate::remote_write::{self, Receiver, RemoteWriteConfig};
+use crate::series::StorageConfig;
+use clock::now_ms;
+use pipeline::{Command, PipelineSettings};
+use quiet::Quiet;
+use router::{Live, Phase, ReloadRequest, Router};
+
+/// Reloads that may wait for the one under way.
+const MAX_WAITING_RELOADS: usize = 4;
+
+/// How long the pipeline and a load that is under way may take to end once all requests have.
+const LAST_GRACE: Duration = Duration::from_millis(500);
+
+/// The sections of the configuration that a running Portent needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// When to evaluate.
+    pub global: DetectConfig,
+    /// The models.
+    pub models: Vec<ModelConfig>,
+    /// Limits of the rings.
+    pub storage: StorageConfig,
+    /// Limits on what is pushed.
+    pub remote_write: RemoteWriteConfig,
+    /// Limits on connections.
+    pub web: WebConfig,
+    /// What the metrics page shows.
+    pub exporter: ExporterConfig,
+    /// Where ONNX Runtime's library is, if not in one of the usual places.
+    pub onnxruntime_library: Option<PathBuf>,
+}
+
+/// How to run.
+pub struct Options {
+    /// `host:port` or `:port`.
+    pub listen_address: String,
+    /// Whether `/-/reload` may be called.
+    pub enable_lifecycle: bool,
+    /// Reads and checks the configuration, at the start and at each reload.
+    pub load: Box<dyn Fn() -> anyhow::Result<Settings> + Send + Sync>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("listen_address", &self.listen_address)
+            .field("enable_lifecycle", &self.enable_lifecycle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// When it cannot start, or when the pipeline's thread has died.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("portent-http")
+        .build()
+        .context("cannot start the threads that serve requests")?;
+    let result = runtime.block_on(serve(options));
+    // A load that hangs must not keep the process.
+    runtime.shutdown_timeout(LAST_GRACE);
+    result
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let settings = (options.load)()?;
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let exporter = Exporter::install()?;
+    describe_metrics();
+    let listener = listen(&options.listen_address).await?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+
+    let (phase, phase_seen) = watch::channel(Phase::Starting);
+    let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+    let (live, live_seen) = watch::channel(Arc::new(live(&settings, &[])));
+    let (commands, queue) = mpsc::channel(settings.remote_write.max_queued_requests);
+    let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
+    let router = Arc::new(Router {
+        phase: phase_seen,
+        live: live_seen,
+        snapshot,
+        commands: commands.clone(),
+        reloads,
+        exporter: exporter.clone(),
+        enable_lifecycle: options.enable_lifecycle,
+        refusals: Quiet::new(&remote_write::Refusal::REASONS),
+    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let web = settings.web.clone();
+    let server = tokio::spawn(async move {
+        let handler = move |request| Arc::clone(&router).answer(request);
+        http::serve(listener, &web, handler, async { drop(stopped.await) }).await
+    });
+    tracing::info!(%address, "listening");
+
+    let pipeline = tokio::select! {
+        pipeline = begin(&settings, &live) => pipeline?,
+        () = signals.end() => return Ok(()),
+    };
+    let mut ended = pipeline::start(pipeline, queue, snapshots)
+        .context("cannot start the pipeline's thread")?;
+    exporter::count_reload(Reload::Successful { at_ms: now_ms() });
+    phase.send_replace(Phase::Ready);
+    tracing::info!("ready");
+
+    let program = Program {
+        options,
+        settings,
+        commands,
+        live,
+        exporter,
+    };
+    let died = program
+        .attend(&mut signals, reload_requests, &mut ended)
+        .await;
+    phase.send_replace(Phase::Stopping);
+    tracing::info!("shutting down");
+    // The listener closes and the connections drain; then nobody can send commands any more.
+    drop(stop);
+    let cut_off = server.await.unwrap_or_default();
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "connections were cut off");
+    }
+    if died {
+        bail!("the pipeline's thread has died");
+    }
+    let _ = tokio::time::timeout(LAST_GRACE, ended).await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Loads the first models and makes the pipeline.
+async fn begin(settings: &Settings, live: &watch::Sender<Arc<Live>>) -> anyhow::Result<Pipeline> {
+    let loaded = load_models(settings.clone()).await?;
+    live.send_replace(Arc::new(self::live(settings, &loaded.models)));
+    Ok(Pipeline::new(loaded.global, loaded.storage, loaded.models)?)
+}
+
+async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
+    tokio::task::spawn_blocking(move || load::load(&settings))
+        .await
+        .context("loading ended early")?
+}
+
+fn live(settings: &Settings, models: &[crate::detect::LoadedModel]) -> Live {
+    let body_timeout = settings.web.body_timeout.to_std();
+    Live {
+        receiver: Receiver::new(settings.remote_write.clone(), body_timeout),
+        exporter: settings.exporter.clone(),
+        models: load::infos(models),
+    }
+}
+
+fn describe_metrics() {
+    exporter::describe_metrics(env!("CARGO_PKG_VERSION"), env!("PORTENT_REVISION"));
+    remote_write::describe_metrics();
+    http::describe_metrics();
+}
+
+/// Binds `host:port`; without a host, every address of the machine as Prometheus does.
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let context = || format!("cannot listen on {address}");
+    let Some(port) = address.strip_prefix(':') else {
+        return TcpListener::bind(address).await.with_context(context);
+    };
+    match TcpListener::bind(format!("[::]:{port}")).await {
+        Ok(listener) => Ok(listener),
+        // A machine without IPv6.
+        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind(format!("0.0.0.0:{port}"))
+                .await
+                .with_context(context)
+        }
+        Err(error) => Err(error).with_context(context),
+    }
+}
+
+/// The signals that a server obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    put_off: bool,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    End,
+    Reload,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            put_off: false,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        if std::mem::take(&mut self.put_off) {
+            return Wish::Reload;
+        }
+        self.receive().await
+    }
+
+    async fn receive(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    /// Waits for the wish to end; a wish to reload is put off until the next call of `next`.
+    async fn end(&mut self) {
+        while self.receive().await != Wish::End {
+            self.put_off = true;
+        }
+    }
+}
+
+/// The program while it is ready.
+struct Program {
+    options: Options,
+    settings: Settings,
+    commands: mpsc::Sender<Command>,
+    live: watch::Sender<Arc<Live>>,
+    exporter: Exporter,
+}
+
+impl Program {
+    /// Reloads when asked until it is time to end; says whether the pipeline has died.
+    async fn attend(
+        mut self,
+        signals: &mut Signals,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+        ended: &mut oneshot::Receiver<()>,
+    ) -> bool {
+        let mut upkeep = tokio::time::interval(Exporter::UPKEEP_INTERVAL);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let request = tokio::select! {
+                wish = signals.next() => match wish {
+                    Wish::End => return false,
+                    Wish::Reload => None,
+                },
+                _ = &mut *ended => return true,
+                _ = upkeep.tick() => {
+                    self.exporter.upkeep();
+                    continue;
+                }
+                Some(request) = requests.recv() => Some(request),
+            };
+            let result = tokio::select! {
+                result = self.reload() => result,
+                () = signals.end() => return false,
+            };
+            let reason = result.map_err(|error| format!("{error:#}"));
+            match &reason {
+                Ok(()) => {
+                    exporter::count_reload(Reload::Successful { at_ms: now_ms() });
+                    tracing::info!("configuration reloaded");
+                }
+                Err(reason) => {
+                    exporter::count_reload(Reload::Failed);
+                    tracing::error!(
+                        error = reason,
+                        "the configuration in use stays: reloading failed"
+                    );
+                }
+            }
+            if let Some(request) = request {
+                let _ = request.send(reason);
+            }
+        }
+    }
+
+    /// Reads everything anew; only when all of it is good is anything exchanged.
+    async fn reload(&mut self) -> anyhow::Result<()> {
+        let settings = (self.options.load)()?;
+        let loaded = load_models(settings.clone()).await?;
+        let live = live(&settings, &loaded.models);
+        let (reply, done) = oneshot::channel();
+        let command = Command::Reconfigure {
+            settings: Box::new(loaded),
+            reply,
+        };
+        self.commands
+            .send(command)
+            .await
+            .ok()
+            .context("the pipeline has ended")?;
+        done.await.context("the pipeline has ended")??;
+        self.live.send_replace(Arc::new(live));
+        let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
+        if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
+            tracing::warn!(
+                "web and remote_write.max_queued_requests are read at the start; restart to change them"
+            );
+        }
+        self.settings = settings;
+        Ok(())
+    }
+}

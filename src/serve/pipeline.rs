@@ -1,0 +1,141 @@
+//! The pipeline's thread: the one owner of rings and models.
+//!
+//! In: commands over a bounded queue. Out: an answer to each, and a snapshot after each tick. It
+//! ends when nobody can send commands any more.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::clock::now_ms;
+use super::schedule::Schedule;
+use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
+use crate::exporter;
+use crate::sample::Batch;
+use crate::series::{Outcome, StorageConfig};
+
+/// The longest sleep: a clock that is set is noticed after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What the owner is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Put samples into the rings.
+    Append {
+        /// The samples.
+        batch: Batch,
+        /// Where the outcome goes.
+        reply: oneshot::Sender<Outcome>,
+    },
+    /// Go on with other settings and models.
+    Reconfigure {
+        /// Everything that is exchanged.
+        settings: Box<PipelineSettings>,
+        /// Whether it worked.
+        reply: oneshot::Sender<Result<(), DetectError>>,
+    },
+}
+
+/// What a pipeline is made of.
+#[derive(Debug)]
+pub(super) struct PipelineSettings {
+    pub(super) global: DetectConfig,
+    pub(super) storage: StorageConfig,
+    pub(super) models: Vec<LoadedModel>,
+}
+
+/// Starts the thread. The receiver is told when it has ended, by whatever cause.
+pub(super) fn start(
+    pipeline: Pipeline,
+    commands: mpsc::Receiver<Command>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new()
+        .name("portent-pipeline".to_owned())
+        .spawn(move || {
+            // Dropped at a panic as well, which the other side notices.
+            let _ended = ended;
+            run(pipeline, commands, &snapshots, &runtime);
+        })?;
+    Ok(end)
+}
+
+fn run(
+    mut pipeline: Pipeline,
+    mut commands: mpsc::Receiver<Command>,
+    snapshots: &watch::Sender<Arc<Snapshot>>,
+    runtime: &Handle,
+) {
+    let begun = Instant::now();
+    let stopwatch = || begun.elapsed();
+    let mut schedule = Schedule::default();
+    loop {
+        let now = now_ms();
+        if let Some(due) = schedule.poll(now, |time| pipeline.next_tick_ms(time)) {
+            let before = Instant::now();
+            let snapshot = pipeline.tick(due.tick_ms, &stopwatch);
+            exporter::count_tick(&snapshot, before.elapsed());
+            exporter::count_missed_ticks(due.missed);
+            report(&snapshot, due.missed);
+            snapshots.send_replace(snapshot);
+            continue;
+        }
+        // The queue is asked first: a timer costs more than a command that is there already.
+        let command = match commands.try_recv() {
+            Ok(command) => command,
+            Err(mpsc::error::TryRecvError::Disconnected) => return,
+            Err(mpsc::error::TryRecvError::Empty) => {
+                let wait = schedule.wait(now).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+                let received =
+                    runtime.block_on(async { tokio::time::timeout(wait, commands.recv()).await });
+                match received {
+                    Err(_) => continue,
+                    Ok(None) => return,
+                    Ok(Some(command)) => command,
+                }
+            }
+        };
+        match command {
+            Command::Append { batch, reply } => {
+                let outcome = pipeline.append(now_ms(), &batch);
+                exporter::count_append(&outcome);
+                // A sender that is gone comes again; what it sent is then there already.
+                let _ = reply.send(outcome);
+            }
+            Command::Reconfigure { settings, reply } => {
+                let PipelineSettings {
+                    global,
+                    storage,
+                    models,
+                } = *settings;
+                let _ = reply.send(pipeline.reconfigure(global, storage, models));
+            }
+        }
+    }
+}
+
+/// Logs what an operator would act on. A failure that repeats is said at each tick, which is as
+/// often as it hurts.
+fn report(snapshot: &Snapshot, missed: u64) {
+    if missed > 0 {
+        tracing::warn!(missed, "ticks were missed");
+    }
+    for model in snapshot
+        .models
+        .iter()
+        .filter(|model| model.time_ms == snapshot.time_ms)
+    {
+        if let Some(error) = &model.evaluation.model_error {
+            tracing::error!(model = model.model, %error, "the model could not be run");
+        }
+        for (feature, error) in &model.evaluation.feature_errors {
+            let feature = model.feature_names.get(*feature).map_or("", String::as_str);
+            tracing::warn!(model = model.model, feature, %error, "a feature failed");
+        }
+    }
+}

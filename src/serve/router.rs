@@ -1,0 +1,185 @@
+//! The router: which handler answers which path.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::clock::now_ms;
+use super::pipeline::Command;
+use super::quiet::Quiet;
+use crate::detect::Snapshot;
+use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
+use crate::http::text;
+use crate::remote_write::{Receiver, Refusal, Unavailable};
+use crate::sample::Batch;
+use crate::series::Outcome;
+
+type Answer = Response<Full<Bytes>>;
+
+/// How far the program is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Models are being loaded.
+    Starting,
+    /// Samples are taken and scores given.
+    Ready,
+    /// Requests are finished, new ones are not for us.
+    Stopping,
+}
+
+/// What a reload exchanges for the handlers.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) receiver: Receiver,
+    pub(super) exporter: ExporterConfig,
+    pub(super) models: Vec<ModelInfo>,
+}
+
+/// Someone who asks for a reload and waits for what became of it.
+pub(super) type ReloadRequest = oneshot::Sender<Result<(), String>>;
+
+/// What the handlers know.
+#[derive(Debug)]
+pub(super) struct Router {
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) live: watch::Receiver<Arc<Live>>,
+    pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) reloads: mpsc::Sender<ReloadRequest>,
+    pub(super) exporter: Exporter,
+    pub(super) enable_lifecycle: bool,
+    pub(super) refusals: Quiet,
+}
+
+impl Router {
+    /// Answers a request.
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        const READ: &[Method] = &[Method::GET, Method::HEAD];
+        let allowed: &[Method] = match request.uri().path() {
+            "/api/v1/write" => return self.write(request).await,
+            "/metrics" | "/-/healthy" | "/-/ready" => READ,
+            // As Prometheus has it.
+            "/-/reload" => &[Method::POST, Method::PUT],
+            _ => return text(StatusCode::NOT_FOUND, "there is nothing under this path"),
+        };
+        if !allowed.contains(request.method()) {
+            return method_not_allowed(allowed);
+        }
+        match request.uri().path() {
+            "/metrics" => self.metrics().await,
+            "/-/healthy" => text(StatusCode::OK, "Portent is Healthy."),
+            "/-/ready" => self.ready(),
+            _ => self.reload().await,
+        }
+    }
+
+    async fn write(&self, request: Request<Incoming>) -> Answer {
+        let live = Arc::clone(&self.live.borrow());
+        let append = async |batch| self.append(&live, batch).await;
+        let (response, refusal) = live.receiver.receive(request, append).await;
+        if let Some(refusal) = refusal {
+            let reason = refusal.reason();
+            if let Some(suppressed) = self.refusals.pass(reason, now_ms()) {
+                tracing::warn!(reason, error = %refusal, suppressed, "a remote-write request was refused");
+            }
+        }
+        response
+    }
+
+    /// Hands a batch to the pipeline and waits for the outcome. A request that waited too long is
+    /// told to come again; its samples may be stored all the same, which does no harm.
+    async fn append(&self, live: &Live, batch: Batch) -> Result<Outcome, Unavailable> {
+        if *self.phase.borrow() == Phase::Starting {
+            return Err(Unavailable::Starting);
+        }
+        let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
+        let (reply, outcome) = oneshot::channel();
+        let sent = timeout_at(
+            deadline,
+            self.commands.send(Command::Append { batch, reply }),
+        );
+        match sent.await {
+            Err(_) => return Err(Unavailable::Overloaded),
+            Ok(Err(_)) => return Err(Unavailable::ShuttingDown),
+            Ok(Ok(())) => {}
+        }
+        match timeout_at(deadline, outcome).await {
+            Err(_) => Err(Unavailable::Overloaded),
+            Ok(Err(_)) => Err(Unavailable::ShuttingDown),
+            Ok(Ok(outcome)) => Ok(outcome),
+        }
+    }
+
+    async fn metrics(&self) -> Answer {
+        let exporter = self.exporter.clone();
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        let live = Arc::clone(&self.live.borrow());
+        live.receiver.observe();
+        // With many entities this takes milliseconds, which others should not wait for.
+        let page = tokio::task::spawn_blocking(move || {
+            exporter.render(&snapshot, &live.models, &live.exporter, now_ms())
+        });
+        let Ok(page) = page.await else {
+            return text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page could not be made",
+            );
+        };
+        let mut response = Response::new(Full::from(page));
+        let content_type = HeaderValue::from_static(exporter::CONTENT_TYPE);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+
+    fn ready(&self) -> Answer {
+        match *self.phase.borrow() {
+            Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "Portent is starting."),
+            Phase::Ready => text(StatusCode::OK, "Portent is Ready."),
+            Phase::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "Portent is shutting down."),
+        }
+    }
+
+    async fn reload(&self) -> Answer {
+        if !self.enable_lifecycle {
+            return text(
+                StatusCode::FORBIDDEN,
+                "Lifecycle API is not enabled; start Portent with --web.enable-lifecycle.",
+            );
+        }
+        let unavailable = || Refusal::Unavailable(Unavailable::Starting).response();
+        if *self.phase.borrow() != Phase::Ready {
+            return unavailable();
+        }
+        let (reply, done) = oneshot::channel();
+        if self.reloads.send(reply).await.is_err() {
+            return unavailable();
+        }
+        match done.await {
+            Ok(Ok(())) => text(StatusCode::OK, "Configuration reloaded."),
+            Ok(Err(reason)) => text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("failed to reload config: {reason}"),
+            ),
+            Err(_) => unavailable(),
+        }
+    }
+}
+
+fn method_not_allowed(allowed: &[Method]) -> Answer {
+    let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+    let names = names.join(", ");
+    let mut response = text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("this path wants {names}"),
+    );
+    if let Ok(value) = HeaderValue::from_str(&names) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
