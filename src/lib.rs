@@ -42,6 +42,8 @@
 //! same PromQL text), no setting that the model file already holds.
 
 pub mod bytesize;
+pub mod cli;
+pub mod config;
 pub mod detect;
 pub mod duration;
 pub mod exporter;

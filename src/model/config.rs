@@ -51,6 +51,14 @@ impl Default for ModelConfig {
     }
 }
 
+/// The `onnxruntime` section of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnnxRuntimeConfig {
+    /// The shared library. Without it, the usual places are searched.
+    pub library: Option<PathBuf>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,9 +23,16 @@ mod scorer;
 mod threshold;
 
 pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
-pub use config::ModelConfig;
+pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::ContractError;
 pub use metadata::{Metadata, Validation};
 pub use runtime::RuntimeError;
 pub use scorer::{Runtime, Scorer, ScorerError, Scores};
 pub use threshold::{ThresholdError, ThresholdMethod};
+
+/// The model that Portent ships with: hosts as node_exporter sees them, by the features of
+/// [`crate::features::profile`]. `models/README.md` says how it was made.
+#[must_use]
+pub fn shipped() -> bytes::Bytes {
+    bytes::Bytes::from_static(include_bytes!("../../models/node.onnx"))
+}

@@ -278,7 +278,7 @@ impl Store {
             return Admission::Unneeded;
         };
         let full = self.index.len() >= self.config.max_series
-            || self.bytes >= self.config.max_bytes
+            || self.bytes as u64 >= self.config.max_bytes.as_bytes()
             || self.series.len() - self.free.len() >= u32::MAX as usize;
         if full {
             Admission::OverLimit

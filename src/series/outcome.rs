@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::sample::Sample;
@@ -13,7 +14,7 @@ pub struct StorageConfig {
     /// Series at most; further new ones are refused and counted.
     pub max_series: usize,
     /// Memory for series at most, estimated; further new ones are refused and counted.
-    pub max_bytes: usize,
+    pub max_bytes: ByteSize,
     /// Samples of one series at most; the oldest make way and are counted.
     pub max_samples_per_series: usize,
     /// How far ahead of this machine's clock a sample may be.
@@ -26,7 +27,7 @@ impl Default for StorageConfig {
             // Ten thousand hosts with a hundred wanted series each.
             max_series: 1_000_000,
             // A million series with an hour at 15 s scrapes, 16 bytes a sample, with room to spare.
-            max_bytes: 4 << 30,
+            max_bytes: ByteSize::from_bytes(4 << 30),
             // Three hours at 1 s scrapes: far more than any sensible lookback of a feature.
             max_samples_per_series: 10_800,
             // What Prometheus's own receiver allows.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::bytesize::ByteSize;
 use crate::matcher::{MatchOp, Matcher};
 use crate::sample::{BatchSeries, STALE_NAN_BITS};
 
@@ -137,7 +138,7 @@ fn limits_refuse_new_series_only() {
         ..StorageConfig::default()
     });
     check_limit(StorageConfig {
-        max_bytes: 100,
+        max_bytes: ByteSize::from_bytes(100),
         ..StorageConfig::default()
     });
 }

@@ -1,7 +1,5 @@
 //! Loading: from settings to models that are ready to score.
 
-use std::path::Path;
-
 use anyhow::Context;
 use bytes::Bytes;
 
@@ -9,10 +7,7 @@ use super::Settings;
 use super::pipeline::PipelineSettings;
 use crate::detect::LoadedModel;
 use crate::exporter::ModelInfo;
-use crate::model::{Artifact, ModelConfig, Runtime, Scorer};
-
-/// The model that Portent ships with, where it stands in the repository.
-const SHIPPED_MODEL: &str = "models/node.onnx";
+use crate::model::{Artifact, ModelConfig, Runtime, Scorer, shipped};
 
 /// Loads every model of the settings.
 pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
@@ -30,15 +25,22 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
 }
 
 fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel> {
-    let path = config.file.as_deref().unwrap_or(Path::new(SHIPPED_MODEL));
-    let context = || path.display().to_string();
-    let bytes = std::fs::read(path).with_context(context)?;
-    let artifact = Artifact::read(Bytes::from(bytes)).with_context(context)?;
+    let file = config
+        .file
+        .as_deref()
+        .map(|path| path.display().to_string());
+    let file = file.unwrap_or_else(|| "the shipped model".to_owned());
+    let context = || file.clone();
+    let bytes = match &config.file {
+        Some(path) => Bytes::from(std::fs::read(path).with_context(context)?),
+        None => shipped(),
+    };
+    let artifact = Artifact::read(bytes).with_context(context)?;
     let metadata = artifact.resolve(config).with_context(context)?;
     let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
     tracing::info!(
         model = config.name,
-        file = %path.display(),
+        file,
         features = metadata.features.len(),
         window = metadata.window,
         step = %metadata.step,

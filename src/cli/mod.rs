@@ -1,0 +1,133 @@
+//! The command line: what the user typed, as a command that runs.
+//!
+//! Flags are written as Prometheus writes them (`--config.file`). Exit codes: 0 done, 1 failed,
+//! 2 wrong usage or configuration.
+
+mod check;
+//T mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::logging::{self, LogFormat, LogLevel};
+use crate::serve;
+
+/// The command failed.
+const FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+const WRONG: u8 = 2;
+
+/// What `--version` prints after the name, in the words of Prometheus's programs.
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    " (revision: ",
+    env!("PORTENT_REVISION"),
+    ")"
+);
+
+/// Scores every host that Prometheus watches with an autoencoder.
+#[derive(Debug, Parser)]
+#[command(name = "portent,", bin_name = "portent", version = VERSION, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Only log messages with the given severity or above.
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
+    log_level: LogLevel,
+    /// Output format of log messages.
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        global = true
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive samples, score hosts, export the scores.
+    Serve(ServeArgs),
+    //T /// Train a model from Prometheus's history or from a CSV file.
+    //T Train(train::TrainArgs),
+    /// Check a configuration or a model.
+    #[command(subcommand)]
+    Check(check::Check),
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Portent configuration file; the built-in configuration without one.
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Address to listen on for remote-write, /metrics and the rest.
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":9847"
+    )]
+    listen_address: String,
+    /// Enable reload by POST /-/reload.
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
+}
+
+/// What a command ends with.
+type Outcome = Result<(), Failure>;
+
+/// Why a command did not succeed.
+enum Failure {
+    /// Exit code 1.
+    Failed(anyhow::Error),
+    /// Exit code 2.
+    Wrong(anyhow::Error),
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    // Ends the process with 2 when the command line is wrong, with 0 after --help and --version.
+    let cli = Cli::parse();
+    logging::start(cli.log_level, cli.log_format);
+    let outcome = match cli.command {
+        Command::Serve(args) => serve(args),
+        //T Command::Train(args) => train::run(args),
+        Command::Check(check) => check::run(check),
+    };
+    let (code, error) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => (FAILED, error),
+        Err(Failure::Wrong(error)) => (WRONG, error),
+    };
+    // Causes on the same line, each once: some messages already hold their cause.
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    eprintln!("portent: {text}");
+    ExitCode::from(code)
+}
+
+fn serve(args: ServeArgs) -> Outcome {
+    // A wrong file at the start is wrong usage; at a reload the old one stays in force.
+    Config::load(args.config_file.as_deref()).map_err(|error| Failure::Wrong(error.into()))?;
+    let config_file = args.config_file;
+    serve::run(serve::Options {
+        listen_address: args.listen_address,
+        enable_lifecycle: args.enable_lifecycle,
+        load: Box::new(move || Ok(Config::load(config_file.as_deref())?.settings())),
+    })
+    .map_err(Failure::Failed)
+}

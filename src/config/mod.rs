@@ -1,0 +1,306 @@
+//! The configuration: what the user wrote, as the validated sections of the rooms.
+//!
+//! In: YAML text. Out: a [`Config`] in which every key has a value. Strict: an unknown key, a value
+//! of the wrong kind or one that cannot work is an error that says where. Each section is the
+//! struct of the room that uses it; this floor alone knows YAML.
+//! Source: the manners of Prometheus's `config/config.go`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::DetectConfig;
+use crate::exporter::ExporterConfig;
+use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
+use crate::http::WebConfig;
+use crate::model::{ModelConfig, OnnxRuntimeConfig};
+use crate::remote_write::RemoteWriteConfig;
+use crate::series::StorageConfig;
+use crate::serve::Settings;
+//T use crate::train::TrainConfig;
+
+/// Bytes of a configuration file, at most: ten thousand features fit.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// When models are evaluated, and on what.
+    pub global: DetectConfig,
+    /// The models that score.
+    pub models: Vec<ModelConfig>,
+    /// Limits of the rings.
+    pub storage: StorageConfig,
+    /// Limits on what may be pushed.
+    pub remote_write: RemoteWriteConfig,
+    /// Limits on connections.
+    pub web: WebConfig,
+    /// What is exported.
+    pub exporter: ExporterConfig,
+    /// Where ONNX Runtime is.
+    pub onnxruntime: OnnxRuntimeConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            global: DetectConfig::default(),
+            models: vec![ModelConfig::default()],
+            storage: StorageConfig::default(),
+            remote_write: RemoteWriteConfig::default(),
+            web: WebConfig::default(),
+            exporter: ExporterConfig::default(),
+            onnxruntime: OnnxRuntimeConfig::default(),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is too large to be one.
+    #[error("{file} has more than {MAX_FILE_BYTES} bytes")]
+    TooLarge {
+        /// The file.
+        file: String,
+    },
+    /// Not YAML, or not of the right shape.
+    #[error("{file}: {source}")]
+    Yaml {
+        /// The file.
+        file: String,
+        /// Key, reason, line and column.
+        #[source]
+        source: serde_yaml::Error,
+    },
+    /// A value that cannot work.
+    #[error("{file}: {key}: {reason}")]
+    Value {
+        /// The file.
+        file: String,
+        /// The key's path.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A feature that cannot be computed.
+    #[error("{file}: model {model:?}: {source}")]
+    Feature {
+        /// The file.
+        file: String,
+        /// The model.
+        model: String,
+        /// Which feature, and why.
+        #[source]
+        source: FeatureError,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file; the built-in configuration without one. Relative paths in it are
+    /// taken from the folder that the file is in.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the file.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = file else {
+            return Ok(Self::default());
+        };
+        let name = path.display().to_string();
+        let read = |source| ConfigError::Read {
+            file: name.clone(),
+            source,
+        };
+        if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE_BYTES {
+            return Err(ConfigError::TooLarge { file: name });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let mut config = Self::parse(&name, &text)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads and checks a text. An empty one is the built-in configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with `name` in it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let file = name.to_owned();
+        let empty = text
+            .lines()
+            .all(|line| matches!(line.trim().chars().next(), None | Some('#')));
+        let config = if empty {
+            Self::default()
+        } else {
+            serde_yaml::from_str::<Self>(text)
+                .map_err(|source| ConfigError::Yaml { file, source })?
+        };
+        config.validate(name)?;
+        Ok(config)
+    }
+
+    /// The configuration as YAML with every default, and the features of the built-in profile
+    /// where a model uses that.
+    ///
+    /// # Panics
+    /// Never: every section can be written as YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut full = self.clone();
+        for model in full.models.iter_mut().filter(|model| model.file.is_none()) {
+            model.features.get_or_insert_with(profile);
+            model
+                .entity
+                .get_or_insert_with(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
+        }
+        serde_yaml::to_string(&full).expect("plain data")
+    }
+
+    /// The sections that serving needs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            global: self.global.clone(),
+            models: self.models.clone(),
+            storage: self.storage.clone(),
+            remote_write: self.remote_write.clone(),
+            web: self.web.clone(),
+            exporter: self.exporter.clone(),
+            onnxruntime_library: self.onnxruntime.library.clone(),
+        }
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        self.models
+            .iter_mut()
+            .filter_map(|model| model.file.as_mut())
+            .for_each(resolve);
+        self.onnxruntime.library.iter_mut().for_each(resolve);
+    }
+
+    fn validate(&self, file: &str) -> Result<(), ConfigError> {
+        let wrong = |key: &str, reason: String| {
+            Err(ConfigError::Value {
+                file: file.to_owned(),
+                key: key.to_owned(),
+                reason,
+            })
+        };
+        if let Some((key, reason)) = self.zeros().into_iter().next() {
+            return wrong(key, reason);
+        }
+        if self.models.is_empty() {
+            return wrong("models", "there must be at least one".to_owned());
+        }
+        for (i, model) in self.models.iter().enumerate() {
+            let key = format!("models[{i}]");
+            if model.name.is_empty() {
+                return wrong(&key, "name must not be empty".to_owned());
+            }
+            if self.models[..i]
+                .iter()
+                .any(|other| other.name == model.name)
+            {
+                return wrong(&key, format!("name {:?} is used twice", model.name));
+            }
+            if model
+                .threshold
+                .is_some_and(|threshold| !(threshold.is_finite() && threshold > 0.0))
+            {
+                return wrong(&key, "threshold must be a number above 0".to_owned());
+            }
+            for (name, zero) in [
+                ("step", model.step.is_some_and(|step| step.as_ms() == 0)),
+                ("window", model.window == Some(0)),
+            ] {
+                if zero {
+                    return wrong(&key, format!("{name} must be above 0"));
+                }
+            }
+            if let Some(specs) = &model.features {
+                let entity = model.entity.clone();
+                let entity = entity.unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
+                Features::parse(specs, &entity).map_err(|source| ConfigError::Feature {
+                    file: file.to_owned(),
+                    model: model.name.clone(),
+                    source,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Limits and durations that are zero and must not be.
+    fn zeros(&self) -> Vec<(&'static str, String)> {
+        let write = &self.remote_write;
+        let values = [
+            (
+                "global.evaluation_interval",
+                self.global
+                    .evaluation_interval
+                    .map_or(1, |interval| interval.as_ms() as u64),
+            ),
+            ("global.stale_after", self.global.stale_after.as_ms() as u64),
+            ("storage.max_series", self.storage.max_series as u64),
+            ("storage.max_bytes", self.storage.max_bytes.as_bytes()),
+            (
+                "storage.max_samples_per_series",
+                self.storage.max_samples_per_series as u64,
+            ),
+            (
+                "remote_write.max_body_bytes",
+                write.max_body_bytes.as_bytes(),
+            ),
+            (
+                "remote_write.max_decoded_bytes",
+                write.max_decoded_bytes.as_bytes(),
+            ),
+            (
+                "remote_write.max_in_flight_bytes",
+                write.max_in_flight_bytes.as_bytes(),
+            ),
+            (
+                "remote_write.max_series_per_request",
+                write.max_series_per_request as u64,
+            ),
+            (
+                "remote_write.max_samples_per_request",
+                write.max_samples_per_request as u64,
+            ),
+            (
+                "remote_write.max_labels_per_series",
+                write.max_labels_per_series as u64,
+            ),
+            (
+                "remote_write.max_label_name_bytes",
+                write.max_label_name_bytes.as_bytes(),
+            ),
+            (
+                "remote_write.max_label_value_bytes",
+                write.max_label_value_bytes.as_bytes(),
+            ),
+            (
+                "remote_write.max_queued_requests",
+                write.max_queued_requests as u64,
+            ),
+            (
+                "remote_write.queue_timeout",
+                write.queue_timeout.as_ms() as u64,
+            ),
+        ];
+        let zero = values.into_iter().filter(|(_, value)| *value == 0);
+        zero.map(|(key, _)| (key, "must be above 0".to_owned()))
+            .collect()
+    }
+}
