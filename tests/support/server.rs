@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command`, which must say in its log `... "Listening on" ... address=HOST:PORT`, and
+    /// Starts `command`, which must say in its log `listening ... address=HOST:PORT`, and
     /// waits until `ready` answers 200. `dir` holds what it reads and writes; its log goes there too.
     ///
     /// # Panics
@@ -169,13 +169,13 @@ fn log_file(dir: &TempDir) -> PathBuf {
     dir.path().join("log")
 }
 
-/// The address in the first line that says `listening on` and names a port that is not 0.
+/// The address in the first line that says `listening` and names a port that is not 0.
 fn listening_address(log: &str) -> Option<String> {
     // The last line may be half written: a port cut short would be a wrong port.
     let whole = &log[..=log.rfind('\n')?];
     whole
         .lines()
-        .filter(|line| line.to_lowercase().contains("listening on"))
+        .filter(|line| line.to_lowercase().contains("listening"))
         .filter_map(|line| line.split_once("address="))
         .map(|(_, rest)| {
             rest.split_whitespace()
