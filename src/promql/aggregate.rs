@@ -17,8 +17,17 @@ use super::summation::{Mean, Sum, quantile};
 
 /// How the elements of a group become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub(super) enum AggregateOp {
+    /// In one pass, one element after the other.
+    Fold(Fold),
+    /// All of them sorted.
+    Quantile,
+}
+
+/// An aggregation that takes the elements one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub(super) enum Fold {
     Sum,
     Avg,
     Min,
@@ -27,7 +36,6 @@ pub(super) enum AggregateOp {
     Group,
     Stddev,
     Stdvar,
-    Quantile,
 }
 
 /// The groups of a layout's elements.
@@ -152,7 +160,7 @@ impl Aggregate {
                     self.scratch.extend(values);
                     Some(quantile(parameter, &mut self.scratch))
                 }
-                (op, Some(first)) => Some(fold(op, first, values)),
+                (AggregateOp::Fold(fold), Some(first)) => Some(fold.apply(first, values)),
             };
             out.put(group, value);
         }
@@ -160,38 +168,39 @@ impl Aggregate {
     }
 }
 
-/// One value of a group's first element and the others.
-///
-/// # NaN
-/// `min` and `max` are NaN only when all are; sums, means and deviations when one is; a deviation
-/// also when one is infinite.
-fn fold(op: AggregateOp, first: f64, rest: impl Iterator<Item = f64>) -> f64 {
-    match op {
-        AggregateOp::Sum => rest.fold(Sum::new(first), Sum::plus).total(),
-        AggregateOp::Avg => {
-            let mut mean = Mean::new(first);
-            rest.for_each(|value| mean.push(value));
-            mean.get()
+impl Fold {
+    /// One value of a group's first element and the others.
+    ///
+    /// # NaN
+    /// `min` and `max` are NaN only when all are; sums, means and deviations when one is; a deviation
+    /// also when one is infinite.
+    fn apply(self, first: f64, rest: impl Iterator<Item = f64>) -> f64 {
+        match self {
+            Self::Sum => rest.fold(Sum::new(first), Sum::plus).total(),
+            Self::Avg => {
+                let mut mean = Mean::new(first);
+                rest.for_each(|value| mean.push(value));
+                mean.get()
+            }
+            Self::Min => rest.fold(first, |min, value| {
+                if min > value || min.is_nan() {
+                    value
+                } else {
+                    min
+                }
+            }),
+            Self::Max => rest.fold(first, |max, value| {
+                if max < value || max.is_nan() {
+                    value
+                } else {
+                    max
+                }
+            }),
+            Self::Count => 1.0 + rest.count() as f64,
+            Self::Group => 1.0,
+            Self::Stdvar => variance(first, rest),
+            Self::Stddev => variance(first, rest).sqrt(),
         }
-        AggregateOp::Min => rest.fold(first, |min, value| {
-            if min > value || min.is_nan() {
-                value
-            } else {
-                min
-            }
-        }),
-        AggregateOp::Max => rest.fold(first, |max, value| {
-            if max < value || max.is_nan() {
-                value
-            } else {
-                max
-            }
-        }),
-        AggregateOp::Count => 1.0 + rest.count() as f64,
-        AggregateOp::Group => 1.0,
-        AggregateOp::Stdvar => variance(first, rest),
-        AggregateOp::Stddev => variance(first, rest).sqrt(),
-        AggregateOp::Quantile => f64::NAN,
     }
 }
 
@@ -213,8 +222,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(op: AggregateOp, values: &[f64], expected: f64) {
-        let got = fold(op, values[0], values[1..].iter().copied());
+    fn check(op: Fold, values: &[f64], expected: f64) {
+        let got = op.apply(values[0], values[1..].iter().copied());
         assert!(
             got == expected || got.is_nan() && expected.is_nan(),
             "{op:?} of {values:?} is {got} and not {expected}"
@@ -224,27 +233,27 @@ mod tests {
     #[test]
     fn of_plain_numbers() {
         let values = [4.0, 1.0, 7.0];
-        check(AggregateOp::Sum, &values, 12.0);
-        check(AggregateOp::Avg, &values, 4.0);
-        check(AggregateOp::Min, &values, 1.0);
-        check(AggregateOp::Max, &values, 7.0);
-        check(AggregateOp::Count, &values, 3.0);
-        check(AggregateOp::Group, &values, 1.0);
-        check(AggregateOp::Stdvar, &values, 6.0);
-        check(AggregateOp::Stddev, &[1.0, 3.0], 1.0);
-        check(AggregateOp::Sum, &[1.0, 1e100, 1.0, -1e100], 2.0);
+        check(Fold::Sum, &values, 12.0);
+        check(Fold::Avg, &values, 4.0);
+        check(Fold::Min, &values, 1.0);
+        check(Fold::Max, &values, 7.0);
+        check(Fold::Count, &values, 3.0);
+        check(Fold::Group, &values, 1.0);
+        check(Fold::Stdvar, &values, 6.0);
+        check(Fold::Stddev, &[1.0, 3.0], 1.0);
+        check(Fold::Sum, &[1.0, 1e100, 1.0, -1e100], 2.0);
     }
 
     #[test]
     fn of_nan_and_infinity() {
         let (nan, inf) = (f64::NAN, f64::INFINITY);
-        check(AggregateOp::Min, &[nan, 2.0, 1.0], 1.0);
-        check(AggregateOp::Max, &[nan, nan], nan);
-        check(AggregateOp::Sum, &[nan, 1.0], nan);
-        check(AggregateOp::Stddev, &[inf], nan);
-        check(AggregateOp::Stddev, &[3.0], 0.0);
-        check(AggregateOp::Avg, &[inf, 1.0], inf);
-        check(AggregateOp::Avg, &[1.5e308, 1.5e308], 1.5e308);
-        check(AggregateOp::Count, &[nan, inf], 2.0);
+        check(Fold::Min, &[nan, 2.0, 1.0], 1.0);
+        check(Fold::Max, &[nan, nan], nan);
+        check(Fold::Sum, &[nan, 1.0], nan);
+        check(Fold::Stddev, &[inf], nan);
+        check(Fold::Stddev, &[3.0], 0.0);
+        check(Fold::Avg, &[inf, 1.0], inf);
+        check(Fold::Avg, &[1.5e308, 1.5e308], 1.5e308);
+        check(Fold::Count, &[nan, inf], 2.0);
     }
 }

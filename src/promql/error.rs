@@ -11,7 +11,7 @@ pub struct ParseError {
     pub expression: String,
     /// What is wrong with it.
     #[source]
-    pub reason: Reason,
+    pub reason: Box<Reason>,
 }
 
 impl ParseError {
@@ -22,7 +22,10 @@ impl ParseError {
         if expression.len() < text.len() {
             expression.push('…');
         }
-        Self { expression, reason }
+        Self {
+            expression,
+            reason: Box::new(reason),
+        }
     }
 }
 

@@ -152,7 +152,19 @@ fn apply(
         MapFunction::ClampMin => clamp(input, out, parameters[0], f64::INFINITY),
         MapFunction::ClampMax => clamp(input, out, f64::NEG_INFINITY, parameters[0]),
         MapFunction::EvalTime => each(input, out, |_| time_ms as f64 / 1000.0),
-        MapFunction::Calendar(which) => each(input, out, |v| field(which, v as i64)),
+        MapFunction::Calendar(which) => each(input, out, |v| field(which, whole_seconds(v))),
+    }
+}
+
+/// A time as Go converts it on amd64, where Prometheus mostly runs.
+///
+/// # NaN
+/// NaN and what does not fit, on either side, is the last second of all.
+fn whole_seconds(value: f64) -> i64 {
+    if value.is_nan() || value < i64::MIN as f64 {
+        i64::MAX
+    } else {
+        value as i64
     }
 }
 
@@ -250,5 +262,9 @@ mod tests {
             7_200.9,
             2.0,
         );
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let year = MapFunction::Calendar(CalendarField::Year);
+            check(year, &[], value, 292_277_026_596.0);
+        }
     }
 }

@@ -46,7 +46,7 @@ mod topk;
 #[cfg(test)]
 mod tests;
 
-pub use error::{EvalError, ParseError};
+pub use error::{EvalError, ParseError, Reason};
 pub use expr::{Expr, ValueType};
 pub use layout::Layout;
 pub use plan::{Plan, Value, Vector};

@@ -14,7 +14,7 @@ use promql_parser::parser::{
 
 use crate::labels::Labels;
 
-use super::aggregate::AggregateOp;
+use super::aggregate::{AggregateOp, Fold};
 use super::binary::BinaryOp;
 use super::call;
 use super::error::Reason;
@@ -200,20 +200,20 @@ impl Reader {
                     vector,
                 });
             }
-            token::T_SUM => AggregateOp::Sum,
-            token::T_AVG => AggregateOp::Avg,
-            token::T_MIN => AggregateOp::Min,
-            token::T_MAX => AggregateOp::Max,
-            token::T_COUNT => AggregateOp::Count,
-            token::T_GROUP => AggregateOp::Group,
-            token::T_STDDEV => AggregateOp::Stddev,
-            token::T_STDVAR => AggregateOp::Stdvar,
+            token::T_SUM => AggregateOp::Fold(Fold::Sum),
+            token::T_AVG => AggregateOp::Fold(Fold::Avg),
+            token::T_MIN => AggregateOp::Fold(Fold::Min),
+            token::T_MAX => AggregateOp::Fold(Fold::Max),
+            token::T_COUNT => AggregateOp::Fold(Fold::Count),
+            token::T_GROUP => AggregateOp::Fold(Fold::Group),
+            token::T_STDDEV => AggregateOp::Fold(Fold::Stddev),
+            token::T_STDVAR => AggregateOp::Fold(Fold::Stdvar),
             token::T_QUANTILE => AggregateOp::Quantile,
             _ => return Err(unsupported(format!("the aggregation `{}`", aggregate.op))),
         };
         let parameter = match op {
             AggregateOp::Quantile => Some(parameter()?),
-            _ => None,
+            AggregateOp::Fold(_) => None,
         };
         Ok(Node::Aggregate {
             op,

@@ -410,6 +410,7 @@ impl Recorder {
             Motion::Gauge { size } => size * self.random.random_range(0.0..1.0),
             Motion::Small => f64::from(self.random.random_range(0..4_u8)),
             Motion::Wild => {
+                // Nothing smaller: Go's logarithm on amd64 takes subnormal numbers for 2^-1023.
                 const WILD: [f64; 10] = [
                     f64::NAN,
                     f64::INFINITY,
@@ -418,7 +419,7 @@ impl Recorder {
                     -0.0,
                     1.7e308,
                     -1.7e308,
-                    5e-324,
+                    2.5e-308,
                     1e-7,
                     -3.25,
                 ];

@@ -18,6 +18,8 @@ use super::wait::wait_until;
 #[derive(Debug)]
 pub struct Prometheus {
     server: Server,
+    /// Kept, because making a client costs more than a query.
+    client: reqwest::Client,
 }
 
 /// What an instant query gives.
@@ -65,7 +67,8 @@ impl Prometheus {
             .arg("--web.enable-remote-write-receiver")
             .args(flags);
         let server = Server::start("prometheus", command, dir, "/-/ready").await;
-        Self { server }
+        let client = http_client();
+        Self { server, client }
     }
 
     /// The process.
@@ -169,7 +172,7 @@ impl Prometheus {
     }
 
     async fn api(&self, path: &str, form: &[(&str, String)]) -> Result<Value, String> {
-        let request = http_client().post(self.url(path)).form(form);
+        let request = self.client.post(self.url(path)).form(form);
         let reply = reply(request).await?;
         let mut answer: Value = serde_json::from_str(&reply.body)
             .map_err(|error| format!("status {}: {error}: {}", reply.status, reply.body))?;
