@@ -127,7 +127,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         let handler = move |request| Arc::clone(&router).answer(request);
         http::serve(listener, &web, handler, async { drop(stopped.await) }).await
     });
-    tracing::info!(%address, "listening");
+    tracing::info!(%address, "Listening on");
 
     let pipeline = tokio::select! {
         pipeline = begin(&settings, &live) => pipeline?,

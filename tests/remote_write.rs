@@ -1,0 +1,470 @@
+//! Remote-write 1.0 as a sender meets it: raw requests to a real server, each with the status and
+//! the sentence it gets, and after every one of them a good request that succeeds.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portent::bytesize::ByteSize;
+use portent::http::{self, WebConfig};
+use portent::matcher::{MatchOp, Matcher, Selector};
+use portent::remote_write::{Receiver, RemoteWriteConfig, Unavailable};
+use portent::sample::Batch;
+use portent::series::{Outcome, StorageConfig, Store};
+use support::{Series, encode, write_request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+/// The clock of the rings: samples of these tests are near it.
+const NOW_MS: i64 = 1_700_000_000_000;
+
+type Append = (Batch, oneshot::Sender<Outcome>);
+
+/// A receiver behind a real server, with rings that keep `up` behind it.
+struct Server {
+    address: std::net::SocketAddr,
+}
+
+impl Server {
+    async fn start(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (appends, mut queue) = mpsc::channel::<Append>(4);
+        tokio::spawn(async move {
+            let mut store = Store::new(StorageConfig {
+                max_series: 10,
+                ..StorageConfig::default()
+            });
+            let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
+            store.register(&Selector::new(vec![name]), 60_000);
+            while let Some((batch, reply)) = queue.recv().await {
+                let _ = reply.send(store.append(NOW_MS, &batch));
+            }
+        });
+        let receiver = Arc::new(Receiver::new(config, body_timeout));
+        let handler = move |request| {
+            let (receiver, appends) = (Arc::clone(&receiver), appends.clone());
+            Box::pin(async move {
+                let append = async |batch: Batch| {
+                    let (reply, outcome) = oneshot::channel();
+                    let sent = appends.try_send((batch, reply));
+                    sent.map_err(|_| Unavailable::Overloaded)?;
+                    outcome.await.map_err(|_| Unavailable::ShuttingDown)
+                };
+                receiver.receive(request, append).await.0
+            })
+        };
+        tokio::spawn(async move {
+            http::serve(
+                listener,
+                &WebConfig::default(),
+                handler,
+                std::future::pending(),
+            )
+            .await
+        });
+        Self { address }
+    }
+
+    async fn usual() -> Self {
+        Self::start(RemoteWriteConfig::default(), Duration::from_secs(10)).await
+    }
+
+    /// Sends parts one after the other, reads the answer to its end. A server may refuse before it
+    /// has read everything.
+    async fn exchange(&self, parts: &[&[u8]]) -> Reply {
+        let stream = TcpStream::connect(self.address)
+            .await
+            .expect("the server listens");
+        let (mut reader, mut writer) = stream.into_split();
+        let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.to_vec()).collect();
+        let write = tokio::spawn(async move {
+            for part in parts {
+                if writer.write_all(&part).await.is_err() {
+                    break;
+                }
+            }
+            writer
+        });
+        let mut answer = Vec::new();
+        reader
+            .read_to_end(&mut answer)
+            .await
+            .expect("an answer that is not cut off");
+        write.abort();
+        Reply::parse(&answer)
+    }
+
+    async fn post(&self, headers: &str, body: &[u8]) -> Reply {
+        let head = head("POST", headers, body.len());
+        self.exchange(&[head.as_bytes(), body]).await
+    }
+}
+
+fn head(method: &str, headers: &str, length: usize) -> String {
+    let mut text = format!("{method} /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    text.push_str(headers);
+    text.push_str(&format!("Content-Length: {length}\r\n\r\n"));
+    text
+}
+
+#[derive(Debug, PartialEq)]
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Reply {
+    /// The last answer, so that `100 Continue` is passed over.
+    fn parse(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).expect("answers are text");
+        let text = text
+            .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
+            .unwrap_or(text);
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("{text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        Self {
+            status: status.and_then(|s| s.parse().ok()).expect("a status line"),
+            headers: headers
+                .map(|(n, v)| (n.to_lowercase(), v.to_owned()))
+                .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+const V1: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n";
+
+fn good_body() -> Vec<u8> {
+    body(&[Series::new(
+        &[("__name__", "up"), ("job", "a")],
+        &[(NOW_MS, 1.0)],
+    )])
+}
+
+fn body(series: &[Series]) -> Vec<u8> {
+    encode(&write_request(series))
+}
+
+fn up(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+    let mut all = vec![("__name__", "up")];
+    all.extend_from_slice(labels);
+    Series::new(&all, samples)
+}
+
+/// The request gets this answer, and the next good one is a success.
+#[track_caller]
+fn judge(reply: &Reply, status: u16, sentence: &str) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    if status == 204 {
+        assert_eq!(reply.body, "", "{reply:?}");
+    } else {
+        assert_eq!(reply.body.trim_end(), sentence);
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; charset=utf-8")
+        );
+    }
+    assert_eq!(
+        reply.header("retry-after").is_some(),
+        status == 503,
+        "{reply:?}"
+    );
+}
+
+async fn check(server: &Server, headers: &str, body: &[u8], status: u16, sentence: &str) {
+    judge(&server.post(headers, body).await, status, sentence);
+    judge(&server.post(V1, &good_body()).await, 204, "");
+}
+
+#[tokio::test]
+async fn headers_decide_before_the_body() {
+    let server = Server::usual().await;
+    let good = good_body();
+    check(&server, "", &good, 204, "").await;
+    check(
+        &server,
+        "Content-Type: application/x-protobuf;proto=prometheus.WriteRequest\r\n",
+        &good,
+        204,
+        "",
+    )
+    .await;
+    let advice = "send application/x-protobuf with proto=prometheus.WriteRequest";
+    let refused = format!("content type \"text/plain\" is not accepted; {advice}");
+    check(
+        &server,
+        "Content-Type: text/plain\r\n",
+        b"\xff",
+        415,
+        &refused,
+    )
+    .await;
+    check(
+        &server,
+        "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n",
+        &good,
+        415,
+        "remote-write 2.0 is not accepted yet; send 1.0 (protobuf_message: prometheus.WriteRequest)",
+    )
+    .await;
+    check(
+        &server,
+        "Content-Encoding: zstd\r\n",
+        &good,
+        415,
+        "content encoding \"zstd\" is not accepted; send snappy (block format)",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_one_to_use() {
+    let server = Server::usual().await;
+    for method in ["GET", "PUT", "DELETE"] {
+        let reply = server.exchange(&[head(method, V1, 0).as_bytes()]).await;
+        judge(&reply, 405, "remote-write wants POST");
+        assert_eq!(reply.header("allow"), Some("POST"));
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request_are_refused() {
+    let server = Server::usual().await;
+    let good = good_body();
+    check(&server, V1, b"", 400, "the body is empty").await;
+    let snappy = "the body is not snappy (block format): ";
+    for (what, body) in [
+        ("truncated", &good[..good.len() - 4]),
+        ("framed", b"\xff\x06\x00\x00sNaPpY"),
+        ("text", b"up 1\n"),
+    ] {
+        let reply = server.post(V1, body).await;
+        assert_eq!(reply.status, 400, "{what}: {reply:?}");
+        assert!(reply.body.starts_with(snappy), "{what}: {reply:?}");
+    }
+    let mut corrupt = good.clone();
+    let last = corrupt.len() - 1;
+    corrupt[1..last].fill(0xfe);
+    assert_eq!(server.post(V1, &corrupt).await.status, 400);
+    let not_protobuf = snap::raw::Encoder::new()
+        .compress_vec(b"\x0a\x7fhello")
+        .expect("small");
+    let sentence = "the body is not a protobuf message: it ends inside a field";
+    check(&server, V1, &not_protobuf, 400, sentence).await;
+}
+
+#[tokio::test]
+async fn bad_series_are_refused_and_the_others_stored() {
+    let server = Server::usual().await;
+    let ok = up(&[("job", "ok")], &[(NOW_MS, 1.0)]);
+    let nameless = Series::new(&[("job", "x")], &[(NOW_MS, 1.0), (NOW_MS + 1, 1.0)]);
+    check(
+        &server,
+        V1,
+        &body(&[nameless, ok.clone()]),
+        400,
+        "2 of 3 samples were not taken in: 2 of invalid series; 1 series are invalid; for example: \
+         a series has no metric name: {job=\"x\"}",
+    )
+    .await;
+    check(
+        &server,
+        V1,
+        &body(&[up(&[("a", "1"), ("a", "2")], &[(NOW_MS, 1.0)])]),
+        400,
+        "1 of 1 samples were not taken in: 1 of invalid series; 1 series are invalid; for example: \
+         a series of \"up\": label name \"a\" occurs more than once",
+    )
+    .await;
+    // It was stored the first time: the same value is a success, another one a conflict.
+    check(&server, V1, &body(&[ok]), 204, "").await;
+    check(
+        &server,
+        V1,
+        &body(&[up(&[("job", "ok")], &[(NOW_MS, 2.0)])]),
+        400,
+        &format!(
+            "1 of 1 samples were not taken in: 1 with another value than before; for example: the \
+             sample of up{{job=\"ok\"}} at {NOW_MS} ms has another value than the sample already there"
+        ),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_rings_refuse_is_counted_in_the_answer() {
+    let server = Server::usual().await;
+    let old = up(&[("job", "a")], &[(NOW_MS, 1.0), (NOW_MS - 3_600_000, 1.0)]);
+    let reply = server.post(V1, &body(&[old])).await;
+    assert_eq!(reply.status, 400);
+    assert!(
+        reply
+            .body
+            .starts_with("1 of 2 samples were not taken in: 1 too old; "),
+        "{reply:?}"
+    );
+    let new = up(&[("job", "a")], &[(NOW_MS + 3_600_000, 1.0)]);
+    let reply = server.post(V1, &body(&[new])).await;
+    assert!(reply.body.contains("1 too far in the future"), "{reply:?}");
+    let names: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+    let many: Vec<Series> = names
+        .iter()
+        .map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)]))
+        .collect();
+    let reply = server.post(V1, &body(&many)).await;
+    assert_eq!(reply.status, 400);
+    assert!(
+        reply.body.contains("3 of new series beyond the limit"),
+        "{reply:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_wants_is_a_success() {
+    let server = Server::usual().await;
+    let unwanted = Series::new(&[("__name__", "other")], &[(NOW_MS, 1.0)]);
+    check(&server, V1, &body(&[unwanted]), 204, "").await;
+    check(&server, V1, &body(&[]), 204, "").await;
+}
+
+#[tokio::test]
+async fn chunked_bodies_and_expectations_are_understood() {
+    let server = Server::usual().await;
+    let good = good_body();
+    let (first, second) = good.split_at(good.len() / 2);
+    let head = format!(
+        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{V1}Transfer-Encoding: chunked\r\n\r\n"
+    );
+    let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let reply = server
+        .exchange(&[head.as_bytes(), &chunk(first), &chunk(second), b"0\r\n\r\n"])
+        .await;
+    judge(&reply, 204, "");
+    let expecting = format!("{V1}Expect: 100-continue\r\n");
+    judge(&server.post(&expecting, &good).await, 204, "");
+}
+
+/// Kilobytes of this process, which is server and client in one.
+fn memory(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(key))
+        .expect("the key is there");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .expect("a number")
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_cost_no_memory() {
+    let server = Server::usual().await;
+    judge(&server.post(V1, &good_body()).await, 204, "");
+    let before = memory("VmHWM");
+
+    // Bombs: a few bytes that claim gigabytes, and claims that could just be allowed.
+    let declared = "the body decompresses to 2704094487 bytes, more than 32MiB \
+                    (remote_write.max_decoded_bytes)";
+    for _ in 0..50 {
+        check(
+            &server,
+            V1,
+            b"\x97\xea\xb4\x89\x0a\x17\x0a\x08",
+            413,
+            declared,
+        )
+        .await;
+        let lie = "the body is not snappy (block format): 6 bytes cannot decompress to 33554432";
+        check(&server, V1, b"\x80\x80\x80\x10\x00\x00", 400, lie).await;
+    }
+
+    // 33 MiB: refused by its length, and refused on the way when it does not say its length.
+    let too_large = "the body is larger than 32MiB (remote_write.max_body_bytes)";
+    let mebibyte = vec![0; 1 << 20];
+    let head = head("POST", V1, 33 << 20);
+    let mut parts: Vec<&[u8]> = vec![head.as_bytes()];
+    parts.extend(std::iter::repeat_n(&mebibyte[..], 33));
+    judge(&server.exchange(&parts).await, 413, too_large);
+    let head = format!(
+        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{V1}Transfer-Encoding: chunked\r\n\r\n"
+    );
+    let chunk = [b"100000\r\n", &mebibyte[..], b"\r\n"].concat();
+    let mut parts: Vec<&[u8]> = vec![head.as_bytes()];
+    parts.extend(std::iter::repeat_n(&chunk[..], 33));
+    judge(&server.exchange(&parts).await, 413, too_large);
+    check(&server, V1, &good_body(), 204, "").await;
+
+    // Sixteen million empty series in two megabytes of snappy.
+    let empty = snap::raw::Encoder::new()
+        .compress_vec(&b"\x0a\x00".repeat(16 << 20))
+        .expect("small");
+    let many = "the request has more than 100000 series (remote_write.max_series_per_request)";
+    check(&server, V1, &empty, 413, many).await;
+
+    // The client's copies of 33 MiB, the 32 MiB that were read in a buffer that doubles, the 32 MiB
+    // that two megabytes decompressed to; nothing by what a sender only claimed.
+    let grown = memory("VmHWM") - before;
+    assert!(grown < 220 << 10, "the peak grew by {grown} kB");
+}
+
+#[tokio::test]
+async fn requests_in_flight_share_one_budget() {
+    let config = RemoteWriteConfig {
+        max_in_flight_bytes: ByteSize::from_bytes(1000),
+        ..RemoteWriteConfig::default()
+    };
+    let server = Server::start(config, Duration::from_secs(10)).await;
+    let good = good_body();
+    judge(&server.post(V1, &good).await, 204, "");
+    let mut slow = TcpStream::connect(server.address)
+        .await
+        .expect("the server listens");
+    slow.write_all(head("POST", V1, 2000).as_bytes())
+        .await
+        .expect("sent");
+    slow.write_all(&[0; 980]).await.expect("sent");
+    let full = "too much is being received at once (remote_write.max_in_flight_bytes); try again";
+    // The slow one's bytes must have arrived.
+    let mut reply = server.post(V1, &good).await;
+    for _ in 0..100 {
+        if reply.status == 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reply = server.post(V1, &good).await;
+    }
+    judge(&reply, 503, full);
+    drop(slow);
+    for _ in 0..100 {
+        if server.post(V1, &good).await.status == 204 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the budget of a request that is gone did not come back");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_told_to_come_again() {
+    let server = Server::start(RemoteWriteConfig::default(), Duration::from_millis(200)).await;
+    let head = head("POST", V1, 100);
+    let reply = server.exchange(&[head.as_bytes(), b"slow"]).await;
+    judge(&reply, 503, "the body did not arrive in time");
+    judge(&server.post(V1, &good_body()).await, 204, "");
+}
