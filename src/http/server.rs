@@ -145,7 +145,10 @@ async fn connection<H, F>(
         }
     }
     let stream = connection.into_parts().io.into_inner();
-    linger(stream).await;
+    // At the end of the program there is no time for senders of refused bodies.
+    if !draining {
+        linger(stream).await;
+    }
 }
 
 /// Closes our side, then reads what the peer still sends for a moment.

@@ -117,11 +117,11 @@ impl Receiver {
         if outcome.rejected() == 0 && invalid.series == 0 {
             return Ok(());
         }
-        Err(Refusal::Partial(Partial {
+        Err(Refusal::Partial(Box::new(Partial {
             total,
             outcome,
             invalid,
-        }))
+        })))
     }
 
     /// Reads a body within the limits on size, memory and time.

@@ -91,7 +91,7 @@ pub enum Refusal {
     BodyBroken(String),
     /// Some samples or series were not taken in, the rest was.
     #[error("{0}")]
-    Partial(Partial),
+    Partial(Box<Partial>),
     /// The body came too slowly.
     #[error("the body did not arrive in time")]
     BodyTimeout,

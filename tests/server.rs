@@ -1,0 +1,451 @@
+//! The running server: its endpoints, the metrics page, reload, signals, and the limits on
+//! connections.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use portent::duration::Duration as Span;
+use portent::http::{self, WebConfig, text};
+use portent::model::Dim;
+use portent::model::graph::{Attribute, Graph};
+use portent::sample::STALE_NAN_BITS;
+use support::{Peers, Portent, RemoteWriter, Series, post, run_portent, wait_until};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// How long anything that takes a tick may take here.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A model of two features that gives each entity the sum of their squares.
+fn write_model(dir: &TempDir) -> String {
+    let rows = Dim::Dynamic("N".to_owned());
+    let mut graph = Graph::new("sum_of_squares");
+    graph
+        .input("features", &[rows.clone(), Dim::Fixed(2)])
+        .node("Mul", &["features", "features"], "contribution")
+        .integers("axes", &[1])
+        .node_with(
+            "ReduceSum",
+            &["contribution", "axes"],
+            "score",
+            &[Attribute::Int("keepdims", 0)],
+        )
+        .output("score", std::slice::from_ref(&rows))
+        .output("contribution", &[rows.clone(), Dim::Fixed(2)]);
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
+    path.display().to_string()
+}
+
+fn config(model: &str, threshold: f64) -> String {
+    format!(
+        "global:\n  evaluation_interval: 1s\n  stale_after: 30s\n\
+         models:\n- name: squares\n  file: {model}\n  entity: [instance]\n  step: 1s\n  \
+         threshold: {threshold}\n  features:\n  - name: a\n    expr: m_a\n  - name: b\n    \
+         expr: m_b\n"
+    )
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    i64::try_from(since.as_millis()).expect("a clock before the far future")
+}
+
+/// One sample of both metrics of an instance.
+fn samples(instance: &str, a: f64, b: f64) -> Vec<Series> {
+    let at = now_ms();
+    let one = |name, value| {
+        Series::new(
+            &[("__name__", name), ("instance", instance)],
+            &[(at, value)],
+        )
+    };
+    vec![one("m_a", a), one("m_b", b)]
+}
+
+async fn send(portent: &Portent, series: &[Series]) {
+    let reply = RemoteWriter::new(portent.url("/api/v1/write"))
+        .send(series)
+        .await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+}
+
+/// Waits until a line of the metrics page is as wanted.
+async fn page_with(portent: &Portent, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let url = portent.url("/metrics");
+    wait_until(SOON, what, async || {
+        let page = support::get(&url).await?.body;
+        if wanted(&page) { Ok(page) } else { Err(page) }
+    })
+    .await
+}
+
+async fn ready(portent: &Portent) {
+    let url = portent.url("/-/ready");
+    wait_until(SOON, "portent is ready", async || {
+        let reply = support::get(&url).await?;
+        if reply.status == 200 {
+            Ok(())
+        } else {
+            Err(reply.body)
+        }
+    })
+    .await;
+}
+
+fn promtool_accepts(page: &str) {
+    use std::io::Write;
+    let mut promtool = Command::new(Peers::find().promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool runs");
+    let mut stdin = promtool.stdin.take().expect("a piped input");
+    stdin.write_all(page.as_bytes()).expect("promtool reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.is_empty(),
+        "promtool: {said}\n{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_score_goes_in_and_comes_out() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    ready(&portent).await;
+    send(&portent, &samples("h\"1\n", 1.0, 3.0)).await;
+    let line = r#"anomaly_score{instance="h\"1\n",model="squares"} 5"#;
+    let page = page_with(&portent, line, |page| page.lines().any(|l| l == line)).await;
+    for line in [
+        r#"anomaly_reconstruction_error{instance="h\"1\n",model="squares"} 10"#,
+        r#"anomaly_feature_contribution{instance="h\"1\n",model="squares",feature="b"} 9"#,
+        r#"anomaly_threshold{model="squares"} 2"#,
+        r#"portent_detect_entities{model="squares",state="scored"} 1"#,
+        r#"portent_remote_write_samples_total{outcome="stored"} 2"#,
+        "portent_series_kept 2",
+        "portent_config_last_reload_successful 1",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+    }
+    promtool_accepts(&page);
+
+    // An entity that ended is gone from the page.
+    let at = now_ms();
+    let ended = |name| {
+        let labels = [("__name__", name), ("instance", "h\"1\n")];
+        Series::new(&labels, &[(at, f64::from_bits(STALE_NAN_BITS))])
+    };
+    send(&portent, &[ended("m_a"), ended("m_b")]).await;
+    page_with(&portent, "no score", |page| {
+        !page.contains("anomaly_score{")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn paths_and_methods() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    ready(&portent).await;
+    let reply = portent.get("/-/healthy").await.expect("an answer");
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (200, "Portent is Healthy.\n")
+    );
+    let reply = portent.get("/-/ready").await.expect("an answer");
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (200, "Portent is Ready.\n")
+    );
+    assert_eq!(
+        portent.get("/nothing").await.expect("an answer").status,
+        404
+    );
+    assert_eq!(
+        portent
+            .get("/api/v1/write")
+            .await
+            .expect("an answer")
+            .status,
+        405
+    );
+    assert_eq!(
+        portent.get("/-/reload").await.expect("an answer").status,
+        405
+    );
+    assert_eq!(
+        post(&portent.url("/metrics"))
+            .await
+            .expect("an answer")
+            .status,
+        405
+    );
+    // Not enabled.
+    assert_eq!(
+        post(&portent.url("/-/reload"))
+            .await
+            .expect("an answer")
+            .status,
+        403
+    );
+    let head = support::http_client()
+        .head(portent.url("/metrics"))
+        .send()
+        .await;
+    assert_eq!(head.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let model = write_model(&dir);
+    let portent = Portent::start(&config(&model, 2.0), &["--web.enable-lifecycle"]).await;
+    ready(&portent).await;
+    send(&portent, &samples("h", 1.0, 1.0)).await;
+    let reload = portent.url("/-/reload");
+    for (broken, reason) in [
+        (
+            config(&model, 2.0).replace("threshold", "treshold"),
+            "treshold",
+        ),
+        (config("/nowhere.onnx", 2.0), "/nowhere.onnx"),
+        (
+            config(&model, 2.0).replace("expr: m_b", "expr: rate(m_b)"),
+            "rate",
+        ),
+    ] {
+        std::fs::write(portent.config_file(), &broken).expect("writable");
+        let reply = post(&reload).await.expect("an answer");
+        assert_eq!(reply.status, 500, "{reply:?}");
+        assert!(
+            reply.body.starts_with("failed to reload config: "),
+            "{reply:?}"
+        );
+        assert!(reply.body.contains(reason), "{reply:?}");
+        page_with(&portent, "the failure in the metrics", |page| {
+            page.contains("portent_config_last_reload_successful 0")
+                && page.contains("anomaly_threshold{model=\"squares\"} 2\n")
+        })
+        .await;
+    }
+    std::fs::write(portent.config_file(), config(&model, 4.0)).expect("writable");
+    assert_eq!(post(&reload).await.expect("an answer").status, 200);
+    // The samples of before are still there, so the entity is scored at once.
+    let line = r#"anomaly_score{instance="h",model="squares"} 0.5"#;
+    page_with(&portent, line, |page| page.lines().any(|l| l == line)).await;
+
+    std::fs::write(portent.config_file(), config(&model, 8.0)).expect("writable");
+    portent.server.signal("HUP");
+    page_with(&portent, "the reload by signal", |page| {
+        page.contains("anomaly_threshold{model=\"squares\"} 8\n")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_ends_within_its_time_whatever_clients_do() {
+    for signal in ["TERM", "INT"] {
+        let dir = TempDir::new().expect("a temporary folder");
+        let mut portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+        ready(&portent).await;
+        let _idle = TcpStream::connect(portent.address())
+            .await
+            .expect("it listens");
+        let mut half = TcpStream::connect(portent.address())
+            .await
+            .expect("it listens");
+        half.write_all(b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
+            .await
+            .expect("sent");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        portent.server.signal(signal);
+        let status = portent.server.wait_for_end(Duration::from_secs(7)).await;
+        assert_eq!(status.code(), Some(0), "{}", portent.server.log_tail());
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_said() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = taken.local_addr().expect("a bound address").to_string();
+    let output = run_portent(&["serve", "--web.listen-address", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains(&format!("cannot listen on {address}")),
+        "{said}"
+    );
+
+    let dir = TempDir::new().expect("a temporary folder");
+    let file = dir.path().join("portent.yml");
+    std::fs::write(&file, config("/nowhere.onnx", 2.0)).expect("writable");
+    let output = run_portent(&[
+        "serve",
+        "--web.listen-address=127.0.0.1:0",
+        &format!("--config.file={}", file.display()),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("/nowhere.onnx"), "{said}");
+    assert!(!Path::new("/nowhere.onnx").exists());
+}
+
+/// A server of this process that answers every request after a while.
+struct Slow {
+    address: std::net::SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<usize>,
+}
+
+impl Slow {
+    async fn start(config: WebConfig, answer_after: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(async move {
+            let handler = move |_| {
+                Box::pin(async move {
+                    tokio::time::sleep(answer_after).await;
+                    text(hyper::StatusCode::OK, "done")
+                })
+            };
+            http::serve(listener, &config, handler, async { drop(stopped.await) }).await
+        });
+        Self {
+            address,
+            stop,
+            ended,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address)
+            .await
+            .expect("the server listens")
+    }
+}
+
+/// Short times and few connections.
+fn tight() -> WebConfig {
+    WebConfig {
+        max_connections: 2,
+        header_timeout: Span::from_ms(200),
+        idle_timeout: Span::from_ms(800),
+        shutdown_timeout: Span::from_ms(1_000),
+        ..WebConfig::default()
+    }
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// How long until the server closes the connection.
+async fn closed_after(mut stream: TcpStream) -> Duration {
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await;
+    // A reset is an end as well.
+    assert!(read.is_ok(), "the connection stays open");
+    start.elapsed()
+}
+
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 4096];
+    let read = tokio::time::timeout(SOON, stream.read(&mut buffer)).await;
+    let length = read
+        .expect("an answer in time")
+        .expect("an open connection");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_off_before_an_idle_connection() {
+    let server = Slow::start(tight(), Duration::ZERO).await;
+    let mut slow = server.connect().await;
+    slow.write_all(b"GET / HT").await.expect("sent");
+    let mut idle = server.connect().await;
+    idle.write_all(GET).await.expect("sent");
+    assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200"));
+    let (slow, idle) = tokio::join!(closed_after(slow), closed_after(idle));
+    assert!(slow < Duration::from_millis(750), "{slow:?}");
+    assert!(idle >= Duration::from_millis(750), "{idle:?}");
+}
+
+#[tokio::test]
+async fn a_kept_connection_serves_again() {
+    let server = Slow::start(tight(), Duration::ZERO).await;
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        stream.write_all(GET).await.expect("sent");
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        // Longer than a head may take: the connection is idle, not slow.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let config = WebConfig {
+        idle_timeout: Span::from_seconds(60),
+        ..tight()
+    };
+    let server = Slow::start(config, Duration::ZERO).await;
+    let (first, _second) = (server.connect().await, server.connect().await);
+    let mut third = server.connect().await;
+    third.write_all(GET).await.expect("sent");
+    let mut byte = [0];
+    let waited = tokio::time::timeout(Duration::from_millis(300), third.peek(&mut byte)).await;
+    assert!(waited.is_err(), "the third connection was served");
+    drop(first);
+    assert!(answer(&mut third).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_end_waits_for_answers_and_not_for_idle_clients() {
+    let server = Slow::start(tight(), Duration::from_millis(400)).await;
+    let _idle = server.connect().await;
+    let mut busy = server.connect().await;
+    busy.write_all(GET).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (address, start) = (server.address, Instant::now());
+    drop(server.stop);
+    assert!(
+        answer(&mut busy).await.starts_with("HTTP/1.1 200"),
+        "a request was cut off"
+    );
+    let cut_off = server.ended.await.expect("the server ends");
+    assert_eq!(cut_off, 0);
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "it still listens"
+    );
+}
+
+#[tokio::test]
+async fn an_end_cuts_off_what_takes_too_long() {
+    let server = Slow::start(tight(), Duration::from_secs(60)).await;
+    let mut busy = server.connect().await;
+    busy.write_all(GET).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(server.stop);
+    let cut_off = tokio::time::timeout(SOON, server.ended)
+        .await
+        .expect("the server ends");
+    assert_eq!(cut_off.expect("no panic"), 1);
+}
