@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
@@ -109,7 +109,12 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let (live, live_seen) = watch::channel(Arc::new(live(&settings, &[])));
-    let (commands, queue) = mpsc::channel(settings.remote_write.max_queued_requests);
+    let (commands, queue) = mpsc::channel(
+        settings
+            .remote_write
+            .max_queued_requests
+            .clamp(1, Semaphore::MAX_PERMITS),
+    );
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
     let router = Arc::new(Router {
         phase: phase_seen,
