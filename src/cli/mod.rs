@@ -4,7 +4,7 @@
 //! 2 wrong usage or configuration.
 
 mod check;
-//T mod train;
+mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,8 +57,8 @@ struct Cli {
 enum Command {
     /// Receive samples, score hosts, export the scores.
     Serve(ServeArgs),
-    //T /// Train a model from Prometheus's history or from a CSV file.
-    //T Train(train::TrainArgs),
+    /// Train a model from Prometheus's history or from a CSV file.
+    Train(train::TrainArgs),
     /// Check a configuration or a model.
     #[command(subcommand)]
     Check(check::Check),
@@ -101,7 +101,7 @@ pub fn run() -> ExitCode {
     logging::start(cli.log_level, cli.log_format);
     let outcome = match cli.command {
         Command::Serve(args) => serve(args),
-        //T Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(args),
         Command::Check(check) => check::run(check),
     };
     let (code, error) = match outcome {

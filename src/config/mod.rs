@@ -17,7 +17,7 @@ use crate::model::{ModelConfig, OnnxRuntimeConfig};
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
 use crate::serve::Settings;
-//T use crate::train::TrainConfig;
+use crate::train::TrainConfig;
 
 /// Bytes of a configuration file, at most: ten thousand features fit.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -40,6 +40,8 @@ pub struct Config {
     pub exporter: ExporterConfig,
     /// Where ONNX Runtime is.
     pub onnxruntime: OnnxRuntimeConfig,
+    /// How models are trained.
+    pub train: TrainConfig,
 }
 
 impl Default for Config {
@@ -52,6 +54,7 @@ impl Default for Config {
             web: WebConfig::default(),
             exporter: ExporterConfig::default(),
             onnxruntime: OnnxRuntimeConfig::default(),
+            train: TrainConfig::default(),
         }
     }
 }
@@ -200,6 +203,22 @@ impl Config {
         if let Some((key, reason)) = self.zeros().into_iter().next() {
             return wrong(key, reason);
         }
+        let write = &self.remote_write;
+        let largest = write
+            .max_body_bytes
+            .as_bytes()
+            .saturating_add(write.max_decoded_bytes.as_bytes());
+        if write.max_in_flight_bytes.as_bytes() < largest {
+            let key = "remote_write.max_in_flight_bytes";
+            return wrong(key, "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken".to_owned());
+        }
+        if largest > u64::from(u32::MAX) {
+            let key = "remote_write.max_body_bytes";
+            return wrong(
+                key,
+                "must be below 4GiB together with max_decoded_bytes".to_owned(),
+            );
+        }
         if self.models.is_empty() {
             return wrong("models", "there must be at least one".to_owned());
         }
@@ -294,6 +313,10 @@ impl Config {
                 "remote_write.max_queued_requests",
                 write.max_queued_requests as u64,
             ),
+            ("web.max_connections", self.web.max_connections as u64),
+            ("web.header_timeout", self.web.header_timeout.as_ms() as u64),
+            ("web.body_timeout", self.web.body_timeout.as_ms() as u64),
+            ("web.idle_timeout", self.web.idle_timeout.as_ms() as u64),
             (
                 "remote_write.queue_timeout",
                 write.queue_timeout.as_ms() as u64,
