@@ -59,6 +59,7 @@ pub mod sample;
 pub mod series;
 pub mod serve;
 pub mod timestamp;
+pub mod train;
 
 /// Messages compiled from `proto/`.
 #[allow(missing_docs, clippy::all)]

@@ -1,0 +1,348 @@
+//! A CSV file as a recording of one entity.
+//!
+//! In: a header with a name for each column, then lines: a time (RFC 3339, or seconds since 1970,
+//! possibly with a fraction) and a number for each feature. A cell that is empty, `NaN` or infinite
+//! is a missing value. Gzip is told by the file's first bytes. Out: a recording, and the features.
+//!
+//! A column that is named as a configured feature is that feature, with its expression: history
+//! exported from elsewhere trains a model that serves on live samples. Any other column becomes
+//! the selector of a metric of that name.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+use flate2::bufread::MultiGzDecoder;
+use ndarray::Array2;
+
+use super::recording::{EntityRecording, Recording};
+use crate::features::FeatureSpec;
+use crate::labels::Labels;
+use crate::timestamp;
+
+/// Values of a file, at most: what 4 GiB hold as float32. A small compressed file may be endless.
+const MAX_VALUES: usize = 1 << 30;
+
+/// Bytes of one line, at most, taken as a mistake: a thousand features have some ten thousand.
+const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// Why a file cannot be trained on.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
+    /// Something is wrong with a line.
+    #[error("{path}, line {line}: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads a file.
+pub(super) fn read(
+    path: &Path,
+    configured: &[FeatureSpec],
+) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+    let unreadable = |error: std::io::Error| CsvError::Read {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    };
+    let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
+    let is_gzip = input
+        .fill_buf()
+        .map_err(unreadable)?
+        .starts_with(b"\x1f\x8b");
+    if is_gzip {
+        parse(path, MultiGzDecoder::new(input), configured)
+    } else {
+        parse(path, input, configured)
+    }
+}
+
+fn parse(
+    path: &Path,
+    input: impl Read,
+    configured: &[FeatureSpec],
+) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(ShortLines {
+            input,
+            left: MAX_LINE_BYTES,
+        });
+    let failed = |error: csv::Error| {
+        let position = error.position().map(csv::Position::line);
+        match (position, error.kind()) {
+            (
+                Some(line),
+                csv::ErrorKind::UnequalLengths {
+                    expected_len, len, ..
+                },
+            ) => CsvError::Line {
+                path: path.to_path_buf(),
+                line,
+                reason: format!("{len} columns, the header has {expected_len}"),
+            },
+            _ => CsvError::Read {
+                path: path.to_path_buf(),
+                reason: error.to_string(),
+            },
+        }
+    };
+    let wrong = |line: u64, reason: String| CsvError::Line {
+        path: path.to_path_buf(),
+        line,
+        reason,
+    };
+    let header = reader.headers().map_err(failed)?.clone();
+    let features = columns(&header, configured).map_err(|reason| wrong(1, reason))?;
+    let mut times_ms: Vec<i64> = Vec::new();
+    let mut values: Vec<f32> = Vec::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(failed)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        if values.len() + features.len() > MAX_VALUES {
+            return Err(wrong(line, format!("more than {MAX_VALUES} values")));
+        }
+        let time_ms =
+            timestamp::parse_ms(&record[0]).map_err(|error| wrong(line, error.to_string()))?;
+        if let Some(last_ms) = times_ms.last().filter(|last_ms| time_ms <= **last_ms) {
+            let (now, last) = (
+                timestamp::format_ms(time_ms),
+                timestamp::format_ms(*last_ms),
+            );
+            return Err(wrong(
+                line,
+                format!("the time {now} is not after {last}, the line before"),
+            ));
+        }
+        times_ms.push(time_ms);
+        for (i, text) in record.iter().enumerate().skip(1) {
+            let value = number(text).ok_or_else(|| {
+                wrong(
+                    line,
+                    format!("column {:?} holds {text:?}, which is no number", &header[i]),
+                )
+            })?;
+            values.push(value);
+        }
+    }
+    let Some(step_ms) = most_common_step(&times_ms) else {
+        let line = record.position().map_or(1, csv::Position::line);
+        return Err(wrong(
+            line,
+            "there are no two lines with values before the end".to_owned(),
+        ));
+    };
+    let shape = (times_ms.len(), features.len());
+    let recording = Recording {
+        times_ms,
+        step_ms,
+        own: vec![true; features.len()],
+        entities: vec![EntityRecording {
+            labels: Labels::empty(),
+            values: Array2::from_shape_vec(shape, values).expect("every line has every column"),
+        }],
+    };
+    Ok((recording, features))
+}
+
+fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<FeatureSpec>, String> {
+    if header.len() < 2 {
+        return Err("expected a column of times and then one for each feature".to_owned());
+    }
+    // A file without a header would lose its first line in silence.
+    if timestamp::parse_ms(&header[0]).is_ok() {
+        return Err("expected the names of the columns, found a time".to_owned());
+    }
+    let mut features: Vec<FeatureSpec> = Vec::with_capacity(header.len() - 1);
+    for name in header.iter().skip(1) {
+        if name.is_empty() {
+            return Err(format!("column {} has no name", features.len() + 2));
+        }
+        if features.iter().any(|it| it.name == name) {
+            return Err(format!("two columns are named {name:?}"));
+        }
+        let known = configured.iter().find(|it| it.name == name);
+        features.push(
+            known
+                .cloned()
+                .unwrap_or_else(|| FeatureSpec::new(name, selector(name))),
+        );
+    }
+    Ok(features)
+}
+
+/// PromQL for the metric of this name.
+fn selector(name: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let starts_well = name.starts_with(|c: char| is_word(c) && !c.is_ascii_digit());
+    if starts_well && name.chars().all(is_word) {
+        name.to_owned()
+    } else {
+        format!("{{__name__={name:?}}}")
+    }
+}
+
+/// NaN for a missing value, nothing for what is no number.
+fn number(text: &str) -> Option<f32> {
+    if text.is_empty() {
+        return Some(f32::NAN);
+    }
+    let value = text.parse::<f64>().ok()? as f32;
+    Some(if value.is_finite() { value } else { f32::NAN })
+}
+
+fn most_common_step(times_ms: &[i64]) -> Option<i64> {
+    let mut steps: Vec<i64> = times_ms.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    steps.sort_unstable();
+    let runs = steps.chunk_by(|a, b| a == b);
+    // The shortest of equally common ones.
+    runs.rev().max_by_key(|run| run.len()).map(|run| run[0])
+}
+
+/// Input that ends in an error when a line is too long to be one.
+struct ShortLines<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R: Read> Read for ShortLines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.input.read(buffer)?;
+        match buffer[..len].iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => self.left = MAX_LINE_BYTES - (len - end) as u64,
+            None => self.left = self.left.saturating_sub(len as u64),
+        }
+        if self.left == 0 {
+            let reason = format!("a line has more than {MAX_LINE_BYTES} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+        }
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Missing;
+    use std::io::Write;
+
+    fn read_text(text: &[u8]) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text).expect("written");
+        let configured = [FeatureSpec::new("cpu", "rate(cpu[5m])").or(Missing::Hold)];
+        read(file.path(), &configured)
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, expected: &str) {
+        let error = read_text(text.as_bytes())
+            .expect_err("a refusal")
+            .to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+
+    const GOOD: &str =
+        "timestamp,cpu,a b\n0,1,2.5\n15.0,NaN,\n1970-01-01T00:00:30Z, -1e3 ,+Inf\n61,4,5\n";
+
+    #[track_caller]
+    fn check_good(text: &[u8]) {
+        let (recording, features) = read_text(text).expect("a good file");
+        assert_eq!(recording.times_ms, [0, 15_000, 30_000, 61_000]);
+        assert_eq!(recording.step_ms, 15_000);
+        let values = &recording.entities[0].values;
+        assert_eq!(
+            (values[[0, 1]], values[[2, 0]], values[[3, 1]]),
+            (2.5, -1000.0, 5.0)
+        );
+        assert!(values[[1, 0]].is_nan() && values[[1, 1]].is_nan() && values[[2, 1]].is_nan());
+        assert_eq!(features[0].expr, "rate(cpu[5m])");
+        assert_eq!(features[0].missing, Missing::Hold);
+        assert_eq!(features[1], FeatureSpec::new("a b", r#"{__name__="a b"}"#));
+    }
+
+    #[test]
+    fn plain_and_compressed_files_are_read() {
+        check_good(GOOD.as_bytes());
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(GOOD.as_bytes()).expect("written");
+        let bytes = gzip.finish().expect("compressed");
+        check_good(&bytes);
+        let truncated = read_text(&bytes[..bytes.len() / 2]).expect_err("half a file");
+        assert!(
+            truncated.to_string().starts_with("cannot read "),
+            "{truncated}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        check_error(
+            "",
+            ", line 1: expected a column of times and then one for each feature",
+        );
+        check_error(
+            "t\n1\n",
+            ", line 1: expected a column of times and then one for each feature",
+        );
+        check_error(
+            "0,1\n1,2\n",
+            ", line 1: expected the names of the columns, found a time",
+        );
+        check_error("t,a,a\n", ", line 1: two columns are named \"a\"");
+        check_error("t,a,\n", ", line 1: column 3 has no name");
+        check_error(
+            "t,a\n0,1\n1,x\n",
+            ", line 3: column \"a\" holds \"x\", which is no number",
+        );
+        check_error("t,a\n0,1\n1,1,1\n", ", line 3: 3 columns, the header has 2");
+        check_error(
+            "t,a\n5,1\n5,1\n",
+            ", line 3: the time 1970-01-01T00:00:05Z is not after 1970-01-01T00:00:05Z, the line before",
+        );
+        let error = read_text(b"t,a\nsoon,1\n")
+            .expect_err("no time")
+            .to_string();
+        assert!(
+            error.contains(", line 2: \"soon\" is not a time"),
+            "{error}"
+        );
+        let error = read_text(b"t,a\n5,1\n").expect_err("one line").to_string();
+        assert!(error.contains("no two lines"), "{error}");
+        let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
+        assert!(
+            absent.to_string().starts_with("cannot read /nowhere.csv: "),
+            "{absent}"
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut text = b"t,a\n0,".to_vec();
+        text.resize(MAX_LINE_BYTES as usize + 100, b'1');
+        let error = read_text(&text).expect_err("an endless line").to_string();
+        assert!(error.contains("a line has more than"), "{error}");
+    }
+
+    #[test]
+    fn a_column_becomes_a_selector_that_promql_reads() {
+        for name in ["cpu_r", "a:b", "9lives", "a b", "ü", "q\"uote\\"] {
+            let text = selector(name);
+            assert!(crate::promql::Expr::parse(&text).is_ok(), "{text}");
+        }
+        assert_eq!(selector("cpu_r"), "cpu_r");
+    }
+}

@@ -1,0 +1,168 @@
+use super::*;
+use crate::features::FeatureSpec;
+use crate::labels::Labels;
+use crate::train::recording::{EntityRecording, Recording};
+
+/// Three features that follow one hidden load, one that never moves and one that is left out.
+fn dataset(steps: usize) -> Dataset {
+    let load = |t: f64| 0.5 + 0.3 * (t / 17.0).sin() + 0.2 * (t / 5.0).sin();
+    let values = Array2::from_shape_fn((steps, 5), |(row, feature)| {
+        let t = row as f64;
+        let wobble = 0.02 * ((t * 1.7 + feature as f64) * 12.9).sin();
+        let value = match feature {
+            0 => load(t) + wobble,
+            1 => 100.0 * load(t) + 2.0 * wobble,
+            2 => 5.0 - 4.0 * load(t) + wobble,
+            3 => 7.0,
+            _ => 12.0 + t / 3_600.0,
+        };
+        value as f32
+    });
+    let recording = Recording {
+        times_ms: (0..steps as i64).map(|i| i * 1_000).collect(),
+        step_ms: 1_000,
+        own: vec![true; 5],
+        entities: vec![EntityRecording {
+            labels: Labels::empty(),
+            values,
+        }],
+    };
+    let features: Vec<_> = (0..5)
+        .map(|i| FeatureSpec::new(i.to_string(), "x"))
+        .collect();
+    Dataset::clean(&recording, &features).expect("complete rows")
+}
+
+const ROLES: [Role; 5] = [
+    Role::Observed,
+    Role::Observed,
+    Role::Observed,
+    Role::Observed,
+    Role::LeftOut,
+];
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        layers: vec![4, 1, 4],
+        epochs: 60,
+        learning_rate: 0.01,
+        ..TrainConfig::default()
+    }
+}
+
+#[track_caller]
+fn fitted(dataset: &Dataset, config: &TrainConfig) -> Fitted {
+    let split = dataset.split(0.2).expect("two parts");
+    fit(dataset, &split, &ROLES, config, &mut |_, _| {}).expect("a fit")
+}
+
+#[test]
+fn what_moves_together_is_learnt_and_a_departure_stands_out() {
+    let dataset = dataset(800);
+    let fitted = fitted(&dataset, &config());
+    let normal = dataset.view();
+    let errors = fitted.errors(normal);
+    let largest = errors.iter().copied().fold(0.0, f64::max);
+    // Feature 1 stays within its own range but no longer follows the others.
+    let mut odd = normal.slice(ndarray::s![..1, ..]).to_owned();
+    odd[[0, 1]] = if odd[[0, 1]] > 50.0 { 5.0 } else { 95.0 };
+    let evaluation = fitted.evaluate(odd.view());
+    assert!(
+        evaluation.error[0] > 3.0 * largest,
+        "{evaluation:?} {largest}"
+    );
+    let share: f64 = evaluation.contribution.row(0).sum();
+    assert!((share - 1.0).abs() < 1e-12);
+    // The constant one departs from its value: its own residual, nobody else's.
+    let mut odd = normal.slice(ndarray::s![..1, ..]).to_owned();
+    odd[[0, 3]] = 14.0;
+    let evaluation = fitted.evaluate(odd.view());
+    assert!(evaluation.error[0] > 0.2, "{evaluation:?}");
+    assert!(evaluation.contribution[[0, 3]] > 0.9, "{evaluation:?}");
+    assert!((evaluation.reconstruction[[0, 3]] - 7.0).abs() < 1e-5);
+    // The one that was left out says nothing, whatever it is.
+    let mut odd = normal.slice(ndarray::s![..1, ..]).to_owned();
+    odd[[0, 4]] = 1e6;
+    let evaluation = fitted.evaluate(odd.view());
+    assert_eq!(evaluation.error[0], errors[0]);
+    assert_eq!(evaluation.contribution[[0, 4]], 0.0);
+    assert_eq!(evaluation.reconstruction[[0, 4]], 1e6);
+}
+
+#[test]
+fn the_seed_decides() {
+    let dataset = dataset(200);
+    let config = TrainConfig {
+        epochs: 3,
+        ..config()
+    };
+    assert_eq!(fitted(&dataset, &config), fitted(&dataset, &config));
+    let other = TrainConfig {
+        seed: 1,
+        ..config.clone()
+    };
+    assert_ne!(
+        fitted(&dataset, &config).network,
+        fitted(&dataset, &other).network
+    );
+}
+
+#[test]
+fn patience_ends_a_fit_with_the_best_weights() {
+    let dataset = dataset(300);
+    let split = dataset.split(0.2).expect("two parts");
+    // Steps so large that the loss wanders.
+    let config = TrainConfig {
+        epochs: 1_000,
+        patience: 4,
+        learning_rate: 0.3,
+        ..config()
+    };
+    let mut losses = Vec::new();
+    let fitted = fit(&dataset, &split, &ROLES, &config, &mut |_, loss| {
+        losses.push(loss)
+    })
+    .expect("a fit");
+    let course = &fitted.course;
+    assert!(course.epochs < 1_000);
+    assert_eq!(losses.len(), course.epochs);
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(course.validation_loss, best);
+    assert_eq!(losses[course.best_epoch - 1], best);
+    // The kept weights have that loss, up to rounding them to float32.
+    let rows = dataset.view().select(Axis(0), &split.validation);
+    let errors = fitted.errors(rows.view());
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    assert!((mean - best).abs() < 1e-6 * best.max(1e-3), "{mean} {best}");
+}
+
+#[test]
+fn nothing_that_moves_is_an_error() {
+    let mut dataset = dataset(100);
+    dataset.values.fill(3.0);
+    let split = dataset.split(0.2).expect("two parts");
+    let error = fit(&dataset, &split, &ROLES, &config(), &mut |_, _| {});
+    assert_eq!(error, Err(FitError::NothingMoves { rows: 80 }));
+}
+
+#[test]
+fn the_validation_part_does_not_enter_the_scaler() {
+    let mut dataset = dataset(200);
+    let before = fitted(
+        &dataset,
+        &TrainConfig {
+            epochs: 1,
+            ..config()
+        },
+    );
+    dataset.values.row_mut(199).fill(1e5);
+    let after = fitted(
+        &dataset,
+        &TrainConfig {
+            epochs: 1,
+            ..config()
+        },
+    );
+    assert_eq!(before.scaler, after.scaler);
+    assert_eq!(before.network, after.network);
+}
