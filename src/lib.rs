@@ -19,7 +19,7 @@
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features; the node_exporter profile |
-//! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only file that imports `ort`) |
+//! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only place that imports `ort`) |
 //! | 5 | `detect` | `Pipeline`: batches and ticks in, outcomes and snapshots out |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |

@@ -41,9 +41,12 @@ impl Graph {
     /// An empty graph.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut proto = GraphProto::default();
-        proto.name = Some(name.to_owned());
-        Self { proto }
+        Self {
+            proto: GraphProto {
+                name: Some(name.to_owned()),
+                ..GraphProto::default()
+            },
+        }
     }
 
     /// A float32 input.

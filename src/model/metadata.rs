@@ -186,12 +186,9 @@ impl Recorded {
         config: &ModelConfig,
         graph_window: Option<usize>,
     ) -> Result<Metadata, ArtifactError> {
-        let features = agree(
-            "features",
-            &self.features,
-            &config.features,
-            describe_features,
-        )?;
+        let features = agree("features", &self.features, &config.features, |features| {
+            describe_features(features)
+        })?;
         let entity = agree("entity", &self.entity, &config.entity, |it| {
             format!("{it:?}")
         })?;
@@ -255,7 +252,7 @@ fn agree<T: Clone + PartialEq>(
     }
 }
 
-fn describe_features(features: &Vec<FeatureSpec>) -> String {
+fn describe_features(features: &[FeatureSpec]) -> String {
     let texts = features
         .iter()
         .map(|it| format!("{}: {} ({})", it.name, it.expr, it.missing));

@@ -2,18 +2,17 @@
 //!
 //! In: feature vectors of all entities of a model, in one batch. Out: for each its error, and where
 //! the graph or the contract gives them, every feature's share of it and the expected values. This
-//! is the only file that knows ONNX Runtime.
+//! is the only place that knows ONNX Runtime.
 //!
 //! Invariants: what does not fit the contract (see [`super::contract`]) is refused here, by two
 //! trial runs, with two rows and with one; the graph runs on the calling thread only, since all
 //! entities go in one batch and a batch of thousands takes about a millisecond.
 
+mod environment;
+
 use std::borrow::Cow;
-use std::path::Path;
-use std::sync::Mutex;
 
 use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView3, Axis, Ix2};
-use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::TensorRef;
@@ -21,68 +20,8 @@ use ort::value::TensorRef;
 use super::artifact::{Artifact, Element};
 use super::contract::{self, ContractError, InputPlan, OutputPlan};
 use super::metadata::Metadata;
-use super::runtime::RuntimeError;
 
-/// The process's environment. ONNX Runtime allows one for ever, even after it was dropped, so that
-/// it cannot belong to anything with a shorter life.
-static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
-
-/// The loaded ONNX Runtime. Clones are the same one.
-#[derive(Debug, Clone)]
-pub struct Runtime {
-    environment: Environment,
-}
-
-impl Runtime {
-    /// Finds and loads the library, once in a process; later calls give the same one whatever they
-    /// ask for. A failed call leaves nothing behind.
-    ///
-    /// # Errors
-    /// When the library is not there, too old, or does not start, with what to do about it.
-    pub fn load(configured: Option<&Path>) -> Result<Self, RuntimeError> {
-        // A panic while holding the lock leaves `None` or a complete runtime.
-        let mut loaded = LOADED.lock().unwrap_or_else(|poison| poison.into_inner());
-        if let Some(runtime) = &*loaded {
-            return Ok(runtime.clone());
-        }
-        let environment = open(configured)?
-            .with_name("portent")
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| RuntimeError::Start(error.to_string()))?;
-        Ok(loaded.insert(Self { environment }).clone())
-    }
-}
-
-#[cfg(feature = "load-dynamic")]
-fn open(configured: Option<&Path>) -> Result<ort::environment::EnvironmentBuilder, RuntimeError> {
-    let path = super::runtime::find(configured)?;
-    ort::init_from(&path).map_err(|error| RuntimeError::Load {
-        reason: match &error {
-            // The loader's own words are in the cause's cause.
-            ort::LoadDynamicError::Dlopen { error, .. } => with_causes(error),
-            error => error.to_string(),
-        },
-        path,
-    })
-}
-
-/// The library is linked in: there is nothing to find.
-#[cfg(not(feature = "load-dynamic"))]
-fn open(_configured: Option<&Path>) -> Result<ort::environment::EnvironmentBuilder, RuntimeError> {
-    Ok(ort::init())
-}
-
-#[cfg(feature = "load-dynamic")]
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
+pub use environment::Runtime;
 
 /// Why a batch has no scores, or a model no scorer.
 #[derive(Debug, thiserror::Error)]
