@@ -88,9 +88,7 @@ impl Serialize for ByteSize {
 
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -119,16 +117,7 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in [
-            "",
-            "1",
-            "MiB",
-            "1.5MiB",
-            "-1B",
-            "1 MiB",
-            "1mib",
-            "18446744073709551615KiB",
-        ] {
+        for text in ["", "1", "MiB", "1.5MiB", "-1B", "1 MiB", "1mib", "18446744073709551615KiB"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

@@ -79,10 +79,7 @@ impl FromStr for Duration {
         let mut total: i64 = 0;
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let letters = rest[digits..]
-                .bytes()
-                .take_while(u8::is_ascii_lowercase)
-                .count();
+            let letters = rest[digits..].bytes().take_while(u8::is_ascii_lowercase).count();
             let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
             // Each unit at most once and only after larger ones, as Prometheus demands.
             let (_, ms) = units.find(|(name, _)| *name == unit).ok_or_else(syntax)?;
@@ -90,17 +87,11 @@ impl FromStr for Duration {
                 return Err(syntax());
             }
             let number: i64 = number.parse().map_err(|_| too_long())?;
-            total = number
-                .checked_mul(*ms)
-                .and_then(|n| total.checked_add(n))
-                .ok_or_else(too_long)?;
+            total =
+                number.checked_mul(*ms).and_then(|n| total.checked_add(n)).ok_or_else(too_long)?;
             rest = &rest[digits + letters..];
         }
-        if text.is_empty() {
-            Err(syntax())
-        } else {
-            Ok(Self(total))
-        }
+        if text.is_empty() { Err(syntax()) } else { Ok(Self(total)) }
     }
 }
 
@@ -131,9 +122,7 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -164,18 +153,7 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in [
-            "",
-            "1",
-            "s",
-            "1x",
-            "-1s",
-            "1s1h",
-            "1s1s",
-            "1.5s",
-            "1 s",
-            "99999999999y",
-        ] {
+        for text in ["", "1", "s", "1x", "-1s", "1s1h", "1s1s", "1.5s", "1 s", "99999999999y"] {
             assert!(text.parse::<Duration>().is_err(), "{text}");
         }
     }

@@ -46,10 +46,7 @@ impl Labels {
     {
         let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
         pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
-        if let Some(twice) = pairs
-            .windows(2)
-            .find(|w| w[0].0.as_ref() == w[1].0.as_ref())
-        {
+        if let Some(twice) = pairs.windows(2).find(|w| w[0].0.as_ref() == w[1].0.as_ref()) {
             return Err(LabelsError::DuplicateName(twice[0].0.as_ref().to_owned()));
         }
         let mut builder = LabelsBuilder::default();
@@ -68,9 +65,7 @@ impl Labels {
     /// The value of a label; `""` when the set does not have it, as PromQL treats it.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
-        self.iter()
-            .find(|(n, _)| *n == name)
-            .map_or("", |(_, value)| value)
+        self.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
     }
 
     /// The metric name, `""` when there is none.
@@ -243,12 +238,7 @@ mod tests {
 
     #[test]
     fn sorts_and_drops_empty_values() {
-        let set = labels(&[
-            ("job", "node"),
-            ("__name__", "up"),
-            ("zone", ""),
-            ("a", "1"),
-        ]);
+        let set = labels(&[("job", "node"), ("__name__", "up"), ("zone", ""), ("a", "1")]);
         assert_eq!(
             set.iter().collect::<Vec<_>>(),
             [("__name__", "up"), ("a", "1"), ("job", "node")]
@@ -266,18 +256,9 @@ mod tests {
     #[test]
     fn with_places_replaces_and_removes() {
         let set = labels(&[("b", "1"), ("d", "2")]);
-        assert_eq!(
-            set.with("a", "x"),
-            labels(&[("a", "x"), ("b", "1"), ("d", "2")])
-        );
-        assert_eq!(
-            set.with("c", "x"),
-            labels(&[("b", "1"), ("c", "x"), ("d", "2")])
-        );
-        assert_eq!(
-            set.with("e", "x"),
-            labels(&[("b", "1"), ("d", "2"), ("e", "x")])
-        );
+        assert_eq!(set.with("a", "x"), labels(&[("a", "x"), ("b", "1"), ("d", "2")]));
+        assert_eq!(set.with("c", "x"), labels(&[("b", "1"), ("c", "x"), ("d", "2")]));
+        assert_eq!(set.with("e", "x"), labels(&[("b", "1"), ("d", "2"), ("e", "x")]));
         assert_eq!(set.with("b", "x"), labels(&[("b", "x"), ("d", "2")]));
         assert_eq!(set.with("b", ""), labels(&[("d", "2")]));
     }

@@ -43,19 +43,15 @@ pub fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Error => LevelFilter::ERROR,
     };
     // Libraries tell their inner life at info and debug; an operator wants ours.
-    let filter = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("portent", level);
+    let filter =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("portent", level);
     let layer = match format {
         LogFormat::Logfmt => logfmt(std::io::stderr).boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer()
-            .json()
-            .with_writer(std::io::stderr)
-            .boxed(),
+        LogFormat::Json => {
+            tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed()
+        }
     };
-    tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
-        .init();
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
 }
 
 fn logfmt<W>(writer: W) -> impl Layer<Registry>
@@ -110,9 +106,6 @@ mod tests {
         let text = String::from_utf8(bytes).expect("text");
         assert_eq!(text.matches('\n').count(), 1, "{text:?}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
-        assert!(
-            text.contains("level=info") && text.contains("ts="),
-            "{text:?}"
-        );
+        assert!(text.contains("level=info") && text.contains("ts="), "{text:?}");
     }
 }

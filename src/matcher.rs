@@ -59,22 +59,17 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                regex::Regex::new(&format!("^(?s:{value})$")).map_err(|source| {
+            MatchOp::Regex | MatchOp::NotRegex => {
+                Some(regex::Regex::new(&format!("^(?s:{value})$")).map_err(|source| {
                     MatcherError::Regex {
                         name: name.clone(),
                         pattern: value.clone(),
                         source: Box::new(source),
                     }
-                })?,
-            ),
+                })?)
+            }
         };
-        Ok(Self {
-            name,
-            op,
-            value,
-            regex,
-        })
+        Ok(Self { name, op, value, regex })
     }
 
     /// The label that is looked at.
@@ -101,14 +96,8 @@ impl Matcher {
         match self.op {
             MatchOp::Equal => value == self.value,
             MatchOp::NotEqual => value != self.value,
-            MatchOp::Regex => self
-                .regex
-                .as_ref()
-                .is_some_and(|regex| regex.is_match(value)),
-            MatchOp::NotRegex => self
-                .regex
-                .as_ref()
-                .is_some_and(|regex| !regex.is_match(value)),
+            MatchOp::Regex => self.regex.as_ref().is_some_and(|regex| regex.is_match(value)),
+            MatchOp::NotRegex => self.regex.as_ref().is_some_and(|regex| !regex.is_match(value)),
         }
     }
 }
@@ -227,10 +216,7 @@ mod tests {
     #[test]
     fn a_bad_pattern_names_label_and_pattern() {
         let error = Matcher::new("job", MatchOp::Regex, "a(").expect_err("unclosed group");
-        assert_eq!(
-            error.to_string(),
-            r#"bad regular expression "a(" for label "job""#
-        );
+        assert_eq!(error.to_string(), r#"bad regular expression "a(" for label "job""#);
     }
 
     #[test]

@@ -22,10 +22,7 @@ impl Sample {
     /// A sample.
     #[must_use]
     pub const fn new(timestamp_ms: i64, value: f64) -> Self {
-        Self {
-            timestamp_ms,
-            value,
-        }
+        Self { timestamp_ms, value }
     }
 
     /// Whether this is a stale marker. An ordinary NaN is not.

@@ -33,8 +33,7 @@ pub fn parse_ms(text: &str) -> Result<i64, TimestampError> {
         Ok(_) => None,
         Err(_) => rfc3339_ms(text),
     };
-    ms.filter(|ms| (0..=MAX_MS).contains(ms))
-        .ok_or_else(|| TimestampError(text.to_owned()))
+    ms.filter(|ms| (0..=MAX_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
 }
 
 /// RFC 3339 in UTC; with milliseconds only where there are any.
@@ -58,9 +57,7 @@ fn rfc3339_ms(text: &str) -> Option<i64> {
     };
     let byte = |at: usize| text.as_bytes().get(at).copied();
     let separators = [(4, b"-"), (7, b"-"), (13, b":"), (16, b":")];
-    let separated = separators
-        .iter()
-        .all(|(at, sign)| byte(*at) == Some(sign[0]));
+    let separated = separators.iter().all(|(at, sign)| byte(*at) == Some(sign[0]));
     if !separated || !matches!(byte(10), Some(b'T' | b't' | b' ')) {
         return None;
     }
@@ -172,13 +169,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for ms in [
-            0,
-            951_782_399_999,
-            951_782_400_000,
-            1_795_428_900_250,
-            MAX_MS,
-        ] {
+        for ms in [0, 951_782_399_999, 951_782_400_000, 1_795_428_900_250, MAX_MS] {
             check(&format_ms(ms), Some(ms));
         }
         assert_eq!(format_ms(1_795_428_900_000), "2026-11-23T10:15:00Z");

@@ -9,9 +9,7 @@ use portent::duration::Duration;
 use portent::features::profile;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/config")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(name)
 }
 
 fn files(name: &str) -> Vec<PathBuf> {
@@ -26,10 +24,7 @@ fn files(name: &str) -> Vec<PathBuf> {
 }
 
 fn portent(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_portent"))
-        .args(arguments)
-        .output()
-        .expect("portent is built")
+    Command::new(env!("CARGO_BIN_EXE_portent")).args(arguments).output().expect("portent is built")
 }
 
 #[test]
@@ -60,13 +55,8 @@ fn bad_files_are_refused_with_their_reason() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let text = "global:\n  stale_after: 1m\n\nfeatures:\n  - a\n";
-    let error = Config::parse("portent.yml", text)
-        .expect_err("no such section")
-        .to_string();
-    assert!(
-        error.contains("unknown field `features`") && error.contains("line 4"),
-        "{error}"
-    );
+    let error = Config::parse("portent.yml", text).expect_err("no such section").to_string();
+    assert!(error.contains("unknown field `features`") && error.contains("line 4"), "{error}");
 }
 
 #[test]
@@ -79,10 +69,7 @@ fn the_example_is_the_default_written_out() {
     for (section, keys) in printed.as_mapping().expect("sections") {
         let keys = keys.as_mapping().into_iter().flatten().map(|(key, _)| key);
         for key in keys.chain([section]).filter_map(|key| key.as_str()) {
-            assert!(
-                text.contains(&format!("{key}:")),
-                "the example does not mention {key}"
-            );
+            assert!(text.contains(&format!("{key}:")), "the example does not mention {key}");
         }
     }
 }
@@ -93,9 +80,7 @@ fn the_commented_keys_of_the_example_are_real() {
     let text = fs::read_to_string(file).expect("text");
     // What is commented out is indented under its dash; sentences end in a full stop or a bracket.
     let start = text.find("    # file:").expect("the commented part");
-    let end = text
-        .find("# Limits of the rings")
-        .expect("the next section");
+    let end = text.find("# Limits of the rings").expect("the next section");
     let keys = [
         "file:",
         "entity:",
@@ -110,17 +95,11 @@ fn the_commented_keys_of_the_example_are_real() {
     let lines: String = text[start..end]
         .lines()
         .filter_map(|line| line.strip_prefix("    # "))
-        .filter(|line| {
-            keys.iter()
-                .any(|key| line.trim_start().starts_with(key.trim_start()))
-        })
+        .filter(|line| keys.iter().any(|key| line.trim_start().starts_with(key.trim_start())))
         .map(|line| format!("    {line}\n"))
         .collect();
     let config = Config::parse("example", &format!("models:\n  - name: x\n{lines}"));
-    let model = config
-        .unwrap_or_else(|error| panic!("{error}\n{lines}"))
-        .models
-        .remove(0);
+    let model = config.unwrap_or_else(|error| panic!("{error}\n{lines}")).models.remove(0);
     assert_eq!(model.features.expect("features").len(), 2);
     assert!(model.file.is_some() && model.entity.is_some() && model.threshold.is_some());
     assert!(model.step.is_some() && model.window.is_some());
@@ -147,11 +126,7 @@ fn check_exit(arguments: &[&str], code: i32, stdout: &str, stderr: &str) {
     let output = portent(arguments);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {out}{err}"
-    );
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {out}{err}");
     assert!(out.contains(stdout), "{arguments:?}: {out}");
     assert!(err.contains(stderr), "{arguments:?}: {err}");
 }
@@ -162,24 +137,9 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     let bad = bad.to_str().expect("text");
     check_exit(&["check", "config"], 0, "is valid", "");
     check_exit(&["check", "config", "--print"], 0, "stale_after: 2m", "");
-    check_exit(
-        &["check", "config", bad],
-        2,
-        "",
-        "there must be at least one",
-    );
-    check_exit(
-        &["check", "config", "nowhere.yml"],
-        2,
-        "",
-        "cannot read nowhere.yml",
-    );
-    check_exit(
-        &["serve", &format!("--config.file={bad}")],
-        2,
-        "",
-        "there must be at least one",
-    );
+    check_exit(&["check", "config", bad], 2, "", "there must be at least one");
+    check_exit(&["check", "config", "nowhere.yml"], 2, "", "cannot read nowhere.yml");
+    check_exit(&["serve", &format!("--config.file={bad}")], 2, "", "there must be at least one");
     check_exit(&["serve", "--no.such.flag"], 2, "", "--no.such.flag");
     check_exit(&["nonsense"], 2, "", "nonsense");
     check_exit(&["--version"], 0, "portent, version 0.1.0 (revision: ", "");

@@ -68,10 +68,7 @@ fn read_until_score(child: &mut Child) -> Vec<String> {
         }
         // `12:34:56  localhost:9100 0.42`
         let last = lines.last().map_or("", String::as_str);
-        let score = last
-            .rsplit(' ')
-            .next()
-            .and_then(|word| word.parse::<f64>().ok());
+        let score = last.rsplit(' ').next().and_then(|word| word.parse::<f64>().ok());
         if last.contains("localhost:") && score.is_some() {
             return lines;
         }
@@ -85,25 +82,17 @@ fn the_demo_shows_scores_and_ends_what_it_started() {
     let lines = read_until_score(&mut child);
     for port in ports {
         let address = format!("http://localhost:{port}");
-        assert!(
-            lines.iter().any(|line| line.contains(&address)),
-            "{address} in {lines:?}"
-        );
+        assert!(lines.iter().any(|line| line.contains(&address)), "{address} in {lines:?}");
     }
 
-    let status = Command::new("kill")
-        .args(["-s", "TERM", &child.id().to_string()])
-        .status();
+    let status = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
     assert!(status.expect("kill is on every Unix").success());
     let start = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child can be asked") {
             break status;
         }
-        assert!(
-            start.elapsed() < END,
-            "the demo still runs {END:?} after SIGTERM"
-        );
+        assert!(start.elapsed() < END, "the demo still runs {END:?} after SIGTERM");
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(status.code(), Some(143), "ended by the signal");
@@ -120,9 +109,7 @@ fn the_demo_says_which_port_is_taken() {
     // Something that takes connections and does not speak HTTP.
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let [prometheus, node_exporter, _] = free_ports();
-    let output = demo([prometheus, node_exporter, taken])
-        .output()
-        .expect("sh runs");
+    let output = demo([prometheus, node_exporter, taken]).output().expect("sh runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let sentence = format!("demo: port {taken} is taken; choose another one by PORTENT_PORT\n");

@@ -23,10 +23,7 @@ fn metrics_of_the_profile() -> BTreeSet<String> {
         let found = metric.find_iter(expr);
         found.map(|name| name.as_str().to_owned()).collect()
     };
-    profile()
-        .iter()
-        .flat_map(|spec| in_expression(&spec.expr))
-        .collect()
+    profile().iter().flat_map(|spec| in_expression(&spec.expr)).collect()
 }
 
 #[test]
@@ -55,10 +52,7 @@ fn prometheus_yml_sends_exactly_what_the_profile_reads() {
     let list = rule["regex"].as_str().expect("a regex");
     let sent: BTreeSet<String> = list.split('|').map(str::to_owned).collect();
     assert_eq!(sent, metrics_of_the_profile());
-    assert!(
-        list.split('|').is_sorted(),
-        "sorted, so that a reader finds a name"
-    );
+    assert!(list.split('|').is_sorted(), "sorted, so that a reader finds a name");
 }
 
 #[test]

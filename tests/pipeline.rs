@@ -43,16 +43,10 @@ fn model(name: &str, specs: &[FeatureSpec], window: usize) -> LoadedModel {
         window: Some(window),
         threshold: Some(4.0),
     };
-    let metadata = artifact
-        .resolve(&config)
-        .expect("the configuration says everything");
+    let metadata = artifact.resolve(&config).expect("the configuration says everything");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel {
-        name: name.to_owned(),
-        metadata,
-        scorer,
-    }
+    LoadedModel { name: name.to_owned(), metadata, scorer }
 }
 
 fn pipeline(models: Vec<LoadedModel>) -> Pipeline {
@@ -70,10 +64,7 @@ fn ab() -> [FeatureSpec; 2] {
 fn push(pipeline: &mut Pipeline, name: &str, host: &str, t: i64, value: f64) {
     let labels = Labels::from_pairs([("__name__", name), ("job", "node"), ("instance", host)]);
     let samples = vec![Sample::new(t, value)];
-    let series = vec![BatchSeries {
-        labels: labels.expect("distinct names"),
-        samples,
-    }];
+    let series = vec![BatchSeries { labels: labels.expect("distinct names"), samples }];
     assert_eq!(pipeline.append(t, &Batch { series }).rejected(), 0);
 }
 
@@ -99,26 +90,12 @@ fn the_score_is_the_error_divided_by_the_threshold() {
         push(&mut pipeline, "m_b", host, NOW, b);
     }
     let snapshot = tick(&mut pipeline, NOW);
-    assert_eq!(
-        scores(&snapshot),
-        [("x".to_owned(), 2.5), ("y".to_owned(), 0.5)]
-    );
+    assert_eq!(scores(&snapshot), [("x".to_owned(), 2.5), ("y".to_owned(), 0.5)]);
     let x = &only(&snapshot).entities[0];
     assert_eq!((x.error, x.newest_ms), (10.0, NOW));
-    assert_eq!(
-        x.contributions,
-        [(0, 0.8), (1, 0.2)],
-        "the largest first, shares of one"
-    );
-    assert_eq!(
-        only(&snapshot).entities[1].contributions,
-        [(1, 1.0)],
-        "no share, no entry"
-    );
-    assert_eq!(
-        (only(&snapshot).threshold, only(&snapshot).evaluation.scored),
-        (4.0, 2)
-    );
+    assert_eq!(x.contributions, [(0, 0.8), (1, 0.2)], "the largest first, shares of one");
+    assert_eq!(only(&snapshot).entities[1].contributions, [(1, 1.0)], "no share, no entry");
+    assert_eq!((only(&snapshot).threshold, only(&snapshot).evaluation.scored), (4.0, 2));
 }
 
 #[test]
@@ -155,37 +132,22 @@ fn a_missing_feature_means_no_score_and_is_counted() {
     assert_eq!((evaluation.incomplete, evaluation.scored), (1, 0));
     assert_eq!(evaluation.missing, [0, 1, 1]);
     push(&mut pipeline, "m_b", "x", NOW + 1, 1.0);
-    assert_eq!(
-        scores(&tick(&mut pipeline, NOW + STEP)).len(),
-        1,
-        "c is filled"
-    );
+    assert_eq!(scores(&tick(&mut pipeline, NOW + STEP)).len(), 1, "c is filled");
 }
 
 #[test]
 fn a_model_is_evaluated_once_an_interval() {
     let mut pipeline = one(&ab());
-    assert_eq!(
-        pipeline.next_tick_ms(NOW),
-        Some(NOW + STEP),
-        "at multiples of 15 s"
-    );
+    assert_eq!(pipeline.next_tick_ms(NOW), Some(NOW + STEP), "at multiples of 15 s");
     assert_eq!(pipeline.next_tick_ms(NOW + 1), Some(NOW + STEP));
     push(&mut pipeline, "m_a", "x", NOW, 1.0);
     push(&mut pipeline, "m_b", "x", NOW, 1.0);
     let first = tick(&mut pipeline, NOW);
     let second = tick(&mut pipeline, NOW + 1);
-    assert_eq!(
-        (only(&second).time_ms, second.time_ms),
-        (NOW, NOW + 1),
-        "not due"
-    );
+    assert_eq!((only(&second).time_ms, second.time_ms), (NOW, NOW + 1), "not due");
     assert_eq!(scores(&first), scores(&second));
     // A clock that is set back does not silence it.
-    assert_eq!(
-        only(&tick(&mut pipeline, NOW - 60_000)).time_ms,
-        NOW - 60_000
-    );
+    assert_eq!(only(&tick(&mut pipeline, NOW - 60_000)).time_ms, NOW - 60_000);
 }
 
 #[test]
@@ -199,11 +161,7 @@ fn a_window_must_fill_first() {
         let snapshot = tick(&mut pipeline, t);
         let evaluation = &only(&snapshot).evaluation;
         let full = usize::from(i == 2);
-        assert_eq!(
-            (evaluation.scored, evaluation.warming),
-            (full, 1 - full),
-            "step {i}"
-        );
+        assert_eq!((evaluation.scored, evaluation.warming), (full, 1 - full), "step {i}");
     }
 }
 
@@ -216,10 +174,7 @@ fn a_windowed_model_is_refused_at_another_interval() {
     let models = vec![model("zeros", &ab(), 3)];
     let error = Pipeline::new(config, StorageConfig::default(), models).expect_err("refused");
     let said = error.to_string();
-    assert!(
-        said.contains("3 steps of 15s") && said.contains("every 30s"),
-        "{said}"
-    );
+    assert!(said.contains("3 steps of 15s") && said.contains("every 30s"), "{said}");
 }
 
 #[test]
@@ -230,23 +185,15 @@ fn other_models_take_over_between_two_ticks_and_series_stay() {
     assert_eq!(scores(&tick(&mut pipeline, NOW)), [("x".to_owned(), 2.0)]);
     let models = vec![model("new", &ab()[..1], 1)];
     let config = DetectConfig::default();
-    pipeline
-        .reconfigure(config.clone(), StorageConfig::default(), models)
-        .expect("good");
-    assert_eq!(
-        pipeline.store().stats().series,
-        1,
-        "nobody wants m_b any more"
-    );
+    pipeline.reconfigure(config.clone(), StorageConfig::default(), models).expect("good");
+    assert_eq!(pipeline.store().stats().series, 1, "nobody wants m_b any more");
     let snapshot = tick(&mut pipeline, NOW + STEP);
     assert_eq!(only(&snapshot).model, "new");
     assert_eq!(scores(&snapshot), [("x".to_owned(), 4.0)]);
     // A model that cannot be computed changes nothing.
     let mut bad = model("bad", &ab(), 1);
     bad.metadata.features[0].expr = "nonsense(".to_owned();
-    pipeline
-        .reconfigure(config, StorageConfig::default(), vec![bad])
-        .expect_err("refused");
+    pipeline.reconfigure(config, StorageConfig::default(), vec![bad]).expect_err("refused");
     assert_eq!(only(&tick(&mut pipeline, NOW + 2 * STEP)).model, "new");
 }
 

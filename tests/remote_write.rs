@@ -33,10 +33,8 @@ impl Server {
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
         tokio::spawn(async move {
-            let mut store = Store::new(StorageConfig {
-                max_series: 10,
-                ..StorageConfig::default()
-            });
+            let mut store =
+                Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
             let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
             store.register(&Selector::new(vec![name]), 60_000);
             while let Some((batch, reply)) = queue.recv().await {
@@ -57,13 +55,7 @@ impl Server {
             })
         };
         tokio::spawn(async move {
-            http::serve(
-                listener,
-                &WebConfig::default(),
-                handler,
-                std::future::pending(),
-            )
-            .await
+            http::serve(listener, &WebConfig::default(), handler, std::future::pending()).await
         });
         Self { address }
     }
@@ -75,9 +67,7 @@ impl Server {
     /// Sends parts one after the other, reads the answer to its end. A server may refuse before it
     /// has read everything.
     async fn exchange(&self, parts: &[&[u8]]) -> Reply {
-        let stream = TcpStream::connect(self.address)
-            .await
-            .expect("the server listens");
+        let stream = TcpStream::connect(self.address).await.expect("the server listens");
         let (mut reader, mut writer) = stream.into_split();
         let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.to_vec()).collect();
         let write = tokio::spawn(async move {
@@ -89,10 +79,7 @@ impl Server {
             writer
         });
         let mut answer = Vec::new();
-        reader
-            .read_to_end(&mut answer)
-            .await
-            .expect("an answer that is not cut off");
+        reader.read_to_end(&mut answer).await.expect("an answer that is not cut off");
         write.abort();
         Reply::parse(&answer)
     }
@@ -121,39 +108,27 @@ impl Reply {
     /// The last answer, so that `100 Continue` is passed over.
     fn parse(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).expect("answers are text");
-        let text = text
-            .strip_prefix("HTTP/1.1 100 Continue\r\n\r\n")
-            .unwrap_or(text);
-        let (head, body) = text
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("{text:?}"));
+        let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(text);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1));
         let headers = lines.filter_map(|line| line.split_once(": "));
         Self {
             status: status.and_then(|s| s.parse().ok()).expect("a status line"),
-            headers: headers
-                .map(|(n, v)| (n.to_lowercase(), v.to_owned()))
-                .collect(),
+            headers: headers.map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect(),
             body: body.to_owned(),
         }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
 const V1: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n";
 
 fn good_body() -> Vec<u8> {
-    body(&[Series::new(
-        &[("__name__", "up"), ("job", "a")],
-        &[(NOW_MS, 1.0)],
-    )])
+    body(&[Series::new(&[("__name__", "up"), ("job", "a")], &[(NOW_MS, 1.0)])])
 }
 
 fn body(series: &[Series]) -> Vec<u8> {
@@ -174,16 +149,9 @@ fn judge(reply: &Reply, status: u16, sentence: &str) {
         assert_eq!(reply.body, "", "{reply:?}");
     } else {
         assert_eq!(reply.body.trim_end(), sentence);
-        assert_eq!(
-            reply.header("content-type"),
-            Some("text/plain; charset=utf-8")
-        );
+        assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
     }
-    assert_eq!(
-        reply.header("retry-after").is_some(),
-        status == 503,
-        "{reply:?}"
-    );
+    assert_eq!(reply.header("retry-after").is_some(), status == 503, "{reply:?}");
 }
 
 async fn check(server: &Server, headers: &str, body: &[u8], status: u16, sentence: &str) {
@@ -206,14 +174,7 @@ async fn headers_decide_before_the_body() {
     .await;
     let advice = "send application/x-protobuf with proto=prometheus.WriteRequest";
     let refused = format!("content type \"text/plain\" is not accepted; {advice}");
-    check(
-        &server,
-        "Content-Type: text/plain\r\n",
-        b"\xff",
-        415,
-        &refused,
-    )
-    .await;
+    check(&server, "Content-Type: text/plain\r\n", b"\xff", 415, &refused).await;
     check(
         &server,
         "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n",
@@ -261,9 +222,7 @@ async fn bodies_that_are_no_request_are_refused() {
     let last = corrupt.len() - 1;
     corrupt[1..last].fill(0xfe);
     assert_eq!(server.post(V1, &corrupt).await.status, 400);
-    let not_protobuf = snap::raw::Encoder::new()
-        .compress_vec(b"\x0a\x7fhello")
-        .expect("small");
+    let not_protobuf = snap::raw::Encoder::new().compress_vec(b"\x0a\x7fhello").expect("small");
     let sentence = "the body is not a protobuf message: it ends inside a field";
     check(&server, V1, &not_protobuf, 400, sentence).await;
 }
@@ -312,26 +271,15 @@ async fn what_the_rings_refuse_is_counted_in_the_answer() {
     let old = up(&[("job", "a")], &[(NOW_MS, 1.0), (NOW_MS - 3_600_000, 1.0)]);
     let reply = server.post(V1, &body(&[old])).await;
     assert_eq!(reply.status, 400);
-    assert!(
-        reply
-            .body
-            .starts_with("1 of 2 samples were not taken in: 1 too old; "),
-        "{reply:?}"
-    );
+    assert!(reply.body.starts_with("1 of 2 samples were not taken in: 1 too old; "), "{reply:?}");
     let new = up(&[("job", "a")], &[(NOW_MS + 3_600_000, 1.0)]);
     let reply = server.post(V1, &body(&[new])).await;
     assert!(reply.body.contains("1 too far in the future"), "{reply:?}");
     let names: Vec<String> = (0..12).map(|i| i.to_string()).collect();
-    let many: Vec<Series> = names
-        .iter()
-        .map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)]))
-        .collect();
+    let many: Vec<Series> = names.iter().map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)])).collect();
     let reply = server.post(V1, &body(&many)).await;
     assert_eq!(reply.status, 400);
-    assert!(
-        reply.body.contains("3 of new series beyond the limit"),
-        "{reply:?}"
-    );
+    assert!(reply.body.contains("3 of new series beyond the limit"), "{reply:?}");
 }
 
 #[tokio::test]
@@ -351,9 +299,8 @@ async fn chunked_bodies_and_expectations_are_understood() {
         "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{V1}Transfer-Encoding: chunked\r\n\r\n"
     );
     let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
-    let reply = server
-        .exchange(&[head.as_bytes(), &chunk(first), &chunk(second), b"0\r\n\r\n"])
-        .await;
+    let reply =
+        server.exchange(&[head.as_bytes(), &chunk(first), &chunk(second), b"0\r\n\r\n"]).await;
     judge(&reply, 204, "");
     let expecting = format!("{V1}Expect: 100-continue\r\n");
     judge(&server.post(&expecting, &good).await, 204, "");
@@ -362,14 +309,8 @@ async fn chunked_bodies_and_expectations_are_understood() {
 /// Kilobytes of this process, which is server and client in one.
 fn memory(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with(key))
-        .expect("the key is there");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .expect("a number")
+    let line = status.lines().find(|line| line.starts_with(key)).expect("the key is there");
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
 }
 
 #[tokio::test]
@@ -382,14 +323,7 @@ async fn bodies_that_are_too_large_cost_no_memory() {
     let declared = "the body decompresses to 2704094487 bytes, more than 32MiB \
                     (remote_write.max_decoded_bytes)";
     for _ in 0..50 {
-        check(
-            &server,
-            V1,
-            b"\x97\xea\xb4\x89\x0a\x17\x0a\x08",
-            413,
-            declared,
-        )
-        .await;
+        check(&server, V1, b"\x97\xea\xb4\x89\x0a\x17\x0a\x08", 413, declared).await;
         let lie = "the body is not snappy (block format): 6 bytes cannot decompress to 33554432";
         check(&server, V1, b"\x80\x80\x80\x10\x00\x00", 400, lie).await;
     }
@@ -411,9 +345,8 @@ async fn bodies_that_are_too_large_cost_no_memory() {
     check(&server, V1, &good_body(), 204, "").await;
 
     // Sixteen million empty series in two megabytes of snappy.
-    let empty = snap::raw::Encoder::new()
-        .compress_vec(&b"\x0a\x00".repeat(16 << 20))
-        .expect("small");
+    let empty =
+        snap::raw::Encoder::new().compress_vec(&b"\x0a\x00".repeat(16 << 20)).expect("small");
     let many = "the request has more than 100000 series (remote_write.max_series_per_request)";
     check(&server, V1, &empty, 413, many).await;
 
@@ -432,12 +365,8 @@ async fn requests_in_flight_share_one_budget() {
     let server = Server::start(config, Duration::from_secs(10)).await;
     let good = good_body();
     judge(&server.post(V1, &good).await, 204, "");
-    let mut slow = TcpStream::connect(server.address)
-        .await
-        .expect("the server listens");
-    slow.write_all(head("POST", V1, 2000).as_bytes())
-        .await
-        .expect("sent");
+    let mut slow = TcpStream::connect(server.address).await.expect("the server listens");
+    slow.write_all(head("POST", V1, 2000).as_bytes()).await.expect("sent");
     slow.write_all(&[0; 980]).await.expect("sent");
     let full = "too much is being received at once (remote_write.max_in_flight_bytes); try again";
     // The slow one's bytes must have arrived.

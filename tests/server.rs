@@ -52,28 +52,20 @@ fn config(model: &str, threshold: f64) -> String {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     i64::try_from(since.as_millis()).expect("a clock before the far future")
 }
 
 /// One sample of both metrics of an instance.
 fn samples(instance: &str, a: f64, b: f64) -> Vec<Series> {
     let at = now_ms();
-    let one = |name, value| {
-        Series::new(
-            &[("__name__", name), ("instance", instance)],
-            &[(at, value)],
-        )
-    };
+    let one =
+        |name, value| Series::new(&[("__name__", name), ("instance", instance)], &[(at, value)]);
     vec![one("m_a", a), one("m_b", b)]
 }
 
 async fn send(portent: &Portent, series: &[Series]) {
-    let reply = RemoteWriter::new(portent.url("/api/v1/write"))
-        .send(series)
-        .await;
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(series).await;
     assert_eq!(reply.status, 204, "{reply:?}");
 }
 
@@ -91,11 +83,7 @@ async fn ready(portent: &Portent) {
     let url = portent.url("/-/ready");
     wait_until(SOON, "portent is ready", async || {
         let reply = support::get(&url).await?;
-        if reply.status == 200 {
-            Ok(())
-        } else {
-            Err(reply.body)
-        }
+        if reply.status == 200 { Ok(()) } else { Err(reply.body) }
     })
     .await;
 }
@@ -114,10 +102,7 @@ fn promtool_accepts(page: &str) {
     drop(stdin);
     let output = promtool.wait_with_output().expect("promtool ends");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.is_empty(),
-        "promtool: {said}\n{page}"
-    );
+    assert!(output.status.success() && said.is_empty(), "promtool: {said}\n{page}");
 }
 
 #[tokio::test]
@@ -148,10 +133,7 @@ async fn a_score_goes_in_and_comes_out() {
         Series::new(&labels, &[(at, f64::from_bits(STALE_NAN_BITS))])
     };
     send(&portent, &[ended("m_a"), ended("m_b")]).await;
-    page_with(&portent, "no score", |page| {
-        !page.contains("anomaly_score{")
-    })
-    .await;
+    page_with(&portent, "no score", |page| !page.contains("anomaly_score{")).await;
 }
 
 #[tokio::test]
@@ -160,50 +142,16 @@ async fn paths_and_methods() {
     let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
     ready(&portent).await;
     let reply = portent.get("/-/healthy").await.expect("an answer");
-    assert_eq!(
-        (reply.status, reply.body.as_str()),
-        (200, "Portent is Healthy.\n")
-    );
+    assert_eq!((reply.status, reply.body.as_str()), (200, "Portent is Healthy.\n"));
     let reply = portent.get("/-/ready").await.expect("an answer");
-    assert_eq!(
-        (reply.status, reply.body.as_str()),
-        (200, "Portent is Ready.\n")
-    );
-    assert_eq!(
-        portent.get("/nothing").await.expect("an answer").status,
-        404
-    );
-    assert_eq!(
-        portent
-            .get("/api/v1/write")
-            .await
-            .expect("an answer")
-            .status,
-        405
-    );
-    assert_eq!(
-        portent.get("/-/reload").await.expect("an answer").status,
-        405
-    );
-    assert_eq!(
-        post(&portent.url("/metrics"))
-            .await
-            .expect("an answer")
-            .status,
-        405
-    );
+    assert_eq!((reply.status, reply.body.as_str()), (200, "Portent is Ready.\n"));
+    assert_eq!(portent.get("/nothing").await.expect("an answer").status, 404);
+    assert_eq!(portent.get("/api/v1/write").await.expect("an answer").status, 405);
+    assert_eq!(portent.get("/-/reload").await.expect("an answer").status, 405);
+    assert_eq!(post(&portent.url("/metrics")).await.expect("an answer").status, 405);
     // Not enabled.
-    assert_eq!(
-        post(&portent.url("/-/reload"))
-            .await
-            .expect("an answer")
-            .status,
-        403
-    );
-    let head = support::http_client()
-        .head(portent.url("/metrics"))
-        .send()
-        .await;
+    assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 403);
+    let head = support::http_client().head(portent.url("/metrics")).send().await;
     assert_eq!(head.expect("an answer").status(), 200);
 }
 
@@ -216,23 +164,14 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
     send(&portent, &samples("h", 1.0, 1.0)).await;
     let reload = portent.url("/-/reload");
     for (broken, reason) in [
-        (
-            config(&model, 2.0).replace("threshold", "treshold"),
-            "treshold",
-        ),
+        (config(&model, 2.0).replace("threshold", "treshold"), "treshold"),
         (config("/nowhere.onnx", 2.0), "/nowhere.onnx"),
-        (
-            config(&model, 2.0).replace("expr: m_b", "expr: rate(m_b)"),
-            "rate",
-        ),
+        (config(&model, 2.0).replace("expr: m_b", "expr: rate(m_b)"), "rate"),
     ] {
         std::fs::write(portent.config_file(), &broken).expect("writable");
         let reply = post(&reload).await.expect("an answer");
         assert_eq!(reply.status, 500, "{reply:?}");
-        assert!(
-            reply.body.starts_with("failed to reload config: "),
-            "{reply:?}"
-        );
+        assert!(reply.body.starts_with("failed to reload config: "), "{reply:?}");
         assert!(reply.body.contains(reason), "{reply:?}");
         page_with(&portent, "the failure in the metrics", |page| {
             page.contains("portent_config_last_reload_successful 0")
@@ -260,12 +199,8 @@ async fn it_ends_within_its_time_whatever_clients_do() {
         let dir = TempDir::new().expect("a temporary folder");
         let mut portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
         ready(&portent).await;
-        let _idle = TcpStream::connect(portent.address())
-            .await
-            .expect("it listens");
-        let mut half = TcpStream::connect(portent.address())
-            .await
-            .expect("it listens");
+        let _idle = TcpStream::connect(portent.address()).await.expect("it listens");
+        let mut half = TcpStream::connect(portent.address()).await.expect("it listens");
         half.write_all(b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
             .await
             .expect("sent");
@@ -283,10 +218,7 @@ async fn what_keeps_it_from_starting_is_said() {
     let output = run_portent(&["serve", "--web.listen-address", &address]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains(&format!("cannot listen on {address}")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
 
     let dir = TempDir::new().expect("a temporary folder");
     let file = dir.path().join("portent.yml");
@@ -323,17 +255,11 @@ impl Slow {
             };
             http::serve(listener, &config, handler, async { drop(stopped.await) }).await
         });
-        Self {
-            address,
-            stop,
-            ended,
-        }
+        Self { address, stop, ended }
     }
 
     async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address)
-            .await
-            .expect("the server listens")
+        TcpStream::connect(self.address).await.expect("the server listens")
     }
 }
 
@@ -363,9 +289,7 @@ async fn closed_after(mut stream: TcpStream) -> Duration {
 async fn answer(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 4096];
     let read = tokio::time::timeout(SOON, stream.read(&mut buffer)).await;
-    let length = read
-        .expect("an answer in time")
-        .expect("an open connection");
+    let length = read.expect("an answer in time").expect("an open connection");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
@@ -396,10 +320,7 @@ async fn a_kept_connection_serves_again() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
-    let config = WebConfig {
-        idle_timeout: Span::from_seconds(60),
-        ..tight()
-    };
+    let config = WebConfig { idle_timeout: Span::from_seconds(60), ..tight() };
     let server = Slow::start(config, Duration::ZERO).await;
     let (first, _second) = (server.connect().await, server.connect().await);
     let mut third = server.connect().await;
@@ -420,21 +341,11 @@ async fn an_end_waits_for_answers_and_not_for_idle_clients() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (address, start) = (server.address, Instant::now());
     drop(server.stop);
-    assert!(
-        answer(&mut busy).await.starts_with("HTTP/1.1 200"),
-        "a request was cut off"
-    );
+    assert!(answer(&mut busy).await.starts_with("HTTP/1.1 200"), "a request was cut off");
     let cut_off = server.ended.await.expect("the server ends");
     assert_eq!(cut_off, 0);
-    assert!(
-        start.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        start.elapsed()
-    );
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "it still listens"
-    );
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(TcpStream::connect(address).await.is_err(), "it still listens");
 }
 
 #[tokio::test]
@@ -444,8 +355,6 @@ async fn an_end_cuts_off_what_takes_too_long() {
     busy.write_all(GET).await.expect("sent");
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(server.stop);
-    let cut_off = tokio::time::timeout(SOON, server.ended)
-        .await
-        .expect("the server ends");
+    let cut_off = tokio::time::timeout(SOON, server.ended).await.expect("the server ends");
     assert_eq!(cut_off.expect("no panic"), 1);
 }

@@ -6,15 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
 const FLOORS: [&[&str]; 9] = [
-    &[
-        "duration",
-        "labels",
-        "matcher",
-        "sample",
-        "timestamp",
-        "bytesize",
-        "proto",
-    ],
+    &["duration", "labels", "matcher", "sample", "timestamp", "bytesize", "proto"],
     &["series"],
     &["promql"],
     &["features"],
@@ -89,25 +81,14 @@ struct Source {
 impl Source {
     /// The text without its unit tests.
     fn production(&self) -> &str {
-        let end = self
-            .text
-            .find("#[cfg(test)]\nmod tests")
-            .unwrap_or(self.text.len());
-        if self.path.ends_with("tests.rs") {
-            ""
-        } else {
-            &self.text[..end]
-        }
+        let end = self.text.find("#[cfg(test)]\nmod tests").unwrap_or(self.text.len());
+        if self.path.ends_with("tests.rs") { "" } else { &self.text[..end] }
     }
 
     /// Production lines of code and documentation, comments that are not documentation excluded
     /// from searches.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self
-            .production()
-            .lines()
-            .enumerate()
-            .map(|(i, line)| (i + 1, line));
+        let lines = self.production().lines().enumerate().map(|(i, line)| (i + 1, line));
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
@@ -154,17 +135,11 @@ fn rooms_use_only_lower_floors() {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| source.room != "lib") {
         let Some(own) = floor(&source.room) else {
-            found.push(format!(
-                "{} is in no floor of tests/tidy.rs",
-                source.path.display()
-            ));
+            found.push(format!("{} is in no floor of tests/tidy.rs", source.path.display()));
             continue;
         };
         for (line, text) in source.code() {
-            for (at, word) in ["crate::", "portent::"]
-                .iter()
-                .flat_map(|w| text.match_indices(w))
-            {
+            for (at, word) in ["crate::", "portent::"].iter().flat_map(|w| text.match_indices(w)) {
                 let rest = &text[at + word.len()..];
                 let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
                 let room = &rest[..end.unwrap_or(rest.len())];
@@ -256,10 +231,7 @@ fn files_and_functions_are_short() {
             }
         }
     }
-    none_of(
-        "too long (a file may say `// Long on purpose: ` and why)",
-        found,
-    );
+    none_of("too long (a file may say `// Long on purpose: ` and why)", found);
 }
 
 #[test]
@@ -272,10 +244,7 @@ fn nothing_is_written_that_must_not_be() {
             }
         }
         if ["utils", "util", "common", "helpers", "misc"].contains(&source.room.as_str()) {
-            found.push(format!(
-                "{}: a name that says nothing",
-                source.path.display()
-            ));
+            found.push(format!("{}: a name that says nothing", source.path.display()));
         }
     }
     none_of("not in this house", found);
@@ -315,11 +284,7 @@ fn no_test_is_switched_off() {
 fn the_top_level_is_as_it_was_fixed() {
     let mut found = Vec::new();
     for entry in fs::read_dir(root()).expect("the root can be listed") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         if !TOP_LEVEL.contains(&name.as_str()) {
             found.push(name);
         }
@@ -330,10 +295,7 @@ fn the_top_level_is_as_it_was_fixed() {
 #[test]
 fn the_code_map_names_every_room() {
     let map = fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs");
-    let map: String = map
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .collect();
+    let map: String = map.lines().take_while(|line| line.starts_with("//!")).collect();
     let rooms = FLOORS.iter().flat_map(|rooms| rooms.iter());
     let missing = rooms
         .filter(|room| !map.contains(&format!("`{room}`")))

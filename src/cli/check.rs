@@ -62,9 +62,7 @@ fn config(args: &ConfigArgs) -> Outcome {
         let name = args
             .file
             .as_ref()
-            .map_or("the built-in configuration".to_owned(), |file| {
-                file.display().to_string()
-            });
+            .map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
         println!("{name} is valid: {} model(s)", config.models.len());
     }
     Ok(())
@@ -88,14 +86,8 @@ fn model(args: &ModelArgs) -> Outcome {
 fn print(metadata: &Metadata) {
     let time = |ms: Option<i64>| ms.map_or("unknown".to_owned(), crate::timestamp::format_ms);
     println!("entity       {}", metadata.entity.join(", "));
-    println!(
-        "step         {}, window of {}",
-        metadata.step, metadata.window
-    );
-    println!(
-        "threshold    {} ({})",
-        metadata.threshold, metadata.threshold_method
-    );
+    println!("step         {}, window of {}", metadata.step, metadata.window);
+    println!("threshold    {} ({})", metadata.threshold, metadata.threshold_method);
     println!(
         "trained      from {} to {}",
         time(metadata.trained_from_ms),
@@ -112,15 +104,8 @@ fn print(metadata: &Metadata) {
     }
     println!("features     {}", metadata.features.len());
     for feature in &metadata.features {
-        let expr = feature
-            .expr
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        println!(
-            "  {:<24} {expr}  [missing: {}]",
-            feature.name, feature.missing
-        );
+        let expr = feature.expr.split_whitespace().collect::<Vec<_>>().join(" ");
+        println!("  {:<24} {expr}  [missing: {}]", feature.name, feature.missing);
     }
 }
 
@@ -132,8 +117,6 @@ fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
             .into(),
         None => shipped(),
     };
-    let name = file.map_or("the shipped model".to_owned(), |path| {
-        path.display().to_string()
-    });
+    let name = file.map_or("the shipped model".to_owned(), |path| path.display().to_string());
     Artifact::read(bytes).with_context(|| format!("model {name}"))
 }

@@ -21,13 +21,8 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
 /// What `--version` prints after the name, in the words of Prometheus's programs.
-const VERSION: &str = concat!(
-    "version ",
-    env!("CARGO_PKG_VERSION"),
-    " (revision: ",
-    env!("PORTENT_REVISION"),
-    ")"
-);
+const VERSION: &str =
+    concat!("version ", env!("CARGO_PKG_VERSION"), " (revision: ", env!("PORTENT_REVISION"), ")");
 
 /// Scores every host that Prometheus watches with an autoencoder.
 #[derive(Debug, Parser)]
@@ -36,20 +31,10 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Only log messages with the given severity or above.
-    #[arg(
-        long = "log.level",
-        value_name = "LEVEL",
-        default_value = "info",
-        global = true
-    )]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
     log_level: LogLevel,
     /// Output format of log messages.
-    #[arg(
-        long = "log.format",
-        value_name = "FORMAT",
-        default_value = "logfmt",
-        global = true
-    )]
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
     log_format: LogFormat,
 }
 
@@ -71,11 +56,7 @@ struct ServeArgs {
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
     /// Address to listen on for remote-write, /metrics and the rest.
-    #[arg(
-        long = "web.listen-address",
-        value_name = "ADDRESS",
-        default_value = ":9847"
-    )]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9847")]
     listen_address: String,
     /// Enable reload by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]

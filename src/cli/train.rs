@@ -30,20 +30,10 @@ pub(super) struct TrainArgs {
     #[arg(long = "prometheus.url", value_name = "URL", conflicts_with = "input")]
     prometheus_url: Option<String>,
     /// Start of the history: RFC 3339, seconds since 1970, or relative to now such as -14d.
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        requires = "prometheus_url"
-    )]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "prometheus_url")]
     start: Option<String>,
     /// End of the history, written likewise.
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        default_value = "now"
-    )]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "now")]
     end: String,
     /// Distance between two steps of the history; the model's step without it.
     #[arg(long, value_name = "DURATION")]
@@ -72,9 +62,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
     let source = match (args.prometheus_url, args.input) {
         (Some(url), None) => {
             let now_ms = now_ms();
-            let start = args
-                .start
-                .context("--start is needed with --prometheus.url")?;
+            let start = args.start.context("--start is needed with --prometheus.url")?;
             let start_ms = moment(&start, now_ms).context("--start")?;
             let end_ms = moment(&args.end, now_ms).context("--end")?;
             if start_ms >= end_ms {
@@ -84,12 +72,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
             if step.as_ms() == 0 {
                 bail!("--step must be above 0");
             }
-            Source::Prometheus {
-                url,
-                start_ms,
-                end_ms,
-                step,
-            }
+            Source::Prometheus { url, start_ms, end_ms, step }
         }
         (None, Some(path)) => Source::Csv(path),
         _ => bail!("say what to train on: --prometheus.url URL or --input FILE"),
@@ -100,10 +83,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
         config: train,
         model: model.clone(),
         features: model.features.clone().unwrap_or_else(profile),
-        entity: model
-            .entity
-            .clone()
-            .unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec()),
+        entity: model.entity.clone().unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec()),
         source,
         output: args.output,
         onnxruntime: config.onnxruntime.library.clone(),
@@ -114,19 +94,10 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<&'a Mode
     let Some(name) = name else {
         return Ok(&config.models[0]);
     };
-    let names = || {
-        config
-            .models
-            .iter()
-            .map(|model| model.name.as_str())
-            .collect::<Vec<_>>()
-    };
+    let names = || config.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>();
     let found = config.models.iter().find(|model| model.name == name);
     found.ok_or_else(|| {
-        anyhow!(
-            "there is no model {name:?} in the configuration, only {:?}",
-            names()
-        )
+        anyhow!("there is no model {name:?} in the configuration, only {:?}", names())
     })
 }
 
@@ -142,9 +113,7 @@ fn moment(text: &str, now_ms: i64) -> anyhow::Result<i64> {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

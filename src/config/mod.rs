@@ -120,10 +120,7 @@ impl Config {
             return Ok(Self::default());
         };
         let name = path.display().to_string();
-        let read = |source| ConfigError::Read {
-            file: name.clone(),
-            source,
-        };
+        let read = |source| ConfigError::Read { file: name.clone(), source };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE_BYTES {
             return Err(ConfigError::TooLarge { file: name });
         }
@@ -139,9 +136,7 @@ impl Config {
     /// [`ConfigError`] with `name` in it.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         let file = name.to_owned();
-        let empty = text
-            .lines()
-            .all(|line| matches!(line.trim().chars().next(), None | Some('#')));
+        let empty = text.lines().all(|line| matches!(line.trim().chars().next(), None | Some('#')));
         let config = if empty {
             Self::default()
         } else {
@@ -162,9 +157,7 @@ impl Config {
         let mut full = self.clone();
         for model in full.models.iter_mut().filter(|model| model.file.is_none()) {
             model.features.get_or_insert_with(profile);
-            model
-                .entity
-                .get_or_insert_with(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
+            model.entity.get_or_insert_with(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
         }
         serde_yaml::to_string(&full).expect("plain data")
     }
@@ -185,39 +178,27 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
-        self.models
-            .iter_mut()
-            .filter_map(|model| model.file.as_mut())
-            .for_each(resolve);
+        self.models.iter_mut().filter_map(|model| model.file.as_mut()).for_each(resolve);
         self.onnxruntime.library.iter_mut().for_each(resolve);
     }
 
     fn validate(&self, file: &str) -> Result<(), ConfigError> {
         let wrong = |key: &str, reason: String| {
-            Err(ConfigError::Value {
-                file: file.to_owned(),
-                key: key.to_owned(),
-                reason,
-            })
+            Err(ConfigError::Value { file: file.to_owned(), key: key.to_owned(), reason })
         };
         if let Some((key, reason)) = self.zeros().into_iter().next() {
             return wrong(key, reason);
         }
         let write = &self.remote_write;
-        let largest = write
-            .max_body_bytes
-            .as_bytes()
-            .saturating_add(write.max_decoded_bytes.as_bytes());
+        let largest =
+            write.max_body_bytes.as_bytes().saturating_add(write.max_decoded_bytes.as_bytes());
         if write.max_in_flight_bytes.as_bytes() < largest {
             let key = "remote_write.max_in_flight_bytes";
             return wrong(key, "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken".to_owned());
         }
         if largest > u64::from(u32::MAX) {
             let key = "remote_write.max_body_bytes";
-            return wrong(
-                key,
-                "must be below 4GiB together with max_decoded_bytes".to_owned(),
-            );
+            return wrong(key, "must be below 4GiB together with max_decoded_bytes".to_owned());
         }
         if self.models.is_empty() {
             return wrong("models", "there must be at least one".to_owned());
@@ -227,15 +208,10 @@ impl Config {
             if model.name.is_empty() {
                 return wrong(&key, "name must not be empty".to_owned());
             }
-            if self.models[..i]
-                .iter()
-                .any(|other| other.name == model.name)
-            {
+            if self.models[..i].iter().any(|other| other.name == model.name) {
                 return wrong(&key, format!("name {:?} is used twice", model.name));
             }
-            if model
-                .threshold
-                .is_some_and(|threshold| !(threshold.is_finite() && threshold > 0.0))
+            if model.threshold.is_some_and(|threshold| !(threshold.is_finite() && threshold > 0.0))
             {
                 return wrong(&key, "threshold must be a number above 0".to_owned());
             }
@@ -266,64 +242,28 @@ impl Config {
         let values = [
             (
                 "global.evaluation_interval",
-                self.global
-                    .evaluation_interval
-                    .map_or(1, |interval| interval.as_ms() as u64),
+                self.global.evaluation_interval.map_or(1, |interval| interval.as_ms() as u64),
             ),
             ("global.stale_after", self.global.stale_after.as_ms() as u64),
             ("storage.max_series", self.storage.max_series as u64),
             ("storage.max_bytes", self.storage.max_bytes.as_bytes()),
-            (
-                "storage.max_samples_per_series",
-                self.storage.max_samples_per_series as u64,
-            ),
-            (
-                "remote_write.max_body_bytes",
-                write.max_body_bytes.as_bytes(),
-            ),
-            (
-                "remote_write.max_decoded_bytes",
-                write.max_decoded_bytes.as_bytes(),
-            ),
-            (
-                "remote_write.max_in_flight_bytes",
-                write.max_in_flight_bytes.as_bytes(),
-            ),
-            (
-                "remote_write.max_series_per_request",
-                write.max_series_per_request as u64,
-            ),
-            (
-                "remote_write.max_samples_per_request",
-                write.max_samples_per_request as u64,
-            ),
-            (
-                "remote_write.max_labels_per_series",
-                write.max_labels_per_series as u64,
-            ),
-            (
-                "remote_write.max_label_name_bytes",
-                write.max_label_name_bytes.as_bytes(),
-            ),
-            (
-                "remote_write.max_label_value_bytes",
-                write.max_label_value_bytes.as_bytes(),
-            ),
-            (
-                "remote_write.max_queued_requests",
-                write.max_queued_requests as u64,
-            ),
+            ("storage.max_samples_per_series", self.storage.max_samples_per_series as u64),
+            ("remote_write.max_body_bytes", write.max_body_bytes.as_bytes()),
+            ("remote_write.max_decoded_bytes", write.max_decoded_bytes.as_bytes()),
+            ("remote_write.max_in_flight_bytes", write.max_in_flight_bytes.as_bytes()),
+            ("remote_write.max_series_per_request", write.max_series_per_request as u64),
+            ("remote_write.max_samples_per_request", write.max_samples_per_request as u64),
+            ("remote_write.max_labels_per_series", write.max_labels_per_series as u64),
+            ("remote_write.max_label_name_bytes", write.max_label_name_bytes.as_bytes()),
+            ("remote_write.max_label_value_bytes", write.max_label_value_bytes.as_bytes()),
+            ("remote_write.max_queued_requests", write.max_queued_requests as u64),
             ("web.max_connections", self.web.max_connections as u64),
             ("web.header_timeout", self.web.header_timeout.as_ms() as u64),
             ("web.body_timeout", self.web.body_timeout.as_ms() as u64),
             ("web.idle_timeout", self.web.idle_timeout.as_ms() as u64),
-            (
-                "remote_write.queue_timeout",
-                write.queue_timeout.as_ms() as u64,
-            ),
+            ("remote_write.queue_timeout", write.queue_timeout.as_ms() as u64),
         ];
         let zero = values.into_iter().filter(|(_, value)| *value == 0);
-        zero.map(|(key, _)| (key, "must be above 0".to_owned()))
-            .collect()
+        zero.map(|(key, _)| (key, "must be above 0".to_owned())).collect()
     }
 }

@@ -148,10 +148,7 @@ impl Pipeline {
         let mut checked = Vec::with_capacity(models.len());
         for model in models {
             let features = Features::parse(&model.metadata.features, &model.metadata.entity)
-                .map_err(|source| DetectError::Features {
-                    model: model.name.clone(),
-                    source,
-                })?;
+                .map_err(|source| DetectError::Features { model: model.name.clone(), source })?;
             let interval = interval(&config, &model)?;
             checked.push((model, features, interval));
         }
@@ -208,11 +205,7 @@ impl Pipeline {
         }
         Arc::new(Snapshot {
             time_ms: now_ms,
-            models: self
-                .models
-                .iter()
-                .filter_map(|model| model.snapshot.clone())
-                .collect(),
+            models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             store: self.store.stats(),
             evicted,
         })
@@ -239,22 +232,13 @@ fn interval(config: &DetectConfig, model: &LoadedModel) -> Result<Duration, Dete
     }
     let window = model.metadata.window;
     if window > 1 && interval != step {
-        return Err(DetectError::Interval {
-            model: model.name.clone(),
-            window,
-            step,
-            interval,
-        });
+        return Err(DetectError::Interval { model: model.name.clone(), window, step, interval });
     }
     Ok(interval)
 }
 
 fn bind(store: &mut Store, model: LoadedModel, features: Features, interval: Duration) -> Model {
-    let names: Arc<[String]> = features
-        .specs()
-        .iter()
-        .map(|spec| spec.name.clone())
-        .collect();
+    let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         name: model.name,
         threshold: model.metadata.threshold,
@@ -280,11 +264,7 @@ impl Model {
         let matrix = self.features.eval(store, now_ms, stale_after_ms);
         self.windows.push(matrix, now_ms);
         let computed = stopwatch();
-        let count = |state| {
-            (0..matrix.slots())
-                .filter(|s| matrix.state(*s) == state)
-                .count()
-        };
+        let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
         let mut evaluation = Evaluation {
             stale: count(EntityState::Stale),
             incomplete: count(EntityState::Incomplete),

@@ -28,9 +28,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of all duration histograms, in seconds: from a few entities to a tick that takes as
 /// long as usual intervals are.
-const DURATION_BUCKETS: [f64; 13] = [
-    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0,
-];
+const DURATION_BUCKETS: [f64; 13] =
+    [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// The `exporter` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +86,7 @@ impl Exporter {
     /// # Errors
     /// When the process does that already.
     pub fn install() -> Result<Self, ExporterError> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets(&DURATION_BUCKETS)?
-            .build_recorder();
+        let recorder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS)?.build_recorder();
         let own = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| ExporterError::Installed)?;
         Ok(Self { own })

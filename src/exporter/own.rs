@@ -23,11 +23,7 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
     gauge!("portent_series_bytes").set(snapshot.store.bytes as f64);
     counter!("portent_series_evicted_total").increment(snapshot.evicted as u64);
     // A model that was not due has not been evaluated again.
-    for model in snapshot
-        .models
-        .iter()
-        .filter(|model| model.time_ms == snapshot.time_ms)
-    {
+    for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
         let name = model.model.clone();
         let e = &model.evaluation;
         histogram!("portent_detect_features_duration_seconds", "model" => name.clone())
@@ -38,11 +34,7 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
             .increment(u64::from(e.model_error.is_some()));
         counter!("portent_detect_scores_total", "model" => name.clone()).increment(e.scored as u64);
         for (feature, _) in &e.feature_errors {
-            let feature = model
-                .feature_names
-                .get(*feature)
-                .cloned()
-                .unwrap_or_default();
+            let feature = model.feature_names.get(*feature).cloned().unwrap_or_default();
             counter!(
                 "portent_detect_feature_errors_total", "model" => name.clone(), "feature" => feature
             )
@@ -79,15 +71,9 @@ pub fn count_reload(reload: Reload) {
 
 /// Says what the metrics mean and sets those that never change.
 pub fn describe_metrics(version: &'static str, revision: &'static str) {
-    describe_gauge!(
-        "portent_build_info",
-        "Always 1; the labels say which Portent this is."
-    );
+    describe_gauge!("portent_build_info", "Always 1; the labels say which Portent this is.");
     gauge!("portent_build_info", "version" => version, "revision" => revision).set(1.0);
-    describe_counter!(
-        "portent_exporter_scrapes_total",
-        "Times this page was asked for."
-    );
+    describe_counter!("portent_exporter_scrapes_total", "Times this page was asked for.");
     describe_series();
     describe_detect();
     describe_gauge!(
@@ -101,19 +87,10 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
 }
 
 fn describe_series() {
-    describe_gauge!(
-        "portent_series_kept",
-        "Series that some feature needs and that are kept."
-    );
-    describe_gauge!(
-        "portent_series_bytes",
-        "Estimated memory of the kept series."
-    );
+    describe_gauge!("portent_series_kept", "Series that some feature needs and that are kept.");
+    describe_gauge!("portent_series_bytes", "Estimated memory of the kept series.");
     describe_counter!("portent_series_created_total", "Series that began.");
-    describe_counter!(
-        "portent_series_evicted_total",
-        "Series that ended long enough ago."
-    );
+    describe_counter!("portent_series_evicted_total", "Series that ended long enough ago.");
     describe_counter!(
         "portent_series_truncated_samples_total",
         "Samples that made way because storage.max_samples_per_series was reached."
@@ -125,10 +102,7 @@ fn describe_series() {
 }
 
 fn describe_detect() {
-    describe_histogram!(
-        "portent_detect_tick_duration_seconds",
-        "Time spent on a whole tick."
-    );
+    describe_histogram!("portent_detect_tick_duration_seconds", "Time spent on a whole tick.");
     describe_histogram!(
         "portent_detect_features_duration_seconds",
         "Time spent on computing a model's features."
@@ -137,10 +111,7 @@ fn describe_detect() {
         "portent_model_inference_duration_seconds",
         "Time spent in the model, for all entities of a tick at once."
     );
-    describe_counter!(
-        "portent_model_errors_total",
-        "Ticks at which the model could not be run."
-    );
+    describe_counter!("portent_model_errors_total", "Ticks at which the model could not be run.");
     describe_counter!("portent_detect_scores_total", "Scores computed.");
     describe_counter!(
         "portent_detect_feature_errors_total",

@@ -13,10 +13,7 @@ impl Page {
     pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
-        Family {
-            name,
-            text: &mut self.0,
-        }
+        Family { name, text: &mut self.0 }
     }
 
     /// The text.
@@ -126,12 +123,7 @@ mod tests {
 
     #[test]
     fn hostile_label_values_stay_inside_their_quotes() {
-        check(
-            &[("a", "x\"} 1\nevil 2\\")],
-            &[],
-            0.0,
-            "m{a=\"x\\\"} 1\\nevil 2\\\\\"} 0\n",
-        );
+        check(&[("a", "x\"} 1\nevil 2\\")], &[], 0.0, "m{a=\"x\\\"} 1\\nevil 2\\\\\"} 0\n");
         check(&[("a.b", "1")], &[], 0.0, "m{\"a.b\"=\"1\"} 0\n");
         check(&[("1\"a", "1")], &[], 0.0, "m{\"1\\\"a\"=\"1\"} 0\n");
     }

@@ -63,10 +63,7 @@ pub(super) fn render(
 
 /// A clock that was set back makes a snapshot of the future, which is as old.
 fn is_current(model: &ModelSnapshot, now_ms: i64) -> bool {
-    let max_age_ms = model
-        .interval_ms
-        .saturating_mul(MAX_AGE_INTERVALS)
-        .max(MIN_MAX_AGE_MS);
+    let max_age_ms = model.interval_ms.saturating_mul(MAX_AGE_INTERVALS).max(MIN_MAX_AGE_MS);
     now_ms.abs_diff(model.time_ms) <= max_age_ms.unsigned_abs()
 }
 
@@ -92,10 +89,8 @@ fn contributions(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterCo
     );
     for model in models {
         for entity in &model.entities {
-            for (feature, share) in entity
-                .contributions
-                .iter()
-                .take(config.max_contributions_per_entity)
+            for (feature, share) in
+                entity.contributions.iter().take(config.max_contributions_per_entity)
             {
                 let Some(feature) = model.feature_names.get(*feature as usize) else {
                     continue;
@@ -154,10 +149,8 @@ fn missing(page: &mut Page, models: &[&ModelSnapshot]) {
 }
 
 fn loaded(page: &mut Page, infos: &[ModelInfo]) {
-    let mut family = page.gauge(
-        "portent_model_info",
-        "Always 1; the labels say what the model is.",
-    );
+    let mut family =
+        page.gauge("portent_model_info", "Always 1; the labels say what the model is.");
     for info in infos {
         let own = [
             ("model", info.model.as_str()),
@@ -219,11 +212,7 @@ mod tests {
 
     fn page(models: Vec<ModelSnapshot>, k: usize, now_ms: i64) -> String {
         let models = models.into_iter().map(Arc::new).collect();
-        let snapshot = Snapshot {
-            time_ms: NOW,
-            models,
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot { time_ms: NOW, models, ..Snapshot::default() };
         let infos = [ModelInfo {
             model: "m".to_owned(),
             features: 3,
@@ -231,19 +220,13 @@ mod tests {
             threshold_method: "percentile 99.5".to_owned(),
             trained_to_ms: Some(NOW),
         }];
-        let config = ExporterConfig {
-            max_contributions_per_entity: k,
-        };
+        let config = ExporterConfig { max_contributions_per_entity: k };
         render(&snapshot, &infos, &config, now_ms)
     }
 
     #[test]
     fn the_page_of_two_entities() {
-        let text = page(
-            vec![model("m", 1000, vec![entity("a", 1.0), entity("b", 3.0)])],
-            2,
-            NOW,
-        );
+        let text = page(vec![model("m", 1000, vec![entity("a", 1.0), entity("b", 3.0)])], 2, NOW);
         let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
             samples,
@@ -275,11 +258,7 @@ mod tests {
     /// Whether a model with this interval is still shown after so long.
     #[track_caller]
     fn check_age(interval_ms: i64, age_ms: i64, shown: bool) {
-        let text = page(
-            vec![model("m", interval_ms, vec![entity("a", 1.0)])],
-            5,
-            NOW + age_ms,
-        );
+        let text = page(vec![model("m", interval_ms, vec![entity("a", 1.0)])], 5, NOW + age_ms);
         let found = text.contains("\nanomaly_score{");
         assert_eq!(found, text.contains("\nanomaly_threshold{"));
         assert_eq!(found, shown, "interval {interval_ms} ms, age {age_ms} ms");
@@ -299,11 +278,7 @@ mod tests {
     fn an_old_model_goes_alone() {
         let mut old = model("old", 1_000, vec![entity("a", 1.0)]);
         old.time_ms = NOW - 60_000;
-        let text = page(
-            vec![old, model("new", 1_000, vec![entity("a", 1.0)])],
-            5,
-            NOW,
-        );
+        let text = page(vec![old, model("new", 1_000, vec![entity("a", 1.0)])], 5, NOW);
         assert!(!text.contains(r#"model="old""#), "{text}");
         assert!(text.contains(r#"model="new""#), "{text}");
     }

@@ -33,10 +33,7 @@ pub(super) struct EntityTable {
 impl EntityTable {
     /// A table of entities told apart by these labels.
     pub(super) fn new(names: &[String]) -> Self {
-        Self {
-            names: names.to_vec(),
-            ..Self::default()
-        }
+        Self { names: names.to_vec(), ..Self::default() }
     }
 
     /// How many slots there are, free ones included.
@@ -130,15 +127,9 @@ mod tests {
         let a = table.acquire(&labels(&[("instance", "a")]));
         table.acquire(&labels(&[("instance", "a")]));
         table.release(a);
-        assert_eq!(
-            table.acquire(&labels(&[("instance", "b")])),
-            Place::Entity(1)
-        );
+        assert_eq!(table.acquire(&labels(&[("instance", "b")])), Place::Entity(1));
         table.release(a);
-        assert_eq!(
-            table.acquire(&labels(&[("instance", "c")])),
-            Place::Entity(0)
-        );
+        assert_eq!(table.acquire(&labels(&[("instance", "c")])), Place::Entity(0));
         assert_eq!(table.take_born(), [0, 1, 0]);
     }
 }

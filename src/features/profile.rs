@@ -55,10 +55,7 @@ fn cpu_and_memory() -> Vec<FeatureSpec> {
         FeatureSpec::new("memory_used", MEMORY_USED),
         // A host without swap has nothing to use.
         FeatureSpec::new("swap_used", swap_used).or(Missing::Fill(0.0)),
-        FeatureSpec::new(
-            "paging",
-            "rate(node_vmstat_pswpin[2m]) + rate(node_vmstat_pswpout[2m])",
-        ),
+        FeatureSpec::new("paging", "rate(node_vmstat_pswpin[2m]) + rate(node_vmstat_pswpout[2m])"),
         FeatureSpec::new("major_faults", "rate(node_vmstat_pgmajfault[2m])"),
     ]
 }
@@ -70,13 +67,7 @@ fn disks_and_network() -> Vec<FeatureSpec> {
             r#"sum by (job, instance) (rate(node_network_{direction}_{what}_total{{device!="lo"}}[2m]))"#
         )
     };
-    let both = |what| {
-        format!(
-            "{}\n  + {}",
-            network("receive", what),
-            network("transmit", what)
-        )
-    };
+    let both = |what| format!("{}\n  + {}", network("receive", what), network("transmit", what));
     let filesystem = format!(
         "max by (job, instance) (1 - node_filesystem_avail_bytes{{{NO_DISK}}} / \
          node_filesystem_size_bytes{{{NO_DISK}}})"
@@ -143,11 +134,7 @@ mod tests {
                 let start = spec.expr[..at].rfind(|c: char| !c.is_alphanumeric() && c != '_');
                 let before = &spec.expr[..start.map_or(0, |start| start + 1)];
                 let good = ["rate(", "count by (job, instance) ("];
-                assert!(
-                    good.iter().any(|end| before.ends_with(end)),
-                    "{}",
-                    spec.expr
-                );
+                assert!(good.iter().any(|end| before.ends_with(end)), "{}", spec.expr);
             }
         }
     }

@@ -80,27 +80,17 @@ impl Features {
             if specs[..i].iter().any(|other| other.name == name) {
                 return Err(FeatureError::Twice(name));
             }
-            let expr = Expr::parse(&spec.expr).map_err(|source| FeatureError::Expression {
-                name: name.clone(),
-                source,
-            })?;
+            let expr = Expr::parse(&spec.expr)
+                .map_err(|source| FeatureError::Expression { name: name.clone(), source })?;
             if let Some(found) = expr.output_labels() {
                 let lost = entity.iter().any(|label| !found.contains(label));
                 if lost && !found.is_empty() {
-                    return Err(FeatureError::EntityLost {
-                        name,
-                        found,
-                        entity: entity.to_vec(),
-                    });
+                    return Err(FeatureError::EntityLost { name, found, entity: entity.to_vec() });
                 }
             }
             exprs.push(expr);
         }
-        Ok(Self {
-            specs: specs.to_vec(),
-            exprs,
-            entity: entity.to_vec(),
-        })
+        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec() })
     }
 
     /// The features as they were written, in order.
@@ -121,11 +111,7 @@ impl Features {
         let plan = Plan::bind(&self.exprs, store);
         let watched = plan
             .series_in_use()
-            .map(|selector| Watched {
-                selector,
-                version: None,
-                places: Vec::new(),
-            })
+            .map(|selector| Watched { selector, version: None, places: Vec::new() })
             .collect();
         FeatureSet {
             plan,
@@ -165,10 +151,7 @@ struct Held {
     value: f64,
 }
 
-const NEVER: Held = Held {
-    time_ms: i64::MIN,
-    value: f64::NAN,
-};
+const NEVER: Held = Held { time_ms: i64::MIN, value: f64::NAN };
 
 /// The features of one model, bound to a store.
 #[derive(Debug)]
@@ -311,10 +294,7 @@ impl FeatureSet {
             let cell = slot * width + feature;
             if matrix.cells[cell] == Cell::Present {
                 if spec.missing == Missing::Hold {
-                    self.held[cell] = Held {
-                        time_ms: now_ms,
-                        value: matrix.values[cell],
-                    };
+                    self.held[cell] = Held { time_ms: now_ms, value: matrix.values[cell] };
                 }
                 continue;
             }
@@ -332,11 +312,8 @@ impl FeatureSet {
                 None => complete = false,
             }
         }
-        matrix.states[slot] = if complete {
-            EntityState::Complete
-        } else {
-            EntityState::Incomplete
-        };
+        matrix.states[slot] =
+            if complete { EntityState::Complete } else { EntityState::Incomplete };
     }
 }
 

@@ -22,11 +22,7 @@ impl FeatureSpec {
     /// A feature without which an entity is not scored.
     #[must_use]
     pub fn new(name: impl Into<String>, expr: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            expr: expr.into(),
-            missing: Missing::Skip,
-        }
+        Self { name: name.into(), expr: expr.into(), missing: Missing::Skip }
     }
 
     /// The same feature with another policy.
@@ -90,9 +86,7 @@ impl Serialize for Missing {
 
 impl<'de> Deserialize<'de> for Missing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -114,9 +108,7 @@ mod tests {
         check("hold", Some(Missing::Hold));
         check("fill 0", Some(Missing::Fill(0.0)));
         check("fill -1.5", Some(Missing::Fill(-1.5)));
-        for bad in [
-            "", "zero", "fill", "fill x", "fill NaN", "fill inf", "hold 5m", "Skip",
-        ] {
+        for bad in ["", "zero", "fill", "fill x", "fill NaN", "fill inf", "hold 5m", "Skip"] {
             check(bad, None);
         }
     }
@@ -125,10 +117,7 @@ mod tests {
     fn a_specification_round_trips_and_refuses_unknown_keys() {
         let spec = FeatureSpec::new("swap", "1 - a / b").or(Missing::Fill(0.0));
         let text = serde_json::to_string(&spec).expect("plain data");
-        assert_eq!(
-            serde_json::from_str::<FeatureSpec>(&text).expect("our own text"),
-            spec
-        );
+        assert_eq!(serde_json::from_str::<FeatureSpec>(&text).expect("our own text"), spec);
         let unknown = r#"{"name":"a","expr":"b","misssing":"hold"}"#;
         assert!(serde_json::from_str::<FeatureSpec>(unknown).is_err());
     }

@@ -12,10 +12,7 @@ struct Fixture {
 }
 
 fn entity() -> Vec<String> {
-    PROFILE_ENTITY
-        .iter()
-        .map(|name| (*name).to_owned())
-        .collect()
+    PROFILE_ENTITY.iter().map(|name| (*name).to_owned()).collect()
 }
 
 impl Fixture {
@@ -32,9 +29,7 @@ impl Fixture {
         pairs.retain(|(_, value)| !value.is_empty());
         let labels = Labels::from_pairs(pairs).expect("distinct names");
         let samples = vec![Sample::new(t, value)];
-        let batch = Batch {
-            series: vec![BatchSeries { labels, samples }],
-        };
+        let batch = Batch { series: vec![BatchSeries { labels, samples }] };
         assert_eq!(self.store.append(t, &batch).rejected(), 0);
     }
 
@@ -55,18 +50,12 @@ impl Fixture {
     #[track_caller]
     fn check(&mut self, now: i64, expected: &[(&str, EntityState, &[f64])]) {
         let got = self.eval(now);
-        let hosts: Vec<_> = got
-            .iter()
-            .map(|(host, state, _)| (host.as_str(), *state))
-            .collect();
+        let hosts: Vec<_> = got.iter().map(|(host, state, _)| (host.as_str(), *state)).collect();
         let expected_hosts: Vec<_> = expected.iter().map(|(h, state, _)| (*h, *state)).collect();
         assert_eq!(hosts, expected_hosts);
         for ((_, _, row), (host, _, wanted)) in got.iter().zip(expected) {
             let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
-            assert!(
-                row.iter().zip(*wanted).all(same),
-                "{host}: {row:?} instead of {wanted:?}"
-            );
+            assert!(row.iter().zip(*wanted).all(same), "{host}: {row:?} instead of {wanted:?}");
         }
     }
 }
@@ -84,10 +73,7 @@ fn one_row_for_each_host_one_column_for_each_feature() {
         f.push("n", host, &[("cpu", "0")], NOW, value * 10.0);
         f.push("n", host, &[("cpu", "1")], NOW, value * 20.0);
     }
-    f.check(
-        NOW,
-        &[("x", Complete, &[1.0, 30.0]), ("y", Complete, &[2.0, 60.0])],
-    );
+    f.check(NOW, &[("x", Complete, &[1.0, 30.0]), ("y", Complete, &[2.0, 60.0])]);
 }
 
 #[test]
@@ -99,13 +85,7 @@ fn what_has_no_labels_goes_to_everyone() {
     ]);
     f.push("m", "x", &[], NOW, 1.0);
     f.push("m", "y", &[], NOW, 2.0);
-    f.check(
-        NOW,
-        &[
-            ("x", Complete, &[1.0, 3.0, 6.0]),
-            ("y", Complete, &[2.0, 3.0, 6.0]),
-        ],
-    );
+    f.check(NOW, &[("x", Complete, &[1.0, 3.0, 6.0]), ("y", Complete, &[2.0, 3.0, 6.0])]);
 }
 
 #[test]
@@ -163,10 +143,7 @@ fn a_host_that_ends_is_stale_at_once_whatever_its_rates_still_say() {
     f.push("c_total", "x", &[], end + 1, f64::from_bits(STALE_NAN_BITS));
     let after = f.eval(end + 1);
     assert_eq!(after[0].1, Stale);
-    assert!(
-        after[0].2[0].is_finite(),
-        "the rate itself is still there, as in Prometheus"
-    );
+    assert!(after[0].2[0].is_finite(), "the rate itself is still there, as in Prometheus");
 }
 
 #[test]
@@ -202,22 +179,14 @@ fn a_failing_expression_is_reported_and_spoils_only_itself() {
         f.push("n", host, &[("cpu", "0")], NOW, 1.0);
         f.push("n", host, &[("cpu", "1")], NOW, 1.0);
     }
-    f.check(
-        NOW,
-        &[
-            ("x", Incomplete, &[1.0, f64::NAN]),
-            ("y", Incomplete, &[1.0, f64::NAN]),
-        ],
-    );
+    f.check(NOW, &[("x", Incomplete, &[1.0, f64::NAN]), ("y", Incomplete, &[1.0, f64::NAN])]);
     let errors = f.set.matrix().errors();
     assert_eq!((errors.len(), errors[0].0), (1, 1), "{errors:?}");
 }
 
 #[track_caller]
 fn check_refused(specs: &[FeatureSpec], part: &str) {
-    let error = Features::parse(specs, &entity())
-        .expect_err("refused")
-        .to_string();
+    let error = Features::parse(specs, &entity()).expect_err("refused").to_string();
     assert!(error.contains(part), "{error:?} lacks {part:?}");
 }
 
@@ -228,14 +197,8 @@ fn features_that_cannot_be_computed_are_refused_by_name() {
     check_refused(&[good.clone(), good.clone()], r#""a" is defined twice"#);
     check_refused(&[FeatureSpec::new("", "m")], "has no name");
     check_refused(&[FeatureSpec::new("b", "rate(m[")], r#"feature "b""#);
-    check_refused(
-        &[FeatureSpec::new("b", "sum by (instance) (m)")],
-        r#"["job", "instance"]"#,
-    );
-    assert!(matches!(
-        Features::parse(&[good], &[]),
-        Err(FeatureError::NoEntity)
-    ));
+    check_refused(&[FeatureSpec::new("b", "sum by (instance) (m)")], r#"["job", "instance"]"#);
+    assert!(matches!(Features::parse(&[good], &[]), Err(FeatureError::NoEntity)));
 }
 
 #[test]
@@ -251,10 +214,8 @@ fn pushed(windows: &mut Windows, f: &mut Fixture, now: i64) -> usize {
 
 #[test]
 fn a_window_is_full_after_as_many_steps_without_a_gap() {
-    let mut f = Fixture::new(&[
-        FeatureSpec::new("a", "m % 1000000"),
-        FeatureSpec::new("b", "m * 0"),
-    ]);
+    let mut f =
+        Fixture::new(&[FeatureSpec::new("a", "m % 1000000"), FeatureSpec::new("b", "m * 0")]);
     let mut windows = Windows::new(3, 2, 1_000);
     assert_eq!(pushed(&mut windows, &mut f, NOW), 0);
     assert_eq!(pushed(&mut windows, &mut f, NOW + 1_000), 0);

@@ -45,9 +45,7 @@ impl Windows {
         let size = self.length * self.features;
         self.rows.resize(matrix.slots() * size, 0.0);
         self.filled.resize(matrix.slots(), 0);
-        let in_step = self
-            .last_ms
-            .is_some_and(|last| now_ms.wrapping_sub(last) == self.step_ms);
+        let in_step = self.last_ms.is_some_and(|last| now_ms.wrapping_sub(last) == self.step_ms);
         if !in_step {
             self.filled.fill(0);
         }
@@ -85,8 +83,7 @@ impl Windows {
         let size = self.length * self.features;
         self.gathered.clear();
         for slot in &self.ready {
-            self.gathered
-                .extend_from_slice(&self.rows[slot * size..][..size]);
+            self.gathered.extend_from_slice(&self.rows[slot * size..][..size]);
         }
         let shape = (self.ready.len(), self.length, self.features);
         ArrayView3::from_shape(shape, &self.gathered).expect("one window for each ready slot")

@@ -34,16 +34,12 @@ pub(super) struct Activity {
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            opened: Instant::now(),
-            state: AtomicU64::new(Phase::Idle as u64),
-        })
+        Arc::new(Self { opened: Instant::now(), state: AtomicU64::new(Phase::Idle as u64) })
     }
 
     fn enter(&self, phase: Phase) {
         let since = self.opened.elapsed().as_millis() as u64;
-        self.state
-            .store(since << 2 | phase as u64, Ordering::Relaxed);
+        self.state.store(since << 2 | phase as u64, Ordering::Relaxed);
     }
 
     /// A handler begins.

@@ -45,9 +45,7 @@ where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Unpin + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(
-        config.max_connections.min(Semaphore::MAX_PERMITS),
-    ));
+    let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
     let (draining, drain) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -117,9 +115,8 @@ async fn connection<H, F>(
         })
     });
     let stream = TokioIo::new(Observed::new(stream, Arc::clone(&activity)));
-    let mut connection = http1::Builder::new()
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(stream, service);
+    let mut connection =
+        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(stream, service);
     let overdue = activity.overdue(config.header_timeout.to_std(), config.idle_timeout.to_std());
     tokio::pin!(overdue);
     let mut draining = false;
@@ -165,10 +162,7 @@ async fn linger(mut stream: Observed<TcpStream>) {
 /// Says what this room's metrics mean.
 pub fn describe_metrics() {
     describe_gauge!("portent_http_connections", "Open connections.");
-    describe_counter!(
-        "portent_http_connections_accepted_total",
-        "Accepted connections."
-    );
+    describe_counter!("portent_http_connections_accepted_total", "Accepted connections.");
     describe_counter!(
         "portent_http_connections_limited_total",
         "How often web.max_connections was reached, so that new connections had to wait."

@@ -134,10 +134,7 @@ impl Artifact {
     /// For too many bytes, for anything but ONNX, and for `portent.*` entries that cannot be read.
     pub fn read(bytes: Bytes) -> Result<Self, ArtifactError> {
         if bytes.len() > MAX_FILE_BYTES {
-            return Err(ArtifactError::TooLarge {
-                bytes: bytes.len(),
-                limit: MAX_FILE_BYTES,
-            });
+            return Err(ArtifactError::TooLarge { bytes: bytes.len(), limit: MAX_FILE_BYTES });
         }
         // Weights are slices of `bytes`: decoding copies names and shapes only.
         let model = ModelProto::decode(bytes.clone()).map_err(ArtifactError::NotOnnx)?;
@@ -209,11 +206,7 @@ impl Port {
             ),
             None => (Element::NoTensor, None),
         };
-        Self {
-            name: info.name().to_owned(),
-            element,
-            shape,
-        }
+        Self { name: info.name().to_owned(), element, shape }
     }
 }
 
@@ -311,10 +304,7 @@ mod tests {
     fn other_bytes_are_refused() {
         let read = |bytes: &'static [u8]| Artifact::read(Bytes::from_static(bytes));
         assert!(matches!(read(b""), Err(ArtifactError::NoGraph)));
-        assert!(matches!(
-            read(b"<!doctype html>"),
-            Err(ArtifactError::NotOnnx(_))
-        ));
+        assert!(matches!(read(b"<!doctype html>"), Err(ArtifactError::NotOnnx(_))));
         // A graph that claims a gigabyte and ends after two bytes.
         let truncated = read(b"\x3a\x80\x80\x80\x80\x04\x0a\x00");
         assert!(matches!(truncated, Err(ArtifactError::NotOnnx(_))));

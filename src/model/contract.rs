@@ -76,10 +76,7 @@ pub(super) struct InputPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputPlan {
     /// The graph computes everything; which of the optional outputs it has.
-    Named {
-        contribution: bool,
-        reconstruction: bool,
-    },
+    Named { contribution: bool, reconstruction: bool },
     /// The only output is the reconstruction.
     Reconstruction,
     /// The only output is the error.
@@ -97,11 +94,7 @@ pub(super) fn judge_inputs(
 ) -> Result<InputPlan, ContractError> {
     let flat = format!("[N, {features}]");
     let windowed = format!("[N, {window}, {features}]");
-    let expected = if window == 1 {
-        format!("{flat} or {windowed}")
-    } else {
-        windowed
-    };
+    let expected = if window == 1 { format!("{flat} or {windowed}") } else { windowed };
     let Some((first, others)) = inputs.split_first() else {
         return Err(ContractError::NoInput { expected });
     };
@@ -128,19 +121,11 @@ pub(super) fn judge_inputs(
         if input.name != MASK || input.element != Element::Float32 || rank != first_rank {
             return Err(ContractError::ExtraInput {
                 found: input.to_string(),
-                expected: if is_windowed {
-                    format!("[N, {window}, {features}]")
-                } else {
-                    flat
-                },
+                expected: if is_windowed { format!("[N, {window}, {features}]") } else { flat },
             });
         }
     }
-    Ok(InputPlan {
-        features: first.name.clone(),
-        windowed: is_windowed,
-        mask: !others.is_empty(),
-    })
+    Ok(InputPlan { features: first.name.clone(), windowed: is_windowed, mask: !others.is_empty() })
 }
 
 /// Judges what a trial run with an input of shape `input` gave. A shape is `None` where the output
@@ -187,10 +172,7 @@ pub(super) fn judge_outputs(
 
 /// Rows for a trial, such that no output can be mistaken for another by the length of a dimension.
 pub(super) fn trial_rows(features: usize, window: usize) -> usize {
-    [2, 3, 5]
-        .into_iter()
-        .find(|rows| *rows != features && *rows != window)
-        .unwrap_or(7)
+    [2, 3, 5].into_iter().find(|rows| *rows != features && *rows != window).unwrap_or(7)
 }
 
 #[cfg(test)]
@@ -228,11 +210,7 @@ mod tests {
         check_input(1, Some(&[0, 1, 4]), Ok(true));
         check_input(9, Some(&[0, 9, 4]), Ok(true));
         check_input(9, Some(&[0, 0, 0]), Ok(true));
-        check_input(
-            1,
-            Some(&[0, 5]),
-            Err("input x float32 [N, 5]: expected float32 [N, 4]"),
-        );
+        check_input(1, Some(&[0, 5]), Err("input x float32 [N, 5]: expected float32 [N, 4]"));
         check_input(1, Some(&[1, 4]), Err("x float32 [1, 4]"));
         check_input(9, Some(&[0, 4]), Err("expected float32 [N, 9, 4]"));
         check_input(9, Some(&[0, 8, 4]), Err("[N, 8, 4]"));
@@ -265,10 +243,8 @@ mod tests {
         input: &[usize],
         expected: Option<OutputPlan>,
     ) {
-        let outputs: Vec<_> = outputs
-            .iter()
-            .map(|(name, shape)| (*name, shape.map(<[usize]>::to_vec)))
-            .collect();
+        let outputs: Vec<_> =
+            outputs.iter().map(|(name, shape)| (*name, shape.map(<[usize]>::to_vec))).collect();
         let found = judge_outputs(&outputs, input);
         assert_eq!(found.clone().ok(), expected, "{found:?}");
         if let Err(error) = found {
@@ -280,12 +256,8 @@ mod tests {
 
     #[test]
     fn outputs_are_told_by_name_or_shape() {
-        let named = |contribution, reconstruction| {
-            Some(OutputPlan::Named {
-                contribution,
-                reconstruction,
-            })
-        };
+        let named =
+            |contribution, reconstruction| Some(OutputPlan::Named { contribution, reconstruction });
         let score = ("score", Some([2].as_slice()));
         let share = ("contribution", Some([2, 4].as_slice()));
         let values = ("reconstruction", Some([2, 4].as_slice()));
@@ -294,11 +266,7 @@ mod tests {
         check_outputs(&[values, score], &[2, 9, 4], named(false, true));
         check_outputs(&[("score", Some(&[2, 1]))], &[2, 4], named(false, false));
         check_outputs(&[values], &[2, 4], Some(OutputPlan::Reconstruction));
-        check_outputs(
-            &[("y", Some(&[2, 9, 4]))],
-            &[2, 9, 4],
-            Some(OutputPlan::Reconstruction),
-        );
+        check_outputs(&[("y", Some(&[2, 9, 4]))], &[2, 9, 4], Some(OutputPlan::Reconstruction));
         check_outputs(&[("y", Some(&[2]))], &[2, 4], Some(OutputPlan::Score));
         check_outputs(&[("y", Some(&[2, 1]))], &[2, 4], Some(OutputPlan::Score));
         for refused in [

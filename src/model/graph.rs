@@ -41,12 +41,7 @@ impl Graph {
     /// An empty graph.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            proto: GraphProto {
-                name: Some(name.to_owned()),
-                ..GraphProto::default()
-            },
-        }
+        Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
     }
 
     /// A float32 input.
@@ -67,19 +62,13 @@ impl Graph {
     /// When the dimensions do not multiply to the number of values: a mistake of the caller.
     pub fn constant(&mut self, name: &str, dims: &[usize], values: &[f32]) -> &mut Self {
         assert_eq!(dims.iter().product::<usize>(), values.len(), "{name}");
-        let data = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.tensor(name, dims, tensor_proto::DataType::Float, data)
     }
 
     /// An int64 constant of one dimension, such as the axes of a reduction.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> &mut Self {
-        let data = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.tensor(name, &[values.len()], tensor_proto::DataType::Int64, data)
     }
 
@@ -127,10 +116,7 @@ impl Graph {
     /// The bytes of the file, with `properties` as its metadata.
     #[must_use]
     pub fn encode(self, properties: Vec<(String, String)>) -> Bytes {
-        let entry = |(key, value)| StringStringEntryProto {
-            key: Some(key),
-            value: Some(value),
-        };
+        let entry = |(key, value)| StringStringEntryProto { key: Some(key), value: Some(value) };
         ModelProto {
             ir_version: Some(IR_VERSION),
             producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
@@ -176,15 +162,11 @@ fn value_info(name: &str, shape: &[Dim]) -> ValueInfoProto {
     };
     let tensor = type_proto::Tensor {
         elem_type: Some(tensor_proto::DataType::Float as i32),
-        shape: Some(TensorShapeProto {
-            dim: shape.iter().map(dim).collect(),
-        }),
+        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
     };
     ValueInfoProto {
         name: Some(name.to_owned()),
-        r#type: Some(TypeProto {
-            value: Some(type_proto::Value::TensorType(tensor)),
-        }),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }),
         doc_string: None,
     }
 }

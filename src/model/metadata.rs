@@ -108,18 +108,12 @@ impl Metadata {
             ("threshold", self.threshold.to_string()),
             ("threshold_method", self.threshold_method.clone()),
         ];
-        let times = [
-            ("trained_from", self.trained_from_ms),
-            ("trained_to", self.trained_to_ms),
-        ];
+        let times = [("trained_from", self.trained_from_ms), ("trained_to", self.trained_to_ms)];
         for (key, time_ms) in times {
             entries.extend(time_ms.map(|ms| (key, timestamp::format_ms(ms))));
         }
         entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
-        entries
-            .into_iter()
-            .map(|(key, value)| (format!("{PREFIX}{key}"), value))
-            .collect()
+        entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
     }
 
     /// Refuses what no graph can be used with.
@@ -158,10 +152,7 @@ impl Recorded {
             "schema" => {
                 let schema: u32 = parse(key, value)?;
                 if schema != SCHEMA {
-                    return Err(ArtifactError::Schema {
-                        found: schema,
-                        expected: SCHEMA,
-                    });
+                    return Err(ArtifactError::Schema { found: schema, expected: SCHEMA });
                 }
             }
             "features" => self.features = Some(from_json(key, value)?),
@@ -189,17 +180,11 @@ impl Recorded {
         let features = agree("features", &self.features, &config.features, |features| {
             describe_features(features)
         })?;
-        let entity = agree("entity", &self.entity, &config.entity, |it| {
-            format!("{it:?}")
-        })?;
+        let entity = agree("entity", &self.entity, &config.entity, |it| format!("{it:?}"))?;
         let step = agree("step", &self.step, &config.step, ToString::to_string)?;
         let window = agree("window", &self.window, &config.window, ToString::to_string)?;
-        let threshold = agree(
-            "threshold",
-            &self.threshold,
-            &config.threshold,
-            ToString::to_string,
-        )?;
+        let threshold =
+            agree("threshold", &self.threshold, &config.threshold, ToString::to_string)?;
         let (Some(features), Some(step), Some(threshold)) = (&features, step, threshold) else {
             let missing = [
                 (features.is_none(), "features"),
@@ -210,11 +195,7 @@ impl Recorded {
             let keys = names.collect::<Vec<_>>().join(", ");
             return Err(ArtifactError::Missing { keys });
         };
-        let default_method = if self.threshold.is_some() {
-            "not told"
-        } else {
-            "configured"
-        };
+        let default_method = if self.threshold.is_some() { "not told" } else { "configured" };
         Metadata {
             schema: SCHEMA,
             features: features.clone(),
@@ -253,9 +234,7 @@ fn agree<T: Clone + PartialEq>(
 }
 
 fn describe_features(features: &[FeatureSpec]) -> String {
-    let texts = features
-        .iter()
-        .map(|it| format!("{}: {} ({})", it.name, it.expr, it.missing));
+    let texts = features.iter().map(|it| format!("{}: {} ({})", it.name, it.expr, it.missing));
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
@@ -355,10 +334,8 @@ mod tests {
     #[test]
     fn a_contradiction_names_both_values() {
         let recorded = recorded(&metadata());
-        let config = ModelConfig {
-            step: Some(Duration::from_seconds(15)),
-            ..ModelConfig::default()
-        };
+        let config =
+            ModelConfig { step: Some(Duration::from_seconds(15)), ..ModelConfig::default() };
         check_error(
             &recorded,
             &config,
@@ -382,9 +359,7 @@ mod tests {
             threshold: Some(0.5),
             ..ModelConfig::default()
         };
-        let found = Recorded::default()
-            .resolve(&config, Some(4))
-            .expect("complete");
+        let found = Recorded::default().resolve(&config, Some(4)).expect("complete");
         assert_eq!(found.entity, ["job", "instance"]);
         assert_eq!((found.window, found.threshold), (4, 0.5));
         assert_eq!(found.threshold_method, "configured");
@@ -399,10 +374,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let recorded = recorded(&metadata());
-        let zero = Recorded {
-            threshold: Some(0.0),
-            ..recorded.clone()
-        };
+        let zero = Recorded { threshold: Some(0.0), ..recorded.clone() };
         let config = ModelConfig::default();
         check_error(&zero, &config, "threshold: 0 is not a number above 0");
         let twice = Recorded {
@@ -410,10 +382,7 @@ mod tests {
             ..recorded.clone()
         };
         check_error(&twice, &config, "features: \"a\" occurs twice");
-        let none = Recorded {
-            window: Some(0),
-            ..recorded
-        };
+        let none = Recorded { window: Some(0), ..recorded };
         check_error(&none, &config, "window: it must be at least 1");
     }
 
@@ -426,9 +395,7 @@ mod tests {
         assert!(error.to_string().contains("schema 2"), "{error}");
         assert!(recorded.read("portent.features", "[{}]").is_err());
         recorded.read("author", "soon").expect("not ours");
-        recorded
-            .read("portent.colour", "red")
-            .expect("of later versions");
+        recorded.read("portent.colour", "red").expect("of later versions");
         assert_eq!(recorded, Recorded::default());
     }
 }

@@ -78,11 +78,7 @@ pub(super) fn find(configured: Option<&Path>) -> Result<PathBuf, RuntimeError> {
     let variable = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
     let executable = std::env::current_exe().ok();
     let executable_dir = executable.as_deref().and_then(Path::parent);
-    find_in(
-        configured,
-        variable.as_deref().map(Path::new),
-        &places(executable_dir),
-    )
+    find_in(configured, variable.as_deref().map(Path::new), &places(executable_dir))
 }
 
 fn find_in(
@@ -90,19 +86,13 @@ fn find_in(
     variable: Option<&Path>,
     places: &[PathBuf],
 ) -> Result<PathBuf, RuntimeError> {
-    let named = [
-        ("onnxruntime.library", configured),
-        ("$ORT_DYLIB_PATH", variable),
-    ];
+    let named = [("onnxruntime.library", configured), ("$ORT_DYLIB_PATH", variable)];
     for (source_of_path, path) in named {
         let Some(path) = path else { continue };
         if path.is_file() {
             return Ok(path.to_path_buf());
         }
-        return Err(RuntimeError::NotThere {
-            source_of_path,
-            path: path.to_path_buf(),
-        });
+        return Err(RuntimeError::NotThere { source_of_path, path: path.to_path_buf() });
     }
     if let Some(found) = places.iter().find_map(|place| library_in(place)) {
         return Ok(found);
@@ -113,10 +103,7 @@ fn find_in(
         // Writing to a string cannot fail.
         let _ = write!(texts, "{separator}{}", place.display());
     }
-    Err(RuntimeError::NotFound {
-        name: library_name(),
-        places: texts,
-    })
+    Err(RuntimeError::NotFound { name: library_name(), places: texts })
 }
 
 fn places(executable_dir: Option<&Path>) -> Vec<PathBuf> {
@@ -124,11 +111,7 @@ fn places(executable_dir: Option<&Path>) -> Vec<PathBuf> {
     places.push(PathBuf::from(LOCAL_DIR));
     let above = executable_dir.into_iter().flat_map(Path::ancestors);
     // The directory of the executable itself is the first ancestor.
-    places.extend(
-        above
-            .take(LEVELS_ABOVE_EXECUTABLE)
-            .map(|dir| dir.join(LOCAL_DIR)),
-    );
+    places.extend(above.take(LEVELS_ABOVE_EXECUTABLE).map(|dir| dir.join(LOCAL_DIR)));
     places.extend(SYSTEM_DIRS.map(PathBuf::from));
     places
 }
@@ -140,10 +123,7 @@ fn library_in(dir: &Path) -> Option<PathBuf> {
         name.is_some_and(is_library_name) && path.is_file()
     };
     let entries = std::fs::read_dir(dir).ok()?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_library)
-        .max()
+    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_library).max()
 }
 
 /// `libonnxruntime.so`, `libonnxruntime.so.1.32.0`, `libonnxruntime.1.31.1.dylib`,
@@ -184,10 +164,7 @@ mod tests {
     fn what_is_named_goes_before_what_is_searched() {
         let dir = tempfile::tempdir().expect("a directory");
         let searched = install(&dir.path().join("lib"), "libonnxruntime.so.1.32.0");
-        install(
-            &dir.path().join("lib"),
-            "libonnxruntime_providers_shared.so",
-        );
+        install(&dir.path().join("lib"), "libonnxruntime_providers_shared.so");
         let named = install(dir.path(), "a.so");
         let variable = install(dir.path(), "b.so");
         let places = [dir.path().join("none"), dir.path().join("lib")];
@@ -199,10 +176,7 @@ mod tests {
         assert_eq!(find(None, None).expect("it"), searched);
         let absent = dir.path().join("absent.so");
         let error = find(None, Some(&absent)).expect_err("not there");
-        assert!(
-            error.to_string().contains("$ORT_DYLIB_PATH names"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("$ORT_DYLIB_PATH names"), "{error}");
     }
 
     #[test]

@@ -44,11 +44,7 @@ impl ThresholdMethod {
         let threshold = match self {
             Self::Percentile(percent) => percentile(errors, percent)?,
         };
-        if threshold > 0.0 {
-            Ok(threshold)
-        } else {
-            Err(ThresholdError::NotPositive(threshold))
-        }
+        if threshold > 0.0 { Ok(threshold) } else { Err(ThresholdError::NotPositive(threshold)) }
     }
 }
 
@@ -112,10 +108,6 @@ mod tests {
         check(0.0, &[1.0], Err(ThresholdError::Percentile(0.0)));
         check(100.1, &[1.0], Err(ThresholdError::Percentile(100.1)));
         check(99.5, &[0.0, 0.0], Err(ThresholdError::NotPositive(0.0)));
-        check(
-            99.5,
-            &[1.0, f64::NAN],
-            Err(ThresholdError::NotFinite(f64::NAN)),
-        );
+        check(99.5, &[1.0, f64::NAN], Err(ThresholdError::NotFinite(f64::NAN)));
     }
 }

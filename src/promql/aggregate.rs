@@ -61,12 +61,10 @@ impl Groups {
         self.of.clear();
         for labels in &layout.labels {
             let next = groups.len() as u32;
-            let group = *numbers
-                .entry(grouping.group_of(labels))
-                .or_insert_with_key(|labels| {
-                    groups.push(labels.clone());
-                    next
-                });
+            let group = *numbers.entry(grouping.group_of(labels)).or_insert_with_key(|labels| {
+                groups.push(labels.clone());
+                next
+            });
             self.of.push(group);
         }
         self.order(groups.len());
@@ -120,14 +118,7 @@ impl Aggregate {
         parameter: Option<NodeId>,
         vector: NodeId,
     ) -> Self {
-        Self {
-            op,
-            grouping,
-            parameter,
-            vector,
-            groups: Groups::default(),
-            scratch: Vec::new(),
-        }
+        Self { op, grouping, parameter, vector, groups: Groups::default(), scratch: Vec::new() }
     }
 
     pub(super) fn eval(
@@ -182,20 +173,12 @@ impl Fold {
                 rest.for_each(|value| mean.push(value));
                 mean.get()
             }
-            Self::Min => rest.fold(first, |min, value| {
-                if min > value || min.is_nan() {
-                    value
-                } else {
-                    min
-                }
-            }),
-            Self::Max => rest.fold(first, |max, value| {
-                if max < value || max.is_nan() {
-                    value
-                } else {
-                    max
-                }
-            }),
+            Self::Min => {
+                rest.fold(first, |min, value| if min > value || min.is_nan() { value } else { min })
+            }
+            Self::Max => {
+                rest.fold(first, |max, value| if max < value || max.is_nan() { value } else { max })
+            }
             Self::Count => 1.0 + rest.count() as f64,
             Self::Group => 1.0,
             Self::Stdvar => variance(first, rest),

@@ -78,9 +78,7 @@ pub(super) struct ScalarBinary {
 
 impl ScalarBinary {
     pub(super) fn eval(&self, inputs: Inputs, out: &mut Output) -> Result<(), EvalError> {
-        out.scalar = self
-            .op
-            .apply(inputs.scalar(self.left)?, inputs.scalar(self.right)?);
+        out.scalar = self.op.apply(inputs.scalar(self.left)?, inputs.scalar(self.right)?);
         Ok(())
     }
 }
@@ -106,11 +104,7 @@ impl VectorScalar {
         let input = inputs.vector(self.vector)?;
         let scalar = inputs.scalar(self.scalar)?;
         let sides = |value| {
-            if self.swapped {
-                (scalar, value)
-            } else {
-                (value, scalar)
-            }
+            if self.swapped { (scalar, value) } else { (value, scalar) }
         };
         if self.op.is_comparison() && !self.return_bool {
             out.follow(&input.layout);

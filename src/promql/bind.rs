@@ -91,11 +91,7 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, step: Step, out: Output) -> NodeId {
-        self.frame.cells.push(Cell {
-            step,
-            out,
-            error: None,
-        });
+        self.frame.cells.push(Cell { step, out, error: None });
         NodeId(self.frame.cells.len() - 1)
     }
 
@@ -107,19 +103,9 @@ impl<'a> Builder<'a> {
                 Step::Constant
             }
             Node::Time => Step::Time,
-            Node::Select {
-                selector,
-                offset_ms,
-            } => self.select(selector, *offset_ms, false),
-            Node::SampleTime {
-                selector,
-                offset_ms,
-            } => self.select(selector, *offset_ms, true),
-            Node::Range {
-                function,
-                source,
-                parameter,
-            } => {
+            Node::Select { selector, offset_ms } => self.select(selector, *offset_ms, false),
+            Node::SampleTime { selector, offset_ms } => self.select(selector, *offset_ms, true),
+            Node::Range { function, source, parameter } => {
                 let parameter = self.optional(parameter);
                 Step::Range(Range::new(*function, self.samples(source), parameter))
             }
@@ -128,26 +114,19 @@ impl<'a> Builder<'a> {
                 let samples = self.samples(source);
                 Step::AbsentOverTime(AbsentOverTime { samples })
             }
-            Node::Map {
-                function,
-                vector,
-                parameters,
-            } => Step::Map(Map {
+            Node::Map { function, vector, parameters } => Step::Map(Map {
                 function: *function,
                 vector: self.node(vector),
                 parameters: parameters.iter().map(|tree| self.node(tree)).collect(),
             }),
-            Node::Relabel { relabel, vector } => Step::Relabelled(Relabelled {
-                relabel: relabel.clone(),
-                vector: self.node(vector),
-            }),
+            Node::Relabel { relabel, vector } => {
+                Step::Relabelled(Relabelled { relabel: relabel.clone(), vector: self.node(vector) })
+            }
             Node::Vector(scalar) => {
                 self.one_element(&Labels::empty(), out);
                 Step::VectorOf(self.node(scalar))
             }
-            Node::Scalar(vector) => Step::ScalarOf(ScalarOf {
-                vector: self.node(vector),
-            }),
+            Node::Scalar(vector) => Step::ScalarOf(ScalarOf { vector: self.node(vector) }),
             Node::Absent { vector, labels } => {
                 self.one_element(labels, out);
                 let vector = self.node(vector);
@@ -164,31 +143,16 @@ impl<'a> Builder<'a> {
                 let (quantile, vector) = (self.node(quantile), self.node(vector));
                 Step::HistogramQuantile(HistogramQuantile::new(quantile, vector))
             }
-            Node::Aggregate {
-                op,
-                grouping,
-                parameter,
-                vector,
-            } => {
+            Node::Aggregate { op, grouping, parameter, vector } => {
                 let (parameter, vector) = (self.optional(parameter), self.node(vector));
                 Step::Aggregate(Aggregate::new(*op, grouping.clone(), parameter, vector))
             }
-            Node::Top {
-                largest,
-                grouping,
-                count,
-                vector,
-            } => {
+            Node::Top { largest, grouping, count, vector } => {
                 let (count, vector) = (self.node(count), self.node(vector));
                 Step::Top(Top::new(*largest, grouping.clone(), count, vector))
             }
             Node::Binary(binary) => self.binary(binary),
-            Node::Set {
-                op,
-                matching,
-                left,
-                right,
-            } => {
+            Node::Set { op, matching, left, right } => {
                 let (left, right) = (self.node(left), self.node(right));
                 Step::Set(Set::new(*op, matching.clone(), left, right))
             }
@@ -210,18 +174,8 @@ impl<'a> Builder<'a> {
             }
             (vector_type, _) => {
                 let swapped = vector_type == ValueType::Scalar;
-                let (vector, scalar) = if swapped {
-                    (right, left)
-                } else {
-                    (left, right)
-                };
-                Step::VectorScalar(VectorScalar {
-                    op,
-                    return_bool,
-                    vector,
-                    scalar,
-                    swapped,
-                })
+                let (vector, scalar) = if swapped { (right, left) } else { (left, right) };
+                Step::VectorScalar(VectorScalar { op, return_bool, vector, scalar, swapped })
             }
         }
     }
@@ -231,29 +185,16 @@ impl<'a> Builder<'a> {
     }
 
     fn select(&self, selector: &Selector, offset_ms: i64, time: bool) -> Step {
-        Step::Select(Select {
-            membership: self.wanted.place(selector),
-            offset_ms,
-            time,
-        })
+        Step::Select(Select { membership: self.wanted.place(selector), offset_ms, time })
     }
 
     fn samples(&mut self, source: &Source) -> Samples {
         match source {
-            Source::Series {
-                selector,
-                range_ms,
-                offset_ms,
-            } => {
+            Source::Series { selector, range_ms, offset_ms } => {
                 let origin = Origin::Series(self.wanted.place(selector));
                 Samples::new(origin, *range_ms, *offset_ms)
             }
-            Source::Subquery {
-                inner,
-                range_ms,
-                step_ms,
-                offset_ms,
-            } => {
+            Source::Subquery { inner, range_ms, step_ms, offset_ms } => {
                 let id = match self.subqueries.get(source) {
                     Some(id) => *id,
                     None => {

@@ -15,10 +15,7 @@ use super::selector::{equal_labels, offset, selector};
 /// Reads a call.
 pub(super) fn node(reader: Reader, call: &Call) -> Result<Node, Reason> {
     let name = call.func.name;
-    let args = Args {
-        name,
-        list: call.args.args.iter().map(|arg| &**arg).collect(),
-    };
+    let args = Args { name, list: call.args.args.iter().map(|arg| &**arg).collect() };
     if let Some(function) = RangeFunction::from_name(name) {
         return range(reader, function, &args);
     }
@@ -86,10 +83,9 @@ impl<'a> Args<'a> {
     /// A label name: any text that is not empty, as Prometheus 3 allows.
     fn label(&self, i: usize) -> Result<String, Reason> {
         match self.text(i)? {
-            name if name.is_empty() => Err(Reason::Argument(format!(
-                "a label name in a call of {} is empty",
-                self.name
-            ))),
+            name if name.is_empty() => {
+                Err(Reason::Argument(format!("a label name in a call of {} is empty", self.name)))
+            }
             name => Ok(name),
         }
     }
@@ -106,11 +102,7 @@ fn range(reader: Reader, function: RangeFunction, args: &Args) -> Result<Node, R
         None => None,
     };
     let (source, _) = reader.source(args.at(range)?)?;
-    Ok(Node::Range {
-        function,
-        source,
-        parameter,
-    })
+    Ok(Node::Range { function, source, parameter })
 }
 
 fn map(reader: Reader, function: MapFunction, args: &Args) -> Result<Node, Reason> {
@@ -126,14 +118,9 @@ fn map(reader: Reader, function: MapFunction, args: &Args) -> Result<Node, Reaso
         MapFunction::Round => args.list.len() - 1,
         _ => 0,
     };
-    let parameters = (1..=expected)
-        .map(|i| reader.scalar(args.at(i)?))
-        .collect::<Result<_, _>>()?;
-    Ok(Node::Map {
-        function,
-        vector: Box::new(vector),
-        parameters,
-    })
+    let parameters =
+        (1..=expected).map(|i| reader.scalar(args.at(i)?)).collect::<Result<_, _>>()?;
+    Ok(Node::Map { function, vector: Box::new(vector), parameters })
 }
 
 fn timestamp(reader: Reader, argument: &Ast) -> Result<Node, Reason> {
@@ -157,9 +144,7 @@ fn label_replace(args: &Args) -> Result<Relabel, Reason> {
         replacement: args.text(2)?,
         source: args.text(3)?,
         pattern: Pattern::new(&pattern).map_err(|_| {
-            Reason::Argument(format!(
-                "invalid regular expression in label_replace(): {pattern}"
-            ))
+            Reason::Argument(format!("invalid regular expression in label_replace(): {pattern}"))
         })?,
     })
 }
@@ -168,8 +153,6 @@ fn label_join(args: &Args) -> Result<Relabel, Reason> {
     Ok(Relabel::Join {
         target: args.label(1)?,
         separator: args.text(2)?,
-        sources: (3..args.list.len())
-            .map(|i| args.label(i))
-            .collect::<Result<_, _>>()?,
+        sources: (3..args.list.len()).map(|i| args.label(i)).collect::<Result<_, _>>()?,
     })
 }

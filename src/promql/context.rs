@@ -39,12 +39,7 @@ pub(super) struct Membership {
 
 impl Membership {
     pub(super) fn new(id: SelectorId) -> Self {
-        Self {
-            id,
-            version: None,
-            layout: Arc::default(),
-            nameless: Arc::default(),
-        }
+        Self { id, version: None, layout: Arc::default(), nameless: Arc::default() }
     }
 
     /// Takes over series that were born or died since the last time.
@@ -109,9 +104,7 @@ impl Output {
 
     /// Uses an input's layout without metric names.
     pub(super) fn derive_nameless(&mut self, input: &Arc<Layout>, versions: &mut Versions) {
-        self.derive(input, versions, |input, versions| {
-            input.mapped(versions, without_metadata)
-        });
+        self.derive(input, versions, |input, versions| input.mapped(versions, without_metadata));
     }
 
     pub(super) fn put(&mut self, i: usize, value: Option<f64>) {

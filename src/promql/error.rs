@@ -22,10 +22,7 @@ impl ParseError {
         if expression.len() < text.len() {
             expression.push('…');
         }
-        Self {
-            expression,
-            reason: Box::new(reason),
-        }
+        Self { expression, reason: Box::new(reason) }
     }
 }
 

@@ -45,10 +45,7 @@ impl Expr {
     /// something that is not supported, or is too large.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let root = parse::parse(text).map_err(|reason| ParseError::new(text, reason))?;
-        Ok(Self {
-            text: text.into(),
-            root,
-        })
+        Ok(Self { text: text.into(), root })
     }
 
     /// The text as it was written.
@@ -62,14 +59,13 @@ impl Expr {
     #[must_use]
     pub fn selectors(&self) -> Vec<(Selector, i64)> {
         let mut found: Vec<(Selector, i64)> = Vec::new();
-        self.root
-            .visit_selectors(0, &mut |selector, lookback_ms| match found
-                .iter_mut()
-                .find(|(other, _)| other == selector)
-            {
-                Some((_, longest)) => *longest = lookback_ms.max(*longest),
-                None => found.push((selector.clone(), lookback_ms)),
-            });
+        self.root.visit_selectors(0, &mut |selector, lookback_ms| match found
+            .iter_mut()
+            .find(|(other, _)| other == selector)
+        {
+            Some((_, longest)) => *longest = lookback_ms.max(*longest),
+            None => found.push((selector.clone(), lookback_ms)),
+        });
         found
     }
 
@@ -138,18 +134,9 @@ impl Grouping {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// The samples of series.
-    Series {
-        selector: Selector,
-        range_ms: i64,
-        offset_ms: i64,
-    },
+    Series { selector: Selector, range_ms: i64, offset_ms: i64 },
     /// The values of a vector at each step.
-    Subquery {
-        inner: Box<Node>,
-        range_ms: i64,
-        step_ms: i64,
-        offset_ms: i64,
-    },
+    Subquery { inner: Box<Node>, range_ms: i64, step_ms: i64, offset_ms: i64 },
 }
 
 /// Arithmetic or comparison; matching says how the elements of two vectors find each other.
@@ -174,19 +161,11 @@ pub(super) enum Node {
     /// When the newest sample of each series was taken.
     SampleTime { selector: Selector, offset_ms: i64 },
     /// A function of the samples in a range; its parameter is a scalar.
-    Range {
-        function: RangeFunction,
-        source: Source,
-        parameter: Option<Box<Node>>,
-    },
+    Range { function: RangeFunction, source: Source, parameter: Option<Box<Node>> },
     /// One element with these labels where the range is empty.
     AbsentOverTime { source: Source, labels: Labels },
     /// A function of each element; the parameters are scalars.
-    Map {
-        function: MapFunction,
-        vector: Box<Node>,
-        parameters: Vec<Node>,
-    },
+    Map { function: MapFunction, vector: Box<Node>, parameters: Vec<Node> },
     /// Other labels, same values.
     Relabel { relabel: Relabel, vector: Box<Node> },
     /// A scalar as a vector.
@@ -196,10 +175,7 @@ pub(super) enum Node {
     /// One element with these labels where the vector is empty.
     Absent { vector: Box<Node>, labels: Labels },
     /// A quantile of each histogram made of `le` buckets.
-    HistogramQuantile {
-        quantile: Box<Node>,
-        vector: Box<Node>,
-    },
+    HistogramQuantile { quantile: Box<Node>, vector: Box<Node> },
     /// One element a group.
     Aggregate {
         op: AggregateOp,
@@ -208,37 +184,22 @@ pub(super) enum Node {
         vector: Box<Node>,
     },
     /// The `count` largest or smallest elements of each group.
-    Top {
-        largest: bool,
-        grouping: Grouping,
-        count: Box<Node>,
-        vector: Box<Node>,
-    },
+    Top { largest: bool, grouping: Grouping, count: Box<Node>, vector: Box<Node> },
     /// Arithmetic or comparison.
     Binary(Binary),
     /// `and`, `or`, `unless`.
-    Set {
-        op: SetOp,
-        matching: Matching,
-        left: Box<Node>,
-        right: Box<Node>,
-    },
+    Set { op: SetOp, matching: Matching, left: Box<Node>, right: Box<Node> },
 }
 
 impl Source {
     fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
         match self {
-            Self::Series {
-                selector,
-                range_ms,
-                offset_ms,
-            } => visit(selector, needed(extra_ms, *range_ms, *offset_ms)),
-            Self::Subquery {
-                inner,
-                range_ms,
-                offset_ms,
-                ..
-            } => inner.visit_selectors(extra_ms + range_ms + offset_ms, visit),
+            Self::Series { selector, range_ms, offset_ms } => {
+                visit(selector, needed(extra_ms, *range_ms, *offset_ms))
+            }
+            Self::Subquery { inner, range_ms, offset_ms, .. } => {
+                inner.visit_selectors(extra_ms + range_ms + offset_ms, visit)
+            }
         }
     }
 
@@ -259,14 +220,9 @@ impl Node {
     /// Calls back with each selector and its lookback; `extra_ms` is what enclosing subqueries add.
     fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
         match self {
-            Self::Select {
-                selector,
-                offset_ms,
+            Self::Select { selector, offset_ms } | Self::SampleTime { selector, offset_ms } => {
+                visit(selector, needed(extra_ms, LOOKBACK_MS, *offset_ms))
             }
-            | Self::SampleTime {
-                selector,
-                offset_ms,
-            } => visit(selector, needed(extra_ms, LOOKBACK_MS, *offset_ms)),
             Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
                 source.visit_selectors(extra_ms, visit);
             }
@@ -286,19 +242,15 @@ impl Node {
             | Self::SampleTime { .. }
             | Self::AbsentOverTime { .. } => vec![],
             Self::Range { parameter, .. } => parameter.as_deref().into_iter().collect(),
-            Self::Map {
-                vector, parameters, ..
-            } => std::iter::once(&**vector).chain(parameters).collect(),
+            Self::Map { vector, parameters, .. } => {
+                std::iter::once(&**vector).chain(parameters).collect()
+            }
             Self::Vector(child) | Self::Scalar(child) => vec![child],
             Self::Relabel { vector, .. } | Self::Absent { vector, .. } => vec![vector],
             Self::HistogramQuantile { quantile, vector } => vec![quantile, vector],
-            Self::Aggregate {
-                parameter, vector, ..
-            } => parameter
-                .as_deref()
-                .into_iter()
-                .chain([&**vector])
-                .collect(),
+            Self::Aggregate { parameter, vector, .. } => {
+                parameter.as_deref().into_iter().chain([&**vector]).collect()
+            }
             Self::Top { count, vector, .. } => vec![count, vector],
             Self::Binary(Binary { left, right, .. }) | Self::Set { left, right, .. } => {
                 vec![left, right]
@@ -337,27 +289,20 @@ impl Node {
                 labels.retain(|label| label != "le");
                 Some(labels)
             }
-            Self::Aggregate {
-                grouping, vector, ..
-            } if grouping.without => {
+            Self::Aggregate { grouping, vector, .. } if grouping.without => {
                 let mut labels = vector.output_labels()?;
                 labels.retain(|label| !grouping.labels.contains(label));
                 Some(labels)
             }
             Self::Aggregate { grouping, .. } => Some(grouping.labels.clone()),
-            Self::Binary(Binary {
-                matching,
-                left,
-                right,
-                ..
-            }) => match (left.value_type(), right.value_type()) {
-                (_, ValueType::Scalar) => left.output_labels(),
-                (ValueType::Scalar, _) => right.output_labels(),
-                _ => matching.output_labels(left.output_labels(), right.output_labels()),
-            },
-            Self::Set {
-                op, left, right, ..
-            } => {
+            Self::Binary(Binary { matching, left, right, .. }) => {
+                match (left.value_type(), right.value_type()) {
+                    (_, ValueType::Scalar) => left.output_labels(),
+                    (ValueType::Scalar, _) => right.output_labels(),
+                    _ => matching.output_labels(left.output_labels(), right.output_labels()),
+                }
+            }
+            Self::Set { op, left, right, .. } => {
                 let mut labels = left.output_labels()?;
                 if *op == SetOp::Or {
                     labels.extend(right.output_labels()?);

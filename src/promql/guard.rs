@@ -62,10 +62,8 @@ fn operators(text: &str) -> u64 {
                     end = i + 1;
                 }
                 let word = text[at..end].to_ascii_lowercase();
-                count += u64::from(matches!(
-                    &word[..],
-                    "and" | "or" | "unless" | "atan2" | "offset"
-                ));
+                count +=
+                    u64::from(matches!(&word[..], "and" | "or" | "unless" | "atan2" | "offset"));
             }
             _ => {}
         }

@@ -36,13 +36,7 @@ pub(super) struct HistogramQuantile {
 
 impl HistogramQuantile {
     pub(super) fn new(quantile: NodeId, vector: NodeId) -> Self {
-        Self {
-            quantile,
-            vector,
-            made_from: 0,
-            histograms: Vec::new(),
-            buckets: Vec::new(),
-        }
+        Self { quantile, vector, made_from: 0, histograms: Vec::new(), buckets: Vec::new() }
     }
 
     pub(super) fn eval(
@@ -61,13 +55,12 @@ impl HistogramQuantile {
         for (i, bounds) in self.histograms.iter().enumerate() {
             self.buckets.clear();
             self.buckets.extend(
-                bounds
-                    .iter()
-                    .filter(|(_, element)| input.present[*element as usize])
-                    .map(|(upper, element)| Bucket {
+                bounds.iter().filter(|(_, element)| input.present[*element as usize]).map(
+                    |(upper, element)| Bucket {
                         upper: *upper,
                         count: input.values[*element as usize],
-                    }),
+                    },
+                ),
             );
             let present = !self.buckets.is_empty();
             out.put(i, present.then(|| quantile(q, &mut self.buckets)));
@@ -186,18 +179,10 @@ mod tests {
 
     #[track_caller]
     fn check(q: f64, buckets: &[(f64, f64)], expected: f64) {
-        let mut buckets: Vec<Bucket> = buckets
-            .iter()
-            .map(|(upper, count)| Bucket {
-                upper: *upper,
-                count: *count,
-            })
-            .collect();
+        let mut buckets: Vec<Bucket> =
+            buckets.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect();
         let got = quantile(q, &mut buckets);
-        assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
-            "{got} and not {expected}"
-        );
+        assert!(got == expected || got.is_nan() && expected.is_nan(), "{got} and not {expected}");
     }
 
     #[test]

@@ -44,20 +44,12 @@ impl Layout {
             .collect();
         let classes = numbers.len();
         let repeats = (classes < labels.len()).then_some(Repeats { class, classes });
-        Self {
-            version,
-            labels,
-            repeats,
-        }
+        Self { version, labels, repeats }
     }
 
     /// A layout of label sets that are known to differ.
     pub(super) fn distinct(version: u64, labels: Vec<Labels>) -> Self {
-        Self {
-            version,
-            labels,
-            repeats: None,
-        }
+        Self { version, labels, repeats: None }
     }
 
     /// The number of elements, present or not.
@@ -103,10 +95,7 @@ const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// The set without metric name, and without type and unit should they be there.
 pub(super) fn without_metadata(labels: &Labels) -> Labels {
-    if labels
-        .iter()
-        .any(|(name, _)| METADATA_LABELS.contains(&name))
-    {
+    if labels.iter().any(|(name, _)| METADATA_LABELS.contains(&name)) {
         labels.filtered(|name| !METADATA_LABELS.contains(&name))
     } else {
         labels.clone()

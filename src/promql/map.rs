@@ -161,11 +161,7 @@ fn apply(
 /// # NaN
 /// NaN and what does not fit, on either side, is the last second of all.
 fn whole_seconds(value: f64) -> i64 {
-    if value.is_nan() || value < i64::MIN as f64 {
-        i64::MAX
-    } else {
-        value as i64
-    }
+    if value.is_nan() || value < i64::MIN as f64 { i64::MAX } else { value as i64 }
 }
 
 /// Absent elements get a value too, which nobody reads: no branch in the loop.
@@ -256,12 +252,7 @@ mod tests {
         check(MapFunction::EvalTime, &[], 1.0, 5.5);
         check(MapFunction::Deg, &[], std::f64::consts::PI, 180.0);
         check(MapFunction::Rad, &[], 180.0, std::f64::consts::PI);
-        check(
-            MapFunction::Calendar(CalendarField::Hour),
-            &[],
-            7_200.9,
-            2.0,
-        );
+        check(MapFunction::Calendar(CalendarField::Hour), &[], 7_200.9, 2.0);
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let year = MapFunction::Calendar(CalendarField::Year);
             check(year, &[], value, 292_277_026_596.0);

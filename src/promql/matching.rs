@@ -117,11 +117,7 @@ impl VectorBinary {
         left: NodeId,
         right: NodeId,
     ) -> Self {
-        let (many, one) = if matching.swaps() {
-            (right, left)
-        } else {
-            (left, right)
-        };
+        let (many, one) = if matching.swaps() { (right, left) } else { (left, right) };
         Self {
             op,
             return_bool,
@@ -174,21 +170,18 @@ impl VectorBinary {
         self.one_group.clear();
         for (i, labels) in one.labels.iter().enumerate() {
             let next = groups.len() as u32;
-            let group = *groups
-                .entry(self.matching.signature(labels))
-                .or_insert(next);
+            let group = *groups.entry(self.matching.signature(labels)).or_insert(next);
             if group == next {
                 self.included_from.push(i as u32);
             }
             self.one_group.push(group);
         }
         self.many_group.clear();
-        self.many_group.extend(many.labels.iter().map(|labels| {
-            groups
-                .get(&self.matching.signature(labels))
-                .copied()
-                .unwrap_or(NONE)
-        }));
+        self.many_group.extend(
+            many.labels.iter().map(|labels| {
+                groups.get(&self.matching.signature(labels)).copied().unwrap_or(NONE)
+            }),
+        );
         self.chosen.resize(groups.len(), NONE);
         self.matched.resize(groups.len(), false);
     }
@@ -201,11 +194,7 @@ impl VectorBinary {
             if *chosen != NONE {
                 let labels = &one.layout.labels;
                 return Err(EvalError::DuplicateMatch {
-                    side: if self.matching.swaps() {
-                        "left"
-                    } else {
-                        "right"
-                    },
+                    side: if self.matching.swaps() { "left" } else { "right" },
                     group: self.matching.signature(&labels[i]),
                     first: labels[i].clone(),
                     second: labels[*chosen as usize].clone(),
@@ -251,11 +240,8 @@ impl VectorBinary {
     }
 
     fn result_labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
-        let mut labels = if self.op.is_comparison() {
-            many.clone()
-        } else {
-            without_metadata(many)
-        };
+        let mut labels =
+            if self.op.is_comparison() { many.clone() } else { without_metadata(many) };
         if self.matching.cardinality == Cardinality::OneToOne {
             labels = labels.filtered(|name| self.matching.lists(name) == self.matching.on);
         }
@@ -282,11 +268,7 @@ impl VectorBinary {
                 continue;
             }
             let other = one.values[self.chosen[group as usize] as usize];
-            let (a, b) = if swaps {
-                (other, value)
-            } else {
-                (value, other)
-            };
+            let (a, b) = if swaps { (other, value) } else { (value, other) };
             if filters && !self.op.holds(a, b) {
                 continue;
             }

@@ -15,14 +15,8 @@ pub(super) fn avg(samples: &[Sample]) -> f64 {
 }
 
 pub(super) fn sum(samples: &[Sample]) -> f64 {
-    let sum = samples
-        .iter()
-        .fold(Sum::default(), |sum, sample| sum.plus(sample.value));
-    if sum.sum.is_infinite() {
-        sum.sum
-    } else {
-        sum.total()
-    }
+    let sum = samples.iter().fold(Sum::default(), |sum, sample| sum.plus(sample.value));
+    if sum.sum.is_infinite() { sum.sum } else { sum.total() }
 }
 
 /// # NaN
@@ -40,11 +34,7 @@ pub(super) fn max(samples: &[Sample]) -> f64 {
 fn best(samples: &[Sample], better: impl Fn(f64, f64) -> bool) -> f64 {
     let first = samples[0].value;
     samples.iter().fold(first, |best, sample| {
-        if better(sample.value, best) || best.is_nan() {
-            sample.value
-        } else {
-            best
-        }
+        if better(sample.value, best) || best.is_nan() { sample.value } else { best }
     })
 }
 

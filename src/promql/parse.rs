@@ -80,9 +80,9 @@ impl Reader {
             Ast::Aggregate(aggregate) => self.aggregate(aggregate),
             Ast::Call(call) => call::node(self, call),
             Ast::StringLiteral(_) => Err(Reason::Argument("a string is out of place".to_owned())),
-            Ast::MatrixSelector(_) | Ast::Subquery(_) => Err(Reason::Argument(
-                "a range vector is out of place".to_owned(),
-            )),
+            Ast::MatrixSelector(_) | Ast::Subquery(_) => {
+                Err(Reason::Argument("a range vector is out of place".to_owned()))
+            }
             Ast::Paren(_) | Ast::Extension(_) => Err(unsupported("an extension")),
         }
     }
@@ -149,12 +149,7 @@ impl Reader {
                     binary.op.to_string()
                 )));
             }
-            return Ok(Node::Set {
-                op,
-                matching,
-                left,
-                right,
-            });
+            return Ok(Node::Set { op, matching, left, right });
         }
         let op = binary_op(binary.op)
             .ok_or_else(|| unsupported(format!("the operator `{}`", binary.op)))?;
@@ -163,21 +158,12 @@ impl Reader {
                 "bool modifier can only be used on comparison operators".to_owned(),
             ));
         }
-        Ok(Node::Binary(Binary {
-            op,
-            return_bool: modifier.return_bool,
-            matching,
-            left,
-            right,
-        }))
+        Ok(Node::Binary(Binary { op, return_bool: modifier.return_bool, matching, left, right }))
     }
 
     fn aggregate(self, aggregate: &AggregateExpr) -> Result<Node, Reason> {
         let grouping = match &aggregate.modifier {
-            None => Grouping {
-                without: false,
-                labels: vec![],
-            },
+            None => Grouping { without: false, labels: vec![] },
             Some(modifier) => Grouping {
                 without: !modifier.is_include(),
                 labels: sorted(modifier.labels().labels.clone()),
@@ -186,10 +172,7 @@ impl Reader {
         let vector = Box::new(self.vector(&aggregate.expr)?);
         let parameter = || match &aggregate.param {
             Some(ast) => self.scalar(ast).map(Box::new),
-            None => Err(Reason::Argument(format!(
-                "{} needs a parameter",
-                aggregate.op
-            ))),
+            None => Err(Reason::Argument(format!("{} needs a parameter", aggregate.op))),
         };
         let op = match aggregate.op.id() {
             token::T_TOPK | token::T_BOTTOMK => {
@@ -215,12 +198,7 @@ impl Reader {
             AggregateOp::Quantile => Some(parameter()?),
             AggregateOp::Fold(_) => None,
         };
-        Ok(Node::Aggregate {
-            op,
-            grouping,
-            parameter,
-            vector,
-        })
+        Ok(Node::Aggregate { op, grouping, parameter, vector })
     }
 
     /// The argument of a range function, and the labels that `absent_over_time` gives it.
@@ -246,9 +224,7 @@ impl Reader {
             Some(step) => positive_ms("step", step)?,
             None => DEFAULT_STEP_MS,
         };
-        let steps = self
-            .steps
-            .saturating_mul((range_ms as u64).div_ceil(step_ms as u64));
+        let steps = self.steps.saturating_mul((range_ms as u64).div_ceil(step_ms as u64));
         if steps > MAX_SUBQUERY_STEPS {
             return Err(Reason::Limit {
                 what: "a subquery with a number of steps",
@@ -282,11 +258,7 @@ fn matching(modifier: &BinModifier) -> Matching {
             Cardinality::OneToMany(sorted(labels.labels.clone()))
         }
     };
-    Matching {
-        on,
-        labels: sorted(labels),
-        cardinality,
-    }
+    Matching { on, labels: sorted(labels), cardinality }
 }
 
 fn set_op(op: TokenType) -> Option<SetOp> {

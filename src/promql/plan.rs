@@ -67,16 +67,9 @@ impl Plan {
             .collect();
         let mut versions = Versions::default();
         let mut builder = Builder::new(&wanted, &mut versions);
-        let roots = exprs
-            .iter()
-            .map(|expr| (builder.node(expr.root()), expr.value_type()))
-            .collect();
-        Self {
-            frame: builder.finish(),
-            roots,
-            memberships,
-            versions,
-        }
+        let roots =
+            exprs.iter().map(|expr| (builder.node(expr.root()), expr.value_type())).collect();
+        Self { frame: builder.finish(), roots, memberships, versions }
     }
 
     /// Gives the registrations back.

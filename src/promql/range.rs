@@ -84,12 +84,7 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(at_ms: i64, range_ms: i64, offset_ms: i64) -> Self {
         let end_ms = at_ms.saturating_sub(offset_ms);
-        Self {
-            start_ms: end_ms.saturating_sub(range_ms),
-            end_ms,
-            range_ms,
-            at_ms,
-        }
+        Self { start_ms: end_ms.saturating_sub(range_ms), end_ms, range_ms, at_ms }
     }
 }
 
@@ -123,12 +118,7 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn new(origin: Origin, range_ms: i64, offset_ms: i64) -> Self {
-        Self {
-            origin,
-            range_ms,
-            offset_ms,
-            fresh: Vec::new(),
-        }
+        Self { origin, range_ms, offset_ms, fresh: Vec::new() }
     }
 
     /// Calls back with the place and the samples of each series, none left out.
@@ -146,8 +136,7 @@ impl Samples {
                     let samples = cx.store.window(*id, window.start_ms, window.end_ms);
                     if samples.iter().any(Sample::is_stale) {
                         self.fresh.clear();
-                        self.fresh
-                            .extend(samples.iter().filter(|sample| !sample.is_stale()));
+                        self.fresh.extend(samples.iter().filter(|sample| !sample.is_stale()));
                         visit(i, &self.fresh);
                     } else {
                         visit(i, samples);
@@ -170,12 +159,7 @@ impl Range {
         samples: Samples,
         parameter: Option<NodeId>,
     ) -> Self {
-        Self {
-            function,
-            samples,
-            parameter,
-            scratch: Vec::new(),
-        }
+        Self { function, samples, parameter, scratch: Vec::new() }
     }
 
     pub(super) fn eval(
@@ -188,11 +172,7 @@ impl Range {
         match self.samples.origin {
             Origin::Series(membership) => {
                 let membership = &cx.memberships[membership];
-                out.follow(if keeps_name {
-                    &membership.layout
-                } else {
-                    &membership.nameless
-                });
+                out.follow(if keeps_name { &membership.layout } else { &membership.nameless });
             }
             Origin::Subquery(id) => {
                 let rows = &inputs.vector(id)?.layout;

@@ -68,11 +68,7 @@ pub(super) fn instant(samples: &[Sample], counter: bool) -> Option<f64> {
     if !counter {
         return Some(last.value - before.value);
     }
-    let change = if last.value < before.value {
-        last.value
-    } else {
-        last.value - before.value
-    };
+    let change = if last.value < before.value { last.value } else { last.value - before.value };
     Some(change / (elapsed_ms as f64 / 1000.0))
 }
 
@@ -90,10 +86,7 @@ pub(super) fn changes(samples: &[Sample]) -> f64 {
 
 /// How often the value is below the one before.
 pub(super) fn resets(samples: &[Sample]) -> f64 {
-    samples
-        .windows(2)
-        .filter(|w| w[1].value < w[0].value)
-        .count() as f64
+    samples.windows(2).filter(|w| w[1].value < w[0].value).count() as f64
 }
 
 #[cfg(test)]
@@ -120,12 +113,7 @@ mod tests {
     #[test]
     fn samples_near_the_bounds_are_extrapolated_to_them() {
         // 15 s apart, 5 s from the start, 10 s from the end: over the whole minute.
-        let values = [
-            (5_000, 100.0),
-            (20_000, 115.0),
-            (35_000, 130.0),
-            (50_000, 145.0),
-        ];
+        let values = [(5_000, 100.0), (20_000, 115.0), (35_000, 130.0), (50_000, 145.0)];
         check(&values, true, Some(60.0));
         check(&values, false, Some(60.0));
     }
@@ -133,47 +121,20 @@ mod tests {
     #[test]
     fn far_from_a_bound_half_a_distance_is_added() {
         // 10 s apart, 30 s from the start, exactly at the end.
-        check(
-            &[(40_000, 100.0), (50_000, 110.0), (60_000, 120.0)],
-            true,
-            Some(25.0),
-        );
+        check(&[(40_000, 100.0), (50_000, 110.0), (60_000, 120.0)], true, Some(25.0));
     }
 
     #[test]
     fn a_counter_is_not_extrapolated_below_zero() {
         // 15 s from the start, but zero was only 2 s before the first sample.
-        check(
-            &[
-                (15_000, 2.0),
-                (30_000, 17.0),
-                (45_000, 32.0),
-                (60_000, 47.0),
-            ],
-            true,
-            Some(47.0),
-        );
-        check(
-            &[
-                (15_000, 2.0),
-                (30_000, 17.0),
-                (45_000, 32.0),
-                (60_000, 47.0),
-            ],
-            false,
-            Some(60.0),
-        );
+        check(&[(15_000, 2.0), (30_000, 17.0), (45_000, 32.0), (60_000, 47.0)], true, Some(47.0));
+        check(&[(15_000, 2.0), (30_000, 17.0), (45_000, 32.0), (60_000, 47.0)], false, Some(60.0));
     }
 
     #[test]
     fn a_reset_adds_what_was_there_before() {
         check(
-            &[
-                (30_000, 90.0),
-                (40_000, 100.0),
-                (50_000, 5.0),
-                (60_000, 15.0),
-            ],
+            &[(30_000, 90.0), (40_000, 100.0), (50_000, 5.0), (60_000, 15.0)],
             true,
             Some(29.166666666666668),
         );

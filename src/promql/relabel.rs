@@ -15,18 +15,9 @@ use super::error::EvalError;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Relabel {
     /// `label_replace`: where the whole source label matches, the target becomes the replacement.
-    Replace {
-        target: String,
-        replacement: String,
-        source: String,
-        pattern: Pattern,
-    },
+    Replace { target: String, replacement: String, source: String, pattern: Pattern },
     /// `label_join`: the target becomes the sources with a separator between them.
-    Join {
-        target: String,
-        separator: String,
-        sources: Vec<String>,
-    },
+    Join { target: String, separator: String, sources: Vec<String> },
 }
 
 /// A compiled pattern; equal when written alike.
@@ -64,24 +55,17 @@ impl Relabel {
 
     fn apply(&self, labels: &Labels) -> Labels {
         match self {
-            Self::Replace {
-                target,
-                replacement,
-                source,
-                pattern,
-            } => match pattern.0.captures(labels.get(source)) {
-                Some(captures) => {
-                    let mut value = String::new();
-                    captures.expand(replacement, &mut value);
-                    labels.with(target, &value)
+            Self::Replace { target, replacement, source, pattern } => {
+                match pattern.0.captures(labels.get(source)) {
+                    Some(captures) => {
+                        let mut value = String::new();
+                        captures.expand(replacement, &mut value);
+                        labels.with(target, &value)
+                    }
+                    None => labels.clone(),
                 }
-                None => labels.clone(),
-            },
-            Self::Join {
-                target,
-                separator,
-                sources,
-            } => {
+            }
+            Self::Join { target, separator, sources } => {
                 let values: Vec<&str> = sources.iter().map(|name| labels.get(name)).collect();
                 labels.with(target, &values.join(separator))
             }
@@ -150,9 +134,6 @@ mod tests {
             sources: vec!["a".to_owned(), "none".to_owned(), "b".to_owned()],
         };
         let set = labels(&[("a", "1"), ("b", "2")]);
-        assert_eq!(
-            relabel.apply(&set),
-            labels(&[("a", "1"), ("b", "2"), ("c", "1--2")])
-        );
+        assert_eq!(relabel.apply(&set), labels(&[("a", "1"), ("b", "2"), ("c", "1--2")]));
     }
 }

@@ -18,22 +18,14 @@ pub(super) struct Select {
 impl Select {
     pub(super) fn eval(&self, cx: &mut Context, out: &mut Output) {
         let membership = &cx.memberships[self.membership];
-        out.follow(if self.time {
-            &membership.nameless
-        } else {
-            &membership.layout
-        });
+        out.follow(if self.time { &membership.nameless } else { &membership.layout });
         let at_ms = cx.time_ms.saturating_sub(self.offset_ms);
         for (i, id) in cx.store.members(membership.id).iter().enumerate() {
             let newest = cx.store.latest(*id, at_ms, LOOKBACK_MS);
             out.put(
                 i,
                 newest.map(|sample| {
-                    if self.time {
-                        sample.timestamp_ms as f64 / 1000.0
-                    } else {
-                        sample.value
-                    }
+                    if self.time { sample.timestamp_ms as f64 / 1000.0 } else { sample.value }
                 }),
             );
         }

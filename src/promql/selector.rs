@@ -72,9 +72,7 @@ pub(super) fn offset(offset: Option<&Offset>, at: Option<&AtModifier>) -> Result
 /// A duration that must not be zero, in milliseconds.
 pub(super) fn positive_ms(what: &'static str, duration: Duration) -> Result<i64, Reason> {
     match milliseconds(what, duration)? {
-        0 => Err(Reason::Argument(format!(
-            "{what} must be at least a millisecond"
-        ))),
+        0 => Err(Reason::Argument(format!("{what} must be at least a millisecond"))),
         ms => Ok(ms),
     }
 }

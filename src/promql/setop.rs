@@ -99,9 +99,7 @@ impl Set {
             into.clear();
             into.extend(layout.labels.iter().map(|labels| {
                 let next = groups.len() as u32;
-                *groups
-                    .entry(self.matching.signature(labels))
-                    .or_insert(next)
+                *groups.entry(self.matching.signature(labels)).or_insert(next)
             }));
         };
         number(left, &mut self.left_group);

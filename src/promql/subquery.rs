@@ -130,11 +130,7 @@ impl Subquery {
 /// The first multiple of the step after a time.
 pub(super) fn first_step(start_ms: i64, step_ms: i64) -> i64 {
     let below = start_ms / step_ms * step_ms;
-    if below <= start_ms {
-        below.saturating_add(step_ms)
-    } else {
-        below
-    }
+    if below <= start_ms { below.saturating_add(step_ms) } else { below }
 }
 
 #[cfg(test)]

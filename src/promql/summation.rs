@@ -14,10 +14,7 @@ pub(super) struct Sum {
 
 impl Sum {
     pub(super) fn new(first: f64) -> Self {
-        Self {
-            sum: first,
-            compensation: 0.0,
-        }
+        Self { sum: first, compensation: 0.0 }
     }
 
     #[must_use]
@@ -48,11 +45,7 @@ pub(super) struct Mean {
 
 impl Mean {
     pub(super) fn new(first: f64) -> Self {
-        Self {
-            sum: Sum::new(first),
-            mean: None,
-            count: 1.0,
-        }
+        Self { sum: Sum::new(first), mean: None, count: 1.0 }
     }
 
     pub(super) fn push(&mut self, value: f64) {
@@ -70,11 +63,8 @@ impl Mean {
             }
         };
         let q = (self.count - 1.0) / self.count;
-        let next = Sum {
-            sum: q * mean,
-            compensation: q * self.sum.compensation,
-        }
-        .plus(value / self.count);
+        let next =
+            Sum { sum: q * mean, compensation: q * self.sum.compensation }.plus(value / self.count);
         self.mean = Some(next.sum);
         self.sum.compensation = next.compensation;
     }
@@ -117,11 +107,7 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
 pub(super) fn linear_regression(samples: &[Sample], intercept_ms: i64) -> (f64, f64) {
     let first = samples[0].value;
     if samples.iter().all(|s| s.value == first) || samples.len() == 1 {
-        return if first.is_infinite() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (0.0, first)
-        };
+        return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
     let (mut x_sum, mut y_sum) = (Sum::default(), Sum::default());
     let (mut xy_sum, mut xx_sum) = (Sum::default(), Sum::default());
@@ -146,9 +132,7 @@ mod tests {
 
     #[test]
     fn compensation_keeps_what_plain_addition_loses() {
-        let sum = [1.0, 1e100, 1.0, -1e100]
-            .into_iter()
-            .fold(Sum::default(), Sum::plus);
+        let sum = [1.0, 1e100, 1.0, -1e100].into_iter().fold(Sum::default(), Sum::plus);
         assert_eq!(sum.total(), 2.0);
     }
 
@@ -165,10 +149,7 @@ mod tests {
     #[track_caller]
     fn check_quantile(q: f64, values: &[f64], expected: f64) {
         let got = quantile(q, &mut values.to_vec());
-        assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
-            "{q} of {values:?}: {got}"
-        );
+        assert!(got == expected || got.is_nan() && expected.is_nan(), "{q} of {values:?}: {got}");
     }
 
     #[test]
@@ -186,9 +167,8 @@ mod tests {
 
     #[test]
     fn regression_finds_the_line() {
-        let samples: Vec<Sample> = (0..5)
-            .map(|i| Sample::new(i * 10_000, 3.0 + 2.0 * i as f64))
-            .collect();
+        let samples: Vec<Sample> =
+            (0..5).map(|i| Sample::new(i * 10_000, 3.0 + 2.0 * i as f64)).collect();
         let (slope, value) = linear_regression(&samples, 0);
         assert!((slope - 0.2).abs() < 1e-15 && (value - 3.0).abs() < 1e-12);
         let flat = [Sample::new(0, 7.0), Sample::new(1, 7.0)];

@@ -39,9 +39,8 @@ fn world() -> Batch {
     let mut world = Batch::default();
     for (host, rate) in [("a", 0.5), ("b", 1.0)] {
         for cpu in ["0", "1"] {
-            let samples: Vec<(i64, f64)> = (0..=40)
-                .map(|i| (600 - 15 * i, 1_000.0 + rate * 15.0 * i as f64))
-                .collect();
+            let samples: Vec<(i64, f64)> =
+                (0..=40).map(|i| (600 - 15 * i, 1_000.0 + rate * 15.0 * i as f64)).collect();
             let text = format!(r#"cpu{{host="{host}",cpu="{cpu}",mode="idle"}}"#);
             world.series.push(series(&text, &samples));
         }
@@ -51,10 +50,7 @@ fn world() -> Batch {
         series(r#"load{host="b"}"#, &[(120, 4.0), (60, NAN), (0, 8.0)]),
         series(r#"cores{host="a",kind="x"}"#, &[(0, 2.0)]),
         series(r#"cores{host="b",kind="y"}"#, &[(0, 4.0)]),
-        series(
-            r#"gone{host="a"}"#,
-            &[(60, 1.0), (30, f64::from_bits(STALE_NAN_BITS))],
-        ),
+        series(r#"gone{host="a"}"#, &[(60, 1.0), (30, f64::from_bits(STALE_NAN_BITS))]),
         series(r#"old{host="a"}"#, &[(300, 1.0)]),
         series(r#"bucket{le="1"}"#, &[(0, 10.0)]),
         series(r#"bucket{le="2"}"#, &[(0, 30.0)]),
@@ -107,9 +103,7 @@ fn assert_elements(text: &str, got: &[(String, f64)], expected: &[(&str, f64)]) 
 fn check(text: &str, expected: &[(&str, f64)]) {
     let (store, mut plan) = bind(&[text]);
     plan.eval(&store, NOW);
-    let value = plan
-        .output(0)
-        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    let value = plan.output(0).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_elements(text, &elements(value), expected);
 }
 
@@ -140,23 +134,14 @@ fn check_refused(text: &str, expected: &str) {
 
 #[test]
 fn selectors_see_the_newest_sample() {
-    check(
-        "load",
-        &[(r#"load{host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)],
-    );
+    check("load", &[(r#"load{host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)]);
     check(r#"load{host!~"b.*"}"#, &[(r#"load{host="a"}"#, 2.0)]);
-    check(
-        "load offset 30s",
-        &[(r#"load{host="a"}"#, 3.0), (r#"load{host="b"}"#, NAN)],
-    );
+    check("load offset 30s", &[(r#"load{host="a"}"#, 3.0), (r#"load{host="b"}"#, NAN)]);
     check("gone", &[]);
     check("gone offset 40s", &[(r#"gone{host="a"}"#, 1.0)]);
     check("old", &[]);
     check("old offset 1ms", &[(r#"old{host="a"}"#, 1.0)]);
-    check(
-        "timestamp(old offset 1m)",
-        &[(r#"{host="a"}"#, (NOW / 1000 - 300) as f64)],
-    );
+    check("timestamp(old offset 1m)", &[(r#"{host="a"}"#, (NOW / 1000 - 300) as f64)]);
 }
 
 #[test]
@@ -172,21 +157,12 @@ fn rates_and_ranges() {
     check("rate(cpu[1m])", &sorted);
     check("irate(cpu[5m])", &sorted);
     check("deriv(cpu[1m])", &sorted);
-    check(
-        r#"increase(cpu{host="a",cpu="0"}[2m])"#,
-        &[(idle[0].0, 60.0)],
-    );
+    check(r#"increase(cpu{host="a",cpu="0"}[2m])"#, &[(idle[0].0, 60.0)]);
     check(r#"delta(load{host="a"}[3m])"#, &[(r#"{host="a"}"#, 1.5)]);
     check(r#"idelta(load{host="a"}[3m])"#, &[(r#"{host="a"}"#, -1.0)]);
     check(r#"resets(load{host="a"}[3m])"#, &[(r#"{host="a"}"#, 1.0)]);
-    check(
-        "changes(load[3m])",
-        &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 2.0)],
-    );
-    check(
-        r#"predict_linear(cpu{host="a",cpu="0"}[5m], 60)"#,
-        &[(idle[0].0, 1_330.0)],
-    );
+    check("changes(load[3m])", &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 2.0)]);
+    check(r#"predict_linear(cpu{host="a",cpu="0"}[5m], 60)"#, &[(idle[0].0, 1_330.0)]);
     // A stale marker is no sample, the left bound is not in the range.
     check("count_over_time(gone[61s])", &[(r#"{host="a"}"#, 1.0)]);
     check("count_over_time(gone[60s])", &[]);
@@ -202,39 +178,21 @@ fn aggregations_over_time() {
     check(r#"avg_over_time(load{host="a"}[3m])"#, &a(2.0));
     check(r#"sum_over_time(load{host="a"}[3m])"#, &a(6.0));
     check(r#"min_over_time(load{host="a"}[3m])"#, &a(1.0));
-    check(
-        r#"max_over_time(load{host="b"}[3m])"#,
-        &[(r#"{host="b"}"#, 8.0)],
-    );
-    check(
-        r#"stddev_over_time(load{host="a"}[3m])"#,
-        &a((2.0f64 / 3.0).sqrt()),
-    );
+    check(r#"max_over_time(load{host="b"}[3m])"#, &[(r#"{host="b"}"#, 8.0)]);
+    check(r#"stddev_over_time(load{host="a"}[3m])"#, &a((2.0f64 / 3.0).sqrt()));
     check(r#"stdvar_over_time(load{host="a"}[3m])"#, &a(2.0 / 3.0));
     check(r#"quantile_over_time(0.75, load{host="a"}[3m])"#, &a(2.5));
     check(r#"present_over_time(gone[3m])"#, &a(1.0));
-    check(
-        r#"absent_over_time(gone{x="y"}[3m])"#,
-        &[(r#"{x="y"}"#, 1.0)],
-    );
+    check(r#"absent_over_time(gone{x="y"}[3m])"#, &[(r#"{x="y"}"#, 1.0)]);
     check(r#"absent_over_time(gone[3m])"#, &[]);
 }
 
 #[test]
 fn aggregations() {
     check("sum(cores)", &[("{}", 6.0)]);
-    check(
-        "sum by (host) (rate(cpu[1m]))",
-        &[(r#"{host="a"}"#, 1.0), (r#"{host="b"}"#, 2.0)],
-    );
-    check(
-        "count without (cpu, mode) (cpu)",
-        &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 2.0)],
-    );
-    check(
-        "max by (kind) (cores)",
-        &[(r#"{kind="x"}"#, 2.0), (r#"{kind="y"}"#, 4.0)],
-    );
+    check("sum by (host) (rate(cpu[1m]))", &[(r#"{host="a"}"#, 1.0), (r#"{host="b"}"#, 2.0)]);
+    check("count without (cpu, mode) (cpu)", &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 2.0)]);
+    check("max by (kind) (cores)", &[(r#"{kind="x"}"#, 2.0), (r#"{kind="y"}"#, 4.0)]);
     check("min(load offset 1m)", &[("{}", 3.0)]);
     check("avg(cores)", &[("{}", 3.0)]);
     check("stddev(cores)", &[("{}", 1.0)]);
@@ -244,10 +202,7 @@ fn aggregations() {
     check("quantile(2, cores)", &[("{}", f64::INFINITY)]);
     check("sum(gone)", &[]);
     check("topk(1, cores)", &[(r#"cores{host="b", kind="y"}"#, 4.0)]);
-    check(
-        "bottomk(1, cores)",
-        &[(r#"cores{host="a", kind="x"}"#, 2.0)],
-    );
+    check("bottomk(1, cores)", &[(r#"cores{host="a", kind="x"}"#, 2.0)]);
     check("topk(0, cores)", &[]);
     check_error("topk(NaN, cores)", "NaN");
     check("count by (__name__) (cores)", &[("cores", 2.0)]);
@@ -260,16 +215,10 @@ fn arithmetic_and_comparison() {
     check("7 % -4", &[("scalar", 3.0)]);
     check("1 > bool 2", &[("scalar", 0.0)]);
     check("-load", &[(r#"{host="a"}"#, -2.0), (r#"{host="b"}"#, -8.0)]);
-    check(
-        "10 - load",
-        &[(r#"{host="a"}"#, 8.0), (r#"{host="b"}"#, 2.0)],
-    );
+    check("10 - load", &[(r#"{host="a"}"#, 8.0), (r#"{host="b"}"#, 2.0)]);
     check("load > 5", &[(r#"load{host="b"}"#, 8.0)]);
     check("5 > load", &[(r#"load{host="a"}"#, 2.0)]);
-    check(
-        "load > bool 5",
-        &[(r#"{host="a"}"#, 0.0), (r#"{host="b"}"#, 1.0)],
-    );
+    check("load > bool 5", &[(r#"{host="a"}"#, 0.0), (r#"{host="b"}"#, 1.0)]);
     check("-time()", &[("scalar", -(NOW / 1000) as f64)]);
 }
 
@@ -291,15 +240,9 @@ fn matching_one_to_one() {
         "load * on (host) cpu",
         "found duplicate series for the match group {host=\"a\"} on the right",
     );
-    check_error(
-        "cpu * on (host) load",
-        "multiple matches for labels: many-to-one matching",
-    );
+    check_error("cpu * on (host) load", "multiple matches for labels: many-to-one matching");
     // An error only where elements that are present collide.
-    check(
-        r#"load * on (host) (cpu{cpu="0"} > 1450)"#,
-        &[(r#"{host="b"}"#, 12_800.0)],
-    );
+    check(r#"load * on (host) (cpu{cpu="0"} > 1450)"#, &[(r#"{host="b"}"#, 12_800.0)]);
 }
 
 #[test]
@@ -335,34 +278,18 @@ fn matching_many_to_one() {
     }
     check_error("load * on (host) group_left cpu", "on the right hand-side");
     check_error("cpu * on (host) group_right load", "on the left hand-side");
-    check_error(
-        "cpu * on (host) group_left (cpu) cores",
-        "grouping labels must ensure unique",
-    );
+    check_error("cpu * on (host) group_left (cpu) cores", "grouping labels must ensure unique");
 }
 
 #[test]
 fn set_operators() {
-    check(
-        "load and on (host) (cores > 2)",
-        &[(r#"load{host="b"}"#, 8.0)],
-    );
-    check(
-        "load unless on (host) (cores > 2)",
-        &[(r#"load{host="a"}"#, 2.0)],
-    );
-    check(
-        "load > 5 or load",
-        &[(r#"load{host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)],
-    );
+    check("load and on (host) (cores > 2)", &[(r#"load{host="b"}"#, 8.0)]);
+    check("load unless on (host) (cores > 2)", &[(r#"load{host="a"}"#, 2.0)]);
+    check("load > 5 or load", &[(r#"load{host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)]);
     check("gone or load < 5", &[(r#"load{host="a"}"#, 2.0)]);
     check(
         "vector(1) or load",
-        &[
-            (r#"load{host="a"}"#, 2.0),
-            (r#"load{host="b"}"#, 8.0),
-            ("{}", 1.0),
-        ],
+        &[(r#"load{host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0), ("{}", 1.0)],
     );
     check("vector(1) or on () load", &[("{}", 1.0)]);
 }
@@ -370,10 +297,7 @@ fn set_operators() {
 #[test]
 fn repeated_label_sets_are_errors_only_when_present() {
     let both = r#"{__name__=~"load|old"}"#;
-    check(
-        &format!("abs({both})"),
-        &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 8.0)],
-    );
+    check(&format!("abs({both})"), &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 8.0)]);
     for text in [
         format!("abs({both} offset 1m)"),
         format!("-({both} offset 1m)"),
@@ -384,10 +308,7 @@ fn repeated_label_sets_are_errors_only_when_present() {
     .iter()
     .take(3)
     {
-        check_error(
-            text,
-            "vector cannot contain metrics with the same labelset: {host=\"a\"}",
-        );
+        check_error(text, "vector cannot contain metrics with the same labelset: {host=\"a\"}");
     }
 }
 
@@ -407,22 +328,13 @@ fn functions_of_elements() {
     check("histogram_quantile(0.5, bucket)", &[("{}", 1.5)]);
     check(
         r#"label_replace(load, "h", "x$1", "host", "(a)")"#,
-        &[
-            (r#"load{h="xa", host="a"}"#, 2.0),
-            (r#"load{host="b"}"#, 8.0),
-        ],
+        &[(r#"load{h="xa", host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)],
     );
     check(
         r#"label_join(cores, "host", "-", "host", "kind")"#,
-        &[
-            (r#"cores{host="a-x", kind="x"}"#, 2.0),
-            (r#"cores{host="b-y", kind="y"}"#, 4.0),
-        ],
+        &[(r#"cores{host="a-x", kind="x"}"#, 2.0), (r#"cores{host="b-y", kind="y"}"#, 4.0)],
     );
-    check_error(
-        r#"label_replace(load, "host", "", "host", ".*")"#,
-        "same labelset",
-    );
+    check_error(r#"label_replace(load, "host", "", "host", ".*")"#, "same labelset");
 }
 
 #[test]
@@ -451,36 +363,21 @@ fn subqueries_take_aligned_steps() {
         r#"max_over_time(rate(cpu{host="a",cpu="0"}[1m])[5m:30s])"#,
         &[(r#"{cpu="0", host="a", mode="idle"}"#, 0.5)],
     );
-    check(
-        r#"max_over_time(sum_over_time(load{host="a"}[2m:1m])[1m:1m])"#,
-        &a(5.0),
-    );
+    check(r#"max_over_time(sum_over_time(load{host="a"}[2m:1m])[1m:1m])"#, &a(5.0));
     // Rows that come and go, and label sets that meet in one row at different times.
     check(
         r#"count_over_time((load > 2)[3m:1m])"#,
         &[(r#"{host="a"}"#, 1.0), (r#"{host="b"}"#, 2.0)],
     );
-    check(
-        r#"count_over_time(abs({__name__=~"load|old",host="a"} < 3)[2m:1m])"#,
-        &a(2.0),
-    );
+    check(r#"count_over_time(abs({__name__=~"load|old",host="a"} < 3)[2m:1m])"#, &a(2.0));
 }
 
 #[test]
 fn what_is_not_evaluated_is_refused_by_name() {
     check_refused("holt_winters(load[5m], 0.5, 0.5)", "holt_winters");
-    check_refused(
-        "histogram_sum(load)",
-        "the function `histogram_sum` is not supported",
-    );
-    check_refused(
-        "mad_over_time(load[5m])",
-        "the function `mad_over_time` is not supported",
-    );
-    check_refused(
-        "limitk(1, load)",
-        "the aggregation `limitk` is not supported",
-    );
+    check_refused("histogram_sum(load)", "the function `histogram_sum` is not supported");
+    check_refused("mad_over_time(load[5m])", "the function `mad_over_time` is not supported");
+    check_refused("limitk(1, load)", "the aggregation `limitk` is not supported");
     check_refused("load @ 100", "the modifier `@` is not supported");
     check_refused("load[5m]", "a range has no value at an instant");
     check_refused("load[5m:1m]", "a range has no value at an instant");
@@ -491,23 +388,15 @@ fn what_is_not_evaluated_is_refused_by_name() {
     check_refused(r#"{host=~".*"}"#, "at least one non-empty matcher");
     check_refused(r#"load{host=~"("}"#, "(");
     check_refused("1 and load", "set operator");
-    check_refused(
-        "max_over_time(load[1y:1ms])",
-        "more than the limit of 11000",
-    );
-    check_refused(
-        "max_over_time(max_over_time(load[100m:1m])[200m:1m])",
-        "20000",
-    );
+    check_refused("max_over_time(load[1y:1ms])", "more than the limit of 11000");
+    check_refused("max_over_time(max_over_time(load[100m:1m])[200m:1m])", "20000");
     check_refused("", "");
 }
 
 #[test]
 fn hostile_texts_are_refused_without_harm() {
     check_refused("rate(load[1e30])", "out of range");
-    for text in [
-        "(", "-", "1^", "a+", "sum(", "a or ", "a[", "!", "\u{0}", "é",
-    ] {
+    for text in ["(", "-", "1^", "a+", "sum(", "a or ", "a[", "!", "\u{0}", "é"] {
         for times in [490, 60_000] {
             let _ = Expr::parse(&text.repeat(times));
             let _ = Expr::parse(&format!("{}1", text.repeat(times)));
@@ -516,21 +405,14 @@ fn hostile_texts_are_refused_without_harm() {
     let deep = format!("{}load{}", "abs(".repeat(490), ")".repeat(490));
     check(&deep, &[(r#"{host="a"}"#, 2.0), (r#"{host="b"}"#, 8.0)]);
     let long = format!("load{}", " + load".repeat(490));
-    check(
-        &long,
-        &[(r#"{host="a"}"#, 982.0), (r#"{host="b"}"#, 3_928.0)],
-    );
+    check(&long, &[(r#"{host="a"}"#, 982.0), (r#"{host="b"}"#, 3_928.0)]);
 }
 
 #[test]
 fn lookbacks_follow_from_the_expression() {
     #[track_caller]
     fn check(text: &str, seconds: &[i64]) {
-        let got: Vec<i64> = parse(text)
-            .selectors()
-            .iter()
-            .map(|(_, ms)| ms / 1_000)
-            .collect();
+        let got: Vec<i64> = parse(text).selectors().iter().map(|(_, ms)| ms / 1_000).collect();
         assert_eq!(got, seconds, "{text}");
     }
     check("a", &[300]);
@@ -538,10 +420,7 @@ fn lookbacks_follow_from_the_expression() {
     check("rate(a[2m])", &[120]);
     check("rate(a[2m]) + a", &[300]);
     check("rate(a[2m] offset 5m) + b", &[420, 300]);
-    check(
-        "max_over_time(rate(a[2m])[10m:1m] offset 1h)",
-        &[120 + 600 + 3_600],
-    );
+    check("max_over_time(rate(a[2m])[10m:1m] offset 1h)", &[120 + 600 + 3_600]);
     check("time()", &[]);
 }
 
@@ -559,10 +438,7 @@ fn labels_that_the_expression_itself_decides() {
     check("1 - avg by (b, a) (rate(cpu[1m]))", Some(&["a", "b"]));
     check("sum without (a) (sum by (a, b) (x))", Some(&["b"]));
     check("x / on (a) sum by (a, b) (y)", Some(&["a"]));
-    check(
-        "sum by (a) (x) / on (a) group_left (c) y",
-        Some(&["a", "c"]),
-    );
+    check("sum by (a) (x) / on (a) group_left (c) y", Some(&["a", "c"]));
     check("max_over_time(sum by (a) (x)[5m:])", Some(&["a"]));
     check("sum by (a) (x) or sum by (b) (x)", Some(&["a", "b"]));
     check(r#"label_replace(sum(x), "z", "1", "", "")"#, Some(&["z"]));
@@ -586,15 +462,11 @@ fn a_plan_shares_what_expressions_have_in_common() {
     for (i, a, b) in [(0, 1.0, 2.0), (1, 0.0, -1.0), (2, 1.0, 2.0), (5, 4.0, 16.0)] {
         let mut got = elements(plan.output(i).expect("a value"));
         // Rates of 0.5 a second come out within an ulp of it.
-        got.iter_mut()
-            .for_each(|(_, v)| *v = (*v * 1e9).round() / 1e9);
+        got.iter_mut().for_each(|(_, v)| *v = (*v * 1e9).round() / 1e9);
         let expected = [(r#"{host="a"}"#, a), (r#"{host="b"}"#, b)];
         assert_elements(&format!("expression {i}"), &got, &expected);
     }
-    assert!(
-        plan.output(4).is_err(),
-        "and the others have values all the same"
-    );
+    assert!(plan.output(4).is_err(), "and the others have values all the same");
 }
 
 #[test]
@@ -608,33 +480,15 @@ fn layouts_keep_their_version_until_series_are_born_or_die() {
     };
     plan.eval(&store, NOW);
     let before = versions(&plan);
-    store.append(
-        NOW,
-        &Batch {
-            series: vec![series(r#"load{host="a"}"#, &[(-15, 9.0)])],
-        },
-    );
+    store.append(NOW, &Batch { series: vec![series(r#"load{host="a"}"#, &[(-15, 9.0)])] });
     plan.eval(&store, NOW + 15_000);
     assert_eq!(versions(&plan), before, "other values, same layouts");
-    store.append(
-        NOW,
-        &Batch {
-            series: vec![series(r#"load{host="c"}"#, &[(-15, 5.0)])],
-        },
-    );
+    store.append(NOW, &Batch { series: vec![series(r#"load{host="c"}"#, &[(-15, 5.0)])] });
     plan.eval(&store, NOW + 15_000);
     let after = versions(&plan);
     assert!(before.iter().zip(&after).all(|(a, b)| a != b));
-    let expected = [
-        (r#"{host="a"}"#, -9.0),
-        (r#"{host="b"}"#, -8.0),
-        (r#"{host="c"}"#, -5.0),
-    ];
-    assert_elements(
-        "-load",
-        &elements(plan.output(1).expect("a value")),
-        &expected,
-    );
+    let expected = [(r#"{host="a"}"#, -9.0), (r#"{host="b"}"#, -8.0), (r#"{host="c"}"#, -5.0)];
+    assert_elements("-load", &elements(plan.output(1).expect("a value")), &expected);
     plan.eval(&store, NOW + 600_000);
     assert_elements("-load", &elements(plan.output(1).expect("a value")), &[]);
     plan.release(&mut store);

@@ -26,10 +26,7 @@ impl Top {
             count,
             vector,
             groups: Groups::default(),
-            heap: Heap {
-                largest,
-                elements: Vec::new(),
-            },
+            heap: Heap { largest, elements: Vec::new() },
         }
     }
 
@@ -78,11 +75,7 @@ impl Heap {
             return;
         }
         let worst = self.elements[0].0;
-        let better = if self.largest {
-            worst < value
-        } else {
-            worst > value
-        };
+        let better = if self.largest { worst < value } else { worst > value };
         if better || worst.is_nan() && !value.is_nan() {
             self.elements[0] = (value, element);
             self.down();
@@ -114,11 +107,8 @@ impl Heap {
                 break;
             }
             let right = left + 1;
-            let child = if right < self.elements.len() && self.less(right, left) {
-                right
-            } else {
-                left
-            };
+            let child =
+                if right < self.elements.len() && self.less(right, left) { right } else { left };
             if !self.less(child, i) {
                 break;
             }
@@ -134,10 +124,7 @@ mod tests {
 
     #[track_caller]
     fn check(largest: bool, count: usize, values: &[f64], expected: &[u32]) {
-        let mut heap = Heap {
-            largest,
-            elements: Vec::new(),
-        };
+        let mut heap = Heap { largest, elements: Vec::new() };
         for (i, value) in values.iter().enumerate() {
             heap.offer(*value, i as u32, count);
         }

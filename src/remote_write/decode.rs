@@ -72,10 +72,7 @@ pub fn declared_bytes(body: &[u8], config: &RemoteWriteConfig) -> Result<usize, 
     }
     let (out, copy) = SNAPPY_LARGEST_COPY;
     if declared as u64 > body.len() as u64 * out / copy + SNAPPY_SLACK {
-        return Err(Refusal::ImpossibleExpansion {
-            declared,
-            compressed: body.len(),
-        });
+        return Err(Refusal::ImpossibleExpansion { declared, compressed: body.len() });
     }
     Ok(declared)
 }
@@ -87,9 +84,8 @@ pub fn declared_bytes(body: &[u8], config: &RemoteWriteConfig) -> Result<usize, 
 pub fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
     let declared = declared_bytes(body, config)?;
     let mut message = vec![0; declared];
-    let length = snap::raw::Decoder::new()
-        .decompress(body, &mut message)
-        .map_err(Refusal::Snappy)?;
+    let length =
+        snap::raw::Decoder::new().decompress(body, &mut message).map_err(Refusal::Snappy)?;
     decode_message(&message[..length], config)
 }
 
@@ -127,17 +123,12 @@ fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded,
             decoded.invalid.add(parts.samples, reason);
             continue;
         }
-        let TimeSeries {
-            labels: pairs,
-            samples,
-        } = TimeSeries::decode(content).map_err(Refusal::Protobuf)?;
+        let TimeSeries { labels: pairs, samples } =
+            TimeSeries::decode(content).map_err(Refusal::Protobuf)?;
         match labels(&pairs, config) {
             Ok(_) if samples.is_empty() => {}
             Ok(labels) => {
-                let samples = samples
-                    .iter()
-                    .map(|s| Sample::new(s.timestamp, s.value))
-                    .collect();
+                let samples = samples.iter().map(|s| Sample::new(s.timestamp, s.value)).collect();
                 decoded.batch.series.push(BatchSeries { labels, samples });
             }
             Err(reason) => decoded.invalid.add(samples.len(), reason),
@@ -196,25 +187,13 @@ impl Parts {
 fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, String> {
     let mut texts = Vec::with_capacity(pairs.len());
     for pair in pairs {
-        texts.push((
-            text(&pair.name, "a label name")?,
-            text(&pair.value, "a label value")?,
-        ));
+        texts.push((text(&pair.name, "a label name")?, text(&pair.value, "a label value")?));
     }
-    let metric = texts
-        .iter()
-        .find(|(name, _)| *name == "__name__")
-        .map_or("", |(_, value)| value);
+    let metric = texts.iter().find(|(name, _)| *name == "__name__").map_or("", |(_, value)| value);
     if metric.is_empty() {
-        let named: Vec<String> = texts
-            .iter()
-            .take(4)
-            .map(|(name, value)| format!("{name}={value:?}"))
-            .collect();
-        return Err(format!(
-            "a series has no metric name: {{{}}}",
-            clip(&named.join(", "))
-        ));
+        let named: Vec<String> =
+            texts.iter().take(4).map(|(name, value)| format!("{name}={value:?}")).collect();
+        return Err(format!("a series has no metric name: {{{}}}", clip(&named.join(", "))));
     }
     let metric = clip(metric);
     for (name, value) in &texts {

@@ -60,9 +60,7 @@ fn content_type(value: &str) -> Result<Protocol, Refusal> {
             continue;
         }
         let value = value.trim();
-        let unquoted = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
+        let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         protocol = match unquoted.unwrap_or(value) {
             "prometheus.WriteRequest" => Protocol::V1,
             "io.prometheus.write.v2.Request" => return Err(Refusal::Version2),
@@ -92,11 +90,7 @@ mod tests {
     fn takes_what_real_senders_say() {
         let v1 = "application/x-protobuf";
         check(Some(v1), Some("snappy"), 204);
-        check(
-            Some("application/x-protobuf;proto=prometheus.WriteRequest"),
-            Some("snappy"),
-            204,
-        );
+        check(Some("application/x-protobuf;proto=prometheus.WriteRequest"), Some("snappy"), 204);
         check(None, None, 204);
         check(None, Some("snappy"), 204);
         check(Some(v1), None, 204);
@@ -105,16 +99,8 @@ mod tests {
     #[test]
     fn tolerates_case_blanks_quotes_and_other_parameters() {
         check(Some("Application/X-Protobuf"), Some("Snappy"), 204);
-        check(
-            Some("application/x-protobuf ; Proto = prometheus.WriteRequest"),
-            None,
-            204,
-        );
-        check(
-            Some(r#"application/x-protobuf; proto="prometheus.WriteRequest""#),
-            None,
-            204,
-        );
+        check(Some("application/x-protobuf ; Proto = prometheus.WriteRequest"), None, 204);
+        check(Some(r#"application/x-protobuf; proto="prometheus.WriteRequest""#), None, 204);
         check(Some("application/x-protobuf; charset=utf-8;"), None, 204);
     }
 
@@ -125,16 +111,8 @@ mod tests {
         check(Some(""), None, 415);
         check(Some("application/x-protobuf;proto=yolo"), None, 415);
         check(Some("application/x-protobuf;proto"), None, 415);
-        check(
-            Some("application/x-protobuf;proto=PROMETHEUS.WRITEREQUEST"),
-            None,
-            415,
-        );
-        check(
-            Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-            None,
-            415,
-        );
+        check(Some("application/x-protobuf;proto=PROMETHEUS.WRITEREQUEST"), None, 415);
+        check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, 415);
         for encoding in ["zstd", "gzip", "identity", "snappy, gzip", ""] {
             check(None, Some(encoding), 415);
         }

@@ -35,15 +35,8 @@ impl Receiver {
     /// A receiver with its limits and the time that a body may take to arrive.
     #[must_use]
     pub fn new(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
-        let bytes = config
-            .max_in_flight_bytes
-            .as_len()
-            .min(Semaphore::MAX_PERMITS);
-        Self {
-            in_flight: Arc::new(Semaphore::new(bytes)),
-            config: Arc::new(config),
-            body_timeout,
-        }
+        let bytes = config.max_in_flight_bytes.as_len().min(Semaphore::MAX_PERMITS);
+        Self { in_flight: Arc::new(Semaphore::new(bytes)), config: Arc::new(config), body_timeout }
     }
 
     /// The limits.
@@ -84,21 +77,13 @@ impl Receiver {
         }
         // There is one protocol to choose for now.
         let _ = negotiate(request.headers())?;
-        let declared = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok()?.parse().ok());
+        let declared =
+            request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let mut reserved = self.reserve(0)?;
-        let body = self
-            .read(request.into_body(), declared, &mut reserved)
-            .await?;
+        let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
         reserved.merge(self.reserve(declared_bytes(&body, &self.config)?)?);
-        let Decoded {
-            batch,
-            invalid,
-            ignored,
-        } = self.decode(body).await?;
+        let Decoded { batch, invalid, ignored } = self.decode(body).await?;
         for (kind, count) in [
             ("metadata", ignored.metadata),
             ("exemplar", ignored.exemplars),
@@ -117,11 +102,7 @@ impl Receiver {
         if outcome.rejected() == 0 && invalid.series == 0 {
             return Ok(());
         }
-        Err(Refusal::Partial(Box::new(Partial {
-            total,
-            outcome,
-            invalid,
-        })))
+        Err(Refusal::Partial(Box::new(Partial { total, outcome, invalid })))
     }
 
     /// Reads a body within the limits on size, memory and time.
@@ -178,11 +159,7 @@ impl Receiver {
 
     /// Shows how much of the memory for requests is in use.
     pub fn observe(&self) {
-        let all = self
-            .config
-            .max_in_flight_bytes
-            .as_len()
-            .min(Semaphore::MAX_PERMITS);
+        let all = self.config.max_in_flight_bytes.as_len().min(Semaphore::MAX_PERMITS);
         let used = all - self.in_flight.available_permits();
         gauge!("portent_remote_write_in_flight_bytes").set(used as f64);
     }

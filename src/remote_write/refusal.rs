@@ -150,12 +150,7 @@ impl std::fmt::Display for Partial {
         }
         let examples = self.invalid.examples.iter().chain(&self.outcome.example);
         for (i, example) in examples.enumerate() {
-            write!(
-                f,
-                "{}{}",
-                if i == 0 { "; for example: " } else { "; " },
-                clip(example)
-            )?;
+            write!(f, "{}{}", if i == 0 { "; for example: " } else { "; " }, clip(example))?;
         }
         Ok(())
     }
@@ -243,10 +238,7 @@ impl Refusal {
         let mut response = Response::new(Full::from(format!("{self}\n")));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
@@ -262,10 +254,7 @@ pub(super) fn clip(text: &str) -> String {
     if text.len() <= MAX_QUOTED_BYTES {
         return text.to_owned();
     }
-    let end = (0..=MAX_QUOTED_BYTES)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
+    let end = (0..=MAX_QUOTED_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     format!("{}...", &text[..end])
 }
 
@@ -304,16 +293,8 @@ mod tests {
         let answer = Refusal::ContentType(long.clone()).to_string();
         assert!(answer.len() < 400, "{}", answer.len());
         let partial = Partial {
-            outcome: Outcome {
-                too_old: 1,
-                example: Some(long.clone()),
-                ..Outcome::default()
-            },
-            invalid: Invalid {
-                series: 3,
-                samples: 3,
-                examples: vec![long; 3],
-            },
+            outcome: Outcome { too_old: 1, example: Some(long.clone()), ..Outcome::default() },
+            invalid: Invalid { series: 3, samples: 3, examples: vec![long; 3] },
             total: 4,
         };
         assert!(partial.to_string().len() < 1024);

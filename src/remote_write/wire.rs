@@ -35,10 +35,7 @@ impl<'a> Messages<'a> {
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], WireError> {
         let length = usize::try_from(length).map_err(|_| WireError::Truncated)?;
-        let (content, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(WireError::Truncated)?;
+        let (content, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(content)
     }
@@ -105,34 +102,21 @@ mod tests {
     #[track_caller]
     fn check(message: &[u8], expected: Result<&[(u32, &[u8])], WireError>) {
         let found: Result<Vec<_>, _> = Messages::new(message).collect();
-        assert_eq!(
-            found.as_deref().map_err(|error| *error),
-            expected,
-            "{message:02x?}"
-        );
+        assert_eq!(found.as_deref().map_err(|error| *error), expected, "{message:02x?}");
     }
 
     #[test]
     fn walks_fields_of_every_type() {
         check(b"", Ok(&[]));
-        check(
-            b"\x0a\x02hi\x08\x96\x01\x12\x00",
-            Ok(&[(1, b"hi"), (2, b"")]),
-        );
-        check(
-            b"\x09\0\0\0\0\0\0\0\0\x0d\0\0\0\0\x0a\x01x",
-            Ok(&[(1, b"x")]),
-        );
+        check(b"\x0a\x02hi\x08\x96\x01\x12\x00", Ok(&[(1, b"hi"), (2, b"")]));
+        check(b"\x09\0\0\0\0\0\0\0\0\x0d\0\0\0\0\x0a\x01x", Ok(&[(1, b"x")]));
     }
 
     #[test]
     fn refuses_lies_about_lengths() {
         check(b"\x0a", Err(WireError::Truncated));
         check(b"\x0a\x05hi", Err(WireError::Truncated));
-        check(
-            b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-            Err(WireError::Truncated),
-        );
+        check(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Err(WireError::Truncated));
         check(b"\x09\0\0", Err(WireError::Truncated));
     }
 
@@ -142,13 +126,7 @@ mod tests {
         check(b"\x0b", Err(WireError::WireType(3)));
         check(b"\x0c", Err(WireError::WireType(4)));
         check(b"\x0f", Err(WireError::WireType(7)));
-        check(
-            b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
-            Err(WireError::Varint),
-        );
-        check(
-            b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-            Err(WireError::Varint),
-        );
+        check(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", Err(WireError::Varint));
+        check(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Err(WireError::Varint));
     }
 }

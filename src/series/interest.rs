@@ -45,14 +45,10 @@ impl Interest {
             members: Vec::new(),
             version,
         };
-        let slot = self
-            .watched
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or_else(|| {
-                self.watched.push(None);
-                self.watched.len() - 1
-            });
+        let slot = self.watched.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.watched.push(None);
+            self.watched.len() - 1
+        });
         self.watched[slot] = Some(watched);
         let id = SelectorId(slot as u32);
         self.by_key.insert((selector.clone(), lookback_ms), id);
@@ -91,10 +87,7 @@ impl Interest {
         &'a self,
         labels: &'a Labels,
     ) -> impl Iterator<Item = SelectorId> + 'a {
-        let named = self
-            .by_name
-            .get(labels.metric_name())
-            .map_or(&[][..], Vec::as_slice);
+        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         named
             .iter()
             .chain(&self.nameless)
@@ -104,9 +97,7 @@ impl Interest {
 
     /// The longest lookback of the selectors that a label set satisfies; `None` if none does.
     pub(super) fn retention_ms(&self, labels: &Labels) -> Option<i64> {
-        self.matching(labels)
-            .map(|id| self.get(id).lookback_ms)
-            .max()
+        self.matching(labels).map(|id| self.get(id).lookback_ms).max()
     }
 
     /// Adds a series to one selector.
@@ -153,14 +144,10 @@ impl Interest {
     }
 
     fn get(&self, id: SelectorId) -> &Watched {
-        self.watched[id.0 as usize]
-            .as_ref()
-            .expect("a selector id is used only while registered")
+        self.watched[id.0 as usize].as_ref().expect("a selector id is used only while registered")
     }
 
     fn get_mut(&mut self, id: SelectorId) -> &mut Watched {
-        self.watched[id.0 as usize]
-            .as_mut()
-            .expect("a selector id is used only while registered")
+        self.watched[id.0 as usize].as_mut().expect("a selector id is used only while registered")
     }
 }

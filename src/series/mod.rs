@@ -165,19 +165,14 @@ impl Store {
                 },
             };
             let max_samples = self.config.max_samples_per_series;
-            let series = self.series[id.index()]
-                .as_mut()
-                .expect("the index holds live series");
+            let series = self.series[id.index()].as_mut().expect("the index holds live series");
             let before = series.ring.bytes();
             for sample in &incoming.samples {
                 if sample.timestamp_ms > latest {
                     outcome.reject(labels, *sample, Rejection::TooNew);
                     continue;
                 }
-                match series
-                    .ring
-                    .append(*sample, series.retention_ms, max_samples)
-                {
+                match series.ring.append(*sample, series.retention_ms, max_samples) {
                     Appended::Stored { truncated } => {
                         outcome.stored += 1;
                         outcome.truncated += truncated;
@@ -198,10 +193,7 @@ impl Store {
         let mut evicted = 0;
         for (slot, series) in self.series.iter().enumerate() {
             if let Some(series) = series {
-                let newest = series
-                    .ring
-                    .last()
-                    .map_or(i64::MIN, |sample| sample.timestamp_ms);
+                let newest = series.ring.last().map_or(i64::MIN, |sample| sample.timestamp_ms);
                 dead[slot] = newest < now_ms.saturating_sub(series.retention_ms);
                 evicted += usize::from(dead[slot]);
             }
@@ -261,16 +253,11 @@ impl Store {
     /// Counts of what is held.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats {
-            series: self.index.len(),
-            bytes: self.bytes,
-        }
+        Stats { series: self.index.len(), bytes: self.bytes }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
-        self.series[id.index()]
-            .as_ref()
-            .expect("a series id is used only while a member")
+        self.series[id.index()].as_ref().expect("a series id is used only while a member")
     }
 
     fn admit(&self, labels: &Labels) -> Admission {
@@ -280,19 +267,11 @@ impl Store {
         let full = self.index.len() >= self.config.max_series
             || self.bytes as u64 >= self.config.max_bytes.as_bytes()
             || self.series.len() - self.free.len() >= u32::MAX as usize;
-        if full {
-            Admission::OverLimit
-        } else {
-            Admission::Wanted(retention(lookback_ms))
-        }
+        if full { Admission::OverLimit } else { Admission::Wanted(retention(lookback_ms)) }
     }
 
     fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
-        let series = Series {
-            labels: labels.clone(),
-            ring: Ring::default(),
-            retention_ms,
-        };
+        let series = Series { labels: labels.clone(), ring: Ring::default(), retention_ms };
         self.bytes += series.bytes();
         let id = self.free.pop().unwrap_or_else(|| {
             self.series.push(None);

@@ -82,10 +82,7 @@ impl Outcome {
                 Rejection::Conflict => "has another value than the sample already there",
                 Rejection::OverLimit => "would start a series beyond the limit",
             };
-            format!(
-                "the sample of {labels} at {} ms {reason}",
-                sample.timestamp_ms
-            )
+            format!("the sample of {labels} at {} ms {reason}", sample.timestamp_ms)
         });
     }
 }

@@ -92,9 +92,7 @@ impl Ring {
         }
         let over = self.samples().len().saturating_sub(max_samples);
         self.head += over;
-        Appended::Stored {
-            truncated: over as u64,
-        }
+        Appended::Stored { truncated: over as u64 }
     }
 
     /// Makes sure that one more sample fits: by giving back what is behind the head, else by
@@ -107,8 +105,7 @@ impl Ring {
             self.buffer.drain(..self.head);
             self.head = 0;
         } else {
-            self.buffer
-                .reserve_exact(FIRST_CAPACITY.max(self.buffer.len() / 2));
+            self.buffer.reserve_exact(FIRST_CAPACITY.max(self.buffer.len() / 2));
         }
     }
 
@@ -137,11 +134,7 @@ mod tests {
     #[track_caller]
     fn check_window(times: &[i64], start: i64, end: i64, expected: &[i64]) {
         let ring = ring(times);
-        let got: Vec<i64> = ring
-            .window(start, end)
-            .iter()
-            .map(|s| s.timestamp_ms)
-            .collect();
+        let got: Vec<i64> = ring.window(start, end).iter().map(|s| s.timestamp_ms).collect();
         assert_eq!(got, expected);
     }
 
@@ -163,18 +156,9 @@ mod tests {
     #[test]
     fn repeats_are_told_from_contradictions() {
         let mut ring = ring(&[10, 20]);
-        assert_eq!(
-            ring.append(Sample::new(10, 10.0), 1_000, 100),
-            Appended::Duplicate
-        );
-        assert_eq!(
-            ring.append(Sample::new(10, 11.0), 1_000, 100),
-            Appended::Conflict
-        );
-        assert_eq!(
-            ring.append(Sample::new(20, 20.0), 1_000, 100),
-            Appended::Duplicate
-        );
+        assert_eq!(ring.append(Sample::new(10, 10.0), 1_000, 100), Appended::Duplicate);
+        assert_eq!(ring.append(Sample::new(10, 11.0), 1_000, 100), Appended::Conflict);
+        assert_eq!(ring.append(Sample::new(20, 20.0), 1_000, 100), Appended::Duplicate);
         assert_eq!(ring.samples().len(), 2);
     }
 
@@ -182,14 +166,8 @@ mod tests {
     fn old_samples_go_and_stay_away() {
         let mut ring = ring(&[0, 500, 1_000, 2_000]);
         assert_eq!(ring.samples()[0].timestamp_ms, 1_000);
-        assert_eq!(
-            ring.append(Sample::new(999, 0.0), 1_000, 100),
-            Appended::TooOld
-        );
-        assert_eq!(
-            ring.append(Sample::new(1_000, 1_000.0), 1_000, 100),
-            Appended::Duplicate
-        );
+        assert_eq!(ring.append(Sample::new(999, 0.0), 1_000, 100), Appended::TooOld);
+        assert_eq!(ring.append(Sample::new(1_000, 1_000.0), 1_000, 100), Appended::Duplicate);
     }
 
     #[test]
@@ -205,10 +183,7 @@ mod tests {
         let mut ring = Ring::default();
         assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9), STORED);
         assert_eq!(ring.append(Sample::new(i64::MAX, 0.0), 1_000, 9), STORED);
-        assert_eq!(
-            ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9),
-            Appended::TooOld
-        );
+        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9), Appended::TooOld);
     }
 
     #[test]
@@ -218,11 +193,7 @@ mod tests {
             ring.append(Sample::new(t, 0.0), 63, 100);
         }
         assert_eq!(ring.samples().len(), 64);
-        assert!(
-            ring.bytes() <= 2 * 64 * size_of::<Sample>(),
-            "{} bytes",
-            ring.bytes()
-        );
+        assert!(ring.bytes() <= 2 * 64 * size_of::<Sample>(), "{} bytes", ring.bytes());
     }
 
     proptest! {

@@ -18,12 +18,7 @@ fn labels(name: &str, instance: &str) -> Labels {
 
 fn batch(name: &str, instance: &str, samples: &[(i64, f64)]) -> Batch {
     let samples = samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect();
-    Batch {
-        series: vec![BatchSeries {
-            labels: labels(name, instance),
-            samples,
-        }],
-    }
+    Batch { series: vec![BatchSeries { labels: labels(name, instance), samples }] }
 }
 
 fn store(config: StorageConfig) -> (Store, SelectorId) {
@@ -47,21 +42,14 @@ fn keeps_only_what_a_selector_wants() {
 fn a_repeated_batch_changes_nothing() {
     let (mut store, up) = store(StorageConfig::default());
     let stale = f64::from_bits(STALE_NAN_BITS);
-    let batch = batch(
-        "up",
-        "a",
-        &[(NOW - 2, 1.0), (NOW - 1, f64::NAN), (NOW, stale)],
-    );
+    let batch = batch("up", "a", &[(NOW - 2, 1.0), (NOW - 1, f64::NAN), (NOW, stale)]);
     assert_eq!(store.append(NOW, &batch).stored, 3);
     let before = store.stats();
     let again = store.append(NOW, &batch);
     assert_eq!((again.stored, again.duplicate, again.rejected()), (0, 3, 0));
     assert_eq!(store.stats(), before);
     let window = store.window(store.members(up)[0], NOW - 10, NOW);
-    assert_eq!(
-        window, &batch.series[0].samples,
-        "the bits of a stale marker are kept"
-    );
+    assert_eq!(window, &batch.series[0].samples, "the bits of a stale marker are kept");
 }
 
 #[test]
@@ -72,20 +60,10 @@ fn an_instant_value_respects_lookback_and_stale_markers() {
     assert_eq!(store.latest(id, NOW, LOOKBACK), Some(Sample::new(NOW, 1.0)));
     assert_eq!(store.latest(id, NOW - 1, LOOKBACK), None);
     assert!(store.latest(id, NOW + LOOKBACK - 1, LOOKBACK).is_some());
-    assert_eq!(
-        store.latest(id, NOW + LOOKBACK, LOOKBACK),
-        None,
-        "ranges are open on the left"
-    );
-    store.append(
-        NOW,
-        &batch("up", "a", &[(NOW + 5, f64::from_bits(STALE_NAN_BITS))]),
-    );
+    assert_eq!(store.latest(id, NOW + LOOKBACK, LOOKBACK), None, "ranges are open on the left");
+    store.append(NOW, &batch("up", "a", &[(NOW + 5, f64::from_bits(STALE_NAN_BITS))]));
     assert_eq!(store.latest(id, NOW + 5, LOOKBACK), None);
-    assert_eq!(
-        store.latest(id, NOW + 4, LOOKBACK),
-        Some(Sample::new(NOW, 1.0))
-    );
+    assert_eq!(store.latest(id, NOW + 4, LOOKBACK), Some(Sample::new(NOW, 1.0)));
 }
 
 #[test]
@@ -94,14 +72,8 @@ fn each_refusal_is_counted_and_explained() {
     store.append(NOW, &batch("up", "a", &[(NOW, 1.0)]));
     let old = NOW - LOOKBACK - RETENTION_SLACK_MS - 1;
     let new = NOW + 600_001;
-    let outcome = store.append(
-        NOW,
-        &batch("up", "a", &[(old, 1.0), (new, 1.0), (NOW, 2.0)]),
-    );
-    assert_eq!(
-        (outcome.too_old, outcome.too_new, outcome.conflicting),
-        (1, 1, 1)
-    );
+    let outcome = store.append(NOW, &batch("up", "a", &[(old, 1.0), (new, 1.0), (NOW, 2.0)]));
+    assert_eq!((outcome.too_old, outcome.too_new, outcome.conflicting), (1, 1, 1));
     assert_eq!(outcome.rejected(), 3);
     assert_eq!(
         outcome.example.as_deref(),
@@ -120,10 +92,7 @@ fn a_sample_from_the_future_starts_no_series() {
 #[track_caller]
 fn check_limit(config: StorageConfig) {
     let (mut store, up) = store(config);
-    assert_eq!(
-        store.append(NOW, &batch("up", "a", &[(NOW, 1.0)])).stored,
-        1
-    );
+    assert_eq!(store.append(NOW, &batch("up", "a", &[(NOW, 1.0)])).stored, 1);
     let refused = store.append(NOW, &batch("up", "b", &[(NOW, 1.0), (NOW + 1, 1.0)]));
     assert_eq!((refused.over_limit, refused.series_created), (2, 0));
     let known = store.append(NOW, &batch("up", "a", &[(NOW + 1, 1.0)]));
@@ -133,22 +102,14 @@ fn check_limit(config: StorageConfig) {
 
 #[test]
 fn limits_refuse_new_series_only() {
-    check_limit(StorageConfig {
-        max_series: 1,
-        ..StorageConfig::default()
-    });
-    check_limit(StorageConfig {
-        max_bytes: ByteSize::from_bytes(100),
-        ..StorageConfig::default()
-    });
+    check_limit(StorageConfig { max_series: 1, ..StorageConfig::default() });
+    check_limit(StorageConfig { max_bytes: ByteSize::from_bytes(100), ..StorageConfig::default() });
 }
 
 #[test]
 fn a_full_series_counts_what_it_lets_go() {
-    let (mut store, up) = store(StorageConfig {
-        max_samples_per_series: 2,
-        ..StorageConfig::default()
-    });
+    let (mut store, up) =
+        store(StorageConfig { max_samples_per_series: 2, ..StorageConfig::default() });
     let outcome = store.append(NOW, &batch("up", "a", &[(1, 1.0), (2, 2.0), (3, 3.0)]));
     assert_eq!((outcome.stored, outcome.truncated), (3, 1));
     assert_eq!(store.window(store.members(up)[0], 0, 10).len(), 2);
@@ -180,16 +141,9 @@ fn registrations_are_shared_and_counted() {
     assert_eq!(store.register(&selector("up"), LOOKBACK), up);
     let longer = store.register(&selector("up"), 2 * LOOKBACK);
     assert_ne!(longer, up);
-    store.append(
-        NOW,
-        &batch("up", "a", &[(NOW - LOOKBACK - 100_000, 1.0), (NOW, 1.0)]),
-    );
+    store.append(NOW, &batch("up", "a", &[(NOW - LOOKBACK - 100_000, 1.0), (NOW, 1.0)]));
     let id = store.members(up)[0];
-    assert_eq!(
-        store.window(id, 0, NOW).len(),
-        2,
-        "the longer lookback decides"
-    );
+    assert_eq!(store.window(id, 0, NOW).len(), 2, "the longer lookback decides");
     store.release(longer);
     store.append(NOW, &batch("up", "a", &[(NOW + 1, 1.0)]));
     assert_eq!(store.window(id, 0, NOW + 1).len(), 2);
@@ -214,14 +168,9 @@ fn a_later_registration_finds_series_that_are_kept_already() {
 fn several_samples_and_repeated_label_sets_in_one_batch() {
     let (mut store, up) = store(StorageConfig::default());
     let mut twice = batch("up", "a", &[(NOW + 2, 3.0), (NOW, 1.0)]);
-    twice
-        .series
-        .extend(batch("up", "a", &[(NOW + 1, 2.0)]).series);
+    twice.series.extend(batch("up", "a", &[(NOW + 1, 2.0)]).series);
     assert_eq!(store.append(NOW, &twice).stored, 3);
-    let values: Vec<f64> = store
-        .window(store.members(up)[0], 0, NOW + 9)
-        .iter()
-        .map(|s| s.value)
-        .collect();
+    let values: Vec<f64> =
+        store.window(store.members(up)[0], 0, NOW + 9).iter().map(|s| s.value).collect();
     assert_eq!(values, [1.0, 2.0, 3.0]);
 }

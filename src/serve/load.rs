@@ -25,10 +25,7 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
 }
 
 fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel> {
-    let file = config
-        .file
-        .as_deref()
-        .map(|path| path.display().to_string());
+    let file = config.file.as_deref().map(|path| path.display().to_string());
     let file = file.unwrap_or_else(|| "the shipped model".to_owned());
     let context = || file.clone();
     let bytes = match &config.file {
@@ -47,11 +44,7 @@ fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel>
         threshold = metadata.threshold,
         "model loaded"
     );
-    Ok(LoadedModel {
-        name: config.name.clone(),
-        metadata,
-        scorer,
-    })
+    Ok(LoadedModel { name: config.name.clone(), metadata, scorer })
 }
 
 /// What the metrics page says about the models.

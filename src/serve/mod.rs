@@ -102,19 +102,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let exporter = Exporter::install()?;
     describe_metrics();
     let listener = listen(&options.listen_address).await?;
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
+    let address = listener.local_addr().context("the listener has no address")?;
 
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let (live, live_seen) = watch::channel(Arc::new(live(&settings, &[])));
-    let (commands, queue) = mpsc::channel(
-        settings
-            .remote_write
-            .max_queued_requests
-            .clamp(1, Semaphore::MAX_PERMITS),
-    );
+    let (commands, queue) =
+        mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
     let router = Arc::new(Router {
         phase: phase_seen,
@@ -144,16 +138,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let program = Program {
-        options,
-        settings,
-        commands,
-        live,
-        exporter,
-    };
-    let died = program
-        .attend(&mut signals, reload_requests, &mut ended)
-        .await;
+    let program = Program { options, settings, commands, live, exporter };
+    let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
     // The listener closes and the connections drain; then nobody can send commands any more.
@@ -208,9 +194,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
         Ok(listener) => Ok(listener),
         // A machine without IPv6.
         Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind(format!("0.0.0.0:{port}"))
-                .await
-                .with_context(context)
+            TcpListener::bind(format!("0.0.0.0:{port}")).await.with_context(context)
         }
         Err(error) => Err(error).with_context(context),
     }
@@ -326,15 +310,8 @@ impl Program {
         let loaded = load_models(settings.clone()).await?;
         let live = live(&settings, &loaded.models);
         let (reply, done) = oneshot::channel();
-        let command = Command::Reconfigure {
-            settings: Box::new(loaded),
-            reply,
-        };
-        self.commands
-            .send(command)
-            .await
-            .ok()
-            .context("the pipeline has ended")?;
+        let command = Command::Reconfigure { settings: Box::new(loaded), reply };
+        self.commands.send(command).await.ok().context("the pipeline has ended")?;
         done.await.context("the pipeline has ended")??;
         self.live.send_replace(Arc::new(live));
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;

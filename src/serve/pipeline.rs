@@ -55,13 +55,11 @@ pub(super) fn start(
 ) -> std::io::Result<oneshot::Receiver<()>> {
     let (ended, end) = oneshot::channel();
     let runtime = Handle::current();
-    thread::Builder::new()
-        .name("portent-pipeline".to_owned())
-        .spawn(move || {
-            // Dropped at a panic as well, which the other side notices.
-            let _ended = ended;
-            run(pipeline, commands, &snapshots, &runtime);
-        })?;
+    thread::Builder::new().name("portent-pipeline".to_owned()).spawn(move || {
+        // Dropped at a panic as well, which the other side notices.
+        let _ended = ended;
+        run(pipeline, commands, &snapshots, &runtime);
+    })?;
     Ok(end)
 }
 
@@ -108,11 +106,7 @@ fn run(
                 let _ = reply.send(outcome);
             }
             Command::Reconfigure { settings, reply } => {
-                let PipelineSettings {
-                    global,
-                    storage,
-                    models,
-                } = *settings;
+                let PipelineSettings { global, storage, models } = *settings;
                 let _ = reply.send(pipeline.reconfigure(global, storage, models));
             }
         }
@@ -125,11 +119,7 @@ fn report(snapshot: &Snapshot, missed: u64) {
     if missed > 0 {
         tracing::warn!(missed, "ticks were missed");
     }
-    for model in snapshot
-        .models
-        .iter()
-        .filter(|model| model.time_ms == snapshot.time_ms)
-    {
+    for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
         if let Some(error) = &model.evaluation.model_error {
             tracing::error!(model = model.model, %error, "the model could not be run");
         }

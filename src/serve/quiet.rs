@@ -26,9 +26,7 @@ impl Quiet {
             next_ms: AtomicI64::new(i64::MIN),
             suppressed: AtomicU64::new(0),
         };
-        Self {
-            kinds: names.iter().map(kind).collect(),
-        }
+        Self { kinds: names.iter().map(kind).collect() }
     }
 
     /// Whether an event may be logged now, and how many of its kind were not since the last.

@@ -100,10 +100,7 @@ impl Router {
         }
         let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
         let (reply, outcome) = oneshot::channel();
-        let sent = timeout_at(
-            deadline,
-            self.commands.send(Command::Append { batch, reply }),
-        );
+        let sent = timeout_at(deadline, self.commands.send(Command::Append { batch, reply }));
         match sent.await {
             Err(_) => return Err(Unavailable::Overloaded),
             Ok(Err(_)) => return Err(Unavailable::ShuttingDown),
@@ -126,10 +123,7 @@ impl Router {
             exporter.render(&snapshot, &live.models, &live.exporter, now_ms())
         });
         let Ok(page) = page.await else {
-            return text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the page could not be made",
-            );
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made");
         };
         let mut response = Response::new(Full::from(page));
         let content_type = HeaderValue::from_static(exporter::CONTENT_TYPE);
@@ -174,10 +168,7 @@ impl Router {
 fn method_not_allowed(allowed: &[Method]) -> Answer {
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     let names = names.join(", ");
-    let mut response = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("this path wants {names}"),
-    );
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("this path wants {names}"));
     if let Ok(value) = HeaderValue::from_str(&names) {
         response.headers_mut().insert(ALLOW, value);
     }

@@ -43,10 +43,7 @@ impl Schedule {
             return None;
         }
         self.due_ms = ahead;
-        let mut due = Due {
-            tick_ms: due_ms,
-            missed: 0,
-        };
+        let mut due = Due { tick_ms: due_ms, missed: 0 };
         while let Some(next) = next_after(due.tick_ms).filter(|next| *next <= now_ms) {
             due.tick_ms = next;
             due.missed += 1;
@@ -76,9 +73,7 @@ mod tests {
             .iter()
             .map(|now| {
                 let next_after = |time: i64| Some((time.div_euclid(15) + 1) * 15);
-                schedule
-                    .poll(*now, next_after)
-                    .map(|due| (due.tick_ms, due.missed))
+                schedule.poll(*now, next_after).map(|due| (due.tick_ms, due.missed))
             })
             .collect();
         assert_eq!(due, expected, "{times:?}");
@@ -88,15 +83,7 @@ mod tests {
     fn ticks_are_at_multiples_however_late_the_look() {
         check(
             &[7, 14, 15, 16, 29, 33, 45],
-            &[
-                None,
-                None,
-                Some((15, 0)),
-                None,
-                None,
-                Some((30, 0)),
-                Some((45, 0)),
-            ],
+            &[None, None, Some((15, 0)), None, None, Some((30, 0)), Some((45, 0))],
         );
     }
 
@@ -107,10 +94,7 @@ mod tests {
 
     #[test]
     fn passed_ticks_are_left_out_and_counted() {
-        check(
-            &[7, 61, 74, 75],
-            &[None, Some((60, 3)), None, Some((75, 0))],
-        );
+        check(&[7, 61, 74, 75], &[None, Some((60, 3)), None, Some((75, 0))]);
     }
 
     #[test]
@@ -120,10 +104,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_ahead_is_followed() {
-        check(
-            &[7, 1_000_000_000, 1_000_000_005],
-            &[None, None, Some((1_000_000_005, 0))],
-        );
+        check(&[7, 1_000_000_000, 1_000_000_005], &[None, None, Some((1_000_000_005, 0))]);
     }
 
     #[test]

@@ -58,9 +58,7 @@ impl Autoencoder {
                 bias: Array1::zeros(outputs),
             }
         });
-        Self {
-            layers: layers.collect(),
-        }
+        Self { layers: layers.collect() }
     }
 
     /// Restores rows.
@@ -88,10 +86,7 @@ impl Autoencoder {
         let mut layers = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let input = &outputs[i];
-            layers.push(Dense {
-                weights: input.t().dot(&delta),
-                bias: delta.sum_axis(Axis(0)),
-            });
+            layers.push(Dense { weights: input.t().dot(&delta), bias: delta.sum_axis(Axis(0)) });
             if i > 0 {
                 delta = delta.dot(&layer.weights.t());
                 // Through the ReLU before, which passed what is above zero.
@@ -220,9 +215,7 @@ mod tests {
                 largest = largest.max(value.abs());
             }
             for (column, &value) in layer.bias.indexed_iter() {
-                check(&network, weights.view(), value, |it| {
-                    &mut it.layers[i].bias[column]
-                });
+                check(&network, weights.view(), value, |it| &mut it.layers[i].bias[column]);
             }
         }
         assert!(largest > 1e-3, "gradients of nothing prove nothing");
@@ -236,10 +229,7 @@ mod tests {
         let mut large = Array2::from_elem((6, 4), 9.0);
         large.column_mut(1).assign(&small.column(0));
         large.column_mut(3).assign(&small.column(1));
-        let (expected, found) = (
-            network.reconstruct(small.view()),
-            wide.reconstruct(large.view()),
-        );
+        let (expected, found) = (network.reconstruct(small.view()), wide.reconstruct(large.view()));
         for row in 0..6 {
             assert_eq!(found[[row, 0]], 0.5);
             assert_eq!(found[[row, 2]], 0.5);

@@ -72,11 +72,7 @@ mod tests {
     fn a_clock_is_context_once_the_recording_covers_it() {
         check("hour()", 0.5, Role::LeftOut);
         check("hour()", 2.0, Role::Context);
-        check(
-            "sin(2 * pi() * (hour() + minute() / 60) / 24)",
-            2.0,
-            Role::Context,
-        );
+        check("sin(2 * pi() * (hour() + minute() / 60) / 24)", 2.0, Role::Context);
         check("(hour() + day_of_week() * 24) / 168", 13.0, Role::LeftOut);
         check("day_of_week()", 14.0, Role::Context);
         check("day_of_month()", 30.0, Role::LeftOut);

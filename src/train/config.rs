@@ -68,11 +68,7 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let check = |ok: bool, key, value: &dyn std::fmt::Debug, expected| match ok {
             true => Ok(()),
-            false => Err(ConfigError {
-                key,
-                value: format!("{value:?}"),
-                expected,
-            }),
+            false => Err(ConfigError { key, value: format!("{value:?}"), expected }),
         };
         let widths = self.layers.iter().all(|it| (1..=MAX_WIDTH).contains(it));
         let layers = (1..=MAX_LAYERS).contains(&self.layers.len()) && widths;
@@ -87,12 +83,7 @@ impl TrainConfig {
         check(rate > 0.0 && rate <= 1.0, "learning_rate", &rate, expected)?;
         let share = self.validation_share;
         let expected = "write a number above 0 and below 1";
-        check(
-            share > 0.0 && share < 1.0,
-            "validation_share",
-            &share,
-            expected,
-        )?;
+        check(share > 0.0 && share < 1.0, "validation_share", &share, expected)?;
         let percent = self.threshold_percentile;
         check(
             percent > 0.0 && percent <= 100.0,
@@ -128,10 +119,7 @@ mod tests {
         check("patience: 0", Some("train.patience"));
         check("learning_rate: .nan", Some("train.learning_rate is NaN"));
         check("validation_share: 1", Some("train.validation_share is 1.0"));
-        check(
-            "threshold_percentile: 0",
-            Some("train.threshold_percentile"),
-        );
+        check("threshold_percentile: 0", Some("train.threshold_percentile"));
         assert!(serde_yaml::from_str::<TrainConfig>("epoch: 1").is_err());
     }
 }

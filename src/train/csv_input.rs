@@ -60,10 +60,7 @@ pub(super) fn read(
         reason: error.to_string(),
     };
     let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
-    let is_gzip = input
-        .fill_buf()
-        .map_err(unreadable)?
-        .starts_with(b"\x1f\x8b");
+    let is_gzip = input.fill_buf().map_err(unreadable)?.starts_with(b"\x1f\x8b");
     if is_gzip {
         parse(path, MultiGzDecoder::new(input), configured)
     } else {
@@ -78,34 +75,22 @@ fn parse(
 ) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(ShortLines {
-            input,
-            left: MAX_LINE_BYTES,
-        });
+        .from_reader(ShortLines { input, left: MAX_LINE_BYTES });
     let failed = |error: csv::Error| {
         let position = error.position().map(csv::Position::line);
         match (position, error.kind()) {
-            (
-                Some(line),
-                csv::ErrorKind::UnequalLengths {
-                    expected_len, len, ..
-                },
-            ) => CsvError::Line {
-                path: path.to_path_buf(),
-                line,
-                reason: format!("{len} columns, the header has {expected_len}"),
-            },
-            _ => CsvError::Read {
-                path: path.to_path_buf(),
-                reason: error.to_string(),
-            },
+            (Some(line), csv::ErrorKind::UnequalLengths { expected_len, len, .. }) => {
+                CsvError::Line {
+                    path: path.to_path_buf(),
+                    line,
+                    reason: format!("{len} columns, the header has {expected_len}"),
+                }
+            }
+            _ => CsvError::Read { path: path.to_path_buf(), reason: error.to_string() },
         }
     };
-    let wrong = |line: u64, reason: String| CsvError::Line {
-        path: path.to_path_buf(),
-        line,
-        reason,
-    };
+    let wrong =
+        |line: u64, reason: String| CsvError::Line { path: path.to_path_buf(), line, reason };
     let header = reader.headers().map_err(failed)?.clone();
     let features = columns(&header, configured).map_err(|reason| wrong(1, reason))?;
     let mut times_ms: Vec<i64> = Vec::new();
@@ -119,10 +104,7 @@ fn parse(
         let time_ms =
             timestamp::parse_ms(&record[0]).map_err(|error| wrong(line, error.to_string()))?;
         if let Some(last_ms) = times_ms.last().filter(|last_ms| time_ms <= **last_ms) {
-            let (now, last) = (
-                timestamp::format_ms(time_ms),
-                timestamp::format_ms(*last_ms),
-            );
+            let (now, last) = (timestamp::format_ms(time_ms), timestamp::format_ms(*last_ms));
             return Err(wrong(
                 line,
                 format!("the time {now} is not after {last}, the line before"),
@@ -131,20 +113,14 @@ fn parse(
         times_ms.push(time_ms);
         for (i, text) in record.iter().enumerate().skip(1) {
             let value = number(text).ok_or_else(|| {
-                wrong(
-                    line,
-                    format!("column {:?} holds {text:?}, which is no number", &header[i]),
-                )
+                wrong(line, format!("column {:?} holds {text:?}, which is no number", &header[i]))
             })?;
             values.push(value);
         }
     }
     let Some(step_ms) = most_common_step(&times_ms) else {
         let line = record.position().map_or(1, csv::Position::line);
-        return Err(wrong(
-            line,
-            "there are no two lines with values before the end".to_owned(),
-        ));
+        return Err(wrong(line, "there are no two lines with values before the end".to_owned()));
     };
     let shape = (times_ms.len(), features.len());
     let recording = Recording {
@@ -176,11 +152,7 @@ fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<Feat
             return Err(format!("two columns are named {name:?}"));
         }
         let known = configured.iter().find(|it| it.name == name);
-        features.push(
-            known
-                .cloned()
-                .unwrap_or_else(|| FeatureSpec::new(name, selector(name))),
-        );
+        features.push(known.cloned().unwrap_or_else(|| FeatureSpec::new(name, selector(name))));
     }
     Ok(features)
 }
@@ -249,9 +221,7 @@ mod tests {
 
     #[track_caller]
     fn check_error(text: &str, expected: &str) {
-        let error = read_text(text.as_bytes())
-            .expect_err("a refusal")
-            .to_string();
+        let error = read_text(text.as_bytes()).expect_err("a refusal").to_string();
         assert!(error.ends_with(expected), "{error}");
     }
 
@@ -264,10 +234,7 @@ mod tests {
         assert_eq!(recording.times_ms, [0, 15_000, 30_000, 61_000]);
         assert_eq!(recording.step_ms, 15_000);
         let values = &recording.entities[0].values;
-        assert_eq!(
-            (values[[0, 1]], values[[2, 0]], values[[3, 1]]),
-            (2.5, -1000.0, 5.0)
-        );
+        assert_eq!((values[[0, 1]], values[[2, 0]], values[[3, 1]]), (2.5, -1000.0, 5.0));
         assert!(values[[1, 0]].is_nan() && values[[1, 1]].is_nan() && values[[2, 1]].is_nan());
         assert_eq!(features[0].expr, "rate(cpu[5m])");
         assert_eq!(features[0].missing, Missing::Hold);
@@ -282,51 +249,28 @@ mod tests {
         let bytes = gzip.finish().expect("compressed");
         check_good(&bytes);
         let truncated = read_text(&bytes[..bytes.len() / 2]).expect_err("half a file");
-        assert!(
-            truncated.to_string().starts_with("cannot read "),
-            "{truncated}"
-        );
+        assert!(truncated.to_string().starts_with("cannot read "), "{truncated}");
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        check_error(
-            "",
-            ", line 1: expected a column of times and then one for each feature",
-        );
-        check_error(
-            "t\n1\n",
-            ", line 1: expected a column of times and then one for each feature",
-        );
-        check_error(
-            "0,1\n1,2\n",
-            ", line 1: expected the names of the columns, found a time",
-        );
+        check_error("", ", line 1: expected a column of times and then one for each feature");
+        check_error("t\n1\n", ", line 1: expected a column of times and then one for each feature");
+        check_error("0,1\n1,2\n", ", line 1: expected the names of the columns, found a time");
         check_error("t,a,a\n", ", line 1: two columns are named \"a\"");
         check_error("t,a,\n", ", line 1: column 3 has no name");
-        check_error(
-            "t,a\n0,1\n1,x\n",
-            ", line 3: column \"a\" holds \"x\", which is no number",
-        );
+        check_error("t,a\n0,1\n1,x\n", ", line 3: column \"a\" holds \"x\", which is no number");
         check_error("t,a\n0,1\n1,1,1\n", ", line 3: 3 columns, the header has 2");
         check_error(
             "t,a\n5,1\n5,1\n",
             ", line 3: the time 1970-01-01T00:00:05Z is not after 1970-01-01T00:00:05Z, the line before",
         );
-        let error = read_text(b"t,a\nsoon,1\n")
-            .expect_err("no time")
-            .to_string();
-        assert!(
-            error.contains(", line 2: \"soon\" is not a time"),
-            "{error}"
-        );
+        let error = read_text(b"t,a\nsoon,1\n").expect_err("no time").to_string();
+        assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
         let error = read_text(b"t,a\n5,1\n").expect_err("one line").to_string();
         assert!(error.contains("no two lines"), "{error}");
         let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
-        assert!(
-            absent.to_string().starts_with("cannot read /nowhere.csv: "),
-            "{absent}"
-        );
+        assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
     }
 
     #[test]

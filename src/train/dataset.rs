@@ -146,10 +146,7 @@ impl Dataset {
                 validation: validation.len(),
             });
         }
-        Ok(Split {
-            training,
-            validation,
-        })
+        Ok(Split { training, validation })
     }
 
     /// All rows.
@@ -221,10 +218,7 @@ fn nothing(cleaning: &Cleaning, features: &[FeatureSpec]) -> DatasetError {
         .map(|(count, feature)| (*count, feature.name.as_str()))
         .collect();
     lacking.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-    let texts = lacking
-        .iter()
-        .take(5)
-        .map(|(count, name)| format!("{name} ({count})"));
+    let texts = lacking.iter().take(5).map(|(count, name)| format!("{name} ({count})"));
     DatasetError::Empty {
         dropped: cleaning.dropped,
         features: texts.collect::<Vec<_>>().join(", "),
@@ -313,12 +307,6 @@ mod tests {
         let dataset = Dataset::clean(&recording(1_000, &[&rows]), &features([Missing::Skip; 3]))
             .expect("complete rows");
         let error = dataset.split(0.2).expect_err("too few");
-        assert_eq!(
-            error,
-            DatasetError::TooFew {
-                training: 31,
-                validation: 8
-            }
-        );
+        assert_eq!(error, DatasetError::TooFew { training: 31, validation: 8 });
     }
 }

@@ -31,10 +31,7 @@ pub(super) fn export(fitted: &Fitted, metadata: &Metadata) -> Bytes {
     let expected = network(&mut graph, fitted);
     error(&mut graph, fitted, &expected);
     reconstruction(&mut graph, fitted, &expected);
-    graph
-        .output("score", &row[..1])
-        .output("contribution", &row)
-        .output("reconstruction", &row);
+    graph.output("score", &row[..1]).output("contribution", &row).output("reconstruction", &row);
     graph.encode(metadata.properties())
 }
 
@@ -50,16 +47,8 @@ fn scale(graph: &mut Graph, fitted: &Fitted) {
         .constant("residual_high", &[], &[RESIDUAL_CLIP.1])
         .node("Sub", &["features", "scale_min"], "shifted")
         .node("Mul", &["shifted", "scale_inverse"], "scaled")
-        .node(
-            "Clip",
-            &["scaled", "network_low", "network_high"],
-            "layer_0",
-        )
-        .node(
-            "Clip",
-            &["scaled", "residual_low", "residual_high"],
-            "observed",
-        );
+        .node("Clip", &["scaled", "network_low", "network_high"], "layer_0")
+        .node("Clip", &["scaled", "residual_low", "residual_high"], "observed");
 }
 
 /// Gives the name of the scaled reconstruction.
@@ -70,17 +59,10 @@ fn network(graph: &mut Graph, fitted: &Fitted) -> String {
         // Weights were rounded to float32 before: these casts are exact.
         let weights: Vec<f32> = layer.weights.iter().map(|&it| it as f32).collect();
         let bias: Vec<f32> = layer.bias.iter().map(|&it| it as f32).collect();
-        let (input, sum, output) = (
-            format!("layer_{i}"),
-            format!("sum_{}", i + 1),
-            format!("layer_{}", i + 1),
-        );
+        let (input, sum, output) =
+            (format!("layer_{i}"), format!("sum_{}", i + 1), format!("layer_{}", i + 1));
         let (weights_name, bias_name) = (format!("weights_{}", i + 1), format!("bias_{}", i + 1));
-        let activation = if i + 1 == layers.len() {
-            "Sigmoid"
-        } else {
-            "Relu"
-        };
+        let activation = if i + 1 == layers.len() { "Sigmoid" } else { "Relu" };
         graph
             .constant(&weights_name, &[rows, columns], &weights)
             .constant(&bias_name, &[columns], &bias)
@@ -121,9 +103,7 @@ fn reconstruction(graph: &mut Graph, fitted: &Fitted, expected: &str) {
     // One of two numbers for each feature, by whether it counts.
     let choose = |counting: &dyn Fn(usize) -> f32, other: f32| -> Vec<f32> {
         let kinds = scaler.kinds.iter().enumerate();
-        kinds
-            .map(|(i, kind)| if kind.counts() { counting(i) } else { other })
-            .collect()
+        kinds.map(|(i, kind)| if kind.counts() { counting(i) } else { other }).collect()
     };
     let output = "reconstruction";
     let range = choose(&|i| scaler.range(i), 0.0);

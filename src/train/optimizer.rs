@@ -43,19 +43,11 @@ impl Adam {
         // Both means start at zero, which these make up for.
         let unbias1 = 1.0 - BETA1.powi(self.steps);
         let unbias2 = 1.0 - BETA2.powi(self.steps);
-        let rates = Rates {
-            step: self.learning_rate / unbias1,
-            unbias2,
-        };
+        let rates = Rates { step: self.learning_rate / unbias1, unbias2 };
         for (i, layer) in network.layers.iter_mut().enumerate() {
             let (mean, square) = (&mut self.mean[i], &mut self.square[i]);
             let by = &gradient.layers[i];
-            rates.update(
-                &mut layer.weights,
-                &by.weights,
-                &mut mean.weights,
-                &mut square.weights,
-            );
+            rates.update(&mut layer.weights, &by.weights, &mut mean.weights, &mut square.weights);
             rates.update(&mut layer.bias, &by.bias, &mut mean.bias, &mut square.bias);
         }
     }
@@ -74,15 +66,13 @@ impl Rates {
         mean: &mut Array<f64, D>,
         square: &mut Array<f64, D>,
     ) {
-        Zip::from(values)
-            .and(gradient)
-            .and(mean)
-            .and(square)
-            .for_each(|value, &gradient, mean, square| {
+        Zip::from(values).and(gradient).and(mean).and(square).for_each(
+            |value, &gradient, mean, square| {
                 *mean = BETA1 * *mean + (1.0 - BETA1) * gradient;
                 *square = BETA2 * *square + (1.0 - BETA2) * gradient * gradient;
                 *value -= self.step * *mean / ((*square / self.unbias2).sqrt() + EPSILON);
-            });
+            },
+        );
     }
 }
 
@@ -93,18 +83,11 @@ mod tests {
     /// The first two steps for one weight, worked out by hand from the paper's formulas.
     #[test]
     fn steps_are_those_of_the_paper() {
-        let dense = |value: f64| Dense {
-            weights: ndarray::arr2(&[[value]]),
-            bias: ndarray::arr1(&[0.0]),
-        };
-        let mut network = Autoencoder {
-            layers: vec![dense(1.0)],
-        };
+        let dense =
+            |value: f64| Dense { weights: ndarray::arr2(&[[value]]), bias: ndarray::arr1(&[0.0]) };
+        let mut network = Autoencoder { layers: vec![dense(1.0)] };
         let mut adam = Adam::new(&network, 0.1);
-        let gradient = |value| Gradient {
-            loss: 0.0,
-            layers: vec![dense(value)],
-        };
+        let gradient = |value| Gradient { loss: 0.0, layers: vec![dense(value)] };
         adam.step(&mut network, &gradient(2.0));
         // The first step is the learning rate whatever the gradient.
         assert!((network.layers[0].weights[[0, 0]] - 0.9).abs() < 1e-8);

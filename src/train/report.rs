@@ -47,10 +47,7 @@ impl Summary {
             ),
             (
                 "entities",
-                format!(
-                    "{} with data, {} without",
-                    cleaning.entities, cleaning.empty_entities
-                ),
+                format!("{} with data, {} without", cleaning.entities, cleaning.empty_entities),
             ),
             (
                 "rows",
@@ -68,10 +65,7 @@ impl Summary {
             ("never moved", self.constant.join(", ")),
             ("tell the time", self.context.join(", ")),
             ("left out", self.neutral_line()),
-            (
-                "passes",
-                format!("{}, best {}", course.epochs, course.best_epoch),
-            ),
+            ("passes", format!("{}, best {}", course.epochs, course.best_epoch)),
             (
                 "loss",
                 format!(
@@ -79,10 +73,7 @@ impl Summary {
                     course.training_loss, course.validation_loss
                 ),
             ),
-            (
-                "threshold",
-                format!("{:.6e} ({})", metadata.threshold, metadata.threshold_method),
-            ),
+            ("threshold", format!("{:.6e} ({})", metadata.threshold, metadata.threshold_method)),
         ];
         if let Some(validation) = &metadata.validation {
             let text = format!(
@@ -135,15 +126,9 @@ mod tests {
 
     #[test]
     fn a_table_tells_what_went_in_and_came_out() {
-        let features = vec![
-            FeatureSpec::new("cpu", "a"),
-            FeatureSpec::new("hour", "hour()"),
-        ];
-        let mut metadata = Metadata::new(
-            features,
-            vec!["instance".to_owned()],
-            Duration::from_seconds(15),
-        );
+        let features = vec![FeatureSpec::new("cpu", "a"), FeatureSpec::new("hour", "hour()")];
+        let mut metadata =
+            Metadata::new(features, vec!["instance".to_owned()], Duration::from_seconds(15));
         metadata.threshold = 0.001_25;
         metadata.threshold_method = "percentile 99.5".to_owned();
         metadata.trained_from_ms = Some(0);

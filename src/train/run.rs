@@ -154,10 +154,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let errors = fitted.errors(validation.view());
     let method = ThresholdMethod::Percentile(options.config.threshold_percentile);
     let threshold = method.threshold(&errors)?;
-    let step = options
-        .model
-        .step
-        .filter(|_| matches!(options.source, Source::Csv(_)));
+    let step = options.model.step.filter(|_| matches!(options.source, Source::Csv(_)));
     let metadata = Metadata {
         threshold,
         threshold_method: method.to_string(),
@@ -174,14 +171,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     write(&options.output, &bytes, |bytes| {
         prove(&runtime, bytes, &metadata, &fitted, &validation)
     })?;
-    Ok(summary(
-        &dataset,
-        &split,
-        fitted,
-        metadata,
-        options,
-        bytes.len(),
-    ))
+    Ok(summary(&dataset, &split, fitted, metadata, options, bytes.len()))
 }
 
 fn read(options: &Options) -> Result<(Recording, Vec<FeatureSpec>), TrainError> {
@@ -191,19 +181,10 @@ fn read(options: &Options) -> Result<(Recording, Vec<FeatureSpec>), TrainError> 
             Features::parse(&features, &options.entity)?;
             Ok((recording, features))
         }
-        Source::Prometheus {
-            url,
-            start_ms,
-            end_ms,
-            step,
-        } => {
+        Source::Prometheus { url, start_ms, end_ms, step } => {
             // What serving could not compute is not worth asking for.
             Features::parse(&options.features, &options.entity)?;
-            let range = Range {
-                start_ms: *start_ms,
-                end_ms: *end_ms,
-                step_ms: step.as_ms(),
-            };
+            let range = Range { start_ms: *start_ms, end_ms: *end_ms, step_ms: step.as_ms() };
             let progress = Progress::start("history", 0);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -230,10 +211,7 @@ fn learn(
     // Only what the fit sees tells whether it has seen every hour.
     let times = || split.training.iter().map(|&row| dataset.times_ms[row]);
     let span_ms = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-    let roles: Vec<_> = features
-        .iter()
-        .map(|feature| calendar::role(feature, span_ms))
-        .collect();
+    let roles: Vec<_> = features.iter().map(|feature| calendar::role(feature, span_ms)).collect();
     let progress = Progress::start("fit", config.epochs);
     fit(dataset, split, &roles, config, &mut |epoch, loss| {
         progress.done(epoch, format!("loss {loss:.3e}"));
@@ -256,10 +234,7 @@ fn write(
     bytes: &Bytes,
     prove: impl FnOnce(Bytes) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
-    let failed = |source| TrainError::Write {
-        path: path.to_path_buf(),
-        source,
-    };
+    let failed = |source| TrainError::Write { path: path.to_path_buf(), source };
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     // Another run for the same file has another process number.
@@ -306,12 +281,7 @@ fn prove(
         // Written so that NaN is a difference.
         let near = (graph - trainer).abs() <= TOLERANCE * trainer.abs().max(1.0);
         if !near {
-            return Err(TrainError::Parity {
-                row,
-                what,
-                graph,
-                trainer,
-            });
+            return Err(TrainError::Parity { row, what, graph, trainer });
         }
     }
     Ok(())
@@ -327,10 +297,7 @@ fn summary(
 ) -> Summary {
     let names = |kind: Kind| {
         let kinds = fitted.scaler.kinds.iter().zip(&metadata.features);
-        kinds
-            .filter(|(it, _)| **it == kind)
-            .map(|(_, feature)| feature.name.clone())
-            .collect()
+        kinds.filter(|(it, _)| **it == kind).map(|(_, feature)| feature.name.clone()).collect()
     };
     Summary {
         cleaning: dataset.cleaning.clone(),

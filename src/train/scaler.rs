@@ -58,11 +58,7 @@ impl Kind {
 impl Scaler {
     /// Fits to rows by features, all of them finite.
     pub fn fit(rows: ArrayView2<'_, f32>, roles: &[Role]) -> Self {
-        let mut scaler = Self {
-            min: Vec::new(),
-            inverse: Vec::new(),
-            kinds: Vec::new(),
-        };
+        let mut scaler = Self { min: Vec::new(), inverse: Vec::new(), kinds: Vec::new() };
         for (column, role) in rows.axis_iter(Axis(1)).zip(roles) {
             let min = column.iter().copied().fold(f32::INFINITY, f32::min);
             let max = column.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -82,11 +78,7 @@ impl Scaler {
             Role::Observed => {
                 let middle = (f64::from(min) + f64::from(max)) / 2.0;
                 let unit = middle.abs().max(1.0);
-                (
-                    (middle - unit / 2.0) as f32,
-                    (1.0 / unit) as f32,
-                    Kind::Constant,
-                )
+                ((middle - unit / 2.0) as f32, (1.0 / unit) as f32, Kind::Constant)
             }
             Role::Context if moves => (min, (1.0 / range) as f32, Kind::Context),
             Role::Context | Role::LeftOut => (min, 0.0, Kind::Neutral),
@@ -146,13 +138,7 @@ mod tests {
 
     #[test]
     fn the_training_range_becomes_0_to_1() {
-        let pairs = [
-            (-2.0, 0.0),
-            (6.0, 1.0),
-            (2.0, 0.5),
-            (14.0, 2.0),
-            (-10.0, -1.0),
-        ];
+        let pairs = [(-2.0, 0.0), (6.0, 1.0), (2.0, 0.5), (14.0, 2.0), (-10.0, -1.0)];
         check(Role::Observed, &[2.0, -2.0, 6.0], Kind::Learnt, &pairs);
         check(Role::Context, &[0.0, 23.0], Kind::Context, &[(23.0, 1.0)]);
         check(Role::LeftOut, &[0.0, 23.0], Kind::Neutral, &[(5.0, 0.0)]);

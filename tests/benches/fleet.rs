@@ -4,9 +4,7 @@ use portent::labels::Labels;
 use portent::sample::{Batch, BatchSeries, Sample};
 
 const CPUS: usize = 4;
-const MODES: [&str; 8] = [
-    "idle", "user", "system", "iowait", "irq", "nice", "softirq", "steal",
-];
+const MODES: [&str; 8] = ["idle", "user", "system", "iowait", "irq", "nice", "softirq", "steal"];
 const PLAIN: [&str; 14] = [
     "node_load1",
     "node_procs_running",
@@ -43,10 +41,7 @@ impl Fleet {
             };
             for cpu in 0..CPUS {
                 for mode in MODES {
-                    push(
-                        "node_cpu_seconds_total",
-                        &[("cpu", &cpu.to_string()), ("mode", mode)],
-                    );
+                    push("node_cpu_seconds_total", &[("cpu", &cpu.to_string()), ("mode", mode)]);
                 }
             }
             for name in PLAIN {
@@ -96,8 +91,6 @@ impl Fleet {
                 samples: vec![Sample::new(start_ms + n * 15_000, value)],
             }
         });
-        Batch {
-            series: series.collect(),
-        }
+        Batch { series: series.collect() }
     }
 }

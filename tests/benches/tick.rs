@@ -22,23 +22,20 @@ fn append(criterion: &mut Criterion) {
         let mut store = Store::new(StorageConfig::default());
         let _set = features.expect("the profile").bind(&mut store);
         group.throughput(Throughput::Elements(fleet.series() as u64));
-        group.bench_function(
-            BenchmarkId::new("known_series", fleet.series()),
-            |bencher| {
-                let round = Cell::new(0);
-                bencher.iter_batched(
-                    || {
-                        round.set(round.get() + 1);
-                        fleet.scrape(START_MS, round.get())
-                    },
-                    |batch| {
-                        let outcome = store.append(START_MS + round.get() * 15_000, &batch);
-                        assert_eq!(outcome.rejected(), 0);
-                    },
-                    criterion::BatchSize::PerIteration,
-                );
-            },
-        );
+        group.bench_function(BenchmarkId::new("known_series", fleet.series()), |bencher| {
+            let round = Cell::new(0);
+            bencher.iter_batched(
+                || {
+                    round.set(round.get() + 1);
+                    fleet.scrape(START_MS, round.get())
+                },
+                |batch| {
+                    let outcome = store.append(START_MS + round.get() * 15_000, &batch);
+                    assert_eq!(outcome.rejected(), 0);
+                },
+                criterion::BatchSize::PerIteration,
+            );
+        });
     }
     group.finish();
 }

@@ -33,9 +33,7 @@ impl Load {
     /// Everyday work. `dir` is on the disk that is to be seen.
     pub fn everyday(dir: &Path) -> Self {
         let file = dir.join("everyday");
-        Self {
-            children: vec![shell(EVERYDAY, &file)],
-        }
+        Self { children: vec![shell(EVERYDAY, &file)] }
     }
 
     /// More computing processes than there are CPUs, and two that write as fast as the disk takes it.
@@ -43,9 +41,7 @@ impl Load {
         let cpus = available_parallelism().map_or(2, usize::from);
         let computing = (0..3 * cpus).map(|_| shell(COMPUTE, dir));
         let writing = (0..2).map(|i| shell(WRITE, &dir.join(format!("pressure-{i}"))));
-        Self {
-            children: computing.chain(writing).collect(),
-        }
+        Self { children: computing.chain(writing).collect() }
     }
 
     /// The processes still run: a load that has ended would make the test say something else.

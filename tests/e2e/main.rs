@@ -43,9 +43,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     record_and_train(&prometheus, &model).await;
 
     let portent = Portent::start(&serve_config(&model), &[]).await;
-    prometheus
-        .reload(&scrape_config(&node_exporter, Some(&portent)))
-        .await;
+    prometheus.reload(&scrape_config(&node_exporter, Some(&portent))).await;
 
     let quiet = score_becomes(&prometheus, 60, "quiet", |score| score < 1.0).await;
 
@@ -55,10 +53,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
         score > 1.0 && score > 3.0 * quiet
     })
     .await;
-    println!(
-        "score {quiet:.2} quiet, {loud:.2} after {:?} of pressure",
-        pressure_since.elapsed()
-    );
+    println!("score {quiet:.2} quiet, {loud:.2} after {:?} of pressure", pressure_since.elapsed());
     names_cpu_or_disk(&prometheus).await;
     pressure.must_run();
     drop(pressure);
@@ -73,9 +68,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
 
 /// Gathers everyday work at one scrape a second and trains on it.
 async fn record_and_train(prometheus: &Prometheus, model: &Path) {
-    prometheus
-        .wait_for_vector(Duration::from_secs(30), "node_load1")
-        .await;
+    prometheus.wait_for_vector(Duration::from_secs(30), "node_load1").await;
     let start_ms = now_ms() + WARM_UP_MS;
     tokio::time::sleep(RECORDING).await;
     let features = repository().join("tests/e2e/features.yml");
@@ -90,11 +83,7 @@ async fn record_and_train(prometheus: &Prometheus, model: &Path) {
     ]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "train: {}\n{stdout}\n{stderr}",
-        output.status
-    );
+    assert!(output.status.success(), "train: {}\n{stdout}\n{stderr}", output.status);
     assert!(model.is_file(), "train wrote no model\n{stdout}\n{stderr}");
     println!("{stdout}");
 }
@@ -155,14 +144,9 @@ fn counted() -> String {
 /// Among the three largest shares of the error is one of a CPU's or a disk's features.
 async fn names_cpu_or_disk(prometheus: &Prometheus) {
     let largest = r#"topk(3, anomaly_feature_contribution{job="node", model="e2e"})"#;
-    let elements = prometheus
-        .vector(largest, None)
-        .await
-        .expect("contributions");
-    let features: Vec<&str> = elements
-        .iter()
-        .map(|element| element.labels["feature"].as_str())
-        .collect();
+    let elements = prometheus.vector(largest, None).await.expect("contributions");
+    let features: Vec<&str> =
+        elements.iter().map(|element| element.labels["feature"].as_str()).collect();
     println!("largest contributions: {features:?}");
     let names = |what: &str| features.iter().any(|feature| feature.starts_with(what));
     assert!(names("cpu_") || names("disk_"), "{elements:?}");
@@ -170,17 +154,11 @@ async fn names_cpu_or_disk(prometheus: &Prometheus) {
 
 /// Prometheus itself counts what Portent refused: nothing.
 async fn every_sample_arrived(prometheus: &Prometheus) {
-    let text = prometheus
-        .get("/metrics")
-        .await
-        .expect("its own metrics")
-        .body;
+    let text = prometheus.get("/metrics").await.expect("its own metrics").body;
     let sum = |name: &str| -> f64 {
         let lines = text.lines().filter(|line| line.starts_with(name));
         let values = lines.filter_map(|line| line.split_whitespace().last());
-        values
-            .map(|value| value.parse::<f64>().expect("a number"))
-            .sum()
+        values.map(|value| value.parse::<f64>().expect("a number")).sum()
     };
     assert!(sum("prometheus_remote_storage_samples_total") > 10_000.0);
     assert_eq!(sum("prometheus_remote_storage_samples_failed_total"), 0.0);
@@ -197,33 +175,21 @@ async fn score_ends_with_the_host(
         let page = portent.get("/metrics").await.expect("portent answers").body;
         page.lines().any(|line| line.starts_with("anomaly_score{"))
     };
-    assert!(
-        is_scored().await,
-        "there is a score as long as there are samples"
-    );
+    assert!(is_scored().await, "there is a score as long as there are samples");
     drop(node_exporter);
     let limit = STALE_AFTER + SLACK;
     wait_until(limit, "portent to end the score", async || {
-        if is_scored().await {
-            Err("it is still there".to_owned())
-        } else {
-            Ok(())
+        if is_scored().await { Err("it is still there".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    wait_until(SLACK, "prometheus to see the end of the score", async || {
+        match &prometheus.vector("anomaly_score", None).await?[..] {
+            [] => Ok(()),
+            scores => Err(format!("{scores:?}")),
         }
     })
     .await;
-    wait_until(
-        SLACK,
-        "prometheus to see the end of the score",
-        async || match &prometheus.vector("anomaly_score", None).await?[..] {
-            [] => Ok(()),
-            scores => Err(format!("{scores:?}")),
-        },
-    )
-    .await;
-    let ready = prometheus
-        .vector(r#"up{job="portent"}"#, None)
-        .await
-        .expect("up");
+    let ready = prometheus.vector(r#"up{job="portent"}"#, None).await.expect("up");
     assert_eq!(ready[0].value, 1.0, "portent itself is well");
 }
 

@@ -99,9 +99,7 @@ async fn what_prometheus_refuses_is_refused() {
         let theirs = prometheus.query(text, None).await;
         if theirs.is_ok() || Expr::parse(text).is_ok() {
             let ours = Expr::parse(text).err().map(|error| error.to_string());
-            accepted.push(format!(
-                "{text}\n  portent: {ours:?}\n  prometheus: {theirs:?}"
-            ));
+            accepted.push(format!("{text}\n  portent: {ours:?}\n  prometheus: {theirs:?}"));
         }
     }
     assert!(accepted.is_empty(), "accepted:\n{}", accepted.join("\n"));
@@ -151,12 +149,7 @@ impl Portent {
             .collect();
         let mut store = Store::new(StorageConfig::default());
         let plan = Plan::bind(&exprs, &mut store);
-        Self {
-            store,
-            plan,
-            recording,
-            sent_to_ms: i64::MIN,
-        }
+        Self { store, plan, recording, sent_to_ms: i64::MIN }
     }
 
     /// Takes in what was scraped until then and evaluates.

@@ -28,12 +28,7 @@ struct Host {
 }
 
 const HOSTS: [Host; 3] = [
-    Host {
-        instance: "h1:9100",
-        interval_ms: 15_000,
-        jitter_ms: 0,
-        life: ALWAYS,
-    },
+    Host { instance: "h1:9100", interval_ms: 15_000, jitter_ms: 0, life: ALWAYS },
     // A gap of seven minutes, longer than the lookback of a selector.
     Host {
         instance: "h2:9100",
@@ -73,11 +68,8 @@ pub struct Recorder {
 
 /// All series, each with its samples in order of time.
 pub fn record(seed: u64, start_ms: i64) -> Vec<Series> {
-    let mut recorder = Recorder {
-        random: ChaCha8Rng::seed_from_u64(seed),
-        start_ms,
-        series: Vec::new(),
-    };
+    let mut recorder =
+        Recorder { random: ChaCha8Rng::seed_from_u64(seed), start_ms, series: Vec::new() };
     for host in &HOSTS {
         recorder.host(host);
     }
@@ -87,14 +79,8 @@ pub fn record(seed: u64, start_ms: i64) -> Vec<Series> {
 
 impl Recorder {
     fn host(&mut self, host: &Host) {
-        let counter = Motion::Counter {
-            growth: 12.0,
-            reset: 0.02,
-        };
-        let busy = Motion::Counter {
-            growth: 1e6,
-            reset: 0.01,
-        };
+        let counter = Motion::Counter { growth: 12.0, reset: 0.02 };
+        let busy = Motion::Counter { growth: 1e6, reset: 0.01 };
         let bytes = Motion::Gauge { size: 16e9 };
         for cpu in ["0", "1"] {
             for mode in ["idle", "user", "system", "iowait", "steal", "softirq"] {
@@ -115,37 +101,17 @@ impl Recorder {
         ] {
             self.scrape(host, name, &[], busy);
         }
-        for name in [
-            "node_load1",
-            "node_procs_running",
-            "node_procs_blocked",
-            "node_sockstat_TCP_inuse",
-        ] {
+        for name in
+            ["node_load1", "node_procs_running", "node_procs_blocked", "node_sockstat_TCP_inuse"]
+        {
             self.scrape(host, name, &[], Motion::Small);
         }
-        self.scrape(
-            host,
-            "node_memory_MemTotal_bytes",
-            &[],
-            Motion::Constant(16e9),
-        );
-        for name in [
-            "node_memory_MemAvailable_bytes",
-            "node_memory_SwapFree_bytes",
-        ] {
+        self.scrape(host, "node_memory_MemTotal_bytes", &[], Motion::Constant(16e9));
+        for name in ["node_memory_MemAvailable_bytes", "node_memory_SwapFree_bytes"] {
             self.scrape(host, name, &[], bytes);
         }
-        let swap = if host.instance == "h1:9100" {
-            0.0
-        } else {
-            20e9
-        };
-        self.scrape(
-            host,
-            "node_memory_SwapTotal_bytes",
-            &[],
-            Motion::Constant(swap),
-        );
+        let swap = if host.instance == "h1:9100" { 0.0 } else { 20e9 };
+        self.scrape(host, "node_memory_SwapTotal_bytes", &[], Motion::Constant(swap));
         for device in ["sda", "sdb"] {
             for name in [
                 "node_disk_read_bytes_total",
@@ -164,17 +130,8 @@ impl Recorder {
             }
         }
         for (mountpoint, fstype) in [("/", "ext4"), ("/run", "tmpfs"), ("/home", "xfs")] {
-            let labels = [
-                ("device", "d"),
-                ("mountpoint", mountpoint),
-                ("fstype", fstype),
-            ];
-            self.scrape(
-                host,
-                "node_filesystem_size_bytes",
-                &labels,
-                Motion::Constant(100e9),
-            );
+            let labels = [("device", "d"), ("mountpoint", mountpoint), ("fstype", fstype)];
+            self.scrape(host, "node_filesystem_size_bytes", &labels, Motion::Constant(100e9));
             self.scrape(
                 host,
                 "node_filesystem_avail_bytes",
@@ -182,17 +139,8 @@ impl Recorder {
                 Motion::Gauge { size: 100e9 },
             );
         }
-        for (le, share) in [
-            ("0.1", 0.2),
-            ("0.5", 0.5),
-            ("1", 0.8),
-            ("2.5", 0.9),
-            ("+Inf", 1.0),
-        ] {
-            let motion = Motion::Counter {
-                growth: 10.0 * share,
-                reset: 0.0,
-            };
+        for (le, share) in [("0.1", 0.2), ("0.5", 0.5), ("1", 0.8), ("2.5", 0.9), ("+Inf", 1.0)] {
+            let motion = Motion::Counter { growth: 10.0 * share, reset: 0.0 };
             self.scrape(host, "request_seconds_bucket", &[("le", le)], motion);
         }
         self.scrape(
@@ -204,11 +152,7 @@ impl Recorder {
     }
 
     fn scrape(&mut self, host: &Host, name: &str, labels: &[(&str, &str)], motion: Motion) {
-        let mut all = vec![
-            ("__name__", name),
-            ("instance", host.instance),
-            ("job", "node"),
-        ];
+        let mut all = vec![("__name__", name), ("instance", host.instance), ("job", "node")];
         all.extend_from_slice(labels);
         self.push(&all, host.interval_ms, host.jitter_ms, host.life, motion);
     }
@@ -235,68 +179,21 @@ impl Recorder {
                 ALWAYS,
                 Motion::Small,
             );
-            let gauge = Motion::Gauge {
-                size: 10f64.powi(4 * i as i32 - 8),
-            };
-            self.push(
-                &plain("gauge", &[("n", n), ("group", group)]),
-                20_000,
-                500,
-                ALWAYS,
-                gauge,
-            );
+            let gauge = Motion::Gauge { size: 10f64.powi(4 * i as i32 - 8) };
+            self.push(&plain("gauge", &[("n", n), ("group", group)]), 20_000, 500, ALWAYS, gauge);
         }
         // The same labels under two names, at the same time and one after the other.
-        let counter = Motion::Counter {
-            growth: 3.0,
-            reset: 0.1,
-        };
-        self.push(
-            &plain("both_a_total", &[("x", "1")]),
-            15_000,
-            0,
-            ALWAYS,
-            counter,
-        );
-        self.push(
-            &plain("both_b_total", &[("x", "1")]),
-            15_000,
-            0,
-            ALWAYS,
-            counter,
-        );
-        self.push(
-            &plain("turns_a", &[("x", "1")]),
-            15_000,
-            0,
-            &[(0.0, 0.45)],
-            Motion::Small,
-        );
-        self.push(
-            &plain("turns_b", &[("x", "1")]),
-            15_000,
-            0,
-            &[(0.55, 1.0)],
-            Motion::Small,
-        );
+        let counter = Motion::Counter { growth: 3.0, reset: 0.1 };
+        self.push(&plain("both_a_total", &[("x", "1")]), 15_000, 0, ALWAYS, counter);
+        self.push(&plain("both_b_total", &[("x", "1")]), 15_000, 0, ALWAYS, counter);
+        self.push(&plain("turns_a", &[("x", "1")]), 15_000, 0, &[(0.0, 0.45)], Motion::Small);
+        self.push(&plain("turns_b", &[("x", "1")]), 15_000, 0, &[(0.55, 1.0)], Motion::Small);
         // What a one-sided match takes labels from changes its labels.
-        for (version, life) in [
-            ("v1", &[(0.0, 0.4)][..]),
-            ("v2", &[(0.4, 0.7)]),
-            ("v3", &[(0.75, 1.0)]),
-        ] {
-            let labels = [
-                ("instance", "h1:9100"),
-                ("job", "node"),
-                ("version", version),
-            ];
-            self.push(
-                &plain("build_info", &labels),
-                15_000,
-                0,
-                life,
-                Motion::Constant(1.0),
-            );
+        for (version, life) in
+            [("v1", &[(0.0, 0.4)][..]), ("v2", &[(0.4, 0.7)]), ("v3", &[(0.75, 1.0)])]
+        {
+            let labels = [("instance", "h1:9100"), ("job", "node"), ("version", version)];
+            self.push(&plain("build_info", &labels), 15_000, 0, life, Motion::Constant(1.0));
         }
         for value in ["a\"b", "back\\slash", "new\nline", "ünï ☃", " ", "$1"] {
             self.push(
@@ -326,10 +223,7 @@ impl Recorder {
             15_000,
             0,
             ALWAYS,
-            Motion::Counter {
-                growth: -4.0,
-                reset: 0.0,
-            },
+            Motion::Counter { growth: -4.0, reset: 0.0 },
         );
         self.push(&plain("rare", &[]), 400_000, 0, ALWAYS, Motion::Small);
         for (le, n) in [
@@ -377,11 +271,7 @@ impl Recorder {
             );
             let time_ms = self.start_ms
                 + at_ms
-                + if jitter_ms > 0 {
-                    self.random.random_range(0..jitter_ms)
-                } else {
-                    0
-                };
+                + if jitter_ms > 0 { self.random.random_range(0..jitter_ms) } else { 0 };
             value = self.next(value, motion);
             if alive {
                 samples.push((time_ms, value));

@@ -38,9 +38,7 @@ fn folders() -> Vec<PathBuf> {
     }
     let own = repository().join(".peers/usr/bin");
     let path = env::var_os("PATH").unwrap_or_default();
-    std::iter::once(own)
-        .chain(env::split_paths(&path))
-        .collect()
+    std::iter::once(own).chain(env::split_paths(&path)).collect()
 }
 
 fn program(folders: &[PathBuf], names: &[&str]) -> PathBuf {

@@ -59,10 +59,7 @@ impl Prometheus {
         let mut command = Command::new(Peers::find().prometheus);
         command
             .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                dir.path().join("data").display()
-            ))
+            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
             .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
             .arg("--web.enable-remote-write-receiver")
             .args(flags);
@@ -92,16 +89,8 @@ impl Prometheus {
     /// When it does not accept it.
     pub async fn reload(&self, config_yaml: &str) {
         fs::write(self.config_file(), config_yaml).expect("its folder takes a file");
-        let reply = post(&self.url("/-/reload"))
-            .await
-            .expect("prometheus answers");
-        assert_eq!(
-            reply.status,
-            200,
-            "{}\n{}",
-            reply.body,
-            self.server.log_tail()
-        );
+        let reply = post(&self.url("/-/reload")).await.expect("prometheus answers");
+        assert_eq!(reply.status, 200, "{}\n{}", reply.body, self.server.log_tail());
     }
 
     /// GET of a path with its query string.
@@ -117,10 +106,7 @@ impl Prometheus {
         match data["resultType"].as_str() {
             Some("scalar") => Ok(Answer::Scalar(sample(&data["result"])?.1)),
             Some("vector") => elements(&data["result"], |element| {
-                Ok(Element {
-                    labels: labels(element)?,
-                    value: sample(&element["value"])?.1,
-                })
+                Ok(Element { labels: labels(element)?, value: sample(&element["value"])?.1 })
             })
             .map(Answer::Vector),
             _ => Err(format!("not a scalar nor a vector: {data}")),
@@ -160,14 +146,12 @@ impl Prometheus {
 
     /// Waits until a vector has at least one element, and returns it.
     pub async fn wait_for_vector(&self, limit: Duration, expr: &str) -> Vec<Element> {
-        wait_until(
-            limit,
-            &format!("prometheus to have `{expr}`"),
-            async || match self.vector(expr, None).await {
+        wait_until(limit, &format!("prometheus to have `{expr}`"), async || {
+            match self.vector(expr, None).await {
                 Ok(elements) if !elements.is_empty() => Ok(elements),
                 other => Err(format!("{other:?}")),
-            },
-        )
+            }
+        })
         .await
     }
 
@@ -195,12 +179,7 @@ fn elements<T>(
     value: &Value,
     read: impl Fn(&Value) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
-    value
-        .as_array()
-        .ok_or_else(|| format!("not a list: {value}"))?
-        .iter()
-        .map(read)
-        .collect()
+    value.as_array().ok_or_else(|| format!("not a list: {value}"))?.iter().map(read).collect()
 }
 
 fn labels(element: &Value) -> Result<BTreeMap<String, String>, String> {

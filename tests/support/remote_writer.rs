@@ -18,10 +18,7 @@ impl Series {
     /// A series from literals.
     pub fn new(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self {
-            labels: labels.iter().map(own).collect(),
-            samples: samples.to_vec(),
-        }
+        Self { labels: labels.iter().map(own).collect(), samples: samples.to_vec() }
     }
 }
 
@@ -47,10 +44,7 @@ pub fn write_request(series: &[Series]) -> WriteRequest {
             TimeSeries { labels, samples }
         })
         .collect();
-    WriteRequest {
-        timeseries,
-        metadata: Vec::new(),
-    }
+    WriteRequest { timeseries, metadata: Vec::new() }
 }
 
 /// The body of a request: the message in snappy's block format.
@@ -70,10 +64,7 @@ pub struct RemoteWriter {
 impl RemoteWriter {
     /// To a whole URL, such as Portent's or Prometheus's `/api/v1/write`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            client: http_client(),
-            url: url.into(),
-        }
+        Self { client: http_client(), url: url.into() }
     }
 
     /// Sends some series as Prometheus would.

@@ -51,12 +51,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let mut server = Self {
-            name,
-            child,
-            dir,
-            address: String::new(),
-        };
+        let mut server = Self { name, child, dir, address: String::new() };
         server.address = server.find_address().await;
         let url = server.url(ready);
         wait_until(START_LIMIT, &format!("{name} to be ready"), async || {
@@ -140,11 +135,7 @@ impl Server {
                 return status;
             }
             let tail = self.log_tail();
-            assert!(
-                start.elapsed() < limit,
-                "{} still runs after {limit:?}\n{tail}",
-                self.name
-            );
+            assert!(start.elapsed() < limit, "{} still runs after {limit:?}\n{tail}", self.name);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -177,12 +168,7 @@ fn listening_address(log: &str) -> Option<String> {
         .lines()
         .filter(|line| line.to_lowercase().contains("listening"))
         .filter_map(|line| line.split_once("address="))
-        .map(|(_, rest)| {
-            rest.split_whitespace()
-                .next()
-                .unwrap_or("")
-                .trim_matches('"')
-        })
+        .map(|(_, rest)| rest.split_whitespace().next().unwrap_or("").trim_matches('"'))
         .find(|address| !address.ends_with(":0") && address.contains(':'))
         .map(str::to_owned)
 }

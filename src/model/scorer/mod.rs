@@ -108,13 +108,7 @@ impl Scorer {
         let session = builder(runtime)
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
             .map_err(|error| ScorerError::Load(error.to_string()))?;
-        let mut scorer = Self {
-            session,
-            inputs,
-            outputs: OutputPlan::Score,
-            features,
-            window,
-        };
+        let mut scorer = Self { session, inputs, outputs: OutputPlan::Score, features, window };
         let rows = contract::trial_rows(features, window);
         scorer.outputs = scorer.trial(rows, artifact)?;
         // Some graphs drop a dimension of length one.
@@ -214,14 +208,10 @@ impl Scorer {
     ) -> Result<Scores, ScorerError> {
         let matrix = [features.dim().0, self.features];
         match self.outputs {
-            OutputPlan::Named {
-                contribution,
-                reconstruction,
-            } => {
+            OutputPlan::Named { contribution, reconstruction } => {
                 let mut optional = |present: bool, name| {
                     let it = present.then(|| take(&mut outputs, Some(name)));
-                    it.map(|(_, values)| shaped::<Ix2>(name, values, &matrix))
-                        .transpose()
+                    it.map(|(_, values)| shaped::<Ix2>(name, values, &matrix)).transpose()
                 };
                 Ok(Scores {
                     contribution: optional(contribution, "contribution")?,
@@ -241,9 +231,8 @@ impl Scorer {
                     return Err(unexpected(&name, values.shape(), &expected));
                 }
                 let cube = [matrix[0], self.window, self.features];
-                let values = values
-                    .into_shape_with_order(cube)
-                    .expect("as many values as features");
+                let values =
+                    values.into_shape_with_order(cube).expect("as many values as features");
                 Ok(from_reconstruction(&values, features))
             }
         }
@@ -255,10 +244,7 @@ impl Scorer {
         let (contribution, reconstruction) = match self.outputs {
             OutputPlan::Score => (false, false),
             OutputPlan::Reconstruction => (true, true),
-            OutputPlan::Named {
-                contribution,
-                reconstruction,
-            } => (contribution, reconstruction),
+            OutputPlan::Named { contribution, reconstruction } => (contribution, reconstruction),
         };
         Scores {
             error: Vec::new(),
@@ -281,17 +267,12 @@ fn copied(outputs: &SessionOutputs<'_>) -> Outputs {
         let array = value.try_extract_array::<f32>().ok()?;
         Some(array.to_owned())
     };
-    outputs
-        .iter()
-        .map(|(name, value)| (name.to_owned(), values(&value)))
-        .collect()
+    outputs.iter().map(|(name, value)| (name.to_owned(), values(&value))).collect()
 }
 
 /// The output of this name, or the only one; an empty array where the graph no longer gives it.
 fn take(outputs: &mut Outputs, name: Option<&str>) -> (String, ArrayD<f32>) {
-    let position = outputs
-        .iter()
-        .position(|(it, _)| name.is_none_or(|name| it == name));
+    let position = outputs.iter().position(|(it, _)| name.is_none_or(|name| it == name));
     let found = position.map(|at| outputs.swap_remove(at));
     let (found, values) = found.unwrap_or_else(|| (name.unwrap_or_default().to_owned(), None));
     (found, values.unwrap_or_else(|| ArrayD::zeros(vec![0])))
@@ -340,10 +321,6 @@ fn from_reconstruction(reconstruction: &Array3<f32>, features: ArrayView3<'_, f3
         contribution: Some(Array2::from_shape_fn(by_feature.dim(), |(row, feature)| {
             share(row, by_feature[[row, feature]])
         })),
-        reconstruction: Some(
-            reconstruction
-                .index_axis(Axis(1), features.dim().1 - 1)
-                .to_owned(),
-        ),
+        reconstruction: Some(reconstruction.index_axis(Axis(1), features.dim().1 - 1).to_owned()),
     }
 }

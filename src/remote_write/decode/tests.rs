@@ -6,14 +6,10 @@ use crate::proto::prometheus::{MetricMetadata, Sample as WireSample, WriteReques
 use crate::sample::STALE_NAN_BITS;
 
 fn series(pairs: &[(&[u8], &[u8])], samples: &[(i64, f64)]) -> TimeSeries {
-    let label = |(name, value): &(&[u8], &[u8])| Label {
-        name: name.to_vec(),
-        value: value.to_vec(),
-    };
-    let sample = |(timestamp, value): &(i64, f64)| WireSample {
-        timestamp: *timestamp,
-        value: *value,
-    };
+    let label =
+        |(name, value): &(&[u8], &[u8])| Label { name: name.to_vec(), value: value.to_vec() };
+    let sample =
+        |(timestamp, value): &(i64, f64)| WireSample { timestamp: *timestamp, value: *value };
     TimeSeries {
         labels: pairs.iter().map(label).collect(),
         samples: samples.iter().map(sample).collect(),
@@ -21,16 +17,11 @@ fn series(pairs: &[(&[u8], &[u8])], samples: &[(i64, f64)]) -> TimeSeries {
 }
 
 fn body(request: &WriteRequest) -> Vec<u8> {
-    snap::raw::Encoder::new()
-        .compress_vec(&request.encode_to_vec())
-        .expect("a small message")
+    snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("a small message")
 }
 
 fn request(timeseries: Vec<TimeSeries>) -> WriteRequest {
-    WriteRequest {
-        timeseries,
-        metadata: Vec::new(),
-    }
+    WriteRequest { timeseries, metadata: Vec::new() }
 }
 
 /// Small enough to be reached by a test.
@@ -57,49 +48,28 @@ fn check_series(pairs: &[(&[u8], &[u8])], expected: Result<&str, &str>) {
     assert_eq!(good.labels.to_string(), "good");
     match expected {
         Ok(text) => {
-            assert_eq!(
-                rest.iter()
-                    .map(|s| s.labels.to_string())
-                    .collect::<Vec<_>>(),
-                [text]
-            );
+            assert_eq!(rest.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>(), [text]);
             assert_eq!(decoded.invalid, Invalid::default());
         }
         Err(text) => {
             assert!(rest.is_empty(), "{rest:?}");
             let examples = vec![text.to_owned()];
-            assert_eq!(
-                decoded.invalid,
-                Invalid {
-                    series: 1,
-                    samples: 2,
-                    examples
-                }
-            );
+            assert_eq!(decoded.invalid, Invalid { series: 1, samples: 2, examples });
         }
     }
 }
 
 #[test]
 fn labels_are_sorted_here_and_empty_values_dropped() {
-    check_series(
-        &[(b"b", b"2"), (b"__name__", b"up"), (b"a", b"1")],
-        Ok(r#"up{a="1", b="2"}"#),
-    );
+    check_series(&[(b"b", b"2"), (b"__name__", b"up"), (b"a", b"1")], Ok(r#"up{a="1", b="2"}"#));
     check_series(&[(b"__name__", b"up"), (b"a", b"")], Ok("up"));
     check_series(&[(b"__name__", "häuser".as_bytes())], Ok("häuser"));
-    check_series(
-        &[(b"__name__", b"up"), (b"a.b-c", b"1")],
-        Ok(r#"up{a.b-c="1"}"#),
-    );
+    check_series(&[(b"__name__", b"up"), (b"a.b-c", b"1")], Ok(r#"up{a.b-c="1"}"#));
 }
 
 #[test]
 fn a_bad_series_costs_only_itself() {
-    check_series(
-        &[(b"a", b"1")],
-        Err(r#"a series has no metric name: {a="1"}"#),
-    );
+    check_series(&[(b"a", b"1")], Err(r#"a series has no metric name: {a="1"}"#));
     check_series(&[], Err("a series has no metric name: {}"));
     check_series(
         &[(b"__name__", b""), (b"a", b"1")],
@@ -130,36 +100,19 @@ fn a_bad_series_costs_only_itself() {
 #[test]
 fn limits_on_labels_hold_for_each_series() {
     check_series(
-        &[
-            (b"__name__", b"up"),
-            (b"a", b"1"),
-            (b"b", b"2"),
-            (b"c", b"3"),
-        ],
+        &[(b"__name__", b"up"), (b"a", b"1"), (b"b", b"2"), (b"c", b"3")],
         Ok(r#"up{a="1", b="2", c="3"}"#),
     );
     check_series(
-        &[
-            (b"__name__", b"up"),
-            (b"a", b"1"),
-            (b"b", b"2"),
-            (b"c", b"3"),
-            (b"d", b"4"),
-        ],
+        &[(b"__name__", b"up"), (b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"d", b"4")],
         Err("a series has 5 labels, more than 4"),
     );
-    check_series(
-        &[(b"__name__", b"up"), (b"abcdefghij", b"1")],
-        Ok(r#"up{abcdefghij="1"}"#),
-    );
+    check_series(&[(b"__name__", b"up"), (b"abcdefghij", b"1")], Ok(r#"up{abcdefghij="1"}"#));
     check_series(
         &[(b"__name__", b"up"), (b"abcdefghijk", b"1")],
         Err(r#"a series of "up" has a label name of 11 bytes, more than 10B: "abcdefghijk""#),
     );
-    check_series(
-        &[(b"__name__", b"up"), (b"a", b"0123456789")],
-        Ok(r#"up{a="0123456789"}"#),
-    );
+    check_series(&[(b"__name__", b"up"), (b"a", b"0123456789")], Ok(r#"up{a="0123456789"}"#));
     check_series(
         &[(b"__name__", b"up"), (b"a", b"0123456789x")],
         Err(r#"a series of "up" has a value of 11 bytes, more than 10B, in label "a""#),
@@ -170,10 +123,7 @@ fn limits_on_labels_hold_for_each_series() {
 #[track_caller]
 fn check_refused(body: &[u8], status: u16, sentence: &str) {
     let refusal = decode(body, &limits()).expect_err("a refusal");
-    assert_eq!(
-        (refusal.status().as_u16(), refusal.to_string().as_str()),
-        (status, sentence)
-    );
+    assert_eq!((refusal.status().as_u16(), refusal.to_string().as_str()), (status, sentence));
 }
 
 #[test]
@@ -181,11 +131,7 @@ fn a_body_that_is_not_snappy_or_lies_is_refused_before_memory_is_spent() {
     check_refused(b"", 400, "the body is empty");
     let good = body(&request(vec![series(&[(b"__name__", b"up")], &[(1, 1.0)])]));
     let cut = decode(&good[..good.len() - 3], &limits()).expect_err("truncated");
-    assert!(
-        cut.to_string()
-            .starts_with("the body is not snappy (block format): "),
-        "{cut}"
-    );
+    assert!(cut.to_string().starts_with("the body is not snappy (block format): "), "{cut}");
     // Declares 2.7 GB in 8 bytes; found in the wild.
     check_refused(
         b"\x97\xea\xb4\x89\x0a\x17\x0a\x08",
@@ -204,11 +150,7 @@ fn a_body_that_is_not_snappy_or_lies_is_refused_before_memory_is_spent() {
 
 #[test]
 fn a_message_that_is_not_protobuf_is_refused() {
-    let snappy = |message: &[u8]| {
-        snap::raw::Encoder::new()
-            .compress_vec(message)
-            .expect("small")
-    };
+    let snappy = |message: &[u8]| snap::raw::Encoder::new().compress_vec(message).expect("small");
     check_refused(
         &snappy(b"\x0a\x05hi"),
         400,
@@ -218,9 +160,7 @@ fn a_message_that_is_not_protobuf_is_refused() {
     let wrong = decode(&snappy(b"\x0a\x04\x12\x02\x08\x01"), &limits()).expect_err("wrong type");
     assert_eq!(wrong.status(), 400);
     assert!(
-        wrong
-            .to_string()
-            .starts_with("the body is not a prometheus.WriteRequest: "),
+        wrong.to_string().starts_with("the body is not a prometheus.WriteRequest: "),
         "{wrong}"
     );
 }
@@ -235,17 +175,12 @@ fn more_series_or_samples_than_allowed_are_refused_whole() {
         "the request has more than 3 series (remote_write.max_series_per_request)",
     );
     check_refused(
-        &body(&request(vec![series(
-            &[(b"__name__", b"up")],
-            &[(1, 1.0); 6],
-        )])),
+        &body(&request(vec![series(&[(b"__name__", b"up")], &[(1, 1.0); 6])])),
         413,
         "the request has more than 5 samples (remote_write.max_samples_per_request)",
     );
     // Two bytes on the wire for each series that would take a hundred in memory.
-    let tiny = snap::raw::Encoder::new()
-        .compress_vec(&b"\x0a\x00".repeat(2000))
-        .expect("small");
+    let tiny = snap::raw::Encoder::new().compress_vec(&b"\x0a\x00".repeat(2000)).expect("small");
     check_refused(
         &tiny,
         413,
@@ -263,21 +198,9 @@ fn metadata_alone_and_nothing_at_all_are_successes() {
         }],
     };
     let decoded = decode(&body(&metadata), &limits()).expect("a request");
-    let ignored = Ignored {
-        metadata: 1,
-        ..Ignored::default()
-    };
-    assert_eq!(
-        decoded,
-        Decoded {
-            ignored,
-            ..Decoded::default()
-        }
-    );
-    assert_eq!(
-        decode(&body(&request(vec![])), &limits()).expect("a request"),
-        Decoded::default()
-    );
+    let ignored = Ignored { metadata: 1, ..Ignored::default() };
+    assert_eq!(decoded, Decoded { ignored, ..Decoded::default() });
+    assert_eq!(decode(&body(&request(vec![])), &limits()).expect("a request"), Decoded::default());
 }
 
 #[test]
@@ -287,33 +210,16 @@ fn exemplars_and_histograms_are_counted_and_passed_over() {
     let mut outer = vec![0x0a, message.len() as u8];
     outer.extend(message);
     let decoded = decode_message(&outer, &limits()).expect("a request");
-    let ignored = Ignored {
-        metadata: 0,
-        exemplars: 2,
-        histograms: 1,
-    };
-    assert_eq!(
-        decoded,
-        Decoded {
-            ignored,
-            ..Decoded::default()
-        }
-    );
+    let ignored = Ignored { metadata: 0, exemplars: 2, histograms: 1 };
+    assert_eq!(decoded, Decoded { ignored, ..Decoded::default() });
 }
 
 #[test]
 fn bits_and_times_are_kept() {
     let stale = f64::from_bits(STALE_NAN_BITS);
-    let samples = [
-        (i64::MIN, stale),
-        (-1, f64::NAN),
-        (0, 0.0),
-        (i64::MAX, f64::INFINITY),
-    ];
-    let decoded = decode(
-        &body(&request(vec![series(&[(b"__name__", b"up")], &samples)])),
-        &limits(),
-    );
+    let samples = [(i64::MIN, stale), (-1, f64::NAN), (0, 0.0), (i64::MAX, f64::INFINITY)];
+    let decoded =
+        decode(&body(&request(vec![series(&[(b"__name__", b"up")], &samples)])), &limits());
     let found = decoded.expect("a request").batch.series.remove(0).samples;
     assert_eq!(found, samples.map(|(time, value)| Sample::new(time, value)));
 }

@@ -142,11 +142,7 @@ pub(super) fn fit(
             (waited, to_beat) = (0, validation_loss);
         }
     }
-    Ok(Fitted {
-        network: best.expanded(roles.len(), &places).rounded(),
-        scaler,
-        course,
-    })
+    Ok(Fitted { network: best.expanded(roles.len(), &places).rounded(), scaler, course })
 }
 
 /// One pass after another over the training part.
@@ -200,9 +196,7 @@ impl Fitted {
     /// The errors of raw rows.
     pub fn errors(&self, rows: ArrayView2<'_, f32>) -> Vec<f64> {
         let chunks = rows.axis_chunks_iter(Axis(0), CHUNK);
-        chunks
-            .flat_map(|chunk| self.evaluate(chunk).error)
-            .collect()
+        chunks.flat_map(|chunk| self.evaluate(chunk).error).collect()
     }
 
     /// Everything about raw rows.
@@ -215,9 +209,7 @@ impl Fitted {
             0.0 => 0.0,
             error => parts[[row, feature]] / error,
         });
-        let expected = self
-            .network
-            .reconstruct(clipped(scaled.view(), NETWORK_CLIP).view());
+        let expected = self.network.reconstruct(clipped(scaled.view(), NETWORK_CLIP).view());
         let reconstruction = Array2::from_shape_fn(expected.dim(), |(row, feature)| {
             if self.scaler.kinds[feature].counts() {
                 let range = f64::from(self.scaler.range(feature));
@@ -227,11 +219,7 @@ impl Fitted {
                 f64::from(rows[[row, feature]])
             }
         });
-        Evaluation {
-            error: error.to_vec(),
-            contribution,
-            reconstruction,
-        }
+        Evaluation { error: error.to_vec(), contribution, reconstruction }
     }
 }
 

@@ -22,32 +22,17 @@ fn dataset(steps: usize) -> Dataset {
         times_ms: (0..steps as i64).map(|i| i * 1_000).collect(),
         step_ms: 1_000,
         own: vec![true; 5],
-        entities: vec![EntityRecording {
-            labels: Labels::empty(),
-            values,
-        }],
+        entities: vec![EntityRecording { labels: Labels::empty(), values }],
     };
-    let features: Vec<_> = (0..5)
-        .map(|i| FeatureSpec::new(i.to_string(), "x"))
-        .collect();
+    let features: Vec<_> = (0..5).map(|i| FeatureSpec::new(i.to_string(), "x")).collect();
     Dataset::clean(&recording, &features).expect("complete rows")
 }
 
-const ROLES: [Role; 5] = [
-    Role::Observed,
-    Role::Observed,
-    Role::Observed,
-    Role::Observed,
-    Role::LeftOut,
-];
+const ROLES: [Role; 5] =
+    [Role::Observed, Role::Observed, Role::Observed, Role::Observed, Role::LeftOut];
 
 fn config() -> TrainConfig {
-    TrainConfig {
-        layers: vec![4, 1, 4],
-        epochs: 60,
-        learning_rate: 0.01,
-        ..TrainConfig::default()
-    }
+    TrainConfig { layers: vec![4, 1, 4], epochs: 60, learning_rate: 0.01, ..TrainConfig::default() }
 }
 
 #[track_caller]
@@ -67,10 +52,7 @@ fn what_moves_together_is_learnt_and_a_departure_stands_out() {
     let mut odd = normal.slice(ndarray::s![..1, ..]).to_owned();
     odd[[0, 1]] = if odd[[0, 1]] > 50.0 { 5.0 } else { 95.0 };
     let evaluation = fitted.evaluate(odd.view());
-    assert!(
-        evaluation.error[0] > 3.0 * largest,
-        "{evaluation:?} {largest}"
-    );
+    assert!(evaluation.error[0] > 3.0 * largest, "{evaluation:?} {largest}");
     let share: f64 = evaluation.contribution.row(0).sum();
     assert!((share - 1.0).abs() < 1e-12);
     // The constant one departs from its value: its own residual, nobody else's.
@@ -92,19 +74,10 @@ fn what_moves_together_is_learnt_and_a_departure_stands_out() {
 #[test]
 fn the_seed_decides() {
     let dataset = dataset(200);
-    let config = TrainConfig {
-        epochs: 3,
-        ..config()
-    };
+    let config = TrainConfig { epochs: 3, ..config() };
     assert_eq!(fitted(&dataset, &config), fitted(&dataset, &config));
-    let other = TrainConfig {
-        seed: 1,
-        ..config.clone()
-    };
-    assert_ne!(
-        fitted(&dataset, &config).network,
-        fitted(&dataset, &other).network
-    );
+    let other = TrainConfig { seed: 1, ..config.clone() };
+    assert_ne!(fitted(&dataset, &config).network, fitted(&dataset, &other).network);
 }
 
 #[test]
@@ -112,17 +85,10 @@ fn patience_ends_a_fit_with_the_best_weights() {
     let dataset = dataset(300);
     let split = dataset.split(0.2).expect("two parts");
     // Steps so large that the loss wanders.
-    let config = TrainConfig {
-        epochs: 1_000,
-        patience: 4,
-        learning_rate: 0.3,
-        ..config()
-    };
+    let config = TrainConfig { epochs: 1_000, patience: 4, learning_rate: 0.3, ..config() };
     let mut losses = Vec::new();
-    let fitted = fit(&dataset, &split, &ROLES, &config, &mut |_, loss| {
-        losses.push(loss)
-    })
-    .expect("a fit");
+    let fitted =
+        fit(&dataset, &split, &ROLES, &config, &mut |_, loss| losses.push(loss)).expect("a fit");
     let course = &fitted.course;
     assert!(course.epochs < 1_000);
     assert_eq!(losses.len(), course.epochs);
@@ -148,21 +114,9 @@ fn nothing_that_moves_is_an_error() {
 #[test]
 fn the_validation_part_does_not_enter_the_scaler() {
     let mut dataset = dataset(200);
-    let before = fitted(
-        &dataset,
-        &TrainConfig {
-            epochs: 1,
-            ..config()
-        },
-    );
+    let before = fitted(&dataset, &TrainConfig { epochs: 1, ..config() });
     dataset.values.row_mut(199).fill(1e5);
-    let after = fitted(
-        &dataset,
-        &TrainConfig {
-            epochs: 1,
-            ..config()
-        },
-    );
+    let after = fitted(&dataset, &TrainConfig { epochs: 1, ..config() });
     assert_eq!(before.scaler, after.scaler);
     assert_eq!(before.network, after.network);
 }

@@ -62,10 +62,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Element<'_>>, Reason> {
     let answer: Answer<'_> = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
     let data = match answer {
-        Answer {
-            status: "success",
-            data: Some(data),
-        } => data,
+        Answer { status: "success", data: Some(data) } => data,
         _ => return Err(refusal(200, body)),
     };
     if data.kind != "matrix" {

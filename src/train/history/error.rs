@@ -181,19 +181,12 @@ impl Reason {
         let (url, expr, feature) = (url.to_owned(), &feature.expr, feature.name.clone());
         match self {
             Self::Unreachable(reason) => HistoryError::Unreachable { url, reason },
-            Self::Lost(reason) => HistoryError::Lost {
-                url,
-                feature,
-                reason,
-            },
+            Self::Lost(reason) => HistoryError::Lost { url, feature, reason },
             Self::Timeout => HistoryError::Timeout { url, feature },
             Self::Credentials(status) => HistoryError::Credentials { url, status },
-            Self::Refused { status, words } => HistoryError::Refused {
-                feature,
-                expr: expr.clone(),
-                status,
-                words,
-            },
+            Self::Refused { status, words } => {
+                HistoryError::Refused { feature, expr: expr.clone(), status, words }
+            }
             Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
             Self::TooLarge => HistoryError::TooLarge { feature },
         }

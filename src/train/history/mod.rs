@@ -104,19 +104,14 @@ struct Server {
 
 impl Server {
     fn new(text: &str) -> Result<Self, HistoryError> {
-        let wrong = |reason: String| HistoryError::Url {
-            url: text.to_owned(),
-            reason,
-        };
+        let wrong = |reason: String| HistoryError::Url { url: text.to_owned(), reason };
         let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("its scheme is {:?}", url.scheme())));
         }
         let mut shown = url.clone();
         // These fail for addresses that cannot have credentials, and those have none to hide.
-        let _ = shown
-            .set_username("")
-            .and_then(|()| shown.set_password(None));
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
         let path = format!("{}/api/v1/query_range", url.path().trim_end_matches('/'));
         url.set_path(&path);
         // Fails when the program has chosen a provider already, which is just as good.
@@ -126,11 +121,7 @@ impl Server {
             .timeout(ANSWER_TIMEOUT)
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self {
-            client,
-            url,
-            shown: shown.to_string().trim_end_matches('/').to_owned(),
-        })
+        Ok(Self { client, url, shown: shown.to_string().trim_end_matches('/').to_owned() })
     }
 
     /// One query over `count` steps from step `first` on. Gives the body of a successful answer.
@@ -154,17 +145,10 @@ impl Server {
             ("step", &step),
         ];
         let request = self.client.post(self.url.clone()).form(&form);
-        let mut response = request
-            .send()
-            .await
-            .map_err(error::Reason::from_transport)?;
+        let mut response = request.send().await.map_err(error::Reason::from_transport)?;
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(piece) = response
-            .chunk()
-            .await
-            .map_err(error::Reason::from_transport)?
-        {
+        while let Some(piece) = response.chunk().await.map_err(error::Reason::from_transport)? {
             if body.len() + piece.len() > MAX_ANSWER_BYTES {
                 return Err(error::Reason::TooLarge);
             }

@@ -36,12 +36,7 @@ fn request(stream: &mut TcpStream) -> String {
         if let Some((head, body)) = seen.split_once("\r\n\r\n") {
             let length = head.to_lowercase();
             let length = length.split("content-length: ").nth(1).expect("a form");
-            let length: usize = length
-                .lines()
-                .next()
-                .expect("a line")
-                .parse()
-                .expect("a number");
+            let length: usize = length.lines().next().expect("a line").parse().expect("a number");
             if body.len() >= length {
                 return seen;
             }
@@ -62,20 +57,14 @@ fn fetched(
     range: &Range,
 ) -> (Result<Recording, HistoryError>, Vec<String>) {
     let (url, asked) = server(answers);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let entity = ["job".to_owned(), "instance".to_owned()];
     let recording = runtime.block_on(fetch(&url, range, features, &entity, &mut |_, _| {}));
     (recording, asked.try_iter().collect())
 }
 
-const RANGE: Range = Range {
-    start_ms: 1_000_500,
-    end_ms: 1_031_000,
-    step_ms: 15_000,
-};
+const RANGE: Range = Range { start_ms: 1_000_500, end_ms: 1_031_000, step_ms: 15_000 };
 
 #[test]
 fn an_answer_becomes_a_recording() {
@@ -83,23 +72,13 @@ fn an_answer_becomes_a_recording() {
                {"metric":{"instance":"a","job":"j"},"values":[[1015.5,"+Inf"],[1030.5,"-2e3"]]},
                {"metric":{"instance":"a","job":"j"},"values":[[1000.5,"4"]]}"#;
     let b = r#"{"metric":{},"values":[[1000.5,"7"],[1015.5,"8"],[1030.5,"9"]]}"#;
-    let features = [
-        FeatureSpec::new("a", "x > 1"),
-        FeatureSpec::new("b", "hour()"),
-    ];
+    let features = [FeatureSpec::new("a", "x > 1"), FeatureSpec::new("b", "hour()")];
     let (recording, asked) = fetched(vec![matrix(a), matrix(b)], &features, &RANGE);
     let recording = recording.expect("a recording");
     assert_eq!(recording.times_ms, [1_000_500, 1_015_500, 1_030_500]);
     assert_eq!(recording.own, [true, false]);
-    let names: Vec<_> = recording
-        .entities
-        .iter()
-        .map(|it| it.labels.to_string())
-        .collect();
-    assert_eq!(
-        names,
-        [r#"{instance="a", job="j"}"#, r#"{instance="b", job="j"}"#]
-    );
+    let names: Vec<_> = recording.entities.iter().map(|it| it.labels.to_string()).collect();
+    assert_eq!(names, [r#"{instance="a", job="j"}"#, r#"{instance="b", job="j"}"#]);
     let bits = |values: &Array2<f32>| values.mapv(|it| if it.is_nan() { -1.0 } else { it });
     // Two series that never meet are one entity's history.
     assert_eq!(
@@ -118,11 +97,7 @@ fn an_answer_becomes_a_recording() {
 
 #[test]
 fn a_long_range_is_asked_for_in_pieces() {
-    let range = Range {
-        start_ms: 0,
-        end_ms: 22_000_500,
-        step_ms: 1_000,
-    };
+    let range = Range { start_ms: 0, end_ms: 22_000_500, step_ms: 1_000 };
     let element = |seconds: u32| {
         matrix(&format!(
             r#"{{"metric":{{"instance":"a","job":"j"}},"values":[[{seconds},"{seconds}"]]}}"#
@@ -131,10 +106,8 @@ fn a_long_range_is_asked_for_in_pieces() {
     let answers = vec![element(10_999), element(11_000), element(22_000)];
     let (recording, asked) = fetched(answers, &[FeatureSpec::new("a", "x")], &range);
     let recording = recording.expect("a recording");
-    let pieces: Vec<_> = asked
-        .iter()
-        .map(|request| request.split("\r\n\r\n").nth(1).expect("a body"))
-        .collect();
+    let pieces: Vec<_> =
+        asked.iter().map(|request| request.split("\r\n\r\n").nth(1).expect("a body")).collect();
     assert_eq!(
         pieces,
         [
@@ -168,14 +141,8 @@ fn what_goes_wrong_says_what_to_do() {
     check_error((200, words.to_owned()), "the server says");
     check_error((401, String::new()), "put them into the address");
     check_error((403, String::new()), "(status 403)");
-    check_error(
-        (404, "<p>404\n page".to_owned()),
-        "(status 404: <p>404 page); is the address",
-    );
-    check_error(
-        (200, "pong".to_owned()),
-        "does not answer as Prometheus does",
-    );
+    check_error((404, "<p>404\n page".to_owned()), "(status 404: <p>404 page); is the address");
+    check_error((200, "pong".to_owned()), "does not answer as Prometheus does");
     check_error(
         matrix(""),
         "has no value for a at any of 3 steps of 15s from 1970-01-01T00:16:40.500Z",
@@ -199,10 +166,8 @@ fn what_goes_wrong_says_what_to_do() {
 
 #[test]
 fn an_address_that_leads_nowhere_is_named() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let ask = |url: &str, range: &Range| {
         let features = [FeatureSpec::new("a", "x")];
         let entity = ["job".to_owned()];
@@ -214,14 +179,8 @@ fn an_address_that_leads_nowhere_is_named() {
     let address = listener.local_addr().expect("bound");
     drop(listener);
     let text = ask(&format!("http://u:secret@{address}"), &RANGE);
-    assert!(
-        text.starts_with(&format!("cannot reach http://{address}: ")),
-        "{text}"
-    );
-    assert!(
-        text.contains("refused") && !text.contains("secret"),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("cannot reach http://{address}: ")), "{text}");
+    assert!(text.contains("refused") && !text.contains("secret"), "{text}");
     assert!(ask("localhost:9090", &RANGE).contains("is not the address of a server"));
     let backwards = Range { end_ms: 0, ..RANGE };
     assert!(ask("http://localhost", &backwards).contains("the range is empty"));
