@@ -91,15 +91,17 @@ fn disks_and_network() -> Vec<FeatureSpec> {
 /// What the features above do over time and to one another.
 fn engineered() -> Vec<FeatureSpec> {
     let over = |function: &str, expr: &str| format!("{function}({expr}[10m:30s])");
+    // In units of the feature itself: how much it would change over the ten minutes.
+    let change = |expr: &str| format!("600 * {}", over("deriv", expr));
     // An idle host must not divide by nothing: one percent of the CPUs is the least that counts.
     let disk_per_cpu = format!("{DISK_BUSY}\n  / clamp_min({CPU_BUSY}, 0.01)");
     vec![
         FeatureSpec::new("cpu_busy_mean", over("avg_over_time", CPU_BUSY)),
         FeatureSpec::new("cpu_busy_stddev", over("stddev_over_time", CPU_BUSY)),
-        FeatureSpec::new("cpu_busy_change", over("deriv", CPU_BUSY)),
+        FeatureSpec::new("cpu_busy_change", change(CPU_BUSY)),
         FeatureSpec::new("memory_used_mean", over("avg_over_time", MEMORY_USED)),
         FeatureSpec::new("memory_used_stddev", over("stddev_over_time", MEMORY_USED)),
-        FeatureSpec::new("memory_used_change", over("deriv", MEMORY_USED)),
+        FeatureSpec::new("memory_used_change", change(MEMORY_USED)),
         FeatureSpec::new(
             "cpu_per_memory",
             format!("{CPU_BUSY}\n  / on (job, instance) {MEMORY_USED}"),

@@ -13,6 +13,11 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::calendar::Role;
 
+/// A range counts as at least this part of the values. What stood at 0.776 to 0.777 while it was
+/// watched, as the use of a disk does, is not a hundred times out of its range at 0.8; a departure
+/// of less than a tenth of the level is no news by itself.
+const LEAST_RANGE: f64 = 0.1;
+
 /// A range of less than this part of the values is noise of float32, whose step is 6e-8 of them.
 const RELATIVE_RANGE: f32 = 1e-6;
 
@@ -73,8 +78,10 @@ impl Scaler {
         let largest = min.abs().max(max.abs());
         let noise = f64::from(ABSOLUTE_RANGE.max(RELATIVE_RANGE * largest));
         let moves = range > noise;
+        let wide = range.max(LEAST_RANGE * f64::from(largest));
+        let wide_min = (f64::from(min) - (wide - range) / 2.0) as f32;
         let (min, inverse, kind) = match role {
-            Role::Observed if moves => (min, (1.0 / range) as f32, Kind::Learnt),
+            Role::Observed if moves => (wide_min, (1.0 / wide) as f32, Kind::Learnt),
             Role::Observed => {
                 let middle = (f64::from(min) + f64::from(max)) / 2.0;
                 let unit = middle.abs().max(1.0);
@@ -155,6 +162,9 @@ mod tests {
         check(Role::Observed, &[0.0, 1e-17], Kind::Constant, &[]);
         check(Role::Observed, &[1e9, 1e9 + 64.0], Kind::Constant, &[]);
         check(Role::Observed, &[1e9, 1e9 + 6400.0], Kind::Learnt, &[]);
+        // Hardly any movement is taken for a tenth of the level, with the values in the middle.
+        let creeping = [(0.78, 0.5), (0.819_05, 1.0), (0.740_95, 0.0)];
+        check(Role::Observed, &[0.779, 0.78, 0.781], Kind::Learnt, &creeping);
     }
 
     #[test]
