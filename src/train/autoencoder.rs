@@ -5,12 +5,15 @@
 //! whose range is that of the scaled features. Arithmetic is float64; a graph's float32 then
 //! differs by its own rounding only.
 //!
-//! Source: Rumelhart, Hinton, Williams 1986 (back-propagation); He et al. 2015 and Glorot, Bengio
-//! 2010 (initial weights).
+//! Source: Rumelhart, Hinton, Williams 1986 (back-propagation); Glorot, Bengio 2010 (the size of
+//! initial weights); Mishkin, Matas 2016 (fitting them to data).
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+
+/// A sum that varies less than this over the rows is not stretched further.
+const MIN_SPREAD: f64 = 1e-3;
 
 /// Dense layers from a row to a row of the same width.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,27 +41,35 @@ pub(super) struct Gradient {
 }
 
 impl Autoencoder {
-    /// Random initial weights for rows of `width`.
-    pub fn new(width: usize, hidden: &[usize], rng: &mut ChaCha8Rng) -> Self {
-        let widths: Vec<usize> = [&[width], hidden, &[width]].concat();
-        let last = widths.len() - 2;
-        let layers = widths.windows(2).enumerate().map(|(i, pair)| {
-            let (inputs, outputs) = (pair[0], pair[1]);
-            // Uniform with the variance that keeps signals at their size: 2 / inputs before a
-            // ReLU, which halves it, 2 / (inputs + outputs) before the sigmoid.
-            let variance = match i == last {
-                true => 2.0 / (inputs + outputs) as f64,
-                false => 2.0 / inputs as f64,
-            };
-            let limit = (3.0 * variance).sqrt();
-            Dense {
-                weights: Array2::from_shape_simple_fn((inputs, outputs), || {
-                    (2.0 * rng.random::<f64>() - 1.0) * limit
-                }),
-                bias: Array1::zeros(outputs),
-            }
-        });
-        Self { layers: layers.collect() }
+    /// Random initial weights, fitted to some of the rows to be learnt.
+    ///
+    /// A ReLU that is zero on every row has no gradient and stays dead; a bottleneck with too few
+    /// living units restores nothing but the mean. So every hidden unit starts with a spread of 1
+    /// over the rows and a mean of 1 above zero: it passes about five rows of six, and the network
+    /// starts out as a nearly linear one. The last layer starts from the mean of the rows.
+    pub fn new(rows: ArrayView2<'_, f64>, hidden: &[usize], rng: &mut ChaCha8Rng) -> Self {
+        let width = rows.ncols();
+        let mut layers = Vec::with_capacity(hidden.len() + 1);
+        let mut values = rows.to_owned();
+        for &outputs in hidden {
+            let mut weights = random(values.ncols(), outputs, rng);
+            let sums = values.dot(&weights);
+            let spread = sums.std_axis(Axis(0), 0.0).mapv(|it| it.max(MIN_SPREAD));
+            weights /= &spread;
+            let mean = sums.mean_axis(Axis(0)).expect("there are rows") / &spread;
+            let layer = Dense { weights, bias: 1.0 - mean };
+            values = layer.forward(values.view(), false);
+            layers.push(layer);
+        }
+        let weights = random(values.ncols(), width, rng);
+        let sums = values.dot(&weights).mean_axis(Axis(0)).expect("there are rows");
+        let mean = rows.mean_axis(Axis(0)).expect("there are rows");
+        let logit = |mean: f64| {
+            let mean = mean.clamp(0.01, 0.99);
+            (mean / (1.0 - mean)).ln()
+        };
+        layers.push(Dense { weights, bias: mean.mapv(logit) - sums });
+        Self { layers }
     }
 
     /// Restores rows.
@@ -135,6 +146,12 @@ impl Autoencoder {
     }
 }
 
+/// Uniform weights with the variance that keeps signals at their size both ways.
+fn random(inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Array2<f64> {
+    let limit = (6.0 / (inputs + outputs) as f64).sqrt();
+    Array2::from_shape_simple_fn((inputs, outputs), || (2.0 * rng.random::<f64>() - 1.0) * limit)
+}
+
 impl Dense {
     fn forward(&self, rows: ArrayView2<'_, f64>, is_last: bool) -> Array2<f64> {
         let mut values = rows.dot(&self.weights) + &self.bias;
@@ -197,7 +214,7 @@ mod tests {
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_by_every_parameter() {
         let width = 5;
-        let mut network = Autoencoder::new(width, &[4, 2, 3], &mut rng());
+        let mut network = Autoencoder::new(rows(9, width).view(), &[4, 2, 3], &mut rng());
         for (i, layer) in network.layers.iter_mut().enumerate() {
             layer.bias.fill(0.05 * (i + 1) as f64);
         }
@@ -223,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_expanded_network_says_the_same_and_one_half_elsewhere() {
-        let network = Autoencoder::new(2, &[3], &mut rng());
+        let network = Autoencoder::new(rows(6, 2).view(), &[3], &mut rng());
         let wide = network.expanded(4, &[1, 3]);
         let small = rows(6, 2);
         let mut large = Array2::from_elem((6, 4), 9.0);
@@ -240,7 +257,9 @@ mod tests {
 
     #[test]
     fn initial_weights_follow_the_seed() {
-        let network = |seed| Autoencoder::new(3, &[2], &mut ChaCha8Rng::seed_from_u64(seed));
+        let rows = rows(5, 3);
+        let network =
+            |seed| Autoencoder::new(rows.view(), &[2], &mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(network(1), network(1));
         assert_ne!(network(1), network(2));
     }

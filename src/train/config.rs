@@ -50,7 +50,7 @@ impl Default for TrainConfig {
             // Adam's customary step.
             learning_rate: 1e-3,
             // The validation loss of small data wavers for some passes before it falls on.
-            patience: 20,
+            patience: 30,
             // The usual fifth.
             validation_share: 0.2,
             // One step in 200 of validation was above: with `for: 1m` in the alert, next to none.

@@ -107,7 +107,10 @@ pub(super) fn fit(
     let weights: Array1<f64> = places.iter().map(|&it| f64::from(weights[it])).collect();
 
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let mut network = Autoencoder::new(places.len(), &config.layers, &mut rng);
+    let some: Vec<usize> =
+        (0..training.nrows()).step_by(training.nrows().div_ceil(CHUNK)).collect();
+    let sample = training.select(Axis(0), &some).mapv(f64::from);
+    let mut network = Autoencoder::new(sample.view(), &config.layers, &mut rng);
     let mut pass = Pass {
         rows: training,
         order: (0..split.training.len()).collect(),
