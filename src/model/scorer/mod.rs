@@ -324,3 +324,6 @@ fn from_reconstruction(reconstruction: &Array3<f32>, features: ArrayView3<'_, f3
         reconstruction: Some(reconstruction.index_axis(Axis(1), features.dim().1 - 1).to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 use super::*;
+use crate::duration::Duration;
 use crate::features::FeatureSpec;
 use crate::labels::Labels;
+use crate::model::{Artifact, Metadata, Runtime, Scorer};
+use crate::train::export::export;
 use crate::train::recording::{EntityRecording, Recording};
 
 /// Three features that follow one hidden load, one that never moves and one that is left out.
@@ -119,4 +122,44 @@ fn the_validation_part_does_not_enter_the_scaler() {
     let after = fitted(&dataset, &TrainConfig { epochs: 1, ..config() });
     assert_eq!(before.scaler, after.scaler);
     assert_eq!(before.network, after.network);
+}
+
+/// Everything that the graph gives, against the trainer's arithmetic, on rows inside and far outside
+/// of what was learnt.
+#[test]
+fn the_graph_says_what_the_trainer_says() {
+    let dataset = dataset(300);
+    let fitted = fitted(&dataset, &config());
+    let features = (0..5).map(|i| FeatureSpec::new(i.to_string(), "x")).collect();
+    let entity = vec!["instance".to_owned()];
+    let metadata = Metadata::new(features, entity, Duration::from_seconds(1));
+    let artifact = Artifact::read(export(&fitted, &metadata)).expect("our own file");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
+    let mut scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
+    let mut rows = dataset.values.clone();
+    for (i, mut row) in rows.outer_iter_mut().enumerate() {
+        row[i % 5] *= [1.0, -3.0, 40.0, 1e9][i % 4];
+    }
+    let scores = scorer.score(rows.view().insert_axis(Axis(1))).expect("scores");
+    let expected = fitted.evaluate(rows.view());
+    let near = |found: f32, expected: f64, tolerance: f64| {
+        let difference = (f64::from(found) - expected).abs();
+        assert!(difference <= tolerance * expected.abs().max(1.0), "{found} {expected}");
+    };
+    for (found, expected) in scores.error.iter().zip(&expected.error) {
+        near(*found, *expected, 1e-6);
+    }
+    // A share of next to nothing is mostly rounding; the part of the error is not.
+    let contribution = scores.contribution.expect("our graphs have it");
+    for ((row, feature), share) in contribution.indexed_iter() {
+        let error = expected.error[row];
+        let part = expected.contribution[[row, feature]] * error;
+        near((f64::from(*share) * error) as f32, part, 1e-6);
+        near(*share, expected.contribution[[row, feature]], 1e-3);
+    }
+    // Sums before the sigmoid grow far outside of what was learnt, and their rounding with them.
+    let reconstruction = scores.reconstruction.expect("our graphs have it");
+    for (found, expected) in reconstruction.iter().zip(&expected.reconstruction) {
+        near(*found, *expected, 1e-5);
+    }
 }
