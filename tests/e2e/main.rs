@@ -91,7 +91,7 @@ async fn record_and_train(prometheus: &Prometheus, model: &Path) {
 /// The model file holds everything else.
 fn serve_config(model: &Path) -> String {
     format!(
-        "global: {{stale_after: {}s}}\nmodels: [{{name: e2e, file: '{}'}}]\n",
+        "global: {{evaluation_interval: 1s, stale_after: {}s}}\nmodels: [{{name: e2e, file: '{}'}}]\n",
         STALE_AFTER.as_secs(),
         model.display()
     )
