@@ -137,6 +137,8 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     let bad = bad.to_str().expect("text");
     check_exit(&["check", "config"], 0, "is valid", "");
     check_exit(&["check", "config", "--print"], 0, "stale_after: 2m", "");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/portent.yml");
+    check_exit(&["check", "config", example], 0, "examples/portent.yml is valid", "");
     check_exit(&["check", "config", bad], 2, "", "there must be at least one");
     check_exit(&["check", "config", "nowhere.yml"], 2, "", "cannot read nowhere.yml");
     check_exit(&["serve", &format!("--config.file={bad}")], 2, "", "there must be at least one");

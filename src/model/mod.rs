@@ -36,3 +36,17 @@ pub use threshold::{ThresholdError, ThresholdMethod};
 pub fn shipped() -> bytes::Bytes {
     bytes::Bytes::from_static(include_bytes!("../../models/node.onnx"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{PROFILE_ENTITY, profile};
+
+    #[test]
+    fn the_shipped_model_knows_the_profile() {
+        let artifact = Artifact::read(shipped()).expect("a model file");
+        let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
+        assert_eq!(metadata.features, profile(), "`make model` trains it again");
+        assert_eq!(metadata.entity, PROFILE_ENTITY);
+    }
+}

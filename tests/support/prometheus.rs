@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client::{Reply, get, http_client, post, reply};
+use super::client::{Reply, get, http_client, reply};
 use super::peers::Peers;
 use super::server::Server;
 use super::wait::wait_until;
@@ -76,21 +75,6 @@ impl Prometheus {
     /// `http://127.0.0.1:PORT` and `path`, which starts with a slash or is empty.
     pub fn url(&self, path: &str) -> String {
         self.server.url(path)
-    }
-
-    /// The configuration that it was started with.
-    pub fn config_file(&self) -> PathBuf {
-        self.server.dir().join("prometheus.yml")
-    }
-
-    /// Gives it another configuration.
-    ///
-    /// # Panics
-    /// When it does not accept it.
-    pub async fn reload(&self, config_yaml: &str) {
-        fs::write(self.config_file(), config_yaml).expect("its folder takes a file");
-        let reply = post(&self.url("/-/reload")).await.expect("prometheus answers");
-        assert_eq!(reply.status, 200, "{}\n{}", reply.body, self.server.log_tail());
     }
 
     /// GET of a path with its query string.
