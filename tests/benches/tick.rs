@@ -5,10 +5,14 @@
 mod fleet;
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fleet::Fleet;
+use portent::detect::{DetectConfig, LoadedModel, Pipeline};
+use portent::duration::Duration;
 use portent::features::{Features, PROFILE_ENTITY, profile};
+use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
 use portent::series::{StorageConfig, Store};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -64,5 +68,43 @@ fn evaluate(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, append, evaluate);
+/// Features, scores and contributions with the shipped model, as `serve` does at every tick.
+fn whole(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tick");
+    group.sample_size(10);
+    for hosts in [100, 1_000] {
+        let fleet = Fleet::new(hosts);
+        // A tick each millisecond, so that every round has its own over the same samples.
+        let config = DetectConfig {
+            evaluation_interval: Some(Duration::from_ms(1)),
+            stale_after: Duration::from_seconds(240),
+        };
+        let mut pipeline =
+            Pipeline::new(config, StorageConfig::default(), vec![shipped_model()]).expect("valid");
+        for n in 0..SCRAPES {
+            pipeline.append(START_MS + n * 15_000, &fleet.scrape(START_MS, n));
+        }
+        let start = Instant::now();
+        let mut now = START_MS + (SCRAPES - 1) * 15_000;
+        group.throughput(Throughput::Elements(fleet.hosts() as u64));
+        group.bench_function(BenchmarkId::new("shipped_model", hosts), |bencher| {
+            bencher.iter(|| {
+                now += 1;
+                let snapshot = pipeline.tick(now, &|| start.elapsed());
+                assert_eq!(snapshot.models[0].entities.len(), hosts);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn shipped_model() -> LoadedModel {
+    let artifact = Artifact::read(model::shipped()).expect("a model file");
+    let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
+    LoadedModel { name: "node".to_owned(), metadata, scorer }
+}
+
+criterion_group!(benches, append, evaluate, whole);
 criterion_main!(benches);
