@@ -3,7 +3,8 @@
 use portent::labels::Labels;
 use portent::sample::{Batch, BatchSeries, Sample};
 
-const CPUS: usize = 4;
+/// CPUs of a host, such that the profile keeps a hundred of its series.
+const CPUS: usize = 14;
 const MODES: [&str; 8] = ["idle", "user", "system", "iowait", "irq", "nice", "softirq", "steal"];
 const PLAIN: [&str; 14] = [
     "node_load1",
@@ -29,7 +30,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many hosts with 4 CPUs, 2 disks, 3 file systems and 2 network cards.
+    /// So many hosts with 14 CPUs, 2 disks, 3 file systems and 2 network cards.
     pub fn new(hosts: usize) -> Self {
         let mut series = Vec::new();
         for host in 0..hosts {

@@ -1,0 +1,148 @@
+//! The built-in profile over thousands of hosts, in CPU time of one thread, and beside it what a real
+//! Prometheus spends on the same expressions over the same samples.
+//!
+//! `cargo bench --bench hosts`. Wants some gigabytes of memory and a real Prometheus (`make peers`).
+//! Every tick sees a scrape of all hosts that the one before did not, as a running Portent does.
+
+mod fleet;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use fleet::Fleet;
+use portent::features::{FeatureSet, Features, PROFILE_ENTITY, profile};
+use portent::series::{StorageConfig, Store};
+use rustix::time::{ClockId, clock_gettime};
+use support::{Prometheus, RemoteWriter, Series};
+
+const START_MS: i64 = 1_700_000_000_000;
+const INTERVAL_MS: i64 = 15_000;
+
+/// Twelve minutes: the profile's longest lookback is whole.
+const SCRAPES: i64 = 48;
+
+/// Ticks that are measured after the first, which builds everything that lasts.
+const TICKS: i64 = 9;
+
+/// The hosts that Prometheus is asked about.
+const COMPARED_HOSTS: usize = 1_000;
+
+/// Evaluations of each expression by Prometheus.
+const QUERIES: i64 = 5;
+
+fn main() {
+    println!("CPU time of one thread; a median of {TICKS} ticks; 15 s scrapes");
+    let small = tick(1_000);
+    let large = tick(10_000);
+    println!("10 times the hosts cost {:.1} times the CPU time", large / small);
+    let theirs = prometheus();
+    println!(
+        "prometheus: {:.0} ms for the same expressions over {COMPARED_HOSTS} hosts by its API, {:.1} times as much",
+        theirs * 1e3,
+        theirs / small
+    );
+}
+
+/// Seconds of a tick.
+fn tick(hosts: usize) -> f64 {
+    let fleet = Fleet::new(hosts);
+    let mut store = Store::new(StorageConfig { max_series: usize::MAX, ..Default::default() });
+    let features = Features::parse(&profile(), &PROFILE_ENTITY.map(str::to_owned));
+    let mut set = features.expect("the profile").bind(&mut store);
+    for n in 0..SCRAPES {
+        append(&mut store, &fleet, n);
+    }
+    let stats = store.stats();
+    let before = resident_bytes();
+    let first = timed(|| evaluate(&mut set, &store, SCRAPES - 1, hosts));
+    let plan = resident_bytes().saturating_sub(before);
+    let mut ticks: Vec<f64> = (SCRAPES..SCRAPES + TICKS)
+        .map(|n| {
+            append(&mut store, &fleet, n);
+            timed(|| evaluate(&mut set, &store, n, hosts))
+        })
+        .collect();
+    ticks.sort_by(f64::total_cmp);
+    let median = ticks[ticks.len() / 2];
+    println!(
+        "{hosts} hosts, {} series kept at {} B each: a tick {:.1} ms [{:.1}..{:.1}], the first {:.0} ms; \
+         the plan and its results {} B a series",
+        stats.series,
+        stats.bytes / stats.series,
+        median * 1e3,
+        ticks[0] * 1e3,
+        ticks[ticks.len() - 1] * 1e3,
+        first * 1e3,
+        plan / stats.series,
+    );
+    median
+}
+
+fn append(store: &mut Store, fleet: &Fleet, n: i64) {
+    let outcome = store.append(START_MS + n * INTERVAL_MS, &fleet.scrape(START_MS, n));
+    assert_eq!(outcome.rejected(), 0, "{outcome:?}");
+}
+
+fn evaluate(set: &mut FeatureSet, store: &Store, n: i64, hosts: usize) {
+    let matrix = set.eval(store, START_MS + n * INTERVAL_MS, 120_000);
+    assert_eq!(matrix.slots(), hosts);
+    assert!(matrix.row(hosts - 1).iter().all(|value| value.is_finite()));
+}
+
+fn timed(run: impl FnOnce()) -> f64 {
+    let before = clock_gettime(ClockId::ThreadCPUTime);
+    run();
+    let after = clock_gettime(ClockId::ThreadCPUTime);
+    (after.tv_sec - before.tv_sec) as f64 + (after.tv_nsec - before.tv_nsec) as f64 / 1e9
+}
+
+fn resident_bytes() -> usize {
+    let text = fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: usize = text.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    pages * rustix::param::page_size()
+}
+
+/// Seconds that Prometheus spends on one evaluation of every expression of the profile.
+fn prometheus() -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let prometheus = Prometheus::start("global: {}\n", &[]).await;
+        let writer = RemoteWriter::new(prometheus.url("/api/v1/write"));
+        let fleet = Fleet::new(COMPARED_HOSTS);
+        for n in 0..SCRAPES {
+            for part in fleet.scrape(START_MS, n).series.chunks(10_000) {
+                let reply = writer.send(&part.iter().map(sent).collect::<Vec<_>>()).await;
+                assert_eq!(reply.status, 204, "{}", reply.body);
+            }
+        }
+        // What came with ingestion shall be over.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let before = cpu_seconds(prometheus.server().id());
+        for n in 0..QUERIES {
+            let time_ms = START_MS + (SCRAPES - 1) * INTERVAL_MS - n;
+            for spec in profile() {
+                let answer = prometheus.query(&spec.expr, Some(time_ms)).await;
+                answer.unwrap_or_else(|error| panic!("{}: {error}", spec.expr));
+            }
+        }
+        (cpu_seconds(prometheus.server().id()) - before) / QUERIES as f64
+    })
+}
+
+fn sent(series: &portent::sample::BatchSeries) -> Series {
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Series {
+        labels: series.labels.iter().map(own).collect(),
+        samples: series.samples.iter().map(|s| (s.timestamp_ms, s.value)).collect(),
+    }
+}
+
+/// User and system time of a process.
+fn cpu_seconds(process: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux");
+    let fields = text.rsplit(") ").next().expect("a name in parentheses").split(' ');
+    let ticks: f64 = fields.skip(11).take(2).map(|n| n.parse::<f64>().expect("a number")).sum();
+    ticks / rustix::param::clock_ticks_per_second() as f64
+}
