@@ -201,7 +201,9 @@ impl<'a> Builder<'a> {
                         let mut builder = Builder::new(self.wanted, self.versions);
                         let root = builder.node(inner);
                         let frame = builder.finish();
-                        let subquery = Subquery::new(frame, root, *range_ms, *step_ms, *offset_ms);
+                        let lasting = !inner.looks_ahead();
+                        let subquery =
+                            Subquery::new(frame, root, *range_ms, *step_ms, *offset_ms, lasting);
                         let id = self.push(Step::Subquery(Box::new(subquery)), Output::default());
                         self.subqueries.insert(source.clone(), id);
                         id

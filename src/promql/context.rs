@@ -17,6 +17,8 @@ pub(super) struct NodeId(pub(super) usize);
 pub(super) struct Context<'a> {
     pub(super) store: &'a Store,
     pub(super) memberships: &'a [Membership],
+    /// Another number whenever series of the plan were born or died.
+    pub(super) births: u64,
     pub(super) versions: &'a mut Versions,
     /// The instant.
     pub(super) time_ms: i64,
@@ -42,17 +44,18 @@ impl Membership {
         Self { id, version: None, layout: Arc::default(), nameless: Arc::default() }
     }
 
-    /// Takes over series that were born or died since the last time.
-    pub(super) fn refresh(&mut self, store: &Store, versions: &mut Versions) {
+    /// Takes over series that were born or died since the last time; says whether any were.
+    pub(super) fn refresh(&mut self, store: &Store, versions: &mut Versions) -> bool {
         let version = store.version(self.id);
         if self.version == Some(version) {
-            return;
+            return false;
         }
         self.version = Some(version);
         let members = store.members(self.id);
         let labels = members.iter().map(|id| store.labels(*id).clone()).collect();
         self.layout = Arc::new(Layout::distinct(versions.next(), labels));
         self.nameless = self.layout.mapped(versions, without_metadata);
+        true
     }
 }
 

@@ -203,6 +203,13 @@ impl Source {
         }
     }
 
+    fn looks_ahead(&self) -> bool {
+        match self {
+            Self::Series { offset_ms, .. } => *offset_ms < 0,
+            Self::Subquery { inner, offset_ms, .. } => *offset_ms < 0 || inner.looks_ahead(),
+        }
+    }
+
     fn output_labels(&self) -> Option<Vec<String>> {
         match self {
             Self::Series { .. } => None,
@@ -231,6 +238,18 @@ impl Node {
         for child in self.children() {
             child.visit_selectors(extra_ms, visit);
         }
+    }
+
+    /// Whether the value at an instant depends on samples after it.
+    pub(super) fn looks_ahead(&self) -> bool {
+        let ahead = match self {
+            Self::Select { offset_ms, .. } | Self::SampleTime { offset_ms, .. } => *offset_ms < 0,
+            Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
+                source.looks_ahead()
+            }
+            _ => false,
+        };
+        ahead || self.children().into_iter().any(Self::looks_ahead)
     }
 
     /// The nodes that are evaluated at the same instant as this one.

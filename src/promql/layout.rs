@@ -64,6 +64,11 @@ impl Layout {
         self.labels.is_empty()
     }
 
+    /// Whether some label set occurs more than once.
+    pub(super) fn has_repeats(&self) -> bool {
+        self.repeats.is_some()
+    }
+
     /// Each label set changed by a function; the same layout when nothing changes.
     pub(super) fn mapped(
         self: &Arc<Self>,

@@ -26,6 +26,7 @@ pub struct Plan {
     frame: Frame,
     roots: Vec<(NodeId, ValueType)>,
     memberships: Vec<Membership>,
+    births: u64,
     versions: Versions,
 }
 
@@ -69,7 +70,7 @@ impl Plan {
         let mut builder = Builder::new(&wanted, &mut versions);
         let roots =
             exprs.iter().map(|expr| (builder.node(expr.root()), expr.value_type())).collect();
-        Self { frame: builder.finish(), roots, memberships, versions }
+        Self { frame: builder.finish(), roots, memberships, births: 0, versions }
     }
 
     /// Gives the registrations back.
@@ -82,12 +83,13 @@ impl Plan {
     /// Evaluates all expressions at one instant. `store` is the one the plan was bound to.
     pub fn eval(&mut self, store: &Store, time_ms: i64) {
         for membership in &mut self.memberships {
-            membership.refresh(store, &mut self.versions);
+            self.births += u64::from(membership.refresh(store, &mut self.versions));
         }
         let step_epoch = self.versions.next();
         self.frame.eval(&mut Context {
             store,
             memberships: &self.memberships,
+            births: self.births,
             versions: &mut self.versions,
             time_ms,
             step_epoch,
@@ -144,6 +146,10 @@ impl Frame {
             let cell = &mut rest[0];
             cell.error = cell.step.eval(cx, Inputs(before), &mut cell.out).err();
         }
+    }
+
+    pub(super) fn has_repeated_labels(&self) -> bool {
+        self.cells.iter().any(|cell| cell.out.layout.has_repeats())
     }
 
     pub(super) fn inputs(&self) -> Inputs<'_> {

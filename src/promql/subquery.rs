@@ -3,6 +3,9 @@
 //! The instants are the multiples of the step in `(end - range, end]`, whatever the instant of
 //! evaluation, so that two evaluations look at the same ones. Rows are label sets: elements that
 //! have the same labels at different steps are one row.
+//!
+//! Values at instants that were evaluated before are kept as long as no sample came that could
+//! change them, so that a tick evaluates the instants that are new, not the whole window.
 //! Source: Prometheus `promql/engine.go`, evaluation of `SubqueryExpr`.
 
 use std::collections::HashMap;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 
 use crate::labels::Labels;
 use crate::sample::Sample;
+use crate::series::Mark;
 
 use super::context::{Context, NodeId, Output};
 use super::error::EvalError;
@@ -25,6 +29,9 @@ pub(super) struct Subquery {
     range_ms: i64,
     step_ms: i64,
     offset_ms: i64,
+    /// The vector at an instant depends on samples up to that instant only.
+    lasting: bool,
+    kept: Option<Kept>,
     rows: Vec<Vec<Sample>>,
     row_of: HashMap<Labels, u32>,
     /// The row of each element of the layout with this version.
@@ -34,6 +41,20 @@ pub(super) struct Subquery {
     grown: bool,
 }
 
+/// Which values the rows hold.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// The first instant.
+    first_ms: i64,
+    /// The last one.
+    last_ms: i64,
+    /// The store when they were evaluated.
+    mark: Mark,
+    /// The series when they were evaluated.
+    births: u64,
+    run_epoch: u64,
+}
+
 impl Subquery {
     pub(super) fn new(
         frame: Frame,
@@ -41,6 +62,7 @@ impl Subquery {
         range_ms: i64,
         step_ms: i64,
         offset_ms: i64,
+        lasting: bool,
     ) -> Self {
         Self {
             frame,
@@ -48,6 +70,8 @@ impl Subquery {
             range_ms,
             step_ms,
             offset_ms,
+            lasting,
+            kept: None,
             rows: Vec::new(),
             row_of: HashMap::new(),
             row_of_element: Vec::new(),
@@ -62,27 +86,18 @@ impl Subquery {
     }
 
     pub(super) fn eval(&mut self, cx: &mut Context, out: &mut Output) -> Result<(), EvalError> {
-        self.forget_dead_rows();
-        self.rows.iter_mut().for_each(Vec::clear);
         let window = Window::new(cx.time_ms, self.range_ms, self.offset_ms);
-        let run_epoch = cx.versions.next();
-        let mut time_ms = first_step(window.start_ms, self.step_ms);
-        while time_ms <= window.end_ms {
-            let step_epoch = cx.versions.next();
-            self.frame.eval(&mut Context {
-                store: cx.store,
-                memberships: cx.memberships,
-                versions: cx.versions,
-                time_ms,
-                step_epoch,
-                run_epoch,
-            });
-            self.take(time_ms)?;
-            let Some(next) = time_ms.checked_add(self.step_ms) else {
-                break;
-            };
-            time_ms = next;
+        let first_ms = first_step(window.start_ms, self.step_ms);
+        self.forget_dead_rows();
+        let kept = self.kept.take().filter(|kept| self.still_holds(kept, cx));
+        let kept = kept.and_then(|kept| self.trim(kept, first_ms, window.end_ms, cx));
+        let partly = kept.is_some();
+        let mut result = self.advance(kept, first_ms, window.end_ms, cx);
+        if partly && result.is_err() {
+            // Perhaps because of an instant that is not looked at any more.
+            result = self.advance(None, first_ms, window.end_ms, cx);
         }
+        self.kept = result?;
         if self.grown {
             self.grown = false;
             let mut labels = vec![Labels::empty(); self.rows.len()];
@@ -92,6 +107,67 @@ impl Subquery {
             out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels)));
         }
         Ok(())
+    }
+
+    /// Whether kept values can be used at all. Where label sets repeat, the search for two that are
+    /// there at once starts over with every series that is born or dies, so it needs all instants.
+    fn still_holds(&self, kept: &Kept, cx: &Context) -> bool {
+        self.lasting && (kept.births == cx.births || !self.frame.has_repeated_labels())
+    }
+
+    /// Drops the values of instants that are outside or not certain any more. `None` when others
+    /// than the latest instants are missing then.
+    fn trim(&mut self, kept: Kept, first_ms: i64, end_ms: i64, cx: &Context) -> Option<Kept> {
+        let certain_ms = cx.store.changed_from(kept.mark).saturating_sub(1);
+        let last_ms = last_step(kept.last_ms.min(certain_ms).min(end_ms), self.step_ms);
+        if kept.first_ms > first_ms || last_ms < first_ms {
+            return None;
+        }
+        for row in &mut self.rows {
+            let to = row.iter().rposition(|sample| sample.timestamp_ms <= last_ms);
+            row.truncate(to.map_or(0, |last| last + 1));
+            let from = row.iter().position(|sample| sample.timestamp_ms >= first_ms);
+            row.drain(..from.unwrap_or(row.len()));
+        }
+        Some(Kept { first_ms, last_ms, ..kept })
+    }
+
+    /// Evaluates the instants after those that are kept. With the new ones in the rows it says what
+    /// these hold, if anything.
+    fn advance(
+        &mut self,
+        kept: Option<Kept>,
+        first_ms: i64,
+        end_ms: i64,
+        cx: &mut Context,
+    ) -> Result<Option<Kept>, EvalError> {
+        let run_epoch = match kept {
+            Some(kept) => kept.run_epoch,
+            None => {
+                self.rows.iter_mut().for_each(Vec::clear);
+                cx.versions.next()
+            }
+        };
+        let mut last_ms = kept.map(|kept| kept.last_ms);
+        let step_ms = self.step_ms;
+        let mut next = last_ms.map_or(Some(first_ms), |last_ms| last_ms.checked_add(step_ms));
+        while let Some(time_ms) = next.filter(|next| *next <= end_ms) {
+            let step_epoch = cx.versions.next();
+            self.frame.eval(&mut Context {
+                store: cx.store,
+                memberships: cx.memberships,
+                births: cx.births,
+                versions: cx.versions,
+                time_ms,
+                step_epoch,
+                run_epoch,
+            });
+            self.take(time_ms)?;
+            last_ms = Some(time_ms);
+            next = time_ms.checked_add(step_ms);
+        }
+        let (mark, births) = (cx.store.mark(), cx.births);
+        Ok(last_ms.map(|last_ms| Kept { first_ms, last_ms, mark, births, run_epoch }))
     }
 
     /// Appends the values of the frame's root to the rows.
@@ -121,6 +197,7 @@ impl Subquery {
         if self.rows.len() > 2 * self.row_of_element.len() {
             self.rows.clear();
             self.row_of.clear();
+            self.kept = None;
             self.mapped = 0;
             self.grown = true;
         }
@@ -133,9 +210,107 @@ pub(super) fn first_step(start_ms: i64, step_ms: i64) -> i64 {
     if below <= start_ms { below.saturating_add(step_ms) } else { below }
 }
 
+/// The last multiple of the step up to a time.
+fn last_step(time_ms: i64, step_ms: i64) -> i64 {
+    time_ms.saturating_sub(time_ms.rem_euclid(step_ms))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::first_step;
+    use proptest::prelude::*;
+
+    use super::{first_step, last_step};
+    use crate::labels::Labels;
+    use crate::promql::{Expr, Plan, Value};
+    use crate::sample::{Batch, BatchSeries, Sample};
+    use crate::series::{StorageConfig, Store};
+
+    /// What repeats label sets, nests, looks back with an offset, keeps some elements only.
+    const EXPRESSIONS: [&str; 9] = [
+        "avg_over_time(rate(a[40])[100:10])",
+        r#"max_over_time(abs({__name__=~"a|b"})[60:20])"#,
+        "sum_over_time(sum_over_time(b[30:10])[90:30] offset 20)",
+        "count_over_time(topk(1, a)[50:10])",
+        "max_over_time((a offset -15)[60:10])",
+        "last_over_time((a > 50 or b)[70:10] offset -20)",
+        "deriv(sum by (x) (a offset 15)[100:25])",
+        "absent_over_time(a[30:10])",
+        "stddev_over_time((a - on (x) b)[80:10])",
+    ];
+
+    type Answer = Result<Vec<(Labels, u64)>, String>;
+
+    fn answer(plan: &Plan, i: usize) -> Answer {
+        match plan.output(i).map_err(ToString::to_string)? {
+            Value::Scalar(value) => Ok(vec![(Labels::empty(), value.to_bits())]),
+            Value::Vector(vector) => {
+                let labels = vector.layout.labels.iter().zip(vector.values).zip(vector.present);
+                let there = labels.filter(|(_, present)| **present);
+                let mut all: Vec<_> = there.map(|((l, v), _)| (l.clone(), v.to_bits())).collect();
+                all.sort();
+                Ok(all)
+            }
+        }
+    }
+
+    /// A scrape, late or not, or an instant to evaluate at.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Sample { name: usize, x: usize, late_s: i64, value: f64 },
+        Evaluate { after_s: i64 },
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let late = prop_oneof![8 => 0i64..3, 1 => 0i64..90];
+        let sample = (0usize..2, 0usize..3, late, 0.0..100.0f64)
+            .prop_map(|(name, x, late_s, value)| Event::Sample { name, x, late_s, value });
+        let after = prop_oneof![8 => 1i64..9, 1 => 0i64..200, 1 => -40i64..0];
+        prop_oneof![4 => sample, 1 => after.prop_map(|after_s| Event::Evaluate { after_s })]
+    }
+
+    proptest! {
+        /// A plan that keeps what it evaluated says the same as one that is made anew each time.
+        #[test]
+        fn keeping_values_changes_no_answer(
+            events in proptest::collection::vec(event(), 1..150)
+        ) {
+            let parse = |text: &&str| Expr::parse(text).expect("good expressions");
+            let exprs: Vec<Expr> = EXPRESSIONS.iter().map(parse).collect();
+            let mut store = Store::new(StorageConfig::default());
+            let mut plan = Plan::bind(&exprs, &mut store);
+            let mut now_ms = 1_000_000;
+            for event in events {
+                match event {
+                    Event::Sample { name, x, late_s, value } => {
+                        let pairs = [("__name__", ["a", "b"][name]), ("x", ["1", "2", "3"][x])];
+                        let labels = Labels::from_pairs(pairs).expect("distinct names");
+                        let samples = vec![Sample::new(now_ms - late_s * 1_000, value)];
+                        store.append(now_ms, &Batch { series: vec![BatchSeries { labels, samples }] });
+                    }
+                    Event::Evaluate { after_s } => {
+                        now_ms += after_s * 1_000;
+                        store.evict(now_ms);
+                        plan.eval(&store, now_ms);
+                        let mut fresh = Plan::bind(&exprs, &mut store);
+                        fresh.eval(&store, now_ms);
+                        for (i, text) in EXPRESSIONS.iter().enumerate() {
+                            prop_assert_eq!(answer(&plan, i), answer(&fresh, i), "{}", text);
+                        }
+                        fresh.release(&mut store);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_step_is_a_multiple_at_or_before() {
+        assert_eq!(last_step(0, 10), 0);
+        assert_eq!(last_step(19, 10), 10);
+        assert_eq!(last_step(20, 10), 20);
+        assert_eq!(last_step(-1, 10), -10);
+        assert_eq!(last_step(i64::MIN, 10), i64::MIN);
+    }
 
     #[test]
     fn steps_are_multiples_after_the_start() {

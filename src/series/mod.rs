@@ -9,6 +9,7 @@
 //! known goes on when a limit is reached, only new ones are refused; nothing is dropped without
 //! being counted in the [`Outcome`].
 
+mod changes;
 mod interest;
 mod outcome;
 mod ring;
@@ -18,10 +19,12 @@ use std::collections::HashMap;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::sample::{Batch, Sample};
+use changes::Changes;
 use interest::Interest;
 use outcome::Rejection;
 use ring::{Appended, Ring};
 
+pub use changes::Mark;
 pub use outcome::{Outcome, Stats, StorageConfig};
 
 /// How much longer than a selector's lookback its samples are kept, so that a sender whose clock
@@ -71,6 +74,7 @@ pub struct Store {
     free: Vec<SeriesId>,
     index: HashMap<Labels, SeriesId>,
     interest: Interest,
+    changes: Changes,
     bytes: usize,
 }
 
@@ -84,6 +88,7 @@ impl Store {
             free: Vec::new(),
             index: HashMap::new(),
             interest: Interest::default(),
+            changes: Changes::default(),
             bytes: 0,
         }
     }
@@ -133,6 +138,7 @@ impl Store {
     pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
         let mut outcome = Outcome::default();
         let latest = now_ms.saturating_add(self.config.max_future.as_ms());
+        let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
             let labels = &incoming.labels;
             let samples = incoming.samples.len() as u64;
@@ -175,6 +181,7 @@ impl Store {
                 match series.ring.append(*sample, series.retention_ms, max_samples) {
                     Appended::Stored { truncated } => {
                         outcome.stored += 1;
+                        oldest_ms = oldest_ms.min(sample.timestamp_ms);
                         outcome.truncated += truncated;
                     }
                     Appended::Duplicate => outcome.duplicate += 1,
@@ -183,6 +190,9 @@ impl Store {
                 }
             }
             self.bytes = self.bytes + series.ring.bytes() - before;
+        }
+        if outcome.stored > 0 {
+            self.changes.add(oldest_ms);
         }
         outcome
     }
@@ -248,6 +258,19 @@ impl Store {
         };
         let seen = newest.timestamp_ms > at_ms.saturating_sub(lookback_ms) && !newest.is_stale();
         seen.then_some(newest)
+    }
+
+    /// This moment, to ask later what has changed since.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.changes.mark()
+    }
+
+    /// A time before which nothing was put in since the mark: evaluations at earlier instants still
+    /// hold. `i64::MAX` when nothing at all was.
+    #[must_use]
+    pub fn changed_from(&self, mark: Mark) -> i64 {
+        self.changes.oldest_since(mark)
     }
 
     /// Counts of what is held.

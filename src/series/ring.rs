@@ -53,8 +53,7 @@ impl Ring {
             }
             _ => samples.len(),
         };
-        let from = samples[..to].partition_point(|sample| sample.timestamp_ms <= start_ms);
-        &samples[from..to]
+        &samples[first_after(&samples[..to], start_ms)..to]
     }
 
     /// Puts a sample in its place, then forgets what is older than `retention_ms` before the
@@ -115,6 +114,20 @@ impl Ring {
     }
 }
 
+/// The place of the first sample after a time. It looks from the newest on, because that is where
+/// windows are and what is still in the processor's cache.
+fn first_after(samples: &[Sample], time_ms: i64) -> usize {
+    let (mut end, mut step) = (samples.len(), 8);
+    loop {
+        let start = end.saturating_sub(step);
+        if start == 0 || samples[start].timestamp_ms <= time_ms {
+            let part = &samples[start..end];
+            return start + part.partition_point(|sample| sample.timestamp_ms <= time_ms);
+        }
+        (end, step) = (start, 2 * step);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +159,15 @@ mod tests {
         check_window(&[10, 20, 30], -5, 5, &[]);
         check_window(&[10, 20, 30], 20, 10, &[]);
         check_window(&[], 0, 100, &[]);
+    }
+
+    #[test]
+    fn a_window_may_start_anywhere_in_a_long_ring() {
+        let times: Vec<i64> = (0..100).map(|n| 10 * n).collect();
+        for start in -5..1_000 {
+            let expected: Vec<i64> = times.iter().copied().filter(|t| *t > start).collect();
+            check_window(&times, start, 2_000, &expected);
+        }
     }
 
     #[test]
