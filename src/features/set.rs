@@ -271,10 +271,9 @@ impl FeatureSet {
                 let Place::Entity(slot) = *place else {
                     continue;
                 };
-                if let Some(sample) = store.latest(*id, now_ms, stale_after_ms) {
-                    let newest = &mut self.matrix.newest_ms[slot];
-                    *newest = (*newest).max(Some(sample.timestamp_ms));
-                }
+                let taken_ms = store.latest_ms(*id, now_ms, stale_after_ms);
+                let newest = &mut self.matrix.newest_ms[slot];
+                *newest = (*newest).max(taken_ms);
             }
         }
     }

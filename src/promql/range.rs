@@ -69,6 +69,10 @@ impl RangeFunction {
     }
 }
 
+/// Series whose samples are fetched at a time: many enough to wait for memory together, few enough
+/// to stay in the smallest cache.
+pub(super) const TOUCHED: usize = 64;
+
 /// The bounds of a range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
@@ -133,6 +137,9 @@ impl Samples {
             Origin::Series(membership) => {
                 let members = cx.store.members(cx.memberships[membership].id);
                 for (i, id) in members.iter().enumerate() {
+                    if i % TOUCHED == 0 {
+                        cx.store.touch(&members[i..members.len().min(i + TOUCHED)]);
+                    }
                     let samples = cx.store.window(*id, window.start_ms, window.end_ms);
                     if samples.iter().any(Sample::is_stale) {
                         self.fresh.clear();

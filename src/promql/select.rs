@@ -4,6 +4,7 @@
 
 use super::context::{Context, Output};
 use super::expr::LOOKBACK_MS;
+use super::range::TOUCHED;
 
 /// The node of an instant selector, and of `timestamp` over one.
 #[derive(Debug)]
@@ -20,7 +21,11 @@ impl Select {
         let membership = &cx.memberships[self.membership];
         out.follow(if self.time { &membership.nameless } else { &membership.layout });
         let at_ms = cx.time_ms.saturating_sub(self.offset_ms);
-        for (i, id) in cx.store.members(membership.id).iter().enumerate() {
+        let members = cx.store.members(membership.id);
+        for (i, id) in members.iter().enumerate() {
+            if i % TOUCHED == 0 {
+                cx.store.touch(&members[i..members.len().min(i + TOUCHED)]);
+            }
             let newest = cx.store.latest(*id, at_ms, LOOKBACK_MS);
             out.put(
                 i,

@@ -72,6 +72,9 @@ pub struct Store {
     /// By [`SeriesId`]; a `None` is free.
     series: Vec<Option<Series>>,
     free: Vec<SeriesId>,
+    /// By [`SeriesId`]: when the newest sample was taken, `i64::MIN` if that is a stale marker.
+    /// Apart from the rings, so that looking at all of them reads little memory.
+    newest_ms: Vec<i64>,
     index: HashMap<Labels, SeriesId>,
     interest: Interest,
     changes: Changes,
@@ -86,6 +89,7 @@ impl Store {
             config,
             series: Vec::new(),
             free: Vec::new(),
+            newest_ms: Vec::new(),
             index: HashMap::new(),
             interest: Interest::default(),
             changes: Changes::default(),
@@ -190,6 +194,8 @@ impl Store {
                 }
             }
             self.bytes = self.bytes + series.ring.bytes() - before;
+            let newest = series.ring.last().filter(|sample| !sample.is_stale());
+            self.newest_ms[id.index()] = newest.map_or(i64::MIN, |sample| sample.timestamp_ms);
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
@@ -260,6 +266,30 @@ impl Store {
         seen.then_some(newest)
     }
 
+    /// When the sample that [`Store::latest`] would give was taken.
+    #[must_use]
+    pub fn latest_ms(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<i64> {
+        match self.newest_ms[id.index()] {
+            ahead if ahead > at_ms => {
+                self.latest(id, at_ms, lookback_ms).map(|sample| sample.timestamp_ms)
+            }
+            newest => (newest > at_ms.saturating_sub(lookback_ms)).then_some(newest),
+        }
+    }
+
+    /// Reads the newest samples of some members, so that they are in the processor's cache when
+    /// their windows are asked for one by one. Nothing here waits for what was read before, so the
+    /// processor fetches many of them at a time.
+    pub fn touch(&self, ids: &[SeriesId]) {
+        let mut seen = 0;
+        for id in ids {
+            if let Some(series) = &self.series[id.index()] {
+                seen ^= series.ring.touch();
+            }
+        }
+        std::hint::black_box(seen);
+    }
+
     /// This moment, to ask later what has changed since.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -298,6 +328,7 @@ impl Store {
         self.bytes += series.bytes();
         let id = self.free.pop().unwrap_or_else(|| {
             self.series.push(None);
+            self.newest_ms.push(i64::MIN);
             SeriesId((self.series.len() - 1) as u32)
         });
         self.series[id.index()] = Some(series);

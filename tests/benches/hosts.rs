@@ -24,7 +24,7 @@ const INTERVAL_MS: i64 = 15_000;
 const SCRAPES: i64 = 48;
 
 /// Ticks that are measured after the first, which builds everything that lasts.
-const TICKS: i64 = 9;
+const TICKS: i64 = 19;
 
 /// The hosts that Prometheus is asked about.
 const COMPARED_HOSTS: usize = 1_000;
