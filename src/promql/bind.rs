@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::labels::Labels;
 use crate::matcher::Selector;
+use crate::series::Store;
 
 use super::aggregate::Aggregate;
 use super::binary::{ScalarBinary, VectorScalar};
-use super::context::{Cell, NodeId, Output};
+use super::context::{Cell, Membership, NodeId, Output};
 use super::expr::{Binary, Expr, Node, Source, ValueType};
 use super::histogram::HistogramQuantile;
 use super::layout::{Layout, Versions};
@@ -16,12 +17,14 @@ use super::map::Map;
 use super::matching::VectorBinary;
 use super::plan::{Frame, Step};
 use super::range::{AbsentOverTime, Origin, Range, Samples};
+use super::reach::Instants;
 use super::reduce::{Absent, ScalarOf};
 use super::relabel::Relabelled;
 use super::select::Select;
 use super::setop::Set;
 use super::subquery::Subquery;
 use super::topk::Top;
+use super::when::When;
 
 /// The selectors of a plan, each once, with the longest lookback that is needed of it. The place
 /// in the list is the place of the membership in the plan.
@@ -33,8 +36,20 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn new(exprs: &[Expr]) -> Self {
+        Self::of(exprs.iter().flat_map(Expr::selectors))
+    }
+
+    /// Those of a range. Nothing is known of the store but that it holds what the range reaches,
+    /// so that it is not asked to keep anything.
+    pub(super) fn of_range(source: &Source) -> Self {
+        let mut found = Vec::new();
+        source.visit_reaches(Instants::ONE, &mut |selector, _| found.push((selector.clone(), 1)));
+        Self::of(found)
+    }
+
+    fn of(selectors: impl IntoIterator<Item = (Selector, i64)>) -> Self {
         let mut wanted = Self::default();
-        for (selector, lookback_ms) in exprs.iter().flat_map(Expr::selectors) {
+        for (selector, lookback_ms) in selectors {
             let next = wanted.list.len();
             match *wanted.place.entry(selector.clone()).or_insert(next) {
                 at if at == next => wanted.list.push((selector, lookback_ms)),
@@ -44,8 +59,11 @@ impl Wanted {
         wanted
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(Selector, i64)> {
-        self.list.iter()
+    /// Registers them with a store.
+    pub(super) fn register(&self, store: &mut Store) -> Vec<Membership> {
+        let register =
+            |(selector, ms): &(Selector, i64)| Membership::new(store.register(selector, *ms));
+        self.list.iter().map(register).collect()
     }
 
     fn place(&self, selector: &Selector) -> usize {
@@ -80,18 +98,22 @@ impl<'a> Builder<'a> {
 
     /// The node of a tree; the one that is there already when an equal tree came before.
     pub(super) fn node(&mut self, tree: &Node) -> NodeId {
+        // What is sorted is the answer, not the vector.
+        if let Node::Sort { vector, .. } = tree {
+            return self.node(vector);
+        }
         if let Some(id) = self.nodes.get(tree) {
             return *id;
         }
         let mut out = Output::default();
         let step = self.step(tree, &mut out);
-        let id = self.push(step, out);
+        let id = self.push(step, tree.is_fixed(), out);
         self.nodes.insert(tree.clone(), id);
         id
     }
 
-    fn push(&mut self, step: Step, out: Output) -> NodeId {
-        self.frame.cells.push(Cell { step, out, error: None });
+    fn push(&mut self, step: Step, fixed: bool, out: Output) -> NodeId {
+        self.frame.cells.push(Cell { step, fixed, out, error: None });
         NodeId(self.frame.cells.len() - 1)
     }
 
@@ -103,8 +125,8 @@ impl<'a> Builder<'a> {
                 Step::Constant
             }
             Node::Time => Step::Time,
-            Node::Select { selector, offset_ms } => self.select(selector, *offset_ms, false),
-            Node::SampleTime { selector, offset_ms } => self.select(selector, *offset_ms, true),
+            Node::Select { selector, when } => self.select(selector, *when, false),
+            Node::SampleTime { selector, when } => self.select(selector, *when, true),
             Node::Range { function, source, parameter } => {
                 let parameter = self.optional(parameter);
                 Step::Range(Range::new(*function, self.samples(source), parameter))
@@ -184,17 +206,18 @@ impl<'a> Builder<'a> {
         tree.as_ref().map(|tree| self.node(tree))
     }
 
-    fn select(&self, selector: &Selector, offset_ms: i64, time: bool) -> Step {
-        Step::Select(Select { membership: self.wanted.place(selector), offset_ms, time })
+    fn select(&self, selector: &Selector, when: When, time: bool) -> Step {
+        Step::Select(Select { membership: self.wanted.place(selector), when, time })
     }
 
-    fn samples(&mut self, source: &Source) -> Samples {
+    /// The samples of a range; should it be a subquery, with the node for it.
+    pub(super) fn samples(&mut self, source: &Source) -> Samples {
         match source {
-            Source::Series { selector, range_ms, offset_ms } => {
+            Source::Series { selector, range_ms, when } => {
                 let origin = Origin::Series(self.wanted.place(selector));
-                Samples::new(origin, *range_ms, *offset_ms)
+                Samples::new(origin, *range_ms, *when)
             }
-            Source::Subquery { inner, range_ms, step_ms, offset_ms } => {
+            Source::Subquery { inner, range_ms, step_ms, when } => {
                 let id = match self.subqueries.get(source) {
                     Some(id) => *id,
                     None => {
@@ -203,13 +226,14 @@ impl<'a> Builder<'a> {
                         let frame = builder.finish();
                         let lasting = !inner.looks_ahead();
                         let subquery =
-                            Subquery::new(frame, root, *range_ms, *step_ms, *offset_ms, lasting);
-                        let id = self.push(Step::Subquery(Box::new(subquery)), Output::default());
+                            Subquery::new(frame, root, *range_ms, *step_ms, *when, lasting);
+                        let step = Step::Subquery(Box::new(subquery));
+                        let id = self.push(step, when.at_ms.is_some(), Output::default());
                         self.subqueries.insert(source.clone(), id);
                         id
                     }
                 };
-                Samples::new(Origin::Subquery(id), *range_ms, *offset_ms)
+                Samples::new(Origin::Subquery(id), *range_ms, *when)
             }
         }
     }

@@ -10,7 +10,7 @@ use super::map::MapFunction;
 use super::parse::{Reader, strip, unsupported};
 use super::range::RangeFunction;
 use super::relabel::{Pattern, Relabel};
-use super::selector::{equal_labels, offset, selector};
+use super::selector::{equal_labels, selector};
 
 /// Reads a call.
 pub(super) fn node(reader: Reader, call: &Call) -> Result<Node, Reason> {
@@ -27,6 +27,10 @@ pub(super) fn node(reader: Reader, call: &Call) -> Result<Node, Reason> {
         "pi" => Ok(Node::Number(Number(std::f64::consts::PI))),
         "vector" => Ok(Node::Vector(Box::new(reader.scalar(args.at(0)?)?))),
         "scalar" => Ok(Node::Scalar(Box::new(reader.vector(args.at(0)?)?))),
+        "sort" | "sort_desc" => Ok(Node::Sort {
+            descending: name == "sort_desc",
+            vector: Box::new(reader.vector(args.at(0)?)?),
+        }),
         "timestamp" => timestamp(reader, args.at(0)?),
         "absent" => {
             let argument = strip(args.at(0)?);
@@ -125,10 +129,13 @@ fn map(reader: Reader, function: MapFunction, args: &Args) -> Result<Node, Reaso
 
 fn timestamp(reader: Reader, argument: &Ast) -> Result<Node, Reason> {
     if let Ast::VectorSelector(vector) = strip(argument) {
-        return Ok(Node::SampleTime {
-            selector: selector(&vector.name, &vector.matchers)?,
-            offset_ms: offset(vector.offset.as_ref(), vector.at.as_ref())?,
-        });
+        let mut when = reader.when(vector.offset.as_ref(), vector.at.as_ref())?;
+        if when.at_ms.is_some() {
+            // As Prometheus has it: `timestamp(x @ t offset 1m)` is the one of `x @ t`.
+            when.offset_ms = 0;
+        }
+        let selector = selector(&vector.name, &vector.matchers)?;
+        return Ok(Node::SampleTime { selector, when });
     }
     Ok(Node::Map {
         function: MapFunction::EvalTime,

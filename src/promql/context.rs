@@ -20,6 +20,8 @@ pub(super) struct Context<'a> {
     /// Another number whenever series of the plan were born or died.
     pub(super) births: u64,
     pub(super) versions: &'a mut Versions,
+    /// Asked between nodes; the evaluation is given up when it says no.
+    pub(super) go_on: &'a dyn Fn() -> bool,
     /// The instant.
     pub(super) time_ms: i64,
     /// Another number for each instant: what a label set may be present only once in.
@@ -63,6 +65,8 @@ impl Membership {
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) step: Step,
+    /// Evaluated once in a run, at its first instant (see [`super::expr::Node::is_fixed`]).
+    pub(super) fixed: bool,
     pub(super) out: Output,
     pub(super) error: Option<EvalError>,
 }

@@ -84,7 +84,21 @@ pub enum EvalError {
     /// Results of `group_left` or `group_right` have the same labels.
     #[error("multiple matches for labels: grouping labels must ensure unique matches")]
     GroupingNotUnique,
+    /// The evaluation was given up.
+    #[error("{Interrupted}")]
+    Interrupted,
     /// The `k` of `topk` or `bottomk` is not a number of elements.
     #[error("scalar value {0} is not a number of elements")]
     NotACount(f64),
+}
+
+/// An evaluation was given up, because the one who asked for it said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the evaluation was interrupted")]
+pub struct Interrupted;
+
+impl From<Interrupted> for EvalError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }

@@ -13,10 +13,13 @@ use super::binary::BinaryOp;
 use super::error::ParseError;
 use super::map::MapFunction;
 use super::matching::Matching;
+use super::order::Order;
 use super::parse;
 use super::range::RangeFunction;
+use super::reach::{Instants, Reach};
 use super::relabel::Relabel;
 use super::setop::SetOp;
+use super::when::When;
 
 /// How far an instant selector looks back for the newest sample: Prometheus's default.
 pub(super) const LOOKBACK_MS: i64 = 300_000;
@@ -38,14 +41,19 @@ pub enum ValueType {
 }
 
 impl Expr {
-    /// Reads an expression.
+    /// Reads an expression that is evaluated again and again, a feature. What is asked once, and may
+    /// therefore fix times by `@`, is a [`super::Query`].
     ///
     /// # Errors
     /// When it is not PromQL, has no value at an instant (a range vector, a string), uses
     /// something that is not supported, or is too large.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let root = parse::parse(text).map_err(|reason| ParseError::new(text, reason))?;
-        Ok(Self { text: text.into(), root })
+        let root = parse::feature(text).map_err(|reason| ParseError::new(text, reason))?;
+        Ok(Self::new(text, root))
+    }
+
+    pub(super) fn new(text: &str, root: Node) -> Self {
+        Self { text: text.into(), root }
     }
 
     /// The text as it was written.
@@ -55,18 +63,36 @@ impl Expr {
     }
 
     /// The selectors, each once, with how far into the past (in milliseconds, from the instant of
-    /// evaluation) their samples are needed.
+    /// evaluation) their samples are needed; at least a millisecond, should they look ahead only.
     #[must_use]
     pub fn selectors(&self) -> Vec<(Selector, i64)> {
         let mut found: Vec<(Selector, i64)> = Vec::new();
-        self.root.visit_selectors(0, &mut |selector, lookback_ms| match found
-            .iter_mut()
-            .find(|(other, _)| other == selector)
-        {
-            Some((_, longest)) => *longest = lookback_ms.max(*longest),
-            None => found.push((selector.clone(), lookback_ms)),
+        self.root.visit_reaches(Instants::ONE, &mut |selector, reach| {
+            let lookback_ms = match reach {
+                Reach::Around { back_ms, .. } => back_ms.max(1),
+                Reach::Between { .. } => 1,
+            };
+            match found.iter_mut().find(|(other, _)| other == selector) {
+                Some((_, longest)) => *longest = lookback_ms.max(*longest),
+                None => found.push((selector.clone(), lookback_ms)),
+            }
         });
         found
+    }
+
+    /// How an instant answer is sorted, where the expression as a whole says so: `sort`,
+    /// `sort_desc`, `topk`, `bottomk`.
+    #[must_use]
+    pub fn order(&self) -> Option<Order> {
+        match &self.root {
+            Node::Top { largest, grouping, .. } => {
+                Some(Order { descending: *largest, grouping: Some(grouping.clone()) })
+            }
+            Node::Sort { descending, .. } => {
+                Some(Order { descending: *descending, grouping: None })
+            }
+            _ => None,
+        }
     }
 
     /// Whether the value depends on the time alone, because no series is read.
@@ -134,9 +160,9 @@ impl Grouping {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// The samples of series.
-    Series { selector: Selector, range_ms: i64, offset_ms: i64 },
+    Series { selector: Selector, range_ms: i64, when: When },
     /// The values of a vector at each step.
-    Subquery { inner: Box<Node>, range_ms: i64, step_ms: i64, offset_ms: i64 },
+    Subquery { inner: Box<Node>, range_ms: i64, step_ms: i64, when: When },
 }
 
 /// Arithmetic or comparison; matching says how the elements of two vectors find each other.
@@ -157,9 +183,9 @@ pub(super) enum Node {
     /// The scalar `time()`.
     Time,
     /// The newest sample of each series.
-    Select { selector: Selector, offset_ms: i64 },
+    Select { selector: Selector, when: When },
     /// When the newest sample of each series was taken.
-    SampleTime { selector: Selector, offset_ms: i64 },
+    SampleTime { selector: Selector, when: When },
     /// A function of the samples in a range; its parameter is a scalar.
     Range { function: RangeFunction, source: Source, parameter: Option<Box<Node>> },
     /// One element with these labels where the range is empty.
@@ -183,6 +209,8 @@ pub(super) enum Node {
         parameter: Option<Box<Node>>,
         vector: Box<Node>,
     },
+    /// The same vector, sorted should it be the answer.
+    Sort { descending: bool, vector: Box<Node> },
     /// The `count` largest or smallest elements of each group.
     Top { largest: bool, grouping: Grouping, count: Box<Node>, vector: Box<Node> },
     /// Arithmetic or comparison.
@@ -192,21 +220,16 @@ pub(super) enum Node {
 }
 
 impl Source {
-    fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
+    fn looks_ahead(&self) -> bool {
         match self {
-            Self::Series { selector, range_ms, offset_ms } => {
-                visit(selector, needed(extra_ms, *range_ms, *offset_ms))
-            }
-            Self::Subquery { inner, range_ms, offset_ms, .. } => {
-                inner.visit_selectors(extra_ms + range_ms + offset_ms, visit)
-            }
+            Self::Series { when, .. } => when.looks_ahead(),
+            Self::Subquery { inner, when, .. } => when.looks_ahead() || inner.looks_ahead(),
         }
     }
 
-    fn looks_ahead(&self) -> bool {
+    fn is_fixed(&self) -> bool {
         match self {
-            Self::Series { offset_ms, .. } => *offset_ms < 0,
-            Self::Subquery { inner, offset_ms, .. } => *offset_ms < 0 || inner.looks_ahead(),
+            Self::Series { when, .. } | Self::Subquery { when, .. } => when.at_ms.is_some(),
         }
     }
 
@@ -218,32 +241,11 @@ impl Source {
     }
 }
 
-/// Lookback of a selector; at least a millisecond, should a negative offset look ahead.
-fn needed(extra_ms: i64, range_ms: i64, offset_ms: i64) -> i64 {
-    (extra_ms + range_ms + offset_ms).max(1)
-}
-
 impl Node {
-    /// Calls back with each selector and its lookback; `extra_ms` is what enclosing subqueries add.
-    fn visit_selectors(&self, extra_ms: i64, visit: &mut impl FnMut(&Selector, i64)) {
-        match self {
-            Self::Select { selector, offset_ms } | Self::SampleTime { selector, offset_ms } => {
-                visit(selector, needed(extra_ms, LOOKBACK_MS, *offset_ms))
-            }
-            Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
-                source.visit_selectors(extra_ms, visit);
-            }
-            _ => {}
-        }
-        for child in self.children() {
-            child.visit_selectors(extra_ms, visit);
-        }
-    }
-
-    /// Whether the value at an instant depends on samples after it.
+    /// Whether the value at an instant may depend on samples after it.
     pub(super) fn looks_ahead(&self) -> bool {
         let ahead = match self {
-            Self::Select { offset_ms, .. } | Self::SampleTime { offset_ms, .. } => *offset_ms < 0,
+            Self::Select { when, .. } | Self::SampleTime { when, .. } => when.looks_ahead(),
             Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
                 source.looks_ahead()
             }
@@ -252,8 +254,27 @@ impl Node {
         ahead || self.children().into_iter().any(Self::looks_ahead)
     }
 
+    /// Whether Prometheus evaluates this once for all instants of a run, the first one's value
+    /// standing for all: what `@` fixes, numbers, and what is made of these alone. That an
+    /// aggregation's parameter may depend on the time all the same is passed over there too.
+    /// Source: Prometheus `promql/engine.go`, `preprocessExprHelper`.
+    pub(super) fn is_fixed(&self) -> bool {
+        match self {
+            Self::Time | Self::SampleTime { .. } => false,
+            Self::Select { when, .. } => when.at_ms.is_some(),
+            Self::Range { function: RangeFunction::PredictLinear, .. } => false,
+            Self::Range { source, parameter, .. } => {
+                source.is_fixed() && parameter.as_ref().is_none_or(|node| node.is_fixed())
+            }
+            Self::AbsentOverTime { source, .. } => source.is_fixed(),
+            Self::Map { function: MapFunction::EvalTime | MapFunction::Calendar(_), .. } => false,
+            Self::Aggregate { vector, .. } | Self::Top { vector, .. } => vector.is_fixed(),
+            _ => self.children().into_iter().all(Self::is_fixed),
+        }
+    }
+
     /// The nodes that are evaluated at the same instant as this one.
-    fn children(&self) -> Vec<&Self> {
+    pub(super) fn children(&self) -> Vec<&Self> {
         match self {
             Self::Number(_)
             | Self::Time
@@ -265,7 +286,9 @@ impl Node {
                 std::iter::once(&**vector).chain(parameters).collect()
             }
             Self::Vector(child) | Self::Scalar(child) => vec![child],
-            Self::Relabel { vector, .. } | Self::Absent { vector, .. } => vec![vector],
+            Self::Relabel { vector, .. }
+            | Self::Absent { vector, .. }
+            | Self::Sort { vector, .. } => vec![vector],
             Self::HistogramQuantile { quantile, vector } => vec![quantile, vector],
             Self::Aggregate { parameter, vector, .. } => {
                 parameter.as_deref().into_iter().chain([&**vector]).collect()
@@ -296,7 +319,9 @@ impl Node {
             Self::Number(_) | Self::Time | Self::Vector(_) | Self::Scalar(_) => Some(vec![]),
             Self::Select { .. } | Self::SampleTime { .. } => None,
             Self::Range { source, .. } => source.output_labels(),
-            Self::Map { vector, .. } | Self::Top { vector, .. } => vector.output_labels(),
+            Self::Map { vector, .. } | Self::Top { vector, .. } | Self::Sort { vector, .. } => {
+                vector.output_labels()
+            }
             Self::AbsentOverTime { labels, .. } | Self::Absent { labels, .. } => of(labels),
             Self::Relabel { relabel, vector } => {
                 let mut labels = vector.output_labels()?;

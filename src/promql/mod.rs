@@ -29,11 +29,14 @@ mod histogram;
 mod layout;
 mod map;
 mod matching;
+mod order;
 mod over_time;
 mod parse;
 mod plan;
+mod query;
 mod range;
 mod rate;
+mod reach;
 mod reduce;
 mod relabel;
 mod select;
@@ -42,11 +45,15 @@ mod setop;
 mod subquery;
 mod summation;
 mod topk;
+mod when;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::{EvalError, ParseError, Reason};
+pub use error::{EvalError, Interrupted, ParseError, Reason};
 pub use expr::{Expr, ValueType};
 pub use layout::Layout;
+pub use order::Order;
 pub use plan::{Plan, Value, Vector};
+pub use query::{Query, RangeSelection, select_range};
+pub use reach::Reach;

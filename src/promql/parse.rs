@@ -8,8 +8,8 @@ use std::panic;
 
 use promql_parser::parser::token::{self, TokenType};
 use promql_parser::parser::{
-    AggregateExpr, BinModifier, BinaryExpr, Expr as Ast, LabelModifier, SubqueryExpr,
-    VectorMatchCardinality,
+    AggregateExpr, AtModifier, BinModifier, BinaryExpr, Expr as Ast, LabelModifier, Offset,
+    SubqueryExpr, VectorMatchCardinality,
 };
 
 use crate::labels::Labels;
@@ -22,8 +22,9 @@ use super::expr::{Binary, Grouping, Node, Number, Source, ValueType, sorted};
 use super::guard;
 use super::map::MapFunction;
 use super::matching::{Cardinality, Matching};
-use super::selector::{equal_labels, offset, positive_ms, selector};
+use super::selector::{equal_labels, positive_ms, selector, when};
 use super::setop::SetOp;
+use super::when::When;
 
 /// The step of a subquery without one: Prometheus's default evaluation interval.
 const DEFAULT_STEP_MS: i64 = 60_000;
@@ -32,20 +33,43 @@ const DEFAULT_STEP_MS: i64 = 60_000;
 /// Prometheus allows for the points of one series.
 const MAX_SUBQUERY_STEPS: u64 = 11_000;
 
-/// Reads a text as an expression with a value at an instant.
-pub(super) fn parse(text: &str) -> Result<Node, Reason> {
+/// What a text can be as a whole.
+pub(super) enum Parsed {
+    Instant(Node),
+    Range(Source),
+    Text(String),
+}
+
+/// Reads a text as an expression with a value at an instant that is evaluated again and again.
+pub(super) fn feature(text: &str) -> Result<Node, Reason> {
+    match read(text, None)? {
+        Parsed::Instant(node) => Ok(node),
+        Parsed::Text(_) => Err(unsupported("a string as the whole expression")),
+        Parsed::Range(_) => Err(Reason::Argument(
+            "a range has no value at an instant; put a function such as rate() around it"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Reads a text that is evaluated once; `times` are what `start()` and `end()` mean.
+pub(super) fn query(text: &str, times: (i64, i64)) -> Result<Parsed, Reason> {
+    read(text, Some(times))
+}
+
+fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Reason> {
     guard::check(text)?;
     // The parser panics at a few texts, such as a range of 1e30 seconds.
     let ast = panic::catch_unwind(|| promql_parser::parser::parse(text))
         .map_err(|_| Reason::Syntax("a number or duration is out of range".to_owned()))?
         .map_err(Reason::Syntax)?;
+    let reader = Reader { steps: 1, times };
     match strip(&ast) {
-        Ast::StringLiteral(_) => Err(unsupported("a string as the whole expression")),
-        Ast::MatrixSelector(_) | Ast::Subquery(_) => Err(Reason::Argument(
-            "a range has no value at an instant; put a function such as rate() around it"
-                .to_owned(),
-        )),
-        ast => Reader { steps: 1 }.node(ast),
+        Ast::StringLiteral(text) => Ok(Parsed::Text(text.val.clone())),
+        ast @ (Ast::MatrixSelector(_) | Ast::Subquery(_)) => {
+            reader.source(ast).map(|(source, _)| Parsed::Range(source))
+        }
+        ast => reader.node(ast).map(Parsed::Instant),
     }
 }
 
@@ -65,6 +89,7 @@ pub(super) fn strip(mut ast: &Ast) -> &Ast {
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
     steps: u64,
+    times: Option<(i64, i64)>,
 }
 
 impl Reader {
@@ -73,7 +98,7 @@ impl Reader {
             Ast::NumberLiteral(number) => Ok(Node::Number(Number(number.val))),
             Ast::VectorSelector(vector) => Ok(Node::Select {
                 selector: selector(&vector.name, &vector.matchers)?,
-                offset_ms: offset(vector.offset.as_ref(), vector.at.as_ref())?,
+                when: self.when(vector.offset.as_ref(), vector.at.as_ref())?,
             }),
             Ast::Unary(unary) => self.negated(&unary.expr),
             Ast::Binary(binary) => self.binary(binary),
@@ -209,13 +234,21 @@ impl Reader {
                 let source = Source::Series {
                     selector: selector(&series.name, &series.matchers)?,
                     range_ms: positive_ms("range", matrix.range)?,
-                    offset_ms: offset(series.offset.as_ref(), series.at.as_ref())?,
+                    when: self.when(series.offset.as_ref(), series.at.as_ref())?,
                 };
                 Ok((source, equal_labels(series)))
             }
             Ast::Subquery(subquery) => Ok((self.subquery(subquery)?, Labels::empty())),
             other => Err(Reason::Argument(format!("{other} must be a range vector"))),
         }
+    }
+
+    pub(super) fn when(
+        self,
+        offset: Option<&Offset>,
+        at: Option<&AtModifier>,
+    ) -> Result<When, Reason> {
+        when(offset, at, self.times)
     }
 
     fn subquery(self, subquery: &SubqueryExpr) -> Result<Source, Reason> {
@@ -233,10 +266,10 @@ impl Reader {
             });
         }
         Ok(Source::Subquery {
-            inner: Box::new(Self { steps }.vector(&subquery.expr)?),
+            inner: Box::new(Self { steps, ..self }.vector(&subquery.expr)?),
             range_ms,
             step_ms,
-            offset_ms: offset(subquery.offset.as_ref(), subquery.at.as_ref())?,
+            when: self.when(subquery.offset.as_ref(), subquery.at.as_ref())?,
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::series::{SelectorId, Store};
 
 use super::bind::{Builder, Wanted};
 use super::context::{Cell, Context, Inputs, Membership, NodeId, Output};
-use super::error::EvalError;
+use super::error::{EvalError, Interrupted};
 use super::expr::{Expr, ValueType};
 use super::layout::{Layout, Versions};
 use super::range::{AbsentOverTime, Range};
@@ -28,6 +28,8 @@ pub struct Plan {
     memberships: Vec<Membership>,
     births: u64,
     versions: Versions,
+    /// See [`Context`].
+    run_epoch: u64,
 }
 
 /// The value of an expression at an instant.
@@ -62,15 +64,13 @@ impl Plan {
     #[must_use]
     pub fn bind(exprs: &[Expr], store: &mut Store) -> Self {
         let wanted = Wanted::new(exprs);
-        let memberships = wanted
-            .iter()
-            .map(|(selector, lookback_ms)| Membership::new(store.register(selector, *lookback_ms)))
-            .collect();
+        let memberships = wanted.register(store);
         let mut versions = Versions::default();
         let mut builder = Builder::new(&wanted, &mut versions);
         let roots =
             exprs.iter().map(|expr| (builder.node(expr.root()), expr.value_type())).collect();
-        Self { frame: builder.finish(), roots, memberships, births: 0, versions }
+        let frame = builder.finish();
+        Self { frame, roots, memberships, births: 0, versions, run_epoch: 0 }
     }
 
     /// Gives the registrations back.
@@ -82,19 +82,43 @@ impl Plan {
 
     /// Evaluates all expressions at one instant. `store` is the one the plan was bound to.
     pub fn eval(&mut self, store: &Store, time_ms: i64) {
+        let done = self.eval_step(store, time_ms, true, &|| true);
+        debug_assert_eq!(done, Ok(()));
+    }
+
+    /// Evaluates all expressions at one of the instants of a range query, of which `first` is the
+    /// first one; the others follow in the order of time. What Prometheus refuses in any of them,
+    /// or in two of them together (label sets that become equal), is an error from then on.
+    ///
+    /// `go_on` is asked between nodes and between the steps of subqueries; once it has said no it
+    /// must not say yes again.
+    ///
+    /// # Errors
+    /// When `go_on` says no. There are no outputs then until a run is begun anew.
+    pub fn eval_step(
+        &mut self,
+        store: &Store,
+        time_ms: i64,
+        first: bool,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), Interrupted> {
         for membership in &mut self.memberships {
             self.births += u64::from(membership.refresh(store, &mut self.versions));
         }
         let step_epoch = self.versions.next();
+        if first {
+            self.run_epoch = step_epoch;
+        }
         self.frame.eval(&mut Context {
             store,
             memberships: &self.memberships,
             births: self.births,
             versions: &mut self.versions,
+            go_on,
             time_ms,
             step_epoch,
-            run_epoch: step_epoch,
-        });
+            run_epoch: self.run_epoch,
+        })
     }
 
     /// The value of an expression, by its place in what was bound, at the instant of the last
@@ -137,15 +161,30 @@ impl Plan {
 #[derive(Debug, Default)]
 pub(super) struct Frame {
     pub(super) cells: Vec<Cell>,
+    /// The run that the latest instant was one of.
+    run_epoch: u64,
 }
 
 impl Frame {
-    pub(super) fn eval(&mut self, cx: &mut Context) {
+    pub(super) fn eval(&mut self, cx: &mut Context) -> Result<(), Interrupted> {
+        let first = self.run_epoch != cx.run_epoch;
+        self.run_epoch = 0;
         for i in 0..self.cells.len() {
             let (before, rest) = self.cells.split_at_mut(i);
             let cell = &mut rest[0];
+            if cell.fixed && !first {
+                continue;
+            }
+            if !(cx.go_on)() {
+                return Err(Interrupted);
+            }
             cell.error = cell.step.eval(cx, Inputs(before), &mut cell.out).err();
+            if cell.error == Some(EvalError::Interrupted) {
+                return Err(Interrupted);
+            }
         }
+        self.run_epoch = cx.run_epoch;
+        Ok(())
     }
 
     pub(super) fn has_repeated_labels(&self) -> bool {

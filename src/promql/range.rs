@@ -4,13 +4,17 @@
 //! Stale markers are no samples here. A series without a sample in the range has no value; some
 //! functions want two.
 
+use std::sync::Arc;
+
 use crate::sample::Sample;
 
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
+use super::layout::Layout;
 use super::over_time;
 use super::rate;
 use super::summation::{linear_regression, quantile};
+use super::when::When;
 
 /// A function of the samples in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,7 +82,7 @@ pub(super) const TOUCHED: usize = 64;
 pub(super) struct Window {
     /// Exclusive.
     pub(super) start_ms: i64,
-    /// Inclusive; differs from the instant of evaluation by the offset.
+    /// Inclusive; differs from the instant of evaluation by `@` and `offset`.
     pub(super) end_ms: i64,
     pub(super) range_ms: i64,
     /// The instant of evaluation.
@@ -86,8 +90,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(at_ms: i64, range_ms: i64, offset_ms: i64) -> Self {
-        let end_ms = at_ms.saturating_sub(offset_ms);
+    pub(super) fn new(at_ms: i64, range_ms: i64, when: When) -> Self {
+        let end_ms = when.instant(at_ms);
         Self { start_ms: end_ms.saturating_sub(range_ms), end_ms, range_ms, at_ms }
     }
 }
@@ -115,18 +119,34 @@ pub(super) struct Range {
 pub(super) struct Samples {
     pub(super) origin: Origin,
     pub(super) range_ms: i64,
-    pub(super) offset_ms: i64,
+    pub(super) when: When,
     /// For ranges with a stale marker inside: the samples without it.
     fresh: Vec<Sample>,
 }
 
 impl Samples {
-    pub(super) fn new(origin: Origin, range_ms: i64, offset_ms: i64) -> Self {
-        Self { origin, range_ms, offset_ms, fresh: Vec::new() }
+    pub(super) fn new(origin: Origin, range_ms: i64, when: When) -> Self {
+        Self { origin, range_ms, when, fresh: Vec::new() }
+    }
+
+    pub(super) fn window(&self, time_ms: i64) -> Window {
+        Window::new(time_ms, self.range_ms, self.when)
+    }
+
+    /// The label sets of the series.
+    pub(super) fn layout<'a>(
+        &self,
+        cx: &'a Context,
+        inputs: Inputs<'a>,
+    ) -> Result<&'a Arc<Layout>, EvalError> {
+        Ok(match self.origin {
+            Origin::Series(membership) => &cx.memberships[membership].layout,
+            Origin::Subquery(id) => &inputs.vector(id)?.layout,
+        })
     }
 
     /// Calls back with the place and the samples of each series, none left out.
-    fn each(
+    pub(super) fn each(
         &mut self,
         cx: &Context,
         inputs: Inputs,
@@ -194,7 +214,7 @@ impl Range {
             Some(id) => inputs.scalar(id)?,
             None => 0.0,
         };
-        let window = Window::new(cx.time_ms, self.samples.range_ms, self.samples.offset_ms);
+        let window = self.samples.window(cx.time_ms);
         let (function, scratch) = (self.function, &mut self.scratch);
         self.samples.each(cx, inputs, &window, |i, samples| {
             out.put(i, apply(function, samples, &window, parameter, scratch));
@@ -261,7 +281,7 @@ impl AbsentOverTime {
         inputs: Inputs,
         out: &mut Output,
     ) -> Result<(), EvalError> {
-        let window = Window::new(cx.time_ms, self.samples.range_ms, self.samples.offset_ms);
+        let window = self.samples.window(cx.time_ms);
         let mut absent = true;
         self.samples.each(cx, inputs, &window, |_, samples| {
             absent &= samples.is_empty();

@@ -91,6 +91,7 @@ pub(super) fn resets(samples: &[Sample]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::when::When;
     use super::*;
 
     fn samples(values: &[(i64, f64)]) -> Vec<Sample> {
@@ -100,7 +101,7 @@ mod tests {
     /// Over `(0, 60 s]`.
     #[track_caller]
     fn check(values: &[(i64, f64)], counter: bool, expected: Option<f64>) {
-        let window = Window::new(60_000, 60_000, 0);
+        let window = Window::new(60_000, 60_000, When::default());
         let got = extrapolated(&samples(values), &window, counter).map(|(c, f)| c * f);
         match (got, expected) {
             (Some(got), Some(expected)) => {

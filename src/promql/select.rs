@@ -5,13 +5,14 @@
 use super::context::{Context, Output};
 use super::expr::LOOKBACK_MS;
 use super::range::TOUCHED;
+use super::when::When;
 
 /// The node of an instant selector, and of `timestamp` over one.
 #[derive(Debug)]
 pub(super) struct Select {
     /// Which of the plan's memberships.
     pub(super) membership: usize,
-    pub(super) offset_ms: i64,
+    pub(super) when: When,
     /// The sample's time in seconds instead of its value.
     pub(super) time: bool,
 }
@@ -20,7 +21,7 @@ impl Select {
     pub(super) fn eval(&self, cx: &mut Context, out: &mut Output) {
         let membership = &cx.memberships[self.membership];
         out.follow(if self.time { &membership.nameless } else { &membership.layout });
-        let at_ms = cx.time_ms.saturating_sub(self.offset_ms);
+        let at_ms = self.when.instant(cx.time_ms);
         let members = cx.store.members(membership.id);
         for (i, id) in members.iter().enumerate() {
             if i % TOUCHED == 0 {

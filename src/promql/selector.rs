@@ -10,6 +10,7 @@ use crate::matcher::{MatchOp, Matcher, Selector};
 
 use super::error::Reason;
 use super::parse::unsupported;
+use super::when::When;
 
 /// The longest range, offset or step: a century, far from where sums of them would overflow.
 const MAX_DURATION_MS: u64 = 100 * 365 * 86_400_000;
@@ -57,16 +58,36 @@ pub(super) fn equal_labels(selector: &VectorSelector) -> Labels {
     labels
 }
 
-/// The offset in milliseconds, positive into the past.
-pub(super) fn offset(offset: Option<&Offset>, at: Option<&AtModifier>) -> Result<i64, Reason> {
-    if at.is_some() {
-        return Err(unsupported("the modifier `@`"));
-    }
-    match offset {
-        None => Ok(0),
-        Some(Offset::Pos(duration)) => milliseconds("offset", *duration),
-        Some(Offset::Neg(duration)) => milliseconds("offset", *duration).map(|ms| -ms),
-    }
+/// The modifiers; `times` are what `start()` and `end()` mean, where `@` is allowed.
+pub(super) fn when(
+    offset: Option<&Offset>,
+    at: Option<&AtModifier>,
+    times: Option<(i64, i64)>,
+) -> Result<When, Reason> {
+    let at_ms = match (at, times) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(Reason::Argument(
+                "`@` fixes a time, which a feature, evaluated at every tick, would soon have \
+                 forgotten"
+                    .to_owned(),
+            ));
+        }
+        (Some(AtModifier::Start), Some((start_ms, _))) => Some(start_ms),
+        (Some(AtModifier::End), Some((_, end_ms))) => Some(end_ms),
+        (Some(AtModifier::At(time)), _) => {
+            Some(match time.duration_since(std::time::SystemTime::UNIX_EPOCH) {
+                Ok(after) => milliseconds("@", after)?,
+                Err(before) => -milliseconds("@", before.duration())?,
+            })
+        }
+    };
+    let offset_ms = match offset {
+        None => 0,
+        Some(Offset::Pos(duration)) => milliseconds("offset", *duration)?,
+        Some(Offset::Neg(duration)) => -milliseconds("offset", *duration)?,
+    };
+    Ok(When { at_ms, offset_ms })
 }
 
 /// A duration that must not be zero, in milliseconds.

@@ -20,6 +20,7 @@ use super::error::EvalError;
 use super::layout::Layout;
 use super::plan::Frame;
 use super::range::Window;
+use super::when::When;
 
 /// The node of a subquery: a frame of its own, and what it gave.
 #[derive(Debug)]
@@ -28,10 +29,13 @@ pub(super) struct Subquery {
     root: NodeId,
     range_ms: i64,
     step_ms: i64,
-    offset_ms: i64,
+    when: When,
     /// The vector at an instant depends on samples up to that instant only.
     lasting: bool,
     kept: Option<Kept>,
+    /// The latest run around this node, and the one in here that belongs to it: Prometheus
+    /// evaluates a subquery once for all instants of the run around it.
+    run: (u64, u64),
     rows: Vec<Vec<Sample>>,
     row_of: HashMap<Labels, u32>,
     /// The row of each element of the layout with this version.
@@ -61,7 +65,7 @@ impl Subquery {
         root: NodeId,
         range_ms: i64,
         step_ms: i64,
-        offset_ms: i64,
+        when: When,
         lasting: bool,
     ) -> Self {
         Self {
@@ -69,9 +73,10 @@ impl Subquery {
             root,
             range_ms,
             step_ms,
-            offset_ms,
+            when,
             lasting,
             kept: None,
+            run: (0, 0),
             rows: Vec::new(),
             row_of: HashMap::new(),
             row_of_element: Vec::new(),
@@ -86,15 +91,17 @@ impl Subquery {
     }
 
     pub(super) fn eval(&mut self, cx: &mut Context, out: &mut Output) -> Result<(), EvalError> {
-        let window = Window::new(cx.time_ms, self.range_ms, self.offset_ms);
+        let window = Window::new(cx.time_ms, self.range_ms, self.when);
         let first_ms = first_step(window.start_ms, self.step_ms);
         self.forget_dead_rows();
         let kept = self.kept.take().filter(|kept| self.still_holds(kept, cx));
         let kept = kept.and_then(|kept| self.trim(kept, first_ms, window.end_ms, cx));
         let partly = kept.is_some();
+        let begun = self.run.0 == cx.run_epoch;
         let mut result = self.advance(kept, first_ms, window.end_ms, cx);
-        if partly && result.is_err() {
+        if partly && !begun && result.is_err() {
             // Perhaps because of an instant that is not looked at any more.
+            self.run = (0, 0);
             result = self.advance(None, first_ms, window.end_ms, cx);
         }
         self.kept = result?;
@@ -145,9 +152,10 @@ impl Subquery {
             Some(kept) => kept.run_epoch,
             None => {
                 self.rows.iter_mut().for_each(Vec::clear);
-                cx.versions.next()
+                if self.run.0 == cx.run_epoch { self.run.1 } else { cx.versions.next() }
             }
         };
+        self.run = (cx.run_epoch, run_epoch);
         let mut last_ms = kept.map(|kept| kept.last_ms);
         let step_ms = self.step_ms;
         let mut next = last_ms.map_or(Some(first_ms), |last_ms| last_ms.checked_add(step_ms));
@@ -158,10 +166,11 @@ impl Subquery {
                 memberships: cx.memberships,
                 births: cx.births,
                 versions: cx.versions,
+                go_on: cx.go_on,
                 time_ms,
                 step_epoch,
                 run_epoch,
-            });
+            })?;
             self.take(time_ms)?;
             last_ms = Some(time_ms);
             next = time_ms.checked_add(step_ms);

@@ -378,7 +378,7 @@ fn what_is_not_evaluated_is_refused_by_name() {
     check_refused("histogram_sum(load)", "the function `histogram_sum` is not supported");
     check_refused("mad_over_time(load[5m])", "the function `mad_over_time` is not supported");
     check_refused("limitk(1, load)", "the aggregation `limitk` is not supported");
-    check_refused("load @ 100", "the modifier `@` is not supported");
+    check_refused("load @ 100", "`@` fixes a time");
     check_refused("load[5m]", "a range has no value at an instant");
     check_refused("load[5m:1m]", "a range has no value at an instant");
     check_refused(r#""text""#, "a string as the whole expression");
@@ -412,7 +412,8 @@ fn hostile_texts_are_refused_without_harm() {
 fn lookbacks_follow_from_the_expression() {
     #[track_caller]
     fn check(text: &str, seconds: &[i64]) {
-        let got: Vec<i64> = parse(text).selectors().iter().map(|(_, ms)| ms / 1_000).collect();
+        let got: Vec<i64> =
+            parse(text).selectors().iter().map(|(_, ms)| (ms + 999) / 1_000).collect();
         assert_eq!(got, seconds, "{text}");
     }
     check("a", &[300]);

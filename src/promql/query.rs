@@ -1,0 +1,192 @@
+//! A query: what a user asks for once, at an instant or over a range of them.
+//!
+//! Unlike a feature it may fix times by `@`, and be a bare range or a string as a whole.
+
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::matcher::Selector;
+use crate::sample::Sample;
+use crate::series::Store;
+
+use super::bind::{Builder, Wanted};
+use super::context::Context;
+use super::error::{EvalError, ParseError};
+use super::expr::{Expr, Source};
+use super::layout::Versions;
+use super::parse::{self, Parsed};
+use super::plan::Frame;
+use super::range::Samples;
+use super::reach::{self, Instants, Reach};
+
+/// A query as a user types it.
+#[derive(Debug, Clone)]
+pub enum Query {
+    /// It has a value at an instant.
+    Instant(Expr),
+    /// It is a range vector: `up[5m]`, `rate(x[1m])[5m:1m]`.
+    Range(RangeSelection),
+    /// It is a string.
+    Text(String),
+}
+
+/// A range vector as a whole query.
+#[derive(Debug, Clone)]
+pub struct RangeSelection {
+    pub(super) source: Source,
+}
+
+impl Query {
+    /// Reads a query; `@ start()` and `@ end()` mean the times that are given.
+    ///
+    /// # Errors
+    /// When it is not PromQL, uses something that is not supported, or is too large.
+    pub fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Self, ParseError> {
+        let parsed = parse::query(text, (start_ms, end_ms))
+            .map_err(|reason| ParseError::new(text, reason))?;
+        Ok(match parsed {
+            Parsed::Instant(root) => Self::Instant(Expr::new(text, root)),
+            Parsed::Range(source) => Self::Range(RangeSelection { source }),
+            Parsed::Text(string) => Self::Text(string),
+        })
+    }
+
+    /// The selectors with what is read of them. A selector occurs once for all that is relative to
+    /// the instant of evaluation, and once for each stretch fixed by `@`.
+    #[must_use]
+    pub fn reaches(&self) -> Vec<(Selector, Reach)> {
+        let mut found = Vec::new();
+        let mut add = |selector: &Selector, reach| reach::add(&mut found, selector, reach);
+        match self {
+            Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, &mut add),
+            Self::Range(range) => range.source.visit_reaches(Instants::ONE, &mut add),
+            Self::Text(_) => {}
+        }
+        found
+    }
+}
+
+/// The samples of a range vector at an instant, by series; stale markers and series without a
+/// sample are left out. `go_on` is asked between nodes and between the steps of a subquery; once it
+/// has said no it must not say yes again.
+///
+/// # Errors
+/// When label sets do not allow the operations inside of a subquery, or `go_on` says no.
+pub fn select_range(
+    range: &RangeSelection,
+    store: &mut Store,
+    time_ms: i64,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Vec<(Labels, Vec<Sample>)>, EvalError> {
+    let wanted = Wanted::of_range(&range.source);
+    let mut memberships = wanted.register(store);
+    let mut versions = Versions::default();
+    let mut builder = Builder::new(&wanted, &mut versions);
+    let mut samples = builder.samples(&range.source);
+    let mut frame = builder.finish();
+    for membership in &mut memberships {
+        membership.refresh(store, &mut versions);
+    }
+    let step_epoch = versions.next();
+    let mut cx = Context {
+        store,
+        memberships: &memberships,
+        births: 0,
+        versions: &mut versions,
+        go_on,
+        time_ms,
+        step_epoch,
+        run_epoch: step_epoch,
+    };
+    let selected = copies(&mut frame, &mut samples, &mut cx);
+    for membership in memberships {
+        store.release(membership.id);
+    }
+    selected
+}
+
+fn copies(
+    frame: &mut Frame,
+    samples: &mut Samples,
+    cx: &mut Context,
+) -> Result<Vec<(Labels, Vec<Sample>)>, EvalError> {
+    frame.eval(cx)?;
+    let layout = Arc::clone(samples.layout(cx, frame.inputs())?);
+    let window = samples.window(cx.time_ms);
+    let mut selected = Vec::new();
+    samples.each(cx, frame.inputs(), &window, |i, samples| {
+        if !samples.is_empty() {
+            selected.push((layout.labels[i].clone(), samples.to_vec()));
+        }
+    })?;
+    Ok(selected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(&str, Reach)]) {
+        let query = Query::parse(text, 1_000_000, 2_000_000).expect("a good query");
+        let got: Vec<(String, Reach)> =
+            query.reaches().into_iter().map(|(s, r)| (s.to_string(), r)).collect();
+        let name = |name: &str| format!("{{__name__={name:?}}}");
+        let expected: Vec<(String, Reach)> =
+            expected.iter().map(|(text, reach)| (name(text), *reach)).collect();
+        assert_eq!(got, expected, "{text}");
+    }
+
+    fn around(back_ms: i64, ahead_ms: i64) -> Reach {
+        Reach::Around { back_ms, ahead_ms }
+    }
+
+    fn between(from_ms: i64, to_ms: i64) -> Reach {
+        Reach::Between { from_ms, to_ms }
+    }
+
+    #[test]
+    fn reaches_around_the_instant() {
+        check("a", &[("a", around(300_000, 0))]);
+        check("a offset 10s", &[("a", around(310_000, -10_000))]);
+        check("a offset -10s", &[("a", around(290_000, 10_000))]);
+        check("rate(a[1m]) + a offset -10s", &[("a", around(290_000, 10_000))]);
+        check("rate(a[1m]) + a offset 1h", &[("a", around(3_900_000, 0))]);
+        check("a[1m]", &[("a", around(60_000, 0))]);
+        check("rate(a[1m]) / b", &[("a", around(60_000, 0)), ("b", around(300_000, 0))]);
+        check("time()", &[]);
+        check("'text'", &[]);
+    }
+
+    #[test]
+    fn reaches_through_subqueries() {
+        // The first instant inside is at least a millisecond after the start of the range.
+        check("max_over_time(a[1h:1m])", &[("a", around(3_899_999, 0))]);
+        check("rate(a[1m])[1h:1m] offset 1h", &[("a", around(7_259_999, -3_600_000))]);
+        check(
+            "max_over_time((a offset -5m)[10m:1m] offset 1m)",
+            &[("a", around(659_999, 240_000))],
+        );
+        check(
+            "sum_over_time(max_over_time(a[1m:1s] offset 1s)[1h:1m] offset 1h)",
+            &[("a", around(3_600_000 + 3_599_999 + 1_000 + 59_999 + 300_000, -3_601_000))],
+        );
+    }
+
+    #[test]
+    fn reaches_that_are_fixed() {
+        check("a @ 500", &[("a", between(200_000, 500_000))]);
+        check("a @ -5", &[("a", between(-305_000, -5_000))]);
+        check("a[1m] @ start()", &[("a", between(940_000, 1_000_000))]);
+        check("a @ end() offset -1m", &[("a", between(1_760_000, 2_060_000))]);
+        check("a offset 1m @ end()", &[("a", between(1_640_000, 1_940_000))]);
+        check("max_over_time(a[1m:1s] @ 600 offset 1s)", &[("a", between(239_001, 599_000))]);
+        check("max_over_time((a @ 600)[1m:1s] @ 10)", &[("a", between(300_000, 600_000))]);
+        // Prometheus forgets the offset here.
+        check("timestamp(a @ 600 offset 1m)", &[("a", between(300_000, 600_000))]);
+        check(
+            "a @ 500 + a + a @ 500 + rate(a[10m])",
+            &[("a", between(200_000, 500_000)), ("a", around(600_000, 0))],
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! A reach: which samples of a selector an expression reads, relative to the instant of its
+//! evaluation or, under `@`, whatever that is.
+
+use crate::matcher::Selector;
+
+use super::expr::{LOOKBACK_MS, Node, Source};
+use super::when::When;
+
+/// Which samples of a selector an expression reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// For evaluation at `t` the samples in `(t - back_ms, t + ahead_ms]`. Either may be negative:
+    /// `x offset 1h` ends before `t`, `x offset -1h` begins after it.
+    Around {
+        /// Into the past.
+        back_ms: i64,
+        /// Into the future.
+        ahead_ms: i64,
+    },
+    /// Fixed by `@`.
+    Between {
+        /// Exclusive.
+        from_ms: i64,
+        /// Inclusive.
+        to_ms: i64,
+    },
+}
+
+/// Adds a reach of a selector; of those around the instant of evaluation it keeps one, which
+/// covers them all.
+pub(super) fn add(found: &mut Vec<(Selector, Reach)>, selector: &Selector, reach: Reach) {
+    for (other, known) in found.iter_mut().filter(|(other, _)| other == selector) {
+        debug_assert_eq!(other, selector);
+        match (known, reach) {
+            (
+                Reach::Around { back_ms, ahead_ms },
+                Reach::Around { back_ms: back, ahead_ms: ahead },
+            ) => {
+                *back_ms = back.max(*back_ms);
+                *ahead_ms = ahead.max(*ahead_ms);
+                return;
+            }
+            (known, reach) if *known == reach => return,
+            _ => {}
+        }
+    }
+    found.push((selector.clone(), reach));
+}
+
+/// The instants `(base - back, base + ahead]` at which something is evaluated; the base is the
+/// instant of the whole evaluation, or fixed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instants {
+    fixed_ms: Option<i64>,
+    back_ms: i64,
+    ahead_ms: i64,
+}
+
+impl Instants {
+    /// The instant of the whole evaluation alone.
+    pub(super) const ONE: Self = Self { fixed_ms: None, back_ms: 1, ahead_ms: 0 };
+
+    /// What is `length_ms` before each of the instants as seen through the modifiers.
+    fn seen(self, when: When, length_ms: i64) -> Self {
+        let around = match when.at_ms {
+            None => self,
+            Some(at_ms) => Self { fixed_ms: Some(at_ms), ..Self::ONE },
+        };
+        Self {
+            fixed_ms: around.fixed_ms,
+            back_ms: around.back_ms - 1 + when.offset_ms + length_ms,
+            ahead_ms: around.ahead_ms - when.offset_ms,
+        }
+    }
+
+    fn reach(self) -> Reach {
+        let Self { fixed_ms, back_ms, ahead_ms } = self;
+        match fixed_ms {
+            None => Reach::Around { back_ms, ahead_ms },
+            Some(base_ms) => Reach::Between {
+                from_ms: base_ms.saturating_sub(back_ms),
+                to_ms: base_ms.saturating_add(ahead_ms),
+            },
+        }
+    }
+}
+
+impl Node {
+    /// Calls back with every selector below, and what is read of it in evaluations at `instants`.
+    pub(super) fn visit_reaches(
+        &self,
+        instants: Instants,
+        visit: &mut impl FnMut(&Selector, Reach),
+    ) {
+        match self {
+            Self::Select { selector, when } | Self::SampleTime { selector, when } => {
+                visit(selector, instants.seen(*when, LOOKBACK_MS).reach());
+            }
+            Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
+                source.visit_reaches(instants, visit);
+            }
+            _ => {}
+        }
+        for child in self.children() {
+            child.visit_reaches(instants, visit);
+        }
+    }
+}
+
+impl Source {
+    /// As of a node.
+    pub(super) fn visit_reaches(
+        &self,
+        instants: Instants,
+        visit: &mut impl FnMut(&Selector, Reach),
+    ) {
+        match self {
+            Self::Series { selector, range_ms, when } => {
+                visit(selector, instants.seen(*when, *range_ms).reach());
+            }
+            Self::Subquery { inner, range_ms, when, .. } => {
+                inner.visit_reaches(instants.seen(*when, *range_ms), visit);
+            }
+        }
+    }
+}
