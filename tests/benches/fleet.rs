@@ -71,6 +71,15 @@ impl Fleet {
         Self { series, hosts }
     }
 
+    /// Replaces a host by one of another name.
+    pub fn renew(&mut self, host: usize) {
+        let width = self.series.len() / self.hosts;
+        for labels in &mut self.series[host * width..][..width] {
+            let name = format!("{}-again", labels.get("instance"));
+            *labels = labels.with("instance", &name);
+        }
+    }
+
     /// Series of the whole fleet.
     pub fn series(&self) -> usize {
         self.series.len()
