@@ -92,9 +92,19 @@ impl Labels {
         self.0.len()
     }
 
-    /// The set with only the labels whose name the predicate keeps.
+    /// Whether this is a clone of the other, or the other way round; equal sets that were packed
+    /// apart are not.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The set with only the labels whose name the predicate keeps: a clone when that is all.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        if self.iter().all(|(name, _)| keep(name)) {
+            return self.clone();
+        }
         let mut builder = LabelsBuilder::default();
         for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
             builder.push(name, value);

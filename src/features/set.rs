@@ -5,12 +5,14 @@
 //! policy, never by a silent zero. An entity whose series have no sample within the staleness
 //! limit, or end in stale markers, is not fresh, whatever its range functions still return.
 
+use std::sync::Arc;
+
 use super::entity::{EntityTable, Place};
 use super::matrix::{Cell, EntityState, FeatureMatrix};
 use super::spec::{FeatureSpec, Missing};
 use crate::labels::Labels;
-use crate::promql::{Expr, ParseError, Plan, Value};
-use crate::series::{SelectorId, Store};
+use crate::promql::{Expr, Layout, ParseError, Plan, Value};
+use crate::series::Store;
 
 /// Why features cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -109,10 +111,7 @@ impl Features {
     #[must_use]
     pub fn bind(self, store: &mut Store) -> FeatureSet {
         let plan = Plan::bind(&self.exprs, store);
-        let watched = plan
-            .series_in_use()
-            .map(|selector| Watched { selector, version: None, places: Vec::new() })
-            .collect();
+        let watched = plan.series().map(|_| Placed::default()).collect();
         FeatureSet {
             plan,
             entities: EntityTable::new(&self.entity),
@@ -129,19 +128,31 @@ impl Features {
     }
 }
 
-/// For each element of one expression's layout, the entity it belongs to.
+/// For each element of a layout the entity it belongs to.
 #[derive(Debug, Default)]
 struct Placed {
-    version: Option<u64>,
+    layout: Arc<Layout>,
     places: Vec<Place>,
 }
 
-/// For each series of one selector, the entity it belongs to.
-#[derive(Debug)]
-struct Watched {
-    selector: SelectorId,
-    version: Option<u64>,
-    places: Vec<Place>,
+impl Placed {
+    /// Follows a layout. New label sets are placed before old places are let go, so that an entity
+    /// that stays keeps its slot and its state.
+    fn follow(&mut self, layout: &Arc<Layout>, entities: &mut EntityTable) {
+        if self.layout.version == layout.version {
+            return;
+        }
+        let mut gone = std::mem::take(&mut self.places);
+        let elements = layout.labels.iter().zip(layout.places_in(&self.layout));
+        self.places = elements
+            .map(|(labels, before)| match before {
+                Some(place) => std::mem::replace(&mut gone[place], Place::Nobody),
+                None => entities.acquire(labels),
+            })
+            .collect();
+        gone.into_iter().for_each(|place| entities.release(place));
+        self.layout = Arc::clone(layout);
+    }
 }
 
 /// The last value that a cell really had.
@@ -159,7 +170,9 @@ pub struct FeatureSet {
     specs: Vec<FeatureSpec>,
     plan: Plan,
     entities: EntityTable,
-    watched: Vec<Watched>,
+    /// Of each selector's series.
+    watched: Vec<Placed>,
+    /// Of each expression's elements.
     placed: Vec<Placed>,
     /// `[slot, feature]`; only cells of features that are held are ever filled.
     held: Vec<Held>,
@@ -184,7 +197,7 @@ impl FeatureSet {
     /// is not followed by a stale marker. Held values are used up to the same age.
     pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {
         self.plan.eval(store, now_ms);
-        self.place(store);
+        self.place();
         self.matrix.clear();
         self.matrix.born = self.entities.take_born();
         self.resize();
@@ -202,25 +215,14 @@ impl FeatureSet {
     }
 
     /// Brings the places of results and series up to date with what changed since the last time.
-    fn place(&mut self, store: &Store) {
+    fn place(&mut self) {
         for (i, placed) in self.placed.iter_mut().enumerate() {
-            let Ok(Value::Vector(vector)) = self.plan.output(i) else {
-                continue;
-            };
-            if placed.version != Some(vector.layout.version) {
-                placed.version = Some(vector.layout.version);
-                let labels = vector.layout.labels.iter();
-                replace(&mut self.entities, &mut placed.places, labels);
+            if let Ok(Value::Vector(vector)) = self.plan.output(i) {
+                placed.follow(vector.layout, &mut self.entities);
             }
         }
-        for watched in &mut self.watched {
-            let version = store.version(watched.selector);
-            if watched.version != Some(version) {
-                watched.version = Some(version);
-                let members = store.members(watched.selector).iter();
-                let labels = members.map(|id| store.labels(*id));
-                replace(&mut self.entities, &mut watched.places, labels);
-            }
+        for (watched, (_, layout)) in self.watched.iter_mut().zip(self.plan.series()) {
+            watched.follow(layout, &mut self.entities);
         }
     }
 
@@ -265,8 +267,8 @@ impl FeatureSet {
     }
 
     fn fill_freshness(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) {
-        for watched in &self.watched {
-            let members = store.members(watched.selector).iter();
+        for (watched, (selector, _)) in self.watched.iter().zip(self.plan.series()) {
+            let members = store.members(selector).iter();
             for (id, place) in members.zip(&watched.places) {
                 let Place::Entity(slot) = *place else {
                     continue;
@@ -313,18 +315,5 @@ impl FeatureSet {
         }
         matrix.states[slot] =
             if complete { EntityState::Complete } else { EntityState::Incomplete };
-    }
-}
-
-/// Places new label sets and lets the old places go, in this order, so that an entity that stays
-/// keeps its slot and its state.
-fn replace<'a>(
-    entities: &mut EntityTable,
-    places: &mut Vec<Place>,
-    labels: impl Iterator<Item = &'a Labels>,
-) {
-    let new: Vec<Place> = labels.map(|labels| entities.acquire(labels)).collect();
-    for old in std::mem::replace(places, new) {
-        entities.release(old);
     }
 }

@@ -41,7 +41,9 @@ pub(super) enum Fold {
 /// The groups of a layout's elements.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    made_from: u64,
+    made_from: Arc<Layout>,
+    numbers: HashMap<Labels, u32>,
+    labels: Vec<Labels>,
     /// The group of each element.
     pub(super) of: Vec<u32>,
     /// Elements ordered by group, and where in that order each group begins.
@@ -50,25 +52,52 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Follows a layout; the labels of the groups when they were made anew.
-    pub(super) fn refresh(&mut self, layout: &Layout, grouping: &Grouping) -> Option<Vec<Labels>> {
-        if self.made_from == layout.version {
+    /// Follows a layout, by its elements that are new; the labels of the groups when they are others.
+    pub(super) fn refresh(
+        &mut self,
+        layout: &Arc<Layout>,
+        grouping: &Grouping,
+    ) -> Option<&[Labels]> {
+        if self.made_from.version == layout.version {
             return None;
         }
-        self.made_from = layout.version;
-        let mut numbers: HashMap<Labels, u32> = HashMap::new();
-        let mut groups = Vec::new();
-        self.of.clear();
-        for labels in &layout.labels {
-            let next = groups.len() as u32;
-            let group = *numbers.entry(grouping.group_of(labels)).or_insert_with_key(|labels| {
-                groups.push(labels.clone());
-                next
-            });
-            self.of.push(group);
+        let groups = self.labels.len();
+        let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
+        self.of = elements
+            .map(|(labels, before)| match before {
+                Some(place) => self.of[place],
+                None => {
+                    let next = self.labels.len() as u32;
+                    let group = grouping.group_of(labels);
+                    *self.numbers.entry(group).or_insert_with_key(|group| {
+                        self.labels.push(group.clone());
+                        next
+                    })
+                }
+            })
+            .collect();
+        self.made_from = Arc::clone(layout);
+        self.order(self.labels.len());
+        let dropped = self.drop_empty();
+        (dropped || self.labels.len() != groups).then_some(&self.labels)
+    }
+
+    /// Lets groups go of which no element is left; says whether there were any.
+    fn drop_empty(&mut self) -> bool {
+        let is_empty = |group: usize| self.members(group).is_empty();
+        let kept: Vec<u32> = (0..self.len()).filter(|g| !is_empty(*g)).map(|g| g as u32).collect();
+        if kept.len() == self.labels.len() {
+            return false;
         }
-        self.order(groups.len());
-        Some(groups)
+        let mut new_number = vec![0; self.labels.len()];
+        for (new, old) in kept.iter().enumerate() {
+            new_number[*old as usize] = new as u32;
+        }
+        self.labels = kept.iter().map(|group| self.labels[*group as usize].clone()).collect();
+        self.numbers = self.labels.iter().cloned().zip(0..).collect();
+        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize]);
+        self.order(kept.len());
+        true
     }
 
     fn order(&mut self, groups: usize) {
@@ -133,7 +162,7 @@ impl Aggregate {
             None => 0.0,
         };
         if let Some(labels) = self.groups.refresh(&input.layout, &self.grouping) {
-            out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels)));
+            out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels.to_vec())));
         }
         for group in 0..self.groups.len() {
             let mut values = self

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::labels::Labels;
 use crate::series::{SelectorId, Store};
 
 use super::error::EvalError;
-use super::layout::{Collisions, Layout, Versions, without_metadata};
+use super::layout::{Collisions, Layout, Versions, has_type_or_unit, without_metadata};
 use super::plan::Step;
 use super::subquery::Subquery;
 
@@ -39,11 +40,13 @@ pub(super) struct Membership {
     pub(super) layout: Arc<Layout>,
     /// The same without metric names.
     pub(super) nameless: Arc<Layout>,
+    /// Some series had a type or unit among its labels.
+    typed: bool,
 }
 
 impl Membership {
     pub(super) fn new(id: SelectorId) -> Self {
-        Self { id, version: None, layout: Arc::default(), nameless: Arc::default() }
+        Self { id, version: None, layout: Arc::default(), nameless: Arc::default(), typed: false }
     }
 
     /// Takes over series that were born or died since the last time; says whether any were.
@@ -55,8 +58,20 @@ impl Membership {
         self.version = Some(version);
         let members = store.members(self.id);
         let labels = members.iter().map(|id| store.labels(*id).clone()).collect();
-        self.layout = Arc::new(Layout::distinct(versions.next(), labels));
-        self.nameless = self.layout.mapped(versions, without_metadata);
+        let layout = Arc::new(Layout::distinct(versions.next(), labels));
+        self.typed |= std::iter::zip(&layout.labels, layout.places_in(&self.layout))
+            .any(|(labels, place)| place.is_none() && has_type_or_unit(labels));
+        let changed = layout.changed((&self.layout, &self.nameless), without_metadata);
+        let one_name = store.selector(self.id).metric_name().is_some();
+        self.nameless = match changed {
+            None => Arc::clone(&layout),
+            // Series differ in more than the name that all of them have.
+            Some(labels) if one_name && !self.typed => {
+                Arc::new(Layout::distinct(versions.next(), labels))
+            }
+            Some(labels) => Arc::new(Layout::new(versions.next(), labels)),
+        };
+        self.layout = layout;
         true
     }
 }
@@ -78,8 +93,8 @@ pub(super) struct Output {
     pub(super) layout: Arc<Layout>,
     pub(super) values: Vec<f64>,
     pub(super) present: Vec<bool>,
-    /// The version of the input's layout that this one was made from.
-    derived_from: u64,
+    /// The input's layout that this one was made from.
+    derived_from: Arc<Layout>,
     collisions: Collisions,
 }
 
@@ -95,23 +110,23 @@ impl Output {
         }
     }
 
-    /// Uses a layout made from an input's; remade when the input's has another version.
+    /// Uses an input's layout with each label set changed by a function, which is always the same.
     pub(super) fn derive(
         &mut self,
         input: &Arc<Layout>,
         versions: &mut Versions,
-        make: impl FnOnce(&Arc<Layout>, &mut Versions) -> Arc<Layout>,
+        change: impl Fn(&Labels) -> Labels,
     ) {
-        if self.derived_from != input.version {
-            let layout = make(input, versions);
+        if self.derived_from.version != input.version {
+            let layout = input.mapped(versions, (&self.derived_from, &self.layout), change);
             self.follow(&layout);
-            self.derived_from = input.version;
+            self.derived_from = Arc::clone(input);
         }
     }
 
     /// Uses an input's layout without metric names.
     pub(super) fn derive_nameless(&mut self, input: &Arc<Layout>, versions: &mut Versions) {
-        self.derive(input, versions, |input, versions| input.mapped(versions, without_metadata));
+        self.derive(input, versions, without_metadata);
     }
 
     pub(super) fn put(&mut self, i: usize, value: Option<f64>) {

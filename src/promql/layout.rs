@@ -69,17 +69,48 @@ impl Layout {
         self.repeats.is_some()
     }
 
-    /// Each label set changed by a function; the same layout when nothing changes.
+    /// For each element the place that it had in an older layout, where it is found again.
+    ///
+    /// Elements are told by the identity of their label sets, not by their text, and looked for in
+    /// order: series that stay keep theirs and new ones come last. Where that does not hold,
+    /// elements that were there may seem new, never the other way round.
+    pub fn places_in<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = Option<usize>> + 'a {
+        let mut next = 0;
+        self.labels.iter().map(move |labels| {
+            let found = older.labels[next..].iter().position(|old| old.is_same(labels));
+            next = found.map_or(older.len(), |ahead| next + ahead + 1);
+            found.map(|_| next - 1)
+        })
+    }
+
+    /// Each label set changed by a function; the same layout when nothing changes. `before` is an
+    /// older layout and what the same function made of it, which is used again.
     pub(super) fn mapped(
         self: &Arc<Self>,
         versions: &mut Versions,
+        before: (&Self, &Self),
         change: impl Fn(&Labels) -> Labels,
     ) -> Arc<Self> {
-        let labels: Vec<Labels> = self.labels.iter().map(change).collect();
-        if labels == self.labels {
-            return Arc::clone(self);
+        match self.changed(before, change) {
+            None => Arc::clone(self),
+            Some(labels) => Arc::new(Self::new(versions.next(), labels)),
         }
-        Arc::new(Self::new(versions.next(), labels))
+    }
+
+    /// The label sets as a function changes them; `None` when it changes nothing.
+    pub(super) fn changed(
+        &self,
+        (older, made): (&Self, &Self),
+        change: impl Fn(&Labels) -> Labels,
+    ) -> Option<Vec<Labels>> {
+        let changed = |(labels, place): (&Labels, Option<usize>)| match place {
+            Some(place) => made.labels[place].clone(),
+            None => change(labels),
+        };
+        let labels: Vec<Labels> =
+            self.labels.iter().zip(self.places_in(older)).map(changed).collect();
+        let all_same = labels.iter().zip(&self.labels).all(|(new, old)| new.is_same(old));
+        (!all_same).then_some(labels)
     }
 }
 
@@ -105,6 +136,11 @@ pub(super) fn without_metadata(labels: &Labels) -> Labels {
     } else {
         labels.clone()
     }
+}
+
+/// Whether a set has labels that go with the metric name, beside it.
+pub(super) fn has_type_or_unit(labels: &Labels) -> bool {
+    labels.iter().any(|(name, _)| METADATA_LABELS[1..].contains(&name))
 }
 
 /// Finds two present elements with the same label set.
@@ -172,10 +208,28 @@ mod tests {
     #[test]
     fn a_mapped_layout_that_stays_the_same_keeps_its_version() {
         let mut versions = Versions::default();
-        let layout = Arc::new(Layout::new(versions.next(), vec![labels(&[("x", "a")])]));
-        assert_eq!(layout.mapped(&mut versions, Labels::clone).version, 1);
-        let named = layout.mapped(&mut versions, |l| l.with(METRIC_NAME, "up"));
+        let (layout, none) = (
+            Arc::new(Layout::new(versions.next(), vec![labels(&[("x", "a")])])),
+            Layout::default(),
+        );
+        assert_eq!(layout.mapped(&mut versions, (&none, &none), Labels::clone).version, 1);
+        let named = layout.mapped(&mut versions, (&none, &none), |l| l.with(METRIC_NAME, "up"));
         assert_eq!(named.version, 2);
-        assert_eq!(named.mapped(&mut versions, without_metadata).version, 3);
+        let nameless = named.mapped(&mut versions, (&none, &none), without_metadata);
+        assert_eq!((nameless.version, &nameless.labels), (3, &layout.labels));
+    }
+
+    #[test]
+    fn what_was_made_before_is_used_again() {
+        let set = |x: &str| labels(&[("x", x)]);
+        let (a, b, c, d) = (set("a"), set("b"), set("c"), set("d"));
+        let older = Layout::distinct(1, vec![a.clone(), b, c.clone()]);
+        let made = Layout::distinct(2, ["1", "2", "3"].map(set).to_vec());
+        let newer = Layout::distinct(3, vec![a, c, d]);
+        let places: Vec<_> = newer.places_in(&older).collect();
+        assert_eq!(places, [Some(0), Some(2), None]);
+        let changed = newer.changed((&older, &made), |labels| labels.with("y", "new"));
+        let expected = vec![set("1"), set("3"), labels(&[("x", "d"), ("y", "new")])];
+        assert_eq!(changed, Some(expected));
     }
 }

@@ -97,8 +97,10 @@ pub(super) struct VectorBinary {
     matching: Matching,
     many: NodeId,
     one: NodeId,
-    /// Versions of the layouts that the groups were made from.
-    made_from: (u64, u64),
+    /// The layouts that the groups were made from: of `many` and of `one`.
+    made_from: (Arc<Layout>, Arc<Layout>),
+    /// By the labels that must agree; a group of which no element is left does no harm.
+    groups: HashMap<Labels, u32>,
     many_group: Vec<u32>,
     one_group: Vec<u32>,
     /// The present element of `one` in each group.
@@ -124,7 +126,8 @@ impl VectorBinary {
             matching,
             many,
             one,
-            made_from: (0, 0),
+            made_from: Default::default(),
+            groups: HashMap::new(),
             many_group: Vec::new(),
             one_group: Vec::new(),
             chosen: Vec::new(),
@@ -141,10 +144,10 @@ impl VectorBinary {
     ) -> Result<(), EvalError> {
         let (many, one) = (inputs.vector(self.many)?, inputs.vector(self.one)?);
         let versions = (many.layout.version, one.layout.version);
-        if self.made_from != versions {
+        if (self.made_from.0.version, self.made_from.1.version) != versions {
             self.regroup(&many.layout, &one.layout);
-            self.made_from = versions;
-            out.follow(&self.layout(&many.layout, &one.layout, cx.versions));
+            out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
+            self.made_from = (Arc::clone(&many.layout), Arc::clone(&one.layout));
         }
         if many.is_empty() || one.is_empty() {
             out.present.fill(false);
@@ -152,7 +155,7 @@ impl VectorBinary {
         }
         self.choose(one)?;
         if self.takes_over_other_labels() {
-            out.follow(&self.layout(&many.layout, &one.layout, cx.versions));
+            out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
         }
         self.combine(many, one, out)?;
         out.check_labels(cx.step_epoch).map_err(|error| {
@@ -164,26 +167,44 @@ impl VectorBinary {
         })
     }
 
+    /// Follows the layouts, by their elements that are new.
     fn regroup(&mut self, many: &Layout, one: &Layout) {
-        let mut groups: HashMap<Labels, u32> = HashMap::with_capacity(one.len());
-        self.included_from.clear();
-        self.one_group.clear();
-        for (i, labels) in one.labels.iter().enumerate() {
-            let next = groups.len() as u32;
-            let group = *groups.entry(self.matching.signature(labels)).or_insert(next);
-            if group == next {
-                self.included_from.push(i as u32);
-            }
-            self.one_group.push(group);
+        if self.groups.len() > 2 * one.len() {
+            // Most groups are of elements that are gone.
+            self.groups.clear();
+            self.made_from = Default::default();
         }
-        self.many_group.clear();
-        self.many_group.extend(
-            many.labels.iter().map(|labels| {
-                groups.get(&self.matching.signature(labels)).copied().unwrap_or(NONE)
-            }),
-        );
-        self.chosen.resize(groups.len(), NONE);
-        self.matched.resize(groups.len(), false);
+        let before = std::mem::take(&mut self.included_from);
+        let elements = one.labels.iter().zip(one.places_in(&self.made_from.1)).enumerate();
+        self.one_group = elements
+            .map(|(i, (labels, place))| {
+                let group = match place {
+                    Some(place) => self.one_group[place],
+                    None => {
+                        let next = self.groups.len() as u32;
+                        *self.groups.entry(self.matching.signature(labels)).or_insert(next)
+                    }
+                };
+                self.included_from.resize(self.groups.len(), NONE);
+                let from = &mut self.included_from[group as usize];
+                // The one whose labels were taken over before, else any.
+                let same = place.is_some_and(|p| before.get(group as usize) == Some(&(p as u32)));
+                if *from == NONE || same {
+                    *from = i as u32;
+                }
+                group
+            })
+            .collect();
+        self.included_from.resize(self.groups.len(), NONE);
+        let elements = many.labels.iter().zip(many.places_in(&self.made_from.0));
+        self.many_group = elements
+            .map(|(labels, before)| match before.map(|place| self.many_group[place]) {
+                Some(group) if group != NONE => group,
+                _ => self.groups.get(&self.matching.signature(labels)).copied().unwrap_or(NONE),
+            })
+            .collect();
+        self.chosen.resize(self.groups.len(), NONE);
+        self.matched.resize(self.groups.len(), false);
     }
 
     /// Finds the one present element of each group.
@@ -220,9 +241,17 @@ impl VectorBinary {
         other
     }
 
-    fn layout(&self, many: &Arc<Layout>, one: &Layout, versions: &mut Versions) -> Arc<Layout> {
+    /// The layout of the result; `made` is the one before.
+    fn layout(
+        &self,
+        many: &Arc<Layout>,
+        one: &Layout,
+        made: &Layout,
+        versions: &mut Versions,
+    ) -> Arc<Layout> {
         if self.matching.included().is_empty() {
-            return many.mapped(versions, |labels| self.result_labels(labels, None));
+            let before = (&*self.made_from.0, made);
+            return many.mapped(versions, before, |labels| self.result_labels(labels, None));
         }
         let labels = many
             .labels
@@ -231,7 +260,7 @@ impl VectorBinary {
             .map(|(labels, group)| {
                 let from = match *group {
                     NONE => None,
-                    group => Some(&one.labels[self.included_from[group as usize] as usize]),
+                    group => one.labels.get(self.included_from[group as usize] as usize),
                 };
                 self.result_labels(labels, from)
             })

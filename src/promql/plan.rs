@@ -4,6 +4,8 @@
 //! are one node, equal selectors one registration with the longest lookback that is needed.
 //! Buffers are kept from one instant to the next.
 
+use std::sync::Arc;
+
 use crate::series::{SelectorId, Store};
 
 use super::bind::{Builder, Wanted};
@@ -51,7 +53,7 @@ pub enum Value<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Vector<'a> {
     /// The label sets.
-    pub layout: &'a Layout,
+    pub layout: &'a Arc<Layout>,
     /// The values.
     pub values: &'a [f64],
     /// Which elements are there.
@@ -145,9 +147,10 @@ impl Plan {
         })
     }
 
-    /// The selectors that the plan registered.
-    pub fn series_in_use(&self) -> impl Iterator<Item = SelectorId> + '_ {
-        self.memberships.iter().map(|membership| membership.id)
+    /// The series that the plan reads, by selector, as of the last [`Plan::eval`]: the selector as
+    /// registered, and the labels of its members in the store's order.
+    pub fn series(&self) -> impl Iterator<Item = (SelectorId, &Arc<Layout>)> {
+        self.memberships.iter().map(|membership| (membership.id, &membership.layout))
     }
 
     /// The number of nodes outside of subqueries, for those who want to see what is shared.

@@ -88,9 +88,7 @@ impl Relabelled {
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let input = inputs.vector(self.vector)?;
-        out.derive(&input.layout, cx.versions, |layout, versions| {
-            layout.mapped(versions, |labels| self.relabel.apply(labels))
-        });
+        out.derive(&input.layout, cx.versions, |labels| self.relabel.apply(labels));
         out.copy(input);
         out.check_labels(cx.run_epoch)
     }

@@ -94,13 +94,16 @@ impl Subquery {
         let window = Window::new(cx.time_ms, self.range_ms, self.when);
         let first_ms = first_step(window.start_ms, self.step_ms);
         self.forget_dead_rows();
-        let kept = self.kept.take().filter(|kept| self.still_holds(kept, cx));
+        let kept = self.kept.take().filter(|_| self.lasting);
         let kept = kept.and_then(|kept| self.trim(kept, first_ms, window.end_ms, cx));
-        let partly = kept.is_some();
-        let begun = self.run.0 == cx.run_epoch;
+        let (begun, churn) =
+            (self.run.0 == cx.run_epoch, kept.is_some_and(|kept| kept.births != cx.births));
         let mut result = self.advance(kept, first_ms, window.end_ms, cx);
-        if partly && !begun && result.is_err() {
-            // Perhaps because of an instant that is not looked at any more.
+        // An error is perhaps because of an instant that is not looked at any more. And where label
+        // sets repeat, the search for two that are there at once starts over with every series that
+        // is born or dies, so it needs all instants.
+        let in_doubt = result.is_err() && !begun || churn && self.frame.has_repeated_labels();
+        if kept.is_some() && in_doubt {
             self.run = (0, 0);
             result = self.advance(None, first_ms, window.end_ms, cx);
         }
@@ -114,12 +117,6 @@ impl Subquery {
             out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels)));
         }
         Ok(())
-    }
-
-    /// Whether kept values can be used at all. Where label sets repeat, the search for two that are
-    /// there at once starts over with every series that is born or dies, so it needs all instants.
-    fn still_holds(&self, kept: &Kept, cx: &Context) -> bool {
-        self.lasting && (kept.births == cx.births || !self.frame.has_repeated_labels())
     }
 
     /// Drops the values of instants that are outside or not certain any more. `None` when others

@@ -458,7 +458,7 @@ fn a_plan_shares_what_expressions_have_in_common() {
     ]);
     // rate, sum | 1, - | subquery, max, min | load, cpu, + | 2, *
     assert_eq!(plan.nodes(), 12);
-    assert_eq!(plan.series_in_use().count(), 2, "cpu and load");
+    assert_eq!(plan.series().count(), 2, "cpu and load");
     plan.eval(&store, NOW);
     for (i, a, b) in [(0, 1.0, 2.0), (1, 0.0, -1.0), (2, 1.0, 2.0), (5, 4.0, 16.0)] {
         let mut got = elements(plan.output(i).expect("a value"));

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench tick`. One thread; the store holds twelve minutes at 15 s scrapes.
 
+#[allow(dead_code)]
 mod fleet;
 
 use std::cell::Cell;
