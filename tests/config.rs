@@ -80,7 +80,7 @@ fn the_commented_keys_of_the_example_are_real() {
     let text = fs::read_to_string(file).expect("text");
     // What is commented out is indented under its dash; sentences end in a full stop or a bracket.
     let start = text.find("    # file:").expect("the commented part");
-    let end = text.find("# Limits of the rings").expect("the next section");
+    let end = text.find("\nstorage:").expect("the next section");
     let keys = [
         "file:",
         "entity:",

@@ -11,8 +11,9 @@ use portent::features::{FeatureSpec, Missing};
 use portent::labels::Labels;
 use portent::model::graph::Graph;
 use portent::model::{Artifact, Dim, ModelConfig, Runtime, Scorer};
+use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
-use portent::series::StorageConfig;
+use portent::series::{ExcerptLimits, StorageConfig, Wanted};
 
 const NOW: i64 = 1_700_000_010_000;
 const STEP: i64 = 15_000;
@@ -216,4 +217,93 @@ fn two_models_score_side_by_side() {
     let snapshot = tick(&mut pipeline, NOW);
     assert_eq!(snapshot.models[0].entities.len(), 0);
     assert_eq!(snapshot.models[1].entities[0].score, 1.0);
+}
+
+/// What a query for a selector sees: label sets and samples, up to a time.
+fn query(pipeline: &Pipeline, selector: &str, to_ms: i64) -> Vec<(String, Vec<(i64, f64)>)> {
+    let selector = parse_selector(selector).expect("a selector");
+    let wanted = Wanted { selector: selector.clone(), from_ms: 0, to_ms, lookback_ms: 300_000 };
+    let limits = ExcerptLimits { max_series: 100, max_samples: 100 };
+    let mut copy = pipeline.excerpt(&[wanted], limits).expect("within the limits");
+    let id = copy.register(&selector, 0);
+    let mut found: Vec<(String, Vec<(i64, f64)>)> = Vec::new();
+    for member in copy.members(id) {
+        let samples = copy.window(*member, 0, i64::MAX).iter();
+        let samples = samples.map(|s| (s.timestamp_ms, if s.is_stale() { -1.0 } else { s.value }));
+        found.push((copy.labels(*member).to_string(), samples.collect()));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let listed = pipeline.series_in(&[selector], 0, to_ms).len();
+    assert_eq!(listed, found.len(), "the same series are listed");
+    found
+}
+
+#[test]
+fn what_a_model_saw_can_be_queried() {
+    let [a, b] = ab();
+    let mut pipeline = one(&[a, b.or(Missing::Fill(7.0))]);
+    push(&mut pipeline, "m_a", "x", NOW, 1.5);
+    push(&mut pipeline, "m_b", "x", NOW, 2.5);
+    tick(&mut pipeline, NOW);
+    push(&mut pipeline, "m_a", "y", NOW + 1, 3.5);
+    tick(&mut pipeline, NOW + STEP);
+    for (name, host) in [("m_a", "x"), ("m_b", "x")] {
+        push(&mut pipeline, name, host, NOW + STEP + 1, f64::from_bits(STALE_NAN_BITS));
+    }
+    for i in 2..4 {
+        tick(&mut pipeline, NOW + i * STEP);
+    }
+    let name = |feature: &str, instance: &str| {
+        format!(
+            r#"portent:feature{{feature="{feature}", instance="{instance}", job="node", model="zeros"}}"#
+        )
+    };
+    let at = |i: i64, value: f64| (NOW + i * STEP, value);
+    assert_eq!(
+        query(&pipeline, r#"{__name__=~"portent:.*",feature!="none"}"#, i64::MAX),
+        [
+            (name("a", "x"), vec![at(0, 1.5), at(1, 1.5), at(2, -1.0)]),
+            (name("a", "y"), vec![at(1, 3.5), at(2, 3.5), at(3, 3.5)]),
+            (name("b", "x"), vec![at(0, 2.5), at(1, 2.5), at(2, -1.0)]),
+            (name("b", "y"), vec![at(1, 7.0), at(2, 7.0), at(3, 7.0)]),
+        ],
+        "a stale marker (here -1) ends a series; what is filled in is what the model sees"
+    );
+    let b = query(&pipeline, r#"portent:feature{feature="b",instance="y"}"#, NOW + STEP);
+    assert_eq!(b, [(name("b", "y"), vec![at(1, 7.0)])]);
+    assert_eq!(query(&pipeline, r#"portent:feature{model="other"}"#, i64::MAX), []);
+    // Five minutes of them are kept.
+    tick(&mut pipeline, NOW + 300_000);
+    let kept = query(&pipeline, r#"portent:feature{feature="a",instance="x"}"#, i64::MAX);
+    assert_eq!(kept[0].1[0], at(1, 1.5));
+}
+
+#[test]
+fn more_is_kept_when_asked_for() {
+    let storage = |keep: &[&str]| StorageConfig {
+        keep: keep.iter().map(|text| (*text).to_owned()).collect(),
+        retention: Some(Duration::from_seconds(3_600)),
+        ..StorageConfig::default()
+    };
+    let new = |storage| Pipeline::new(DetectConfig::default(), storage, vec![model("m", &ab(), 1)]);
+    let mut pipeline = new(storage(&[r#"{job="node"}"#])).expect("good");
+    for i in 0..=240 {
+        push(&mut pipeline, "other", "x", NOW + i * STEP, i as f64);
+    }
+    let now = NOW + 240 * STEP;
+    let wanted = |lookback_ms| Wanted {
+        selector: parse_selector("other").expect("a selector"),
+        from_ms: NOW - 1,
+        to_ms: now,
+        lookback_ms,
+    };
+    let limits = ExcerptLimits { max_series: 1, max_samples: 241 };
+    assert!(pipeline.excerpt(&[wanted(3_600_000)], limits).is_ok());
+    let error = pipeline.excerpt(&[wanted(3_600_001)], limits).expect_err("too far back");
+    assert!(error.to_string().contains("storage.retention"), "{error}");
+    let config = DetectConfig::default();
+    pipeline.reconfigure(config, storage(&[]), vec![model("m", &ab(), 1)]).expect("good");
+    assert_eq!(pipeline.store().stats().series, 0, "nobody wants it any more");
+    let error = new(storage(&["up", "rate(up[5m])"])).expect_err("no selector");
+    assert!(error.to_string().starts_with("storage.keep: "), "{error}");
 }

@@ -14,6 +14,7 @@ use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
 use crate::http::WebConfig;
 use crate::model::{ModelConfig, OnnxRuntimeConfig};
+use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
 use crate::serve::Settings;
@@ -200,6 +201,11 @@ impl Config {
             let key = "remote_write.max_body_bytes";
             return wrong(key, "must be below 4GiB together with max_decoded_bytes".to_owned());
         }
+        for (i, text) in self.storage.keep.iter().enumerate() {
+            if let Err(error) = parse_selector(text) {
+                return wrong(&format!("storage.keep[{i}]"), error.to_string());
+            }
+        }
         if self.models.is_empty() {
             return wrong("models", "there must be at least one".to_owned());
         }
@@ -245,6 +251,10 @@ impl Config {
                 self.global.evaluation_interval.map_or(1, |interval| interval.as_ms() as u64),
             ),
             ("global.stale_after", self.global.stale_after.as_ms() as u64),
+            (
+                "storage.retention",
+                self.storage.retention.map_or(1, |retention| retention.as_ms() as u64),
+            ),
             ("storage.max_series", self.storage.max_series as u64),
             ("storage.max_bytes", self.storage.max_bytes.as_bytes()),
             ("storage.max_samples_per_series", self.storage.max_samples_per_series as u64),

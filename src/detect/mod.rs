@@ -7,6 +7,7 @@
 //!
 //! Invariant: a score is from this tick's samples or it is not in the snapshot.
 
+mod history;
 mod snapshot;
 
 use std::sync::Arc;
@@ -15,15 +16,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 use crate::features::{EntityState, FeatureError, FeatureSet, Features, Windows};
+use crate::labels::Labels;
+use crate::matcher::Selector;
 use crate::model::{Metadata, Scorer};
+use crate::promql::{SelectorError, parse_selector};
 use crate::sample::Batch;
-use crate::series::{Outcome, StorageConfig, Store};
+use crate::series::{
+    Excerpt, ExcerptError, ExcerptLimits, Outcome, SelectorId, StorageConfig, Store, Wanted,
+};
+use history::History;
 
+pub use history::FEATURE_METRIC;
 pub use snapshot::{EntityScore, Evaluation, ModelSnapshot, Snapshot};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what
 /// they mean is decided by staleness, not by eviction.
 const EVICTION_INTERVAL_MS: i64 = 60_000;
+
+/// How long feature values are kept to be queried, unless `storage.retention` is longer: so long
+/// that an instant query finds the latest.
+const FEATURE_RETENTION_MS: i64 = 300_000;
 
 /// The `global` section of the configuration: when models are evaluated, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +85,9 @@ pub enum DetectError {
         /// The configured interval.
         interval: Duration,
     },
+    /// An entry of `storage.keep` is not a selector.
+    #[error("storage.keep: {0}")]
+    Keep(#[from] SelectorError),
     /// The interval is zero.
     #[error("model {0:?} has an evaluation interval of zero")]
     NoInterval(String),
@@ -102,6 +117,7 @@ struct Model {
     /// The multiple of the interval that was evaluated last.
     last_slot: Option<i64>,
     snapshot: Option<Arc<ModelSnapshot>>,
+    history: History,
 }
 
 /// The core of the program: store, features, models.
@@ -110,6 +126,8 @@ pub struct Pipeline {
     config: DetectConfig,
     store: Store,
     models: Vec<Model>,
+    /// What is kept though no feature wants it.
+    kept: Vec<SelectorId>,
     /// The multiple of [`EVICTION_INTERVAL_MS`] at which series were evicted last.
     last_eviction: Option<i64>,
 }
@@ -128,6 +146,7 @@ impl Pipeline {
             config: config.clone(),
             store: Store::new(storage.clone()),
             models: Vec::new(),
+            kept: Vec::new(),
             last_eviction: None,
         };
         pipeline.reconfigure(config, storage, models)?;
@@ -152,11 +171,20 @@ impl Pipeline {
             let interval = interval(&config, &model)?;
             checked.push((model, features, interval));
         }
+        let keep: Vec<Selector> =
+            storage.keep.iter().map(|text| parse_selector(text)).collect::<Result<_, _>>()?;
+        let retention_ms = storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS);
         // New registrations come before the old ones go, so that shared series stay.
         let bound = checked
             .into_iter()
-            .map(|(model, features, interval)| bind(&mut self.store, model, features, interval))
+            .map(|(model, features, interval)| {
+                bind(&mut self.store, model, features, interval, retention_ms)
+            })
             .collect();
+        let kept = keep.iter().map(|selector| self.store.register(selector, 0)).collect();
+        for old in std::mem::replace(&mut self.kept, kept) {
+            self.store.release(old);
+        }
         for old in std::mem::replace(&mut self.models, bound) {
             old.features.release(&mut self.store);
         }
@@ -168,6 +196,37 @@ impl Pipeline {
     /// Puts samples into the rings.
     pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
         self.store.append(now_ms, batch)
+    }
+
+    /// Copies of the series that are wanted, feature values among them, as a store of its own in
+    /// which a query can be evaluated elsewhere.
+    ///
+    /// # Errors
+    /// When they are more than the limits, or a range is longer than what is kept.
+    pub fn excerpt(&self, wanted: &[Wanted], limits: ExcerptLimits) -> Result<Store, ExcerptError> {
+        let mut excerpt = Excerpt::new(limits);
+        self.store.copy_into(&mut excerpt, wanted)?;
+        for model in &self.models {
+            model.history.copy_into(&mut excerpt, wanted)?;
+        }
+        Ok(excerpt.into_store())
+    }
+
+    /// The label sets of the series, those of feature values among them, that satisfy any of the
+    /// selectors, or of all when there is none, and have a sample in `[from_ms, to_ms]`. Sorted,
+    /// each once.
+    #[must_use]
+    pub fn series_in(&self, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
+        let mut found = self.store.series_in(selectors, from_ms, to_ms);
+        let all = [Selector::new(Vec::new())];
+        let selectors = if selectors.is_empty() { &all } else { selectors };
+        let selectors: Vec<&Selector> = selectors.iter().collect();
+        for model in &self.models {
+            found.extend(model.history.series_in(&selectors, from_ms, to_ms));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The store, for those who look and do not touch.
@@ -207,6 +266,7 @@ impl Pipeline {
             time_ms: now_ms,
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             store: self.store.stats(),
+            feature_bytes: self.models.iter().map(|model| model.history.bytes()).sum(),
             evicted,
         })
     }
@@ -237,9 +297,16 @@ fn interval(config: &DetectConfig, model: &LoadedModel) -> Result<Duration, Dete
     Ok(interval)
 }
 
-fn bind(store: &mut Store, model: LoadedModel, features: Features, interval: Duration) -> Model {
+fn bind(
+    store: &mut Store,
+    model: LoadedModel,
+    features: Features,
+    interval: Duration,
+    retention_ms: i64,
+) -> Model {
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
+        history: History::new(&model.name, &names, retention_ms),
         name: model.name,
         threshold: model.metadata.threshold,
         windows: Windows::new(model.metadata.window, names.len(), interval.as_ms()),
@@ -263,6 +330,7 @@ impl Model {
         let begun = stopwatch();
         let matrix = self.features.eval(store, now_ms, stale_after_ms);
         self.windows.push(matrix, now_ms);
+        self.history.push(matrix, now_ms);
         let computed = stopwatch();
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
         let mut evaluation = Evaluation {

@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub models: Vec<Arc<ModelSnapshot>>,
     /// What the store holds.
     pub store: Stats,
+    /// Memory for the feature values that can be queried.
+    pub feature_bytes: usize,
     /// Series that were evicted at this tick.
     pub evicted: usize,
 }

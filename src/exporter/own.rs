@@ -21,6 +21,7 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
     histogram!("portent_detect_tick_duration_seconds").record(duration);
     gauge!("portent_series_kept").set(snapshot.store.series as f64);
     gauge!("portent_series_bytes").set(snapshot.store.bytes as f64);
+    gauge!("portent_feature_history_bytes").set(snapshot.feature_bytes as f64);
     counter!("portent_series_evicted_total").increment(snapshot.evicted as u64);
     // A model that was not due has not been evaluated again.
     for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
@@ -89,6 +90,10 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
 fn describe_series() {
     describe_gauge!("portent_series_kept", "Series that some feature needs and that are kept.");
     describe_gauge!("portent_series_bytes", "Estimated memory of the kept series.");
+    describe_gauge!(
+        "portent_feature_history_bytes",
+        "Memory for the feature values that queries for portent:feature can see."
+    );
     describe_counter!("portent_series_created_total", "Series that began.");
     describe_counter!("portent_series_evicted_total", "Series that ended long enough ago.");
     describe_counter!(

@@ -10,7 +10,7 @@ use crate::series::Store;
 use super::aggregate::Aggregate;
 use super::binary::{ScalarBinary, VectorScalar};
 use super::context::{Cell, Membership, NodeId, Output};
-use super::expr::{Binary, Expr, Node, Source, ValueType};
+use super::expr::{Binary, Expr, LOOKBACK_MS, Node, Source, ValueType};
 use super::histogram::HistogramQuantile;
 use super::layout::{Layout, Versions};
 use super::map::Map;
@@ -43,7 +43,9 @@ impl Wanted {
     /// so that it is not asked to keep anything.
     pub(super) fn of_range(source: &Source) -> Self {
         let mut found = Vec::new();
-        source.visit_reaches(Instants::ONE, &mut |selector, _| found.push((selector.clone(), 1)));
+        source.visit_reaches(Instants::ONE, LOOKBACK_MS, &mut |selector, _| {
+            found.push((selector.clone(), 1))
+        });
         Self::of(found)
     }
 

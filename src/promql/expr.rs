@@ -67,7 +67,7 @@ impl Expr {
     #[must_use]
     pub fn selectors(&self) -> Vec<(Selector, i64)> {
         let mut found: Vec<(Selector, i64)> = Vec::new();
-        self.root.visit_reaches(Instants::ONE, &mut |selector, reach| {
+        self.root.visit_reaches(Instants::ONE, LOOKBACK_MS, &mut |selector, reach| {
             let lookback_ms = match reach {
                 Reach::Around { back_ms, .. } => back_ms.max(1),
                 Reach::Between { .. } => 1,

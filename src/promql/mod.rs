@@ -55,5 +55,5 @@ pub use expr::{Expr, ValueType};
 pub use layout::Layout;
 pub use order::Order;
 pub use plan::{Plan, Value, Vector};
-pub use query::{Query, RangeSelection, select_range};
+pub use query::{Query, RangeSelection, SelectorError, parse_selector, select_range};
 pub use reach::Reach;

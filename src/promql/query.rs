@@ -12,12 +12,13 @@ use crate::series::Store;
 use super::bind::{Builder, Wanted};
 use super::context::Context;
 use super::error::{EvalError, ParseError};
-use super::expr::{Expr, Source};
+use super::expr::{Expr, LOOKBACK_MS, Node, Source};
 use super::layout::Versions;
 use super::parse::{self, Parsed};
 use super::plan::Frame;
 use super::range::Samples;
 use super::reach::{self, Instants, Reach};
+use super::when::When;
 
 /// A query as a user types it.
 #[derive(Debug, Clone)]
@@ -34,6 +35,17 @@ pub enum Query {
 #[derive(Debug, Clone)]
 pub struct RangeSelection {
     pub(super) source: Source,
+}
+
+/// Why a text is not a selector.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectorError {
+    /// It is not PromQL.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// It is PromQL, but not a bare selector.
+    #[error("{0:?} is not a bare selector such as `up{{job=\"node\"}}`")]
+    Other(String),
 }
 
 impl Query {
@@ -56,13 +68,49 @@ impl Query {
     #[must_use]
     pub fn reaches(&self) -> Vec<(Selector, Reach)> {
         let mut found = Vec::new();
-        let mut add = |selector: &Selector, reach| reach::add(&mut found, selector, reach);
+        self.visit_reaches(LOOKBACK_MS, &mut |selector, reach| {
+            reach::add(&mut found, selector, reach);
+        });
+        found
+    }
+
+    /// The selectors with how far back their series must be kept, that an evaluation at the present
+    /// is right. What an instant selector looks back in search of a sample is not part of it, nor
+    /// is what `@` fixes.
+    #[must_use]
+    pub fn lookbacks(&self) -> Vec<(Selector, i64)> {
+        let mut found: Vec<(Selector, i64)> = Vec::new();
+        self.visit_reaches(1, &mut |selector, reach| {
+            let back_ms = match reach {
+                Reach::Around { back_ms, .. } => back_ms.max(0),
+                Reach::Between { .. } => 0,
+            };
+            match found.iter_mut().find(|(other, _)| other == selector) {
+                Some((_, longest_ms)) => *longest_ms = back_ms.max(*longest_ms),
+                None => found.push((selector.clone(), back_ms)),
+            }
+        });
+        found
+    }
+
+    fn visit_reaches(&self, instant_ms: i64, visit: &mut impl FnMut(&Selector, Reach)) {
         match self {
-            Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, &mut add),
-            Self::Range(range) => range.source.visit_reaches(Instants::ONE, &mut add),
+            Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, instant_ms, visit),
+            Self::Range(range) => range.source.visit_reaches(Instants::ONE, instant_ms, visit),
             Self::Text(_) => {}
         }
-        found
+    }
+}
+
+/// Reads a selector of series, such as `up{job="node"}`, without range, `offset` or `@`.
+///
+/// # Errors
+/// When it is anything else.
+pub fn parse_selector(text: &str) -> Result<Selector, SelectorError> {
+    let expr = Expr::parse(text)?;
+    match expr.root() {
+        Node::Select { selector, when } if *when == When::default() => Ok(selector.clone()),
+        _ => Err(SelectorError::Other(text.to_owned())),
     }
 }
 
@@ -171,6 +219,28 @@ mod tests {
             "sum_over_time(max_over_time(a[1m:1s] offset 1s)[1h:1m] offset 1h)",
             &[("a", around(3_600_000 + 3_599_999 + 1_000 + 59_999 + 300_000, -3_601_000))],
         );
+    }
+
+    #[test]
+    fn lookbacks_are_what_must_be_kept() {
+        let query = "a + rate(b[2m] offset 1m) + max_over_time(c[1h:1m]) + rate(d[1h] @ 5)";
+        let expected = [("a", 1), ("b", 180_000), ("c", 3_600_000), ("d", 0)];
+        let query = Query::parse(query, 0, 0).expect("a good query");
+        let got: Vec<(String, i64)> =
+            query.lookbacks().into_iter().map(|(s, ms)| (s.to_string(), ms)).collect();
+        assert_eq!(got, expected.map(|(name, ms)| (format!("{{__name__={name:?}}}"), ms)));
+    }
+
+    #[test]
+    fn a_selector_is_bare() {
+        let selector = parse_selector(r#"up{job="node"}"#).expect("a selector");
+        assert_eq!(selector.to_string(), r#"{__name__="up",job="node"}"#);
+        for text in ["up offset 1m", "-up", "1", "sum(up)"] {
+            assert!(matches!(parse_selector(text), Err(SelectorError::Other(_))), "{text}");
+        }
+        for text in ["up[5m]", "up{", "{}"] {
+            assert!(matches!(parse_selector(text), Err(SelectorError::Parse(_))), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::matcher::Selector;
 
-use super::expr::{LOOKBACK_MS, Node, Source};
+use super::expr::{Node, Source};
 use super::when::When;
 
 /// Which samples of a selector an expression reads.
@@ -86,23 +86,25 @@ impl Instants {
 }
 
 impl Node {
-    /// Calls back with every selector below, and what is read of it in evaluations at `instants`.
+    /// Calls back with every selector below, and what is read of it in evaluations at `instants`
+    /// when an instant selector looks back `instant_ms`.
     pub(super) fn visit_reaches(
         &self,
         instants: Instants,
+        instant_ms: i64,
         visit: &mut impl FnMut(&Selector, Reach),
     ) {
         match self {
             Self::Select { selector, when } | Self::SampleTime { selector, when } => {
-                visit(selector, instants.seen(*when, LOOKBACK_MS).reach());
+                visit(selector, instants.seen(*when, instant_ms).reach());
             }
             Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
-                source.visit_reaches(instants, visit);
+                source.visit_reaches(instants, instant_ms, visit);
             }
             _ => {}
         }
         for child in self.children() {
-            child.visit_reaches(instants, visit);
+            child.visit_reaches(instants, instant_ms, visit);
         }
     }
 }
@@ -112,6 +114,7 @@ impl Source {
     pub(super) fn visit_reaches(
         &self,
         instants: Instants,
+        instant_ms: i64,
         visit: &mut impl FnMut(&Selector, Reach),
     ) {
         match self {
@@ -119,7 +122,7 @@ impl Source {
                 visit(selector, instants.seen(*when, *range_ms).reach());
             }
             Self::Subquery { inner, range_ms, when, .. } => {
-                inner.visit_reaches(instants.seen(*when, *range_ms), visit);
+                inner.visit_reaches(instants.seen(*when, *range_ms), instant_ms, visit);
             }
         }
     }

@@ -123,6 +123,14 @@ impl Interest {
         }
     }
 
+    /// A registration of the selector, whatever its lookback.
+    pub(super) fn find(&self, selector: &Selector) -> Option<SelectorId> {
+        let same = |watched: &Option<Watched>| {
+            watched.as_ref().is_some_and(|watched| watched.selector == *selector)
+        };
+        self.watched.iter().position(same).map(|slot| SelectorId(slot as u32))
+    }
+
     /// The selector's series in order of birth.
     pub(super) fn members(&self, id: SelectorId) -> &[SeriesId] {
         &self.get(id).members

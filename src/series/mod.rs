@@ -10,21 +10,26 @@
 //! being counted in the [`Outcome`].
 
 mod changes;
+mod excerpt;
 mod interest;
+mod names;
 mod outcome;
 mod ring;
 
 use std::collections::HashMap;
 
+use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::sample::{Batch, Sample};
 use changes::Changes;
 use interest::Interest;
+use names::Names;
 use outcome::Rejection;
 use ring::{Appended, Ring};
 
 pub use changes::Mark;
+pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Wanted};
 pub use outcome::{Outcome, Stats, StorageConfig};
 
 /// How much longer than a selector's lookback its samples are kept, so that a sender whose clock
@@ -63,6 +68,11 @@ impl Series {
     fn bytes(&self) -> usize {
         SERIES_OVERHEAD_BYTES + self.labels.packed_bytes() + self.ring.bytes()
     }
+
+    /// How far back it can be asked.
+    fn lookback_ms(&self) -> i64 {
+        self.retention_ms.saturating_sub(RETENTION_SLACK_MS)
+    }
 }
 
 /// All kept series and the selectors that want them.
@@ -76,6 +86,7 @@ pub struct Store {
     /// Apart from the rings, so that looking at all of them reads little memory.
     newest_ms: Vec<i64>,
     index: HashMap<Labels, SeriesId>,
+    names: Names,
     interest: Interest,
     changes: Changes,
     bytes: usize,
@@ -91,15 +102,21 @@ impl Store {
             free: Vec::new(),
             newest_ms: Vec::new(),
             index: HashMap::new(),
+            names: Names::default(),
             interest: Interest::default(),
             changes: Changes::default(),
             bytes: 0,
         }
     }
 
-    /// Other limits from now on; what is kept stays.
+    /// Other limits from now on; what is kept stays, and is kept for as long as the new ones say.
     pub fn set_config(&mut self, config: StorageConfig) {
         self.config = config;
+        for series in self.series.iter_mut().flatten() {
+            if let Some(lookback_ms) = self.interest.retention_ms(&series.labels) {
+                series.retention_ms = retention(&self.config, lookback_ms);
+            }
+        }
     }
 
     /// Keeps series that satisfy the selector, each with at least `lookback_ms` of history. The
@@ -110,7 +127,8 @@ impl Store {
             for (slot, series) in self.series.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
                 if selector.matches(&series.labels) {
-                    series.retention_ms = series.retention_ms.max(retention(lookback_ms));
+                    series.retention_ms =
+                        series.retention_ms.max(retention(&self.config, lookback_ms));
                     self.interest.join(id, SeriesId(slot as u32));
                 }
             }
@@ -127,15 +145,17 @@ impl Store {
         if !self.interest.release(id) {
             return;
         }
+        let mut unwanted = vec![false; self.series.len()];
         for series in was {
             let Some(kept) = &mut self.series[series.index()] else {
                 continue;
             };
             match self.interest.retention_ms(&kept.labels) {
-                Some(lookback_ms) => kept.retention_ms = retention(lookback_ms),
-                None => self.drop_series(series),
+                Some(lookback_ms) => kept.retention_ms = retention(&self.config, lookback_ms),
+                None => unwanted[series.index()] = true,
             }
         }
+        self.drop_series(&unwanted);
     }
 
     /// Puts the samples into the rings of the series that are wanted.
@@ -216,9 +236,7 @@ impl Store {
         }
         if evicted > 0 {
             self.interest.leave(|id| dead[id.index()]);
-            for slot in (0..dead.len()).filter(|slot| dead[*slot]) {
-                self.drop_series(SeriesId(slot as u32));
-            }
+            self.drop_series(&dead);
         }
         evicted
     }
@@ -320,19 +338,16 @@ impl Store {
         let full = self.index.len() >= self.config.max_series
             || self.bytes as u64 >= self.config.max_bytes.as_bytes()
             || self.series.len() - self.free.len() >= u32::MAX as usize;
-        if full { Admission::OverLimit } else { Admission::Wanted(retention(lookback_ms)) }
+        if full {
+            Admission::OverLimit
+        } else {
+            Admission::Wanted(retention(&self.config, lookback_ms))
+        }
     }
 
     fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
-        let series = Series { labels: labels.clone(), ring: Ring::default(), retention_ms };
-        self.bytes += series.bytes();
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.series.push(None);
-            self.newest_ms.push(i64::MIN);
-            SeriesId((self.series.len() - 1) as u32)
-        });
-        self.series[id.index()] = Some(series);
-        self.index.insert(labels.clone(), id);
+        let id =
+            self.insert(Series { labels: labels.clone(), ring: Ring::default(), retention_ms });
         let wanted_by: Vec<SelectorId> = self.interest.matching(labels).collect();
         for selector in wanted_by {
             self.interest.join(selector, id);
@@ -340,12 +355,28 @@ impl Store {
         id
     }
 
-    /// Frees the slot of a series that no member list names any more.
-    fn drop_series(&mut self, id: SeriesId) {
-        if let Some(series) = self.series[id.index()].take() {
-            self.bytes -= series.bytes();
-            self.index.remove(&series.labels);
-            self.free.push(id);
+    fn insert(&mut self, series: Series) -> SeriesId {
+        self.bytes += series.bytes();
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.series.push(None);
+            self.newest_ms.push(i64::MIN);
+            SeriesId((self.series.len() - 1) as u32)
+        });
+        self.index.insert(series.labels.clone(), id);
+        self.names.add(&series.labels, id);
+        self.series[id.index()] = Some(series);
+        id
+    }
+
+    /// Frees the slots of series that no member list names any more.
+    fn drop_series(&mut self, gone: &[bool]) {
+        self.names.leave(|id| gone[id.index()]);
+        for slot in (0..gone.len()).filter(|slot| gone[*slot]) {
+            if let Some(series) = self.series[slot].take() {
+                self.bytes -= series.bytes();
+                self.index.remove(&series.labels);
+                self.free.push(SeriesId(slot as u32));
+            }
         }
     }
 }
@@ -358,8 +389,10 @@ enum Admission {
     Wanted(i64),
 }
 
-fn retention(lookback_ms: i64) -> i64 {
-    lookback_ms.saturating_add(RETENTION_SLACK_MS)
+/// How long samples of a series are kept of which selectors look back so far.
+fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
+    let at_least_ms = config.retention.map_or(0, Duration::as_ms);
+    lookback_ms.max(at_least_ms).saturating_add(RETENTION_SLACK_MS)
 }
 
 #[cfg(test)]

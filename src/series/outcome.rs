@@ -11,6 +11,11 @@ use crate::sample::Sample;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageConfig {
+    /// How long every kept series is kept at least. Without it, for as long as the selectors that
+    /// want it look back.
+    pub retention: Option<Duration>,
+    /// PromQL selectors of series that are kept though no feature wants them.
+    pub keep: Vec<String>,
     /// Series at most; further new ones are refused and counted.
     pub max_series: usize,
     /// Memory for series at most, estimated; further new ones are refused and counted.
@@ -24,6 +29,8 @@ pub struct StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self {
+            retention: None,
+            keep: Vec::new(),
             // Ten thousand hosts with a hundred wanted series each.
             max_series: 1_000_000,
             // A million series with an hour at 15 s scrapes, 16 bytes a sample, with room to spare.

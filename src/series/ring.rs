@@ -37,6 +37,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// A ring of samples in order of time, no two of the same.
+    pub(super) fn of(samples: Vec<Sample>) -> Self {
+        debug_assert!(samples.is_sorted_by(|a, b| a.timestamp_ms < b.timestamp_ms));
+        Self { buffer: samples, head: 0 }
+    }
+
     /// The samples that are kept, oldest first.
     pub(super) fn samples(&self) -> &[Sample] {
         &self.buffer[self.head..]

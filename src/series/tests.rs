@@ -174,3 +174,97 @@ fn several_samples_and_repeated_label_sets_in_one_batch() {
         store.window(store.members(up)[0], 0, NOW + 9).iter().map(|s| s.value).collect();
     assert_eq!(values, [1.0, 2.0, 3.0]);
 }
+
+/// Three series in rings: `up` of a and b, each with a stale marker last, and `load` of a.
+fn recorded() -> Store {
+    let (mut store, _) = store(StorageConfig::default());
+    store.register(&selector("load"), 2 * LOOKBACK);
+    for instance in ["b", "a"] {
+        let samples = [(NOW - 20, 1.0), (NOW - 10, 2.0), (NOW, f64::from_bits(STALE_NAN_BITS))];
+        store.append(NOW, &batch("up", instance, &samples));
+    }
+    store.append(NOW, &batch("load", "a", &[(NOW - 10, 5.0), (NOW, 6.0)]));
+    store
+}
+
+const ENOUGH: ExcerptLimits = ExcerptLimits { max_series: 3, max_samples: 8 };
+
+fn wanted(name: &str, from_ms: i64, to_ms: i64) -> Wanted {
+    Wanted { selector: selector(name), from_ms, to_ms, lookback_ms: 0 }
+}
+
+fn excerpt(store: &Store, wanted: &[Wanted], limits: ExcerptLimits) -> Result<Store, ExcerptError> {
+    let mut excerpt = Excerpt::new(limits);
+    store.copy_into(&mut excerpt, wanted)?;
+    Ok(excerpt.into_store())
+}
+
+#[test]
+fn an_excerpt_has_what_is_wanted_and_leads_a_life_of_its_own() {
+    let mut store = recorded();
+    let any = MatchOp::Regex;
+    let names = Matcher::new("__name__", any, "up|none").expect("a good pattern");
+    let pattern = Wanted { selector: Selector::new(vec![names]), ..wanted("", NOW - 5, NOW) };
+    let wanted = [wanted("up", NOW - 11, NOW - 10), wanted("load", NOW, NOW + 9), pattern];
+    let mut copy = excerpt(&store, &wanted, ENOUGH).expect("within the limits");
+    store.evict(i64::MAX);
+    assert_eq!(store.stats().series, 0);
+    let up = copy.register(&selector("up"), 1);
+    let windows: Vec<_> = copy.members(up).iter().map(|id| copy.window(*id, 0, NOW)).collect();
+    assert_eq!(windows.len(), 2);
+    let times: Vec<i64> = windows[0].iter().map(|sample| sample.timestamp_ms).collect();
+    assert_eq!(times, [NOW - 10, NOW], "one range spans those it is wanted for");
+    assert_eq!(copy.latest_ms(copy.members(up)[0], NOW, LOOKBACK), None, "stale");
+    assert_eq!(copy.stats().series, 2, "load has no sample in its range");
+}
+
+#[test]
+fn excerpts_have_limits() {
+    let store = recorded();
+    let all = [wanted("up", 0, NOW), wanted("load", 0, NOW)];
+    assert!(excerpt(&store, &all, ENOUGH).is_ok());
+    let few = excerpt(&store, &all, ExcerptLimits { max_series: 2, ..ENOUGH });
+    assert_eq!(few.err(), Some(ExcerptError::TooManySeries { limit: 2 }));
+    let few = excerpt(&store, &all, ExcerptLimits { max_samples: 7, ..ENOUGH });
+    assert_eq!(few.err(), Some(ExcerptError::TooManySamples { limit: 7 }));
+    let far = Wanted { lookback_ms: LOOKBACK + 1, ..wanted("up", 0, NOW) };
+    let error = excerpt(&store, &[far], ENOUGH).expect_err("a range longer than what is kept");
+    assert_eq!(
+        error.to_string(),
+        r#"the query looks back 5m1ms, but up{instance="b"} is kept for 5m; storage.retention says how long series are kept at least"#
+    );
+}
+
+#[test]
+fn series_are_found_by_selector_and_time() {
+    let store = recorded();
+    let (a, b) = (labels("up", "a"), labels("up", "b"));
+    assert_eq!(store.series_in(&[], 0, NOW), [labels("load", "a"), a.clone(), b.clone()]);
+    assert_eq!(store.series_in(&[selector("up"), selector("up")], 0, NOW), [a.clone(), b.clone()]);
+    assert_eq!(store.series_in(&[selector("up")], NOW - 10, NOW - 10), [a, b]);
+    assert_eq!(store.series_in(&[selector("up")], NOW - 9, NOW), [], "a stale marker is no sample");
+    assert_eq!(store.series_in(&[selector("none")], 0, NOW), []);
+}
+
+#[test]
+fn a_retention_keeps_more_than_the_selectors_need() {
+    let retention = |ms| StorageConfig {
+        retention: Some(crate::duration::Duration::from_ms(ms)),
+        ..StorageConfig::default()
+    };
+    let (mut store, up) = store(retention(2 * LOOKBACK));
+    let old = NOW - 2 * LOOKBACK - RETENTION_SLACK_MS;
+    store.append(NOW, &batch("up", "a", &[(NOW, 1.0)]));
+    let outcome =
+        store.append(NOW, &batch("up", "a", &[(old, 0.0), (old - 1, 0.0), (old + 1, 0.0)]));
+    assert_eq!((outcome.stored, outcome.too_old), (2, 1), "in whatever order they come");
+    let far = Wanted { lookback_ms: 2 * LOOKBACK, ..wanted("up", 0, NOW) };
+    assert!(excerpt(&store, std::slice::from_ref(&far), ENOUGH).is_ok());
+    store.set_config(retention(LOOKBACK));
+    assert!(
+        excerpt(&store, &[far], ENOUGH).is_err(),
+        "a reload is in force for what is kept already"
+    );
+    store.append(NOW, &batch("up", "a", &[(NOW + 1, 1.0)]));
+    assert_eq!(store.window(store.members(up)[0], 0, NOW + 1).len(), 2);
+}

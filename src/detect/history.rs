@@ -1,0 +1,228 @@
+//! A history: the feature values that a model saw at its last ticks, for those who ask for them.
+//!
+//! In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
+//! a sample for each tick at which the entity was fresh and had a value. Where an entity has no
+//! value any more there is a stale marker, as Prometheus writes one when a series ends. Values are
+//! those that went into the model: held and filled ones are among them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use crate::duration::Duration;
+use crate::features::{EntityState, FeatureMatrix};
+use crate::labels::{Labels, METRIC_NAME};
+use crate::matcher::Selector;
+use crate::sample::{STALE_NAN_BITS, Sample};
+use crate::series::{Excerpt, ExcerptError, Wanted};
+
+/// The metric name of feature values.
+pub const FEATURE_METRIC: &str = "portent:feature";
+
+/// One tick.
+#[derive(Debug, Default)]
+struct Tick {
+    time_ms: i64,
+    /// By slot.
+    entities: Arc<[Labels]>,
+    /// `[slot, feature]`; NaN where there is no value.
+    values: Vec<f64>,
+}
+
+/// Feature values of one model at its last ticks.
+#[derive(Debug)]
+pub(super) struct History {
+    model: String,
+    feature_names: Arc<[String]>,
+    span_ms: i64,
+    /// Oldest first.
+    ticks: VecDeque<Tick>,
+}
+
+impl History {
+    /// An empty one, of ticks in the last `span_ms`.
+    pub(super) fn new(model: &str, feature_names: &Arc<[String]>, span_ms: i64) -> Self {
+        Self {
+            model: model.to_owned(),
+            feature_names: Arc::clone(feature_names),
+            span_ms,
+            ticks: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what the model saw.
+    pub(super) fn push(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
+        // Time may have been set back: what is later than now is no past.
+        while self.ticks.back().is_some_and(|tick| tick.time_ms >= now_ms) {
+            self.ticks.pop_back();
+        }
+        let oldest_ms = now_ms.saturating_sub(self.span_ms);
+        let mut tick = Tick::default();
+        while self.ticks.front().is_some_and(|tick| tick.time_ms <= oldest_ms) {
+            tick = self.ticks.pop_front().unwrap_or_default();
+        }
+        tick.time_ms = now_ms;
+        let slots = matrix.slots();
+        let last = self.ticks.back().map(|tick| &tick.entities);
+        tick.entities = match last.filter(|last| matrix.born().is_empty() && last.len() == slots) {
+            Some(same) => Arc::clone(same),
+            None => (0..slots).map(|slot| matrix.labels(slot).clone()).collect(),
+        };
+        tick.values.clear();
+        for slot in 0..slots {
+            match matrix.state(slot) {
+                EntityState::Complete | EntityState::Incomplete => {
+                    tick.values.extend_from_slice(matrix.row(slot));
+                }
+                EntityState::Unknown | EntityState::Stale => {
+                    let width = self.feature_names.len();
+                    tick.values.resize(tick.values.len() + width, f64::NAN);
+                }
+            }
+        }
+        self.ticks.push_back(tick);
+    }
+
+    /// Memory for the values.
+    pub(super) fn bytes(&self) -> usize {
+        self.ticks.iter().map(|tick| tick.values.capacity() * size_of::<f64>()).sum()
+    }
+
+    /// Adds the series that are wanted to an excerpt.
+    pub(super) fn copy_into(
+        &self,
+        excerpt: &mut Excerpt,
+        wanted: &[Wanted],
+    ) -> Result<(), ExcerptError> {
+        let selectors: Vec<&Selector> = wanted.iter().map(|wanted| &wanted.selector).collect();
+        self.each(&selectors, |series| {
+            let mut range: Option<(i64, i64)> = None;
+            for wanted in wanted.iter().filter(|wanted| wanted.selector.matches(&series.labels)) {
+                if wanted.lookback_ms > self.span_ms {
+                    return Err(ExcerptError::Retention {
+                        series: series.labels.clone(),
+                        wanted: Duration::from_ms(wanted.lookback_ms),
+                        kept: Duration::from_ms(self.span_ms),
+                    });
+                }
+                let (from_ms, to_ms) = range.unwrap_or((wanted.from_ms, wanted.to_ms));
+                range = Some((from_ms.min(wanted.from_ms), to_ms.max(wanted.to_ms)));
+            }
+            match range {
+                Some((from_ms, to_ms)) => {
+                    let mut samples = self.samples(series);
+                    samples.retain(|sample| {
+                        sample.timestamp_ms > from_ms && sample.timestamp_ms <= to_ms
+                    });
+                    excerpt.add(&series.labels, &samples)
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// The label sets of series that satisfy any of the selectors and have a sample in
+    /// `[from_ms, to_ms]`.
+    pub(super) fn series_in(
+        &self,
+        selectors: &[&Selector],
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Vec<Labels> {
+        let mut found = Vec::new();
+        let seen = |sample: &Sample| {
+            (from_ms..=to_ms).contains(&sample.timestamp_ms) && !sample.is_stale()
+        };
+        let result: Result<(), Infallible> = self.each(selectors, |series| {
+            if self.samples(series).iter().any(seen) {
+                found.push(series.labels.clone());
+            }
+            Ok(())
+        });
+        match result {
+            Ok(()) => found,
+        }
+    }
+
+    /// Calls back with every series that satisfies one of the selectors.
+    fn each<E>(
+        &self,
+        selectors: &[&Selector],
+        mut visit: impl FnMut(&FeatureSeries) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let features: Vec<usize> = (0..self.feature_names.len())
+            .filter(|feature| {
+                let own = self.own_labels(*feature);
+                selectors.iter().any(|selector| may_match(selector, own))
+            })
+            .collect();
+        if features.is_empty() {
+            return Ok(());
+        }
+        for (entity, slots) in self.slots() {
+            for &feature in &features {
+                let labels = self.labels(entity, feature);
+                if selectors.iter().any(|selector| selector.matches(&labels)) {
+                    visit(&FeatureSeries { labels, feature, slots: &slots })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For each entity of any tick the slot it had at each tick.
+    fn slots(&self) -> BTreeMap<&Labels, Vec<Option<usize>>> {
+        let mut slots: BTreeMap<&Labels, Vec<Option<usize>>> = BTreeMap::new();
+        for (i, tick) in self.ticks.iter().enumerate() {
+            for (slot, entity) in tick.entities.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
+                let of_entity = slots.entry(entity).or_insert_with(|| vec![None; self.ticks.len()]);
+                of_entity[i] = Some(slot);
+            }
+        }
+        slots
+    }
+
+    fn own_labels(&self, feature: usize) -> [(&str, &str); 3] {
+        [
+            (METRIC_NAME, FEATURE_METRIC),
+            ("feature", &self.feature_names[feature]),
+            ("model", &self.model),
+        ]
+    }
+
+    fn labels(&self, entity: &Labels, feature: usize) -> Labels {
+        let own = self.own_labels(feature);
+        let rest = entity.iter().filter(|(name, _)| own.iter().all(|(mine, _)| mine != name));
+        Labels::from_pairs(rest.chain(own)).expect("names that differ")
+    }
+
+    /// All samples of a series.
+    fn samples(&self, series: &FeatureSeries) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = Vec::new();
+        for (tick, slot) in self.ticks.iter().zip(series.slots) {
+            let cell = slot.map(|slot| slot * self.feature_names.len() + series.feature);
+            let value = cell.map_or(f64::NAN, |cell| tick.values[cell]);
+            if !value.is_nan() {
+                samples.push(Sample::new(tick.time_ms, value));
+            } else if samples.last().is_some_and(|last| !last.is_stale()) {
+                samples.push(Sample::new(tick.time_ms, f64::from_bits(STALE_NAN_BITS)));
+            }
+        }
+        samples
+    }
+}
+
+/// One feature of one entity.
+struct FeatureSeries<'a> {
+    labels: Labels,
+    feature: usize,
+    slots: &'a [Option<usize>],
+}
+
+/// Whether a selector holds for these labels, whatever the others are.
+fn may_match(selector: &Selector, labels: [(&str, &str); 3]) -> bool {
+    selector.matchers().iter().all(|matcher| {
+        let value = labels.iter().find(|(name, _)| *name == matcher.name());
+        value.is_none_or(|(_, value)| matcher.matches(value))
+    })
+}
