@@ -7,13 +7,13 @@ use crate::labels::Labels;
 #[error("cannot evaluate {expression:?}: {line}:{column}: {reason}")]
 pub struct ParseError {
     /// The text, shortened when it is long.
-    pub expression: String,
+    pub expression: Box<str>,
     /// The line of the place where it is wrong, from 1.
     pub line: usize,
     /// The place in the line, in bytes from 1 as Prometheus counts.
     pub column: usize,
-    /// What is wrong there.
-    pub reason: Reason,
+    /// What is wrong there; boxed, because this error is a part of many others.
+    pub reason: Box<Reason>,
 }
 
 impl ParseError {
@@ -27,7 +27,7 @@ impl ParseError {
         let before = &text.as_bytes()[..fault.at.min(text.len())];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        Self { expression, line, column, reason: fault.reason }
+        Self { expression: expression.into(), line, column, reason: fault.reason.into() }
     }
 }
 

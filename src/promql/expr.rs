@@ -350,7 +350,9 @@ impl Node {
                         labels.retain(|label| !grouping.labels.contains(label));
                     }
                     _ if grouping.without => return None,
-                    _ => labels = Some([&grouping.labels[..], &[label.clone()]].concat()),
+                    _ => {
+                        labels = Some([&grouping.labels[..], std::slice::from_ref(label)].concat())
+                    }
                 }
                 labels.map(sorted)
             }

@@ -125,8 +125,7 @@ fn clause(parser: &mut Parser) -> Result<Option<Grouping>, Fault> {
 /// `bool`, `on`, `ignoring`, `group_left`, `group_right`.
 pub(super) fn binary_modifiers(parser: &mut Parser) -> Result<Modifiers, Fault> {
     let return_bool = parser.take_word("bool");
-    let mut matching = Matching::default();
-    matching.on = parser.take_word("on");
+    let mut matching = Matching { on: parser.take_word("on"), ..Matching::default() };
     if !matching.on && !parser.take_word("ignoring") {
         return Ok(Modifiers { return_bool, matching });
     }

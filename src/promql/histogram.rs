@@ -180,7 +180,10 @@ fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    let rank = |value| rank(value, buckets).filter(|rank| !(*rank > count)).unwrap_or(count);
+    let rank = |value| match rank(value, buckets) {
+        Some(rank) if rank <= count || rank.is_nan() => rank,
+        _ => count,
+    };
     (rank(upper) - rank(lower)) / count
 }
 

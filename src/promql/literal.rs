@@ -24,10 +24,12 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
         return number.map(|n| n as f64).map_err(|_| format!("{text} is out of range"));
     }
     let whole = digits.bytes().all(|b| b.is_ascii_digit());
-    if whole && digits.len() > 1 && digits.starts_with('0') {
-        if let Ok(octal) = i64::from_str_radix(&digits, 8) {
-            return Ok(octal as f64);
-        }
+    if whole
+        && digits.len() > 1
+        && digits.starts_with('0')
+        && let Ok(octal) = i64::from_str_radix(&digits, 8)
+    {
+        return Ok(octal as f64);
     }
     // Rust reads names of infinity and NaN too.
     if !digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b)) {
@@ -67,7 +69,7 @@ pub(super) fn unquoted(text: &str, quote: char) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(rest[..at].as_bytes());
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
         rest = escape(&rest[at + 1..], quote, &mut bytes)?;
     }
     bytes.extend_from_slice(rest.as_bytes());
