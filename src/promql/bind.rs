@@ -10,8 +10,9 @@ use crate::series::Store;
 use super::aggregate::Aggregate;
 use super::binary::{ScalarBinary, VectorScalar};
 use super::context::{Cell, Membership, NodeId, Output};
+use super::count_values::CountValues;
 use super::expr::{Binary, Expr, LOOKBACK_MS, Node, Source, ValueType};
-use super::histogram::HistogramQuantile;
+use super::histogram::Histogram;
 use super::layout::{Layout, Versions};
 use super::map::Map;
 use super::matching::VectorBinary;
@@ -163,9 +164,13 @@ impl<'a> Builder<'a> {
     /// Nodes that bring elements together.
     fn combination(&mut self, tree: &Node) -> Step {
         match tree {
-            Node::HistogramQuantile { quantile, vector } => {
-                let (quantile, vector) = (self.node(quantile), self.node(vector));
-                Step::HistogramQuantile(HistogramQuantile::new(quantile, vector))
+            Node::Histogram { function, parameters, vector } => {
+                let parameters = parameters.iter().map(|tree| self.node(tree)).collect();
+                Step::Histogram(Histogram::new(*function, parameters, self.node(vector)))
+            }
+            Node::CountValues { label, grouping, vector } => {
+                let vector = self.node(vector);
+                Step::CountValues(CountValues::new(label.clone(), grouping.clone(), vector))
             }
             Node::Aggregate { op, grouping, parameter, vector } => {
                 let (parameter, vector) = (self.optional(parameter), self.node(vector));

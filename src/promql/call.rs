@@ -1,165 +1,280 @@
 //! A call: which node a function of PromQL becomes, by its name and arguments.
+//!
+//! Source: Prometheus `promql/parser/functions.go`.
 
-use promql_parser::parser::{Call, Expr as Ast};
-
-use crate::labels::Labels;
-
-use super::error::Reason;
+use super::error::Fault;
 use super::expr::{Node, Number};
+use super::histogram::HistogramFunction;
 use super::map::MapFunction;
-use super::parse::{Reader, strip, unsupported};
+use super::parser::{Operand, Parser, Value};
 use super::range::RangeFunction;
 use super::relabel::{Pattern, Relabel};
-use super::selector::{equal_labels, selector};
 
-/// Reads a call.
-pub(super) fn node(reader: Reader, call: &Call) -> Result<Node, Reason> {
-    let name = call.func.name;
-    let args = Args { name, list: call.args.args.iter().map(|arg| &**arg).collect() };
-    if let Some(function) = RangeFunction::from_name(name) {
-        return range(reader, function, &args);
+/// Functions of native histograms, which are not kept.
+const OF_NATIVE_HISTOGRAMS: [&str; 5] =
+    ["histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar"];
+
+/// Functions that Prometheus 3.5 has behind a feature flag.
+const EXPERIMENTAL: [&str; 8] = [
+    "double_exponential_smoothing",
+    "info",
+    "mad_over_time",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+];
+
+/// What a function takes.
+struct Signature {
+    /// A letter an argument: `v`ector, `s`calar, `r`ange, `t`ext.
+    types: &'static str,
+    /// How many of them must be there.
+    least: usize,
+    /// The last one may be repeated.
+    open: bool,
+}
+
+impl Signature {
+    const fn of(types: &'static str) -> Self {
+        Self { types, least: types.len(), open: false }
     }
-    if let Some(function) = MapFunction::from_name(name) {
-        return map(reader, function, &args);
+
+    /// The last argument may be left out.
+    const fn optional(types: &'static str) -> Self {
+        Self { types, least: types.len() - 1, open: false }
     }
-    match name {
-        "time" => Ok(Node::Time),
-        "pi" => Ok(Node::Number(Number(std::f64::consts::PI))),
-        "vector" => Ok(Node::Vector(Box::new(reader.scalar(args.at(0)?)?))),
-        "scalar" => Ok(Node::Scalar(Box::new(reader.vector(args.at(0)?)?))),
-        "sort" | "sort_desc" => Ok(Node::Sort {
-            descending: name == "sort_desc",
-            vector: Box::new(reader.vector(args.at(0)?)?),
-        }),
-        "timestamp" => timestamp(reader, args.at(0)?),
-        "absent" => {
-            let argument = strip(args.at(0)?);
-            let labels = match argument {
-                Ast::VectorSelector(vector) => equal_labels(vector),
-                _ => Labels::empty(),
+
+    fn find(name: &str) -> Option<Self> {
+        let known = match name {
+            "time" | "pi" => Self::of(""),
+            "vector" => Self::of("s"),
+            "scalar" | "timestamp" | "absent" | "sort" | "sort_desc" => Self::of("v"),
+            "absent_over_time" => Self::of("r"),
+            "histogram_quantile" => Self::of("sv"),
+            "histogram_fraction" => Self::of("ssv"),
+            "label_replace" => Self::of("vtttt"),
+            "label_join" => Self { types: "vttt", least: 3, open: true },
+            "clamp" => Self::of("vss"),
+            "clamp_min" | "clamp_max" => Self::of("vs"),
+            "round" => Self::optional("vs"),
+            "quantile_over_time" => Self::of("sr"),
+            "predict_linear" => Self::of("rs"),
+            _ => {
+                return match (RangeFunction::from_name(name), MapFunction::from_name(name)) {
+                    (Some(_), _) => Some(Self::of("r")),
+                    (_, Some(MapFunction::Calendar(_))) => Some(Self::optional("v")),
+                    (_, Some(_)) => Some(Self::of("v")),
+                    _ => None,
+                };
+            }
+        };
+        Some(known)
+    }
+
+    /// Refuses another number of arguments, or other types.
+    fn check(&self, name: &str, at: usize, arguments: &[Operand]) -> Result<(), Fault> {
+        let got = arguments.len();
+        let most = if self.open { usize::MAX } else { self.types.len() };
+        let exactly = self.least == self.types.len();
+        if got < self.least || got > most {
+            let (bound, expected) = match got < self.least {
+                _ if exactly => ("", self.least),
+                true => ("at least ", self.least),
+                false => ("at most ", most),
             };
-            let vector = Box::new(reader.vector(argument)?);
-            Ok(Node::Absent { vector, labels })
+            return Err(Fault::syntax(
+                at,
+                format!("expected {bound}{expected} argument(s) in call to {name:?}, got {got}"),
+            ));
         }
-        "absent_over_time" => {
-            let (source, labels) = reader.source(args.at(0)?)?;
-            Ok(Node::AbsentOverTime { source, labels })
+        let last = self.types.chars().last();
+        for (argument, letter) in
+            arguments.iter().zip(self.types.chars().chain(last.into_iter().cycle()))
+        {
+            let wanted = match letter {
+                'v' => "instant vector",
+                's' => "scalar",
+                'r' => "range vector",
+                _ => "string",
+            };
+            if argument.type_name() != wanted {
+                return Err(argument.wrong_type(wanted, &format!("call to function {name:?}")));
+            }
         }
-        "histogram_quantile" => Ok(Node::HistogramQuantile {
-            quantile: Box::new(reader.scalar(args.at(0)?)?),
-            vector: Box::new(reader.vector(args.at(1)?)?),
-        }),
-        "label_replace" => Ok(Node::Relabel {
-            vector: Box::new(reader.vector(args.at(0)?)?),
-            relabel: label_replace(&args)?,
-        }),
-        "label_join" => Ok(Node::Relabel {
-            vector: Box::new(reader.vector(args.at(0)?)?),
-            relabel: label_join(&args)?,
-        }),
-        _ => Err(unsupported(format!("the function `{name}`"))),
+        Ok(())
     }
 }
 
-/// The arguments of a call. The parser has counted them; asking is still checked.
-struct Args<'a> {
+/// Reads a call, of which the next token is the name.
+pub(super) fn call(parser: &mut Parser) -> Result<Operand, Fault> {
+    let token = parser.bump();
+    let (name, at) = (token.text, token.at);
+    let Some(signature) = Signature::find(name) else {
+        return Err(if OF_NATIVE_HISTOGRAMS.contains(&name) {
+            Fault::unsupported(at, format!("{name}(), a function of native histograms,"))
+        } else if EXPERIMENTAL.contains(&name) {
+            Fault::unsupported(at, format!("{name}(), experimental in Prometheus,"))
+        } else {
+            Fault::syntax(at, format!("unknown function with name {name:?}"))
+        });
+    };
+    let arguments = parser.arguments()?;
+    signature.check(name, at, &arguments)?;
+    let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
+    let node = node(name, Arguments { name, list: arguments.into_iter() })?;
+    Ok(Operand::new(at, node, steps))
+}
+
+/// The arguments of a call, which have the types that the function wants.
+struct Arguments<'a> {
     name: &'a str,
-    list: Vec<&'a Ast>,
+    list: std::vec::IntoIter<Operand>,
 }
 
-impl<'a> Args<'a> {
-    fn at(&self, i: usize) -> Result<&'a Ast, Reason> {
-        self.list.get(i).copied().ok_or_else(|| {
-            Reason::Argument(format!("{} needs at least {} arguments", self.name, i + 1))
-        })
+impl Arguments<'_> {
+    fn next(&mut self) -> Operand {
+        self.list.next().expect("the signature was checked")
     }
 
-    fn text(&self, i: usize) -> Result<String, Reason> {
-        match strip(self.at(i)?) {
-            Ast::StringLiteral(text) => Ok(text.val.clone()),
-            other => Err(Reason::Argument(format!(
-                "{other} in a call of {} must be a string",
-                self.name
-            ))),
+    /// A vector or scalar.
+    fn node(&mut self) -> Result<Node, Fault> {
+        let operand = self.next();
+        match operand.value {
+            Value::Instant(node) => Ok(node),
+            _ => Err(operand.wrong_type("instant vector", self.name)),
         }
+    }
+
+    fn boxed(&mut self) -> Result<Box<Node>, Fault> {
+        self.node().map(Box::new)
+    }
+
+    fn text(&mut self) -> Result<String, Fault> {
+        self.next().text(self.name)
     }
 
     /// A label name: any text that is not empty, as Prometheus 3 allows.
-    fn label(&self, i: usize) -> Result<String, Reason> {
-        match self.text(i)? {
+    fn label(&mut self) -> Result<String, Fault> {
+        let operand = self.next();
+        let at = operand.at;
+        match operand.text(self.name)? {
             name if name.is_empty() => {
-                Err(Reason::Argument(format!("a label name in a call of {} is empty", self.name)))
+                let message = format!("invalid label name \"\" in {}()", self.name);
+                Err(Fault::syntax(at, message))
             }
             name => Ok(name),
         }
     }
 }
 
-fn range(reader: Reader, function: RangeFunction, args: &Args) -> Result<Node, Reason> {
-    let (range, parameter) = match function {
-        RangeFunction::QuantileOverTime => (1, Some(0)),
-        RangeFunction::PredictLinear => (0, Some(1)),
-        _ => (0, None),
+fn node(name: &str, mut arguments: Arguments) -> Result<Node, Fault> {
+    if let Some(function) = RangeFunction::from_name(name) {
+        return range(function, arguments);
+    }
+    if let Some(function) = MapFunction::from_name(name) {
+        return map(function, arguments);
+    }
+    Ok(match name {
+        "time" => Node::Time,
+        "pi" => Node::Number(Number(std::f64::consts::PI)),
+        "vector" => Node::Vector(arguments.boxed()?),
+        "scalar" => Node::Scalar(arguments.boxed()?),
+        "sort" => Node::Sort { descending: false, vector: arguments.boxed()? },
+        "sort_desc" => Node::Sort { descending: true, vector: arguments.boxed()? },
+        "timestamp" => timestamp(arguments.node()?),
+        "absent" => {
+            let operand = arguments.next();
+            let labels = operand.absent.clone();
+            Node::Absent { vector: Box::new(operand.vector(name)?), labels }
+        }
+        "absent_over_time" => {
+            let operand = arguments.next();
+            match operand.value {
+                Value::Range(source) => Node::AbsentOverTime { source, labels: operand.absent },
+                _ => return Err(operand.wrong_type("range vector", name)),
+            }
+        }
+        "histogram_quantile" => Node::Histogram {
+            function: HistogramFunction::Quantile,
+            parameters: vec![arguments.node()?],
+            vector: arguments.boxed()?,
+        },
+        "histogram_fraction" => Node::Histogram {
+            function: HistogramFunction::Fraction,
+            parameters: vec![arguments.node()?, arguments.node()?],
+            vector: arguments.boxed()?,
+        },
+        "label_replace" => {
+            let vector = arguments.boxed()?;
+            Node::Relabel { relabel: label_replace(arguments)?, vector }
+        }
+        _ => {
+            let vector = arguments.boxed()?;
+            let (target, separator) = (arguments.label()?, arguments.text()?);
+            let mut sources = Vec::new();
+            while !arguments.list.as_slice().is_empty() {
+                sources.push(arguments.label()?);
+            }
+            Node::Relabel { relabel: Relabel::Join { target, separator, sources }, vector }
+        }
+    })
+}
+
+fn range(function: RangeFunction, mut arguments: Arguments) -> Result<Node, Fault> {
+    let mut parameter = None;
+    if function == RangeFunction::QuantileOverTime {
+        parameter = Some(arguments.boxed()?);
+    }
+    let operand = arguments.next();
+    let Value::Range(source) = operand.value else {
+        return Err(operand.wrong_type("range vector", arguments.name));
     };
-    let parameter = match parameter {
-        Some(i) => Some(Box::new(reader.scalar(args.at(i)?)?)),
-        None => None,
-    };
-    let (source, _) = reader.source(args.at(range)?)?;
+    if function == RangeFunction::PredictLinear {
+        parameter = Some(arguments.boxed()?);
+    }
     Ok(Node::Range { function, source, parameter })
 }
 
-fn map(reader: Reader, function: MapFunction, args: &Args) -> Result<Node, Reason> {
-    let vector = match (function, args.list.first()) {
-        // Calendar functions without an argument take the time.
-        (MapFunction::Calendar(_), None) => Node::Vector(Box::new(Node::Time)),
-        _ => reader.vector(args.at(0)?)?,
+fn map(function: MapFunction, mut arguments: Arguments) -> Result<Node, Fault> {
+    // Calendar functions without an argument take the time.
+    let vector = match arguments.list.as_slice() {
+        [] => Box::new(Node::Vector(Box::new(Node::Time))),
+        _ => arguments.boxed()?,
     };
-    let expected = match function {
-        MapFunction::Clamp => 2,
-        MapFunction::ClampMin | MapFunction::ClampMax => 1,
-        // What to round to may be left out.
-        MapFunction::Round => args.list.len() - 1,
-        _ => 0,
-    };
-    let parameters =
-        (1..=expected).map(|i| reader.scalar(args.at(i)?)).collect::<Result<_, _>>()?;
-    Ok(Node::Map { function, vector: Box::new(vector), parameters })
-}
-
-fn timestamp(reader: Reader, argument: &Ast) -> Result<Node, Reason> {
-    if let Ast::VectorSelector(vector) = strip(argument) {
-        let mut when = reader.when(vector.offset.as_ref(), vector.at.as_ref())?;
-        if when.at_ms.is_some() {
-            // As Prometheus has it: `timestamp(x @ t offset 1m)` is the one of `x @ t`.
-            when.offset_ms = 0;
-        }
-        let selector = selector(&vector.name, &vector.matchers)?;
-        return Ok(Node::SampleTime { selector, when });
+    let mut parameters = Vec::new();
+    while !arguments.list.as_slice().is_empty() {
+        parameters.push(arguments.node()?);
     }
-    Ok(Node::Map {
-        function: MapFunction::EvalTime,
-        vector: Box::new(reader.vector(argument)?),
-        parameters: vec![],
-    })
+    Ok(Node::Map { function, vector, parameters })
 }
 
-fn label_replace(args: &Args) -> Result<Relabel, Reason> {
-    let pattern = args.text(4)?;
-    Ok(Relabel::Replace {
-        target: args.label(1)?,
-        replacement: args.text(2)?,
-        source: args.text(3)?,
-        pattern: Pattern::new(&pattern).map_err(|_| {
-            Reason::Argument(format!("invalid regular expression in label_replace(): {pattern}"))
-        })?,
-    })
+fn timestamp(argument: Node) -> Node {
+    match argument {
+        Node::Select { selector, mut when } => {
+            if when.at_ms.is_some() {
+                // As Prometheus has it: `timestamp(x @ t offset 1m)` is the one of `x @ t`.
+                when.offset_ms = 0;
+            }
+            Node::SampleTime { selector, when }
+        }
+        vector => Node::Map {
+            function: MapFunction::EvalTime,
+            vector: Box::new(vector),
+            parameters: vec![],
+        },
+    }
 }
 
-fn label_join(args: &Args) -> Result<Relabel, Reason> {
-    Ok(Relabel::Join {
-        target: args.label(1)?,
-        separator: args.text(2)?,
-        sources: (3..args.list.len()).map(|i| args.label(i)).collect::<Result<_, _>>()?,
-    })
+fn label_replace(mut arguments: Arguments) -> Result<Relabel, Fault> {
+    let (target, replacement) = (arguments.label()?, arguments.text()?);
+    let source = arguments.text()?;
+    let operand = arguments.next();
+    let at = operand.at;
+    let text = operand.text(arguments.name)?;
+    let pattern = Pattern::new(&text).map_err(|_| {
+        Fault::syntax(at, format!("invalid regular expression in label_replace(): {text}"))
+    })?;
+    Ok(Relabel::Replace { target, replacement, source, pattern })
 }

@@ -1,43 +1,52 @@
 //! What can be wrong with an expression: with its text, and with the label sets it meets.
 
 use crate::labels::Labels;
-use crate::matcher::MatcherError;
 
 /// Why a text is not an expression that can be evaluated here.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot evaluate {expression:?}: {reason}")]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("cannot evaluate {expression:?}: {line}:{column}: {reason}")]
 pub struct ParseError {
     /// The text, shortened when it is long.
-    pub expression: String,
-    /// What is wrong with it.
-    #[source]
+    pub expression: Box<str>,
+    /// The line of the place where it is wrong, from 1.
+    pub line: usize,
+    /// The place in the line, in bytes from 1 as Prometheus counts.
+    pub column: usize,
+    /// What is wrong there; boxed, because this error is a part of many others.
     pub reason: Box<Reason>,
 }
 
 impl ParseError {
-    pub(super) fn new(text: &str, reason: Reason) -> Self {
+    pub(super) fn new(text: &str, fault: Fault) -> Self {
         /// Enough to recognise the expression in a log line.
         const SHOWN_CHARS: usize = 200;
         let mut expression: String = text.chars().take(SHOWN_CHARS).collect();
         if expression.len() < text.len() {
             expression.push('…');
         }
-        Self { expression, reason: Box::new(reason) }
+        let before = &text.as_bytes()[..fault.at.min(text.len())];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        Self { expression: expression.into(), line, column, reason: fault.reason.into() }
     }
 }
 
+/// What is wrong with a text and where, in bytes from its start.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) reason: Reason,
+}
+
 /// What is wrong with a text.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Reason {
     /// Not PromQL, or of the wrong types.
-    #[error("{0}")]
+    #[error("parse error: {0}")]
     Syntax(String),
     /// PromQL that is not evaluated here.
-    #[error("{0} is not supported")]
-    Unsupported(String),
-    /// A function's or operator's argument that cannot be right.
     #[error("{0}")]
-    Argument(String),
+    Unsupported(String),
     /// Larger than what is accepted.
     #[error("{what} of {is} is more than the limit of {limit}")]
     Limit {
@@ -48,9 +57,6 @@ pub enum Reason {
         /// The most that is accepted.
         limit: u64,
     },
-    /// A matcher that cannot be made.
-    #[error("{0}")]
-    Matcher(#[from] MatcherError),
 }
 
 /// Why an expression has no value at an instant: its label sets do not allow it.

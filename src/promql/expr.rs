@@ -11,10 +11,11 @@ use crate::matcher::Selector;
 use super::aggregate::AggregateOp;
 use super::binary::BinaryOp;
 use super::error::ParseError;
+use super::histogram::HistogramFunction;
 use super::map::MapFunction;
 use super::matching::Matching;
 use super::order::Order;
-use super::parse;
+use super::parser;
 use super::range::RangeFunction;
 use super::reach::{Instants, Reach};
 use super::relabel::Relabel;
@@ -48,7 +49,7 @@ impl Expr {
     /// When it is not PromQL, has no value at an instant (a range vector, a string), uses
     /// something that is not supported, or is too large.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let root = parse::feature(text).map_err(|reason| ParseError::new(text, reason))?;
+        let root = parser::feature(text).map_err(|fault| ParseError::new(text, fault))?;
         Ok(Self::new(text, root))
     }
 
@@ -200,8 +201,8 @@ pub(super) enum Node {
     Scalar(Box<Node>),
     /// One element with these labels where the vector is empty.
     Absent { vector: Box<Node>, labels: Labels },
-    /// A quantile of each histogram made of `le` buckets.
-    HistogramQuantile { quantile: Box<Node>, vector: Box<Node> },
+    /// A number for each histogram made of `le` buckets; the parameters are scalars.
+    Histogram { function: HistogramFunction, parameters: Vec<Node>, vector: Box<Node> },
     /// One element a group.
     Aggregate {
         op: AggregateOp,
@@ -211,6 +212,8 @@ pub(super) enum Node {
     },
     /// The same vector, sorted should it be the answer.
     Sort { descending: bool, vector: Box<Node> },
+    /// For each value in a group how often it is there; the value is a label.
+    CountValues { label: String, grouping: Grouping, vector: Box<Node> },
     /// The `count` largest or smallest elements of each group.
     Top { largest: bool, grouping: Grouping, count: Box<Node>, vector: Box<Node> },
     /// Arithmetic or comparison.
@@ -282,14 +285,14 @@ impl Node {
             | Self::SampleTime { .. }
             | Self::AbsentOverTime { .. } => vec![],
             Self::Range { parameter, .. } => parameter.as_deref().into_iter().collect(),
-            Self::Map { vector, parameters, .. } => {
+            Self::Map { vector, parameters, .. } | Self::Histogram { parameters, vector, .. } => {
                 std::iter::once(&**vector).chain(parameters).collect()
             }
             Self::Vector(child) | Self::Scalar(child) => vec![child],
             Self::Relabel { vector, .. }
             | Self::Absent { vector, .. }
+            | Self::CountValues { vector, .. }
             | Self::Sort { vector, .. } => vec![vector],
-            Self::HistogramQuantile { quantile, vector } => vec![quantile, vector],
             Self::Aggregate { parameter, vector, .. } => {
                 parameter.as_deref().into_iter().chain([&**vector]).collect()
             }
@@ -328,7 +331,7 @@ impl Node {
                 labels.push(relabel.target().to_owned());
                 Some(sorted(labels))
             }
-            Self::HistogramQuantile { vector, .. } => {
+            Self::Histogram { vector, .. } => {
                 let mut labels = vector.output_labels()?;
                 labels.retain(|label| label != "le");
                 Some(labels)
@@ -339,6 +342,20 @@ impl Node {
                 Some(labels)
             }
             Self::Aggregate { grouping, .. } => Some(grouping.labels.clone()),
+            Self::CountValues { label, grouping, vector } => {
+                let mut labels = vector.output_labels();
+                match &mut labels {
+                    Some(labels) if grouping.without => {
+                        labels.push(label.clone());
+                        labels.retain(|label| !grouping.labels.contains(label));
+                    }
+                    _ if grouping.without => return None,
+                    _ => {
+                        labels = Some([&grouping.labels[..], std::slice::from_ref(label)].concat())
+                    }
+                }
+                labels.map(sorted)
+            }
             Self::Binary(Binary { matching, left, right, .. }) => {
                 match (left.value_type(), right.value_type()) {
                     (_, ValueType::Scalar) => left.output_labels(),

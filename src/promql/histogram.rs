@@ -23,10 +23,20 @@ struct Bucket {
     count: f64,
 }
 
-/// The node of `histogram_quantile`.
+/// What is asked of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum HistogramFunction {
+    /// `histogram_quantile`
+    Quantile,
+    /// `histogram_fraction`: the share between two values.
+    Fraction,
+}
+
+/// The node of a function of histograms.
 #[derive(Debug)]
-pub(super) struct HistogramQuantile {
-    quantile: NodeId,
+pub(super) struct Histogram {
+    function: HistogramFunction,
+    parameters: Vec<NodeId>,
     vector: NodeId,
     made_from: u64,
     /// Of each histogram: bounds, ascending, and the element with the count.
@@ -34,9 +44,14 @@ pub(super) struct HistogramQuantile {
     buckets: Vec<Bucket>,
 }
 
-impl HistogramQuantile {
-    pub(super) fn new(quantile: NodeId, vector: NodeId) -> Self {
-        Self { quantile, vector, made_from: 0, histograms: Vec::new(), buckets: Vec::new() }
+impl Histogram {
+    pub(super) fn new(
+        function: HistogramFunction,
+        parameters: Vec<NodeId>,
+        vector: NodeId,
+    ) -> Self {
+        let (histograms, buckets) = (Vec::new(), Vec::new());
+        Self { function, parameters, vector, made_from: 0, histograms, buckets }
     }
 
     pub(super) fn eval(
@@ -46,7 +61,10 @@ impl HistogramQuantile {
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let input = inputs.vector(self.vector)?;
-        let q = inputs.scalar(self.quantile)?;
+        let mut parameters = [0.0; 2];
+        for (parameter, id) in parameters.iter_mut().zip(&self.parameters) {
+            *parameter = inputs.scalar(*id)?;
+        }
         if self.made_from != input.layout.version {
             self.made_from = input.layout.version;
             let labels = self.collect(&input.layout);
@@ -63,7 +81,14 @@ impl HistogramQuantile {
                 ),
             );
             let present = !self.buckets.is_empty();
-            out.put(i, present.then(|| quantile(q, &mut self.buckets)));
+            let buckets = &mut self.buckets;
+            out.put(
+                i,
+                present.then(|| match self.function {
+                    HistogramFunction::Quantile => quantile(parameters[0], buckets),
+                    HistogramFunction::Fraction => fraction(parameters[0], parameters[1], buckets),
+                }),
+            );
         }
         out.check_labels(cx.step_epoch)
     }
@@ -109,14 +134,7 @@ fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
     if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
         return f64::NAN;
     }
-    // `1` and `1.0` are the same bound.
-    buckets.dedup_by(|next, kept| {
-        let same = next.upper == kept.upper;
-        if same {
-            kept.count += next.count;
-        }
-        same
-    });
+    coalesce(buckets);
     make_monotonic(buckets);
     let [.., below_last, last] = &buckets[..] else {
         return f64::NAN;
@@ -144,6 +162,55 @@ fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
         rank -= buckets[b - 1].count;
     }
     start + (end - start) * (rank / count)
+}
+
+/// The share of observations between two values, by linear interpolation inside of buckets.
+///
+/// # NaN
+/// As the quantile, and for a NaN on either side.
+fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
+        return f64::NAN;
+    }
+    coalesce(buckets);
+    let count = buckets[buckets.len() - 1].count;
+    if count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let rank = |value| match rank(value, buckets) {
+        Some(rank) if rank <= count || rank.is_nan() => rank,
+        _ => count,
+    };
+    (rank(upper) - rank(lower)) / count
+}
+
+/// How many observations are below a value; `None` when that is above all bounds.
+fn rank(value: f64, buckets: &[Bucket]) -> Option<f64> {
+    let (mut start, mut rank) = (f64::NEG_INFINITY, 0.0);
+    for bucket in buckets {
+        if start >= value {
+            return Some(rank);
+        }
+        if bucket.upper > value {
+            return Some(rank + (bucket.count - rank) * (value - start) / (bucket.upper - start));
+        }
+        (start, rank) = (bucket.upper, bucket.count);
+    }
+    None
+}
+
+/// Makes one of buckets with the same bound: `1` and `1.0` are.
+fn coalesce(buckets: &mut Vec<Bucket>) {
+    buckets.dedup_by(|next, kept| {
+        let same = next.upper == kept.upper;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
 }
 
 /// Counts that fall, by rounding or because buckets were scraped apart, stay level.
@@ -195,6 +262,26 @@ mod tests {
         check(2.0, &buckets, inf);
         check(f64::NAN, &buckets, f64::NAN);
         check(0.1, &[(-1.0, 10.0), (inf, 40.0)], -1.0);
+    }
+
+    #[track_caller]
+    fn check_fraction(lower: f64, upper: f64, buckets: &[(f64, f64)], expected: f64) {
+        let mut buckets: Vec<Bucket> =
+            buckets.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect();
+        let got = fraction(lower, upper, &mut buckets);
+        assert!(got == expected || got.is_nan() && expected.is_nan(), "{got} and not {expected}");
+    }
+
+    #[test]
+    fn fractions_between_values() {
+        let inf = f64::INFINITY;
+        let buckets = [(0.0, 0.0), (1.0, 10.0), (2.0, 30.0), (inf, 40.0)];
+        check_fraction(1.0, 2.0, &buckets, 0.5);
+        check_fraction(0.5, 1.5, &buckets, 0.375);
+        check_fraction(-inf, inf, &buckets, 1.0);
+        check_fraction(2.0, 1.0, &buckets, 0.0);
+        check_fraction(f64::NAN, 1.0, &buckets, f64::NAN);
+        check_fraction(0.0, 1.0, &buckets[..3], f64::NAN);
     }
 
     #[test]

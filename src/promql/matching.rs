@@ -20,8 +20,9 @@ use super::layout::{Layout, Versions, without_metadata};
 const NONE: u32 = u32::MAX;
 
 /// How many elements may stand on either side of a match group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) enum Cardinality {
+    #[default]
     OneToOne,
     /// `group_left`, with labels taken over from the right.
     ManyToOne(Vec<String>),
@@ -30,7 +31,7 @@ pub(super) enum Cardinality {
 }
 
 /// How the elements of two vectors find each other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Matching {
     /// `on` these labels; else all but these.
     pub(super) on: bool,
@@ -51,6 +52,11 @@ impl Matching {
         } else {
             labels.filtered(|name| name != METRIC_NAME && !self.lists(name))
         }
+    }
+
+    /// A label of `on` that `group_left` or `group_right` names again.
+    pub(super) fn in_both_clauses(&self) -> Option<&String> {
+        self.included().iter().find(|label| self.on && self.lists(label))
     }
 
     /// The labels taken over from the side that has one element a group.

@@ -10,6 +10,7 @@ use crate::series::{SelectorId, Store};
 
 use super::bind::{Builder, Wanted};
 use super::context::{Cell, Context, Inputs, Membership, NodeId, Output};
+use super::count_values::CountValues;
 use super::error::{EvalError, Interrupted};
 use super::expr::{Expr, ValueType};
 use super::layout::{Layout, Versions};
@@ -214,7 +215,8 @@ pub(super) enum Step {
     VectorOf(NodeId),
     ScalarOf(ScalarOf),
     Absent(Absent),
-    HistogramQuantile(histogram::HistogramQuantile),
+    Histogram(histogram::Histogram),
+    CountValues(CountValues),
     Aggregate(aggregate::Aggregate),
     Top(Top),
     ScalarBinary(binary::ScalarBinary),
@@ -251,7 +253,8 @@ impl Step {
             Self::Relabelled(node) => node.eval(cx, inputs, out),
             Self::ScalarOf(node) => node.eval(inputs, out),
             Self::Absent(node) => node.eval(inputs, out),
-            Self::HistogramQuantile(node) => node.eval(cx, inputs, out),
+            Self::Histogram(node) => node.eval(cx, inputs, out),
+            Self::CountValues(node) => node.eval(cx, inputs, out),
             Self::Aggregate(node) => node.eval(cx, inputs, out),
             Self::Top(node) => node.eval(inputs, out),
             Self::ScalarBinary(node) => node.eval(inputs, out),

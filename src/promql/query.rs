@@ -14,7 +14,7 @@ use super::context::Context;
 use super::error::{EvalError, ParseError};
 use super::expr::{Expr, LOOKBACK_MS, Node, Source};
 use super::layout::Versions;
-use super::parse::{self, Parsed};
+use super::parser::{self, Value};
 use super::plan::Frame;
 use super::range::Samples;
 use super::reach::{self, Instants, Reach};
@@ -54,12 +54,12 @@ impl Query {
     /// # Errors
     /// When it is not PromQL, uses something that is not supported, or is too large.
     pub fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Self, ParseError> {
-        let parsed = parse::query(text, (start_ms, end_ms))
-            .map_err(|reason| ParseError::new(text, reason))?;
+        let parsed = parser::query(text, (start_ms, end_ms))
+            .map_err(|fault| ParseError::new(text, fault))?;
         Ok(match parsed {
-            Parsed::Instant(root) => Self::Instant(Expr::new(text, root)),
-            Parsed::Range(source) => Self::Range(RangeSelection { source }),
-            Parsed::Text(string) => Self::Text(string),
+            Value::Instant(root) => Self::Instant(Expr::new(text, root)),
+            Value::Range(source) => Self::Range(RangeSelection { source }),
+            Value::Text(string) => Self::Text(string),
         })
     }
 

@@ -206,6 +206,13 @@ fn aggregations() {
     check("topk(0, cores)", &[]);
     check_error("topk(NaN, cores)", "NaN");
     check("count by (__name__) (cores)", &[("cores", 2.0)]);
+    check(r#"count_values("v", cores)"#, &[(r#"{v="2"}"#, 1.0), (r#"{v="4"}"#, 1.0)]);
+    check(r#"count_values by (mode) ("v", cpu > 1500)"#, &[(r#"{mode="idle", v="1600"}"#, 2.0)]);
+    check(
+        r#"count_values without (cpu) ("host", cpu)"#,
+        &[(r#"{host="1300", mode="idle"}"#, 2.0), (r#"{host="1600", mode="idle"}"#, 2.0)],
+    );
+    check("sort(cores) + 0", &[(r#"{host="a", kind="x"}"#, 2.0), (r#"{host="b", kind="y"}"#, 4.0)]);
 }
 
 #[test]
@@ -326,6 +333,7 @@ fn functions_of_elements() {
     check("absent(load)", &[]);
     check("absent(sum(gone))", &[("{}", 1.0)]);
     check("histogram_quantile(0.5, bucket)", &[("{}", 1.5)]);
+    check("histogram_fraction(1, 2, bucket)", &[("{}", 0.5)]);
     check(
         r#"label_replace(load, "h", "x$1", "host", "(a)")"#,
         &[(r#"load{h="xa", host="a"}"#, 2.0), (r#"load{host="b"}"#, 8.0)],
@@ -373,29 +381,144 @@ fn subqueries_take_aligned_steps() {
 }
 
 #[test]
+fn what_is_wrong_is_said_with_its_place() {
+    check_refused("", "1:1: parse error: no expression found in input");
+    check_refused("(load", "1:6: parse error: unclosed left parenthesis");
+    check_refused("load)", "1:5: parse error: unexpected right parenthesis ')'");
+    check_refused("sum(\n  load,)", "2:7: parse error: trailing commas not allowed");
+    check_refused("load load", r#"1:6: parse error: unexpected identifier "load""#);
+    check_refused("1 +\n+", "2:2: parse error: unexpected end of input");
+    check_refused(
+        "sum by load",
+        r#"1:8: parse error: unexpected identifier "load" in grouping opts"#,
+    );
+    check_refused("sum by (a", "1:10: parse error: unclosed left parenthesis");
+    check_refused("sum by (a b) (x)", r#"in grouping opts, expected "," or ")""#);
+    check_refused(
+        "sum by (5) (x)",
+        r#"1:9: parse error: unexpected number "5" in grouping opts, expected label"#,
+    );
+    check_refused(
+        "load{a}",
+        r#"1:7: parse error: unexpected "}" in label matching, expected label matching operator"#,
+    );
+    check_refused(
+        "load{a=~\"(\"}",
+        r#"1:6: parse error: bad regular expression "(" for label "a""#,
+    );
+    check_refused("load[5m", "1:8: parse error: unclosed left bracket");
+    check_refused("load[]", "in subquery selector, expected number or duration");
+    check_refused(
+        "load[5m 5m]",
+        r#"1:9: parse error: unexpected duration "5m" in subquery or range, expected ":" or "]""#,
+    );
+    check_refused("load[0s]", "1:6: parse error: duration must be greater than 0");
+    check_refused("load offset foo", r#"in offset, expected number or duration"#);
+    check_refused(
+        "rate(load)",
+        r#"1:6: parse error: expected type range vector in call to function "rate", got instant vector"#,
+    );
+    check_refused("abs()", r#"1:1: parse error: expected 1 argument(s) in call to "abs", got 0"#);
+    check_refused(
+        "round(load, 1, 2)",
+        r#"expected at most 2 argument(s) in call to "round", got 3"#,
+    );
+    check_refused(
+        "label_join(load)",
+        r#"expected at least 3 argument(s) in call to "label_join", got 1"#,
+    );
+    check_refused("1 + nosuch(load)", r#"1:5: parse error: unknown function with name "nosuch""#);
+    check_refused(
+        "topk(load)",
+        "1:1: parse error: wrong number of arguments for aggregate expression",
+    );
+    check_refused(
+        "sum(1)",
+        "1:5: parse error: expected type instant vector in aggregation expression, got scalar",
+    );
+    check_refused("1 > 2", "1:3: parse error: comparisons between scalars must use BOOL modifier");
+    check_refused(
+        "load + bool 2",
+        "1:6: parse error: bool modifier can only be used on comparison",
+    );
+    check_refused(
+        "1 and load",
+        "1:1: parse error: set operator \"and\" not allowed in binary scalar",
+    );
+    check_refused("load or on (a) group_left load", "no grouping allowed for \"or\" operation");
+    check_refused(
+        "load + on (a) group_left (a) load",
+        "1:6: parse error: label \"a\" must not occur in ON and GROUP",
+    );
+    check_refused("1 + on (a) load", "vector matching only allowed between instant vectors");
+    check_refused(
+        "load[5m] + 1",
+        "1:1: parse error: binary expression must contain only scalar and instant",
+    );
+    check_refused(
+        "-\"a\"",
+        "1:1: parse error: unary expression only allowed on expressions of type",
+    );
+    check_refused("(load)[5m]", "1:7: parse error: ranges only allowed for vector selectors");
+    check_refused(
+        "load offset 1m [5m]",
+        "1:16: parse error: no offset modifiers allowed before range",
+    );
+    check_refused(
+        "load offset 1m offset 1m",
+        "1:1: parse error: offset may not be set multiple times",
+    );
+    check_refused("sum(load) offset 1m", "1:1: parse error: offset modifier must be preceded by");
+    check_refused(
+        "1[5m:1m]",
+        "1:1: parse error: subquery is only allowed on instant vector, got scalar",
+    );
+    check_refused("sum(load", "1:9: parse error: unclosed left parenthesis");
+    check_refused(r#"load{__name__="x"}"#, "metric name must not be set twice: \"load\" or \"x\"");
+    check_refused(
+        r#"1 + {host=~".*"}"#,
+        "1:5: parse error: vector selector must contain at least one",
+    );
+    check_refused(
+        r#"label_replace(load, "a", "", "b", "(")"#,
+        "1:35: parse error: invalid regular",
+    );
+    check_refused("load[5m]", "1:1: parse error: a range vector has no value at an instant");
+    check_refused("load[5m:1m]", "a range vector has no value at an instant");
+    check_refused(r#""text""#, "1:1: parse error: a string has no value at an instant");
+}
+
+#[test]
 fn what_is_not_evaluated_is_refused_by_name() {
-    check_refused("holt_winters(load[5m], 0.5, 0.5)", "holt_winters");
-    check_refused("histogram_sum(load)", "the function `histogram_sum` is not supported");
-    check_refused("mad_over_time(load[5m])", "the function `mad_over_time` is not supported");
-    check_refused("limitk(1, load)", "the aggregation `limitk` is not supported");
-    check_refused("load @ 100", "`@` fixes a time");
-    check_refused("load[5m]", "a range has no value at an instant");
-    check_refused("load[5m:1m]", "a range has no value at an instant");
-    check_refused(r#""text""#, "a string as the whole expression");
-    check_refused("rate(load)", "expected type matrix");
-    check_refused("1 > 2", "comparisons between scalars must use BOOL");
-    check_refused("(load", "unclosed");
-    check_refused(r#"{host=~".*"}"#, "at least one non-empty matcher");
-    check_refused(r#"load{host=~"("}"#, "(");
-    check_refused("1 and load", "set operator");
-    check_refused("max_over_time(load[1y:1ms])", "more than the limit of 11000");
-    check_refused("max_over_time(max_over_time(load[100m:1m])[200m:1m])", "20000");
-    check_refused("", "");
+    check_refused(
+        "holt_winters(load[5m], 0.5, 0.5)",
+        "unknown function with name \"holt_winters\"",
+    );
+    check_refused(
+        "1 + histogram_sum(load)",
+        "1:5: histogram_sum(), a function of native histograms, is not supported",
+    );
+    check_refused(
+        "mad_over_time(load[5m])",
+        "1:1: mad_over_time(), experimental in Prometheus, is not supported",
+    );
+    check_refused(
+        "limitk(1, load)",
+        "1:1: the aggregation limitk(), experimental in Prometheus, is",
+    );
+    check_refused("load[5m * 2]", "1:9: arithmetic with durations, experimental in Prometheus, is");
+    check_refused("load[(5m)]", "1:6: arithmetic with durations");
+    check_refused("load @ 100", "1:6: `@` fixes a time, which a feature, evaluated at every tick");
+    check_refused(
+        "max_over_time(load[1y:1ms])",
+        "1:19: a subquery with a number of steps of 31536000000 is more than the limit of 11000",
+    );
+    check_refused("max_over_time(max_over_time(load[100m:1m])[200m:1m])", "1:43: a subquery");
 }
 
 #[test]
 fn hostile_texts_are_refused_without_harm() {
-    check_refused("rate(load[1e30])", "out of range");
+    check_refused("rate(load[1e30])", "1:11: range of 18446744073709551615 is more than the limit");
     for text in ["(", "-", "1^", "a+", "sum(", "a or ", "a[", "!", "\u{0}", "é"] {
         for times in [490, 60_000] {
             let _ = Expr::parse(&text.repeat(times));
