@@ -154,6 +154,9 @@ impl Subquery {
         };
         self.run = (cx.run_epoch, run_epoch);
         let mut last_ms = kept.map(|kept| kept.last_ms);
+        // As of the last step that is evaluated: without one, the frame has not seen the series
+        // that were born.
+        let mut births = kept.map_or(cx.births, |kept| kept.births);
         let step_ms = self.step_ms;
         let mut next = last_ms.map_or(Some(first_ms), |last_ms| last_ms.checked_add(step_ms));
         while let Some(time_ms) = next.filter(|next| *next <= end_ms) {
@@ -170,9 +173,10 @@ impl Subquery {
             })?;
             self.take(time_ms)?;
             last_ms = Some(time_ms);
+            births = cx.births;
             next = time_ms.checked_add(step_ms);
         }
-        let (mark, births) = (cx.store.mark(), cx.births);
+        let mark = cx.store.mark();
         Ok(last_ms.map(|last_ms| Kept { first_ms, last_ms, mark, births, run_epoch }))
     }
 
@@ -228,13 +232,14 @@ mod tests {
     use super::{first_step, last_step};
     use crate::labels::Labels;
     use crate::promql::{Expr, Plan, Value};
-    use crate::sample::{Batch, BatchSeries, Sample};
+    use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
     use crate::series::{StorageConfig, Store};
 
     /// What repeats label sets, nests, looks back with an offset, keeps some elements only.
-    const EXPRESSIONS: [&str; 9] = [
+    const EXPRESSIONS: [&str; 10] = [
         "avg_over_time(rate(a[40])[100:10])",
         r#"max_over_time(abs({__name__=~"a|b"})[60:20])"#,
+        r#"max_over_time((-{__name__=~"a|b"})[60:20])"#,
         "sum_over_time(sum_over_time(b[30:10])[90:30] offset 20)",
         "count_over_time(topk(1, a)[50:10])",
         "max_over_time((a offset -15)[60:10])",
@@ -259,7 +264,7 @@ mod tests {
         }
     }
 
-    /// A scrape, late or not, or an instant to evaluate at.
+    /// A scrape, late or not, perhaps the end of a series, or an instant to evaluate at.
     #[derive(Debug, Clone)]
     enum Event {
         Sample { name: usize, x: usize, late_s: i64, value: f64 },
@@ -268,9 +273,11 @@ mod tests {
 
     fn event() -> impl Strategy<Value = Event> {
         let late = prop_oneof![8 => 0i64..3, 1 => 0i64..90];
-        let sample = (0usize..2, 0usize..3, late, 0.0..100.0f64)
+        let value = prop_oneof![2 => 0.0..100.0f64, 1 => Just(f64::from_bits(STALE_NAN_BITS))];
+        let sample = (0usize..2, 0usize..3, late, value)
             .prop_map(|(name, x, late_s, value)| Event::Sample { name, x, late_s, value });
-        let after = prop_oneof![8 => 1i64..9, 1 => 0i64..200, 1 => -40i64..0];
+        // After the longest, every series is evicted and comes anew.
+        let after = prop_oneof![16 => 1i64..9, 2 => 0i64..200, 2 => -40i64..0, 4 => Just(900)];
         prop_oneof![4 => sample, 1 => after.prop_map(|after_s| Event::Evaluate { after_s })]
     }
 
@@ -307,6 +314,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A series that is born after another of the same labels has ended: both are in the window,
+    /// which Prometheus refuses, though they are never there at once.
+    #[test]
+    fn a_birth_can_make_label_sets_repeat() {
+        let expr = Expr::parse(r#"max_over_time((-{__name__=~"a|b"})[60:20])"#).expect("good");
+        let mut store = Store::new(StorageConfig::default());
+        let mut plan = Plan::bind(std::slice::from_ref(&expr), &mut store);
+        let mut append = |name: &str, time_ms, value| {
+            let labels = Labels::from_pairs([("__name__", name), ("x", "1")]).expect("distinct");
+            let samples = vec![Sample::new(time_ms, value)];
+            store.append(time_ms, &Batch { series: vec![BatchSeries { labels, samples }] });
+            plan.eval(&store, time_ms);
+            answer(&plan, 0)
+        };
+        assert!(append("a", 1_000_000, 1.0).is_ok());
+        assert!(append("a", 1_021_000, f64::from_bits(STALE_NAN_BITS)).is_ok());
+        let error = append("b", 1_040_000, 1.0).expect_err("both are in the window");
+        assert!(error.contains("same labelset"), "{error}");
+        assert!(append("b", 1_090_000, 1.0).is_ok(), "the first is not any more");
     }
 
     #[test]
