@@ -496,7 +496,7 @@ fn what_is_not_evaluated_is_refused_by_name() {
     );
     check_refused(
         "1 + histogram_sum(load)",
-        "1:5: histogram_sum(), a function of native histograms, is not supported",
+        "1:5: histogram_sum(), a function of native histograms, which are not kept, is not supported",
     );
     check_refused(
         "mad_over_time(load[5m])",

@@ -13,6 +13,9 @@ use crate::support::Series;
 /// How long the recording is.
 pub const LENGTH_MS: i64 = 100 * 60_000;
 
+/// Samples are sent in slices of so many milliseconds, in order of time as a sender does it.
+pub const SLICE_MS: i64 = 300_000;
+
 /// When a series is there, in shares of the recording.
 type Life = &'static [(f64, f64)];
 
