@@ -278,8 +278,9 @@ fn label_replace(mut arguments: Arguments) -> Result<Relabel, Fault> {
     let operand = arguments.next();
     let at = operand.at;
     let text = operand.text(arguments.name)?;
-    let pattern = Pattern::new(&text).map_err(|_| {
-        Fault::syntax(at, format!("invalid regular expression in label_replace(): {text}"))
+    let pattern = Pattern::new(&text).map_err(|reason| {
+        let message = format!("invalid regular expression in label_replace(): {text}: {reason}");
+        Fault::syntax(at, message)
     })?;
     Ok(Relabel::Replace { target, replacement, source, pattern })
 }

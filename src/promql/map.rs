@@ -107,7 +107,7 @@ impl Map {
         out.present.copy_from_slice(&input.present);
         if self.function == MapFunction::Negate {
             each(input, out, |v| -v);
-            return out.check_labels(cx.run_epoch);
+            return out.check_run(cx.run_epoch, &input.layout);
         }
         let given = self.parameters.len();
         apply(self.function, input, out, &parameters[..given], cx.time_ms);

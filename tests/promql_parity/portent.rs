@@ -24,7 +24,7 @@ pub fn between(samples: &[(i64, f64)], from_ms: i64, to_ms: i64) -> Vec<(i64, f6
     inside.copied().collect()
 }
 
-fn batch(recording: &[Series], from_ms: i64, to_ms: i64) -> Batch {
+pub fn batch(recording: &[Series], from_ms: i64, to_ms: i64) -> Batch {
     let series = recording.iter().filter_map(|series| {
         let samples = between(&series.samples, from_ms, to_ms);
         let labels = Labels::from_pairs(series.labels.clone()).expect("distinct names");
@@ -34,7 +34,7 @@ fn batch(recording: &[Series], from_ms: i64, to_ms: i64) -> Batch {
     Batch { series: series.collect() }
 }
 
-fn elements(value: Value) -> Elements {
+pub fn elements(value: Value) -> Elements {
     match value {
         Value::Scalar(value) => vec![(None, value)],
         Value::Vector(vector) => (0..vector.layout.len())
