@@ -8,6 +8,8 @@ use std::fmt;
 
 use crate::labels::{Labels, METRIC_NAME};
 
+pub(crate) mod pattern;
+
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MatchOp {
@@ -34,15 +36,14 @@ pub struct Matcher {
 #[derive(Debug, thiserror::Error)]
 pub enum MatcherError {
     /// The pattern is not a regular expression, or one too large to compile.
-    #[error("bad regular expression {pattern:?} for label {name:?}")]
+    #[error("error parsing regexp: {reason}")]
     Regex {
         /// The label.
         name: String,
         /// The pattern as it was written.
         pattern: String,
-        /// What the regex library says.
-        #[source]
-        source: Box<regex::Error>,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
@@ -60,12 +61,11 @@ impl Matcher {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => {
-                Some(regex::Regex::new(&format!("^(?s:{value})$")).map_err(|source| {
-                    MatcherError::Regex {
-                        name: name.clone(),
-                        pattern: value.clone(),
-                        source: Box::new(source),
-                    }
+                let compiled = pattern::compile(&value);
+                Some(compiled.map_err(|reason| MatcherError::Regex {
+                    name: name.clone(),
+                    pattern: value.clone(),
+                    reason,
                 })?)
             }
         };
@@ -214,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_pattern_names_label_and_pattern() {
+    fn a_bad_pattern_is_named() {
         let error = Matcher::new("job", MatchOp::Regex, "a(").expect_err("unclosed group");
-        assert_eq!(error.to_string(), r#"bad regular expression "a(" for label "job""#);
+        assert_eq!(error.to_string(), "error parsing regexp: missing closing ): `a(`");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::range::{AbsentOverTime, Origin, Range, Samples};
 use super::reach::Instants;
 use super::reduce::{Absent, ScalarOf};
 use super::relabel::Relabelled;
-use super::select::Select;
+use super::select::{Newest, Select};
 use super::setop::Set;
 use super::subquery::Subquery;
 use super::topk::Top;
@@ -128,8 +128,12 @@ impl<'a> Builder<'a> {
                 Step::Constant
             }
             Node::Time => Step::Time,
-            Node::Select { selector, when } => self.select(selector, *when, false),
-            Node::SampleTime { selector, when } => self.select(selector, *when, true),
+            Node::Select { selector, when } => {
+                self.select(selector, *when, Newest { time: false, lookback_ms: LOOKBACK_MS })
+            }
+            Node::SampleTime { selector, when, lookback_ms } => {
+                self.select(selector, *when, Newest { time: true, lookback_ms: *lookback_ms })
+            }
             Node::Range { function, source, parameter } => {
                 let parameter = self.optional(parameter);
                 Step::Range(Range::new(*function, self.samples(source), parameter))
@@ -213,8 +217,8 @@ impl<'a> Builder<'a> {
         tree.as_ref().map(|tree| self.node(tree))
     }
 
-    fn select(&self, selector: &Selector, when: When, time: bool) -> Step {
-        Step::Select(Select { membership: self.wanted.place(selector), when, time })
+    fn select(&self, selector: &Selector, when: When, newest: Newest) -> Step {
+        Step::Select(Select { membership: self.wanted.place(selector), when, newest })
     }
 
     /// The samples of a range; should it be a subquery, with the node for it.

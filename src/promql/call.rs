@@ -3,16 +3,12 @@
 //! Source: Prometheus `promql/parser/functions.go`.
 
 use super::error::Fault;
-use super::expr::{Node, Number};
+use super::expr::{LOOKBACK_MS, Node, Number};
 use super::histogram::HistogramFunction;
 use super::map::MapFunction;
 use super::parser::{Operand, Parser, Value};
 use super::range::RangeFunction;
 use super::relabel::{Pattern, Relabel};
-
-/// Functions of native histograms, which are not kept.
-const OF_NATIVE_HISTOGRAMS: [&str; 5] =
-    ["histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar"];
 
 /// Functions that Prometheus 3.5 has behind a feature flag.
 const EXPERIMENTAL: [&str; 8] = [
@@ -112,14 +108,19 @@ pub(super) fn call(parser: &mut Parser) -> Result<Operand, Fault> {
     let token = parser.bump();
     let (name, at) = (token.text, token.at);
     let Some(signature) = Signature::find(name) else {
-        return Err(if OF_NATIVE_HISTOGRAMS.contains(&name) {
-            Fault::unsupported(at, format!("{name}(), a function of native histograms,"))
-        } else if EXPERIMENTAL.contains(&name) {
+        return Err(if EXPERIMENTAL.contains(&name) {
             Fault::unsupported(at, format!("{name}(), experimental in Prometheus,"))
         } else {
             Fault::syntax(at, format!("unknown function with name {name:?}"))
         });
     };
+    // A query gets nothing, as from Prometheus where there are floats only; a feature that never
+    // has a value is a mistake.
+    let of_native = MapFunction::from_name(name) == Some(MapFunction::OfNativeHistogram);
+    if of_native && parser.times().is_none() {
+        let what = format!("{name}(), a function of native histograms, which are not kept,");
+        return Err(Fault::unsupported(at, what));
+    }
     let arguments = parser.arguments()?;
     signature.check(name, at, &arguments)?;
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
@@ -253,11 +254,15 @@ fn map(function: MapFunction, mut arguments: Arguments) -> Result<Node, Fault> {
 fn timestamp(argument: Node) -> Node {
     match argument {
         Node::Select { selector, mut when } => {
-            if when.at_ms.is_some() {
-                // As Prometheus has it: `timestamp(x @ t offset 1m)` is the one of `x @ t`.
-                when.offset_ms = 0;
+            let mut lookback_ms = LOOKBACK_MS;
+            if let Some(at_ms) = &mut when.at_ms {
+                // As Prometheus has it: `timestamp(x @ t offset 1m)` looks at `t`, but among the
+                // samples that were fetched for a minute earlier.
+                let offset_ms = std::mem::take(&mut when.offset_ms);
+                *at_ms = at_ms.saturating_sub(offset_ms.max(0));
+                lookback_ms = lookback_ms.saturating_sub(offset_ms.saturating_abs()).max(0);
             }
-            Node::SampleTime { selector, when }
+            Node::SampleTime { selector, when, lookback_ms }
         }
         vector => Node::Map {
             function: MapFunction::EvalTime,
@@ -273,8 +278,9 @@ fn label_replace(mut arguments: Arguments) -> Result<Relabel, Fault> {
     let operand = arguments.next();
     let at = operand.at;
     let text = operand.text(arguments.name)?;
-    let pattern = Pattern::new(&text).map_err(|_| {
-        Fault::syntax(at, format!("invalid regular expression in label_replace(): {text}"))
+    let pattern = Pattern::new(&text).map_err(|reason| {
+        let message = format!("invalid regular expression in label_replace(): {text}: {reason}");
+        Fault::syntax(at, message)
     })?;
     Ok(Relabel::Replace { target, replacement, source, pattern })
 }

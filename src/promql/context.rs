@@ -156,7 +156,12 @@ impl Output {
 
     /// Fails when two present elements have the same labels.
     pub(super) fn check_labels(&mut self, epoch: u64) -> Result<(), EvalError> {
-        self.collisions.check(epoch, &self.layout, &self.present)
+        self.collisions.check(epoch, (&Layout::default(), &self.layout), &self.present)
+    }
+
+    /// As above, of elements made one by one from those of an input, over all instants of a run.
+    pub(super) fn check_run(&mut self, run_epoch: u64, input: &Layout) -> Result<(), EvalError> {
+        self.collisions.check(run_epoch, (input, &self.layout), &self.present)
     }
 }
 

@@ -186,7 +186,7 @@ pub(super) enum Node {
     /// The newest sample of each series.
     Select { selector: Selector, when: When },
     /// When the newest sample of each series was taken.
-    SampleTime { selector: Selector, when: When },
+    SampleTime { selector: Selector, when: When, lookback_ms: i64 },
     /// A function of the samples in a range; its parameter is a scalar.
     Range { function: RangeFunction, source: Source, parameter: Option<Box<Node>> },
     /// One element with these labels where the range is empty.

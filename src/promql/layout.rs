@@ -64,6 +64,11 @@ impl Layout {
         self.labels.is_empty()
     }
 
+    /// A number for each different label set.
+    fn class(&self, i: usize) -> u32 {
+        self.repeats.as_ref().map_or(i as u32, |repeats| repeats.class[i])
+    }
+
     /// Whether some label set occurs more than once.
     pub(super) fn has_repeats(&self) -> bool {
         self.repeats.is_some()
@@ -154,10 +159,12 @@ pub(super) struct Collisions {
 
 impl Collisions {
     /// Fails when a label set is present twice in the same epoch (see [`super::context::Context`]).
+    /// Elements that had equal labels in the input, and so were there at different instants, are
+    /// one and the same.
     pub(super) fn check(
         &mut self,
         epoch: u64,
-        layout: &Layout,
+        (input, layout): (&Layout, &Layout),
         present: &[bool],
     ) -> Result<(), EvalError> {
         let Some(repeats) = &layout.repeats else {
@@ -173,7 +180,7 @@ impl Collisions {
                 continue;
             }
             let seen = &mut self.seen[*class as usize];
-            let this = i as u32 + 1;
+            let this = input.class(i) + 1;
             if *seen != 0 && *seen != this {
                 return Err(EvalError::SameLabelset(layout.labels[i].clone()));
             }
@@ -195,14 +202,17 @@ mod tests {
     fn a_label_set_may_repeat_but_not_be_present_twice() {
         let (a, b) = (labels(&[("x", "a")]), labels(&[("x", "b")]));
         let layout = Layout::new(1, vec![a.clone(), b, a.clone()]);
+        let input = Layout::distinct(2, ["1", "2", "3"].map(|x| labels(&[("x", x)])).to_vec());
         let mut collisions = Collisions::default();
-        assert_eq!(collisions.check(1, &layout, &[true, true, false]), Ok(()));
-        assert_eq!(collisions.check(2, &layout, &[false, true, true]), Ok(()));
+        assert_eq!(collisions.check(1, (&input, &layout), &[true, true, false]), Ok(()));
+        assert_eq!(collisions.check(2, (&input, &layout), &[false, true, true]), Ok(()));
         let error = Err(EvalError::SameLabelset(a));
-        assert_eq!(collisions.check(3, &layout, &[true, false, true]), error);
-        // In one epoch, what was seen before counts.
-        assert_eq!(collisions.check(4, &layout, &[true, false, false]), Ok(()));
-        assert_eq!(collisions.check(4, &layout, &[false, false, true]), error);
+        assert_eq!(collisions.check(3, (&input, &layout), &[true, false, true]), error);
+        // In one epoch, what was seen before counts, unless it was the same before.
+        assert_eq!(collisions.check(5, (&layout, &layout), &[true, false, false]), Ok(()));
+        assert_eq!(collisions.check(5, (&layout, &layout), &[false, false, true]), Ok(()));
+        assert_eq!(collisions.check(4, (&input, &layout), &[true, false, false]), Ok(()));
+        assert_eq!(collisions.check(4, (&input, &layout), &[false, false, true]), error);
     }
 
     #[test]

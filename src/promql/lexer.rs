@@ -83,7 +83,8 @@ impl Token<'_> {
 
 /// The tokens of a text; the last one is the end or what is wrong, and nothing else is either.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut lexer = Lexer { text, at: 0, braces: false, bracket: false, parentheses: 0 };
+    let mut lexer =
+        Lexer { text, at: 0, braces: false, bracket: false, colon: false, parentheses: 0 };
     let mut tokens = Vec::new();
     loop {
         lexer.skip();
@@ -103,6 +104,8 @@ struct Lexer<'a> {
     at: usize,
     braces: bool,
     bracket: bool,
+    /// There was a colon since the bracket.
+    colon: bool,
     parentheses: usize,
 }
 
@@ -184,7 +187,12 @@ impl<'a> Lexer<'a> {
             ('=' | '<' | '>', Some('=')) | ('!', Some('=')) => 2,
             ('=', Some('~')) => return Err(after("=", second, "")),
             ('!', _) => return Err(after("!", second, "")),
-            (':', _) if self.bracket => 1,
+            (':', _) if self.bracket => {
+                if std::mem::replace(&mut self.colon, true) {
+                    return Err("unexpected colon ':'".to_owned());
+                }
+                1
+            }
             ('=' | '<' | '>' | ',' | '@' | '+' | '-' | '*' | '/' | '%' | '^', _) => 1,
             ('(', _) => {
                 self.parentheses += 1;
@@ -203,7 +211,7 @@ impl<'a> Lexer<'a> {
                 if self.bracket {
                     return Err("unexpected left bracket '['".to_owned());
                 }
-                self.bracket = true;
+                (self.bracket, self.colon) = (true, false);
                 1
             }
             (']', _) => {

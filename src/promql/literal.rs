@@ -57,7 +57,7 @@ pub(super) fn duration(text: &str) -> Result<f64, String> {
     match text.parse::<Duration>() {
         Ok(duration) if duration.as_ms() <= MAX_GO_MS => Ok(duration.as_seconds()),
         Ok(_) => Err("duration out of range".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(_) => Err(format!("not a valid duration string: {text:?}")),
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) enum MapFunction {
     ClampMax,
     /// `timestamp` of anything but a selector.
     EvalTime,
+    /// A function of native histograms: a float is none, so nothing is left.
+    OfNativeHistogram,
     Calendar(CalendarField),
 }
 
@@ -74,6 +76,8 @@ impl MapFunction {
             "clamp" => Self::Clamp,
             "clamp_min" => Self::ClampMin,
             "clamp_max" => Self::ClampMax,
+            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
+            | "histogram_stdvar" => Self::OfNativeHistogram,
             _ => return CalendarField::from_name(name).map(Self::Calendar),
         })
     }
@@ -103,7 +107,7 @@ impl Map {
         out.present.copy_from_slice(&input.present);
         if self.function == MapFunction::Negate {
             each(input, out, |v| -v);
-            return out.check_labels(cx.run_epoch);
+            return out.check_run(cx.run_epoch, &input.layout);
         }
         let given = self.parameters.len();
         apply(self.function, input, out, &parameters[..given], cx.time_ms);
@@ -152,6 +156,7 @@ fn apply(
         MapFunction::ClampMin => clamp(input, out, parameters[0], f64::INFINITY),
         MapFunction::ClampMax => clamp(input, out, f64::NEG_INFINITY, parameters[0]),
         MapFunction::EvalTime => each(input, out, |_| time_ms as f64 / 1000.0),
+        MapFunction::OfNativeHistogram => out.present.fill(false),
         MapFunction::Calendar(which) => each(input, out, |v| field(which, whole_seconds(v))),
     }
 }

@@ -52,6 +52,8 @@ mod topk;
 mod when;
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;
 
 pub use error::{EvalError, Interrupted, ParseError, Reason};

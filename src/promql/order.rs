@@ -18,7 +18,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// Sorts elements, of which `element` tells the label set and the value. Equal elements stay as
+    /// Sorts the elements of a plan's output, given in the order of its layout, of which `element` tells the label set and the value. Equal elements stay as
     /// they are to one another; groups come in the order of their first elements.
     ///
     /// # NaN

@@ -175,7 +175,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What `start()` and `end()` mean; `None` where `@` is not allowed.
+    /// What `start()` and `end()` mean; `None` in a feature, where `@` is not allowed.
     pub(super) fn times(&self) -> Option<(i64, i64)> {
         self.times
     }

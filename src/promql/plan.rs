@@ -238,10 +238,7 @@ impl Step {
                 out.scalar = cx.time_ms as f64 / 1000.0;
                 Ok(())
             }
-            Self::Select(select) => {
-                select.eval(cx, out);
-                Ok(())
-            }
+            Self::Select(select) => select.eval(cx, out),
             Self::VectorOf(scalar) => {
                 out.put(0, Some(inputs.scalar(*scalar)?));
                 Ok(())
@@ -256,7 +253,7 @@ impl Step {
             Self::Histogram(node) => node.eval(cx, inputs, out),
             Self::CountValues(node) => node.eval(cx, inputs, out),
             Self::Aggregate(node) => node.eval(cx, inputs, out),
-            Self::Top(node) => node.eval(inputs, out),
+            Self::Top(node) => node.eval(cx, inputs, out),
             Self::ScalarBinary(node) => node.eval(inputs, out),
             Self::VectorScalar(node) => node.eval(cx, inputs, out),
             Self::VectorBinary(node) => node.eval(cx, inputs, out),

@@ -252,8 +252,10 @@ mod tests {
         check("a offset 1m @ end()", &[("a", between(1_640_000, 1_940_000))]);
         check("max_over_time(a[1m:1s] @ 600 offset 1s)", &[("a", between(239_001, 599_000))]);
         check("max_over_time((a @ 600)[1m:1s] @ 10)", &[("a", between(300_000, 600_000))]);
-        // Prometheus forgets the offset here.
-        check("timestamp(a @ 600 offset 1m)", &[("a", between(300_000, 600_000))]);
+        // Prometheus forgets the offset here, but for what it fetches.
+        check("timestamp(a @ 600 offset 1m)", &[("a", between(300_000, 540_000))]);
+        check("timestamp(a @ 600 offset -1m)", &[("a", between(360_000, 600_000))]);
+        check("timestamp(a @ 600 offset 1h)", &[("a", between(-3_000_000, -3_000_000))]);
         check(
             "a @ 500 + a + a @ 500 + rate(a[10m])",
             &[("a", between(200_000, 500_000)), ("a", around(600_000, 0))],

@@ -95,8 +95,11 @@ impl Node {
         visit: &mut impl FnMut(&Selector, Reach),
     ) {
         match self {
-            Self::Select { selector, when } | Self::SampleTime { selector, when } => {
+            Self::Select { selector, when } => {
                 visit(selector, instants.seen(*when, instant_ms).reach());
+            }
+            Self::SampleTime { selector, when, lookback_ms } => {
+                visit(selector, instants.seen(*when, instant_ms.min(*lookback_ms)).reach());
             }
             Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
                 source.visit_reaches(instants, instant_ms, visit);

@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use regex::Regex;
 
 use crate::labels::Labels;
+use crate::matcher::pattern;
 
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
@@ -25,9 +26,9 @@ pub(super) enum Relabel {
 pub(super) struct Pattern(Regex);
 
 impl Pattern {
-    /// Anchored at both ends; a dot matches a newline.
-    pub(super) fn new(text: &str) -> Result<Self, regex::Error> {
-        Regex::new(&format!("^(?s:{text})$")).map(Self)
+    /// The whole label must match. The error says what is wrong with the pattern.
+    pub(super) fn new(text: &str) -> Result<Self, String> {
+        pattern::compile(text).map(Self)
     }
 }
 
@@ -90,7 +91,7 @@ impl Relabelled {
         let input = inputs.vector(self.vector)?;
         out.derive(&input.layout, cx.versions, |labels| self.relabel.apply(labels));
         out.copy(input);
-        out.check_labels(cx.run_epoch)
+        out.check_run(cx.run_epoch, &input.layout)
     }
 }
 

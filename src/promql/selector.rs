@@ -143,7 +143,10 @@ fn series_range(operand: Operand, range_ms: i64, at: usize) -> Result<Operand, F
 
 fn subquery(operand: Operand, range_ms: i64, step_ms: i64, at: usize) -> Result<Operand, Fault> {
     let Operand { at: start, steps, .. } = operand;
-    let got = operand.type_name();
+    let got = match operand.type_name() {
+        "range vector" => "matrix",
+        other => other,
+    };
     let inner = operand.vector("").map_err(|_| {
         let message = format!("subquery is only allowed on instant vector, got {got} instead");
         Fault::syntax(start, message)

@@ -404,7 +404,7 @@ fn what_is_wrong_is_said_with_its_place() {
     );
     check_refused(
         "load{a=~\"(\"}",
-        r#"1:6: parse error: bad regular expression "(" for label "a""#,
+        r#"1:6: parse error: error parsing regexp: missing closing ): `(`"#,
     );
     check_refused("load[5m", "1:8: parse error: unclosed left bracket");
     check_refused("load[]", "in subquery selector, expected number or duration");
@@ -496,7 +496,7 @@ fn what_is_not_evaluated_is_refused_by_name() {
     );
     check_refused(
         "1 + histogram_sum(load)",
-        "1:5: histogram_sum(), a function of native histograms, is not supported",
+        "1:5: histogram_sum(), a function of native histograms, which are not kept, is not supported",
     );
     check_refused(
         "mad_over_time(load[5m])",

@@ -1,34 +1,37 @@
-//! Portent's PromQL against a real Prometheus: the same samples into both, then every expression
-//! at many instants. Label sets must be equal, values within a relative 1e-12 or both NaN, and one
-//! side has an error exactly when the other has.
+//! Portent's PromQL against a real Prometheus: the same samples into both, then every expression,
+//! hand-picked or generated, at many instants and over ranges of them. Label sets must be equal,
+//! values within a relative 1e-12 or both NaN, sorted answers in the same order, and one side has
+//! an error exactly when the other has.
 
+mod compare;
 mod expressions;
+mod generate;
+mod leaves;
+mod portent;
+mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
 
 use std::collections::BTreeMap;
 
-use portent::features::profile;
-use portent::labels::Labels;
-use portent::promql::{Expr, Plan, Value};
-use portent::sample::{Batch, BatchSeries, Sample};
-use portent::series::{StorageConfig, Store};
+use ::portent::features::profile;
+use ::portent::labels::Labels;
+use ::portent::promql::Expr;
+use compare::{close, difference};
+use generate::Generated;
+use portent::{Archive, Elements, Live, Matrix, Steps};
 use support::{Answer, Prometheus, RemoteWriter, Series};
 
-/// Gives the recording; a failure prints it. Set `PORTENT_SEED` for another one.
+/// Gives the recording and the expressions; a failure prints it. Set `PORTENT_SEED` for another one.
 const SEED: u64 = 20_260_729;
 
 /// When the recording starts: fixed, so that a seed gives the same case for ever, and such that
 /// midnight and the end of a month (2025-06-30) fall in its middle.
 const START_MS: i64 = 1_751_325_000_000;
 
-/// How far two values may be apart, relative to the larger one: for functions such as `exp`, of
-/// which Go and Rust have different implementations. Sums and rates agree to the bit.
-const TOLERANCE: f64 = 1e-12;
-
-/// Samples are sent in slices of so many milliseconds, in order of time as a sender does it.
-const SLICE_MS: i64 = 300_000;
+/// Generated expressions; more than hand-picked ones need to be at least 500.
+const GENERATED: usize = 400;
 
 /// Evaluations, evenly spread over the recording; each is moved off the even by another amount.
 const INSTANTS: i64 = 24;
@@ -36,85 +39,253 @@ const INSTANTS: i64 = 24;
 /// Odd amounts to be off: aligned to steps and scrapes, a millisecond beside, anything.
 const SHIFTS_MS: [i64; 6] = [0, 1, -1, 7_123, 29_500, 15_000];
 
-/// What a side says: its elements by label set (none: a scalar), or its error.
-type Result = std::result::Result<BTreeMap<Option<Labels>, f64>, String>;
+/// Steps of range queries: a scrape, odd, longer than a lookback, less than a scrape.
+const STEPS_MS: [i64; 5] = [15_000, 60_000, 37_250, 400_000, 7_001];
+
+/// The instants of a range query, at most.
+const MOST_STEPS: i64 = 24;
+
+fn seed() -> u64 {
+    std::env::var("PORTENT_SEED").map_or(SEED, |text| text.parse().expect("a number"))
+}
+
+/// What was compared, and what differed.
+#[derive(Default)]
+struct Tally {
+    compared: usize,
+    errors: usize,
+    elements: usize,
+    /// Expression, where it was asked, and the difference.
+    mismatches: Vec<(String, Question, String)>,
+}
+
+/// When an expression is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    /// At an instant of the running Portent.
+    Live(i64),
+    /// Of all samples.
+    Instant(i64),
+    Range(Steps),
+}
+
+impl Tally {
+    fn add(
+        &mut self,
+        text: &str,
+        question: Question,
+        theirs: Option<usize>,
+        found: Option<String>,
+    ) {
+        self.compared += 1;
+        match theirs {
+            Some(elements) => self.elements += elements,
+            None => self.errors += 1,
+        }
+        if let Some(difference) = found {
+            self.mismatches.push((text.to_owned(), question, difference));
+        }
+    }
+
+    /// Fails with the smallest expression first.
+    fn conclude(mut self, seed: u64, expressions: usize) {
+        println!(
+            "{expressions} expressions, {} comparisons, {} elements, {} errors on both sides",
+            self.compared, self.elements, self.errors
+        );
+        self.mismatches.sort_by_key(|(text, ..)| text.len());
+        let shown: Vec<String> = self
+            .mismatches
+            .iter()
+            .take(60)
+            .map(|(text, question, difference)| format!("{text}\n  {question:?}: {difference}"))
+            .collect();
+        assert!(
+            shown.is_empty(),
+            "{} of {} differ, PORTENT_SEED={seed}; the smallest first:\n{}",
+            self.mismatches.len(),
+            self.compared,
+            shown.join("\n")
+        );
+        assert!(self.elements > 10 * expressions, "there was little to compare");
+        assert!(self.errors < self.compared / 4, "most of it are errors");
+    }
+}
 
 #[tokio::test]
 async fn the_same_samples_give_the_same_answers() {
-    let seed = std::env::var("PORTENT_SEED").map_or(SEED, |text| text.parse().expect("a number"));
+    let seed = seed();
     let recording = world::record(seed, START_MS);
-
     let prometheus = Prometheus::start("global: {}\n", &[]).await;
     send(&prometheus, &recording).await;
 
-    let mut texts: Vec<String> = profile().into_iter().map(|spec| spec.expr).collect();
-    texts.extend(expressions::COMPARED.iter().map(|text| (*text).to_owned()));
-    let mut portent = Portent::new(&texts, recording);
+    let mut archive = Archive::new(&recording);
+    let generated = generate::expressions(seed, GENERATED);
+    let mut texts: Vec<&str> = expressions::COMPARED.to_vec();
+    let profile = profile();
+    texts.extend(profile.iter().map(|spec| &*spec.expr));
+    let picked = texts.len();
+    texts.extend(generated.iter().map(|one| &*one.text));
 
+    let mut tally = Tally::default();
+    live(&prometheus, &texts, recording, &mut tally).await;
+    for (i, text) in texts.iter().enumerate() {
+        for question in questions(i as i64) {
+            ask(&prometheus, &mut archive, text, question, &mut tally).await;
+        }
+    }
+    let failed = tally.mismatches.clone();
+    for one in &generated[..] {
+        if let Some((_, question, _)) = failed.iter().find(|(text, ..)| *text == one.text) {
+            reduce(&prometheus, &mut archive, one, *question, &mut tally).await;
+        }
+    }
+    println!("{picked} hand-picked expressions");
+    tally.conclude(seed, texts.len());
+}
+
+/// What is a feature too, as a running Portent evaluates it.
+async fn live(prometheus: &Prometheus, texts: &[&str], recording: Vec<Series>, tally: &mut Tally) {
+    let exprs: Vec<Expr> = texts
+        .iter()
+        // Prometheus has samples already that are yet to come here.
+        .filter(|text| !text.contains("offset -"))
+        .filter_map(|text| Expr::parse(text).ok())
+        .collect();
+    assert!(exprs.len() > texts.len() / 2, "most expressions are good");
+    let mut portent = Live::new(&exprs, recording);
     let mut instants: Vec<i64> = (1..=INSTANTS)
         .map(|i| START_MS + world::LENGTH_MS * i / INSTANTS / 60_000 * 60_000)
         .zip(SHIFTS_MS.iter().cycle())
         .map(|(time_ms, shift_ms)| time_ms + shift_ms)
         .collect();
     instants.sort_unstable();
-
-    let (mut compared, mut errors, mut elements) = (0, 0, 0);
-    let mut mismatches = Vec::new();
     for time_ms in instants {
         portent.advance(time_ms);
-        for (i, text) in texts.iter().enumerate() {
-            let ours = portent.answer(i);
-            let theirs = answer(prometheus.query(text, Some(time_ms)).await);
-            compared += 1;
-            match &theirs {
-                Ok(values) => elements += values.len(),
-                Err(_) => errors += 1,
-            }
-            if let Some(difference) = difference(&ours, &theirs) {
-                mismatches.push(format!(
-                    "{text}\n  at {time_ms} ({} ms after the start): {difference}",
-                    time_ms - START_MS
-                ));
-            }
+        for (i, expr) in exprs.iter().enumerate() {
+            let theirs = prometheus.query(expr.text(), Some(time_ms)).await.map(elements);
+            let found = difference(
+                &portent.answer(i).map(by_labels),
+                &theirs.clone().map(by_labels),
+                close,
+            );
+            let count = theirs.as_ref().ok().map(Vec::len);
+            tally.add(expr.text(), Question::Live(time_ms), count, found);
         }
     }
-    println!(
-        "{} expressions, {compared} comparisons, {elements} elements, {errors} errors on both sides",
-        texts.len()
-    );
-    assert!(
-        mismatches.is_empty(),
-        "{} of {compared} differ (PORTENT_SEED={seed}):\n{}",
-        mismatches.len(),
-        mismatches[..mismatches.len().min(60)].join("\n")
-    );
-    assert!(elements > 10 * texts.len(), "there was little to compare");
+}
+
+/// An aligned instant and one that is not, and two ranges, another time for each expression.
+fn questions(i: i64) -> [Question; 4] {
+    let minute = |share: i64| START_MS + share * 7_919 % (world::LENGTH_MS / 60_000) * 60_000;
+    let range = |nth: i64, start_ms: i64| {
+        let step_ms = STEPS_MS[(i + nth) as usize % STEPS_MS.len()];
+        let end_ms = start_ms + step_ms * (MOST_STEPS - i % 5) + 1;
+        Question::Range(Steps { start_ms, end_ms, step_ms })
+    };
+    let odd_ms = START_MS + (i * 611_953 + 48_271) % world::LENGTH_MS;
+    [
+        Question::Instant(minute(i)),
+        Question::Instant(odd_ms),
+        range(0, minute(i + 31)),
+        range(3, START_MS + (i * 1_299_709 + 3_571) % world::LENGTH_MS),
+    ]
+}
+
+/// Asks both sides for one expression.
+async fn ask(
+    prometheus: &Prometheus,
+    archive: &mut Archive,
+    text: &str,
+    question: Question,
+    tally: &mut Tally,
+) {
+    let (count, found) = match question {
+        Question::Live(time_ms) | Question::Instant(time_ms) => {
+            let ours = archive.instant(text, time_ms);
+            let theirs = prometheus.query(text, Some(time_ms)).await.map(elements);
+            let mut found =
+                difference(&ours.clone().map(by_labels), &theirs.clone().map(by_labels), close);
+            if let (None, Ok(ours), Ok(theirs)) = (&found, &ours, &theirs)
+                && is_sorted_by_value(text)
+            {
+                // Equal values may stand either way round.
+                let same = ours.iter().zip(theirs).all(|((_, a), (_, b))| close(a, b));
+                found = (!same).then(|| format!("order: {ours:?}, prometheus {theirs:?}"));
+            }
+            (theirs.ok().map(|elements| elements.len()), found)
+        }
+        Question::Range(over) => {
+            let Steps { start_ms, end_ms, step_ms } = over;
+            let ours = archive.range(text, over);
+            let theirs = prometheus.query_range(text, start_ms, end_ms, step_ms).await;
+            let theirs: Result<Matrix, String> = theirs.map(|series| {
+                let labels = |labels| Labels::from_pairs(labels).expect("distinct names");
+                series.into_iter().map(|one| (labels(one.labels), one.samples)).collect()
+            });
+            let count = theirs.as_ref().ok().map(|all| all.values().map(Vec::len).sum());
+            let same = |a: &Vec<(i64, f64)>, b: &Vec<(i64, f64)>| {
+                a.len() == b.len() && a.iter().zip(b).all(|((t, a), (u, b))| t == u && close(a, b))
+            };
+            (count, difference(&ours, &theirs, same))
+        }
+    };
+    tally.add(text, question, count, found);
+}
+
+fn is_sorted_by_value(text: &str) -> bool {
+    ["sort", "topk", "bottomk"].iter().any(|name| text.starts_with(name))
+        && Expr::parse(text).is_ok_and(|expr| expr.order().is_some())
+}
+
+/// Asks for the parts of an expression that differs where it did, so that the smallest one is seen.
+async fn reduce(
+    prometheus: &Prometheus,
+    archive: &mut Archive,
+    one: &Generated,
+    question: Question,
+    tally: &mut Tally,
+) {
+    for part in &one.parts {
+        if *part != one.text {
+            ask(prometheus, archive, part, question, tally).await;
+        }
+    }
 }
 
 #[tokio::test]
-async fn what_prometheus_refuses_is_refused() {
+async fn what_prometheus_refuses_is_refused_in_its_words() {
     let prometheus = Prometheus::start("global: {}\n", &[]).await;
-    let mut accepted = Vec::new();
+    let mut different = Vec::new();
     for text in expressions::REFUSED {
         let theirs = prometheus.query(text, None).await;
-        if theirs.is_ok() || Expr::parse(text).is_ok() {
-            let ours = Expr::parse(text).err().map(|error| error.to_string());
-            accepted.push(format!("{text}\n  portent: {ours:?}\n  prometheus: {theirs:?}"));
+        let ours = Expr::parse(text).map_err(|error| format!("{error}"));
+        let same = match (&ours, &theirs) {
+            (Err(ours), Err(theirs)) => {
+                let theirs = theirs.trim_start_matches("invalid parameter \"query\": ");
+                // It does not say where nothing is.
+                ours.ends_with(&theirs.replace("unknown position", "1:1"))
+            }
+            _ => false,
+        };
+        if !same {
+            let ours = ours.err();
+            different.push(format!("{text}\n  portent: {ours:?}\n  prometheus: {theirs:?}"));
         }
     }
-    assert!(accepted.is_empty(), "accepted:\n{}", accepted.join("\n"));
+    assert!(different.is_empty(), "accepted, or in other words:\n{}", different.join("\n"));
 }
 
 async fn send(prometheus: &Prometheus, recording: &[Series]) {
     let writer = RemoteWriter::new(prometheus.url("/api/v1/write"));
     let mut from_ms = START_MS;
-    while from_ms < START_MS + world::LENGTH_MS + SLICE_MS {
-        let to_ms = from_ms + SLICE_MS;
+    while from_ms < START_MS + world::LENGTH_MS + world::SLICE_MS {
+        let to_ms = from_ms + world::SLICE_MS;
         let slice: Vec<Series> = recording
             .iter()
             .map(|series| Series {
                 labels: series.labels.clone(),
-                samples: between(&series.samples, from_ms, to_ms),
+                samples: portent::between(&series.samples, from_ms, to_ms),
             })
             .filter(|series| !series.samples.is_empty())
             .collect();
@@ -126,72 +297,9 @@ async fn send(prometheus: &Prometheus, recording: &[Series]) {
     }
 }
 
-/// The samples in `[from_ms, to_ms)`.
-fn between(samples: &[(i64, f64)], from_ms: i64, to_ms: i64) -> Vec<(i64, f64)> {
-    let inside = samples.iter().filter(|(t, _)| (from_ms..to_ms).contains(t));
-    inside.copied().collect()
-}
-
-/// A store and a plan that live through the recording as a running Portent does: samples come as
-/// time goes on, series are evicted, only what the expressions look back to is kept.
-struct Portent {
-    store: Store,
-    plan: Plan,
-    recording: Vec<Series>,
-    sent_to_ms: i64,
-}
-
-impl Portent {
-    fn new(texts: &[String], recording: Vec<Series>) -> Self {
-        let exprs: Vec<Expr> = texts
-            .iter()
-            .map(|text| Expr::parse(text).unwrap_or_else(|error| panic!("{error}")))
-            .collect();
-        let mut store = Store::new(StorageConfig::default());
-        let plan = Plan::bind(&exprs, &mut store);
-        Self { store, plan, recording, sent_to_ms: i64::MIN }
-    }
-
-    /// Takes in what was scraped until then and evaluates.
-    fn advance(&mut self, time_ms: i64) {
-        let mut batch = Batch::default();
-        for series in &self.recording {
-            let samples = between(&series.samples, self.sent_to_ms, time_ms + 1);
-            if !samples.is_empty() {
-                batch.series.push(BatchSeries {
-                    labels: Labels::from_pairs(series.labels.clone()).expect("distinct names"),
-                    samples: samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect(),
-                });
-            }
-        }
-        self.sent_to_ms = time_ms + 1;
-        let outcome = self.store.append(time_ms, &batch);
-        assert_eq!(outcome.rejected(), 0, "{outcome:?}");
-        self.store.evict(time_ms);
-        self.plan.eval(&self.store, time_ms);
-    }
-
-    fn answer(&self, i: usize) -> Result {
-        match self.plan.output(i) {
-            Err(error) => Err(error.to_string()),
-            Ok(Value::Scalar(value)) => Ok(BTreeMap::from([(None, value)])),
-            Ok(Value::Vector(vector)) => {
-                let mut elements = BTreeMap::new();
-                for (i, labels) in vector.layout.labels.iter().enumerate() {
-                    if vector.present[i] {
-                        let before = elements.insert(Some(labels.clone()), vector.values[i]);
-                        assert!(before.is_none(), "{labels} is there twice");
-                    }
-                }
-                Ok(elements)
-            }
-        }
-    }
-}
-
-fn answer(theirs: std::result::Result<Answer, String>) -> Result {
-    theirs.map(|answer| match answer {
-        Answer::Scalar(value) => BTreeMap::from([(None, value)]),
+fn elements(answer: Answer) -> Elements {
+    match answer {
+        Answer::Scalar(value) => vec![(None, value)],
         Answer::Vector(elements) => elements
             .into_iter()
             .map(|element| {
@@ -199,31 +307,18 @@ fn answer(theirs: std::result::Result<Answer, String>) -> Result {
                 (Some(labels), element.value)
             })
             .collect(),
-    })
+    }
 }
 
-/// Says in what two answers differ.
-fn difference(ours: &Result, theirs: &Result) -> Option<String> {
-    let (ours, theirs) = match (ours, theirs) {
-        (Err(_), Err(_)) => return None,
-        (Err(error), Ok(_)) => return Some(format!("only portent fails: {error}")),
-        (Ok(_), Err(error)) => return Some(format!("only prometheus fails: {error}")),
-        (Ok(ours), Ok(theirs)) => (ours, theirs),
-    };
-    let keys: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
-    let differences: Vec<String> = keys
-        .into_iter()
-        .filter_map(|key| {
-            let (a, b) = (ours.get(key), theirs.get(key));
-            let same = matches!((a, b), (Some(a), Some(b)) if close(*a, *b));
-            (!same).then(|| format!("{key:?}: portent {a:?}, prometheus {b:?}"))
-        })
-        .collect();
-    (!differences.is_empty()).then(|| differences.join("; "))
-}
-
-fn close(a: f64, b: f64) -> bool {
-    a == b
-        || a.is_nan() && b.is_nan()
-        || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()) && a.is_finite() && b.is_finite()
+/// Elements by label set; those of an equal set, which no answer should have, are told by number.
+fn by_labels(elements: Elements) -> BTreeMap<(Option<Labels>, usize), f64> {
+    let mut map = BTreeMap::new();
+    for (labels, value) in elements {
+        let mut key = (labels, 0);
+        while map.contains_key(&key) {
+            key.1 += 1;
+        }
+        map.insert(key, value);
+    }
+    map
 }

@@ -13,6 +13,9 @@ use crate::support::Series;
 /// How long the recording is.
 pub const LENGTH_MS: i64 = 100 * 60_000;
 
+/// Samples are sent in slices of so many milliseconds, in order of time as a sender does it.
+pub const SLICE_MS: i64 = 300_000;
+
 /// When a series is there, in shares of the recording.
 type Life = &'static [(f64, f64)];
 
@@ -55,7 +58,7 @@ enum Motion {
     Constant(f64),
     /// Small whole numbers, equal often.
     Small,
-    /// NaN, infinities, zeros of both signs, very large and very small numbers.
+    /// NaN, infinities, zeros, very large and very small numbers.
     Wild,
 }
 
@@ -301,12 +304,12 @@ impl Recorder {
             Motion::Small => f64::from(self.random.random_range(0..4_u8)),
             Motion::Wild => {
                 // Nothing smaller: Go's logarithm on amd64 takes subnormal numbers for 2^-1023.
-                const WILD: [f64; 10] = [
+                // No zero with a sign: remote write does not send zeros, and what is not sent is +0.
+                const WILD: [f64; 9] = [
                     f64::NAN,
                     f64::INFINITY,
                     f64::NEG_INFINITY,
                     0.0,
-                    -0.0,
                     1.7e308,
                     -1.7e308,
                     2.5e-308,
