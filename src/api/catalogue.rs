@@ -6,10 +6,11 @@ use super::error::{ApiError, Limit};
 use super::form::Form;
 use super::json::{Json, TooLong};
 use super::parameters::{self, FAR_MS};
+use super::query::parse_error;
 use crate::bytesize::ByteSize;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::promql::parse_selector;
+use crate::promql::{SelectorError, parse_selector};
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,10 @@ fn strings(json: &mut Json, found: BTreeSet<&str>, limit: usize) -> Result<bool,
 }
 
 fn selector(text: &str) -> Result<Selector, String> {
-    parse_selector(text).map_err(|error| error.to_string())
+    parse_selector(text).map_err(|error| match error {
+        SelectorError::Parse(error) => parse_error(&error),
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]

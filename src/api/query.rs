@@ -109,9 +109,10 @@ pub(super) fn exemplars(form: &Form) -> Result<String, ApiError> {
     Ok(json.finish(false))
 }
 
-/// What is wrong with an expression; the client knows the expression.
-fn parse_error(error: &ParseError) -> String {
-    error.reason.to_string()
+/// What is wrong with an expression, and where; the client knows the expression.
+pub(super) fn parse_error(error: &ParseError) -> String {
+    let ParseError { line, column, reason, .. } = error;
+    format!("{line}:{column}: {reason}")
 }
 
 fn timeout(form: &Form) -> Result<Option<Duration>, ApiError> {

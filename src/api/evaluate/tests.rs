@@ -140,7 +140,7 @@ fn what_is_read() {
         let wanted = wanted(&query, instants).into_iter();
         wanted.map(|w| (w.from_ms, w.to_ms, w.lookback_ms)).collect::<Vec<_>>()
     };
-    assert_eq!(read("up", EARLY), [(60_500 - 300_000, 60_500, 1)]);
+    assert_eq!(read("up", EARLY), [(60_500 - 300_000, 60_500, 0)]);
     assert_eq!(read("up[1m] offset 1m", STEPS), [(0, 120_000, 120_000)]);
     assert_eq!(read("rate(up[1m] @ end())", STEPS), [(120_000, 180_000, 0)]);
     assert_eq!(read("1", STEPS), []);
