@@ -23,6 +23,7 @@
 //! | 5 | `detect` | `Pipeline`: batches and ticks in, outcomes and snapshots out |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
+//! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 6 | `train` | history → dataset → fit → model file → table |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
@@ -41,6 +42,7 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text), no setting that the model file already holds.
 
+pub mod api;
 pub mod bytesize;
 pub mod cli;
 pub mod config;

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["features"],
     &["model"],
     &["detect"],
-    &["remote_write", "exporter", "http", "train"],
+    &["remote_write", "api", "exporter", "http", "train"],
     &["serve"],
     &["config", "cli", "logging", "main"],
 ];

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::QueryConfig;
 use crate::detect::DetectConfig;
 use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
@@ -35,6 +36,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Limits on what may be pushed.
     pub remote_write: RemoteWriteConfig,
+    /// Limits on queries.
+    pub query: QueryConfig,
     /// Limits on connections.
     pub web: WebConfig,
     /// What is exported.
@@ -52,6 +55,7 @@ impl Default for Config {
             models: vec![ModelConfig::default()],
             storage: StorageConfig::default(),
             remote_write: RemoteWriteConfig::default(),
+            query: QueryConfig::default(),
             web: WebConfig::default(),
             exporter: ExporterConfig::default(),
             onnxruntime: OnnxRuntimeConfig::default(),
@@ -171,6 +175,7 @@ impl Config {
             models: self.models.clone(),
             storage: self.storage.clone(),
             remote_write: self.remote_write.clone(),
+            query: self.query.clone(),
             web: self.web.clone(),
             exporter: self.exporter.clone(),
             onnxruntime_library: self.onnxruntime.library.clone(),
@@ -267,6 +272,11 @@ impl Config {
             ("remote_write.max_label_name_bytes", write.max_label_name_bytes.as_bytes()),
             ("remote_write.max_label_value_bytes", write.max_label_value_bytes.as_bytes()),
             ("remote_write.max_queued_requests", write.max_queued_requests as u64),
+            ("query.max_series", self.query.max_series as u64),
+            ("query.max_samples", self.query.max_samples as u64),
+            ("query.max_response_bytes", self.query.max_response_bytes.as_bytes()),
+            ("query.timeout", self.query.timeout.as_ms() as u64),
+            ("query.max_concurrency", self.query.max_concurrency as u64),
             ("web.max_connections", self.web.max_connections as u64),
             ("web.header_timeout", self.web.header_timeout.as_ms() as u64),
             ("web.body_timeout", self.web.body_timeout.as_ms() as u64),

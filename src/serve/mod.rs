@@ -25,6 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::api::{self, Api, Build, QueryConfig};
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, Reload};
 use crate::http::{self, WebConfig};
@@ -42,6 +43,10 @@ const MAX_WAITING_RELOADS: usize = 4;
 /// How long the pipeline and a load that is under way may take to end once all requests have.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
+/// Which Portent this is.
+const BUILD: Build =
+    Build { version: env!("CARGO_PKG_VERSION"), revision: env!("PORTENT_REVISION") };
+
 /// The sections of the configuration that a running Portent needs.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,6 +58,8 @@ pub struct Settings {
     pub storage: StorageConfig,
     /// Limits on what is pushed.
     pub remote_write: RemoteWriteConfig,
+    /// Limits on queries.
+    pub query: QueryConfig,
     /// Limits on connections.
     pub web: WebConfig,
     /// What the metrics page shows.
@@ -173,13 +180,15 @@ fn live(settings: &Settings, models: &[crate::detect::LoadedModel]) -> Live {
     let body_timeout = settings.web.body_timeout.to_std();
     Live {
         receiver: Receiver::new(settings.remote_write.clone(), body_timeout),
+        api: Api::new(settings.query.clone(), body_timeout, BUILD),
         exporter: settings.exporter.clone(),
         models: load::infos(models),
     }
 }
 
 fn describe_metrics() {
-    exporter::describe_metrics(env!("CARGO_PKG_VERSION"), env!("PORTENT_REVISION"));
+    exporter::describe_metrics(BUILD.version, BUILD.revision);
+    api::describe_metrics();
     remote_write::describe_metrics();
     http::describe_metrics();
 }

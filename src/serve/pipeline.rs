@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::now_ms;
 use super::schedule::Schedule;
+use crate::api::Look;
 use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
 use crate::exporter;
 use crate::sample::Batch;
@@ -21,7 +22,6 @@ use crate::series::{Outcome, StorageConfig};
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What the owner is asked to do.
-#[derive(Debug)]
 pub(super) enum Command {
     /// Put samples into the rings.
     Append {
@@ -30,6 +30,8 @@ pub(super) enum Command {
         /// Where the outcome goes.
         reply: oneshot::Sender<Outcome>,
     },
+    /// Let somebody look.
+    Look(Look),
     /// Go on with other settings and models.
     Reconfigure {
         /// Everything that is exchanged.
@@ -105,6 +107,7 @@ fn run(
                 // A sender that is gone comes again; what it sent is then there already.
                 let _ = reply.send(outcome);
             }
+            Command::Look(look) => look(&pipeline),
             Command::Reconfigure { settings, reply } => {
                 let PipelineSettings { global, storage, models } = *settings;
                 let _ = reply.send(pipeline.reconfigure(global, storage, models));

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::clock::now_ms;
 use super::pipeline::Command;
 use super::quiet::Quiet;
+use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
 use crate::http::text;
@@ -37,6 +38,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) receiver: Receiver,
+    pub(super) api: Api,
     pub(super) exporter: ExporterConfig,
     pub(super) models: Vec<ModelInfo>,
 }
@@ -61,6 +63,9 @@ impl Router {
     /// Answers a request.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         const READ: &[Method] = &[Method::GET, Method::HEAD];
+        if let Some(endpoint) = Endpoint::of(request.uri().path()) {
+            return self.query(endpoint, request).await;
+        }
         let allowed: &[Method] = match request.uri().path() {
             "/api/v1/write" => return self.write(request).await,
             "/metrics" | "/-/healthy" | "/-/ready" => READ,
@@ -111,6 +116,23 @@ impl Router {
             Ok(Err(_)) => Err(Unavailable::ShuttingDown),
             Ok(Ok(outcome)) => Ok(outcome),
         }
+    }
+
+    async fn query(&self, endpoint: Endpoint, request: Request<Incoming>) -> Answer {
+        if !endpoint.methods().contains(request.method()) {
+            return method_not_allowed(endpoint.methods());
+        }
+        if *self.phase.borrow() == Phase::Starting {
+            return api::unavailable();
+        }
+        let live = Arc::clone(&self.live.borrow());
+        let look = |look| self.look(look);
+        live.api.answer(endpoint, request, now_ms(), look).await
+    }
+
+    /// Hands a look at the pipeline to its owner.
+    async fn look(&self, look: Look) -> Result<(), api::Unavailable> {
+        self.commands.send(Command::Look(look)).await.map_err(|_| api::Unavailable)
     }
 
     async fn metrics(&self) -> Answer {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::client::{Reply, get};
 use super::server::{Server, repository};
+use super::wait::wait_until;
 
 /// The program under test.
 const PORTENT: &str = env!("CARGO_BIN_EXE_portent");
@@ -44,6 +46,16 @@ impl Portent {
     /// A URL; `path` starts with a slash.
     pub fn url(&self, path: &str) -> String {
         self.server.url(path)
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        let limit = Duration::from_secs(60);
+        wait_until(limit, "portent is ready", async || {
+            let reply = self.get("/-/ready").await?;
+            if reply.status == 200 { Ok(()) } else { Err(reply.body) }
+        })
+        .await;
     }
 
     /// The configuration that it was started with.

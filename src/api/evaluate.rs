@@ -1,0 +1,289 @@
+//! An evaluation: from a query and copies of what it reads to the JSON of its answer.
+//!
+//! Pure: the samples come with it, and time is asked for by a question whether to go on.
+
+use std::collections::HashMap;
+
+use super::error::{ApiError, Limit, Stage};
+use super::json::Json;
+use crate::bytesize::ByteSize;
+use crate::labels::Labels;
+use crate::promql::{EvalError, Expr, Plan, Query, RangeSelection, Reach, Value, select_range};
+use crate::series::{Store, Wanted};
+
+/// When a query is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instants {
+    /// Once.
+    At(i64),
+    /// At the start and every step after it, up to the end.
+    Steps {
+        /// The first.
+        start_ms: i64,
+        /// None after it.
+        end_ms: i64,
+        /// At least 1.
+        step_ms: i64,
+    },
+}
+
+/// A query and the bounds of its answer.
+#[derive(Debug)]
+pub(super) struct Evaluation {
+    pub(super) query: Query,
+    pub(super) instants: Instants,
+    /// Elements at most; the rest is left out and that is said.
+    pub(super) limit: Option<usize>,
+    /// Points of the answer.
+    pub(super) max_samples: usize,
+    /// JSON of the answer.
+    pub(super) max_bytes: ByteSize,
+}
+
+impl Instants {
+    pub(super) const fn ends(self) -> (i64, i64) {
+        match self {
+            Self::At(time_ms) => (time_ms, time_ms),
+            Self::Steps { start_ms, end_ms, .. } => (start_ms, end_ms),
+        }
+    }
+}
+
+/// What a query reads when it is evaluated at these instants.
+pub(super) fn wanted(query: &Query, instants: Instants) -> Vec<Wanted> {
+    let (first_ms, last_ms) = instants.ends();
+    let lookbacks = query.lookbacks();
+    let wanted = query.reaches().into_iter().map(|(selector, reach)| {
+        let (from_ms, to_ms) = match reach {
+            Reach::Around { back_ms, ahead_ms } => {
+                (first_ms.saturating_sub(back_ms), last_ms.saturating_add(ahead_ms))
+            }
+            Reach::Between { from_ms, to_ms } => (from_ms, to_ms),
+        };
+        let longest = lookbacks.iter().find(|(other, _)| *other == selector);
+        let lookback_ms = match longest {
+            // A newest sample is kept however short the retention is.
+            None | Some((_, 1)) => 0,
+            Some((_, ms)) => *ms,
+        };
+        Wanted { selector, from_ms, to_ms, lookback_ms }
+    });
+    wanted.collect()
+}
+
+impl Evaluation {
+    /// The answer. `go_on` is asked again and again; once it has said no it must not say yes again.
+    ///
+    /// # Errors
+    /// When the label sets do not allow what the query does, when a limit is met, or `go_on` says no.
+    pub(super) fn run(
+        &self,
+        store: &mut Store,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<String, ApiError> {
+        let json = Json::success(self.max_bytes.as_len());
+        match (&self.query, self.instants) {
+            (Query::Text(string), instants) => Ok(text(json, instants.ends().0, string)),
+            (Query::Range(range), instants) => {
+                let rows = self.range(range, store, instants.ends().0, go_on)?;
+                self.matrix(json, rows, go_on)
+            }
+            (Query::Instant(expr), Instants::At(time_ms)) => {
+                self.instant(json, expr, store, time_ms, go_on)
+            }
+            (Query::Instant(expr), Instants::Steps { start_ms, end_ms, step_ms }) => {
+                let steps = (start_ms..=end_ms).step_by(usize::try_from(step_ms).unwrap_or(1));
+                let rows = self.steps(expr, store, steps, go_on)?;
+                self.matrix(json, rows, go_on)
+            }
+        }
+    }
+
+    fn range(
+        &self,
+        range: &RangeSelection,
+        store: &mut Store,
+        time_ms: i64,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Vec<Row>, ApiError> {
+        let selected = select_range(range, store, time_ms, go_on)?;
+        self.check_samples(selected.iter().map(|(_, samples)| samples.len()).sum())?;
+        let row = |(labels, samples): (Labels, Vec<crate::sample::Sample>)| Row {
+            labels,
+            points: samples.iter().map(|sample| (sample.timestamp_ms, sample.value)).collect(),
+        };
+        Ok(selected.into_iter().map(row).collect())
+    }
+
+    fn instant(
+        &self,
+        mut json: Json,
+        expr: &Expr,
+        store: &mut Store,
+        time_ms: i64,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<String, ApiError> {
+        let mut plan = Plan::bind(std::slice::from_ref(expr), store);
+        plan.eval_step(store, time_ms, true, go_on).map_err(EvalError::from)?;
+        let vector = match plan.output(0).map_err(Clone::clone)? {
+            Value::Scalar(value) => {
+                json.raw(r#"{"resultType":"scalar","result":"#);
+                json.scalar(time_ms, value);
+                json.raw("}");
+                return Ok(json.finish(false));
+            }
+            Value::Vector(vector) => vector,
+        };
+        let values = vector.values.iter().zip(vector.present);
+        let mut elements: Vec<(&Labels, f64)> = vector
+            .layout
+            .labels
+            .iter()
+            .zip(values)
+            .filter_map(|(labels, (value, present))| present.then_some((labels, *value)))
+            .collect();
+        self.check_samples(elements.len())?;
+        if let Some(order) = expr.order() {
+            order.sort(&mut elements, |element| *element);
+        }
+        let truncated = self.truncate(&mut elements);
+        json.raw(r#"{"resultType":"vector","result":"#);
+        json.list(elements, |json, (labels, value)| {
+            json.raw(r#"{"metric":"#);
+            json.labels(labels);
+            json.raw(r#","value":"#);
+            json.point(time_ms, value);
+            json.raw("}");
+        })
+        .map_err(Limit::response(self.max_bytes))?;
+        json.raw("}");
+        Ok(json.finish(truncated))
+    }
+
+    fn steps(
+        &self,
+        expr: &Expr,
+        store: &mut Store,
+        steps: impl Iterator<Item = i64>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Vec<Row>, ApiError> {
+        let mut plan = Plan::bind(std::slice::from_ref(expr), store);
+        let mut rows = Rows::default();
+        for (i, time_ms) in steps.enumerate() {
+            plan.eval_step(store, time_ms, i == 0, go_on).map_err(EvalError::from)?;
+            match plan.output(0).map_err(Clone::clone)? {
+                Value::Scalar(value) => {
+                    rows.add(None, &[Labels::empty()], &[value], &[true], time_ms)
+                }
+                Value::Vector(v) => {
+                    let version = Some(v.layout.version);
+                    rows.add(version, &v.layout.labels, v.values, v.present, time_ms);
+                }
+            }
+            self.check_samples(rows.points)?;
+        }
+        Ok(rows.rows)
+    }
+
+    fn check_samples(&self, samples: usize) -> Result<(), ApiError> {
+        if samples > self.max_samples {
+            return Err(Limit::Samples(self.max_samples).into());
+        }
+        Ok(())
+    }
+
+    fn matrix(
+        &self,
+        mut json: Json,
+        mut rows: Vec<Row>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<String, ApiError> {
+        rows.retain(|row| !row.points.is_empty());
+        rows.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if !go_on() {
+            return Err(ApiError::Timeout(Stage::Evaluation));
+        }
+        let truncated = self.truncate(&mut rows);
+        json.raw(r#"{"resultType":"matrix","result":"#);
+        let too_long = Limit::response(self.max_bytes);
+        json.list(rows, |json, row| {
+            json.raw(r#"{"metric":"#);
+            json.labels(&row.labels);
+            json.raw(r#","values":"#);
+            // A row is no longer than a range has steps, so the list around it is the bound.
+            let points = row.points.into_iter();
+            let _ = json.list(points, |json, (time_ms, value)| json.point(time_ms, value));
+            json.raw("}");
+        })
+        .map_err(too_long)?;
+        json.raw("}");
+        Ok(json.finish(truncated))
+    }
+
+    /// Leaves out what is beyond the limit; says whether there was any.
+    fn truncate<T>(&self, elements: &mut Vec<T>) -> bool {
+        let before = elements.len();
+        elements.truncate(self.limit.unwrap_or(usize::MAX));
+        elements.len() < before
+    }
+}
+
+fn text(mut json: Json, time_ms: i64, string: &str) -> String {
+    json.raw(r#"{"resultType":"string","result":"#);
+    json.text_at(time_ms, string);
+    json.raw("}");
+    json.finish(false)
+}
+
+/// A series of the answer.
+#[derive(Debug)]
+struct Row {
+    labels: Labels,
+    points: Vec<(i64, f64)>,
+}
+
+/// The series of an answer while its steps are evaluated.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: Vec<Row>,
+    by_labels: HashMap<Labels, usize>,
+    /// The layout that `places` is of.
+    version: Option<u64>,
+    /// The row of each element of the layout.
+    places: Vec<usize>,
+    points: usize,
+}
+
+impl Rows {
+    /// Adds the elements that are present at an instant. `version` tells layouts apart.
+    fn add(
+        &mut self,
+        version: Option<u64>,
+        labels: &[Labels],
+        values: &[f64],
+        present: &[bool],
+        time_ms: i64,
+    ) {
+        // A version says nothing about an empty layout, and a scalar has none.
+        if self.version != version || self.places.len() != labels.len() {
+            self.version = version;
+            self.places.clear();
+            for labels in labels {
+                let place = *self.by_labels.entry(labels.clone()).or_insert_with(|| {
+                    self.rows.push(Row { labels: labels.clone(), points: Vec::new() });
+                    self.rows.len() - 1
+                });
+                self.places.push(place);
+            }
+        }
+        for ((place, value), present) in self.places.iter().zip(values).zip(present) {
+            if *present {
+                self.rows[*place].points.push((time_ms, *value));
+                self.points += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,650 @@
+//! The query API beside a real Prometheus: the same samples into both, the same requests to both,
+//! and the answers compared as JSON; then promtool; then what Portent alone has: its limits, its
+//! features, its readiness.
+
+mod support;
+
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portent::sample::STALE_NAN_BITS;
+use serde_json::{Value, json};
+use support::{Peers, Portent, Prometheus, RemoteWriter, Reply, Series, http_client, wait_until};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long anything that takes a tick may take here.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Keeps everything for an hour.
+const KEEP: &str = "storage:\n  retention: 1h\n  keep: ['{__name__=~\".+\"}']\n";
+
+/// The interval of the samples.
+const STEP_MS: i64 = 15_000;
+
+/// How many samples a series has.
+const SAMPLES: i64 = 40;
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    i64::try_from(since.as_millis()).expect("a clock before the far future")
+}
+
+/// The last ten minutes, up to `end_ms`: gauges, counters, odd values, names and labels, and a
+/// series that has ended.
+fn world(end_ms: i64) -> Vec<Series> {
+    let series = |labels: &[(&str, &str)], value: &dyn Fn(i64) -> f64| {
+        let at = |i: i64| (end_ms - (SAMPLES - 1 - i) * STEP_MS, value(i));
+        Series::new(labels, &(0..SAMPLES).map(at).collect::<Vec<_>>())
+    };
+    let up = |instance, value: &dyn Fn(i64) -> f64| {
+        series(&[("__name__", "up"), ("instance", instance), ("job", "t")], value)
+    };
+    let odd = |kind, value: f64| {
+        series(&[("__name__", "odd_value"), ("kind", kind), ("job", "t")], &move |_| value)
+    };
+    let mut world = vec![
+        up("c", &|i| i as f64),
+        up("a", &|i| (i % 7) as f64),
+        up("b", &|_| 1.0),
+        odd("nan", f64::NAN),
+        odd("inf", f64::INFINITY),
+        odd("neg_inf", f64::NEG_INFINITY),
+        odd("large", 1e21),
+        odd("small", -1.5e-7),
+        odd("third", 1.0 / 3.0),
+        odd("zero", -0.0),
+        series(&[("__name__", "odd.name"), ("job", "t"), ("http.status", "200")], &|i| i as f64),
+        series(
+            &[("__name__", "odd_label"), ("job", "t"), ("text", "\"\\\n\té<&>\u{2028}😀")],
+            &|i| i as f64,
+        ),
+    ];
+    let mut ended = up("ended", &|i| if i < 30 { 2.0 } else { f64::from_bits(STALE_NAN_BITS) });
+    // One marker, as Prometheus writes it.
+    ended.samples.truncate(31);
+    world.push(ended);
+    for (job, factor) in [("t", 2.0), ("u", 3.0)] {
+        let labels = [("__name__", "requests_total"), ("job", job), ("zone", "z")];
+        world.push(series(&labels, &move |i| i as f64 * factor));
+    }
+    world
+}
+
+/// Portent and a Prometheus with the same samples, and the time of the last ones.
+struct Pair {
+    portent: Portent,
+    prometheus: Prometheus,
+    end_ms: i64,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let portent = Portent::start(KEEP, &[]).await;
+        portent.ready().await;
+        let prometheus = Prometheus::start("global: {}\n", &[]).await;
+        // On a whole quarter of a minute, so that steps can meet samples.
+        let end_ms = now_ms() / STEP_MS * STEP_MS;
+        for url in [portent.url("/api/v1/write"), prometheus.url("/api/v1/write")] {
+            let reply = RemoteWriter::new(url).send(&world(end_ms)).await;
+            assert_eq!(reply.status, 204, "{reply:?}");
+        }
+        Self { portent, prometheus, end_ms }
+    }
+
+    /// The answers of both: first as the question came in a URL, then as a form, where there is.
+    async fn ask(&self, path: &str, form: &[(&str, String)]) -> [(u16, Value); 2] {
+        let ours = ask(&self.portent.url(path), form).await;
+        let theirs = ask(&self.prometheus.url(path), form).await;
+        [ours, theirs]
+    }
+
+    async fn check(&self, path: &str, form: &[(&str, String)]) {
+        let [mut ours, mut theirs] = self.ask(path, form).await;
+        normalise(&mut ours.1);
+        normalise(&mut theirs.1);
+        assert_eq!(theirs.0, 200, "{path} {form:?}: {theirs:?}");
+        assert_eq!(ours, theirs, "{path} {form:?}");
+    }
+
+    /// The same status and `errorType`, and the same sentence if asked for.
+    async fn check_error(&self, path: &str, form: &[(&str, String)], same_words: bool) {
+        let [ours, theirs] = self.ask(path, form).await;
+        assert_eq!(ours.0, theirs.0, "{path} {form:?}: {ours:?} {theirs:?}");
+        let keys: &[&str] =
+            if same_words { &["status", "errorType", "error"] } else { &["status", "errorType"] };
+        for key in keys {
+            assert_eq!(ours.1[key], theirs.1[key], "{path} {form:?}: {ours:?} {theirs:?}");
+        }
+        assert_eq!(ours.1["status"], "error", "{path} {form:?}");
+        assert!(ours.1["error"].as_str().is_some_and(|error| !error.is_empty()), "{ours:?}");
+    }
+}
+
+/// GET and, where it is allowed, POST; both must say the same.
+async fn ask(url: &str, form: &[(&str, String)]) -> (u16, Value) {
+    let got = read(http_client().get(with(url, form))).await;
+    let path = url.split('?').next().unwrap_or(url);
+    let read_only = ["/values", "/metadata", "/buildinfo", "/rules"];
+    if !read_only.iter().any(|end| path.ends_with(end)) {
+        let posted = read(http_client().post(url).form(form)).await;
+        // Without a time the two are at different ones.
+        if form.iter().any(|(name, _)| *name == "time") || !path.ends_with("/query") {
+            assert_eq!(got, posted, "{url} {form:?}");
+        }
+    }
+    got
+}
+
+fn with(url: &str, form: &[(&str, impl AsRef<str>)]) -> reqwest::Url {
+    reqwest::Url::parse_with_params(url, form.iter()).expect("a URL")
+}
+
+async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status().as_u16();
+    let json = response.headers().get("content-type").is_some_and(|t| t == "application/json");
+    let body = response.text().await.expect("a whole answer");
+    if json {
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    } else {
+        (status, json!({ "body": body.trim_end() }))
+    }
+}
+
+/// Removes what may differ by right: annotations, and the order of a vector that no function gave
+/// one.
+fn normalise(answer: &mut Value) {
+    answer.as_object_mut().expect("an object").remove("infos");
+    let data = &mut answer["data"];
+    if data["resultType"] == "vector"
+        && let Some(elements) = data["result"].as_array_mut()
+    {
+        elements.sort_by_key(|element| element["metric"].to_string());
+    }
+}
+
+fn seconds(ms: i64) -> String {
+    format!("{}", ms as f64 / 1_000.0)
+}
+
+fn form(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+/// Queries whose values are exact on both sides.
+const QUERIES: [&str; 24] = [
+    "up",
+    r#"up{instance=~"a|b"} * 2"#,
+    "odd_value",
+    "odd_label",
+    r#"{"odd.name"}"#,
+    r#"{"odd.name", "http.status"="200"}"#,
+    "sum by (job) (requests_total)",
+    "rate(requests_total[1m])",
+    "count without (instance) (up)",
+    "up[1m]",
+    r#"{job="t"}[30s] offset 1m"#,
+    "max_over_time(up[5m:30s])[2m:1m]",
+    "up offset 10m",
+    "up @ end()",
+    "nosuch",
+    "absent(nosuch{a='b'})",
+    "1e21",
+    "-1.5e-7",
+    "NaN",
+    "+Inf",
+    "1 / 3",
+    "time()",
+    r#"'a "string" and ä'"#,
+    "vector(1e21)",
+];
+
+#[tokio::test]
+async fn queries_are_answered_as_prometheus_answers_them() {
+    let pair = Pair::start().await;
+    let end = seconds(pair.end_ms);
+    for query in QUERIES {
+        for time in [pair.end_ms, pair.end_ms - 61_001, pair.end_ms + 240_500] {
+            let time = seconds(time);
+            pair.check("/api/v1/query", &form(&[("query", query), ("time", &time)])).await;
+        }
+    }
+    let ranges = [
+        (seconds(pair.end_ms - 300_000), end.clone(), "15"),
+        (seconds(pair.end_ms - 301_001), end.clone(), "7.5"),
+        (seconds(pair.end_ms - 900_000), seconds(pair.end_ms + 400_000), "1m"),
+        (end.clone(), end.clone(), "1h"),
+    ];
+    for query in QUERIES
+        .into_iter()
+        .filter(|q| !q.ends_with(']') && !q.ends_with('\'') && !q.ends_with("offset 1m"))
+    {
+        for (start, end, step) in &ranges {
+            let asked = form(&[("query", query), ("start", start), ("end", end), ("step", step)]);
+            pair.check("/api/v1/query_range", &asked).await;
+        }
+    }
+    // Times as text, and parameters that change nothing or leave out.
+    let rfc = portent::timestamp::format_ms(pair.end_ms);
+    for more in [("time", rfc.as_str()), ("timeout", "10s"), ("timeout", "1.5"), ("stats", "")] {
+        let asked = form(&[("query", "up"), more, ("time", &end)]);
+        pair.check("/api/v1/query", &asked).await;
+    }
+    for lookback in ["5m", "300", "0"] {
+        let asked = form(&[("query", "up"), ("time", &end), ("lookback_delta", lookback)]);
+        pair.check("/api/v1/query", &asked).await;
+    }
+    for limit in ["0", "1", "3", "100"] {
+        // One element of many that are not sorted may be another one.
+        let query = if limit == "1" { "topk(3, up)" } else { "sum by (job) (up)" };
+        let asked = form(&[("query", query), ("time", &end), ("limit", limit)]);
+        pair.check("/api/v1/query", &asked).await;
+        let (start, step) = (seconds(pair.end_ms - 60_000), "15s");
+        let asked = [("query", "up"), ("start", &start), ("end", &end), ("step", step)];
+        let asked = form(&[&asked[..], &[("limit", limit)]].concat());
+        pair.check("/api/v1/query_range", &asked).await;
+    }
+    // Without a time it is now.
+    for (status, answer) in pair.ask("/api/v1/query", &form(&[("query", "1")])).await {
+        let time = answer["data"]["result"][0].as_f64().expect("a time");
+        let past = now_ms() as f64 / 1_000.0 - time;
+        assert!(status == 200 && (0.0..10.0).contains(&past), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_that_of_prometheus() {
+    let pair = Pair::start().await;
+    for query in
+        ["sort(up)", "sort_desc(up)", "topk(3, up)", "bottomk(2, up)", "topk by (job) (1, up)"]
+    {
+        let asked = form(&[("query", query), ("time", &seconds(pair.end_ms))]);
+        let [ours, theirs] = pair.ask("/api/v1/query", &asked).await;
+        let order = |answer: &Value| {
+            let elements = answer["data"]["result"].as_array().expect("a vector").clone();
+            elements.into_iter().map(|element| element["metric"].clone()).collect::<Vec<_>>()
+        };
+        assert!(!order(&theirs.1).is_empty());
+        assert_eq!(order(&ours.1), order(&theirs.1), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_catalogue_is_that_of_prometheus() {
+    let pair = Pair::start().await;
+    let (start, end) = (seconds(pair.end_ms - 60_000), seconds(pair.end_ms));
+    let early = seconds(pair.end_ms - 3_600_000);
+    let selected: [&[(&str, &str)]; 9] = [
+        &[("match[]", "up")],
+        &[("match[]", "up"), ("match[]", r#"{job="u"}"#), ("match[]", "up{instance='a'}")],
+        &[("match[]", r#"{__name__=~"odd.*"}"#)],
+        &[("match[]", r#"{"odd.name"}"#)],
+        &[("match[]", "nosuch")],
+        &[("match[]", "up"), ("start", &start), ("end", &end)],
+        &[("match[]", "up"), ("end", &early)],
+        &[("match[]", "up"), ("limit", "100")],
+        &[
+            ("match[]", "up"),
+            ("start", "-292273086-05-16T16:47:06Z"),
+            ("end", "292277025-08-18T07:12:54.999999999Z"),
+        ],
+    ];
+    for asked in selected {
+        let asked = form(asked);
+        let [mut ours, mut theirs] = pair.ask("/api/v1/series", &asked).await;
+        for answer in [&mut ours.1, &mut theirs.1] {
+            let series = answer["data"].as_array_mut().expect("a list");
+            series.sort_by_key(Value::to_string);
+        }
+        assert_eq!(ours, theirs, "{asked:?}");
+        // Prometheus finds labels in its index, whatever the time of their samples.
+        if asked.contains(&("start", start.clone())) {
+            continue;
+        }
+        pair.check("/api/v1/labels", &asked).await;
+        for name in ["job", "instance", "__name__", "U__http_2e_status", "http.status", "text", "x"]
+        {
+            pair.check(&format!("/api/v1/label/{name}/values"), &asked).await;
+        }
+    }
+    // Everything, and a part of it.
+    pair.check("/api/v1/labels", &[]).await;
+    pair.check("/api/v1/label/__name__/values", &[]).await;
+    pair.check("/api/v1/label/U____name____/values", &[]).await;
+    for path in ["/api/v1/labels", "/api/v1/label/__name__/values"] {
+        // Which ones are left out may differ.
+        let told = |(status, answer): &(u16, Value)| {
+            (*status, answer["data"].as_array().map(Vec::len), answer["warnings"].clone())
+        };
+        let [ours, theirs] = pair.ask(path, &form(&[("limit", "2")])).await;
+        assert_eq!(told(&ours), (200, Some(2), json!(["results truncated due to limit"])));
+        assert_eq!(told(&ours), told(&theirs));
+    }
+    // Neither has rules or keeps exemplars.
+    pair.check("/api/v1/rules", &[]).await;
+    pair.check("/api/v1/query_exemplars", &form(&[("query", "up"), ("start", "1"), ("end", "2")]))
+        .await;
+    let [ours, theirs] = pair.ask("/api/v1/status/buildinfo", &[]).await;
+    let keys = theirs.1["data"].as_object().expect("an object").keys();
+    assert!(keys.into_iter().all(|key| ours.1["data"][key].is_string()), "{ours:?}");
+    let minor = |answer: &Value| {
+        let version = answer["data"]["version"].as_str().expect("a version").to_owned();
+        version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+    };
+    assert_eq!(minor(&ours.1), minor(&theirs.1));
+}
+
+#[tokio::test]
+async fn errors_are_those_of_prometheus() {
+    let pair = Pair::start().await;
+    let [query, range] = ["/api/v1/query", "/api/v1/query_range"];
+    let [series, labels] = ["/api/v1/series", "/api/v1/labels"];
+    let values = "/api/v1/label/job/values";
+    // The whole sentence is the same.
+    let same: [(&str, &str); 28] = [
+        (query, "query=up&time=x"),
+        (query, "query=up&timeout=x"),
+        (query, "query=up&limit=-1"),
+        (query, "query=up&lookback_delta=x"),
+        (query, "query=up%20%2B"),
+        (range, "query=up"),
+        (range, "query=up&start=0"),
+        (range, "query=up&start=0&end=1"),
+        (range, "query=up&start=0&end=1&step=x"),
+        (range, "query=up&start=2&end=1&step=1"),
+        (range, "query=up&start=1&end=2&step=0"),
+        (range, "query=up&start=1&end=2&step=-5"),
+        (range, "query=up&start=0&end=11001&step=1"),
+        (range, "query=up[1m]&start=0&end=1&step=1"),
+        (range, "query='x'&start=0&end=1&step=1"),
+        (series, ""),
+        (series, "match[]=up&start=x"),
+        (labels, "match[]=up&end=x"),
+        (values, "start=x"),
+        ("/api/v1/query_exemplars", "query=up&start=2&end=1"),
+        (query, "query=up{"),
+        (query, "query=nosuch_function(up)"),
+        (query, "query=rate(up)"),
+        (range, "query=up&start=0&end=1&step=1e300"),
+        ("/api/v1/metadata", "limit=x"),
+        (values, "match[]=up{"),
+        (series, "match[]=up{"),
+        ("/api/v1/label/U__/values", ""),
+    ];
+    for (path, asked) in same {
+        pair.check_error(&format!("{path}?{asked}"), &[], true).await;
+    }
+    let kind: [(&str, &str); 9] = [
+        (query, "query="),
+        (query, "query=sum(up"),
+        (query, "query=up&limit=x"),
+        (query, "query=up%20%2B%20on()%20up"),
+        (range, "query=up%20%2B%20on()%20up&start=START&end=END&step=15"),
+        (series, "match[]={}"),
+        (series, "match[]={job=~'.*'}"),
+        (series, "match[]=sum(up)"),
+        (labels, "match[]={}"),
+    ];
+    for (path, asked) in kind {
+        let asked = asked.replace("START", &seconds(pair.end_ms - 60_000));
+        let asked = asked.replace("END", &seconds(pair.end_ms));
+        pair.check_error(&format!("{path}?{asked}"), &[], false).await;
+    }
+    // The sides of a match that is not unique, told at a time when there are some.
+    let time = seconds(pair.end_ms);
+    pair.check_error(query, &form(&[("query", "up + on () up"), ("time", &time)]), false).await;
+    let same_labels = "label_replace(up, 'instance', '', '', '')";
+    pair.check_error(query, &form(&[("query", same_labels), ("time", &time)]), false).await;
+    // What Portent refuses where Prometheus would look past it.
+    let ours = ask(&pair.portent.url("/api/v1/query?query=%zz"), &[]).await;
+    assert_eq!((ours.0, &ours.1["errorType"]), (400, &json!("bad_data")));
+    let (status, other) =
+        ask(&pair.portent.url("/api/v1/query?query=up&lookback_delta=1m"), &[]).await;
+    assert_eq!(status, 400);
+    assert!(other["error"].as_str().expect("a sentence").contains("1m"), "{other}");
+}
+
+#[tokio::test]
+async fn methods_and_unknown_paths() {
+    let portent = Portent::start(KEEP, &[]).await;
+    portent.ready().await;
+    let client = http_client();
+    for path in ["/api/v1/metadata", "/api/v1/label/job/values", "/api/v1/status/buildinfo"] {
+        assert_eq!(client.post(portent.url(path)).send().await.expect("an answer").status(), 405);
+    }
+    let refused = client.delete(portent.url("/api/v1/series")).send().await.expect("an answer");
+    assert_eq!(refused.status(), 405);
+    assert_eq!(refused.headers()["allow"], "GET, POST");
+    for path in ["/api/v1/status/flags", "/api/v1/parse_query", "/api/v1/nothing"] {
+        assert_eq!(portent.get(path).await.expect("an answer").status, 404);
+    }
+    let large = format!("query={}", "x".repeat(2 << 20));
+    let large = client
+        .post(portent.url("/api/v1/query"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(large);
+    assert_eq!(large.send().await.expect("an answer").status(), 413);
+}
+
+fn promtool(arguments: &[&str], url: &str) -> (Option<i32>, Vec<String>) {
+    let at = arguments.iter().position(|argument| *argument == "URL").expect("a place");
+    let arguments: Vec<&str> =
+        arguments.iter().enumerate().map(|(i, a)| if i == at { url } else { *a }).collect();
+    let output = Command::new(Peers::find().promtool)
+        .args(["query"])
+        .args(&arguments)
+        .output()
+        .expect("promtool runs");
+    let mut said = output.stdout;
+    said.extend(output.stderr);
+    let said = String::from_utf8_lossy(&said).replace(url, "URL");
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+    lines.sort();
+    (output.status.code(), lines)
+}
+
+#[tokio::test]
+async fn promtool_sees_no_difference() {
+    let pair = Pair::start().await;
+    let (start, end) = (seconds(pair.end_ms - 120_000), seconds(pair.end_ms));
+    let time = format!("--time={end}");
+    let (start, end) = (format!("--start={start}"), format!("--end={end}"));
+    let commands: [(&[&str], i32); 10] = [
+        (&["instant", &time, "URL", "up"], 0),
+        (&["instant", "-o", "json", &time, "URL", "odd_value"], 0),
+        (&["instant", &time, "URL", "1 + 1"], 0),
+        (&["instant", &time, "URL", "up[1m]"], 0),
+        (&["range", &start, &end, "--step=15s", "URL", "rate(requests_total[1m])"], 0),
+        (&["series", "--match=up", "--match=odd_label", "URL"], 0),
+        (&["series", "--match=up", &start, &end, "URL"], 0),
+        (&["labels", "URL", "instance"], 0),
+        (&["labels", "--match=up", "URL", "job"], 0),
+        (&["instant", &time, "URL", "up +"], 1),
+    ];
+    for (command, code) in commands {
+        let ours = promtool(command, &pair.portent.url(""));
+        let theirs = promtool(command, &pair.prometheus.url(""));
+        assert_eq!(theirs.0, Some(code), "{command:?}: {theirs:?}");
+        assert_eq!(ours, theirs, "{command:?}");
+    }
+}
+
+/// The value of a line of the metrics page.
+async fn metric(portent: &Portent, line: &str) -> Option<f64> {
+    let page = portent.get("/metrics").await.expect("an answer").body;
+    let found = page.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
+    found
+}
+
+async fn query(portent: &Portent, asked: &[(&str, &str)]) -> (u16, Value) {
+    let path = if asked.iter().any(|(name, _)| *name == "step") { "query_range" } else { "query" };
+    let url = portent.url(&format!("/api/v1/{path}"));
+    read(http_client().get(with(&url, asked))).await
+}
+
+#[tokio::test]
+async fn every_limit_is_said_and_counted() {
+    let config =
+        format!("{KEEP}query:\n  max_series: 5\n  max_samples: 100\n  max_response_bytes: 1KiB\n");
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    let end_ms = now_ms();
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&world(end_ms)).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    let end = seconds(end_ms);
+    let steps = [("start", "1700000000"), ("end", "1700000059"), ("step", "1")];
+    let too_many = [("start", "0"), ("end", "200"), ("step", "1")];
+    let limits: [(&str, &[(&str, &str)], &str, &str); 5] = [
+        ("odd_value", &[("time", &end)], "max_series", "more than 5 (query.max_series)"),
+        ("up[10m]", &[("time", &end)], "max_samples", "more than 100 (query.max_samples)"),
+        ("time()", &too_many, "max_samples", "more than 100 (query.max_samples)"),
+        ("time()", &steps, "max_response_bytes", "more than 1KiB (query.max_response_bytes)"),
+        ("rate(up[2h])", &[("time", &end)], "retention", "storage.retention"),
+    ];
+    for (text, more, reason, said) in limits {
+        let asked = [&[("query", text)], more].concat();
+        let line = format!("portent_api_queries_refused_total{{reason=\"{reason}\"}}");
+        let before = metric(&portent, &line).await.expect("a counter");
+        let (status, answer) = query(&portent, &asked).await;
+        assert_eq!((status, &answer["errorType"]), (422, &json!("execution")), "{text}: {answer}");
+        assert!(answer["error"].as_str().is_some_and(|e| e.contains(said)), "{answer}");
+        assert_eq!(metric(&portent, &line).await, Some(before + 1.0), "{line}");
+    }
+    // What is within them is answered.
+    let (status, answer) = query(&portent, &[("query", "up"), ("time", &end)]).await;
+    assert_eq!(status, 200, "{answer}");
+    // Longer than what is kept, but a step of the range is not.
+    let start = seconds(end_ms - 86_400_000);
+    let asked = [("query", "up{instance='a'}"), ("start", &start), ("end", &end), ("step", "2h")];
+    let (status, answer) = query(&portent, &asked).await;
+    let rows = answer["data"]["result"].as_array().expect("a matrix");
+    assert!(status == 200 && rows.iter().all(|row| row["values"].as_array().expect("").len() == 1));
+    let listed = portent.get("/api/v1/series?match[]={job=\"t\"}").await.expect("an answer");
+    assert_eq!(listed.status, 200, "{listed:?}");
+}
+
+/// Eleven thousand steps, each a subquery of ten thousand: minutes.
+const LONG: [(&str, &str); 4] = [
+    ("query", "max_over_time(vector(1)[10000s:1s])"),
+    ("start", "0"),
+    ("end", "110000000"),
+    ("step", "10000"),
+];
+
+#[tokio::test]
+async fn time_and_places_are_bounded() {
+    let config = "query:\n  timeout: 2s\n  max_concurrency: 1\n";
+    let portent = Portent::start(config, &[]).await;
+    portent.ready().await;
+    let begun = std::time::Instant::now();
+    let long = query(&portent, &LONG);
+    let waiting = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        query(&portent, &[("query", "1"), ("timeout", "300ms")]).await
+    };
+    let (long, waiting) = tokio::join!(long, waiting);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let error = |said: &str| json!({"status": "error", "errorType": "timeout", "error": said});
+    assert_eq!(long, (503, error("query timed out in expression evaluation")));
+    assert_eq!(waiting, (503, error("query timed out in query queue")));
+    for reason in ["timeout", "max_concurrency"] {
+        let line = format!("portent_api_queries_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(metric(&portent, &line).await, Some(1.0), "{line}");
+    }
+    assert_eq!(query(&portent, &[("query", "1")]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_query() {
+    let config = "query:\n  max_concurrency: 1\n";
+    let portent = Portent::start(config, &[]).await;
+    portent.ready().await;
+    let url = portent.url("/api/v1/query_range");
+    let gone = http_client().get(with(&url, &LONG)).timeout(Duration::from_secs(1)).send().await;
+    assert!(gone.is_err(), "{gone:?}");
+    wait_until(SOON, "the query to end", async || {
+        let running = metric(&portent, "portent_api_queries_running").await;
+        let canceled = r#"portent_api_requests_total{endpoint="query_range",outcome="canceled"}"#;
+        match (running, metric(&portent, canceled).await) {
+            (Some(0.0), Some(1.0)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(query(&portent, &[("query", "1"), ("timeout", "5s")]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_slow_body_is_given_up() {
+    let portent = Portent::start("web:\n  body_timeout: 300ms\n", &[]).await;
+    portent.ready().await;
+    let mut stream = TcpStream::connect(portent.address()).await.expect("it listens");
+    let head = "POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n\r\nquery";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 4_096];
+    let read = tokio::time::timeout(SOON, stream.read(&mut answer)).await;
+    let length = read.expect("an answer in time").expect("an open connection");
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("the body took too long"), "{answer}");
+}
+
+#[tokio::test]
+async fn before_the_models_are_loaded_it_is_unavailable() {
+    let dir = TempDir::new().expect("a temporary folder");
+    // Reading it waits for a writer that never comes.
+    let model = dir.path().join("model.onnx");
+    let made = Command::new("mkfifo").arg(&model).status().expect("mkfifo is on every Unix");
+    assert!(made.success());
+    let config = format!("models:\n- name: node\n  file: {}\n", model.display());
+    let portent = Portent::start(&config, &[]).await;
+    for path in ["/api/v1/query?query=1", "/api/v1/query?query=", "/api/v1/status/buildinfo"] {
+        let Reply { status, body } = portent.get(path).await.expect("an answer");
+        assert_eq!((status, body.as_str()), (503, "Service Unavailable\n"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_feature_is_a_series() {
+    let portent =
+        Portent::start("global:\n  evaluation_interval: 1s\nstorage:\n  keep: [extra]\n", &[])
+            .await;
+    portent.ready().await;
+    let at = now_ms();
+    let host = [("instance", "h"), ("job", "node")];
+    let one =
+        |name, value| Series::new(&[&[("__name__", name)], &host[..]].concat(), &[(at, value)]);
+    let sent = [
+        one("extra", 7.0),
+        one("node_memory_MemAvailable_bytes", 1.0),
+        one("node_memory_MemTotal_bytes", 4.0),
+    ];
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&sent).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    let feature = r#"portent:feature{feature="memory_used"}"#;
+    let answer = wait_until(SOON, "the feature", async || {
+        let (_, answer) = query(&portent, &[("query", feature)]).await;
+        match answer["data"]["result"].as_array().map(Vec::len) {
+            Some(1) => Ok(answer),
+            _ => Err(answer.to_string()),
+        }
+    })
+    .await;
+    let labels = json!({"__name__": "portent:feature", "feature": "memory_used", "instance": "h",
+        "job": "node", "model": "node"});
+    assert_eq!(answer["data"]["result"][0]["metric"], labels);
+    assert_eq!(answer["data"]["result"][0]["value"][1], "0.75");
+    // Kept on request, though for no time at all.
+    let (_, extra) = query(&portent, &[("query", "extra")]).await;
+    assert_eq!(extra["data"]["result"][0]["value"][1], "7", "{extra}");
+    let url = portent.url("/api/v1/metadata?metric=portent:feature");
+    let (_, metadata) = ask(&url, &[]).await;
+    assert_eq!(metadata["data"]["portent:feature"][0]["type"], "gauge", "{metadata}");
+    let url = portent.url("/api/v1/label/__name__/values");
+    let (_, names) = ask(&url, &[]).await;
+    let names = names["data"].as_array().expect("a list").clone();
+    assert!(names.contains(&json!("portent:feature")), "{names:?}");
+}
