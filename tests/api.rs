@@ -474,9 +474,11 @@ async fn promtool_sees_no_difference() {
 /// The value of a line of the metrics page.
 async fn metric(portent: &Portent, line: &str) -> Option<f64> {
     let page = portent.get("/metrics").await.expect("an answer").body;
-    let found = page.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
-    found
+    page.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' ')?.parse().ok())
 }
+
+/// Parameters of a request.
+type Asked<'a> = &'a [(&'a str, &'a str)];
 
 async fn query(portent: &Portent, asked: &[(&str, &str)]) -> (u16, Value) {
     let path = if asked.iter().any(|(name, _)| *name == "step") { "query_range" } else { "query" };
@@ -496,7 +498,7 @@ async fn every_limit_is_said_and_counted() {
     let end = seconds(end_ms);
     let steps = [("start", "1700000000"), ("end", "1700000059"), ("step", "1")];
     let too_many = [("start", "0"), ("end", "200"), ("step", "1")];
-    let limits: [(&str, &[(&str, &str)], &str, &str); 5] = [
+    let limits: [(&str, Asked, &str, &str); 5] = [
         ("odd_value", &[("time", &end)], "max_series", "more than 5 (query.max_series)"),
         ("up[10m]", &[("time", &end)], "max_samples", "more than 100 (query.max_samples)"),
         ("time()", &too_many, "max_samples", "more than 100 (query.max_samples)"),

@@ -10,7 +10,6 @@ use hyper::{Response, StatusCode};
 use super::form::FormError;
 use super::json::{self, TooLong};
 use crate::bytesize::ByteSize;
-use crate::http::text;
 use crate::promql::EvalError;
 use crate::series::ExcerptError;
 
@@ -167,11 +166,11 @@ impl ApiError {
         let (status, error_type) = self.status();
         if matches!(self, Self::Unavailable) {
             // Prometheus says this before its API is there, so it is not JSON.
-            return text(status, self.to_string());
+            return super::response(status, "text/plain; charset=utf-8", format!("{self}\n"));
         }
         let error = json::quoted(&self.to_string());
         let body = format!(r#"{{"status":"error","errorType":"{error_type}","error":{error}}}"#);
-        super::json_response(status, body)
+        super::response(status, super::JSON, body)
     }
 }
 

@@ -51,6 +51,9 @@ pub use counters::describe_metrics;
 pub use endpoint::Endpoint;
 pub use status::Build;
 
+/// The content type of all answers but one.
+const JSON: &str = "application/json";
+
 type Answer = Response<Full<Bytes>>;
 
 /// A look at the pipeline, for its owner to take.
@@ -106,7 +109,7 @@ impl Api {
         };
         counted.end(answer.as_ref().err());
         match answer {
-            Ok(json) => json_response(StatusCode::OK, json),
+            Ok(json) => response(StatusCode::OK, JSON, json),
             Err(error) => error.response(),
         }
     }
@@ -268,10 +271,9 @@ impl Drop for Wanted {
     }
 }
 
-fn json_response(status: StatusCode, body: String) -> Answer {
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Answer {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
