@@ -343,7 +343,9 @@ async fn errors_are_those_of_prometheus() {
     let [series, labels] = ["/api/v1/series", "/api/v1/labels"];
     let values = "/api/v1/label/job/values";
     // The whole sentence is the same.
-    let same: [(&str, &str); 28] = [
+    let same: [(&str, &str); 30] = [
+        (query, "query="),
+        (query, "query=%20"),
         (query, "query=up&time=x"),
         (query, "query=up&timeout=x"),
         (query, "query=up&limit=-1"),
@@ -376,8 +378,7 @@ async fn errors_are_those_of_prometheus() {
     for (path, asked) in same {
         pair.check_error(&format!("{path}?{asked}"), &[], true).await;
     }
-    let kind: [(&str, &str); 9] = [
-        (query, "query="),
+    let kind: [(&str, &str); 8] = [
         (query, "query=sum(up"),
         (query, "query=up&limit=x"),
         (query, "query=up%20%2B%20on()%20up"),

@@ -61,11 +61,7 @@ pub(super) fn wanted(query: &Query, instants: Instants) -> Vec<Wanted> {
             Reach::Between { from_ms, to_ms } => (from_ms, to_ms),
         };
         let longest = lookbacks.iter().find(|(other, _)| *other == selector);
-        let lookback_ms = match longest {
-            // A newest sample is kept however short the retention is.
-            None | Some((_, 1)) => 0,
-            Some((_, ms)) => *ms,
-        };
+        let lookback_ms = longest.map_or(0, |(_, ms)| *ms);
         Wanted { selector, from_ms, to_ms, lookback_ms }
     });
     wanted.collect()

@@ -111,7 +111,11 @@ pub(super) fn exemplars(form: &Form) -> Result<String, ApiError> {
 
 /// What is wrong with an expression, and where; the client knows the expression.
 pub(super) fn parse_error(error: &ParseError) -> String {
-    let ParseError { line, column, reason, .. } = error;
+    let ParseError { expression, line, column, reason } = error;
+    if expression.is_empty() {
+        // As Prometheus says of nothing.
+        return format!("unknown position: {reason}");
+    }
     format!("{line}:{column}: {reason}")
 }
 

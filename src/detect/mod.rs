@@ -19,7 +19,7 @@ use crate::features::{EntityState, FeatureError, FeatureSet, Features, Windows};
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Metadata, Scorer};
-use crate::promql::{SelectorError, parse_selector};
+use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
 use crate::series::{
     Excerpt, ExcerptError, ExcerptLimits, Outcome, SelectorId, StorageConfig, Store, Wanted,
@@ -181,7 +181,7 @@ impl Pipeline {
                 bind(&mut self.store, model, features, interval, retention_ms)
             })
             .collect();
-        let kept = keep.iter().map(|selector| self.store.register(selector, 0)).collect();
+        let kept = keep.iter().map(|selector| self.store.register(selector, LOOKBACK_MS)).collect();
         for old in std::mem::replace(&mut self.kept, kept) {
             self.store.release(old);
         }
@@ -213,8 +213,8 @@ impl Pipeline {
     }
 
     /// The label sets of the series, those of feature values among them, that satisfy any of the
-    /// selectors, or of all when there is none, and have a sample in `[from_ms, to_ms]`. Sorted,
-    /// each once.
+    /// selectors, or of all when there is none, and have a sample in `[from_ms, to_ms]`. Each once
+    /// unless somebody sends what looks like feature values, in no order.
     #[must_use]
     pub fn series_in(&self, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
         let mut found = self.store.series_in(selectors, from_ms, to_ms);
@@ -224,8 +224,6 @@ impl Pipeline {
         for model in &self.models {
             found.extend(model.history.series_in(&selectors, from_ms, to_ms));
         }
-        found.sort_unstable();
-        found.dedup();
         found
     }
 

@@ -23,7 +23,7 @@ use super::setop::SetOp;
 use super::when::When;
 
 /// How far an instant selector looks back for the newest sample: Prometheus's default.
-pub(super) const LOOKBACK_MS: i64 = 300_000;
+pub const LOOKBACK_MS: i64 = 300_000;
 
 /// A parsed and checked PromQL expression that has a value at an instant.
 #[derive(Debug, Clone)]

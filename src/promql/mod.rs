@@ -57,7 +57,7 @@ mod refusal_tests;
 mod tests;
 
 pub use error::{EvalError, Interrupted, ParseError, Reason};
-pub use expr::{Expr, ValueType};
+pub use expr::{Expr, LOOKBACK_MS, ValueType};
 pub use layout::Layout;
 pub use order::Order;
 pub use plan::{Plan, Value, Vector};

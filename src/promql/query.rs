@@ -80,7 +80,7 @@ impl Query {
     #[must_use]
     pub fn lookbacks(&self) -> Vec<(Selector, i64)> {
         let mut found: Vec<(Selector, i64)> = Vec::new();
-        self.visit_reaches(1, &mut |selector, reach| {
+        self.visit_reaches(0, &mut |selector, reach| {
             let back_ms = match reach {
                 Reach::Around { back_ms, .. } => back_ms.max(0),
                 Reach::Between { .. } => 0,
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn lookbacks_are_what_must_be_kept() {
         let query = "a + rate(b[2m] offset 1m) + max_over_time(c[1h:1m]) + rate(d[1h] @ 5)";
-        let expected = [("a", 1), ("b", 180_000), ("c", 3_600_000), ("d", 0)];
+        let expected = [("a", 0), ("b", 180_000), ("c", 3_599_999), ("d", 0)];
         let query = Query::parse(query, 0, 0).expect("a good query");
         let got: Vec<(String, i64)> =
             query.lookbacks().into_iter().map(|(s, ms)| (s.to_string(), ms)).collect();

@@ -235,15 +235,28 @@ fn excerpts_have_limits() {
     );
 }
 
+fn series_in(store: &Store, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
+    let mut found = store.series_in(selectors, from_ms, to_ms);
+    found.sort_unstable();
+    found
+}
+
 #[test]
 fn series_are_found_by_selector_and_time() {
     let store = recorded();
     let (a, b) = (labels("up", "a"), labels("up", "b"));
-    assert_eq!(store.series_in(&[], 0, NOW), [labels("load", "a"), a.clone(), b.clone()]);
-    assert_eq!(store.series_in(&[selector("up"), selector("up")], 0, NOW), [a.clone(), b.clone()]);
-    assert_eq!(store.series_in(&[selector("up")], NOW - 10, NOW - 10), [a, b]);
-    assert_eq!(store.series_in(&[selector("up")], NOW - 9, NOW), [], "a stale marker is no sample");
-    assert_eq!(store.series_in(&[selector("none")], 0, NOW), []);
+    assert_eq!(series_in(&store, &[], 0, NOW), [labels("load", "a"), a.clone(), b.clone()]);
+    assert_eq!(
+        series_in(&store, &[selector("up"), selector("up")], 0, NOW),
+        [a.clone(), b.clone()]
+    );
+    assert_eq!(series_in(&store, &[selector("up")], NOW - 10, NOW - 10), [a, b]);
+    assert_eq!(
+        series_in(&store, &[selector("up")], NOW - 9, NOW),
+        [],
+        "a stale marker is no sample"
+    );
+    assert_eq!(series_in(&store, &[selector("none")], 0, NOW), []);
 }
 
 #[test]
