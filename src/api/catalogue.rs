@@ -1,6 +1,6 @@
 //! The catalogue: which series, label names and label values there are.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::error::{ApiError, Limit};
 use super::form::Form;
@@ -63,16 +63,18 @@ impl Lookup {
         Ok(Self { subject, selectors, from_ms, to_ms, limit })
     }
 
-    /// The answer, from the label sets that satisfy the selectors.
+    /// The answer, from the label sets that satisfy the selectors, in any order.
     pub(super) fn answer(
         &self,
-        series: &[Labels],
+        mut series: Vec<Labels>,
         max_bytes: ByteSize,
     ) -> Result<String, ApiError> {
         let limit = self.limit.unwrap_or(usize::MAX);
         let mut json = Json::success(max_bytes.as_len());
         let written = match &self.subject {
             Subject::Series => {
+                series.sort_unstable();
+                series.dedup();
                 json.list(series.iter().take(limit), |json, labels| json.labels(labels))
                     // Prometheus says nothing about series that it leaves out.
                     .map(|()| false)
@@ -91,8 +93,10 @@ impl Lookup {
     }
 }
 
-fn strings(json: &mut Json, found: BTreeSet<&str>, limit: usize) -> Result<bool, TooLong> {
+fn strings(json: &mut Json, found: HashSet<&str>, limit: usize) -> Result<bool, TooLong> {
     let truncated = found.len() > limit;
+    let mut found: Vec<&str> = found.into_iter().collect();
+    found.sort_unstable();
     json.list(found.into_iter().take(limit), |json, text| json.string(text))?;
     Ok(truncated)
 }
@@ -119,9 +123,9 @@ mod tests {
             let pairs = [("__name__", "up"), ("host", host), ("job", job)];
             Labels::from_pairs(pairs).expect("distinct")
         };
-        let series = [set("a", "x"), set("b", ""), set("c", "x")];
+        let series = vec![set("c", "x"), set("a", "x"), set("b", "")];
         let lookup = parse(subject, query).expect("good parameters");
-        let got = lookup.answer(&series, ByteSize::from_mib(1)).expect("short");
+        let got = lookup.answer(series, ByteSize::from_mib(1)).expect("short");
         assert_eq!(got, format!(r#"{{"status":"success","data":{expected}}}"#));
     }
 

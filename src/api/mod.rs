@@ -174,15 +174,10 @@ impl Api {
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let begun = Instant::now();
         let read = move |pipeline: &Pipeline| pipeline.series_in(&selectors, from_ms, to_ms);
-        let mut series = turn.ask(look, read).await?;
+        let series = turn.ask(look, read).await?;
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
-        turn.work(move |_| {
-            series.sort_unstable();
-            series.dedup();
-            lookup.answer(&series, max_bytes)
-        })
-        .await
+        turn.work(move |_| lookup.answer(series, max_bytes)).await
     }
 
     fn metadata(&self, form: &Form) -> Result<String, ApiError> {

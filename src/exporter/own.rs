@@ -88,7 +88,10 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
 }
 
 fn describe_series() {
-    describe_gauge!("portent_series_kept", "Series that some feature needs and that are kept.");
+    describe_gauge!(
+        "portent_series_kept",
+        "Series that are kept: some feature or storage.keep wants them."
+    );
     describe_gauge!("portent_series_bytes", "Estimated memory of the kept series.");
     describe_gauge!(
         "portent_feature_history_bytes",

@@ -1,7 +1,7 @@
 //! The built-in profile over thousands of hosts, in CPU time of one thread, and beside it what a real
 //! Prometheus spends on the same expressions over the same samples.
 //!
-//! `cargo bench --bench hosts`. Wants some gigabytes of memory and a real Prometheus (`make peers`).
+//! `make bench ARGS="--bench hosts"`. Wants some gigabytes of memory and a real Prometheus (`make peers`).
 //! Every tick sees a scrape of all hosts that the one before did not, as a running Portent does.
 
 #[allow(dead_code)]
