@@ -2,10 +2,6 @@
 
 CARGO ?= cargo
 
-# Lets glibc ask for huge pages: at a million series a tick is a fifth cheaper, because the tables
-# of small ones do not fit the processor's caches.
-HUGE_PAGES := GLIBC_TUNABLES=glibc.malloc.hugetlb=1
-
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -14,7 +10,7 @@ help: ## this list
 
 .PHONY: run
 run: onnxruntime ## Portent on :9847 with its built-in configuration and model; flags by ARGS="..."
-	$(HUGE_PAGES) $(CARGO) run --release -- serve $(ARGS)
+	$(CARGO) run --release -- serve $(ARGS)
 
 .PHONY: demo
 demo: onnxruntime peers ## node_exporter, Prometheus and Portent wired together, with the scores
@@ -35,7 +31,7 @@ check: ## what CI runs: formatting, lints, documentation, every test
 
 .PHONY: bench
 bench: onnxruntime ## the benches
-	$(HUGE_PAGES) $(CARGO) bench $(ARGS)
+	$(CARGO) bench $(ARGS)
 
 .PHONY: model
 model: onnxruntime peers ## make models/node.onnx again: records this machine under load for 50 minutes
