@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout_at;
 
 use super::clock::now_ms;
 use super::schedule::Schedule;
 use crate::api::Look;
 use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
 use crate::exporter;
+use crate::remote_write::Unavailable;
 use crate::sample::Batch;
 use crate::series::{Outcome, StorageConfig};
 
@@ -47,6 +49,27 @@ pub(super) struct PipelineSettings {
     pub(super) global: DetectConfig,
     pub(super) storage: StorageConfig,
     pub(super) models: Vec<LoadedModel>,
+}
+
+/// Hands a batch to the pipeline and waits for the outcome. A request that waited until the
+/// deadline is told to come again; its samples may be stored all the same, which does no harm.
+pub(super) async fn append(
+    commands: &mpsc::Sender<Command>,
+    batch: Batch,
+    deadline: tokio::time::Instant,
+) -> Result<Outcome, Unavailable> {
+    let (reply, outcome) = oneshot::channel();
+    let sent = timeout_at(deadline, commands.send(Command::Append { batch, reply }));
+    match sent.await {
+        Err(_) => return Err(Unavailable::Overloaded),
+        Ok(Err(_)) => return Err(Unavailable::ShuttingDown),
+        Ok(Ok(())) => {}
+    }
+    match timeout_at(deadline, outcome).await {
+        Err(_) => Err(Unavailable::Overloaded),
+        Ok(Err(_)) => Err(Unavailable::ShuttingDown),
+        Ok(Ok(outcome)) => Ok(outcome),
+    }
 }
 
 /// Starts the thread. The receiver is told when it has ended, by whatever cause.
@@ -130,5 +153,60 @@ fn report(snapshot: &Snapshot, missed: u64) {
             let feature = model.feature_names.get(*feature).map_or("", String::as_str);
             tracing::warn!(model = model.model, feature, %error, "a feature failed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Short, because the tests below wait until it.
+    fn soon() -> tokio::time::Instant {
+        tokio::time::Instant::now() + Duration::from_millis(20)
+    }
+
+    /// Far, so that a test that reaches it is one that failed.
+    fn later() -> tokio::time::Instant {
+        tokio::time::Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_finds_the_queue_full_is_to_come_again() {
+        let (commands, mut queue) = mpsc::channel(1);
+        let first = append(&commands, Batch::default(), soon()).await;
+        assert_eq!(first, Err(Unavailable::Overloaded), "queued, and nobody answers");
+        let second = append(&commands, Batch::default(), soon()).await;
+        assert_eq!(second, Err(Unavailable::Overloaded), "there is no place in the queue");
+        assert!(queue.try_recv().is_ok(), "the first is in the queue");
+        assert!(queue.try_recv().is_err(), "the second never was");
+    }
+
+    #[tokio::test]
+    async fn a_batch_waits_for_a_place_and_gets_its_outcome() {
+        let (commands, mut queue) = mpsc::channel(1);
+        commands.try_send(Command::Look(Box::new(|_| ()))).map_err(|_| ()).expect("a place");
+        let expected = Outcome { stored: 7, ..Outcome::default() };
+        let owner = async {
+            assert!(matches!(queue.recv().await, Some(Command::Look(_))));
+            let Some(Command::Append { reply, .. }) = queue.recv().await else {
+                panic!("the batch comes after what was there");
+            };
+            reply.send(expected.clone()).expect("somebody waits");
+        };
+        let (outcome, ()) = tokio::join!(append(&commands, Batch::default(), later()), owner);
+        assert_eq!(outcome, Ok(expected));
+    }
+
+    #[tokio::test]
+    async fn a_batch_after_the_end_is_to_come_again() {
+        let (commands, queue) = mpsc::channel(1);
+        drop(queue);
+        let refused = append(&commands, Batch::default(), later()).await;
+        assert_eq!(refused, Err(Unavailable::ShuttingDown));
+
+        let (commands, mut queue) = mpsc::channel(1);
+        let dies = async { drop(queue.recv().await) };
+        let (refused, ()) = tokio::join!(append(&commands, Batch::default(), later()), dies);
+        assert_eq!(refused, Err(Unavailable::ShuttingDown), "it died with the batch in hand");
     }
 }

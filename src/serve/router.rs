@@ -8,10 +8,10 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::clock::now_ms;
-use super::pipeline::Command;
+use super::pipeline::{self, Command};
 use super::quiet::Quiet;
 use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
@@ -97,25 +97,12 @@ impl Router {
         response
     }
 
-    /// Hands a batch to the pipeline and waits for the outcome. A request that waited too long is
-    /// told to come again; its samples may be stored all the same, which does no harm.
     async fn append(&self, live: &Live, batch: Batch) -> Result<Outcome, Unavailable> {
         if *self.phase.borrow() == Phase::Starting {
             return Err(Unavailable::Starting);
         }
         let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
-        let (reply, outcome) = oneshot::channel();
-        let sent = timeout_at(deadline, self.commands.send(Command::Append { batch, reply }));
-        match sent.await {
-            Err(_) => return Err(Unavailable::Overloaded),
-            Ok(Err(_)) => return Err(Unavailable::ShuttingDown),
-            Ok(Ok(())) => {}
-        }
-        match timeout_at(deadline, outcome).await {
-            Err(_) => Err(Unavailable::Overloaded),
-            Ok(Err(_)) => Err(Unavailable::ShuttingDown),
-            Ok(Ok(outcome)) => Ok(outcome),
-        }
+        pipeline::append(&self.commands, batch, deadline).await
     }
 
     async fn query(&self, endpoint: Endpoint, request: Request<Incoming>) -> Answer {
