@@ -70,16 +70,14 @@ pub enum DetectError {
         #[source]
         source: FeatureError,
     },
-    /// A model that looks at several steps is to be evaluated at another interval.
+    /// A model that looks back at earlier steps is to be evaluated at another interval.
     #[error(
-        "model {model:?} looks at {window} steps of {step}, so it cannot be evaluated every \
-         {interval}; leave out global.evaluation_interval or set it to {step}"
+        "model {model:?} looks back at steps of {step}, so it cannot be evaluated every {interval}; \
+         set global.evaluation_interval to null or to {step}"
     )]
     Interval {
         /// The model.
         model: String,
-        /// Steps of its window.
-        window: usize,
         /// The step it was trained with.
         step: Duration,
         /// The configured interval.
@@ -288,9 +286,8 @@ fn interval(config: &DetectConfig, model: &LoadedModel) -> Result<Duration, Dete
     if interval.as_ms() == 0 {
         return Err(DetectError::NoInterval(model.name.clone()));
     }
-    let window = model.metadata.window;
-    if window > 1 && interval != step {
-        return Err(DetectError::Interval { model: model.name.clone(), window, step, interval });
+    if model.metadata.is_stepwise() && interval != step {
+        return Err(DetectError::Interval { model: model.name.clone(), step, interval });
     }
     Ok(interval)
 }

@@ -35,9 +35,9 @@ pub enum EntityState {
     Unknown,
     /// Its series ended or are older than the staleness limit.
     Stale,
-    /// A feature that may not be missing is.
+    /// A feature that may not be missing is, or too many are.
     Incomplete,
-    /// Every feature has a value.
+    /// Every feature has a value, or may do without one.
     Complete,
 }
 
@@ -89,6 +89,21 @@ impl FeatureMatrix {
     #[must_use]
     pub fn born(&self) -> &[usize] {
         &self.born
+    }
+
+    /// An empty one, for so many features.
+    pub(super) fn of(features: usize) -> Self {
+        Self { features, missing: vec![0; features], ..Self::default() }
+    }
+
+    /// Makes it so tall; new slots are empty.
+    pub(super) fn resize(&mut self, slots: usize) {
+        let cells = slots * self.features;
+        self.values.resize(cells, f64::NAN);
+        self.cells.resize(cells, Cell::Absent);
+        self.labels.resize(slots, Labels::empty());
+        self.newest_ms.resize(slots, None);
+        self.states.resize(slots, EntityState::Unknown);
     }
 
     /// Forgets the last evaluation.

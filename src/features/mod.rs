@@ -2,16 +2,20 @@
 //!
 //! In: a store of series and `now`. Out: a [`FeatureMatrix`] of entities and features with what is
 //! missing marked. It is the only way to a feature: serving evaluates the expressions here, training
-//! asks a server to evaluate the same text. It does not know models, files or clocks.
+//! asks a server to evaluate the same text, and what a server answered comes back as a matrix by
+//! [`Playback`]. It does not know models, files or clocks.
 
 mod entity;
 mod matrix;
+mod playback;
+mod policy;
 mod profile;
 mod set;
 mod spec;
 mod window;
 
 pub use matrix::{EntityState, FeatureMatrix};
+pub use playback::Playback;
 pub use profile::{PROFILE_ENTITY, profile};
 pub use set::{FeatureError, FeatureSet, Features};
 pub use spec::{FeatureSpec, Missing, MissingError};

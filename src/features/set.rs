@@ -2,15 +2,15 @@
 //!
 //! In: a store and `now`. Out: a [`FeatureMatrix`]. Cells are f64 until the model asks for them,
 //! NaN and infinite results count as missing, and what is missing is decided by each feature's
-//! policy, never by a silent zero. An entity whose series have no sample within the staleness
+//! policy (see [`super::policy`]), never by a silent zero. An entity whose series have no sample within the staleness
 //! limit, or end in stale markers, is not fresh, whatever its range functions still return.
 
 use std::sync::Arc;
 
 use super::entity::{EntityTable, Place};
-use super::matrix::{Cell, EntityState, FeatureMatrix};
-use super::spec::{FeatureSpec, Missing};
-use crate::labels::Labels;
+use super::matrix::{EntityState, FeatureMatrix};
+use super::policy::Policies;
+use super::spec::FeatureSpec;
 use crate::promql::{Expr, Layout, ParseError, Plan, Value};
 use crate::series::Store;
 
@@ -59,6 +59,7 @@ pub struct Features {
     specs: Vec<FeatureSpec>,
     exprs: Vec<Expr>,
     entity: Vec<String>,
+    can_mask: bool,
 }
 
 impl Features {
@@ -92,7 +93,14 @@ impl Features {
             }
             exprs.push(expr);
         }
-        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec() })
+        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec(), can_mask: false })
+    }
+
+    /// The same features for a model that can do without some of them, or cannot.
+    #[must_use]
+    pub fn maskable(mut self, can_mask: bool) -> Self {
+        self.can_mask = can_mask;
+        self
     }
 
     /// The features as they were written, in order.
@@ -117,13 +125,8 @@ impl Features {
             entities: EntityTable::new(&self.entity),
             watched,
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
-            held: Vec::new(),
-            matrix: FeatureMatrix {
-                missing: vec![0; self.specs.len()],
-                features: self.specs.len(),
-                ..FeatureMatrix::default()
-            },
-            specs: self.specs,
+            policies: Policies::new(&self.specs, self.can_mask),
+            matrix: FeatureMatrix::of(self.specs.len()),
         }
     }
 }
@@ -155,27 +158,16 @@ impl Placed {
     }
 }
 
-/// The last value that a cell really had.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    time_ms: i64,
-    value: f64,
-}
-
-const NEVER: Held = Held { time_ms: i64::MIN, value: f64::NAN };
-
 /// The features of one model, bound to a store.
 #[derive(Debug)]
 pub struct FeatureSet {
-    specs: Vec<FeatureSpec>,
     plan: Plan,
     entities: EntityTable,
     /// Of each selector's series.
     watched: Vec<Placed>,
     /// Of each expression's elements.
     placed: Vec<Placed>,
-    /// `[slot, feature]`; only cells of features that are held are ever filled.
-    held: Vec<Held>,
+    policies: Policies,
     matrix: FeatureMatrix,
 }
 
@@ -202,14 +194,17 @@ impl FeatureSet {
         self.matrix.born = self.entities.take_born();
         self.resize();
         for slot in self.matrix.born.clone() {
-            let width = self.specs.len();
-            self.held[slot * width..][..width].fill(NEVER);
+            self.policies.forget(slot);
             self.matrix.labels[slot] = self.entities.labels(slot).clone();
         }
         self.fill_values();
         self.fill_freshness(store, now_ms, stale_after_ms);
         for slot in 0..self.matrix.slots() {
-            self.settle(slot, now_ms, stale_after_ms);
+            if self.matrix.newest_ms[slot].is_some() {
+                self.policies.settle(&mut self.matrix, slot, now_ms, stale_after_ms);
+            } else if self.entities.occupied(slot) {
+                self.matrix.states[slot] = EntityState::Stale;
+            }
         }
         &self.matrix
     }
@@ -229,13 +224,8 @@ impl FeatureSet {
     /// Makes the matrix as tall as the entity table.
     fn resize(&mut self) {
         let slots = self.entities.slots();
-        let cells = slots * self.specs.len();
-        self.held.resize(cells, NEVER);
-        self.matrix.values.resize(cells, f64::NAN);
-        self.matrix.cells.resize(cells, Cell::Absent);
-        self.matrix.labels.resize(slots, Labels::empty());
-        self.matrix.newest_ms.resize(slots, None);
-        self.matrix.states.resize(slots, EntityState::Unknown);
+        self.policies.resize(slots);
+        self.matrix.resize(slots);
     }
 
     fn fill_values(&mut self) {
@@ -278,42 +268,5 @@ impl FeatureSet {
                 *newest = (*newest).max(taken_ms);
             }
         }
-    }
-
-    /// Applies the policies to one entity and says whether it can be scored.
-    fn settle(&mut self, slot: usize, now_ms: i64, stale_after_ms: i64) {
-        let width = self.specs.len();
-        let matrix = &mut self.matrix;
-        if matrix.newest_ms[slot].is_none() {
-            if self.entities.occupied(slot) {
-                matrix.states[slot] = EntityState::Stale;
-            }
-            return;
-        }
-        let mut complete = true;
-        for (feature, spec) in self.specs.iter().enumerate() {
-            let cell = slot * width + feature;
-            if matrix.cells[cell] == Cell::Present {
-                if spec.missing == Missing::Hold {
-                    self.held[cell] = Held { time_ms: now_ms, value: matrix.values[cell] };
-                }
-                continue;
-            }
-            matrix.missing[feature] += 1;
-            let held = self.held[cell];
-            let instead = match spec.missing {
-                Missing::Skip => None,
-                Missing::Fill(value) => Some(value),
-                Missing::Hold => (held.time_ms > now_ms.saturating_sub(stale_after_ms)
-                    && held.time_ms <= now_ms)
-                    .then_some(held.value),
-            };
-            match instead {
-                Some(value) => matrix.values[cell] = value,
-                None => complete = false,
-            }
-        }
-        matrix.states[slot] =
-            if complete { EntityState::Complete } else { EntityState::Incomplete };
     }
 }

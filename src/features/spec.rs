@@ -19,10 +19,10 @@ pub struct FeatureSpec {
 }
 
 impl FeatureSpec {
-    /// A feature without which an entity is not scored.
+    /// A feature with the usual policy.
     #[must_use]
     pub fn new(name: impl Into<String>, expr: impl Into<String>) -> Self {
-        Self { name: name.into(), expr: expr.into(), missing: Missing::Skip }
+        Self { name: name.into(), expr: expr.into(), missing: Missing::default() }
     }
 
     /// The same feature with another policy.
@@ -36,8 +36,11 @@ impl FeatureSpec {
 /// What an entity gets for a feature that has no finite value at a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Missing {
-    /// The entity gets no score. Written `skip`.
+    /// The feature is left out of the entity's error, as long as most others are there. A model
+    /// that cannot do that (it has no input `mask`) gives the entity no score. Written `mask`.
     #[default]
+    Mask,
+    /// The entity gets no score. Written `skip`.
     Skip,
     /// The entity's previous value, while that is not older than the staleness limit; then as
     /// [`Missing::Skip`]. Written `hold`.
@@ -48,7 +51,7 @@ pub enum Missing {
 
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a policy for missing values; write \"skip\", \"hold\" or \"fill VALUE\"")]
+#[error("{0:?} is not a policy for missing values; write \"mask\", \"skip\", \"hold\" or \"fill VALUE\"")]
 pub struct MissingError(String);
 
 impl FromStr for Missing {
@@ -57,6 +60,7 @@ impl FromStr for Missing {
     fn from_str(text: &str) -> Result<Self, MissingError> {
         let error = || MissingError(text.to_owned());
         match text.split_once(' ') {
+            None if text == "mask" => Ok(Self::Mask),
             None if text == "skip" => Ok(Self::Skip),
             None if text == "hold" => Ok(Self::Hold),
             Some(("fill", value)) => match value.trim().parse::<f64>() {
@@ -71,6 +75,7 @@ impl FromStr for Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Mask => f.write_str("mask"),
             Self::Skip => f.write_str("skip"),
             Self::Hold => f.write_str("hold"),
             Self::Fill(value) => write!(f, "fill {value}"),
@@ -104,6 +109,7 @@ mod tests {
 
     #[test]
     fn policies_read_and_print() {
+        check("mask", Some(Missing::Mask));
         check("skip", Some(Missing::Skip));
         check("hold", Some(Missing::Hold));
         check("fill 0", Some(Missing::Fill(0.0)));

@@ -7,6 +7,9 @@
 //! | one, shaped like the input | the reconstruction: the error is the mean squared difference |
 //! | one, `[N]` or `[N, 1]` | the error |
 //!
+//! Besides the features a graph may ask for `mask`, `level_mean` with `level_scale`, and `entity`, by
+//! these names.
+//!
 //! In: declared inputs, and the shapes that a trial run gave (declared output shapes are often
 //! missing or wrong). Out: a plan, or a refusal that names what was expected and what was found.
 
@@ -37,13 +40,24 @@ pub enum ContractError {
     },
     /// It asks for something else besides.
     #[error(
-        "input {found}: nothing is known to feed it with; besides the features only `mask`, float32 {expected}, is fed"
+        "input {found}: nothing is known to feed it with; besides the features only `mask` float32 \
+         {mask}, `level_mean` and `level_scale` float32 {level} and `entity` float32 [N] are fed"
     )]
     ExtraInput {
         /// The input.
         found: String,
-        /// The only shape that a further input may have.
-        expected: String,
+        /// The shape of a mask.
+        mask: String,
+        /// The shape of a level.
+        level: String,
+    },
+    /// Half a level.
+    #[error("the graph has an input {found} and none named {missing}: a level is both")]
+    HalfLevel {
+        /// The input that is there.
+        found: &'static str,
+        /// The one that is not.
+        missing: &'static str,
     },
     /// Its outputs cannot be taken for anything.
     #[error(
@@ -70,6 +84,10 @@ pub(super) struct InputPlan {
     pub windowed: bool,
     /// Whether there is an input `mask`.
     pub mask: bool,
+    /// Whether there are inputs `level_mean` and `level_scale`.
+    pub level: bool,
+    /// Whether there is an input `entity`.
+    pub entity: bool,
 }
 
 /// What to read.
@@ -83,8 +101,15 @@ pub(super) enum OutputPlan {
     Score,
 }
 
-/// The name of the optional input that tells which values were there.
-pub(super) const MASK: &str = "mask";
+/// The name of the optional input that tells which values were there: 1, otherwise 0.
+pub const MASK: &str = "mask";
+
+/// The names of the optional inputs with the entity's own long-running level.
+pub const LEVEL: [&str; 2] = ["level_mean", "level_scale"];
+
+/// The name of the optional input with the entity's place among those that the model knows, from 1
+/// on; 0 for one that it does not know.
+pub const ENTITY: &str = "entity";
 
 /// Judges the declared inputs.
 pub(super) fn judge_inputs(
@@ -115,17 +140,46 @@ pub(super) fn judge_inputs(
             });
         }
     };
+    let plan = InputPlan {
+        features: first.name.clone(),
+        windowed: is_windowed,
+        mask: has(others, MASK),
+        level: has(others, LEVEL[0]),
+        entity: has(others, ENTITY),
+    };
+    judge_others(others, first, features)?;
+    Ok(plan)
+}
+
+fn has(inputs: &[Port], name: &str) -> bool {
+    inputs.iter().any(|input| input.name == name)
+}
+
+/// Judges the inputs besides the features.
+fn judge_others(others: &[Port], first: &Port, features: usize) -> Result<(), ContractError> {
+    let rank = |port: &Port| port.shape.as_ref().map(Vec::len);
     for input in others {
-        let rank = input.shape.as_ref().map(Vec::len);
-        let first_rank = first.shape.as_ref().map(Vec::len);
-        if input.name != MASK || input.element != Element::Float32 || rank != first_rank {
+        let expected_rank = match input.name.as_str() {
+            MASK => rank(first),
+            ENTITY => Some(1),
+            name if LEVEL.contains(&name) => Some(2),
+            _ => None,
+        };
+        let fits = expected_rank.is_some() && rank(input) == expected_rank;
+        if !fits || input.element != Element::Float32 {
+            let dims = first.shape.iter().flatten().map(ToString::to_string);
             return Err(ContractError::ExtraInput {
                 found: input.to_string(),
-                expected: if is_windowed { format!("[N, {window}, {features}]") } else { flat },
+                mask: format!("[{}]", dims.collect::<Vec<_>>().join(", ")),
+                level: format!("[N, {features}]"),
             });
         }
     }
-    Ok(InputPlan { features: first.name.clone(), windowed: is_windowed, mask: !others.is_empty() })
+    match LEVEL.map(|name| has(others, name)) {
+        [true, false] => Err(ContractError::HalfLevel { found: LEVEL[0], missing: LEVEL[1] }),
+        [false, true] => Err(ContractError::HalfLevel { found: LEVEL[1], missing: LEVEL[0] }),
+        _ => Ok(()),
+    }
 }
 
 /// Judges what a trial run with an input of shape `input` gave. A shape is `None` where the output
@@ -228,11 +282,19 @@ mod tests {
         let double = port("x", Element::Other(11), Some(&[0, 4]));
         assert!(refusal(&[]).contains("no input"));
         assert!(refusal(&[double]).contains("x float64 [N, 4]"));
-        let level = port("level_mean", Element::Float32, Some(&[0, 4]));
-        assert!(refusal(&[features.clone(), level]).contains("level_mean float32 [N, 4]"));
+        let other = port("clock", Element::Float32, Some(&[0, 4]));
+        assert!(refusal(&[features.clone(), other]).contains("clock float32 [N, 4]"));
+        let mean = port("level_mean", Element::Float32, Some(&[0, 4]));
+        assert!(refusal(&[features.clone(), mean.clone()]).contains("none named level_scale"));
+        let scale = port("level_scale", Element::Float32, Some(&[0, 4]));
+        assert!(refusal(&[features.clone(), scale.clone()]).contains("none named level_mean"));
+        let flat = port("level_scale", Element::Float32, Some(&[0]));
+        assert!(refusal(&[features.clone(), mean.clone(), flat]).contains("level_scale float32"));
         let mask = port("mask", Element::Float32, Some(&[0, 4]));
-        let plan = judge_inputs(&[features.clone(), mask], 4, 1).expect("a mask is fed");
-        assert!(plan.mask);
+        let entity = port("entity", Element::Float32, Some(&[0]));
+        let all = [features.clone(), mask, mean, scale, entity];
+        let plan = judge_inputs(&all, 4, 1).expect("everything is fed");
+        assert!(plan.mask && plan.level && plan.entity && !plan.windowed);
         let mask = port("mask", Element::Other(9), Some(&[0, 4]));
         assert!(refusal(&[features, mask]).contains("mask bool [N, 4]"));
     }

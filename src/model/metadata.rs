@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
+use super::state::{GuardSpec, LevelSpec};
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
 use crate::timestamp;
 
-/// The layout of the keys below. A file that says otherwise was written by a later version.
-const SCHEMA: u32 = 1;
+/// The layout of the keys below. A file that says more was written by a later version; one that
+/// says less knows nothing of smoothing and what follows it, and needs none of it.
+const SCHEMA: u32 = 2;
 
 /// What every key starts with, so that entries of others are left alone.
 const PREFIX: &str = "portent.";
@@ -36,7 +38,17 @@ pub struct Metadata {
     pub step: Duration,
     /// Steps that the graph looks at, at least 1.
     pub window: usize,
-    /// The error above which an entity is anomalous. Above zero.
+    /// The span of the exponentially weighted mean that smooths an entity's errors, in steps; 1
+    /// leaves them as they are.
+    pub smoothing: f64,
+    /// The entity's own level, for a graph that asks for it.
+    pub level: Option<LevelSpec>,
+    /// How the threshold follows an entity that changes for good; `None` leaves it where it is.
+    pub adaptive_threshold: Option<GuardSpec>,
+    /// The entities that the graph tells apart: the values of the entity labels, in order. Empty
+    /// for a graph that treats all alike.
+    pub entities: Vec<Vec<String>>,
+    /// The smoothed error above which an entity is anomalous. Above zero.
     pub threshold: f64,
     /// How the threshold was found, for people.
     pub threshold_method: String,
@@ -68,6 +80,10 @@ pub(super) struct Recorded {
     entity: Option<Vec<String>>,
     step: Option<Duration>,
     window: Option<usize>,
+    smoothing: Option<f64>,
+    level: Option<LevelSpec>,
+    adaptive_threshold: Option<GuardSpec>,
+    entities: Vec<Vec<String>>,
     threshold: Option<f64>,
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
@@ -76,6 +92,13 @@ pub(super) struct Recorded {
 }
 
 impl Metadata {
+    /// Whether the model has to be evaluated at its own step: it looks at several steps, or
+    /// remembers what it saw at earlier ones.
+    #[must_use]
+    pub fn is_stepwise(&self) -> bool {
+        self.window > 1 || self.smoothing > 1.0 || self.level.is_some()
+    }
+
     /// Complete metadata of a freshly trained model.
     #[must_use]
     pub fn new(features: Vec<FeatureSpec>, entity: Vec<String>, step: Duration) -> Self {
@@ -85,6 +108,10 @@ impl Metadata {
             entity,
             step,
             window: 1,
+            smoothing: 1.0,
+            level: None,
+            adaptive_threshold: None,
+            entities: Vec::new(),
             threshold: 1.0,
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
@@ -105,12 +132,18 @@ impl Metadata {
             ("entity", json(&self.entity)),
             ("step", self.step.to_string()),
             ("window", self.window.to_string()),
+            ("smoothing", self.smoothing.to_string()),
             ("threshold", self.threshold.to_string()),
             ("threshold_method", self.threshold_method.clone()),
         ];
         let times = [("trained_from", self.trained_from_ms), ("trained_to", self.trained_to_ms)];
         for (key, time_ms) in times {
             entries.extend(time_ms.map(|ms| (key, timestamp::format_ms(ms))));
+        }
+        entries.extend(self.level.as_ref().map(|it| ("level", json(it))));
+        entries.extend(self.adaptive_threshold.as_ref().map(|it| ("adaptive_threshold", json(it))));
+        if !self.entities.is_empty() {
+            entries.push(("entities", json(&self.entities)));
         }
         entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
@@ -133,6 +166,15 @@ impl Metadata {
         if self.step.as_ms() == 0 {
             return invalid("step", "it must be above 0".to_owned());
         }
+        if !(self.smoothing.is_finite() && self.smoothing >= 1.0) {
+            let reason = format!("{} is not a number of at least 1", self.smoothing);
+            return invalid("smoothing", reason);
+        }
+        self.level.iter().try_for_each(|level| level.check(self.features.len()))?;
+        self.adaptive_threshold.iter().try_for_each(GuardSpec::check)?;
+        if self.entities.iter().any(|values| values.len() != self.entity.len()) {
+            return invalid("entities", "each needs a value for every entity label".to_owned());
+        }
         if !(self.threshold.is_finite() && self.threshold > 0.0) {
             let reason = format!("{} is not a number above 0", self.threshold);
             return invalid("threshold", reason);
@@ -151,7 +193,7 @@ impl Recorded {
         match name {
             "schema" => {
                 let schema: u32 = parse(key, value)?;
-                if schema != SCHEMA {
+                if schema > SCHEMA {
                     return Err(ArtifactError::Schema { found: schema, expected: SCHEMA });
                 }
             }
@@ -159,6 +201,10 @@ impl Recorded {
             "entity" => self.entity = Some(from_json(key, value)?),
             "step" => self.step = Some(parse(key, value)?),
             "window" => self.window = Some(parse(key, value)?),
+            "smoothing" => self.smoothing = Some(parse(key, value)?),
+            "level" => self.level = Some(from_json(key, value)?),
+            "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
+            "entities" => self.entities = from_json(key, value)?,
             "threshold" => self.threshold = Some(parse(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
@@ -202,6 +248,10 @@ impl Recorded {
             entity: entity.unwrap_or_else(|| DEFAULT_ENTITY.map(str::to_owned).to_vec()),
             step,
             window: window.or(graph_window).unwrap_or(1),
+            smoothing: self.smoothing.unwrap_or(1.0),
+            level: self.level.clone(),
+            adaptive_threshold: self.adaptive_threshold,
+            entities: self.entities.clone(),
             threshold,
             threshold_method: self
                 .threshold_method
@@ -274,6 +324,22 @@ mod tests {
     fn metadata() -> Metadata {
         Metadata {
             window: 10,
+            smoothing: 7.5,
+            level: Some(LevelSpec {
+                half_life: 4_320.0,
+                prior: 60.0,
+                clip: 5.0,
+                mean: vec![0.1, -3.0],
+                scale: vec![1e-9, 2.0],
+                floor: vec![0.1, 0.5],
+            }),
+            adaptive_threshold: Some(GuardSpec {
+                quantile: 0.995,
+                window: Duration::from_seconds(86_400),
+                delay: Duration::from_seconds(3_600),
+                bound: 10.0,
+            }),
+            entities: vec![vec!["a:9100".to_owned()], vec!["b \"9100".to_owned()]],
             threshold: 0.1 + 0.2,
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),

@@ -20,14 +20,16 @@ pub mod graph;
 mod metadata;
 mod runtime;
 mod scorer;
+mod state;
 mod threshold;
 
 pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
-pub use contract::ContractError;
+pub use contract::{ContractError, ENTITY, LEVEL, MASK};
 pub use metadata::{Metadata, Validation};
 pub use runtime::RuntimeError;
-pub use scorer::{Runtime, Scorer, ScorerError, Scores};
+pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
+pub use state::{GuardSpec, LevelSpec};
 pub use threshold::{ThresholdError, ThresholdMethod};
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of

@@ -203,7 +203,7 @@ impl Rows<'_> {
             return Some(value);
         }
         match self.features[feature].missing {
-            Missing::Skip => None,
+            Missing::Mask | Missing::Skip => None,
             Missing::Fill(value) => Some(value as f32),
             Missing::Hold => self.held[feature]
                 .filter(|(since_ms, _)| time_ms - since_ms <= self.hold_ms)

@@ -1,8 +1,11 @@
 //! A scorer: a loaded graph that turns a batch of feature vectors into errors.
 //!
-//! In: feature vectors of all entities of a model, in one batch. Out: for each its error, and where
-//! the graph or the contract gives them, every feature's share of it and the expected values. This
-//! is the only place that knows ONNX Runtime.
+//! In: feature vectors of all entities of a model, in one batch, and what else the graph asks for.
+//! Out: for each its error, and where the graph or the contract gives them, every feature's share of
+//! it and the expected values. This is the only place that knows ONNX Runtime.
+//!
+//! A value that is missing is NaN. A graph with an input `mask` is told so and gets 0 in its place;
+//! any other graph gives such a row no error.
 //!
 //! Invariants: what does not fit the contract (see [`super::contract`]) is refused here, by two
 //! trial runs, with two rows and with one; the graph runs on the calling thread only, since all
@@ -10,9 +13,7 @@
 
 mod environment;
 
-use std::borrow::Cow;
-
-use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView3, Axis, Ix2};
+use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::TensorRef;
@@ -39,6 +40,14 @@ pub enum ScorerError {
         shape: Vec<usize>,
         /// ONNX Runtime's own words.
         reason: String,
+    },
+    /// The graph asks for the entities' levels and got none: a mistake of the caller.
+    #[error("the model needs the level of {rows} entities, [{rows}, {features}], and was given none")]
+    NoLevel {
+        /// Rows of the batch.
+        rows: usize,
+        /// The model's features.
+        features: usize,
     },
     /// A batch of other dimensions than the model's: a mistake of the caller.
     #[error(
@@ -72,12 +81,24 @@ pub struct Scores {
     /// The raw error of each row, to be compared with the threshold.
     ///
     /// # NaN
-    /// Where the row has a value that is not finite, and where the graph gave no finite number.
+    /// Where the graph gave no finite number, where the row has an infinite value or one that is
+    /// missing while the graph has no `mask`, and where nothing of the newest step is there.
     pub error: Vec<f32>,
     /// Each feature's share of the error, `[N, F]`; a row sums to 1, or to 0 where the error is 0.
     pub contribution: Option<Array2<f32>>,
     /// What the model expected in the newest step, `[N, F]`, in the features' own units.
     pub reconstruction: Option<Array2<f32>>,
+}
+
+/// What a graph may ask for besides the features.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// Mean and scale of each entity's own long-running level, both `[N, F]`, in the features' own
+    /// units.
+    pub level: Option<(ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
+    /// Each entity's place among those that the model knows, from 1 on, `[N]`; 0 for the others.
+    /// Without it, all are others.
+    pub entity: Option<ArrayView1<'a, f32>>,
 }
 
 /// A loaded graph.
@@ -124,8 +145,10 @@ impl Scorer {
     /// Runs the graph on zeros to see what it gives.
     fn trial(&mut self, rows: usize, artifact: &Artifact) -> Result<OutputPlan, ScorerError> {
         let zeros = Array3::zeros((rows, self.window, self.features));
+        let (mean, scale) = (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
+        let context = Context { level: Some((mean.view(), scale.view())), entity: None };
         let shape = self.input_shape(rows);
-        let outputs = self.run(zeros.view())?;
+        let outputs = self.run(zeros.view(), &context)?;
         // In the order of the file, for the sake of messages.
         let shapes: Vec<_> = (artifact.outputs().iter())
             .map(|port| {
@@ -138,14 +161,48 @@ impl Scorer {
         Ok(contract::judge_outputs(&shapes, &shape)?)
     }
 
+    /// Whether missing values may be part of a batch.
+    #[must_use]
+    pub fn takes_mask(&self) -> bool {
+        self.inputs.mask
+    }
+
+    /// Whether the graph asks for the entities' own level.
+    #[must_use]
+    pub fn takes_level(&self) -> bool {
+        self.inputs.level
+    }
+
+    /// Whether the graph asks who the entities are.
+    #[must_use]
+    pub fn takes_entity(&self) -> bool {
+        self.inputs.entity
+    }
+
+    /// Scores a batch for a graph that asks for nothing but features.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_in`].
+    pub fn score(&mut self, features: ArrayView3<'_, f32>) -> Result<Scores, ScorerError> {
+        self.score_in(features, &Context::default())
+    }
+
     /// Scores a batch.
     ///
     /// # Shapes
     /// `[N, W, F]`, oldest step first; W is 1 for a model without a window.
     ///
+    /// # NaN
+    /// A missing value.
+    ///
     /// # Errors
-    /// For a batch of other dimensions than the model's, and when the graph fails.
-    pub fn score(&mut self, features: ArrayView3<'_, f32>) -> Result<Scores, ScorerError> {
+    /// For a batch of other dimensions than the model's, without the level that the graph asks for,
+    /// and when the graph fails.
+    pub fn score_in(
+        &mut self,
+        features: ArrayView3<'_, f32>,
+        context: &Context<'_>,
+    ) -> Result<Scores, ScorerError> {
         let (rows, window, columns) = features.dim();
         if (window, columns) != (self.window, self.features) {
             return Err(ScorerError::Batch {
@@ -158,16 +215,25 @@ impl Scorer {
         let mut scores = if rows == 0 {
             self.nothing()
         } else {
-            let outputs = self.run(features)?;
+            let outputs = self.run(features, context)?;
             self.interpret(outputs, features)?
         };
         // A graph may hide such a value, as Clip does: the row would look normal.
         for (row, error) in features.outer_iter().zip(&mut scores.error) {
-            if !error.is_finite() || row.iter().any(|value| !value.is_finite()) {
+            if !error.is_finite() || !self.is_sound(row) {
                 *error = f32::NAN;
             }
         }
         Ok(scores)
+    }
+
+    /// Whether a window has nothing that would make its error mean something else.
+    fn is_sound(&self, window: ArrayView2<'_, f32>) -> bool {
+        if !self.inputs.mask {
+            return window.iter().all(|value| value.is_finite());
+        }
+        let newest = window.row(window.nrows() - 1);
+        !window.iter().any(|value| value.is_infinite()) && newest.iter().any(|it| it.is_finite())
     }
 
     fn input_shape(&self, rows: usize) -> Vec<usize> {
@@ -178,26 +244,43 @@ impl Scorer {
         }
     }
 
-    fn run(&mut self, features: ArrayView3<'_, f32>) -> Result<Outputs, ScorerError> {
-        let shape = self.input_shape(features.dim().0);
+    fn run(
+        &mut self,
+        features: ArrayView3<'_, f32>,
+        context: &Context<'_>,
+    ) -> Result<Outputs, ScorerError> {
+        let rows = features.dim().0;
+        let shape = self.input_shape(rows);
         let failed = |error: ort::Error| ScorerError::Run {
             shape: shape.clone(),
             reason: error.to_string(),
         };
-        let features = features.as_standard_layout();
-        let mask: Vec<f32>;
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(2);
-        let values = features.as_slice().expect("the standard layout is a slice");
-        let tensor = TensorRef::from_array_view((shape.clone(), values)).map_err(failed)?;
-        inputs.push((self.inputs.features.as_str().into(), tensor.into()));
+        let mut values: Vec<f32> = features.iter().copied().collect();
+        let mut inputs: Vec<(&str, Vec<usize>, Vec<f32>)> = Vec::with_capacity(4);
         if self.inputs.mask {
-            // Entities with missing features are not scored: everything that comes here is there.
-            mask = vec![1.0; values.len()];
-            let tensor =
-                TensorRef::from_array_view((shape.clone(), mask.as_slice())).map_err(failed)?;
-            inputs.push((contract::MASK.into(), tensor.into()));
+            let there = |value: &f32| if value.is_nan() { 0.0 } else { 1.0 };
+            inputs.push((contract::MASK, shape.clone(), values.iter().map(there).collect()));
+            values.iter_mut().filter(|it| it.is_nan()).for_each(|it| *it = 0.0);
         }
-        let outputs = self.session.run(inputs).map_err(failed)?;
+        if self.inputs.level {
+            let no_level = ScorerError::NoLevel { rows, features: self.features };
+            let (mean, scale) = context.level.ok_or(no_level)?;
+            for (name, part) in contract::LEVEL.into_iter().zip([mean, scale]) {
+                inputs.push((name, vec![rows, self.features], part.iter().copied().collect()));
+            }
+        }
+        if self.inputs.entity {
+            let nobody = || vec![0.0; rows];
+            let entity = context.entity.map_or_else(nobody, |it| it.to_vec());
+            inputs.push((contract::ENTITY, vec![rows], entity));
+        }
+        inputs.push((&self.inputs.features, shape.clone(), values));
+        let mut tensors: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for (name, shape, values) in &inputs {
+            let tensor = TensorRef::from_array_view((shape.clone(), values.as_slice()));
+            tensors.push((name, tensor.map_err(failed)?.into()));
+        }
+        let outputs = self.session.run(tensors).map_err(failed)?;
         Ok(copied(&outputs))
     }
 
@@ -306,18 +389,25 @@ fn unexpected(name: &str, found: &[usize], expected: &[usize]) -> ScorerError {
 }
 
 /// The error of a graph that only reconstructs: the mean squared difference over all steps and
-/// features of the window; a feature's contribution is its part of the sum.
+/// features of the window that are there; a feature's contribution is its part of the sum.
 fn from_reconstruction(reconstruction: &Array3<f32>, features: ArrayView3<'_, f32>) -> Scores {
-    let squared = (&features - reconstruction).mapv(|residual| f64::from(residual).powi(2));
+    let mut squared = (&features - reconstruction).mapv(|residual| f64::from(residual).powi(2));
+    squared.zip_mut_with(&features, |squared, value| {
+        if value.is_nan() {
+            *squared = 0.0;
+        }
+    });
     let by_feature: Array2<f64> = squared.sum_axis(Axis(1));
     let total: Array1<f64> = by_feature.sum_axis(Axis(1));
-    let cells = (features.dim().1 * features.dim().2) as f64;
+    let there = |row: usize| {
+        features.index_axis(Axis(0), row).iter().filter(|value| !value.is_nan()).count() as f64
+    };
     let share = |row: usize, value: f64| match total[row] {
         0.0 => 0.0,
         total => (value / total) as f32,
     };
     Scores {
-        error: total.iter().map(|total| (total / cells) as f32).collect(),
+        error: total.iter().enumerate().map(|(i, total)| (total / there(i)) as f32).collect(),
         contribution: Some(Array2::from_shape_fn(by_feature.dim(), |(row, feature)| {
             share(row, by_feature[[row, feature]])
         })),

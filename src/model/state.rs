@@ -1,0 +1,88 @@
+//! What a model needs to remember of each entity between two ticks, as its file describes it.
+//!
+//! A graph sees one window and nothing else. Whatever lasts longer is state of the pipeline; its
+//! parameters are here, beside the graph in the same file. None of it is configuration.
+
+use serde::{Deserialize, Serialize};
+
+use super::artifact::ArtifactError;
+use crate::duration::Duration;
+
+/// An entity's own long-running level: exponentially weighted mean and deviation of each feature.
+///
+/// # Units
+/// Those of the features. Lists have an element for each feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LevelSpec {
+    /// How long it takes until half of a level is forgotten, in steps.
+    pub half_life: f64,
+    /// How many steps the level of training counts for when an entity is seen for the first time.
+    pub prior: f64,
+    /// A step moves a level by at most so many of its scales.
+    pub clip: f64,
+    /// The mean that training leaves behind.
+    pub mean: Vec<f32>,
+    /// The deviation that training leaves behind.
+    pub scale: Vec<f32>,
+    /// The least deviation that counts.
+    pub floor: Vec<f32>,
+}
+
+/// The guard against drift: an entity's threshold rises to a quantile of its own recent errors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardSpec {
+    /// The quantile, above 0 and below 1.
+    pub quantile: f64,
+    /// Of the errors of so long a time.
+    pub window: Duration,
+    /// Which ended so long ago: what begins now must not hide itself.
+    pub delay: Duration,
+    /// The threshold never rises above so many times the trained one.
+    pub bound: f64,
+}
+
+impl LevelSpec {
+    /// Refuses what no level can be kept with, for a model of so many features.
+    pub(super) fn check(&self, features: usize) -> Result<(), ArtifactError> {
+        let lists = [&self.mean, &self.scale, &self.floor];
+        if lists.iter().any(|list| list.len() != features) {
+            return invalid("level", format!("its lists need {features} numbers, one a feature"));
+        }
+        let finite = lists.iter().all(|list| list.iter().all(|it| it.is_finite()));
+        let positive = self.floor.iter().all(|it| *it > 0.0);
+        let numbers = self.half_life >= 1.0 && self.prior >= 1.0 && self.clip > 0.0;
+        if !(finite && positive && numbers && self.half_life.is_finite()) {
+            return invalid(
+                "level",
+                "half_life and prior must be at least 1, clip and floors above 0, and all finite"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl GuardSpec {
+    /// Refuses what cannot guard anything.
+    pub(super) fn check(&self) -> Result<(), ArtifactError> {
+        let good = self.quantile > 0.0
+            && self.quantile < 1.0
+            && self.window.as_ms() > 0
+            && self.bound >= 1.0
+            && self.bound.is_finite();
+        if good {
+            return Ok(());
+        }
+        invalid(
+            "adaptive_threshold",
+            "the quantile must be between 0 and 1, the window above 0 and the bound at least 1"
+                .to_owned(),
+        )
+    }
+}
+
+fn invalid(what: &'static str, reason: String) -> Result<(), ArtifactError> {
+    Err(ArtifactError::Invalid { what, reason })
+}
