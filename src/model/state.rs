@@ -43,6 +43,27 @@ pub struct GuardSpec {
     pub bound: f64,
 }
 
+/// Windows and delays beyond this would cost a hundred megabytes for ten thousand entities.
+const MAX_SPAN_MS: i64 = 7 * 86_400_000;
+
+/// Beyond this bound a guard guards nothing, and its bins would cost memory.
+const MAX_BOUND: f64 = 1_000.0;
+
+impl Default for GuardSpec {
+    fn default() -> Self {
+        Self {
+            // Above the threshold for a fifth of a day: no incident, but how it is now.
+            quantile: 0.8,
+            // Every hour of the day is in it once.
+            window: Duration::from_seconds(86_400),
+            // An incident is seen before it counts for normal.
+            delay: Duration::from_seconds(3_600),
+            // What is ten times the threshold is news every day.
+            bound: 10.0,
+        }
+    }
+}
+
 impl LevelSpec {
     /// Refuses what no level can be kept with, for a model of so many features.
     pub(super) fn check(&self, features: usize) -> Result<(), ArtifactError> {
@@ -67,17 +88,15 @@ impl LevelSpec {
 impl GuardSpec {
     /// Refuses what cannot guard anything.
     pub(super) fn check(&self) -> Result<(), ArtifactError> {
-        let good = self.quantile > 0.0
-            && self.quantile < 1.0
-            && self.window.as_ms() > 0
-            && self.bound >= 1.0
-            && self.bound.is_finite();
-        if good {
+        let spans = (1..=MAX_SPAN_MS).contains(&self.window.as_ms())
+            && self.delay.as_ms() <= MAX_SPAN_MS;
+        if (0.5..1.0).contains(&self.quantile) && spans && (1.0..=MAX_BOUND).contains(&self.bound) {
             return Ok(());
         }
         invalid(
             "adaptive_threshold",
-            "the quantile must be between 0 and 1, the window above 0 and the bound at least 1"
+            "the quantile must be at least 0.5 and below 1, the window above 0 and at most 7d, the \
+             delay at most 7d, the bound at least 1 and at most 1000"
                 .to_owned(),
         )
     }

@@ -1,266 +1,322 @@
-//! An autoencoder: dense layers that squeeze a row through a bottleneck and restore it.
+//! An autoencoder: a network that restores the newest step of a window from the whole window, through
+//! a bottleneck too narrow for anything but what usually goes together.
 //!
-//! In: scaled rows. Out: rows of the same width, and, for training, the gradient of the weighted
-//! squared error by every weight. Hidden layers are `max(0, x W + b)`, the last one is a sigmoid,
-//! whose range is that of the scaled features. Arithmetic is float64; a graph's float32 then
-//! differs by its own rounding only.
+//! In: windows in deviations from the mean, clipped; 0 where a value is missing. Out: the newest step
+//! as it should be. In training, features go missing at random, with all their steps, so that the
+//! network has seen absence; what is missing is not asked of it.
 //!
-//! Source: Rumelhart, Hinton, Williams 1986 (back-propagation); Glorot, Bengio 2010 (the size of
-//! initial weights); Mishkin, Matas 2016 (fitting them to data).
+//! A value far out says all it can at the clip: farther out a network answers nonsense for all other
+//! features as well.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use rand::RngExt;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A sum that varies less than this over the rows is not stretched further.
-const MIN_SPREAD: f64 = 1e-3;
+use super::branch::{Base, INPUT_CLIP, Prepared};
+use super::config::TrainConfig;
+use super::fit::FitError;
+use super::network::{Network, Output, Places};
+use super::optimizer::Adam;
+use super::scaler::{Kind, Scaler, Scaling};
 
-/// Dense layers from a row to a row of the same width.
+/// How often a feature is missing in training. Often enough to be learnt, seldom enough that most
+/// windows are whole.
+pub(super) const MISSING: f64 = 0.05;
+
+/// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
+const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
+
+/// What a feature counts for at most then: four ranges outside of its own.
+const RANGE_RESIDUAL_CLIP: (f32, f32) = (-4.0, 5.0);
+
+/// Less than this relative gain is none to wait for: the best weights are kept even so.
+const GAIN: f64 = 1e-3;
+
+/// Updates between two looks at the loss, at least: a pass over little data changes next to nothing.
+const LEAST_UPDATES: usize = 100;
+
+/// Rows that are evaluated at once, so that memory does not grow with the recording.
+const CHUNK: usize = 4_096;
+
+/// A network that restores the newest step of a window from the whole window.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Autoencoder {
-    /// In the order of computation; the last one is the sigmoid.
-    pub layers: Vec<Dense>,
+    /// Steps that it looks at.
+    pub steps: usize,
+    /// What becomes of deviations first, by feature: `factor * deviation + offset`.
+    pub factor: Vec<f32>,
+    /// See `factor`: where the mean comes to lie, and what stands for a missing value.
+    pub offset: Vec<f32>,
+    /// What the network is fed with at most.
+    pub input_clip: (f32, f32),
+    /// What a value is held against its expectation as, at most.
+    pub residual_clip: (f32, f32),
+    /// From `[steps * features]`, oldest first, to `[features]`.
+    pub network: Network,
 }
 
-/// `activation(x W + b)`.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Dense {
-    /// Inputs by outputs.
-    pub weights: Array2<f64>,
-    /// One for each output.
-    pub bias: Array1<f64>,
+/// How a fit went. Losses are mean squared errors of scaled features.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Course {
+    /// Looks at the loss: one after each pass, or after as many passes as make a hundred updates.
+    pub epochs: usize,
+    /// The one that gave the weights, counted from 1.
+    pub best_epoch: usize,
+    /// The loss in training at each.
+    pub training: Vec<f64>,
+    /// The loss on the part that decides when to stop at each.
+    pub stopping: Vec<f64>,
 }
 
-/// The weighted squared error of some rows and its gradient by every weight, both means over the
-/// rows.
-pub(super) struct Gradient {
-    /// The error.
-    pub loss: f64,
-    /// Shaped as the layers.
-    pub layers: Vec<Dense>,
+/// Rows as the network sees them.
+pub(super) struct Rows {
+    /// `[rows, steps * features]`, features that enter only.
+    inputs: Array2<f32>,
+    /// `[rows, features]`, features that enter only.
+    targets: Array2<f32>,
+    /// 1 for a target that is there and counts.
+    there: Array2<f32>,
 }
 
 impl Autoencoder {
-    /// Random initial weights, fitted to some of the rows to be learnt.
-    ///
-    /// A ReLU that is zero on every row has no gradient and stays dead; a bottleneck with too few
-    /// living units restores nothing but the mean. So every hidden unit starts with a spread of 1
-    /// over the rows and a mean of 1 above zero: it passes about five rows of six, and the network
-    /// starts out as a nearly linear one. The last layer starts from the mean of the rows.
-    pub fn new(rows: ArrayView2<'_, f64>, hidden: &[usize], rng: &mut ChaCha8Rng) -> Self {
-        let width = rows.ncols();
-        let mut layers = Vec::with_capacity(hidden.len() + 1);
-        let mut values = rows.to_owned();
-        for &outputs in hidden {
-            let mut weights = random(values.ncols(), outputs, rng);
-            let sums = values.dot(&weights);
-            let spread = sums.std_axis(Axis(0), 0.0).mapv(|it| it.max(MIN_SPREAD));
-            weights /= &spread;
-            let mean = sums.mean_axis(Axis(0)).expect("there are rows") / &spread;
-            let layer = Dense { weights, bias: 1.0 - mean };
-            values = layer.forward(values.view(), false);
-            layers.push(layer);
-        }
-        let weights = random(values.ncols(), width, rng);
-        let sums = values.dot(&weights).mean_axis(Axis(0)).expect("there are rows");
-        let mean = rows.mean_axis(Axis(0)).expect("there are rows");
-        let logit = |mean: f64| {
-            let mean = mean.clamp(0.01, 0.99);
-            (mean / (1.0 - mean)).ln()
+    /// What everything but the network is for these settings.
+    pub fn blank(base: &Base, range: &Scaler, config: &TrainConfig) -> Self {
+        let features = base.scaler.kinds.len();
+        let (factor, offset, input_clip, residual_clip) = match config.scaling {
+            Scaling::Standard => {
+                let clip = (-INPUT_CLIP, INPUT_CLIP);
+                (vec![1.0; features], vec![0.0; features], clip, clip)
+            }
+            Scaling::MinMax => {
+                let size = |i: usize| f64::from(base.scaler.size(i));
+                let inverse = |i: usize| f64::from(range.inverse[i]);
+                let from = |i: usize| f64::from(base.scaler.offset[i]) - f64::from(range.offset[i]);
+                let factor = (0..features).map(|i| (size(i) * inverse(i)) as f32).collect();
+                let offset = (0..features).map(|i| (from(i) * inverse(i)) as f32).collect();
+                (factor, offset, RANGE_CLIP, RANGE_RESIDUAL_CLIP)
+            }
         };
-        layers.push(Dense { weights, bias: mean.mapv(logit) - sums });
-        Self { layers }
+        let output = output(config.scaling);
+        let network = Network { layers: Vec::new(), output };
+        let steps = config.window;
+        Self { steps, factor, offset, input_clip, residual_clip, network }
     }
 
-    /// Restores rows.
-    pub fn reconstruct(&self, rows: ArrayView2<'_, f64>) -> Array2<f64> {
-        let mut values = rows.to_owned();
-        for (i, layer) in self.layers.iter().enumerate() {
-            values = layer.forward(values.view(), i + 1 == self.layers.len());
+    /// The steps that the network looks at, one row each.
+    fn inputs(&self, batch: &Prepared) -> Array2<f64> {
+        let (rows, window, features) = batch.windows.dim();
+        let steps = batch.windows.slice(s![.., window - self.steps.., ..]);
+        let mut inputs = Array2::zeros((rows, self.steps * features));
+        for ((row, step, feature), value) in steps.indexed_iter() {
+            inputs[[row, step * features + feature]] = self.line(feature, *value, self.input_clip);
         }
-        values
+        inputs
     }
 
-    /// The mean over the rows of the sum of `weights * (row - reconstruction)²`, and its gradient.
-    pub fn gradient(&self, rows: ArrayView2<'_, f64>, weights: ArrayView1<'_, f64>) -> Gradient {
-        let mut outputs: Vec<Array2<f64>> = vec![rows.to_owned()];
-        for (i, layer) in self.layers.iter().enumerate() {
-            let is_last = i + 1 == self.layers.len();
-            outputs.push(layer.forward(outputs[i].view(), is_last));
-        }
-        let output = &outputs[self.layers.len()];
-        let residual = output - &rows;
-        let count = rows.nrows() as f64;
-        let loss = (&residual * &residual * weights).sum() / count;
-        // Through the sigmoid, whose derivative is y (1 - y).
-        let mut delta = &residual * &weights * 2.0 / count * output * (1.0 - output);
-        let mut layers = Vec::with_capacity(self.layers.len());
-        for (i, layer) in self.layers.iter().enumerate().rev() {
-            let input = &outputs[i];
-            layers.push(Dense { weights: input.t().dot(&delta), bias: delta.sum_axis(Axis(0)) });
-            if i > 0 {
-                delta = delta.dot(&layer.weights.t());
-                // Through the ReLU before, which passed what is above zero.
-                delta.zip_mut_with(input, |delta, &output| {
-                    if output <= 0.0 {
-                        *delta = 0.0;
-                    }
-                });
-            }
-        }
-        layers.reverse();
-        Gradient { loss, layers }
+    fn line(&self, feature: usize, deviation: f64, (low, high): (f32, f32)) -> f64 {
+        let offset = f64::from(self.offset[feature]);
+        let value = deviation * f64::from(self.factor[feature]) + offset;
+        if value.is_nan() { offset } else { value.clamp(f64::from(low), f64::from(high)) }
     }
 
-    /// The same network for rows of `width`, in which its own inputs are at `places`. What it does
-    /// not know it restores as 0.5: a weight of zero and the sigmoid's middle.
-    pub fn expanded(&self, width: usize, places: &[usize]) -> Self {
-        let mut layers = self.layers.clone();
-        let last = layers.len() - 1;
-        let first = &mut layers[0];
-        let mut weights = Array2::zeros((width, first.weights.ncols()));
-        for (from, to) in places.iter().enumerate() {
-            weights.row_mut(*to).assign(&first.weights.row(from));
-        }
-        first.weights = weights;
-        let layer = &mut layers[last];
-        let mut weights = Array2::zeros((layer.weights.nrows(), width));
-        let mut bias = Array1::zeros(width);
-        for (from, to) in places.iter().enumerate() {
-            weights.column_mut(*to).assign(&layer.weights.column(from));
-            bias[*to] = layer.bias[from];
-        }
-        layer.weights = weights;
-        layer.bias = bias;
-        Self { layers }
+    /// The newest step as it is held against the expectation; NaN where a value is missing.
+    pub fn observed(&self, batch: &Prepared) -> Array2<f64> {
+        let newest = batch.windows.slice(s![.., batch.windows.dim().1 - 1, ..]);
+        Array2::from_shape_fn(newest.dim(), |(row, feature)| match newest[[row, feature]] {
+            value if value.is_nan() => f64::NAN,
+            value => self.line(feature, value, self.residual_clip),
+        })
     }
 
-    /// The same network with every weight rounded to float32, as a graph holds it.
-    pub fn rounded(mut self) -> Self {
-        let round = |value: f64| f64::from(value as f32);
-        for layer in &mut self.layers {
-            layer.weights.mapv_inplace(round);
-            layer.bias.mapv_inplace(round);
+    /// The newest step as it should be.
+    pub fn expect(&self, batch: &Prepared) -> Array2<f64> {
+        self.network.run(self.inputs(batch).view())
+    }
+
+    /// A batch as the network is trained on it.
+    pub fn rows(&self, base: &Base, batch: &Prepared) -> Rows {
+        let places = entering(&base.scaler);
+        let features = base.scaler.kinds.len();
+        let columns: Vec<usize> = (0..self.steps)
+            .flat_map(|step| places.iter().map(move |place| step * features + place))
+            .collect();
+        let observed = self.observed(batch).select(Axis(1), &places);
+        let counts: Vec<bool> = places.iter().map(|i| base.scaler.kinds[*i].counts()).collect();
+        let there = Array2::from_shape_fn(observed.dim(), |(row, column)| {
+            let is = counts[column] && !observed[[row, column]].is_nan();
+            f32::from(u8::from(is))
+        });
+        Rows {
+            inputs: self.inputs(batch).select(Axis(1), &columns).mapv(|it| it as f32),
+            targets: observed.mapv(|it| if it.is_nan() { 0.0 } else { it as f32 }),
+            there,
         }
-        self
     }
 }
 
-/// Uniform weights with the variance that keeps signals at their size both ways.
-fn random(inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Array2<f64> {
-    let limit = (6.0 / (inputs + outputs) as f64).sqrt();
-    Array2::from_shape_simple_fn((inputs, outputs), || (2.0 * rng.random::<f64>() - 1.0) * limit)
-}
-
-impl Dense {
-    fn forward(&self, rows: ArrayView2<'_, f64>, is_last: bool) -> Array2<f64> {
-        let mut values = rows.dot(&self.weights) + &self.bias;
-        if is_last {
-            values.mapv_inplace(|x| 1.0 / (1.0 + (-x).exp()));
-        } else {
-            values.mapv_inplace(|x| x.max(0.0));
-        }
-        values
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::SeedableRng;
-
-    fn rng() -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(7)
-    }
-
-    fn rows(count: usize, width: usize) -> Array2<f64> {
-        let mut rng = rng();
-        Array2::from_shape_simple_fn((count, width), || rng.random::<f64>())
-    }
-
-    fn loss_of(
-        network: &Autoencoder,
-        rows: ArrayView2<'_, f64>,
-        weights: ArrayView1<'_, f64>,
-    ) -> f64 {
-        let residual = &rows - &network.reconstruct(rows);
-        (&residual * &residual * weights).sum() / rows.nrows() as f64
-    }
-
-    /// Compares the gradient by one parameter with the difference of two losses.
-    #[track_caller]
-    fn check(
-        network: &Autoencoder,
-        weights: ArrayView1<'_, f64>,
-        gradient: f64,
-        parameter: impl Fn(&mut Autoencoder) -> &mut f64,
-    ) {
-        // Small against the weights, large against float64's rounding of the loss.
-        let step = 1e-5;
-        let rows = rows(9, network.layers[0].weights.nrows());
-        let loss = |by: f64| {
-            let mut moved = network.clone();
-            *parameter(&mut moved) += by;
-            loss_of(&moved, rows.view(), weights)
+impl Rows {
+    /// Several batches as one.
+    pub fn concatenate(parts: &[Self]) -> Self {
+        let join = |part: fn(&Self) -> ArrayView2<'_, f32>| {
+            let views: Vec<_> = parts.iter().map(part).collect();
+            ndarray::concatenate(Axis(0), &views).expect("batches of one width")
         };
-        let expected = (loss(step) - loss(-step)) / (2.0 * step);
-        let tolerance = 1e-7 * expected.abs().max(1e-2);
-        assert!(
-            (gradient - expected).abs() < tolerance,
-            "back-propagation says {gradient}, the difference {expected}"
-        );
+        Self {
+            inputs: join(|it| it.inputs.view()),
+            targets: join(|it| it.targets.view()),
+            there: join(|it| it.there.view()),
+        }
     }
 
-    #[test]
-    fn the_gradient_is_the_slope_of_the_loss_by_every_parameter() {
-        let width = 5;
-        let mut network = Autoencoder::new(rows(9, width).view(), &[4, 2, 3], &mut rng());
-        for (i, layer) in network.layers.iter_mut().enumerate() {
-            layer.bias.fill(0.05 * (i + 1) as f64);
+    fn select(&self, rows: &[usize]) -> [Array2<f64>; 3] {
+        [&self.inputs, &self.targets, &self.there]
+            .map(|it| it.select(Axis(0), rows).mapv(f64::from))
+    }
+}
+
+fn output(scaling: Scaling) -> Output {
+    match scaling {
+        Scaling::Standard => Output::Linear,
+        Scaling::MinMax => Output::Sigmoid,
+    }
+}
+
+/// The features that the network sees.
+fn entering(scaler: &Scaler) -> Vec<usize> {
+    let kinds = scaler.kinds.iter().enumerate();
+    kinds.filter(|(_, kind)| kind.enters()).map(|(i, _)| i).collect()
+}
+
+/// Learns. `on_epoch` is told the number of each look at the loss and the loss, and may end it all.
+///
+/// # Errors
+/// When nothing moves, and when the loss is no longer a number.
+pub(super) fn fit(
+    mut blank: Autoencoder,
+    base: &Base,
+    (training, stopping): (&Rows, &Rows),
+    config: &TrainConfig,
+    on_epoch: &mut dyn FnMut(usize, f64) -> std::ops::ControlFlow<()>,
+) -> Result<(Autoencoder, Course), FitError> {
+    let count = training.inputs.nrows();
+    if !base.scaler.kinds.contains(&Kind::Learnt) {
+        return Err(FitError::NothingMoves { rows: count });
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let some: Vec<usize> = (0..count).step_by(count.div_ceil(CHUNK)).collect();
+    let [inputs, targets, _] = training.select(&some);
+    let output = output(config.scaling);
+    let mut network =
+        Network::new(inputs.view(), targets.view(), &config.layers, output, &mut rng);
+    let places = entering(&base.scaler);
+    let offsets: Vec<f64> = places.iter().map(|i| f64::from(blank.offset[*i])).collect();
+    let mut pass = Pass {
+        rows: training,
+        offsets: &offsets,
+        order: (0..count).collect(),
+        adam: Adam::new(&network, config.learning_rate),
+        batch_size: config.batch_size,
+    };
+    let mut best = network.clone();
+    let mut course = Course::default();
+    let (mut waited, mut to_beat, mut least) = (0, f64::INFINITY, f64::INFINITY);
+    while course.epochs < config.epochs && waited < config.patience {
+        course.epochs += 1;
+        let training_loss = pass.run(&mut network, &mut rng);
+        let stopping_loss = loss(&network, stopping);
+        if !(training_loss.is_finite() && stopping_loss.is_finite()) {
+            return Err(FitError::Diverged { epoch: course.epochs });
         }
-        // Unequal, and one feature does not count.
-        let weights = ndarray::arr1(&[0.1, 0.4, 0.0, 0.3, 0.2]);
-        let gradient = network.gradient(rows(9, width).view(), weights.view());
-        let loss = loss_of(&network, rows(9, width).view(), weights.view());
-        assert!((gradient.loss - loss).abs() < 1e-15);
-        let mut largest: f64 = 0.0;
-        for (i, layer) in gradient.layers.iter().enumerate() {
-            for ((row, column), &value) in layer.weights.indexed_iter() {
-                check(&network, weights.view(), value, |it| {
-                    &mut it.layers[i].weights[[row, column]]
-                });
-                largest = largest.max(value.abs());
+        course.training.push(training_loss);
+        course.stopping.push(stopping_loss);
+        if stopping_loss < least {
+            least = stopping_loss;
+            best.clone_from(&network);
+            course.best_epoch = course.epochs;
+        }
+        waited += 1;
+        if stopping_loss < to_beat * (1.0 - GAIN) {
+            (waited, to_beat) = (0, stopping_loss);
+        }
+        if on_epoch(course.epochs, stopping_loss).is_break() {
+            break;
+        }
+    }
+    let features = base.scaler.kinds.len();
+    let columns: Vec<usize> = (0..blank.steps)
+        .flat_map(|step| places.iter().map(move |place| step * features + place))
+        .collect();
+    let inputs = Places { width: blank.steps * features, places: &columns };
+    blank.network = best.expanded(inputs, Places { width: features, places: &places }, 0.0).rounded();
+    Ok((blank, course))
+}
+
+/// One pass after another over the training part.
+struct Pass<'a> {
+    rows: &'a Rows,
+    /// What stands for a missing value of each feature that enters.
+    offsets: &'a [f64],
+    order: Vec<usize>,
+    adam: Adam,
+    batch_size: usize,
+}
+
+impl Pass<'_> {
+    /// Gives the mean loss of the batches, each before its own update.
+    fn run(&mut self, network: &mut Network, rng: &mut ChaCha8Rng) -> f64 {
+        let updates = self.order.len().div_ceil(self.batch_size);
+        let (mut sum, mut seen) = (0.0, 0.0);
+        for _ in 0..LEAST_UPDATES.div_ceil(updates) {
+            self.order.shuffle(rng);
+            for batch in self.order.chunks(self.batch_size) {
+                let [mut inputs, targets, mut there] = self.rows.select(batch);
+                drop_some(&mut inputs, &mut there, self.offsets, rng);
+                let weights = weights(there);
+                let gradient = network.gradient(inputs.view(), targets.view(), weights.view());
+                self.adam.step(network, &gradient);
+                sum += gradient.loss * batch.len() as f64;
+                seen += batch.len() as f64;
             }
-            for (column, &value) in layer.bias.indexed_iter() {
-                check(&network, weights.view(), value, |it| &mut it.layers[i].bias[column]);
+        }
+        sum / seen
+    }
+}
+
+/// Takes random features out of each row, with all their steps.
+fn drop_some(
+    inputs: &mut Array2<f64>,
+    there: &mut Array2<f64>,
+    offsets: &[f64],
+    rng: &mut ChaCha8Rng,
+) {
+    let features = offsets.len();
+    for (mut inputs, mut there) in inputs.outer_iter_mut().zip(there.outer_iter_mut()) {
+        for (feature, offset) in offsets.iter().enumerate() {
+            if rng.random::<f64>() < MISSING {
+                inputs.iter_mut().skip(feature).step_by(features).for_each(|it| *it = *offset);
+                there[feature] = 0.0;
             }
         }
-        assert!(largest > 1e-3, "gradients of nothing prove nothing");
     }
+}
 
-    #[test]
-    fn an_expanded_network_says_the_same_and_one_half_elsewhere() {
-        let network = Autoencoder::new(rows(6, 2).view(), &[3], &mut rng());
-        let wide = network.expanded(4, &[1, 3]);
-        let small = rows(6, 2);
-        let mut large = Array2::from_elem((6, 4), 9.0);
-        large.column_mut(1).assign(&small.column(0));
-        large.column_mut(3).assign(&small.column(1));
-        let (expected, found) = (network.reconstruct(small.view()), wide.reconstruct(large.view()));
-        for row in 0..6 {
-            assert_eq!(found[[row, 0]], 0.5);
-            assert_eq!(found[[row, 2]], 0.5);
-            assert!((found[[row, 1]] - expected[[row, 0]]).abs() < 1e-15);
-            assert!((found[[row, 3]] - expected[[row, 1]]).abs() < 1e-15);
-        }
-    }
+/// The same weight for every target of a row that is there; they sum to 1.
+fn weights(mut there: Array2<f64>) -> Array2<f64> {
+    let counts: Array1<f64> = there.sum_axis(Axis(1)).mapv(|it| it.max(1.0));
+    there /= &counts.insert_axis(Axis(1));
+    there
+}
 
-    #[test]
-    fn initial_weights_follow_the_seed() {
-        let rows = rows(5, 3);
-        let network =
-            |seed| Autoencoder::new(rows.view(), &[2], &mut ChaCha8Rng::seed_from_u64(seed));
-        assert_eq!(network(1), network(1));
-        assert_ne!(network(1), network(2));
+/// The mean loss on rows as they are.
+fn loss(network: &Network, rows: &Rows) -> f64 {
+    let count = rows.inputs.nrows();
+    let mut sum = 0.0;
+    for first in (0..count).step_by(CHUNK) {
+        let chunk: Vec<usize> = (first..count.min(first + CHUNK)).collect();
+        let [inputs, targets, there] = rows.select(&chunk);
+        let residual = network.run(inputs.view()) - &targets;
+        sum += (&residual * &residual * &weights(there)).sum();
     }
+    sum / count as f64
 }

@@ -1,53 +1,84 @@
-//! A dataset: complete rows, each one entity at one step, ready to be learnt from.
+//! A dataset: cleaned feature values by entity and step, ready to be learnt from.
 //!
-//! In: a recording with gaps. Out: rows without a missing value, in the order of entity and time,
-//! a moment that parts training from validation, and the count of everything that was left out or
-//! filled in.
+//! In: a recording with gaps. Out: for each entity the values at every step, policies applied, with
+//! a mark at the steps that can be used; the moments that part it; and the count of everything that
+//! was left out or filled in.
 //!
-//! A step with a missing feature follows the feature's own policy, as serving does; a step that
-//! the policy cannot complete is dropped for that entity. Rows are float32, which is what a graph
-//! is fed with: training on more digits than serving has would only look better.
+//! A step with missing features goes through the very code that serving sends it through. Values
+//! stay float32, which is what a graph is fed with: training on more digits than serving has would
+//! only look better. They are cleaned in place, so that memory is that of the recording: 4 bytes a
+//! value, 1.5 GB for ten million steps of 38 features.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2};
 
 use super::recording::{EntityRecording, Recording};
-use crate::features::{FeatureSpec, Missing};
+use crate::features::{EntityState, FeatureSpec, Missing, Playback};
+use crate::labels::Labels;
 
 /// How long a value may be held in training, at least: the default of the limit in serving.
 const HOLD_MS: i64 = 120_000;
 
-/// Rows of the training part, at least: one batch. Fewer say nothing about what is normal.
+/// Windows of the training part, at least: one batch. Fewer say nothing about what is normal.
 pub(super) const MIN_TRAINING_ROWS: usize = 32;
 
-/// Rows of the validation part, at least: fewer make no percentile.
+/// Windows of the validation part, at least: fewer make no threshold.
 pub(super) const MIN_VALIDATION_ROWS: usize = 8;
 
-/// Complete rows, by entity and time.
+/// The last part of what may be learnt, which decides when learning ends.
+const STOPPING_SHARE: f64 = 0.1;
+
+/// Cleaned values by entity and step.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Dataset {
-    /// Rows by features; every value is finite.
-    pub values: Array2<f32>,
-    /// The step of each row.
+    /// The steps, strictly ascending.
     pub times_ms: Vec<i64>,
+    /// The distance between two steps.
+    pub step_ms: i64,
+    /// The entities that have any usable step.
+    pub entities: Vec<Rows>,
     /// What became of the recording.
     pub cleaning: Cleaning,
+}
+
+/// The steps of one entity.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rows {
+    /// The entity labels.
+    pub labels: Labels,
+    /// Steps by features.
+    ///
+    /// # NaN
+    /// A value that is missing and may be; anything at steps that are not usable.
+    pub values: Array2<f32>,
+    /// For each step, whether it can be learnt from.
+    pub usable: Vec<bool>,
 }
 
 /// What became of a recording, in counts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cleaning {
-    /// Entities with at least one complete row.
+    /// Entities with at least one usable step.
     pub entities: usize,
     /// Entities without any.
     pub empty_entities: usize,
-    /// Complete rows.
+    /// Usable steps of all entities.
     pub rows: usize,
     /// Steps at which an entity was there and had to be dropped.
     pub dropped: usize,
+    /// Steps at which an entity was there and that were to be left out.
+    pub excluded: usize,
+    /// Steps that came twice; the first counts.
+    pub duplicated: usize,
+    /// For each feature, infinite values, taken as missing.
+    pub infinite: Vec<usize>,
     /// For each feature, the dropped steps that lacked it.
     pub dropped_for: Vec<usize>,
     /// For each feature, values that its policy held or filled in.
     pub filled: Vec<usize>,
+    /// For each feature, values at usable steps that are missing and left out of the error.
+    pub masked: Vec<usize>,
+    /// For each feature, the entities that never have it, of those with a usable step.
+    pub absent: Vec<usize>,
 }
 
 /// Why there is nothing to learn from.
@@ -55,160 +86,212 @@ pub struct Cleaning {
 pub enum DatasetError {
     /// No row survives cleaning.
     #[error(
-        "no step has all features: {dropped} were dropped, for lack of {features}; correct the \
-         expression, or give the feature `missing: fill VALUE`"
+        "no step can be used: {dropped} were dropped, for lack of {features}, and {excluded} were to \
+         be left out; correct the expression, or give the feature `missing: fill VALUE`"
     )]
     Empty {
         /// Dropped steps.
         dropped: usize,
+        /// Excluded steps.
+        excluded: usize,
         /// The features they lacked most often, with counts.
         features: String,
     },
     /// Too few rows.
     #[error(
-        "{training} rows to train on and {validation} to validate with; at least \
-         {MIN_TRAINING_ROWS} and {MIN_VALIDATION_ROWS} are needed: use a longer range, a shorter \
-         step or more entities"
+        "{training} windows of {window} steps to train on and {validation} to validate with; at \
+         least {MIN_TRAINING_ROWS} and {MIN_VALIDATION_ROWS} are needed: use a longer range, a \
+         shorter step, fewer gaps or more entities"
     )]
     TooFew {
-        /// Rows before the parting moment.
+        /// Windows before the parting moment.
         training: usize,
-        /// Rows after it.
+        /// Windows after it.
         validation: usize,
+        /// Steps of each.
+        window: usize,
     },
 }
 
-/// A dataset in two parts, by index into its rows.
+/// A window: the place of its newest step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Index of the entity.
+    pub entity: u32,
+    /// Index of the newest step.
+    pub step: u32,
+}
+
+/// A dataset in parts, by windows in the order of entity and time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Split {
-    /// Rows to fit on.
-    pub training: Vec<usize>,
-    /// Rows that the fit does not see, all of them later.
-    pub validation: Vec<usize>,
+    /// To fit on.
+    pub fit: Vec<Place>,
+    /// Later than those: decide when to stop.
+    pub stopping: Vec<Place>,
+    /// Later still: what comes out is judged by these alone.
+    pub validation: Vec<Place>,
+    /// The first step of the validation part.
+    pub validation_from: usize,
+}
+
+impl Split {
+    /// Everything that may be learnt from.
+    pub fn training(&self) -> Vec<Place> {
+        self.fit.iter().chain(&self.stopping).copied().collect()
+    }
 }
 
 impl Dataset {
     /// Cleans a recording.
     ///
     /// # Errors
-    /// When not a single row is complete.
-    pub fn clean(recording: &Recording, features: &[FeatureSpec]) -> Result<Self, DatasetError> {
+    /// When not a single step can be used.
+    pub fn clean(recording: Recording, features: &[FeatureSpec]) -> Result<Self, DatasetError> {
+        let count = features.len();
         let mut cleaning = Cleaning {
-            dropped_for: vec![0; features.len()],
-            filled: vec![0; features.len()],
+            infinite: vec![0; count],
+            dropped_for: vec![0; count],
+            filled: vec![0; count],
+            masked: vec![0; count],
+            absent: vec![0; count],
             ..Cleaning::default()
         };
-        let mut values = Vec::new();
-        let mut times_ms = Vec::new();
-        for entity in &recording.entities {
-            let before = times_ms.len();
-            let mut rows = Rows {
-                features,
-                hold_ms: HOLD_MS.max(2 * recording.step_ms),
-                held: vec![None; features.len()],
-                cleaning: &mut cleaning,
-                values: &mut values,
-                times_ms: &mut times_ms,
-            };
-            rows.append(recording, entity);
-            if times_ms.len() > before {
-                cleaning.entities += 1;
-            } else {
-                cleaning.empty_entities += 1;
-            }
-        }
-        cleaning.rows = times_ms.len();
-        if times_ms.is_empty() {
+        let Recording { times_ms, step_ms, own, entities } = recording;
+        let mut cleaner = Cleaner { features, times_ms: &times_ms, step_ms, own: &own };
+        let rows = entities.into_iter().map(|entity| cleaner.clean(entity, &mut cleaning));
+        let entities: Vec<Rows> = rows.filter(|rows| rows.usable.contains(&true)).collect();
+        if entities.is_empty() {
             return Err(nothing(&cleaning, features));
         }
-        let shape = (times_ms.len(), features.len());
-        Ok(Self {
-            values: Array2::from_shape_vec(shape, values).expect("a value for each feature"),
-            times_ms,
-            cleaning,
-        })
+        Ok(Self { times_ms, step_ms, entities, cleaning })
     }
 
-    /// Parts the rows at one moment for all entities, such that about `share` of them are later.
+    /// Parts all entities at the same moments: about `share` of the usable steps, the latest ones,
+    /// validate.
     ///
     /// # Errors
-    /// When either part has too few rows.
-    pub fn split(&self, share: f64) -> Result<Split, DatasetError> {
-        let mut sorted = self.times_ms.clone();
-        sorted.sort_unstable();
-        let at = ((1.0 - share) * sorted.len() as f64).floor() as usize;
-        let from_ms = sorted[at.min(sorted.len() - 1)];
-        let (training, validation): (Vec<usize>, Vec<usize>) =
-            (0..sorted.len()).partition(|&row| self.times_ms[row] < from_ms);
-        if training.len() < MIN_TRAINING_ROWS || validation.len() < MIN_VALIDATION_ROWS {
-            return Err(DatasetError::TooFew {
-                training: training.len(),
-                validation: validation.len(),
+    /// When a part has too few windows.
+    pub fn split(&self, share: f64, window: usize) -> Result<Split, DatasetError> {
+        let counts: Vec<usize> = (0..self.times_ms.len())
+            .map(|step| self.entities.iter().filter(|rows| rows.usable[step]).count())
+            .collect();
+        let all: usize = counts.iter().sum();
+        let moment = |wanted: f64| {
+            let mut seen = 0;
+            let step = counts.iter().position(|count| {
+                seen += count;
+                seen as f64 > wanted
             });
+            step.unwrap_or(counts.len())
+        };
+        let validation_from = moment((1.0 - share) * all as f64);
+        let stopping_from = moment((1.0 - share) * (1.0 - STOPPING_SHARE) * all as f64);
+        let fit = self.windows(0, stopping_from, window);
+        let stopping = self.windows(stopping_from, validation_from, window);
+        let validation = self.windows(validation_from, self.times_ms.len(), window);
+        let training = fit.len() + stopping.len();
+        let few = fit.is_empty() || stopping.is_empty();
+        if few || training < MIN_TRAINING_ROWS || validation.len() < MIN_VALIDATION_ROWS {
+            return Err(DatasetError::TooFew { training, validation: validation.len(), window });
         }
-        Ok(Split { training, validation })
+        Ok(Split { fit, stopping, validation, validation_from })
     }
 
-    /// All rows.
-    pub fn view(&self) -> ArrayView2<'_, f32> {
-        self.values.view()
+    /// The windows whose newest step is in `from..to`: as many usable steps without a gap.
+    pub fn windows(&self, from: usize, to: usize, window: usize) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (entity, rows) in self.entities.iter().enumerate() {
+            let mut run = 0;
+            for step in 0..to {
+                let follows = step > 0 && self.times_ms[step] - self.times_ms[step - 1] == self.step_ms;
+                run = match (rows.usable[step], follows) {
+                    (true, true) => run + 1,
+                    (true, false) => 1,
+                    (false, _) => 0,
+                };
+                if step >= from && run >= window {
+                    places.push(Place { entity: entity as u32, step: step as u32 });
+                }
+            }
+        }
+        places
+    }
+
+    /// Windows as a batch `[places, window, features]`, oldest step first.
+    pub fn gather(&self, places: &[Place], window: usize) -> Array3<f32> {
+        let features = self.entities[0].values.ncols();
+        let mut values = Vec::with_capacity(places.len() * window * features);
+        for place in places {
+            let rows = &self.entities[place.entity as usize].values;
+            let first = place.step as usize + 1 - window;
+            let slice = rows.as_slice().expect("the standard layout is a slice");
+            values.extend_from_slice(&slice[first * features..][..window * features]);
+        }
+        Array3::from_shape_vec((places.len(), window, features), values).expect("whole windows")
+    }
+
+    /// The newest steps of windows, `[places, features]`.
+    pub fn newest(&self, places: &[Place]) -> Array2<f32> {
+        let features = self.entities[0].values.ncols();
+        self.gather(places, 1).into_shape_with_order((places.len(), features)).expect("one step")
+    }
+
+    /// The values of an entity at a step, if the step can be used.
+    pub fn row(&self, entity: usize, step: usize) -> Option<&[f32]> {
+        let rows = &self.entities[entity];
+        let values: ArrayView2<'_, f32> = rows.values.view();
+        rows.usable[step].then(|| values.index_axis_move(ndarray::Axis(0), step).to_slice())?
     }
 }
 
-/// The rows of one entity in the making.
-struct Rows<'a> {
+/// Cleans one entity after the other.
+struct Cleaner<'a> {
     features: &'a [FeatureSpec],
-    hold_ms: i64,
-    /// The newest real value of each feature and its time.
-    held: Vec<Option<(i64, f32)>>,
-    cleaning: &'a mut Cleaning,
-    values: &'a mut Vec<f32>,
-    times_ms: &'a mut Vec<i64>,
+    times_ms: &'a [i64],
+    step_ms: i64,
+    own: &'a [bool],
 }
 
-impl Rows<'_> {
-    fn append(&mut self, recording: &Recording, entity: &EntityRecording) {
-        let any_own = recording.own.contains(&true);
-        for (&time_ms, row) in recording.times_ms.iter().zip(entity.values.outer_iter()) {
-            let there = (row.iter().zip(&recording.own))
-                .any(|(value, own)| value.is_finite() && (*own || !any_own));
+impl Cleaner<'_> {
+    fn clean(&mut self, entity: EntityRecording, cleaning: &mut Cleaning) -> Rows {
+        let EntityRecording { labels, mut values } = entity;
+        let mut playback = Playback::new(self.features, std::slice::from_ref(&labels), true);
+        let hold_ms = HOLD_MS.max(2 * self.step_ms);
+        let any_own = self.own.contains(&true);
+        let mut usable = vec![false; self.times_ms.len()];
+        let mut present = vec![false; self.features.len()];
+        for (step, mut row) in values.outer_iter_mut().enumerate() {
+            let is_own = |feature: usize| self.own[feature] || !any_own;
             // An entity that is not there is not missing anything.
-            if !there {
+            if !row.iter().enumerate().any(|(i, value)| value.is_finite() && is_own(i)) {
                 continue;
             }
-            let start = self.values.len();
-            let filled: Vec<Option<f32>> = (row.iter().enumerate())
-                .map(|(feature, &value)| self.complete(feature, time_ms, value))
-                .collect();
-            self.values.extend(filled.iter().flatten());
-            if filled.iter().all(Option::is_some) {
-                self.times_ms.push(time_ms);
-                for (feature, value) in row.iter().enumerate() {
-                    self.cleaning.filled[feature] += usize::from(!value.is_finite());
-                }
-            } else {
-                self.values.truncate(start);
-                self.cleaning.dropped += 1;
-                for (feature, value) in filled.iter().enumerate() {
-                    self.cleaning.dropped_for[feature] += usize::from(value.is_none());
-                }
+            let cells = row.as_slice_mut().expect("a row of the standard layout");
+            let matrix = playback.step(self.times_ms[step], hold_ms, |_| Some(&*cells));
+            let complete = matrix.state(0) == EntityState::Complete;
+            for (i, (cell, now)) in cells.iter_mut().zip(matrix.row(0)).enumerate() {
+                let missing = !cell.is_finite();
+                present[i] |= complete && !missing;
+                cleaning.filled[i] += usize::from(complete && missing && now.is_finite());
+                cleaning.masked[i] += usize::from(complete && now.is_nan());
+                cleaning.dropped_for[i] += usize::from(!complete && now.is_nan());
+                *cell = *now as f32;
             }
+            usable[step] = complete;
+            cleaning.rows += usize::from(complete);
+            cleaning.dropped += usize::from(!complete);
         }
-    }
-
-    /// The value, or what the policy puts in its place.
-    fn complete(&mut self, feature: usize, time_ms: i64, value: f32) -> Option<f32> {
-        if value.is_finite() {
-            self.held[feature] = Some((time_ms, value));
-            return Some(value);
+        if usable.contains(&true) {
+            cleaning.entities += 1;
+            for (i, present) in present.iter().enumerate() {
+                let fills = matches!(self.features[i].missing, Missing::Fill(_));
+                cleaning.absent[i] += usize::from(!present && !fills);
+            }
+        } else {
+            cleaning.empty_entities += 1;
         }
-        match self.features[feature].missing {
-            Missing::Mask | Missing::Skip => None,
-            Missing::Fill(value) => Some(value as f32),
-            Missing::Hold => self.held[feature]
-                .filter(|(since_ms, _)| time_ms - since_ms <= self.hold_ms)
-                .map(|(_, value)| value),
-        }
+        Rows { labels, values, usable }
     }
 }
 
@@ -221,92 +304,7 @@ fn nothing(cleaning: &Cleaning, features: &[FeatureSpec]) -> DatasetError {
     let texts = lacking.iter().take(5).map(|(count, name)| format!("{name} ({count})"));
     DatasetError::Empty {
         dropped: cleaning.dropped,
+        excluded: cleaning.excluded,
         features: texts.collect::<Vec<_>>().join(", "),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::labels::Labels;
-
-    const NAN: f32 = f32::NAN;
-
-    fn recording(step_ms: i64, entities: &[&[[f32; 3]]]) -> Recording {
-        Recording {
-            times_ms: (0..entities[0].len() as i64).map(|i| i * step_ms).collect(),
-            step_ms,
-            own: vec![true, true, false],
-            entities: entities
-                .iter()
-                .map(|rows| EntityRecording {
-                    labels: Labels::empty(),
-                    values: ndarray::arr2(rows),
-                })
-                .collect(),
-        }
-    }
-
-    fn features(policies: [Missing; 3]) -> Vec<FeatureSpec> {
-        let name = ["a", "b", "c"];
-        (name.into_iter().zip(policies))
-            .map(|(name, missing)| FeatureSpec::new(name, name).or(missing))
-            .collect()
-    }
-
-    #[test]
-    fn a_missing_value_follows_its_policy() {
-        let rows = [
-            [NAN, 9.0, 7.0], // nothing to hold yet: dropped
-            [1.0, 2.0, 7.0], // complete
-            [NAN, 3.0, 7.0], // a is held
-            [NAN, NAN, 7.0], // the entity is not there
-            [NAN, 5.0, 7.0], // a is too old: dropped
-            [6.0, NAN, 7.0], // b is filled
-            [6.0, 5.0, NAN], // c is needed: dropped
-        ];
-        let recording = recording(60_000, &[&rows]);
-        let features = features([Missing::Hold, Missing::Fill(-1.0), Missing::Skip]);
-        let dataset = Dataset::clean(&recording, &features).expect("some rows");
-        let expected = ndarray::arr2(&[[1.0, 2.0, 7.0], [1.0, 3.0, 7.0], [6.0, -1.0, 7.0]]);
-        assert_eq!(dataset.values, expected);
-        assert_eq!(dataset.times_ms, [60_000, 120_000, 300_000]);
-        let cleaning = &dataset.cleaning;
-        assert_eq!((cleaning.rows, cleaning.dropped), (3, 3));
-        assert_eq!(cleaning.dropped_for, [2, 0, 1]);
-        assert_eq!(cleaning.filled, [1, 1, 0]);
-    }
-
-    #[test]
-    fn one_moment_parts_all_entities() {
-        let rows = vec![[1.0, 2.0, 3.0]; 50];
-        let mut late = vec![[NAN, NAN, 3.0]; 50];
-        late[30..].fill([1.0, 2.0, 3.0]);
-        let gone = vec![[NAN, NAN, 3.0]; 50];
-        let recording = recording(1_000, &[&rows, &late, &gone]);
-        let dataset =
-            Dataset::clean(&recording, &features([Missing::Skip; 3])).expect("complete rows");
-        assert_eq!(dataset.cleaning.entities, 2);
-        assert_eq!(dataset.cleaning.empty_entities, 1);
-        let split = dataset.split(0.2).expect("two parts");
-        let time = |row: &usize| dataset.times_ms[*row];
-        let last = split.training.iter().map(time).max();
-        let first = split.validation.iter().map(time).min();
-        assert!(last < first, "{last:?} {first:?}");
-        assert_eq!(split.training.len() + split.validation.len(), 70);
-        assert_eq!(split.validation.len(), 14);
-    }
-
-    #[test]
-    fn too_little_says_what_to_do() {
-        let rows = [[NAN, 2.0, 3.0]; 40];
-        let error = Dataset::clean(&recording(1_000, &[&rows]), &features([Missing::Skip; 3]));
-        let text = error.expect_err("nothing").to_string();
-        assert!(text.contains("for lack of a (40)"), "{text}");
-        let rows = [[1.0, 2.0, 3.0]; 39];
-        let dataset = Dataset::clean(&recording(1_000, &[&rows]), &features([Missing::Skip; 3]))
-            .expect("complete rows");
-        let error = dataset.split(0.2).expect_err("too few");
-        assert_eq!(error, DatasetError::TooFew { training: 31, validation: 8 });
     }
 }

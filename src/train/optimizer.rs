@@ -4,7 +4,7 @@
 
 use ndarray::{Array, Dimension, Zip};
 
-use super::autoencoder::{Autoencoder, Dense, Gradient};
+use super::network::{Dense, Gradient, Network};
 
 /// How slowly the mean of the gradients forgets.
 const BETA1: f64 = 0.9;
@@ -24,7 +24,7 @@ pub(super) struct Adam {
 
 impl Adam {
     /// Has seen nothing yet.
-    pub fn new(network: &Autoencoder, learning_rate: f64) -> Self {
+    pub fn new(network: &Network, learning_rate: f64) -> Self {
         let zeros = |layer: &Dense| Dense {
             weights: Array::zeros(layer.weights.dim()),
             bias: Array::zeros(layer.bias.dim()),
@@ -38,7 +38,7 @@ impl Adam {
     }
 
     /// Moves the weights against the gradient.
-    pub fn step(&mut self, network: &mut Autoencoder, gradient: &Gradient) {
+    pub fn step(&mut self, network: &mut Network, gradient: &Gradient) {
         self.steps = self.steps.saturating_add(1);
         // Both means start at zero, which these make up for.
         let unbias1 = 1.0 - BETA1.powi(self.steps);
@@ -85,7 +85,7 @@ mod tests {
     fn steps_are_those_of_the_paper() {
         let dense =
             |value: f64| Dense { weights: ndarray::arr2(&[[value]]), bias: ndarray::arr1(&[0.0]) };
-        let mut network = Autoencoder { layers: vec![dense(1.0)] };
+        let mut network = Network { layers: vec![dense(1.0)] };
         let mut adam = Adam::new(&network, 0.1);
         let gradient = |value| Gradient { loss: 0.0, layers: vec![dense(value)] };
         adam.step(&mut network, &gradient(2.0));

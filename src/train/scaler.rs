@@ -1,22 +1,27 @@
-//! A scaler: the line that maps each feature's training range to 0..1.
+//! A scaler: the line that brings each feature to a common size.
 //!
-//! In: rows of the training part. Out: for each feature `(value - min) * inverse`, computed in
-//! float32 with these two operations, as the graph does, so that both agree to the last bit.
+//! In: the windows to fit on. Out: for each feature `(value - offset) * inverse`, computed in
+//! float32 with these two operations, as the graph does, so that both agree to the last bit. Either
+//! the training range becomes 0..1, or mean and deviation become 0 and 1.
 //!
-//! A feature that never moved in training has no range. Giving it none (an inverse of 0) would hide
+//! A feature that never moved in training has no size. Giving it none (an inverse of 0) would hide
 //! that disk errors, always 0 before, are 10 now; dividing by next to nothing would make an anomaly
-//! of every trifle. Such a feature is measured in units of itself, but at least in units of 1: its
-//! value lies in the middle, at 0.5, and doubling it is a residual of 1. It does not enter the
-//! network, which could learn nothing from it: its reconstruction is always 0.5.
+//! of every trifle. Such a feature is measured in units of itself, but at least in units of 1.
 
 use ndarray::{Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
 
 use super::calendar::Role;
+use super::dataset::{Dataset, Place};
 
 /// A range counts as at least this part of the values. What stood at 0.776 to 0.777 while it was
 /// watched, as the use of a disk does, is not a hundred times out of its range at 0.8; a departure
 /// of less than a tenth of the level is no news by itself.
 const LEAST_RANGE: f64 = 0.1;
+
+/// A deviation counts as at least this part of the range that it was seen in: a feature that stands
+/// still but for some spikes is not at the end of its tether by half a spike.
+const LEAST_DEVIATION: f64 = 0.01;
 
 /// A range of less than this part of the values is noise of float32, whose step is 6e-8 of them.
 const RELATIVE_RANGE: f32 = 1e-6;
@@ -24,13 +29,25 @@ const RELATIVE_RANGE: f32 = 1e-6;
 /// A range of less than this is noise of float64 sums that ought to be zero.
 const ABSOLUTE_RANGE: f32 = 1e-9;
 
-/// The line that maps each feature to about 0..1.
+/// What becomes 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// The least and the largest training value.
+    MinMax,
+    /// Mean and mean plus deviation.
+    Standard,
+}
+
+/// The line that brings each feature to a common size.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scaler {
-    /// What is mapped to 0.
-    pub min: Vec<f32>,
-    /// One over the distance of what is mapped to 1.
+    /// What becomes 0.
+    pub offset: Vec<f32>,
+    /// One over the distance of what becomes 1; 0 for a neutral feature.
     pub inverse: Vec<f32>,
+    /// The least that counts as a usual departure, in units of what becomes 1.
+    pub least: Vec<f32>,
     /// What becomes of each feature.
     pub kinds: Vec<Kind>,
 }
@@ -38,18 +55,18 @@ pub(super) struct Scaler {
 /// What becomes of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Enters the network and counts in the error.
+    /// Is learnt from and counts in the error.
     Learnt,
     /// Never moved in training: counts in the error when it departs from its value.
     Constant,
-    /// Enters the network and does not count: it tells the time.
+    /// Is learnt from and does not count: it tells the time.
     Context,
-    /// Neither: it tells the time, or nothing at all.
+    /// Neither: it tells the time without being learnt from, or was never there.
     Neutral,
 }
 
 impl Kind {
-    /// Whether the network sees it.
+    /// Whether models see it.
     pub fn enters(self) -> bool {
         matches!(self, Self::Learnt | Self::Context)
     }
@@ -60,120 +77,185 @@ impl Kind {
     }
 }
 
+/// What is known of one feature's values.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    count: f64,
+    mean: f64,
+    /// Sum of squared differences from the mean (Welford 1962).
+    squares: f64,
+    min: f32,
+    max: f32,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self { count: 0.0, mean: 0.0, squares: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY }
+    }
+
+    fn add(&mut self, value: f32) {
+        self.count += 1.0;
+        let difference = f64::from(value) - self.mean;
+        self.mean += difference / self.count;
+        self.squares += difference * (f64::from(value) - self.mean);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+}
+
 impl Scaler {
-    /// Fits to rows by features, all of them finite.
-    pub fn fit(rows: ArrayView2<'_, f32>, roles: &[Role]) -> Self {
-        let mut scaler = Self { min: Vec::new(), inverse: Vec::new(), kinds: Vec::new() };
-        for (column, role) in rows.axis_iter(Axis(1)).zip(roles) {
-            let min = column.iter().copied().fold(f32::INFINITY, f32::min);
-            let max = column.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            scaler.push(min, max, *role);
+    /// Fits to the newest steps of windows.
+    pub fn fit(dataset: &Dataset, places: &[Place], roles: &[Role], scaling: Scaling) -> Self {
+        let mut seen = vec![Seen::new(); roles.len()];
+        for place in places {
+            let row = dataset.entities[place.entity as usize].values.row(place.step as usize);
+            for (seen, value) in seen.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
+                seen.add(*value);
+            }
+        }
+        let mut scaler =
+            Self { offset: vec![], inverse: vec![], least: vec![], kinds: Vec::new() };
+        for (seen, role) in seen.iter().zip(roles) {
+            scaler.push(seen, *role, scaling);
         }
         scaler
     }
 
-    fn push(&mut self, min: f32, max: f32, role: Role) {
-        // In float64: the difference of two huge float32 may be none.
-        let range = f64::from(max) - f64::from(min);
-        let largest = min.abs().max(max.abs());
-        let noise = f64::from(ABSOLUTE_RANGE.max(RELATIVE_RANGE * largest));
-        let moves = range > noise;
-        let wide = range.max(LEAST_RANGE * f64::from(largest));
-        let wide_min = (f64::from(min) - (wide - range) / 2.0) as f32;
-        let (min, inverse, kind) = match role {
-            Role::Observed if moves => (wide_min, (1.0 / wide) as f32, Kind::Learnt),
-            Role::Observed => {
-                let middle = (f64::from(min) + f64::from(max)) / 2.0;
-                let unit = middle.abs().max(1.0);
-                ((middle - unit / 2.0) as f32, (1.0 / unit) as f32, Kind::Constant)
-            }
-            Role::Context if moves => (min, (1.0 / range) as f32, Kind::Context),
-            Role::Context | Role::LeftOut => (min, 0.0, Kind::Neutral),
-        };
-        self.min.push(min);
-        self.inverse.push(inverse);
+    fn push(&mut self, seen: &Seen, role: Role, scaling: Scaling) {
+        let (offset, size, kind) = line(seen, role, scaling);
+        let range = f64::from(seen.max) - f64::from(seen.min);
+        let least = if kind == Kind::Learnt { LEAST_DEVIATION * range / size } else { 1.0 };
+        self.least.push(least as f32);
+        self.offset.push(offset as f32);
+        self.inverse.push(if size > 0.0 { (1.0 / size) as f32 } else { 0.0 });
         self.kinds.push(kind);
     }
 
-    /// Scales rows, without any clipping.
+    /// Scales rows, without any clipping. NaN stays NaN.
     pub fn scale(&self, rows: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut scaled = rows.to_owned();
         for (i, mut column) in scaled.axis_iter_mut(Axis(1)).enumerate() {
-            let (min, inverse) = (self.min[i], self.inverse[i]);
-            column.mapv_inplace(|value| (value - min) * inverse);
+            let (offset, inverse) = (self.offset[i], self.inverse[i]);
+            column.mapv_inplace(|value| (value - offset) * inverse);
         }
         scaled
     }
 
-    /// The distance between what is mapped to 0 and to 1; 0 for a neutral feature.
-    pub fn range(&self, feature: usize) -> f32 {
+    /// The distance between what becomes 0 and 1; 0 for a neutral feature.
+    pub fn size(&self, feature: usize) -> f32 {
         match self.inverse[feature] {
             0.0 => 0.0,
             inverse => 1.0 / inverse,
         }
     }
 
-    /// Each feature's part of the error: the same for all that count, and 1 in sum.
-    pub fn weights(&self) -> Vec<f32> {
-        let count = self.kinds.iter().filter(|kind| kind.counts()).count();
-        let weight = 1.0 / count.max(1) as f32;
-        let weight = |kind: &Kind| if kind.counts() { weight } else { 0.0 };
-        self.kinds.iter().map(weight).collect()
+    /// 1 for the features that count in the error, otherwise 0.
+    pub fn counting(&self) -> Vec<f32> {
+        self.kinds.iter().map(|kind| f32::from(u8::from(kind.counts()))).collect()
     }
+}
 
-    /// The features that the network sees.
-    pub fn network_features(&self) -> Vec<usize> {
-        let features = 0..self.kinds.len();
-        features.filter(|&i| self.kinds[i].enters()).collect()
+/// What becomes 0, the distance to what becomes 1 (0: everything becomes 0), and the kind.
+fn line(seen: &Seen, role: Role, scaling: Scaling) -> (f64, f64, Kind) {
+    if seen.count == 0.0 {
+        return (0.0, 0.0, Kind::Neutral);
+    }
+    let (min, max) = (f64::from(seen.min), f64::from(seen.max));
+    // In float64: the difference of two huge float32 may be none.
+    let range = max - min;
+    let largest = seen.min.abs().max(seen.max.abs());
+    let moves = range > f64::from(ABSOLUTE_RANGE.max(RELATIVE_RANGE * largest));
+    let deviation = (seen.squares / seen.count).sqrt();
+    match (role, scaling) {
+        (Role::LeftOut, _) => (min, 0.0, Kind::Neutral),
+        (Role::Context, _) if !moves => (min, 0.0, Kind::Neutral),
+        (Role::Context, Scaling::MinMax) => (min, range, Kind::Context),
+        (Role::Context, Scaling::Standard) => (seen.mean, deviation, Kind::Context),
+        (Role::Observed, Scaling::MinMax) if moves => {
+            let wide = range.max(LEAST_RANGE * f64::from(largest));
+            (min - (wide - range) / 2.0, wide, Kind::Learnt)
+        }
+        (Role::Observed, Scaling::Standard) if moves => {
+            (seen.mean, deviation.max(LEAST_DEVIATION * range), Kind::Learnt)
+        }
+        (Role::Observed, _) => {
+            let middle = (min + max) / 2.0;
+            let unit = middle.abs().max(1.0);
+            match scaling {
+                // Its value lies in the middle, and doubling it is a residual of 1.
+                Scaling::MinMax => (middle - unit / 2.0, unit, Kind::Constant),
+                Scaling::Standard => (middle, LEAST_DEVIATION * unit, Kind::Constant),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::dataset::tests::dataset;
 
     #[track_caller]
-    fn check(role: Role, column: &[f32], kind: Kind, pairs: &[(f32, f32)]) {
-        let rows = Array2::from_shape_vec((column.len(), 1), column.to_vec()).expect("a column");
-        let scaler = Scaler::fit(rows.view(), &[role]);
+    fn check(
+        scaling: Scaling,
+        role: Role,
+        column: &[f32],
+        kind: Kind,
+        pairs: &[(f32, f32)],
+    ) {
+        let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
+        let dataset = dataset(&[&rows]);
+        let places = dataset.windows(0, column.len(), 1);
+        let scaler = Scaler::fit(&dataset, &places, &[role], scaling);
         assert_eq!(scaler.kinds, [kind], "{column:?}");
         for (value, expected) in pairs {
             let found = scaler.scale(ndarray::arr2(&[[*value]]).view())[[0, 0]];
-            assert!((found - expected).abs() < 1e-6, "{value} became {found}");
+            assert!((found - expected).abs() < 1e-5, "{value} became {found}");
         }
     }
 
     #[test]
     fn the_training_range_becomes_0_to_1() {
+        let check = |role, column: &[f32], kind, pairs: &[(f32, f32)]| {
+            check(Scaling::MinMax, role, column, kind, pairs);
+        };
         let pairs = [(-2.0, 0.0), (6.0, 1.0), (2.0, 0.5), (14.0, 2.0), (-10.0, -1.0)];
         check(Role::Observed, &[2.0, -2.0, 6.0], Kind::Learnt, &pairs);
         check(Role::Context, &[0.0, 23.0], Kind::Context, &[(23.0, 1.0)]);
         check(Role::LeftOut, &[0.0, 23.0], Kind::Neutral, &[(5.0, 0.0)]);
         check(Role::Context, &[3.0, 3.0], Kind::Neutral, &[(5.0, 0.0)]);
-    }
-
-    #[test]
-    fn a_constant_is_measured_in_units_of_itself() {
-        let errors = [(0.0, 0.5), (10.0, 10.5)];
-        check(Role::Observed, &[0.0, 0.0], Kind::Constant, &errors);
-        let bytes = [(16e9, 0.5), (32e9, 1.5), (0.0, -0.5)];
-        check(Role::Observed, &[16e9, 16e9], Kind::Constant, &bytes);
-        // Rounding is no movement.
-        check(Role::Observed, &[0.0, 1e-17], Kind::Constant, &[]);
-        check(Role::Observed, &[1e9, 1e9 + 64.0], Kind::Constant, &[]);
-        check(Role::Observed, &[1e9, 1e9 + 6400.0], Kind::Learnt, &[]);
         // Hardly any movement is taken for a tenth of the level, with the values in the middle.
         let creeping = [(0.78, 0.5), (0.819_05, 1.0), (0.740_95, 0.0)];
         check(Role::Observed, &[0.779, 0.78, 0.781], Kind::Learnt, &creeping);
     }
 
     #[test]
-    fn weights_sum_to_one_over_what_counts() {
-        let rows = ndarray::arr2(&[[0.0, 5.0, 1.0], [1.0, 5.0, 2.0]]);
-        let roles = [Role::Observed, Role::Observed, Role::Context];
-        let scaler = Scaler::fit(rows.view(), &roles);
-        assert_eq!(scaler.weights(), [0.5, 0.5, 0.0]);
-        assert_eq!(scaler.network_features(), [0, 2]);
-        assert_eq!(scaler.range(0), 1.0);
+    fn mean_and_deviation_become_0_and_1() {
+        let check = |role, column: &[f32], kind, pairs: &[(f32, f32)]| {
+            check(Scaling::Standard, role, column, kind, pairs);
+        };
+        check(Role::Observed, &[1.0, 3.0], Kind::Learnt, &[(2.0, 0.0), (3.0, 1.0), (-1.0, -3.0)]);
+        check(Role::Observed, &[5.0, 5.0], Kind::Constant, &[(5.0, 0.0), (5.1, 2.0)]);
+        check(Role::Observed, &[0.0, 0.0], Kind::Constant, &[(0.1, 10.0)]);
+    }
+
+    #[test]
+    fn a_constant_is_measured_in_units_of_itself() {
+        let check = |column: &[f32], kind, pairs: &[(f32, f32)]| {
+            check(Scaling::MinMax, Role::Observed, column, kind, pairs);
+        };
+        check(&[0.0, 0.0], Kind::Constant, &[(0.0, 0.5), (10.0, 10.5)]);
+        check(&[16e9, 16e9], Kind::Constant, &[(16e9, 0.5), (32e9, 1.5), (0.0, -0.5)]);
+        // Rounding is no movement.
+        check(&[0.0, 1e-17], Kind::Constant, &[]);
+        check(&[1e9, 1e9 + 64.0], Kind::Constant, &[]);
+        check(&[1e9, 1e9 + 6400.0], Kind::Learnt, &[]);
+    }
+
+    #[test]
+    fn what_was_never_there_does_not_count() {
+        check(Scaling::Standard, Role::Observed, &[f32::NAN; 3], Kind::Neutral, &[(5.0, 0.0)]);
+        let gaps = [1.0, f32::NAN, 3.0];
+        check(Scaling::Standard, Role::Observed, &gaps, Kind::Learnt, &[(3.0, 1.0)]);
     }
 }

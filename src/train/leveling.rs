@@ -1,0 +1,121 @@
+//! Levelling: the level that serving would keep for each entity, at each window of a dataset.
+//!
+//! In: a dataset and windows of it. Out: the windows in batches with the entity's level before each,
+//! by the same arithmetic that serving uses. Levels run through all usable steps from the first on.
+
+use ndarray::Array2;
+
+use super::branch::Base;
+use super::dataset::{Dataset, Place};
+use crate::detect::level::Levels;
+use crate::model::LevelSpec;
+
+/// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
+/// does not become the standard by noon; short enough that a machine which has changed for good is
+/// normal again after a day or two.
+const HALF_LIFE_MS: f64 = 86_400_000.0;
+
+/// A step moves a level by at most so many of its scales.
+const CLIP: f64 = 5.0;
+
+/// A level's scale is at least this part of the training deviation.
+const FLOOR: f32 = 0.1;
+
+/// For how long the training's level of several entities counts when a new one is seen: its own
+/// takes over within the hour.
+const POOLED_PRIOR_MS: f64 = 3_600_000.0;
+
+/// Windows that are handed over at once.
+const CHUNK: usize = 4_096;
+
+/// Windows with the entity's level before each.
+pub(super) struct Levelled<'a> {
+    /// The windows.
+    pub places: &'a [Place],
+    /// `[windows, features]`.
+    pub mean: Array2<f32>,
+    /// `[windows, features]`.
+    pub scale: Array2<f32>,
+}
+
+/// The level that training leaves behind: where one entity is at the end, or where several are on
+/// average.
+pub(super) fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
+    let features = base.scaler.kinds.len();
+    let size = |i: usize| base.scaler.size(i).max(f32::MIN_POSITIVE);
+    let mut spec = LevelSpec {
+        half_life: (HALF_LIFE_MS / dataset.step_ms as f64).max(1.0),
+        // The first steps of the training range speak for themselves.
+        prior: 1.0,
+        clip: CLIP,
+        mean: base.scaler.offset.clone(),
+        scale: (0..features).map(size).collect(),
+        floor: (0..features).map(|i| (FLOOR * size(i)).max(f32::MIN_POSITIVE)).collect(),
+    };
+    let mut last: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
+    for entity in 0..dataset.entities.len() {
+        let mut levels = levels(&spec);
+        for step in 0..dataset.times_ms.len() {
+            if let Some(row) = dataset.row(entity, step) {
+                levels.update(0, row);
+            }
+        }
+        last.push((levels.means(0).to_vec(), levels.scales(0).to_vec()));
+    }
+    let count = last.len() as f32;
+    for i in 0..features {
+        let mean = last.iter().map(|(means, _)| means[i] / count).sum::<f32>();
+        // Within and between entities.
+        let square = |(means, scales): &(Vec<f32>, Vec<f32>)| {
+            (scales[i].powi(2) + (means[i] - mean).powi(2)) / count
+        };
+        let scale = last.iter().map(square).sum::<f32>().sqrt();
+        if mean.is_finite() && scale.is_finite() {
+            (spec.mean[i], spec.scale[i]) = (mean, scale.max(spec.floor[i]));
+        }
+    }
+    let pooled = (POOLED_PRIOR_MS / dataset.step_ms as f64).max(1.0);
+    // One entity goes on where it was: all that its level can remember.
+    spec.prior = if dataset.entities.len() == 1 { 2.0 * spec.half_life } else { pooled };
+    spec
+}
+
+/// Levels of one entity, as training starts them.
+fn levels(spec: &LevelSpec) -> Levels {
+    let mut levels = Levels::new(spec);
+    levels.resize(1);
+    levels
+}
+
+/// Hands over windows, which are in the order of entity and time, with the level before each.
+pub(super) fn walk(
+    dataset: &Dataset,
+    spec: &LevelSpec,
+    places: &[Place],
+    each: &mut dyn FnMut(&Levelled<'_>),
+) {
+    let features = spec.mean.len();
+    // Where a level begins does not matter long; every walk begins as `spec` did.
+    let start = LevelSpec { prior: 1.0, ..spec.clone() };
+    for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
+        let entity = of_entity[0].entity as usize;
+        let mut levels = levels(&start);
+        let mut step = 0;
+        for places in of_entity.chunks(CHUNK) {
+            let (mut mean, mut scale) = (Vec::new(), Vec::new());
+            for place in places {
+                while step < place.step as usize {
+                    if let Some(row) = dataset.row(entity, step) {
+                        levels.update(0, row);
+                    }
+                    step += 1;
+                }
+                mean.extend_from_slice(levels.means(0));
+                scale.extend_from_slice(levels.scales(0));
+            }
+            let shape = (places.len(), features);
+            let array = |values| Array2::from_shape_vec(shape, values).expect("a row each");
+            each(&Levelled { places, mean: array(mean), scale: array(scale) });
+        }
+    }
+}

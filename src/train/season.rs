@@ -1,0 +1,193 @@
+//! A season: what each feature should be at this time of day, and of the week.
+//!
+//! In: scaled values with the time of day and of the week as shares of them. Out: a baseline for
+//! each feature, a sum of sines and cosines of the first harmonics, scaled.
+//!
+//! A day's baseline needs two days to tell what recurs from what happened once, a week's two weeks.
+//! Without enough history the baseline is the mean.
+//!
+//! Source: harmonic regression (Bloomfield 2000, ch. 4), kept small as in [`super::linear`].
+
+use std::f64::consts::TAU;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+
+use super::linear::Normal;
+
+/// Harmonics of the day: the fourth still follows a lunch hour.
+const DAILY: usize = 4;
+
+/// Harmonics of the week: the third tells work days from the weekend.
+const WEEKLY: usize = 3;
+
+/// The penalty in rows: a few rows of nothing before the first real one.
+const PENALTY: f64 = 10.0;
+
+/// Which harmonics a baseline has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Harmonics {
+    /// Of the day.
+    pub daily: usize,
+    /// Of the week.
+    pub weekly: usize,
+}
+
+impl Harmonics {
+    /// What so much history can teach.
+    pub fn for_span(span_ms: i64) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        Self {
+            daily: if span_ms >= 2 * DAY_MS { DAILY } else { 0 },
+            weekly: if span_ms >= 14 * DAY_MS { WEEKLY } else { 0 },
+        }
+    }
+
+    /// Numbers that a moment becomes, without the constant 1.
+    pub fn count(self) -> usize {
+        2 * (self.daily + self.weekly)
+    }
+
+    /// Sines and cosines of each moment, `[rows, count]`: those of the day, then of the week, each
+    /// sines first.
+    pub fn of(self, day: ArrayView1<'_, f64>, week: ArrayView1<'_, f64>) -> Array2<f64> {
+        let mut columns = Vec::with_capacity(self.count());
+        for (share, harmonics) in [(day, self.daily), (week, self.weekly)] {
+            for function in [f64::sin, f64::cos] {
+                for k in 1..=harmonics {
+                    columns.push(share.mapv(|it| function(TAU * k as f64 * it)));
+                }
+            }
+        }
+        let views: Vec<_> = columns.iter().map(|column| column.view()).collect();
+        match views.is_empty() {
+            true => Array2::zeros((day.len(), 0)),
+            false => ndarray::stack(Axis(1), &views).expect("columns of one length"),
+        }
+    }
+}
+
+/// What each feature should be at a time of day and of the week.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Season {
+    /// Which harmonics.
+    pub harmonics: Harmonics,
+    /// Harmonics by features.
+    pub weights: Array2<f64>,
+    /// One for each feature.
+    pub bias: Vec<f64>,
+}
+
+/// A season in the making.
+pub(super) struct Learning {
+    harmonics: Harmonics,
+    /// One for each feature, since each lacks other values.
+    normals: Vec<Normal>,
+}
+
+impl Learning {
+    /// For so many features.
+    pub fn new(harmonics: Harmonics, features: usize) -> Self {
+        let normals = (0..features).map(|_| Normal::new(harmonics.count() + 1, 1)).collect();
+        Self { harmonics, normals }
+    }
+
+    /// Learns from scaled rows at their moments; NaN is missing.
+    pub fn add(
+        &mut self,
+        rows: ArrayView2<'_, f64>,
+        day: ArrayView1<'_, f64>,
+        week: ArrayView1<'_, f64>,
+    ) {
+        let waves = self.harmonics.of(day, week);
+        let inputs = ndarray::concatenate![Axis(1), waves, Array2::ones((rows.nrows(), 1))];
+        for (normal, column) in self.normals.iter_mut().zip(rows.axis_iter(Axis(1))) {
+            let there: Vec<usize> = (0..column.len()).filter(|i| column[*i].is_finite()).collect();
+            let inputs = inputs.select(Axis(0), &there);
+            let outputs = column.select(Axis(0), &there).insert_axis(Axis(1));
+            normal.add(inputs.view(), outputs.view());
+        }
+    }
+
+    /// The baseline.
+    pub fn finish(self) -> Season {
+        let (harmonics, features) = (self.harmonics, self.normals.len());
+        let mut weights = Array2::zeros((harmonics.count(), features));
+        let mut bias = Vec::with_capacity(features);
+        for (feature, normal) in self.normals.iter().enumerate() {
+            let solution = normal.solve(PENALTY);
+            for (to, from) in weights.column_mut(feature).iter_mut().zip(&solution) {
+                *to = *from;
+            }
+            bias.push(solution[[harmonics.count(), 0]]);
+        }
+        Season { harmonics, weights, bias }
+    }
+}
+
+impl Season {
+    /// The baseline at moments, `[rows, features]`, scaled.
+    pub fn expect(&self, day: ArrayView1<'_, f64>, week: ArrayView1<'_, f64>) -> Array2<f64> {
+        let bias = ArrayView1::from(self.bias.as_slice());
+        self.harmonics.of(day, week).dot(&self.weights) + &bias
+    }
+
+    /// The same baseline with every number rounded to float32, as a graph holds it.
+    pub fn rounded(mut self) -> Self {
+        let round = |value: f64| f64::from(value as f32);
+        self.weights.mapv_inplace(round);
+        self.bias.iter_mut().for_each(|it| *it = round(*it));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array1;
+
+    const STEPS: usize = 28 * 96;
+
+    fn moments() -> (Array1<f64>, Array1<f64>) {
+        let day = Array1::from_shape_fn(STEPS, |i| (i % 96) as f64 / 96.0);
+        let week = Array1::from_shape_fn(STEPS, |i| (i % 672) as f64 / 672.0);
+        (day, week)
+    }
+
+    #[test]
+    fn a_daily_and_a_weekly_course_are_found_despite_gaps() {
+        let (day, week) = moments();
+        let course = |i: usize| {
+            1.0 + (TAU * day[i]).sin() - 0.5 * (2.0 * TAU * day[i]).cos() + (TAU * week[i]).cos()
+        };
+        let mut rows = Array2::from_shape_fn((STEPS, 2), |(i, feature)| match feature {
+            0 => course(i),
+            _ => 3.0,
+        });
+        for i in (0..STEPS).step_by(7) {
+            rows[[i, 0]] = f64::NAN;
+        }
+        let harmonics = Harmonics::for_span(28 * 86_400_000);
+        assert_eq!((harmonics.daily, harmonics.weekly), (DAILY, WEEKLY));
+        let mut learning = Learning::new(harmonics, 2);
+        learning.add(rows.view(), day.view(), week.view());
+        let found = learning.finish().expect(day.view(), week.view());
+        for i in 0..STEPS {
+            // The penalty takes ten rows of two thousand.
+            assert!((found[[i, 0]] - course(i)).abs() < 0.03, "{i}: {}", found[[i, 0]]);
+            assert!((found[[i, 1]] - 3.0).abs() < 0.03);
+        }
+    }
+
+    #[test]
+    fn short_history_has_no_season() {
+        let harmonics = Harmonics::for_span(86_400_000);
+        assert_eq!(harmonics.count(), 0);
+        let (day, week) = moments();
+        let mut learning = Learning::new(harmonics, 1);
+        let rows = Array2::from_shape_fn((STEPS, 1), |(i, _)| (i % 2) as f64);
+        learning.add(rows.view(), day.view(), week.view());
+        let season = learning.finish();
+        assert!((season.expect(day.view(), week.view())[[5, 0]] - 0.5).abs() < 0.01);
+        assert_eq!(Harmonics::for_span(3 * 86_400_000), Harmonics { daily: 4, weekly: 0 });
+    }
+}
