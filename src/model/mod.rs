@@ -20,7 +20,6 @@ pub mod graph;
 mod metadata;
 mod runtime;
 mod scorer;
-mod threshold;
 
 pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
@@ -28,7 +27,6 @@ pub use contract::ContractError;
 pub use metadata::{Metadata, Validation};
 pub use runtime::RuntimeError;
 pub use scorer::{Runtime, Scorer, ScorerError, Scores};
-pub use threshold::{ThresholdError, ThresholdMethod};
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of
 /// [`crate::features::profile`]. `models/README.md` says how it was made.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::threshold::ThresholdConfig;
+
 /// The `train` section: how a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,8 +20,8 @@ pub struct TrainConfig {
     pub patience: usize,
     /// The share of the steps, the latest ones, that the fit does not see, above 0 and below 1.
     pub validation_share: f64,
-    /// The percentage of validation rows that the threshold lies above.
-    pub threshold_percentile: f64,
+    /// How the threshold is found.
+    pub threshold: ThresholdConfig,
     /// Decides initial weights and the order of rows. The same seed gives the same file.
     pub seed: u64,
 }
@@ -53,9 +55,23 @@ impl Default for TrainConfig {
             patience: 30,
             // The usual fifth.
             validation_share: 0.2,
-            // One step in 200 of validation was above: with `for: 1m` in the alert, next to none.
-            threshold_percentile: 99.5,
+            threshold: ThresholdConfig::default(),
             seed: 0,
+        }
+    }
+}
+
+impl ConfigError {
+    /// Names the key below `train` unless its value is good.
+    pub(super) fn check(
+        ok: bool,
+        key: &'static str,
+        value: &dyn std::fmt::Debug,
+        expected: &'static str,
+    ) -> Result<(), Self> {
+        match ok {
+            true => Ok(()),
+            false => Err(Self { key, value: format!("{value:?}"), expected }),
         }
     }
 }
@@ -66,10 +82,7 @@ impl TrainConfig {
     /// # Errors
     /// Names the first such key.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok: bool, key, value: &dyn std::fmt::Debug, expected| match ok {
-            true => Ok(()),
-            false => Err(ConfigError { key, value: format!("{value:?}"), expected }),
-        };
+        let check = ConfigError::check;
         let widths = self.layers.iter().all(|it| (1..=MAX_WIDTH).contains(it));
         let layers = (1..=MAX_LAYERS).contains(&self.layers.len()) && widths;
         let expected = "write 1 to 16 widths from 1 to 4096, such as [8, 4, 8]";
@@ -84,13 +97,7 @@ impl TrainConfig {
         let share = self.validation_share;
         let expected = "write a number above 0 and below 1";
         check(share > 0.0 && share < 1.0, "validation_share", &share, expected)?;
-        let percent = self.threshold_percentile;
-        check(
-            percent > 0.0 && percent <= 100.0,
-            "threshold_percentile",
-            &percent,
-            "write a number above 0 and at most 100",
-        )
+        self.threshold.validate()
     }
 }
 
@@ -119,7 +126,7 @@ mod tests {
         check("patience: 0", Some("train.patience"));
         check("learning_rate: .nan", Some("train.learning_rate is NaN"));
         check("validation_share: 1", Some("train.validation_share is 1.0"));
-        check("threshold_percentile: 0", Some("train.threshold_percentile"));
+        check("threshold: {percentile: 0}", Some("train.threshold.percentile"));
         assert!(serde_yaml::from_str::<TrainConfig>("epoch: 1").is_err());
     }
 }

@@ -29,6 +29,7 @@ mod recording;
 mod report;
 mod run;
 mod scaler;
+pub mod threshold;
 
 pub use config::{ConfigError, TrainConfig};
 pub use csv_input::CsvError;
