@@ -30,6 +30,7 @@ mod report;
 mod run;
 mod scaler;
 pub mod threshold;
+pub mod tune;
 
 pub use config::{ConfigError, TrainConfig};
 pub use csv_input::CsvError;
