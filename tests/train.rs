@@ -83,8 +83,8 @@ fn normal_stays_below_one_and_what_falls_apart_rises_above() {
     let validation: Vec<_> = (960..1_200).map(row).collect();
     let normal = scores(&options.output, &validation);
     let above = normal.iter().filter(|score| **score > 1.0).count();
-    // The threshold is the 99.5th percentile of 240: at most two lie above.
-    assert!(above <= 2, "{above} of {} above 1", normal.len());
+    // A budget of one episode a week leaves none for an hour.
+    assert_eq!(above, 0, "of {} above 1", normal.len());
     assert_eq!(summary.constant, ["errors"]);
     // Every value stays within its own range; only their relation breaks.
     let high = *validation.iter().max_by(|a, b| a[0].total_cmp(&b[0])).expect("rows");
@@ -111,7 +111,7 @@ fn the_file_tells_everything_about_itself() {
     assert_eq!(exprs, expected);
     assert_eq!(metadata.entity, ["instance"]);
     assert_eq!(metadata.step.to_string(), "15s");
-    assert_eq!(metadata.threshold_method, "percentile 99.5");
+    assert_eq!(metadata.threshold_method, "budget 1 per week");
     assert_eq!(metadata.trained_from_ms, Some(1_795_428_900_000));
     assert_eq!(metadata.trained_to_ms, Some(1_795_428_900_000 + 299 * 15_000));
     assert_eq!(metadata.validation.expect("it was measured").rows, 60);

@@ -7,7 +7,10 @@
 //!
 //! Invariant: a score is from this tick's samples or it is not in the snapshot.
 
+pub mod guard;
 mod history;
+pub mod level;
+pub mod smoothing;
 mod snapshot;
 
 use std::sync::Arc;

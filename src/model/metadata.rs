@@ -38,9 +38,9 @@ pub struct Metadata {
     pub step: Duration,
     /// Steps that the graph looks at, at least 1.
     pub window: usize,
-    /// The span of the exponentially weighted mean that smooths an entity's errors, in steps; 1
-    /// leaves them as they are.
-    pub smoothing: f64,
+    /// The spans in steps of the exponentially weighted means that smooth an entity's errors; of
+    /// several, their mean counts. Empty where errors are left as they are.
+    pub smoothing: Vec<f64>,
     /// The entity's own level, for a graph that asks for it.
     pub level: Option<LevelSpec>,
     /// How the threshold follows an entity that changes for good; `None` leaves it where it is.
@@ -80,7 +80,7 @@ pub(super) struct Recorded {
     entity: Option<Vec<String>>,
     step: Option<Duration>,
     window: Option<usize>,
-    smoothing: Option<f64>,
+    smoothing: Vec<f64>,
     level: Option<LevelSpec>,
     adaptive_threshold: Option<GuardSpec>,
     entities: Vec<Vec<String>>,
@@ -96,7 +96,7 @@ impl Metadata {
     /// remembers what it saw at earlier ones.
     #[must_use]
     pub fn is_stepwise(&self) -> bool {
-        self.window > 1 || self.smoothing > 1.0 || self.level.is_some()
+        self.window > 1 || !self.smoothing.is_empty() || self.level.is_some()
     }
 
     /// Complete metadata of a freshly trained model.
@@ -108,7 +108,7 @@ impl Metadata {
             entity,
             step,
             window: 1,
-            smoothing: 1.0,
+            smoothing: Vec::new(),
             level: None,
             adaptive_threshold: None,
             entities: Vec::new(),
@@ -132,7 +132,7 @@ impl Metadata {
             ("entity", json(&self.entity)),
             ("step", self.step.to_string()),
             ("window", self.window.to_string()),
-            ("smoothing", self.smoothing.to_string()),
+            ("smoothing", json(&self.smoothing)),
             ("threshold", self.threshold.to_string()),
             ("threshold_method", self.threshold_method.clone()),
         ];
@@ -166,8 +166,8 @@ impl Metadata {
         if self.step.as_ms() == 0 {
             return invalid("step", "it must be above 0".to_owned());
         }
-        if !(self.smoothing.is_finite() && self.smoothing >= 1.0) {
-            let reason = format!("{} is not a number of at least 1", self.smoothing);
+        if self.smoothing.iter().any(|span| !(span.is_finite() && *span >= 1.0)) {
+            let reason = format!("{:?} are not all numbers of at least 1", self.smoothing);
             return invalid("smoothing", reason);
         }
         self.level.iter().try_for_each(|level| level.check(self.features.len()))?;
@@ -201,7 +201,7 @@ impl Recorded {
             "entity" => self.entity = Some(from_json(key, value)?),
             "step" => self.step = Some(parse(key, value)?),
             "window" => self.window = Some(parse(key, value)?),
-            "smoothing" => self.smoothing = Some(parse(key, value)?),
+            "smoothing" => self.smoothing = from_json(key, value)?,
             "level" => self.level = Some(from_json(key, value)?),
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
@@ -248,7 +248,7 @@ impl Recorded {
             entity: entity.unwrap_or_else(|| DEFAULT_ENTITY.map(str::to_owned).to_vec()),
             step,
             window: window.or(graph_window).unwrap_or(1),
-            smoothing: self.smoothing.unwrap_or(1.0),
+            smoothing: self.smoothing.clone(),
             level: self.level.clone(),
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
@@ -324,7 +324,7 @@ mod tests {
     fn metadata() -> Metadata {
         Metadata {
             window: 10,
-            smoothing: 7.5,
+            smoothing: vec![3.0, 7.5],
             level: Some(LevelSpec {
                 half_life: 4_320.0,
                 prior: 60.0,

@@ -21,7 +21,6 @@ mod metadata;
 mod runtime;
 mod scorer;
 mod state;
-mod threshold;
 
 pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
@@ -30,7 +29,6 @@ pub use metadata::{Metadata, Validation};
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
 pub use state::{GuardSpec, LevelSpec};
-pub use threshold::{ThresholdError, ThresholdMethod};
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of
 /// [`crate::features::profile`]. `models/README.md` says how it was made.

@@ -2,13 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::branch::Kind;
+use super::scaler::Scaling;
+use super::threshold::ThresholdConfig;
+
 /// The `train` section: how a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Widths of the layers between input and output, which are as wide as there are features.
+    /// What is fitted.
+    pub model: ModelKind,
+    /// Steps that the autoencoder looks at; 1 for the newest alone.
+    pub window: usize,
+    /// How values enter the autoencoder.
+    pub scaling: Scaling,
+    /// Widths of the autoencoder's layers between input and output.
     pub layers: Vec<usize>,
-    /// Passes over the training part at most.
+    /// Passes over the training part at most; little data is passed several times in one.
     pub epochs: usize,
     /// Rows between two updates of the weights.
     pub batch_size: usize,
@@ -18,10 +28,53 @@ pub struct TrainConfig {
     pub patience: usize,
     /// The share of the steps, the latest ones, that the fit does not see, above 0 and below 1.
     pub validation_share: f64,
-    /// The percentage of validation rows that the threshold lies above.
-    pub threshold_percentile: f64,
+    /// Spans in steps of the exponentially weighted means that smooth an entity's errors; of
+    /// several, their mean counts. Without one, errors are left as they are.
+    pub smoothing: Vec<f64>,
+    /// How the threshold is found.
+    pub threshold: ThresholdConfig,
     /// Decides initial weights and the order of rows. The same seed gives the same file.
     pub seed: u64,
+}
+
+/// What is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// All of the others, each in units of its own usual value.
+    #[default]
+    Ensemble,
+    /// What a bottleneck restores.
+    Autoencoder,
+    /// What follows from the last steps.
+    Forecast,
+    /// The time of day's and week's usual value.
+    Season,
+    /// The entity's own long-running level.
+    Level,
+}
+
+impl ModelKind {
+    /// The branches and what each counts for.
+    ///
+    /// Those of the ensemble lie on a plateau: halving or doubling any changes the quality on the
+    /// data sets of its measurement by little. The forecast sees sudden trouble, the level what
+    /// lasts, the network what no longer goes together; the season alone is wrong for ever about a
+    /// host that has changed for good, and has the least to say.
+    pub(super) fn weights(self) -> &'static [(Kind, f64)] {
+        match self {
+            Self::Ensemble => &[
+                (Kind::Season, 0.25),
+                (Kind::Level, 1.0),
+                (Kind::Forecast, 1.5),
+                (Kind::Autoencoder, 0.5),
+            ],
+            Self::Autoencoder => &[(Kind::Autoencoder, 1.0)],
+            Self::Forecast => &[(Kind::Forecast, 1.0)],
+            Self::Season => &[(Kind::Season, 1.0)],
+            Self::Level => &[(Kind::Level, 1.0)],
+        }
+    }
 }
 
 /// A value that nothing can be trained with.
@@ -37,25 +90,55 @@ pub struct ConfigError {
 const MAX_LAYERS: usize = 16;
 const MAX_WIDTH: usize = 4_096;
 
+/// A longer window takes longer to fill than anybody waits for a score.
+const MAX_WINDOW: usize = 1_000;
+
+/// A longer span remembers a week of steps of a minute.
+const MAX_SPAN: f64 = 10_000.0;
+
+/// Each span is a row of numbers for each entity.
+const MAX_SPANS: usize = 4;
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            // The classic bottleneck for a host: four numbers have to say how it is doing. Narrow
-            // enough that a feature that stops moving with the others cannot be copied through.
-            layers: vec![8, 4, 8],
-            // An hour at 15 s is 6 updates a pass: early stopping decides, this only bounds it.
-            epochs: 500,
-            // Small enough for a few minutes of data, large enough for matrix products to pay.
-            batch_size: 32,
+            model: ModelKind::Ensemble,
+            // Long enough to see a course, short enough for ten thousand entities.
+            window: 10,
+            scaling: Scaling::Standard,
+            // Ten numbers have to say how a host has been doing: narrow enough that a feature that
+            // no longer goes with the others cannot be copied through.
+            layers: vec![48, 10, 48],
+            // Early stopping decides, this only bounds it.
+            epochs: 100,
+            // Large enough for matrix products to pay.
+            batch_size: 128,
             // Adam's customary step.
             learning_rate: 1e-3,
-            // The validation loss of small data wavers for some passes before it falls on.
-            patience: 30,
+            // The loss wavers for some passes before it falls on.
+            patience: 6,
             // The usual fifth.
             validation_share: 0.2,
-            // One step in 200 of validation was above: with `for: 1m` in the alert, next to none.
-            threshold_percentile: 99.5,
+            // The short one sees an event that ends after minutes, the long one holds on to one that
+            // flickers.
+            smoothing: vec![3.0, 15.0],
+            threshold: ThresholdConfig::default(),
             seed: 0,
+        }
+    }
+}
+
+impl ConfigError {
+    /// Names the key below `train` unless its value is good.
+    pub(super) fn check(
+        ok: bool,
+        key: &'static str,
+        value: &dyn std::fmt::Debug,
+        expected: &'static str,
+    ) -> Result<(), Self> {
+        match ok {
+            true => Ok(()),
+            false => Err(Self { key, value: format!("{value:?}"), expected }),
         }
     }
 }
@@ -66,14 +149,16 @@ impl TrainConfig {
     /// # Errors
     /// Names the first such key.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok: bool, key, value: &dyn std::fmt::Debug, expected| match ok {
-            true => Ok(()),
-            false => Err(ConfigError { key, value: format!("{value:?}"), expected }),
-        };
+        let check = ConfigError::check;
         let widths = self.layers.iter().all(|it| (1..=MAX_WIDTH).contains(it));
         let layers = (1..=MAX_LAYERS).contains(&self.layers.len()) && widths;
         let expected = "write 1 to 16 widths from 1 to 4096, such as [8, 4, 8]";
         check(layers, "layers", &self.layers, expected)?;
+        let expected = "write a number of steps from 1 to 1000";
+        check((1..=MAX_WINDOW).contains(&self.window), "window", &self.window, expected)?;
+        let spans = self.smoothing.iter().all(|it| (1.0..=MAX_SPAN).contains(it));
+        let expected = "write up to 4 spans from 1 to 10000 steps, such as [3, 15]";
+        check(spans && self.smoothing.len() <= MAX_SPANS, "smoothing", &self.smoothing, expected)?;
         let count = "write a number of at least 1";
         check(self.epochs > 0, "epochs", &self.epochs, count)?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, count)?;
@@ -84,13 +169,7 @@ impl TrainConfig {
         let share = self.validation_share;
         let expected = "write a number above 0 and below 1";
         check(share > 0.0 && share < 1.0, "validation_share", &share, expected)?;
-        let percent = self.threshold_percentile;
-        check(
-            percent > 0.0 && percent <= 100.0,
-            "threshold_percentile",
-            &percent,
-            "write a number above 0 and at most 100",
-        )
+        self.threshold.validate()
     }
 }
 
@@ -119,7 +198,7 @@ mod tests {
         check("patience: 0", Some("train.patience"));
         check("learning_rate: .nan", Some("train.learning_rate is NaN"));
         check("validation_share: 1", Some("train.validation_share is 1.0"));
-        check("threshold_percentile: 0", Some("train.threshold_percentile"));
+        check("threshold: {percentile: 0}", Some("train.threshold.percentile"));
         assert!(serde_yaml::from_str::<TrainConfig>("epoch: 1").is_err());
     }
 }

@@ -29,6 +29,8 @@ mod recording;
 mod report;
 mod run;
 mod scaler;
+pub mod threshold;
+pub mod tune;
 
 pub use config::{ConfigError, TrainConfig};
 pub use csv_input::CsvError;

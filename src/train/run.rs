@@ -21,11 +21,12 @@ use super::progress::Progress;
 use super::recording::Recording;
 use super::report::Summary;
 use super::scaler::Kind;
+use super::threshold::{self, ThresholdError, ValidationScores};
 use crate::duration::Duration;
 use crate::features::{FeatureError, FeatureSpec, Features};
 use crate::model::{
     Artifact, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, Scorer, ScorerError,
-    ThresholdError, ThresholdMethod, Validation,
+    Validation,
 };
 
 /// How far the graph's errors may be from the trainer's, absolutely below 1 and relatively above:
@@ -152,12 +153,13 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
 
     let validation = dataset.view().select(Axis(0), &split.validation);
     let errors = fitted.errors(validation.view());
-    let method = ThresholdMethod::Percentile(options.config.threshold_percentile);
-    let threshold = method.threshold(&errors)?;
+    let scores = by_entity(&errors, &dataset, &split, recording.step_ms);
+    let thresholds = threshold::find(&scores, &options.config.threshold)?;
+    let threshold = thresholds.threshold;
     let step = options.model.step.filter(|_| matches!(options.source, Source::Csv(_)));
     let metadata = Metadata {
         threshold,
-        threshold_method: method.to_string(),
+        threshold_method: thresholds.method,
         trained_from_ms: dataset.times_ms.iter().min().copied(),
         trained_to_ms: dataset.times_ms.iter().max().copied(),
         validation: Some(judged(&errors, threshold)),
@@ -216,6 +218,22 @@ fn learn(
     fit(dataset, split, &roles, config, &mut |epoch, loss| {
         progress.done(epoch, format!("loss {loss:.3e}"));
     })
+}
+
+/// The errors of validation rows, which lie entity by entity in order of time.
+fn by_entity(errors: &[f64], dataset: &Dataset, split: &Split, step_ms: i64) -> ValidationScores {
+    let mut entities: Vec<Vec<f64>> = Vec::new();
+    let mut last_ms = i64::MAX;
+    for (error, row) in errors.iter().zip(&split.validation) {
+        let time_ms = dataset.times_ms[*row];
+        match entities.last_mut() {
+            Some(entity) if time_ms > last_ms => entity.push(*error),
+            // Back in time: another entity.
+            _ => entities.push(vec![*error]),
+        }
+        last_ms = time_ms;
+    }
+    ValidationScores { step_ms, entities }
 }
 
 fn judged(errors: &[f64], threshold: f64) -> Validation {

@@ -1,0 +1,243 @@
+//! Against scipy (`tests/reference/threshold.py`), and on scores whose distribution is known.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::duration::Duration;
+
+const REFERENCE: &str = include_str!("../../../tests/reference/threshold.json");
+
+/// The script's samples.
+fn sample(recipe: &str, count: usize) -> Vec<f64> {
+    let steps = [
+        0.618_033_988_749_894_9,
+        0.414_213_562_373_095_15,
+        0.732_050_807_568_877_2,
+        0.645_751_311_064_590_6,
+    ];
+    let value = |i: usize| {
+        let u = steps.map(|step| (i as f64 * step).fract());
+        match recipe {
+            "uniform" => u[0],
+            "exponential" => -(1.0 - u[0]).ln(),
+            "heavy" => (1.0 - u[0]).powf(-0.3),
+            "bell" => u.iter().sum(),
+            "normal" => (-2.0 * (1.0 - u[0]).ln()).sqrt() * (std::f64::consts::TAU * u[1]).cos(),
+            other => panic!("no recipe {other}"),
+        }
+    };
+    (1..=count).map(value).collect()
+}
+
+fn sorted(recipe: &str, count: usize) -> Vec<f64> {
+    let mut values = sample(recipe, count);
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
+fn reference(what: &str) -> Vec<serde_json::Value> {
+    let all: serde_json::Value = serde_json::from_str(REFERENCE).expect("JSON");
+    all[what].as_array().expect("cases").clone()
+}
+
+fn case(it: &serde_json::Value) -> (&str, usize, impl Fn(&str) -> f64) {
+    let count = it["n"].as_u64().expect("a size") as usize;
+    let figure = |key: &str| it[key].as_f64().expect("a figure");
+    (it["recipe"].as_str().expect("a recipe"), count, figure)
+}
+
+#[track_caller]
+fn near(what: &str, found: f64, expected: f64, relative: f64) {
+    assert!((found - expected).abs() <= relative * expected.abs(), "{what}: {found}, {expected}");
+}
+
+fn scores(entities: Vec<Vec<f64>>, step_ms: i64) -> ValidationScores {
+    ValidationScores { step_ms, entities }
+}
+
+fn config(method: ThresholdMethod) -> ThresholdConfig {
+    ThresholdConfig { method, ..ThresholdConfig::default() }
+}
+
+#[test]
+fn the_normality_tests_are_scipys() {
+    for it in reference("normality") {
+        let (recipe, count, figure) = case(&it);
+        let name = format!("{recipe} {count}");
+        let values = sorted(recipe, count);
+        let (w, w_p) = normality::shapiro_wilk(&values).expect("they differ");
+        near(&name, w, figure("w"), 1e-6);
+        near(&name, w_p, figure("w_p"), 1e-3);
+        let (d, d_p) = normality::lilliefors(&values).expect("they differ");
+        near(&name, d, figure("d"), 1e-9);
+        // The reference drew 4000 samples; Dallal and Wilkinson claim two digits.
+        assert!((d_p - figure("d_p").min(0.1)).abs() < 0.012, "{name}: {d_p}");
+    }
+}
+
+#[test]
+fn the_tail_is_scipys() {
+    for it in reference("pot") {
+        let (recipe, count, figure) = case(&it);
+        let steps = Steps::new(&scores(vec![sample(recipe, count)], 60_000), Duration::from_ms(0));
+        let (found, note) = pot::threshold(&steps.expect("scores"), figure("risk"));
+        let name = format!("{recipe} {count}: {note}");
+        near(&name, found.expect("enough"), figure("threshold"), 1e-6);
+        assert!(note.contains(&format!("shape {:.3}", figure("shape"))), "{name}");
+        assert!(note.contains(&format!("of {} scores", figure("excesses"))), "{name}");
+    }
+}
+
+#[test]
+fn mean_and_three_sigmas_are_for_normal_scores_alone() {
+    let (found, note) = normality::mean_std(&sorted("normal", 1_000));
+    let values = sorted("normal", 1_000);
+    let mean = values.iter().sum::<f64>() / 1_000.0;
+    let sigma = (values.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / 999.0).sqrt();
+    near(&note, found.expect("normal"), mean + 3.0 * sigma, 1e-12);
+    assert!(note.starts_with("neither test rejects"), "{note}");
+    let (found, note) = normality::mean_std(&sorted("exponential", 20_000));
+    assert_eq!(found, Err(ThresholdError::NotNormal));
+    assert!(note.starts_with("both tests reject"), "{note}");
+    assert!(note.ends_with("5000 of 20000 scores"), "{note}");
+    let (found, note) = normality::mean_std(&[0.5; 100]);
+    assert_eq!((found, note.as_str()), (Err(ThresholdError::NotNormal), "all scores are the same"));
+    assert!(matches!(normality::mean_std(&[0.5; 19]).0, Err(ThresholdError::TooFew { .. })));
+}
+
+#[test]
+fn candidates_stand_side_by_side() {
+    let scores = scores(vec![sample("exponential", 20_000)], 60_000);
+    let found = find(&scores, &config(ThresholdMethod::Pot)).expect("a threshold");
+    let methods: Vec<_> = found.candidates.iter().map(|it| it.method.as_str()).collect();
+    let expected = [
+        "percentile 95",
+        "percentile 99",
+        "percentile 99.5",
+        "percentile 99.9",
+        "mean_std 3",
+        "pot 0.0001",
+        "budget 1 per week",
+    ];
+    assert_eq!(methods, expected);
+    assert_eq!((found.chosen, found.method.as_str()), (5, "pot 0.0001"));
+    let percentile = &found.candidates[1];
+    near("percentile 99", percentile.above, 0.01, 0.01);
+    near("percentile 99", percentile.threshold.clone().expect("one"), 100_f64.ln(), 0.01);
+    assert!(found.candidates[4].threshold.is_err() && found.candidates[4].above.is_nan());
+    // Another percentile joins them.
+    let other = ThresholdConfig { percentile: 97.0, ..config(ThresholdMethod::Percentile) };
+    let found = find(&scores, &other).expect("a threshold");
+    assert_eq!((found.chosen, found.method.as_str()), (4, "percentile 97"));
+}
+
+#[test]
+fn what_does_not_fit_gives_way_to_the_budget() {
+    let exponential = scores(vec![sample("exponential", 20_000)], 60_000);
+    let found = find(&exponential, &config(ThresholdMethod::MeanStd)).expect("a threshold");
+    assert_eq!(found.method, "budget 1 per week, as mean_std 3 does not fit");
+    assert_eq!(found.candidates[found.chosen].threshold, Ok(found.threshold));
+    let normal = scores(vec![sample("normal", 1_000)], 60_000);
+    let found = find(&normal, &config(ThresholdMethod::MeanStd)).expect("a threshold");
+    assert_eq!(found.method, "mean_std 3");
+}
+
+#[test]
+fn what_gives_no_threshold_says_why() {
+    #[track_caller]
+    fn check(entities: Vec<Vec<f64>>, method: ThresholdMethod, expected: &str) {
+        let error = find(&scores(entities, 15_000), &config(method)).expect_err("none");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let budget = ThresholdMethod::Budget;
+    check(vec![], budget, "no validation scores");
+    check(vec![vec![f64::NAN; 9], vec![]], budget, "no validation scores");
+    check(vec![vec![1.0, f64::INFINITY]], budget, "hold inf");
+    check(vec![vec![0.0; 9]], budget, "the threshold would be 0");
+    check(
+        vec![sample("uniform", 500)],
+        ThresholdMethod::Pot,
+        "10 scores above the 98th percentile",
+    );
+}
+
+/// Random scores with an exponential tail, mostly independent from step to step.
+fn exponential(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
+    (0..count).map(|_| -(1.0 - rng.random::<f64>()).ln()).collect()
+}
+
+#[test]
+fn a_budget_is_kept_where_it_can_be_counted() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    // Ten weeks and 5 minutes a step: 2016 steps a week.
+    let entities = vec![exponential(&mut rng, 10_080), exponential(&mut rng, 10_080)];
+    let found = find(&scores(entities, 300_000), &config(ThresholdMethod::Budget)).expect("one");
+    let chosen = &found.candidates[found.chosen];
+    assert!(chosen.episodes_per_week <= 1.0, "{chosen:?}");
+    // The 10th largest of 20160.
+    near(&chosen.note, found.threshold, (20_160.0_f64 / 10.0).ln(), 0.1);
+    assert!(
+        chosen.note.starts_with("counted: 10.000 entity-weeks allow 10 episodes"),
+        "{chosen:?}"
+    );
+}
+
+#[test]
+fn a_budget_is_followed_from_the_tail_where_it_cannot() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut rates = Vec::new();
+    for _ in 0..40 {
+        // A day of one entity at a minute's step, for a budget of one a week.
+        let entities = vec![exponential(&mut rng, 1_440)];
+        let found = find(&scores(entities, 60_000), &config(ThresholdMethod::Budget)).expect("one");
+        let chosen = &found.candidates[found.chosen];
+        assert_eq!(chosen.episodes_per_week, 0.0);
+        // What is exceeded once in a week, were the tail known.
+        rates.push(10_080.0 * (-found.threshold).exp());
+    }
+    rates.sort_unstable_by(f64::total_cmp);
+    // Half of them within the budget; and none is so low that it alarms daily.
+    assert!((0.2..=1.5).contains(&rates[20]), "{rates:?}");
+    assert!(rates[36] < 7.0, "{rates:?}");
+}
+
+#[test]
+fn few_scores_do_not_run_away() {
+    // Two minutes at a second's step, all within one merge gap.
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let short = exponential(&mut rng, 120);
+    let max = short.iter().copied().fold(0.0, f64::max);
+    let found = find(&scores(vec![short], 1_000), &config(ThresholdMethod::Budget)).expect("one");
+    assert!((max..=2.0 * max).contains(&found.threshold), "{found:?}");
+    let mut spike = vec![0.1; 120];
+    spike[60] = 1.0;
+    let found = find(&scores(vec![spike], 1_000), &config(ThresholdMethod::Budget)).expect("one");
+    assert_eq!(found.threshold, 2.0);
+    let note = &found.candidates[found.chosen].note;
+    assert!(note.starts_with("twice the largest score"), "{note}");
+    // All the same: there is no tail.
+    let found = find(&scores(vec![vec![0.5; 40]], 1_000), &config(ThresholdMethod::Budget));
+    assert_eq!(found.expect("one").threshold, 0.5);
+}
+
+#[test]
+fn a_generous_budget_does_not_alarm_all_the_time() {
+    let generous = ThresholdConfig { budget: 1e9, ..ThresholdConfig::default() };
+    let found = find(&scores(vec![sample("exponential", 5_000)], 60_000), &generous).expect("one");
+    let chosen = &found.candidates[found.chosen];
+    near(&chosen.note, chosen.above, 0.02, 0.01);
+}
+
+#[test]
+fn a_restless_entity_among_many_is_told() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut entities: Vec<_> = (0..20).map(|_| exponential(&mut rng, 2_016)).collect();
+    // Thirty spikes, an hour apart.
+    for i in 0..30 {
+        entities[7][100 + 12 * i] += 20.0;
+    }
+    let found = find(&scores(entities, 300_000), &config(ThresholdMethod::Budget)).expect("one");
+    let chosen = &found.candidates[found.chosen];
+    assert!(chosen.note.ends_with("20 of 20 episodes are one entity's"), "{chosen:?}");
+}

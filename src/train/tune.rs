@@ -1,0 +1,498 @@
+//! Tuning: a seeded random search for the parameters of least validation loss.
+//!
+//! In: the space to search, a budget of trials and executions, a seed, and what fits a trial. Out:
+//! every trial with its parameters and losses, in order, and the best one.
+//!
+//! The first trial is the default, so that tuning never makes it worse without saying so; the others
+//! are drawn at random, which covers the few parameters that matter better than a grid does. Each
+//! trial is executed so many times with different seeds, the same for all trials, since one lucky
+//! start is no better network; its loss is the mean.
+//!
+//! A trial whose best loss so far is above the median of what the earlier trials had reached at the
+//! same epoch with the same seed is stopped there. It is in the report, and never the best.
+//!
+//! Invariants: the same space, budget, seed and losses give the same trials; the trials drawn do not
+//! depend on the losses.
+//!
+//! Sources: Bergstra and Bengio 2012 (random search); Golovin et al. 2017, "Google Vizier", 3.2.2
+//! (the median rule, here of the earlier trials' best losses rather than their running means, as a
+//! fit keeps its best weights).
+
+use std::fmt;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::str::FromStr;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// Earlier trials before one is measured against them: the median of fewer is chance.
+const MIN_EARLIER: usize = 4;
+
+/// Epochs before a trial may be stopped: until then a small learning rate only looks bad.
+const MIN_EPOCHS: usize = 10;
+
+/// Draws for a trial that is not yet there. A space that is exhausted gives fewer trials.
+const MAX_DRAWS: usize = 100;
+
+/// More trials than this are a mistake in typing.
+const MAX_TRIALS: usize = 10_000;
+
+/// More executions than this tell nothing new of a mean.
+const MAX_EXECUTIONS: usize = 100;
+
+/// Parameters of a fit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trial {
+    /// Widths of the layers between input and output.
+    pub layers: Vec<usize>,
+    /// The step size of Adam.
+    pub learning_rate: f64,
+    /// Steps in a window.
+    pub window: usize,
+    /// How values enter the network.
+    pub scaling: Scaling,
+}
+
+/// What trials are drawn from. Layers are drawn as a bottleneck and, to either side of it, layers
+/// whose widths grow evenly, on a logarithmic scale, to that of the outermost one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Space {
+    /// The first trial.
+    pub default: Trial,
+    /// Widths of the outermost layers, all equally likely on a logarithmic scale.
+    pub outer: RangeInclusive<usize>,
+    /// Widths of the bottleneck, likewise; at most that of the outermost layer is drawn.
+    pub bottleneck: RangeInclusive<usize>,
+    /// Layers to either side of the bottleneck.
+    pub depth: RangeInclusive<usize>,
+    /// Learning rates, all equally likely on a logarithmic scale.
+    pub learning_rate: RangeInclusive<f64>,
+    /// Steps in a window.
+    pub windows: Vec<usize>,
+    /// How values enter the network.
+    pub scalings: Vec<Scaling>,
+}
+
+/// How many trials, each executed how many times: `30x2`, or `30` for once each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Trials, the default one included; 1 to 10,000.
+    pub trials: usize,
+    /// Executions of each; 1 to 100.
+    pub executions: usize,
+}
+
+/// Why a text is no budget.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no number of trials; write it as in \"30\" or \"30x2\": 1 to 10000 trials, each \
+     executed 1 to 100 times"
+)]
+pub struct BudgetError(String);
+
+/// What became of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Its parameters.
+    pub trial: Trial,
+    /// What each execution reached, in the order of seeds; fewer than asked for if it was stopped
+    /// or failed.
+    pub losses: Vec<f64>,
+    /// The epochs of each.
+    pub epochs: Vec<usize>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All its executions went through.
+    Complete,
+    /// It was worse than most before it.
+    StoppedEarly,
+    /// It could not be fitted; why.
+    Failed(String),
+}
+
+/// Every trial, in the order of their execution.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tuning {
+    /// What became of them; the first one is the default.
+    pub trials: Vec<Outcome>,
+    /// The place of the one with the least loss. `None` if none was complete.
+    pub best: Option<usize>,
+}
+
+impl Outcome {
+    /// The mean of its losses; `None` unless it is complete.
+    #[must_use]
+    pub fn loss(&self) -> Option<f64> {
+        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
+        (self.ending == Ending::Complete).then_some(mean)
+    }
+}
+
+impl Tuning {
+    /// The trial with the least loss. `None` if none was complete.
+    #[must_use]
+    pub fn best(&self) -> Option<&Outcome> {
+        self.best.map(|place| &self.trials[place])
+    }
+}
+
+impl FromStr for Budget {
+    type Err = BudgetError;
+
+    fn from_str(text: &str) -> Result<Self, BudgetError> {
+        let error = || BudgetError(text.to_owned());
+        let number = |text: &str, most: usize| {
+            // No sign: `parse` would take a plus.
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = digits.then(|| text.parse().ok()).flatten();
+            number.filter(|number| (1..=most).contains(number)).ok_or_else(error)
+        };
+        let (trials, executions) = text.split_once('x').unwrap_or((text, "1"));
+        Ok(Self {
+            trials: number(trials, MAX_TRIALS)?,
+            executions: number(executions, MAX_EXECUTIONS)?,
+        })
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.trials, self.executions)
+    }
+}
+
+impl Space {
+    /// Draws trials that differ from one another, the default being the first. Fewer if the space
+    /// is nearly exhausted.
+    ///
+    /// # Panics
+    /// With a range that is empty.
+    #[must_use]
+    pub fn draw(&self, trials: usize, seed: u64) -> Vec<Trial> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut drawn = vec![self.default.clone()];
+        while drawn.len() < trials {
+            let new = (0..MAX_DRAWS).map(|_| self.one(&mut rng)).find(|it| !drawn.contains(it));
+            let Some(new) = new else { break };
+            drawn.push(new);
+        }
+        drawn
+    }
+
+    fn one(&self, rng: &mut ChaCha8Rng) -> Trial {
+        let outer = logarithmic(rng, &self.outer);
+        let narrowest = *self.bottleneck.start();
+        let widest = (*self.bottleneck.end()).min(outer).max(narrowest);
+        let bottleneck = logarithmic(rng, &(narrowest..=widest));
+        let depth = rng.random_range(self.depth.clone());
+        let (low, high) = (self.learning_rate.start().ln(), self.learning_rate.end().ln());
+        let rate = (low + (high - low) * rng.random::<f64>()).exp();
+        Trial {
+            layers: layers(outer, bottleneck, depth),
+            // Three digits are enough to type, and change nothing.
+            learning_rate: three_digits(rate),
+            window: one_of(rng, &self.windows).copied().unwrap_or(self.default.window),
+            scaling: one_of(rng, &self.scalings).copied().unwrap_or(self.default.scaling),
+        }
+    }
+}
+
+/// Widths from the outermost layer to the bottleneck and back.
+fn layers(outer: usize, bottleneck: usize, depth: usize) -> Vec<usize> {
+    let ratio = bottleneck as f64 / outer as f64;
+    let width = |i: usize| (outer as f64 * ratio.powf(i as f64 / depth as f64)).round() as usize;
+    let mut layers: Vec<usize> = (0..depth).map(width).collect();
+    let back: Vec<usize> = layers.iter().rev().copied().collect();
+    layers.push(bottleneck);
+    layers.extend(back);
+    layers
+}
+
+fn logarithmic(rng: &mut ChaCha8Rng, range: &RangeInclusive<usize>) -> usize {
+    let (low, high) = (*range.start(), *range.end());
+    // Every whole number has the stretch from itself to the next.
+    let (from, to) = ((low as f64).ln(), (high as f64 + 1.0).ln());
+    let drawn = (from + (to - from) * rng.random::<f64>()).exp();
+    (drawn as usize).clamp(low, high)
+}
+
+fn one_of<'a, T>(rng: &mut ChaCha8Rng, all: &'a [T]) -> Option<&'a T> {
+    // Drawn even where there is no choice, so that one list does not shift what follows it.
+    let place = rng.random_range(0..all.len().max(1));
+    all.get(place)
+}
+
+fn three_digits(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+/// Searches. `run` fits a trial with a seed, tells each epoch (from 1) with its validation loss, ends
+/// soon when it is told to break, and gives the loss it has reached. The first execution has the seed
+/// of the search itself, so that the first trial is the fit that would have been without tuning.
+///
+/// A trial that fails, or whose loss is not a number, is recorded; the search goes on.
+///
+/// # Panics
+/// With a range in the space that is empty.
+pub fn search<E: fmt::Display>(
+    space: &Space,
+    budget: Budget,
+    seed: u64,
+    run: &mut dyn FnMut(
+        &Trial,
+        u64,
+        &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
+    ) -> Result<f64, E>,
+) -> Tuning {
+    // Of each execution, what the complete trials had reached after each epoch.
+    let mut courses: Vec<Vec<Vec<f64>>> = vec![Vec::new(); budget.executions];
+    let mut trials: Vec<Outcome> = Vec::new();
+    for trial in space.draw(budget.trials, seed) {
+        let mut outcome =
+            Outcome { trial, losses: Vec::new(), epochs: Vec::new(), ending: Ending::Complete };
+        let mut own = Vec::new();
+        for (execution, earlier) in courses.iter().enumerate() {
+            let mut course = Course { earlier, best: Vec::new(), stopped: false };
+            let seed = seed.wrapping_add(execution as u64);
+            let result = run(&outcome.trial, seed, &mut |epoch, loss| course.tell(epoch, loss));
+            outcome.ending = match result {
+                Err(error) => Ending::Failed(error.to_string()),
+                Ok(loss) if !loss.is_finite() => Ending::Failed(format!("the loss is {loss}")),
+                Ok(loss) => {
+                    outcome.losses.push(loss);
+                    outcome.epochs.push(course.best.len());
+                    if course.stopped { Ending::StoppedEarly } else { Ending::Complete }
+                }
+            };
+            if outcome.ending != Ending::Complete {
+                break;
+            }
+            own.push(course.best);
+        }
+        if outcome.ending == Ending::Complete {
+            courses.iter_mut().zip(own).for_each(|(courses, own)| courses.push(own));
+        }
+        trials.push(outcome);
+    }
+    let complete = trials.iter().enumerate().filter_map(|(i, it)| Some((i, it.loss()?)));
+    // Of equal ones the first: the default if it is among them.
+    let best = complete.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i);
+    Tuning { trials, best }
+}
+
+/// An execution under way.
+struct Course<'a> {
+    /// What earlier trials had reached after each epoch with the same seed.
+    earlier: &'a [Vec<f64>],
+    /// What this one has.
+    best: Vec<f64>,
+    stopped: bool,
+}
+
+impl Course<'_> {
+    fn tell(&mut self, epoch: usize, loss: f64) -> ControlFlow<()> {
+        let best = self.best.last().map_or(loss, |best| best.min(loss));
+        self.best.push(best);
+        if epoch < MIN_EPOCHS || self.earlier.len() < MIN_EARLIER {
+            return ControlFlow::Continue(());
+        }
+        // One that ended before has what it ended with.
+        let at = |course: &Vec<f64>| course.get(self.best.len() - 1).or(course.last()).copied();
+        let mut reached: Vec<f64> = self.earlier.iter().filter_map(at).collect();
+        reached.sort_unstable_by(f64::total_cmp);
+        // The larger of the two in the middle: what is as good as half of them goes on.
+        let Some(median) = reached.get(reached.len() / 2) else {
+            return ControlFlow::Continue(());
+        };
+        if best > *median {
+            self.stopped = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> Space {
+        Space {
+            default: Trial {
+                layers: vec![8, 4, 8],
+                learning_rate: 1e-3,
+                window: 1,
+                scaling: Scaling::MinMax,
+            },
+            outer: 4..=64,
+            bottleneck: 1..=16,
+            depth: 0..=2,
+            learning_rate: 1e-4..=1e-2,
+            windows: vec![1, 5, 10],
+            scalings: vec![Scaling::MinMax, Scaling::Standard],
+        }
+    }
+
+    /// A loss that falls by epoch towards a floor, lowest for a learning rate of 0.003 and a
+    /// bottleneck of 4.
+    fn floor(trial: &Trial, seed: u64) -> f64 {
+        let bottleneck = *trial.layers.iter().min().expect("a layer") as f64;
+        let rate = (trial.learning_rate / 3e-3).ln();
+        1.0 + rate * rate + (bottleneck / 4.0).ln().powi(2) + 0.01 * (seed % 7) as f64
+    }
+
+    fn fit(
+        trial: &Trial,
+        seed: u64,
+        on_epoch: &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
+    ) -> Result<f64, String> {
+        let mut best = f64::INFINITY;
+        for epoch in 1..=40 {
+            best = floor(trial, seed) * (1.0 + 1.0 / epoch as f64);
+            if on_epoch(epoch, best).is_break() {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<(usize, usize)>) {
+        let found = text.parse::<Budget>().ok();
+        assert_eq!(found.map(|it| (it.trials, it.executions)), expected, "{text}");
+        if let Some(budget) = found {
+            assert_eq!(budget.to_string().parse(), Ok(budget));
+        }
+    }
+
+    #[test]
+    fn a_budget_is_trials_and_executions() {
+        check("30", Some((30, 1)));
+        check("30x2", Some((30, 2)));
+        check("10000x100", Some((10_000, 100)));
+        for text in ["", "x", "30x", "x2", "0", "3x0", "-1", "+3", "3X2", "3x2x1", "10001", "3x101"]
+        {
+            check(text, None);
+        }
+        let error = "many".parse::<Budget>().expect_err("no number").to_string();
+        assert!(error.starts_with("\"many\" is no number of trials; write it as in"), "{error}");
+    }
+
+    #[test]
+    fn the_seed_decides_the_trials() {
+        let trials = space().draw(50, 1);
+        assert_eq!(trials.len(), 50);
+        assert_eq!(trials[0], space().default);
+        assert_eq!(trials, space().draw(50, 1));
+        assert_eq!(trials[..20], space().draw(20, 1));
+        assert_ne!(trials, space().draw(50, 2));
+        let rates: Vec<f64> = trials.iter().map(|it| it.learning_rate).collect();
+        assert!(rates.iter().all(|rate| (1e-4..=1e-2).contains(rate)));
+        // Half of them below the middle of the logarithmic scale.
+        let below = rates.iter().filter(|rate| **rate < 1e-3).count();
+        assert!((15..=35).contains(&below), "{below}");
+        for trial in &trials {
+            let reversed: Vec<usize> = trial.layers.iter().rev().copied().collect();
+            assert_eq!(trial.layers, reversed);
+            assert!((1..=5).contains(&trial.layers.len()));
+            let middle = trial.layers[trial.layers.len() / 2];
+            assert_eq!(trial.layers.iter().min(), Some(&middle));
+            assert!((1..=16).contains(&middle) && trial.layers[0] <= 64, "{trial:?}");
+        }
+        for window in [1, 5, 10] {
+            assert!(trials.iter().any(|it| it.window == window));
+        }
+    }
+
+    #[test]
+    fn layers_narrow_evenly() {
+        assert_eq!(layers(32, 8, 2), [32, 16, 8, 16, 32]);
+        assert_eq!(layers(32, 8, 1), [32, 8, 32]);
+        assert_eq!(layers(32, 8, 0), [8]);
+    }
+
+    #[test]
+    fn a_small_space_is_exhausted() {
+        let small = Space {
+            outer: 2..=2,
+            bottleneck: 1..=1,
+            depth: 1..=1,
+            learning_rate: 1e-3..=1e-3,
+            windows: vec![1, 5],
+            scalings: Vec::new(),
+            ..space()
+        };
+        let trials = small.draw(30, 1);
+        assert_eq!(trials.len(), 3, "{trials:?}");
+        assert_eq!(trials[1].scaling, Scaling::MinMax);
+        assert_eq!(trials[1].layers, [2, 1, 2]);
+    }
+
+    #[test]
+    fn the_best_is_found_and_the_bad_are_stopped() {
+        let budget = Budget { trials: 40, executions: 2 };
+        let tuning = search(&space(), budget, 5, &mut fit);
+        assert_eq!(tuning, search(&space(), budget, 5, &mut fit));
+        assert_eq!(tuning.trials.len(), 40);
+        let best = tuning.best().expect("one");
+        let least = tuning
+            .trials
+            .iter()
+            .map(|it| floor(&it.trial, 5))
+            .min_by(f64::total_cmp)
+            .expect("trials");
+        assert_eq!(floor(&best.trial, 5), least);
+        assert_eq!(best.epochs, [40, 40]);
+        let mean = (best.losses[0] + best.losses[1]) / 2.0;
+        assert_eq!(best.loss(), Some(mean));
+        assert_ne!(best.losses[0], best.losses[1]);
+        let stopped: Vec<_> =
+            tuning.trials.iter().filter(|it| it.ending == Ending::StoppedEarly).collect();
+        assert!((10..30).contains(&stopped.len()), "{}", stopped.len());
+        for outcome in stopped {
+            assert_eq!((outcome.epochs.as_slice(), outcome.loss()), ([10].as_slice(), None));
+        }
+        // The first ones are those that the others are measured by.
+        assert!(tuning.trials[..4].iter().all(|it| it.ending == Ending::Complete));
+    }
+
+    #[test]
+    fn what_fails_is_told_and_passed_over() {
+        let mut calls = 0;
+        let budget = Budget { trials: 4, executions: 2 };
+        let tuning = search(&space(), budget, 1, &mut |_, seed, on_epoch| {
+            calls += 1;
+            let _ = on_epoch(1, 0.5);
+            match calls {
+                1 => Err("the loss is no longer a number in pass 1"),
+                2 => Ok(f64::NAN),
+                3 | 5 => Ok(0.5),
+                4 => Ok(0.7),
+                _ => {
+                    assert_eq!(seed, 2);
+                    Ok(0.7)
+                }
+            }
+        });
+        let endings: Vec<_> = tuning.trials.iter().map(|it| it.ending.clone()).collect();
+        let failed = |text: &str| Ending::Failed(text.to_owned());
+        let expected = [
+            failed("the loss is no longer a number in pass 1"),
+            failed("the loss is NaN"),
+            Ending::Complete,
+            Ending::Complete,
+        ];
+        assert_eq!(endings, expected);
+        // Of two that are equal the first.
+        assert_eq!(tuning.best, Some(2));
+        let none = search(&space(), budget, 1, &mut |_, _, _| Err::<f64, _>("nothing"));
+        assert_eq!((none.best, none.trials.len()), (None, 4));
+    }
+}
