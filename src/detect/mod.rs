@@ -7,10 +7,11 @@
 //!
 //! Invariant: a score is from this tick's samples or it is not in the snapshot.
 
-pub mod guard;
+mod detector;
+mod guard;
 mod history;
 pub mod level;
-pub mod smoothing;
+mod smoothing;
 mod snapshot;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
-use crate::features::{EntityState, FeatureError, FeatureSet, Features, Windows};
+use crate::features::{EntityState, FeatureError, FeatureSet, Features};
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Metadata, Scorer};
@@ -29,6 +30,7 @@ use crate::series::{
 };
 use history::History;
 
+pub use detector::{Detector, Judgement};
 pub use history::FEATURE_METRIC;
 pub use snapshot::{EntityScore, Evaluation, ModelSnapshot, Snapshot};
 
@@ -48,15 +50,19 @@ pub struct DetectConfig {
     pub evaluation_interval: Option<Duration>,
     /// How old the newest sample of an entity may be for the entity to be scored.
     pub stale_after: Duration,
+    /// Whether the threshold of an entity that has changed for good follows it, for models that
+    /// provide for that.
+    pub adaptive_threshold: bool,
 }
 
 impl Default for DetectConfig {
     fn default() -> Self {
         Self {
-            // Prometheus's own habit in most installations; a shorter tick sees nothing new.
-            evaluation_interval: Some(Duration::from_seconds(15)),
+            // Most models look back at earlier steps and know one distance between them.
+            evaluation_interval: None,
             // Two scrapes at the slowest common interval of a minute: one may fail.
             stale_after: Duration::from_seconds(120),
+            adaptive_threshold: true,
         }
     }
 }
@@ -109,11 +115,9 @@ pub struct LoadedModel {
 #[derive(Debug)]
 struct Model {
     name: String,
-    threshold: f64,
     feature_names: Arc<[String]>,
     features: FeatureSet,
-    windows: Windows,
-    scorer: Scorer,
+    detector: Detector,
     interval_ms: i64,
     /// The multiple of the interval that was evaluated last.
     last_slot: Option<i64>,
@@ -179,7 +183,8 @@ impl Pipeline {
         let bound = checked
             .into_iter()
             .map(|(model, features, interval)| {
-                bind(&mut self.store, model, features, interval, retention_ms)
+                let adaptive = config.adaptive_threshold;
+                bind(&mut self.store, model, features, (interval, adaptive), retention_ms)
             })
             .collect();
         let kept = keep.iter().map(|selector| self.store.register(selector, LOOKBACK_MS)).collect();
@@ -266,6 +271,7 @@ impl Pipeline {
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             store: self.store.stats(),
             feature_bytes: self.models.iter().map(|model| model.history.bytes()).sum(),
+            state_bytes: self.models.iter().map(|model| model.detector.bytes()).sum(),
             evicted,
         })
     }
@@ -299,18 +305,17 @@ fn bind(
     store: &mut Store,
     model: LoadedModel,
     features: Features,
-    interval: Duration,
+    (interval, adaptive): (Duration, bool),
     retention_ms: i64,
 ) -> Model {
+    let features = features.maskable(model.scorer.takes_mask());
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         history: History::new(&model.name, &names, retention_ms),
         name: model.name,
-        threshold: model.metadata.threshold,
-        windows: Windows::new(model.metadata.window, names.len(), interval.as_ms()),
+        detector: Detector::new(&model.metadata, model.scorer, interval.as_ms(), adaptive),
         feature_names: names,
         features: features.bind(store),
-        scorer: model.scorer,
         interval_ms: interval.as_ms(),
         last_slot: None,
         snapshot: None,
@@ -327,68 +332,34 @@ impl Model {
     ) -> ModelSnapshot {
         let begun = stopwatch();
         let matrix = self.features.eval(store, now_ms, stale_after_ms);
-        self.windows.push(matrix, now_ms);
         self.history.push(matrix, now_ms);
         let computed = stopwatch();
+        let judgement = self.detector.judge(matrix, now_ms);
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
         let mut evaluation = Evaluation {
+            scored: judgement.scores.len(),
             stale: count(EntityState::Stale),
             incomplete: count(EntityState::Incomplete),
-            warming: count(EntityState::Complete) - self.windows.ready().len(),
+            warming: judgement.warming,
+            not_finite: judgement.not_finite,
             missing: matrix.missing().to_vec(),
             feature_errors: matrix.errors().to_vec(),
+            model_error: judgement.error.map(|error| error.to_string()),
             features_duration: computed.saturating_sub(begun),
             ..Evaluation::default()
         };
-        let entities = self.score(&mut evaluation);
-        evaluation.scored = entities.len();
+        let mut entities: Vec<EntityScore> =
+            judgement.scores.into_iter().map(|(_, score)| score).collect();
+        entities.sort_by(|a, b| a.entity.cmp(&b.entity));
         evaluation.inference_duration = stopwatch().saturating_sub(computed);
         ModelSnapshot {
             model: self.name.clone(),
             time_ms: now_ms,
             interval_ms: self.interval_ms,
-            threshold: self.threshold,
+            threshold: self.detector.threshold(),
             feature_names: Arc::clone(&self.feature_names),
             entities,
             evaluation,
         }
-    }
-
-    /// Runs the model once over every entity that has a full window.
-    fn score(&mut self, evaluation: &mut Evaluation) -> Vec<EntityScore> {
-        if self.windows.ready().is_empty() {
-            return Vec::new();
-        }
-        let scores = match self.scorer.score(self.windows.gather()) {
-            Ok(scores) => scores,
-            Err(error) => {
-                evaluation.model_error = Some(error.to_string());
-                return Vec::new();
-            }
-        };
-        let matrix = self.features.matrix();
-        let mut entities = Vec::with_capacity(self.windows.ready().len());
-        for (i, &slot) in self.windows.ready().iter().enumerate() {
-            let error = f64::from(scores.error[i]);
-            if !error.is_finite() {
-                evaluation.not_finite += 1;
-                continue;
-            }
-            let mut contributions: Vec<(u32, f32)> = match &scores.contribution {
-                Some(shares) => (0..).zip(shares.row(i).iter().copied()).collect(),
-                None => Vec::new(),
-            };
-            contributions.retain(|(_, share)| *share > 0.0);
-            contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
-            entities.push(EntityScore {
-                entity: matrix.labels(slot).clone(),
-                score: error / self.threshold,
-                error,
-                contributions,
-                newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
-            });
-        }
-        entities.sort_by(|a, b| a.entity.cmp(&b.entity));
-        entities
     }
 }

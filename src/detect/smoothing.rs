@@ -43,6 +43,18 @@ impl Smoothing {
         Self { alpha, width, gap_ms, states: Vec::new(), means: Vec::new() }
     }
 
+    /// Values of a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.states.capacity() * size_of::<State>() + self.means.capacity() * size_of::<f32>()
+    }
+
     /// Makes room for so many slots. New ones are fresh.
     pub fn resize(&mut self, slots: usize) {
         self.states.resize(slots, FRESH);

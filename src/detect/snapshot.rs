@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub store: Stats,
     /// Memory for the feature values that can be queried.
     pub feature_bytes: usize,
+    /// Memory for what models remember of entities.
+    pub state_bytes: usize,
     /// Series that were evicted at this tick.
     pub evicted: usize,
 }
@@ -30,7 +32,7 @@ pub struct ModelSnapshot {
     pub time_ms: i64,
     /// How often the model is evaluated.
     pub interval_ms: i64,
-    /// The raw error above which an entity is anomalous.
+    /// The trained threshold: the error above which an entity is anomalous.
     pub threshold: f64,
     /// The features' names, by which contributions are numbered.
     pub feature_names: Arc<[String]>,
@@ -45,10 +47,13 @@ pub struct ModelSnapshot {
 pub struct EntityScore {
     /// The entity labels.
     pub entity: Labels,
-    /// Raw error divided by the threshold: 0 to 1 is normal, above 1 is anomalous.
+    /// Error divided by the threshold in force: 0 to 1 is normal, above 1 is anomalous.
     pub score: f64,
-    /// The model's raw error.
+    /// The model's error, smoothed where the model asks for it.
     pub error: f64,
+    /// The threshold in force for the entity: the model's, or higher where the entity has changed
+    /// for good.
+    pub threshold: f64,
     /// Features that have a share of the error, as `(index, share)`, the largest first. Empty for
     /// a model that does not tell.
     pub contributions: Vec<(u32, f32)>,
@@ -65,7 +70,7 @@ pub struct Evaluation {
     pub stale: usize,
     /// Lack a feature that may not be missing.
     pub incomplete: usize,
-    /// Have not been complete for as many steps as the model's window has.
+    /// Have not been complete for as many steps as the model's window and smoothing need.
     pub warming: usize,
     /// The model's error was not a number.
     pub not_finite: usize,

@@ -94,6 +94,15 @@ impl Graph {
         self.node_with(op, inputs, output, &[])
     }
 
+    /// A node with several outputs.
+    pub fn node_many(&mut self, op: &str, inputs: &[&str], outputs: &[&str]) -> &mut Self {
+        self.node_with(op, inputs, outputs[0], &[]);
+        if let Some(node) = self.proto.node.last_mut() {
+            node.output = outputs.iter().map(|&output| output.to_owned()).collect();
+        }
+        self
+    }
+
     /// A node with one output and attributes.
     pub fn node_with(
         &mut self,

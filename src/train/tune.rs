@@ -26,6 +26,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::scaler::Scaling;
+
 /// Earlier trials before one is measured against them: the median of fewer is chance.
 const MIN_EARLIER: usize = 4;
 

@@ -1,0 +1,256 @@
+//! A detector: one model that judges the feature matrices of one step after the other.
+//!
+//! In: at each step the matrix of all entities, live or recorded. Out: the entities' scores. Between
+//! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
+//! smoothed error, the recent scores. Serving, training's validation and evaluation differ only in
+//! where matrices come from.
+//!
+//! ```text
+//! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ threshold in force ─▶ score
+//!                     ▲ level                          ▲ guard
+//! ```
+//!
+//! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
+//! seen a few errors has no score; what is judged enters level and guard only afterwards.
+
+use std::collections::HashMap;
+
+use ndarray::{Array2, ArrayView1, ArrayView2};
+
+use super::guard::Guard;
+use super::level::Levels;
+use super::smoothing::Smoothing;
+use super::snapshot::EntityScore;
+use crate::features::{EntityState, FeatureMatrix, Windows};
+use crate::labels::Labels;
+use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
+
+/// Errors are taken as belonging together over gaps of so many steps: a scrape or two may fail, and
+/// the window takes some steps to fill again.
+const GAP_STEPS: i64 = 30;
+
+/// One model that judges the matrices of one step after the other.
+#[derive(Debug)]
+pub struct Detector {
+    scorer: Scorer,
+    threshold: f64,
+    entity_names: Vec<String>,
+    /// The place of each entity that the graph knows, from 1 on.
+    known: HashMap<Vec<String>, usize>,
+    windows: Windows,
+    levels: Option<Levels>,
+    smoothing: Vec<Smoothing>,
+    /// Errors that smoothing has seen, by slot, as long as they are few.
+    seen: Vec<usize>,
+    /// How many errors smoothing has to see before there is a score.
+    needed: usize,
+    guard: Option<Guard>,
+    /// The place of each slot's entity, as the graph takes it.
+    places: Vec<f32>,
+}
+
+/// What a detector says of one step.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// The entities that have a score, in the order of slots, each with its slot.
+    pub scores: Vec<(usize, EntityScore)>,
+    /// Entities that have not been complete for long enough.
+    pub warming: usize,
+    /// Entities for which the graph gave no number.
+    pub not_finite: usize,
+    /// Why the graph could not be run, if it could not.
+    pub error: Option<ScorerError>,
+}
+
+impl Detector {
+    /// A detector that has seen nothing. `adaptive` says whether the threshold may follow an entity
+    /// that changes for good, for a model that provides for that.
+    #[must_use]
+    pub fn new(metadata: &Metadata, scorer: Scorer, interval_ms: i64, adaptive: bool) -> Self {
+        let features = metadata.features.len();
+        // A mistake here makes scores that nobody can explain; spans are at least 1.
+        let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
+            .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
+            .collect();
+        let shortest = metadata.smoothing.iter().copied().fold(f64::INFINITY, f64::min);
+        let guard = metadata.adaptive_threshold.filter(|_| adaptive);
+        let known = metadata.entities.iter().cloned().zip(1..).collect();
+        Self {
+            threshold: metadata.threshold,
+            entity_names: metadata.entity.clone(),
+            known,
+            windows: Windows::new(metadata.window, features, interval_ms),
+            levels: metadata.level.as_ref().filter(|_| scorer.takes_level()).map(Levels::new),
+            needed: if smoothing.is_empty() { 1 } else { shortest.ceil() as usize },
+            smoothing,
+            seen: Vec::new(),
+            guard: guard.map(|spec| Guard::new(&spec, interval_ms)),
+            places: Vec::new(),
+            scorer,
+        }
+    }
+
+    /// The trained threshold.
+    #[must_use]
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Whether entities may lack features.
+    #[must_use]
+    pub fn takes_mask(&self) -> bool {
+        self.scorer.takes_mask()
+    }
+
+    /// Memory for what is remembered, windows excepted.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.levels.as_ref().map_or(0, Levels::bytes)
+            + self.guard.as_ref().map_or(0, Guard::bytes)
+            + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
+    }
+
+    /// Takes in a step without judging it: what a model remembers of it is as if it had.
+    pub fn observe(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
+        self.follow(matrix, now_ms);
+        self.settle_levels(matrix);
+    }
+
+    /// Judges a step.
+    pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Judgement {
+        self.follow(matrix, now_ms);
+        let mut judgement = Judgement::default();
+        let ready = self.windows.ready().to_vec();
+        let complete = (0..matrix.slots()).filter(|s| matrix.state(*s) == EntityState::Complete);
+        judgement.warming = complete.count() - ready.len();
+        if !ready.is_empty() {
+            match self.run(&ready) {
+                Ok(scores) => self.read(matrix, now_ms, &ready, &scores, &mut judgement),
+                Err(error) => judgement.error = Some(error),
+            }
+        }
+        self.settle_levels(matrix);
+        judgement
+    }
+
+    /// Makes room for new entities and moves the windows on.
+    fn follow(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
+        let slots = matrix.slots();
+        self.windows.push(matrix, now_ms);
+        self.seen.resize(slots, 0);
+        self.smoothing.iter_mut().for_each(|it| it.resize(slots));
+        self.levels.iter_mut().for_each(|it| it.resize(slots));
+        self.guard.iter_mut().for_each(|it| it.resize(slots));
+        let before = self.places.len();
+        self.places.resize(slots, 0.0);
+        for slot in (before..slots).chain(matrix.born().iter().copied().filter(|it| *it < before)) {
+            self.seen[slot] = 0;
+            self.smoothing.iter_mut().for_each(|it| it.reset(slot));
+            self.levels.iter_mut().for_each(|it| it.reset(slot));
+            self.guard.iter_mut().for_each(|it| it.reset(slot));
+            self.places[slot] = self.place(matrix.labels(slot)) as f32;
+        }
+    }
+
+    fn place(&self, labels: &Labels) -> usize {
+        if self.known.is_empty() {
+            return 0;
+        }
+        let values: Vec<String> =
+            self.entity_names.iter().map(|name| labels.get(name).to_owned()).collect();
+        self.known.get(&values).copied().unwrap_or(0)
+    }
+
+    /// Runs the graph once over all full windows.
+    fn run(&mut self, ready: &[usize]) -> Result<Scores, ScorerError> {
+        let places: Vec<f32> = ready.iter().map(|slot| self.places[*slot]).collect();
+        let level = self.levels.as_ref().map(|levels| {
+            let gather = |part: fn(&Levels, usize) -> &[f32]| -> Vec<f32> {
+                ready.iter().flat_map(|slot| part(levels, *slot).iter().copied()).collect()
+            };
+            (gather(Levels::means), gather(Levels::scales))
+        });
+        let level = level.map(|(mean, scale)| {
+            let shape = (ready.len(), mean.len() / ready.len());
+            let array = |values| Array2::from_shape_vec(shape, values).expect("a row each");
+            (array(mean), array(scale))
+        });
+        let views: Option<(ArrayView2<'_, f32>, ArrayView2<'_, f32>)> =
+            level.as_ref().map(|(mean, scale)| (mean.view(), scale.view()));
+        let context = Context { level: views, entity: Some(ArrayView1::from(&places)) };
+        self.scorer.score_in(self.windows.gather(), &context)
+    }
+
+    /// Makes scores of what the graph gave.
+    fn read(
+        &mut self,
+        matrix: &FeatureMatrix,
+        now_ms: i64,
+        ready: &[usize],
+        scores: &Scores,
+        judgement: &mut Judgement,
+    ) {
+        for (i, &slot) in ready.iter().enumerate() {
+            if !scores.error[i].is_finite() {
+                judgement.not_finite += 1;
+                continue;
+            }
+            let mut parts = vec![scores.error[i]];
+            if let Some(shares) = &scores.contribution {
+                parts.extend(shares.row(i).iter().map(|share| share * scores.error[i]));
+            }
+            self.seen[slot] = self.needed.min(self.seen[slot] + 1);
+            let parts = self.smooth(slot, now_ms, parts);
+            if self.seen[slot] < self.needed {
+                judgement.warming += 1;
+                continue;
+            }
+            let error = f64::from(parts[0]);
+            let factor = self.guard.as_mut().map_or(1.0, |guard| {
+                guard.push(slot, now_ms, error / self.threshold);
+                guard.factor(slot)
+            });
+            let share = |part: f32| if parts[0] > 0.0 { part / parts[0] } else { 0.0 };
+            let mut contributions: Vec<(u32, f32)> =
+                (0..).zip(parts[1..].iter().map(|part| share(*part))).collect();
+            contributions.retain(|(_, share)| *share > 0.0);
+            contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let threshold = self.threshold * factor;
+            let score = EntityScore {
+                entity: matrix.labels(slot).clone(),
+                score: error / threshold,
+                error,
+                threshold,
+                contributions,
+                newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
+            };
+            judgement.scores.push((slot, score));
+        }
+    }
+
+    /// The mean of all smoothings of an error and each feature's part of it.
+    fn smooth(&mut self, slot: usize, now_ms: i64, mut parts: Vec<f32>) -> Vec<f32> {
+        if self.smoothing.is_empty() {
+            return parts;
+        }
+        let width = parts.len();
+        // Graphs without contributions have no parts to smooth.
+        parts.resize(self.smoothing[0].width(), 0.0);
+        let mut sums = vec![0.0; width];
+        let count = self.smoothing.len() as f32;
+        for smoothing in &mut self.smoothing {
+            let smoothed = smoothing.push(slot, now_ms, &parts).unwrap_or(&[]);
+            sums.iter_mut().zip(smoothed).for_each(|(sum, value)| *sum += value / count);
+        }
+        sums
+    }
+
+    /// Lets the levels take in the newest step.
+    fn settle_levels(&mut self, matrix: &FeatureMatrix) {
+        let Some(levels) = &mut self.levels else { return };
+        for slot in (0..matrix.slots()).filter(|it| matrix.state(*it) == EntityState::Complete) {
+            let row: Vec<f32> = matrix.row(slot).iter().map(|value| *value as f32).collect();
+            levels.update(slot, &row);
+        }
+    }
+}
