@@ -4,6 +4,7 @@
 //! 2 wrong usage or configuration.
 
 mod check;
+mod source;
 mod train;
 
 use std::path::PathBuf;

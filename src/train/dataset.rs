@@ -4,14 +4,14 @@
 //! a moment that parts training from validation, and the count of everything that was left out or
 //! filled in.
 //!
-//! A step with a missing feature follows the feature's own policy, as serving does; a step that
+//! A step that is excluded is as if the entity had not been there. A step with a missing feature follows the feature's own policy, as serving does; a step that
 //! the policy cannot complete is dropped for that entity. Rows are float32, which is what a graph
 //! is fed with: training on more digits than serving has would only look better.
 
 use ndarray::{Array2, ArrayView2};
 
-use super::recording::{EntityRecording, Recording};
 use crate::features::{FeatureSpec, Missing};
+use crate::history::{EntityRecording, Recording};
 
 /// How long a value may be held in training, at least: the default of the limit in serving.
 const HOLD_MS: i64 = 120_000;
@@ -42,6 +42,8 @@ pub struct Cleaning {
     pub empty_entities: usize,
     /// Complete rows.
     pub rows: usize,
+    /// Steps at which an entity was there and that were excluded.
+    pub excluded: usize,
     /// Steps at which an entity was there and had to be dropped.
     pub dropped: usize,
     /// For each feature, the dropped steps that lacked it.
@@ -169,11 +171,16 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn append(&mut self, recording: &Recording, entity: &EntityRecording) {
         let any_own = recording.own.contains(&true);
-        for (&time_ms, row) in recording.times_ms.iter().zip(entity.values.outer_iter()) {
+        let rows = recording.times_ms.iter().zip(entity.values.outer_iter());
+        for (step, (&time_ms, row)) in rows.enumerate() {
             let there = (row.iter().zip(&recording.own))
                 .any(|(value, own)| value.is_finite() && (*own || !any_own));
             // An entity that is not there is not missing anything.
             if !there {
+                continue;
+            }
+            if entity.is_excluded(step) {
+                self.cleaning.excluded += 1;
                 continue;
             }
             let start = self.values.len();
@@ -233,18 +240,10 @@ mod tests {
     const NAN: f32 = f32::NAN;
 
     fn recording(step_ms: i64, entities: &[&[[f32; 3]]]) -> Recording {
-        Recording {
-            times_ms: (0..entities[0].len() as i64).map(|i| i * step_ms).collect(),
-            step_ms,
-            own: vec![true, true, false],
-            entities: entities
-                .iter()
-                .map(|rows| EntityRecording {
-                    labels: Labels::empty(),
-                    values: ndarray::arr2(rows),
-                })
-                .collect(),
-        }
+        let times_ms = (0..entities[0].len() as i64).map(|i| i * step_ms).collect();
+        let entities =
+            entities.iter().map(|rows| EntityRecording::new(Labels::empty(), ndarray::arr2(rows)));
+        Recording::new(times_ms, step_ms, vec![true, true, false], entities.collect())
     }
 
     fn features(policies: [Missing; 3]) -> Vec<FeatureSpec> {
@@ -275,6 +274,17 @@ mod tests {
         assert_eq!((cleaning.rows, cleaning.dropped), (3, 3));
         assert_eq!(cleaning.dropped_for, [2, 0, 1]);
         assert_eq!(cleaning.filled, [1, 1, 0]);
+    }
+
+    #[test]
+    fn an_excluded_step_is_no_row() {
+        let rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [NAN, NAN, 6.0], [7.0, 8.0, 9.0]];
+        let mut recording = recording(1_000, &[&rows]);
+        recording.entities[0].excluded = vec![false, true, true, false];
+        let dataset =
+            Dataset::clean(&recording, &features([Missing::Skip; 3])).expect("complete rows");
+        assert_eq!(dataset.values, ndarray::arr2(&[[1.0, 2.0, 3.0], [7.0, 8.0, 9.0]]));
+        assert_eq!((dataset.cleaning.excluded, dataset.cleaning.dropped), (1, 0));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::dataset::Cleaning;
 use super::fit::Course;
+use crate::history::Counts;
 use crate::model::Metadata;
 
 /// What went in, what was left out, what came out. Displayed as a table.
@@ -12,6 +13,8 @@ use crate::model::Metadata;
 pub struct Summary {
     /// What became of the recording.
     pub cleaning: Cleaning,
+    /// What the source held that is not in the recording.
+    pub counts: Counts,
     /// Rows of the training part.
     pub training_rows: usize,
     /// Features that never moved in training: they count when they depart from their value.
@@ -59,6 +62,9 @@ impl Summary {
                     cleaning.dropped
                 ),
             ),
+            ("excluded", counted_steps(cleaning.excluded, "entity steps")),
+            ("duplicated", counted_steps(self.counts.duplicated, "lines with the time of another")),
+            ("infinite", self.counted(&self.counts.infinite)),
             ("dropped for", self.counted(&cleaning.dropped_for)),
             ("filled", self.counted(&cleaning.filled)),
             ("features", metadata.features.len().to_string()),
@@ -108,6 +114,11 @@ impl Summary {
     }
 }
 
+/// Nothing where there are none.
+fn counted_steps(count: usize, what: &str) -> String {
+    if count == 0 { String::new() } else { format!("{count} {what}") }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, text) in self.lines() {
@@ -144,10 +155,12 @@ mod tests {
                 entities: 1,
                 rows: 100,
                 dropped: 3,
+                excluded: 7,
                 dropped_for: vec![3, 0],
                 filled: vec![0, 0],
                 ..Cleaning::default()
             },
+            counts: Counts { duplicated: 2, infinite: vec![0, 4] },
             training_rows: 80,
             constant: Vec::new(),
             context: Vec::new(),
@@ -166,6 +179,9 @@ mod tests {
 range          1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z, step 15s
 entities       1 with data, 0 without
 rows           100 complete (80 training, 20 validation), 3 dropped
+excluded       7 entity steps
+duplicated     2 lines with the time of another
+infinite       hour (4)
 dropped for    cpu (3)
 features       2
 left out       hour: the range does not cover their period

@@ -12,17 +12,14 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::calendar;
 use super::config::{ConfigError, TrainConfig};
-use super::csv_input::{self, CsvError};
 use super::dataset::{Dataset, DatasetError, Split};
 use super::export::export;
 use super::fit::{FitError, Fitted, fit};
-use super::history::{self, HistoryError, Range};
-use super::progress::Progress;
-use super::recording::Recording;
 use super::report::Summary;
 use super::scaler::Kind;
 use crate::duration::Duration;
 use crate::features::{FeatureError, FeatureSpec, Features};
+use crate::history::{self, Counts, History, HistoryError, Progress, Query, Source};
 use crate::model::{
     Artifact, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, Scorer, ScorerError,
     ThresholdError, ThresholdMethod, Validation,
@@ -42,34 +39,12 @@ pub struct Options {
     pub config: TrainConfig,
     /// The model's section: the step, if it is not told otherwise.
     pub model: ModelConfig,
-    /// What to learn. For a CSV file: what its columns may refer to by name.
-    pub features: Vec<FeatureSpec>,
-    /// The labels that name an entity.
-    pub entity: Vec<String>,
-    /// Where history comes from.
-    pub source: Source,
+    /// What to learn from.
+    pub history: Query,
     /// The file to write.
     pub output: PathBuf,
     /// The configured ONNX Runtime library.
     pub onnxruntime: Option<PathBuf>,
-}
-
-/// Where history comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A server that answers range queries as Prometheus does.
-    Prometheus {
-        /// Its address.
-        url: String,
-        /// The first step.
-        start_ms: i64,
-        /// No step is later.
-        end_ms: i64,
-        /// The distance between steps.
-        step: Duration,
-    },
-    /// A CSV file, possibly compressed by gzip.
-    Csv(PathBuf),
 }
 
 /// Why there is no model.
@@ -84,12 +59,9 @@ pub enum TrainError {
     /// No ONNX Runtime to prove the file with.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// No history from a server.
+    /// No history.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// No history from a file.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
     /// Too little of it.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -129,9 +101,6 @@ pub enum TrainError {
         #[source]
         source: std::io::Error,
     },
-    /// No asynchronous runtime for the queries.
-    #[error("cannot start the queries")]
-    Queries(#[source] std::io::Error),
 }
 
 /// Trains a model and writes it. Shows progress where standard error is a terminal.
@@ -145,7 +114,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
-    let (recording, features) = read(options)?;
+    let History { recording, features } = read(&options.history)?;
     let dataset = Dataset::clean(&recording, &features)?;
     let split = dataset.split(options.config.validation_share)?;
     let fitted = learn(&dataset, &split, &features, &options.config)?;
@@ -154,7 +123,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let errors = fitted.errors(validation.view());
     let method = ThresholdMethod::Percentile(options.config.threshold_percentile);
     let threshold = method.threshold(&errors)?;
-    let step = options.model.step.filter(|_| matches!(options.source, Source::Csv(_)));
+    let step = options.model.step.filter(|_| matches!(options.history.source, Source::Csv(_)));
     let metadata = Metadata {
         threshold,
         threshold_method: method.to_string(),
@@ -163,7 +132,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         validation: Some(judged(&errors, threshold)),
         ..Metadata::new(
             features,
-            options.entity.clone(),
+            options.history.entity.clone(),
             step.unwrap_or(Duration::from_ms(recording.step_ms)),
         )
     };
@@ -171,35 +140,18 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     write(&options.output, &bytes, |bytes| {
         prove(&runtime, bytes, &metadata, &fitted, &validation)
     })?;
-    Ok(summary(&dataset, &split, fitted, metadata, options, bytes.len()))
+    let written = Written { counts: recording.counts, bytes: bytes.len() };
+    Ok(summary(&dataset, &split, fitted, metadata, options, written))
 }
 
-fn read(options: &Options) -> Result<(Recording, Vec<FeatureSpec>), TrainError> {
-    match &options.source {
-        Source::Csv(path) => {
-            let (recording, features) = csv_input::read(path, &options.features)?;
-            Features::parse(&features, &options.entity)?;
-            Ok((recording, features))
-        }
-        Source::Prometheus { url, start_ms, end_ms, step } => {
-            // What serving could not compute is not worth asking for.
-            Features::parse(&options.features, &options.entity)?;
-            let range = Range { start_ms: *start_ms, end_ms: *end_ms, step_ms: step.as_ms() };
-            let progress = Progress::start("history", 0);
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(TrainError::Queries)?;
-            let recording = runtime.block_on(history::fetch(
-                url,
-                &range,
-                &options.features,
-                &options.entity,
-                &mut |answered, queries| progress.done_of(answered, queries),
-            ))?;
-            Ok((recording, options.features.clone()))
-        }
+fn read(query: &Query) -> Result<History, TrainError> {
+    if let Source::Server { .. } = query.source {
+        // What serving could not compute is not worth asking for.
+        Features::parse(&query.features, &query.entity)?;
     }
+    let history = history::read(query)?;
+    Features::parse(&history.features, &query.entity)?;
+    Ok(history)
 }
 
 fn learn(
@@ -287,13 +239,19 @@ fn prove(
     Ok(())
 }
 
+/// What only the end of a run knows.
+struct Written {
+    counts: Counts,
+    bytes: usize,
+}
+
 fn summary(
     dataset: &Dataset,
     split: &Split,
     fitted: Fitted,
     metadata: Metadata,
     options: &Options,
-    bytes: usize,
+    written: Written,
 ) -> Summary {
     let names = |kind: Kind| {
         let kinds = fitted.scaler.kinds.iter().zip(&metadata.features);
@@ -307,7 +265,8 @@ fn summary(
         neutral: names(Kind::Neutral),
         course: fitted.course,
         metadata,
+        counts: written.counts,
         output: options.output.clone(),
-        bytes,
+        bytes: written.bytes,
     }
 }

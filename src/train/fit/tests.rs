@@ -1,10 +1,10 @@
 use super::*;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
+use crate::history::{EntityRecording, Recording};
 use crate::labels::Labels;
 use crate::model::{Artifact, Metadata, Runtime, Scorer};
 use crate::train::export::export;
-use crate::train::recording::{EntityRecording, Recording};
 
 /// Three features that follow one hidden load, one that never moves and one that is left out.
 fn dataset(steps: usize) -> Dataset {
@@ -21,12 +21,9 @@ fn dataset(steps: usize) -> Dataset {
         };
         value as f32
     });
-    let recording = Recording {
-        times_ms: (0..steps as i64).map(|i| i * 1_000).collect(),
-        step_ms: 1_000,
-        own: vec![true; 5],
-        entities: vec![EntityRecording { labels: Labels::empty(), values }],
-    };
+    let times_ms = (0..steps as i64).map(|i| i * 1_000).collect();
+    let entities = vec![EntityRecording::new(Labels::empty(), values)];
+    let recording = Recording::new(times_ms, 1_000, vec![true; 5], entities);
     let features: Vec<_> = (0..5).map(|i| FeatureSpec::new(i.to_string(), "x")).collect();
     Dataset::clean(&recording, &features).expect("complete rows")
 }
