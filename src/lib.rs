@@ -25,7 +25,8 @@
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
 //! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
-//! | 6 | `train` | history → dataset → fit → model file → table |
+//! | 6 | `history` | a server's range queries or a CSV file → recording |
+//! | 7 | `train` | recording → dataset → fit → model file → table |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
@@ -50,6 +51,7 @@ pub mod detect;
 pub mod duration;
 pub mod exporter;
 pub mod features;
+pub mod history;
 pub mod http;
 pub mod labels;
 pub mod logging;

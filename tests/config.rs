@@ -121,6 +121,21 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.global.evaluation_interval, None);
 }
 
+#[test]
+fn secrets_are_used_and_not_printed() {
+    let file = folder("good/history.yml");
+    let config = Config::load(Some(&file)).expect("a good file");
+    let tls = &config.history.http_config.tls_config;
+    assert_eq!(tls.ca_file, Some(folder("good/ca.pem")));
+    assert_eq!(tls.cert_file, Some(PathBuf::from("/etc/portent/cert.pem")));
+    let output = portent(&["check", "config", file.to_str().expect("text"), "--print"]);
+    let printed = String::from_utf8(output.stdout).expect("text");
+    for text in [printed, format!("{config:?}")] {
+        assert!(text.contains("<secret>") && text.contains("team-a"), "{text}");
+        assert!(text.contains("user:xxxxx@proxy") && !text.contains("hunter2"), "{text}");
+    }
+}
+
 #[track_caller]
 fn check_exit(arguments: &[&str], code: i32, stdout: &str, stderr: &str) {
     let output = portent(arguments);
@@ -143,6 +158,10 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     check_exit(&["check", "config", "nowhere.yml"], 2, "", "cannot read nowhere.yml");
     check_exit(&["serve", &format!("--config.file={bad}")], 2, "", "there must be at least one");
     check_exit(&["serve", "--no.such.flag"], 2, "", "--no.such.flag");
+    let query = ["train", "--input=a.csv", "--output=b.onnx", "--exclude-query=ALERTS"];
+    check_exit(&query, 2, "", "use --exclude START..END");
+    let start = ["train", "--prometheus.url=http://localhost", "--output=b.onnx", "--end=now"];
+    check_exit(&start, 2, "", "--start is needed");
     check_exit(&["nonsense"], 2, "", "nonsense");
     check_exit(&["--version"], 0, "portent, version 0.1.0 (revision: ", "");
     check_exit(&["check", "model"], 0, "threshold", "");

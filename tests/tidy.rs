@@ -12,8 +12,8 @@ const FLOORS: [&[&str]; 9] = [
     &["features"],
     &["model"],
     &["detect"],
-    &["remote_write", "api", "exporter", "http", "train"],
-    &["serve"],
+    &["remote_write", "api", "exporter", "http", "history"],
+    &["serve", "train"],
     &["config", "cli", "logging", "main"],
 ];
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, Axis};
 use portent::features::FeatureSpec;
+use portent::history::{Exclusions, HistoryConfig, Query, Range, Source};
 use portent::model::{Artifact, Metadata, ModelConfig, Runtime, Scorer};
-use portent::train::{Options, Source, Summary, TrainConfig, TrainError, run};
+use portent::train::{Options, Summary, TrainConfig, TrainError, run};
 
 fn runtime() -> Runtime {
     Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it")
@@ -48,9 +49,13 @@ fn options(dir: &Path, text: &str) -> Options {
     Options {
         config: TrainConfig { learning_rate: 0.005, epochs: 100, ..TrainConfig::default() },
         model: ModelConfig::default(),
-        features: vec![FeatureSpec::new("cpu", "rate(cpu_seconds_total[1m])")],
-        entity: vec!["instance".to_owned()],
-        source: Source::Csv(input),
+        history: Query {
+            source: Source::Csv(input),
+            features: vec![FeatureSpec::new("cpu", "rate(cpu_seconds_total[1m])")],
+            entity: vec!["instance".to_owned()],
+            exclude: Exclusions::default(),
+            config: HistoryConfig::default(),
+        },
         output: dir.join("model.onnx"),
         onnxruntime: None,
     }
@@ -127,6 +132,25 @@ fn the_file_tells_everything_about_itself() {
 }
 
 #[test]
+fn what_is_excluded_is_not_learnt() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // A step that nothing else comes near, and a line that repeats its time.
+    let mut text = csv(300);
+    let line = text.lines().nth(11).expect("a line").to_owned();
+    let time = line.split(',').next().expect("a time");
+    text = text.replace(&line, &format!("{time},9,9e6,900,9\n{time},1,1,1,inf"));
+    let mut options = options(dir.path(), &text);
+    let moment = 1_000 * time.parse::<i64>().expect("seconds");
+    options.history.exclude.ranges = vec![Range { start_ms: moment, end_ms: moment }];
+    let summary = run(&options).expect("a model");
+    assert_eq!(summary.cleaning.excluded, 1);
+    assert_eq!(summary.cleaning.rows, 299);
+    assert_eq!(summary.counts.duplicated, 1);
+    assert_eq!(summary.counts.infinite, [0, 0, 0, 0]);
+    assert_eq!(summary.constant, ["errors"]);
+}
+
+#[test]
 fn the_same_seed_makes_the_same_file() {
     let bytes = |seed| {
         let dir = tempfile::tempdir().expect("a directory");
@@ -191,6 +215,12 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
     let gaps = "time,a,b\n".to_owned() + &(0..99).map(|i| format!("{i},,5\n")).collect::<String>();
     check_failure(&gaps, |_| {}, "for lack of a (99)");
     check_failure(&csv(100), |it| it.config.layers.clear(), "train.layers is []");
-    check_failure(&csv(100), |it| it.entity.clear(), "no entity labels");
+    check_failure(&csv(100), |it| it.history.entity.clear(), "no entity labels");
+    let all = |it: &mut Options| {
+        it.history.exclude.ranges = vec![Range { start_ms: 0, end_ms: i64::MAX }];
+    };
+    check_failure(&csv(100), all, "every step is excluded");
+    let query = |it: &mut Options| it.history.exclude.queries = vec!["ALERTS".to_owned()];
+    check_failure(&csv(100), query, "not of a CSV file; exclude ranges instead");
     check_failure(&csv(100), |it| it.output = it.output.join("absent/model.onnx"), "cannot write ");
 }

@@ -4,6 +4,7 @@
 //! 2 wrong usage or configuration.
 
 mod check;
+mod source;
 mod train;
 
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ enum Command {
     /// Receive samples, score hosts, export the scores.
     Serve(ServeArgs),
     /// Train a model from Prometheus's history or from a CSV file.
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Check a configuration or a model.
     #[command(subcommand)]
     Check(check::Check),
@@ -82,7 +83,7 @@ pub fn run() -> ExitCode {
     logging::start(cli.log_level, cli.log_format);
     let outcome = match cli.command {
         Command::Serve(args) => serve(args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Check(check) => check::run(check),
     };
     let (code, error) = match outcome {

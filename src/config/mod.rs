@@ -13,6 +13,7 @@ use crate::api::QueryConfig;
 use crate::detect::DetectConfig;
 use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
+use crate::history::HistoryConfig;
 use crate::http::WebConfig;
 use crate::model::{ModelConfig, OnnxRuntimeConfig};
 use crate::promql::parse_selector;
@@ -44,6 +45,8 @@ pub struct Config {
     pub exporter: ExporterConfig,
     /// Where ONNX Runtime is.
     pub onnxruntime: OnnxRuntimeConfig,
+    /// How a server is asked for history.
+    pub history: HistoryConfig,
     /// How models are trained.
     pub train: TrainConfig,
 }
@@ -59,6 +62,7 @@ impl Default for Config {
             web: WebConfig::default(),
             exporter: ExporterConfig::default(),
             onnxruntime: OnnxRuntimeConfig::default(),
+            history: HistoryConfig::default(),
             train: TrainConfig::default(),
         }
     }
@@ -186,6 +190,7 @@ impl Config {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         self.models.iter_mut().filter_map(|model| model.file.as_mut()).for_each(resolve);
         self.onnxruntime.library.iter_mut().for_each(resolve);
+        self.history.resolve_paths(folder);
     }
 
     fn validate(&self, file: &str) -> Result<(), ConfigError> {
@@ -194,6 +199,9 @@ impl Config {
         };
         if let Some((key, reason)) = self.zeros().into_iter().next() {
             return wrong(key, reason);
+        }
+        if let Err(error) = self.history.validate() {
+            return wrong(&error.key, error.reason);
         }
         let write = &self.remote_write;
         let largest =

@@ -5,6 +5,7 @@
 //! asks a server to evaluate the same text, and what a server answered comes back as a matrix by
 //! [`Playback`]. It does not know models, files or clocks.
 
+mod clock;
 mod entity;
 mod matrix;
 mod playback;
@@ -14,6 +15,7 @@ mod set;
 mod spec;
 mod window;
 
+pub use clock::{Clock, TIME_OF_DAY, TIME_OF_WEEK};
 pub use matrix::{EntityState, FeatureMatrix};
 pub use playback::Playback;
 pub use profile::{PROFILE_ENTITY, profile};

@@ -51,7 +51,9 @@ pub enum Missing {
 
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a policy for missing values; write \"mask\", \"skip\", \"hold\" or \"fill VALUE\"")]
+#[error(
+    "{0:?} is not a policy for missing values; write \"mask\", \"skip\", \"hold\" or \"fill VALUE\""
+)]
 pub struct MissingError(String);
 
 impl FromStr for Missing {

@@ -12,7 +12,7 @@ use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::state::{GuardSpec, LevelSpec};
 use crate::duration::Duration;
-use crate::features::FeatureSpec;
+use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::timestamp;
 
 /// The layout of the keys below. A file that says more was written by a later version; one that
@@ -215,6 +215,15 @@ impl Recorded {
         Ok(())
     }
 
+    /// The configured features, followed by the clocks that training added to them in the file.
+    fn with_clocks(&self, config: &ModelConfig) -> Option<Vec<FeatureSpec>> {
+        let mut features = config.features.clone()?;
+        let added = self.features.iter().flatten().skip(features.len());
+        let is_clock = |it: &&FeatureSpec| [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|c| c.is(it));
+        features.extend(added.filter(is_clock).cloned());
+        Some(features)
+    }
+
     /// Completes what the file says with what the configuration says.
     ///
     /// `graph_window` is the length of the window that the graph's input declares.
@@ -223,7 +232,7 @@ impl Recorded {
         config: &ModelConfig,
         graph_window: Option<usize>,
     ) -> Result<Metadata, ArtifactError> {
-        let features = agree("features", &self.features, &config.features, |features| {
+        let features = agree("features", &self.features, &self.with_clocks(config), |features| {
             describe_features(features)
         })?;
         let entity = agree("entity", &self.entity, &config.entity, |it| format!("{it:?}"))?;

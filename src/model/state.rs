@@ -88,8 +88,8 @@ impl LevelSpec {
 impl GuardSpec {
     /// Refuses what cannot guard anything.
     pub(super) fn check(&self) -> Result<(), ArtifactError> {
-        let spans = (1..=MAX_SPAN_MS).contains(&self.window.as_ms())
-            && self.delay.as_ms() <= MAX_SPAN_MS;
+        let spans =
+            (1..=MAX_SPAN_MS).contains(&self.window.as_ms()) && self.delay.as_ms() <= MAX_SPAN_MS;
         if (0.5..1.0).contains(&self.quantile) && spans && (1.0..=MAX_BOUND).contains(&self.bound) {
             return Ok(());
         }

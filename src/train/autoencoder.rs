@@ -8,7 +8,7 @@
 //! A value far out says all it can at the clip: farther out a network answers nonsense for all other
 //! features as well.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +36,9 @@ const GAIN: f64 = 1e-3;
 /// Updates between two looks at the loss, at least: a pass over little data changes next to nothing.
 const LEAST_UPDATES: usize = 100;
 
+/// A feature's variance counts as at least this in its loss.
+const LEAST_VARIANCE: f64 = 0.01;
+
 /// Rows that are evaluated at once, so that memory does not grow with the recording.
 const CHUNK: usize = 4_096;
 
@@ -56,7 +59,8 @@ pub(super) struct Autoencoder {
     pub network: Network,
 }
 
-/// How a fit went. Losses are mean squared errors of scaled features.
+/// How a fit went. Losses are shares of the features' variance that the network does not restore, so
+/// that they compare between scalings and windows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
     /// Looks at the loss: one after each pass, or after as many passes as make a hundred updates.
@@ -92,7 +96,12 @@ impl Autoencoder {
                 let size = |i: usize| f64::from(base.scaler.size(i));
                 let inverse = |i: usize| f64::from(range.inverse[i]);
                 let from = |i: usize| f64::from(base.scaler.offset[i]) - f64::from(range.offset[i]);
-                let factor = (0..features).map(|i| (size(i) * inverse(i)) as f32).collect();
+                // What does not count passes as it is, which is nothing.
+                let factor = |i: usize| match size(i) * inverse(i) {
+                    0.0 => 1.0,
+                    factor => factor as f32,
+                };
+                let factor = (0..features).map(factor).collect();
                 let offset = (0..features).map(|i| (from(i) * inverse(i)) as f32).collect();
                 (factor, offset, RANGE_CLIP, RANGE_RESIDUAL_CLIP)
             }
@@ -169,6 +178,19 @@ impl Rows {
         }
     }
 
+    /// One over the variance of each target, but no more than a hundred times the usual one of
+    /// standardised features: what hardly moves is not all there is to learn.
+    fn units(&self) -> Array1<f64> {
+        let columns = self.targets.axis_iter(Axis(1)).zip(self.there.axis_iter(Axis(1)));
+        let variance = |(targets, there): (ArrayView1<'_, f32>, ArrayView1<'_, f32>)| {
+            let count = f64::from(there.sum()).max(1.0);
+            let pairs = || targets.iter().zip(&there).map(|(x, w)| (f64::from(*x), f64::from(*w)));
+            let mean = pairs().map(|(x, w)| x * w).sum::<f64>() / count;
+            pairs().map(|(x, w)| w * (x - mean).powi(2)).sum::<f64>() / count
+        };
+        columns.map(|it| 1.0 / variance(it).max(LEAST_VARIANCE)).collect()
+    }
+
     fn select(&self, rows: &[usize]) -> [Array2<f64>; 3] {
         [&self.inputs, &self.targets, &self.there]
             .map(|it| it.select(Axis(0), rows).mapv(f64::from))
@@ -207,13 +229,14 @@ pub(super) fn fit(
     let some: Vec<usize> = (0..count).step_by(count.div_ceil(CHUNK)).collect();
     let [inputs, targets, _] = training.select(&some);
     let output = output(config.scaling);
-    let mut network =
-        Network::new(inputs.view(), targets.view(), &config.layers, output, &mut rng);
+    let mut network = Network::new(inputs.view(), targets.view(), &config.layers, output, &mut rng);
+    let units = training.units();
     let places = entering(&base.scaler);
     let offsets: Vec<f64> = places.iter().map(|i| f64::from(blank.offset[*i])).collect();
     let mut pass = Pass {
         rows: training,
         offsets: &offsets,
+        units: &units,
         order: (0..count).collect(),
         adam: Adam::new(&network, config.learning_rate),
         batch_size: config.batch_size,
@@ -224,7 +247,7 @@ pub(super) fn fit(
     while course.epochs < config.epochs && waited < config.patience {
         course.epochs += 1;
         let training_loss = pass.run(&mut network, &mut rng);
-        let stopping_loss = loss(&network, stopping);
+        let stopping_loss = loss(&network, stopping, &units);
         if !(training_loss.is_finite() && stopping_loss.is_finite()) {
             return Err(FitError::Diverged { epoch: course.epochs });
         }
@@ -248,7 +271,8 @@ pub(super) fn fit(
         .flat_map(|step| places.iter().map(move |place| step * features + place))
         .collect();
     let inputs = Places { width: blank.steps * features, places: &columns };
-    blank.network = best.expanded(inputs, Places { width: features, places: &places }, 0.0).rounded();
+    blank.network =
+        best.expanded(inputs, Places { width: features, places: &places }, 0.0).rounded();
     Ok((blank, course))
 }
 
@@ -257,6 +281,8 @@ struct Pass<'a> {
     rows: &'a Rows,
     /// What stands for a missing value of each feature that enters.
     offsets: &'a [f64],
+    /// See [`Rows::units`].
+    units: &'a Array1<f64>,
     order: Vec<usize>,
     adam: Adam,
     batch_size: usize,
@@ -272,7 +298,7 @@ impl Pass<'_> {
             for batch in self.order.chunks(self.batch_size) {
                 let [mut inputs, targets, mut there] = self.rows.select(batch);
                 drop_some(&mut inputs, &mut there, self.offsets, rng);
-                let weights = weights(there);
+                let weights = weights(there, self.units);
                 let gradient = network.gradient(inputs.view(), targets.view(), weights.view());
                 self.adam.step(network, &gradient);
                 sum += gradient.loss * batch.len() as f64;
@@ -301,22 +327,22 @@ fn drop_some(
     }
 }
 
-/// The same weight for every target of a row that is there; they sum to 1.
-fn weights(mut there: Array2<f64>) -> Array2<f64> {
+/// The same weight, in units of its own variance, for every target of a row that is there.
+fn weights(mut there: Array2<f64>, units: &Array1<f64>) -> Array2<f64> {
     let counts: Array1<f64> = there.sum_axis(Axis(1)).mapv(|it| it.max(1.0));
     there /= &counts.insert_axis(Axis(1));
-    there
+    there * units
 }
 
 /// The mean loss on rows as they are.
-fn loss(network: &Network, rows: &Rows) -> f64 {
+fn loss(network: &Network, rows: &Rows, units: &Array1<f64>) -> f64 {
     let count = rows.inputs.nrows();
     let mut sum = 0.0;
     for first in (0..count).step_by(CHUNK) {
         let chunk: Vec<usize> = (first..count.min(first + CHUNK)).collect();
         let [inputs, targets, there] = rows.select(&chunk);
         let residual = network.run(inputs.view()) - &targets;
-        sum += (&residual * &residual * &weights(there)).sum();
+        sum += (&residual * &residual * &weights(there, units)).sum();
     }
     sum / count as f64
 }

@@ -109,8 +109,10 @@ impl Base {
         let (rows, window, features) = raw.dim();
         let flat = raw.to_shape((rows * window, features)).expect("the same values");
         let scaled = self.scaler.scale(flat.view());
-        let windows =
-            scaled.mapv(f64::from).into_shape_with_order((rows, window, features)).expect("as many");
+        let windows = scaled
+            .mapv(f64::from)
+            .into_shape_with_order((rows, window, features))
+            .expect("as many");
         let clip = f64::from(INPUT_CLIP);
         let clipped = windows.mapv(|it| if it.is_nan() { it } else { it.clamp(-clip, clip) });
         let newest = raw.slice(s![.., window - 1, ..]);

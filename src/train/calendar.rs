@@ -5,47 +5,11 @@
 //! even so give nonsense at midnight, having never seen such an input: then the feature is left out
 //! of the network altogether.
 
-use crate::features::FeatureSpec;
+use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::promql::Expr;
 
 /// A day.
 const DAY_MS: i64 = 86_400_000;
-
-/// The time of the day in UTC as a share of it, from midnight on.
-pub(super) const TIME_OF_DAY: Clock =
-    Clock { name: "time_of_day", expr: "time() % 86400 / 86400", period_ms: DAY_MS, offset_ms: 0 };
-
-/// The time of the week in UTC as a share of it, from Monday on; 1970 began on a Thursday.
-pub(super) const TIME_OF_WEEK: Clock = Clock {
-    name: "time_of_week",
-    expr: "(time() + 259200) % 604800 / 604800",
-    period_ms: 7 * DAY_MS,
-    offset_ms: 3 * DAY_MS,
-};
-
-/// A feature that every model of ours has: it tells the time and is in no series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Clock {
-    /// The feature's name.
-    pub name: &'static str,
-    expr: &'static str,
-    period_ms: i64,
-    offset_ms: i64,
-}
-
-impl Clock {
-    /// The feature as serving evaluates it.
-    pub fn spec(self) -> FeatureSpec {
-        FeatureSpec::new(self.name, self.expr)
-    }
-
-    /// Its value, as the expression gives it.
-    pub fn value(self, time_ms: i64) -> f32 {
-        let seconds = (time_ms + self.offset_ms) as f64 / 1_000.0;
-        let period = self.period_ms as f64 / 1_000.0;
-        (seconds % period / period) as f32
-    }
-}
 
 /// Functions by the time they take to come around, and how much of that is enough: two rounds
 /// tell what recurs from what happened once.
@@ -69,7 +33,7 @@ pub(super) enum Role {
 
 /// The role of a feature in a fit on `span_ms` of data.
 pub(super) fn role(feature: &FeatureSpec, span_ms: i64) -> Role {
-    if [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.name == feature.name) {
+    if [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.is(feature)) {
         // The season's own input: as a line from 0 to 1 it would tear midnight apart.
         Role::LeftOut
     } else if !is_calendar(feature) {
@@ -98,8 +62,6 @@ pub(super) fn is_calendar(feature: &FeatureSpec) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::promql::{Plan, Value};
-    use crate::series::{StorageConfig, Store};
 
     #[track_caller]
     fn check(expr: &str, days: f64, expected: Role) {
@@ -119,26 +81,6 @@ mod tests {
         check("day_of_month()", 30.0, Role::LeftOut);
         check("month()", 400.0, Role::LeftOut);
         check("vector(1)", 0.0, Role::Context);
-    }
-
-    /// A file has no such column: what fills it must be what serving computes.
-    #[test]
-    fn clocks_tell_what_their_expressions_tell() {
-        for clock in [TIME_OF_DAY, TIME_OF_WEEK] {
-            let mut store = Store::new(StorageConfig::default());
-            let expr = Expr::parse(&clock.spec().expr).expect("PromQL");
-            let mut plan = Plan::bind(std::slice::from_ref(&expr), &mut store);
-            for time_ms in [0, 86_399_999, 1_704_067_200_000, 1_795_428_912_345] {
-                plan.eval(&store, time_ms);
-                let Ok(Value::Scalar(expected)) = plan.output(0) else {
-                    panic!("a scalar");
-                };
-                assert_eq!(clock.value(time_ms), expected as f32, "{} at {time_ms}", clock.name);
-                assert!((0.0..1.0).contains(&expected));
-            }
-        }
-        // 2024-01-01 was a Monday.
-        assert_eq!(TIME_OF_WEEK.value(1_704_067_200_000), 0.0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::branch::Kind;
 use super::scaler::Scaling;
 use super::threshold::ThresholdConfig;
+use super::tune::{Space, Trial};
 
 /// The `train` section: how a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,6 +145,36 @@ impl ConfigError {
 }
 
 impl TrainConfig {
+    /// What trials are drawn from: around these settings.
+    pub(super) fn space(&self) -> Space {
+        Space {
+            default: Trial {
+                layers: self.layers.clone(),
+                learning_rate: self.learning_rate,
+                window: self.window,
+                scaling: self.scaling,
+            },
+            outer: 16..=128,
+            bottleneck: 3..=24,
+            depth: 0..=2,
+            learning_rate: 3e-4..=1e-2,
+            windows: [1, 5, 10].to_vec(),
+            scalings: vec![Scaling::Standard, Scaling::MinMax],
+        }
+    }
+
+    /// These settings with those of a trial.
+    pub(super) fn with(&self, trial: &Trial, seed: u64) -> Self {
+        Self {
+            layers: trial.layers.clone(),
+            learning_rate: trial.learning_rate,
+            window: trial.window,
+            scaling: trial.scaling,
+            seed,
+            ..self.clone()
+        }
+    }
+
     /// Refuses what nothing can be trained with.
     ///
     /// # Errors

@@ -155,7 +155,11 @@ impl Writer<'_> {
             let turn = |k: usize| (std::f64::consts::TAU * k as f64) as f32;
             let values: Vec<f32> = (1..=count).map(turn).collect();
             self.slice("raw", 1, (column as i64, column as i64 + 1), &clock);
-            self.graph.constant(&turns, &[1, count], &values).node("Mul", &[&clock, &turns], &phase);
+            self.graph.constant(&turns, &[1, count], &values).node(
+                "Mul",
+                &[&clock, &turns],
+                &phase,
+            );
             for function in ["Sin", "Cos"] {
                 let wave = format!("{name}_{}", function.to_lowercase());
                 self.graph.node(function, &[&phase], &wave);
@@ -185,8 +189,7 @@ impl Writer<'_> {
             Model::Autoencoder(autoencoder) => self.autoencoder(autoencoder),
         }
         let own = |part: &str| format!("{name}_{part}");
-        let [residual, inverse, scaled, kept] =
-            ["residual", "inverse", "ratio", "kept"].map(own);
+        let [residual, inverse, scaled, kept] = ["residual", "inverse", "ratio", "kept"].map(own);
         self.graph
             .constant(&inverse, &[branch.inverse.len()], &branch.inverse)
             .node("Mul", &[&residual, &inverse], &scaled)
@@ -207,9 +210,11 @@ impl Writer<'_> {
             }
             None => ratio,
         };
-        self.graph
-            .node("Mul", &[&counted, &weight], &part)
-            .node("Mul", &[&share, &part], &contribution);
+        self.graph.node("Mul", &[&counted, &weight], &part).node(
+            "Mul",
+            &[&share, &part],
+            &contribution,
+        );
     }
 
     fn season(&mut self) {
@@ -297,9 +302,11 @@ impl Writer<'_> {
         let expected = format!("layer_{}", layers.len());
         self.newest("network_values", "network_newest");
         let clip = ["network_newest", "network_least", "network_most"];
-        self.graph
-            .node("Clip", &clip, "network_observed")
-            .node("Sub", &["network_observed", &expected], "autoencoder_residual");
+        self.graph.node("Clip", &clip, "network_observed").node(
+            "Sub",
+            &["network_observed", &expected],
+            "autoencoder_residual",
+        );
     }
 
     /// The value of a branch, `[N, 1]`, and each feature's share of it.
@@ -339,9 +346,7 @@ impl Writer<'_> {
             }
         }
         let [divisor, share] = ["divisor", "share"].map(own);
-        self.graph
-            .node("Clip", &[&sum, "tiny"], &divisor)
-            .node("Div", &[&parts, &divisor], &share);
+        self.graph.node("Clip", &[&sum, "tiny"], &divisor).node("Div", &[&parts, &divisor], &share);
     }
 
     fn outputs(&mut self) {
@@ -371,17 +376,21 @@ impl Writer<'_> {
         let expected = match &teller.model {
             Model::Season => "season_expected".to_owned(),
             Model::Level => {
-                self.graph
-                    .node("Sub", &["newest", "level_departure"], "level_at")
-                    .node("Add", &["level_at", "course"], "level_expected");
+                self.graph.node("Sub", &["newest", "level_departure"], "level_at").node(
+                    "Add",
+                    &["level_at", "course"],
+                    "level_expected",
+                );
                 "level_expected".to_owned()
             }
             Model::Forecast { .. } => "forecast_expected".to_owned(),
             Model::Autoencoder(autoencoder) => {
                 let last = format!("layer_{}", autoencoder.network.layers.len());
-                self.graph
-                    .node("Sub", &[&last, "network_offset"], "network_back")
-                    .node("Div", &["network_back", "network_factor"], "network_expected");
+                self.graph.node("Sub", &[&last, "network_offset"], "network_back").node(
+                    "Div",
+                    &["network_back", "network_factor"],
+                    "network_expected",
+                );
                 "network_expected".to_owned()
             }
         };

@@ -132,6 +132,23 @@ pub(super) fn fit(
     Ok(Fitted { base, branches, level, course })
 }
 
+/// Trains the network alone, for its losses.
+pub(super) fn network(
+    dataset: &Dataset,
+    split: &Split,
+    roles: &[Role],
+    clocks: [usize; 2],
+    config: &TrainConfig,
+    on_epoch: OnEpoch<'_>,
+) -> Result<(), FitError> {
+    let training = split.training();
+    let scaler = Scaler::fit(dataset, &training, roles, Scaling::Standard);
+    let base = base(dataset, &training, scaler, clocks, window(config));
+    let level = leveling::start(dataset, &base);
+    let mut learner = Learner { dataset, split, base, level, config, course: Course::default() };
+    learner.autoencoder(roles, on_epoch).map(|_| ())
+}
+
 /// What the branches share, from the training part.
 fn base(
     dataset: &Dataset,
@@ -153,42 +170,65 @@ fn base(
         learning.add(scaled.view(), day.view(), week.view());
     }
     let season = learning.finish().rounded();
-    // Each entity's own mean: how much one differs from another is not how much it moves.
-    let (mut square, mut waves, mut counts) = (
-        Array1::<f64>::zeros(features),
-        Array1::<f64>::zeros(features),
-        Array1::<f64>::zeros(features),
-    );
+    let mut spread = Spread::new(features);
     for of_entity in training.chunk_by(|a, b| a.entity == b.entity) {
-        let (mut sum, mut sum_square, mut count) =
-            (Array1::<f64>::zeros(features), Array1::<f64>::zeros(features), Array1::zeros(features));
+        let mut own = Spread::new(features);
         for places in of_entity.chunks(CHUNK) {
             let rows = dataset.newest(places);
             let [day, week] = clocks.map(|column| rows.column(column).mapv(f64::from));
             let course = season.harmonics.of(day.view(), week.view()).dot(&season.weights);
-            let residual = scaler.scale(rows.view()).mapv(f64::from) - &course;
-            for (row, course) in residual.outer_iter().zip(course.outer_iter()) {
-                for (i, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
-                    sum[i] += value;
-                    sum_square[i] += value * value;
-                    count[i] += 1.0;
-                    waves[i] += course[i] * course[i];
-                }
-            }
+            own.add(&(scaler.scale(rows.view()).mapv(f64::from) - &course), &course);
         }
-        for i in 0..features {
-            if count[i] > 0.0 {
-                square[i] += (sum_square[i] - sum[i] * sum[i] / count[i]).max(0.0);
-                counts[i] += count[i];
+        spread.merge(&own);
+    }
+    let season_scale = (0..features)
+        .map(|i| (spread.squares[i] / spread.counts[i].max(1.0)).sqrt() as f32)
+        .zip(&scaler.least)
+        .map(|(scale, least)| scale.max(*least))
+        .collect();
+    let wave_square =
+        (0..features).map(|i| (spread.waves[i] / spread.counts[i].max(1.0)) as f32).collect();
+    Base { scaler, season, season_scale, wave_square, clocks, window }
+}
+
+/// How far features stray from their season, by feature.
+struct Spread {
+    counts: Array1<f64>,
+    sums: Array1<f64>,
+    squares: Array1<f64>,
+    waves: Array1<f64>,
+}
+
+impl Spread {
+    fn new(features: usize) -> Self {
+        let zeros = || Array1::zeros(features);
+        Self { counts: zeros(), sums: zeros(), squares: zeros(), waves: zeros() }
+    }
+
+    /// Adds residuals from the season, and the season's course.
+    fn add(&mut self, residuals: &Array2<f64>, course: &Array2<f64>) {
+        for (row, course) in residuals.outer_iter().zip(course.outer_iter()) {
+            for (i, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+                self.counts[i] += 1.0;
+                self.sums[i] += value;
+                self.squares[i] += value * value;
+                self.waves[i] += course[i] * course[i];
             }
         }
     }
-    let mean = |sum: f64, count: f64| if count > 0.0 { sum / count } else { 0.0 };
-    let season_scale = (0..features)
-        .map(|i| (mean(square[i], counts[i]).sqrt() as f32).max(scaler.least[i]))
-        .collect();
-    let wave_square = (0..features).map(|i| mean(waves[i], counts[i]) as f32).collect();
-    Base { scaler, season, season_scale, wave_square, clocks, window }
+
+    /// Adds one entity's, around its own mean: how much one differs from another is not how much it
+    /// moves.
+    fn merge(&mut self, own: &Self) {
+        for i in 0..own.counts.len() {
+            if own.counts[i] > 0.0 {
+                let around = own.squares[i] - own.sums[i] * own.sums[i] / own.counts[i];
+                self.squares[i] += around.max(0.0);
+                self.counts[i] += own.counts[i];
+                self.waves[i] += own.waves[i];
+            }
+        }
+    }
 }
 
 /// A fit in the making.
@@ -296,7 +336,9 @@ impl Learner<'_> {
         for (branch, [squares, counts]) in branches.iter_mut().zip(&sums) {
             let least = match &branch.model {
                 Model::Season | Model::Level => continue,
-                Model::Autoencoder(_) if self.config.scaling == Scaling::MinMax => LEAST_RESIDUAL[1],
+                Model::Autoencoder(_) if self.config.scaling == Scaling::MinMax => {
+                    LEAST_RESIDUAL[1]
+                }
                 _ => LEAST_RESIDUAL[0],
             };
             branch.inverse = (0..features)
@@ -365,6 +407,16 @@ impl Fitted {
             }
         });
         Evaluation { error: error.to_vec(), contribution, reconstruction }
+    }
+
+    /// Whether the entities' levels are asked for.
+    pub fn uses_level(&self) -> bool {
+        self.branches.iter().any(|branch| branch.kind() == Kind::Level)
+    }
+
+    /// The branches and what each counts for; they sum to 1.
+    pub fn shares(&self) -> Vec<(Kind, f64)> {
+        self.branches.iter().map(|it| (it.kind(), f64::from(it.weight))).collect()
     }
 
     /// The branch that tells what was expected: the one that counts most.

@@ -125,7 +125,8 @@ mod tests {
     }
 
     fn error(forecast: &Forecast, windows: &Array3<f64>) -> f64 {
-        let residual = forecast.expect(windows.view(), none(windows.dim().0).view()) - windows.slice(s![.., 2, ..]);
+        let residual = forecast.expect(windows.view(), none(windows.dim().0).view())
+            - windows.slice(s![.., 2, ..]);
         residual.mapv(|it| it * it).mean().expect("some rows")
     }
 

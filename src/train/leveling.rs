@@ -38,12 +38,11 @@ pub(super) struct Levelled<'a> {
     pub scale: Array2<f32>,
 }
 
-/// The level that training leaves behind: where one entity is at the end, or where several are on
-/// average.
-pub(super) fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
+/// The level that training begins with.
+pub(super) fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
     let features = base.scaler.kinds.len();
     let size = |i: usize| base.scaler.size(i).max(f32::MIN_POSITIVE);
-    let mut spec = LevelSpec {
+    LevelSpec {
         half_life: (HALF_LIFE_MS / dataset.step_ms as f64).max(1.0),
         // The first steps of the training range speak for themselves.
         prior: 1.0,
@@ -51,7 +50,14 @@ pub(super) fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
         mean: base.scaler.offset.clone(),
         scale: (0..features).map(size).collect(),
         floor: (0..features).map(|i| (FLOOR * size(i)).max(f32::MIN_POSITIVE)).collect(),
-    };
+    }
+}
+
+/// The level that training leaves behind: where one entity is at the end, or where several are on
+/// average.
+pub(super) fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
+    let mut spec = start(dataset, base);
+    let features = spec.mean.len();
     let mut last: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
     for entity in 0..dataset.entities.len() {
         let mut levels = levels(&spec);

@@ -22,7 +22,11 @@ pub(super) struct Normal {
 impl Normal {
     /// No rows yet.
     pub fn new(inputs: usize, outputs: usize) -> Self {
-        Self { gram: Array2::zeros((inputs, inputs)), cross: Array2::zeros((inputs, outputs)), rows: 0.0 }
+        Self {
+            gram: Array2::zeros((inputs, inputs)),
+            cross: Array2::zeros((inputs, outputs)),
+            rows: 0.0,
+        }
     }
 
     /// Adds rows of inputs and of outputs.

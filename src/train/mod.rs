@@ -1,11 +1,11 @@
 //! Training: from history to a model file that can be trusted.
 //!
-//! In: a Prometheus-compatible server or a CSV file, and the features to learn. Out: one `.onnx`
-//! file with scaling, network, error, contribution and metadata inside, and a summary.
+//! In: history (a Prometheus-compatible server or a CSV file), and the features to learn. Out: one
+//! `.onnx` file with scaling, network, error, contribution and metadata inside, and a summary.
 //!
 //! ```text
-//! history | csv_input ─▶ recording ─▶ dataset ─▶ scaler ─▶ autoencoder ─▶ export ─▶ model file
-//!                        steps×values  rows       0..1      weights        graph     summary
+//! history ─▶ recording ─▶ dataset ─▶ scaler ─▶ autoencoder ─▶ export ─▶ model file
+//!            steps×values  rows       0..1      weights        graph     summary
 //! ```
 //!
 //! Invariants: nothing of the validation part, which lies after the training part in time, enters
@@ -13,29 +13,36 @@
 //! only after ONNX Runtime has loaded it and given the trainer's own errors; whatever was left out
 //! is in the summary with a count.
 //!
-//! Only `history` is asynchronous. The numeric core below knows no files, no clock, no network.
+//! The numeric core below `run` knows no files, no clock, no network.
 
 mod autoencoder;
+mod branch;
 mod calendar;
 mod config;
-mod csv_input;
 mod dataset;
 mod export;
 mod fit;
-mod history;
+mod forecast;
+mod leveling;
+mod linear;
+mod network;
 mod optimizer;
-mod progress;
-mod recording;
 mod report;
+mod residual;
 mod run;
 mod scaler;
+mod season;
 pub mod threshold;
 pub mod tune;
+mod validate;
+mod write;
 
-pub use config::{ConfigError, TrainConfig};
-pub use csv_input::CsvError;
+pub use autoencoder::Course;
+pub use branch::Kind;
+pub use config::{ConfigError, ModelKind, TrainConfig};
 pub use dataset::{Cleaning, DatasetError};
-pub use fit::{Course, FitError};
-pub use history::HistoryError;
+pub use fit::FitError;
 pub use report::Summary;
-pub use run::{Options, Source, TrainError, run};
+pub use run::{Options, TrainError, run};
+pub use scaler::Scaling;
+pub use validate::{Moment, Validated};

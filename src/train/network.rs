@@ -8,7 +8,7 @@
 //! Source: Rumelhart, Hinton, Williams 1986 (back-propagation); Glorot, Bengio 2010 (the size of
 //! initial weights); Mishkin, Matas 2016 (fitting them to data).
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 

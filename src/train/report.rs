@@ -3,8 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::autoencoder::Course;
+use super::branch::Kind;
+use super::config::TrainConfig;
 use super::dataset::Cleaning;
-use super::fit::Course;
+use super::threshold::Thresholds;
+use super::tune::Tuning;
+use super::validate::Validated;
 use crate::model::Metadata;
 
 /// What went in, what was left out, what came out. Displayed as a table.
@@ -12,16 +17,26 @@ use crate::model::Metadata;
 pub struct Summary {
     /// What became of the recording.
     pub cleaning: Cleaning,
-    /// Rows of the training part.
-    pub training_rows: usize,
+    /// Windows to fit on, to decide when to stop, and to validate with.
+    pub windows: [usize; 3],
     /// Features that never moved in training: they count when they depart from their value.
     pub constant: Vec<String>,
     /// Features that tell the time: inputs that do not count in the error.
     pub context: Vec<String>,
-    /// Features that tell the time and were left out, since the range is too short to learn them.
+    /// Features that are not learnt from: they tell the time or were never there.
     pub neutral: Vec<String>,
-    /// How the fit went.
+    /// The branches of the model and what each counts for.
+    pub branches: Vec<(Kind, f64)>,
+    /// The settings of the fit: those of the best trial, where there were trials.
+    pub config: TrainConfig,
+    /// How the network's fit went; empty without one.
     pub course: Course,
+    /// Every trial, where there were any.
+    pub tuning: Option<Tuning>,
+    /// Every method's threshold, and the chosen one.
+    pub thresholds: Thresholds,
+    /// What the model would have said of the validation part.
+    pub validated: Validated,
     /// What the file says of itself.
     pub metadata: Metadata,
     /// The file.
@@ -31,63 +46,108 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn lines(&self) -> Vec<(&'static str, String)> {
-        let (cleaning, course) = (&self.cleaning, &self.course);
+    /// Names and texts, in order.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.data_lines();
+        lines.extend(self.fit_lines());
+        lines.retain(|(_, text)| !text.is_empty());
+        lines
+    }
+
+    fn data_lines(&self) -> Vec<(&'static str, String)> {
+        let (cleaning, metadata) = (&self.cleaning, &self.metadata);
         let time = |ms: Option<i64>| ms.map_or_else(String::new, crate::timestamp::format_ms);
-        let metadata = &self.metadata;
-        let mut lines = vec![
+        let range = format!(
+            "{} to {}, step {}",
+            time(metadata.trained_from_ms),
+            time(metadata.trained_to_ms),
+            metadata.step
+        );
+        let entities =
+            format!("{} with data, {} without", cleaning.entities, cleaning.empty_entities);
+        let [fit, stopping, validation] = self.windows;
+        let steps = format!("{} used, {} dropped", cleaning.rows, cleaning.dropped);
+        let some = |count: usize, text: &str| match count {
+            0 => String::new(),
+            count => format!("{count} {text}"),
+        };
+        vec![
+            ("range", range),
+            ("entities", entities),
+            ("steps", steps),
+            ("excluded", some(cleaning.excluded, "steps")),
+            ("duplicated", some(cleaning.duplicated, "lines, of which the first counts")),
             (
-                "range",
+                "windows",
                 format!(
-                    "{} to {}, step {}",
-                    time(metadata.trained_from_ms),
-                    time(metadata.trained_to_ms),
-                    metadata.step
-                ),
-            ),
-            (
-                "entities",
-                format!("{} with data, {} without", cleaning.entities, cleaning.empty_entities),
-            ),
-            (
-                "rows",
-                format!(
-                    "{} complete ({} training, {} validation), {} dropped",
-                    cleaning.rows,
-                    self.training_rows,
-                    cleaning.rows - self.training_rows,
-                    cleaning.dropped
+                    "{fit} to fit, {stopping} to stop, {validation} to validate, of {} steps each",
+                    metadata.window
                 ),
             ),
             ("dropped for", self.counted(&cleaning.dropped_for)),
             ("filled", self.counted(&cleaning.filled)),
+            ("masked", self.counted(&cleaning.masked)),
+            ("infinite", self.counted(&cleaning.infinite)),
+            ("absent", self.counted(&cleaning.absent)),
             ("features", metadata.features.len().to_string()),
             ("never moved", self.constant.join(", ")),
             ("tell the time", self.context.join(", ")),
-            ("left out", self.neutral_line()),
-            ("passes", format!("{}, best {}", course.epochs, course.best_epoch)),
-            (
-                "loss",
-                format!(
-                    "{:.3e} training, {:.3e} validation",
-                    course.training_loss, course.validation_loss
+            ("not learnt", self.neutral.join(", ")),
+        ]
+    }
+
+    fn fit_lines(&self) -> Vec<(&'static str, String)> {
+        let metadata = &self.metadata;
+        let share = |(kind, share): &(Kind, f64)| format!("{} {:.2}", kind.name(), share);
+        let shares: Vec<String> = self.branches.iter().map(share).collect();
+        let mut lines = vec![("model", shares.join(", ")), ("network", self.network_line())];
+        if let Some(tuning) = &self.tuning {
+            let best = tuning.best.map_or("none".to_owned(), |best| (best + 1).to_string());
+            lines.push(("trials", format!("{}, best {best}", tuning.trials.len())));
+        }
+        for candidate in &self.thresholds.candidates {
+            let text = match &candidate.threshold {
+                Ok(threshold) => format!(
+                    "{threshold:.4}  {}: {:.2} % of validation above, {:.1} episodes an entity and week",
+                    candidate.method,
+                    100.0 * candidate.above,
+                    candidate.episodes_per_week
                 ),
-            ),
-            ("threshold", format!("{:.6e} ({})", metadata.threshold, metadata.threshold_method)),
-        ];
+                Err(error) => format!("none    {}: {error}", candidate.method),
+            };
+            lines.push(("candidate", text));
+        }
+        lines.push((
+            "threshold",
+            format!("{:.6} ({})", metadata.threshold, metadata.threshold_method),
+        ));
         if let Some(validation) = &metadata.validation {
             let text = format!(
-                "{:.2} % of {} rows above the threshold, largest {:.3e}",
+                "{:.2} % of {} scores above the threshold, largest {:.3}",
                 100.0 * validation.above_threshold,
                 validation.rows,
-                validation.max_error
+                validation.max_error / metadata.threshold
             );
             lines.push(("validation", text));
         }
         let file = format!("{} ({} bytes)", self.output.display(), self.bytes);
         lines.push(("written", file));
-        lines.retain(|(_, text)| !text.is_empty());
         lines
+    }
+
+    fn network_line(&self) -> String {
+        let course = &self.course;
+        let Some(best) = course.best_epoch.checked_sub(1) else {
+            return String::new();
+        };
+        format!(
+            "layers {:?}, {} passes, best {}, unexplained variance {:.4} in training, {:.4} after",
+            self.config.layers,
+            course.epochs,
+            course.best_epoch,
+            course.training[best],
+            course.stopping[best]
+        )
     }
 
     /// Names with counts, of those that have any.
@@ -98,14 +158,6 @@ impl Summary {
             .map(|(feature, count)| format!("{} ({count})", feature.name));
         texts.collect::<Vec<_>>().join(", ")
     }
-
-    fn neutral_line(&self) -> String {
-        if self.neutral.is_empty() {
-            return String::new();
-        }
-        let names = self.neutral.join(", ");
-        format!("{names}: the range does not cover their period")
-    }
 }
 
 impl fmt::Display for Summary {
@@ -114,67 +166,5 @@ impl fmt::Display for Summary {
             writeln!(f, "{name:<14} {text}")?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::duration::Duration;
-    use crate::features::FeatureSpec;
-    use crate::model::Validation;
-
-    #[test]
-    fn a_table_tells_what_went_in_and_came_out() {
-        let features = vec![FeatureSpec::new("cpu", "a"), FeatureSpec::new("hour", "hour()")];
-        let mut metadata =
-            Metadata::new(features, vec!["instance".to_owned()], Duration::from_seconds(15));
-        metadata.threshold = 0.001_25;
-        metadata.threshold_method = "percentile 99.5".to_owned();
-        metadata.trained_from_ms = Some(0);
-        metadata.trained_to_ms = Some(3_600_000);
-        metadata.validation = Some(Validation {
-            rows: 20,
-            mean_error: 0.001,
-            max_error: 0.002,
-            above_threshold: 0.05,
-        });
-        let summary = Summary {
-            cleaning: Cleaning {
-                entities: 1,
-                rows: 100,
-                dropped: 3,
-                dropped_for: vec![3, 0],
-                filled: vec![0, 0],
-                ..Cleaning::default()
-            },
-            training_rows: 80,
-            constant: Vec::new(),
-            context: Vec::new(),
-            neutral: vec!["hour".to_owned()],
-            course: Course {
-                epochs: 9,
-                best_epoch: 7,
-                training_loss: 0.001,
-                validation_loss: 0.0015,
-            },
-            metadata,
-            output: "m.onnx".into(),
-            bytes: 1234,
-        };
-        let expected = "\
-range          1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z, step 15s
-entities       1 with data, 0 without
-rows           100 complete (80 training, 20 validation), 3 dropped
-dropped for    cpu (3)
-features       2
-left out       hour: the range does not cover their period
-passes         9, best 7
-loss           1.000e-3 training, 1.500e-3 validation
-threshold      1.250000e-3 (percentile 99.5)
-validation     5.00 % of 20 rows above the threshold, largest 2.000e-3
-written        m.onnx (1234 bytes)
-";
-        assert_eq!(summary.to_string(), expected);
     }
 }

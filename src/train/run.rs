@@ -4,37 +4,25 @@
 //! written beside its destination, loaded in ONNX Runtime, held against the trainer's own
 //! arithmetic, and only then given its name.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
-use bytes::Bytes;
-use ndarray::{Array2, ArrayView2, Axis};
-
-use super::calendar;
+use super::calendar::{self, Role};
 use super::config::{ConfigError, TrainConfig};
-use super::csv_input::{self, CsvError};
 use super::dataset::{Dataset, DatasetError, Split};
 use super::export::export;
-use super::fit::{FitError, Fitted, fit};
-use super::history::{self, HistoryError, Range};
-use super::progress::Progress;
-use super::recording::Recording;
+use super::fit::{self, FitError, Fitted};
 use super::report::Summary;
-use super::scaler::Kind;
-use super::threshold::{self, ThresholdError, ValidationScores};
+use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
+use super::tune::{self, Tuning};
+use super::validate::{self, Validated};
+use super::write;
 use crate::duration::Duration;
-use crate::features::{FeatureError, FeatureSpec, Features};
+use crate::features::{Clock, FeatureError, FeatureSpec, Features, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::history::{self, History, HistoryError, Progress, Query, Recording, Source};
 use crate::model::{
-    Artifact, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, Scorer, ScorerError,
-    Validation,
+    ArtifactError, GuardSpec, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError, Validation,
 };
-
-/// How far the graph's errors may be from the trainer's, absolutely below 1 and relatively above:
-/// float32 has seven digits.
-const TOLERANCE: f64 = 1e-6;
-
-/// Rows that the comparison takes, at most: one batch.
-const COMPARED_ROWS: usize = 10_000;
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -43,34 +31,14 @@ pub struct Options {
     pub config: TrainConfig,
     /// The model's section: the step, if it is not told otherwise.
     pub model: ModelConfig,
-    /// What to learn. For a CSV file: what its columns may refer to by name.
-    pub features: Vec<FeatureSpec>,
-    /// The labels that name an entity.
-    pub entity: Vec<String>,
-    /// Where history comes from.
-    pub source: Source,
+    /// What to learn from.
+    pub history: Query,
+    /// How many parameters to try, if any.
+    pub tune: Option<tune::Budget>,
     /// The file to write.
     pub output: PathBuf,
     /// The configured ONNX Runtime library.
     pub onnxruntime: Option<PathBuf>,
-}
-
-/// Where history comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A server that answers range queries as Prometheus does.
-    Prometheus {
-        /// Its address.
-        url: String,
-        /// The first step.
-        start_ms: i64,
-        /// No step is later.
-        end_ms: i64,
-        /// The distance between steps.
-        step: Duration,
-    },
-    /// A CSV file, possibly compressed by gzip.
-    Csv(PathBuf),
 }
 
 /// Why there is no model.
@@ -85,12 +53,9 @@ pub enum TrainError {
     /// No ONNX Runtime to prove the file with.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// No history from a server.
+    /// No history.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// No history from a file.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
     /// Too little of it.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -108,14 +73,12 @@ pub enum TrainError {
     Scorer(#[from] ScorerError),
     /// The graph computes something else: a mistake in this program or in ONNX Runtime.
     #[error(
-        "the model gives row {row} the {what} {graph}, training gives it {trainer}: the file would \
-         be wrong and was not written"
+        "the model gives window {row} the error {graph}, training gives it {trainer}: the file \
+         would be wrong and was not written"
     )]
     Parity {
-        /// A validation row.
+        /// A validation window.
         row: usize,
-        /// What differs.
-        what: &'static str,
         /// ONNX Runtime's value.
         graph: f64,
         /// Ours.
@@ -130,9 +93,6 @@ pub enum TrainError {
         #[source]
         source: std::io::Error,
     },
-    /// No asynchronous runtime for the queries.
-    #[error("cannot start the queries")]
-    Queries(#[source] std::io::Error),
 }
 
 /// Trains a model and writes it. Shows progress where standard error is a terminal.
@@ -146,184 +106,213 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
-    let (recording, features) = read(options)?;
-    let dataset = Dataset::clean(&recording, &features)?;
-    let split = dataset.split(options.config.validation_share)?;
-    let fitted = learn(&dataset, &split, &features, &options.config)?;
-
-    let validation = dataset.view().select(Axis(0), &split.validation);
-    let errors = fitted.errors(validation.view());
-    let scores = by_entity(&errors, &dataset, &split, recording.step_ms);
-    let thresholds = threshold::find(&scores, &options.config.threshold)?;
-    let threshold = thresholds.threshold;
-    let step = options.model.step.filter(|_| matches!(options.source, Source::Csv(_)));
+    let (dataset, features) = read(options)?;
+    let window = fit::window(&options.config);
+    let split = dataset.split(options.config.validation_share, window)?;
+    let learnt = Learning::new(&dataset, &split, &features, &options.config).run(options.tune)?;
+    let draft = metadata(options, &dataset, features, &learnt.fitted);
+    let validated = validate::play(&runtime, &dataset, &split, &draft, &learnt.fitted)?;
+    let thresholds = threshold::find(&validated.scores, &options.config.threshold)?;
     let metadata = Metadata {
-        threshold,
-        threshold_method: thresholds.method,
-        trained_from_ms: dataset.times_ms.iter().min().copied(),
-        trained_to_ms: dataset.times_ms.iter().max().copied(),
-        validation: Some(judged(&errors, threshold)),
-        ..Metadata::new(
-            features,
-            options.entity.clone(),
-            step.unwrap_or(Duration::from_ms(recording.step_ms)),
-        )
+        threshold: thresholds.threshold,
+        threshold_method: thresholds.method.clone(),
+        validation: Some(judged(&validated.scores, thresholds.threshold)),
+        ..draft
     };
-    let bytes = export(&fitted, &metadata);
-    write(&options.output, &bytes, |bytes| {
-        prove(&runtime, bytes, &metadata, &fitted, &validation)
+    let bytes = export(&learnt.fitted, &metadata);
+    write::write(&options.output, &bytes, |bytes| {
+        write::prove(&runtime, bytes, &metadata, &learnt.fitted, (&dataset, &split))
     })?;
-    Ok(summary(&dataset, &split, fitted, metadata, options, bytes.len()))
+    Ok(summary(options, &dataset, &split, learnt, (metadata, thresholds, validated), bytes.len()))
 }
 
-fn read(options: &Options) -> Result<(Recording, Vec<FeatureSpec>), TrainError> {
-    match &options.source {
-        Source::Csv(path) => {
-            let (recording, features) = csv_input::read(path, &options.features)?;
-            Features::parse(&features, &options.entity)?;
-            Ok((recording, features))
+/// History, cleaned, with the clocks that every model of ours reads.
+fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
+    // What serving could not compute is not worth asking for.
+    if matches!(options.history.source, Source::Server { .. }) {
+        Features::parse(&options.history.features, &options.history.entity)?;
+    }
+    let History { mut recording, mut features } = history::read(&options.history)?;
+    for clock in [TIME_OF_DAY, TIME_OF_WEEK] {
+        if !features.iter().any(|it| clock.is(it)) {
+            add_clock(&mut recording, clock);
+            features.push(clock.spec());
         }
-        Source::Prometheus { url, start_ms, end_ms, step } => {
-            // What serving could not compute is not worth asking for.
-            Features::parse(&options.features, &options.entity)?;
-            let range = Range { start_ms: *start_ms, end_ms: *end_ms, step_ms: step.as_ms() };
-            let progress = Progress::start("history", 0);
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(TrainError::Queries)?;
-            let recording = runtime.block_on(history::fetch(
-                url,
-                &range,
-                &options.features,
-                &options.entity,
-                &mut |answered, queries| progress.done_of(answered, queries),
-            ))?;
-            Ok((recording, options.features.clone()))
-        }
+    }
+    Features::parse(&features, &options.history.entity)?;
+    Ok((Dataset::clean(recording, &features)?, features))
+}
+
+/// Adds a column that no source has.
+fn add_clock(recording: &mut Recording, clock: Clock) {
+    let column: Vec<f32> = recording.times_ms.iter().map(|it| clock.value(*it)).collect();
+    for entity in &mut recording.entities {
+        let column = ndarray::ArrayView1::from(&column);
+        entity.values.push_column(column).expect("a value for each step");
+        // Pushing may leave columns first; rows are what everything reads.
+        entity.values = entity.values.as_standard_layout().into_owned();
+    }
+    recording.own.push(false);
+    recording.counts.infinite.push(0);
+}
+
+/// A fit, and what was tried for it.
+pub(super) struct Learnt {
+    /// The fit.
+    pub fitted: Fitted,
+    /// The settings that it was made with: those of the best trial, where there were trials.
+    pub config: TrainConfig,
+    /// Every trial.
+    pub tuning: Option<Tuning>,
+}
+
+/// Fitting in the making.
+struct Learning<'a> {
+    dataset: &'a Dataset,
+    split: &'a Split,
+    roles: Vec<Role>,
+    clocks: [usize; 2],
+    config: &'a TrainConfig,
+}
+
+impl<'a> Learning<'a> {
+    fn new(
+        dataset: &'a Dataset,
+        split: &'a Split,
+        features: &[FeatureSpec],
+        config: &'a TrainConfig,
+    ) -> Self {
+        // Only what the fit sees tells whether it has seen every hour.
+        let times = || split.fit.iter().map(|place| dataset.times_ms[place.step as usize]);
+        let span_ms = times().max().unwrap_or(0) - times().min().unwrap_or(0);
+        let roles = features.iter().map(|feature| calendar::role(feature, span_ms)).collect();
+        let place = |clock: Clock| {
+            let found = features.iter().position(|it| clock.is(it));
+            found.expect("they were added")
+        };
+        let clocks = [place(TIME_OF_DAY), place(TIME_OF_WEEK)];
+        Self { dataset, split, roles, clocks, config }
+    }
+
+    fn run(&self, budget: Option<tune::Budget>) -> Result<Learnt, FitError> {
+        let Some(budget) = budget else {
+            let config = self.config.clone();
+            let progress = Progress::start("fit", config.epochs);
+            let fitted = self.fit(self.split, &config, &mut |epoch, loss| {
+                progress.done(epoch, format!("loss {loss:.3e}"));
+                ControlFlow::Continue(())
+            })?;
+            return Ok(Learnt { fitted, config, tuning: None });
+        };
+        let progress = Progress::start("trials", budget.trials * budget.executions);
+        let mut done = 0;
+        let space = self.config.space();
+        let tuning = tune::search(&space, budget, self.config.seed, &mut |trial, seed, tell| {
+            let config = self.config.with(trial, seed);
+            let mut least = f64::INFINITY;
+            // A longer window needs steps that were a shorter one's own.
+            let split = self.dataset.split(config.validation_share, fit::window(&config));
+            let split = split.map_err(|error| error.to_string())?;
+            let course = self.network_only(&split, &config, &mut |epoch, loss| {
+                least = least.min(loss);
+                tell(epoch, loss)
+            });
+            course.map_err(|error| error.to_string())?;
+            done += 1;
+            progress.done(done, format!("loss {least:.3e}"));
+            Ok::<f64, String>(least)
+        });
+        let best = tuning.best().map(|outcome| outcome.trial.clone());
+        let config = best.map_or_else(
+            || self.config.clone(),
+            |trial| self.config.with(&trial, self.config.seed),
+        );
+        let split = self.dataset.split(config.validation_share, fit::window(&config));
+        let split = split.unwrap_or_else(|_| self.split.clone());
+        let fitted = self.fit(&split, &config, &mut |_, _| ControlFlow::Continue(()))?;
+        Ok(Learnt { fitted, config, tuning: Some(tuning) })
+    }
+
+    fn fit(
+        &self,
+        split: &Split,
+        config: &TrainConfig,
+        on_epoch: fit::OnEpoch<'_>,
+    ) -> Result<Fitted, FitError> {
+        fit::fit(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
+    }
+
+    /// A trial: of all branches only the network has parameters to try.
+    fn network_only(
+        &self,
+        split: &Split,
+        config: &TrainConfig,
+        on_epoch: fit::OnEpoch<'_>,
+    ) -> Result<(), FitError> {
+        fit::network(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
     }
 }
 
-fn learn(
+fn metadata(
+    options: &Options,
     dataset: &Dataset,
-    split: &Split,
-    features: &[FeatureSpec],
-    config: &TrainConfig,
-) -> Result<Fitted, FitError> {
-    // Only what the fit sees tells whether it has seen every hour.
-    let times = || split.training.iter().map(|&row| dataset.times_ms[row]);
-    let span_ms = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-    let roles: Vec<_> = features.iter().map(|feature| calendar::role(feature, span_ms)).collect();
-    let progress = Progress::start("fit", config.epochs);
-    fit(dataset, split, &roles, config, &mut |epoch, loss| {
-        progress.done(epoch, format!("loss {loss:.3e}"));
-    })
-}
-
-/// The errors of validation rows, which lie entity by entity in order of time.
-fn by_entity(errors: &[f64], dataset: &Dataset, split: &Split, step_ms: i64) -> ValidationScores {
-    let mut entities: Vec<Vec<f64>> = Vec::new();
-    let mut last_ms = i64::MAX;
-    for (error, row) in errors.iter().zip(&split.validation) {
-        let time_ms = dataset.times_ms[*row];
-        match entities.last_mut() {
-            Some(entity) if time_ms > last_ms => entity.push(*error),
-            // Back in time: another entity.
-            _ => entities.push(vec![*error]),
-        }
-        last_ms = time_ms;
-    }
-    ValidationScores { step_ms, entities }
-}
-
-fn judged(errors: &[f64], threshold: f64) -> Validation {
-    let above = errors.iter().filter(|error| **error > threshold).count();
-    Validation {
-        rows: errors.len(),
-        mean_error: errors.iter().sum::<f64>() / errors.len() as f64,
-        max_error: errors.iter().copied().fold(0.0, f64::max),
-        above_threshold: above as f64 / errors.len() as f64,
-    }
-}
-
-/// Writes beside the destination, proves what was written, and renames.
-fn write(
-    path: &Path,
-    bytes: &Bytes,
-    prove: impl FnOnce(Bytes) -> Result<(), TrainError>,
-) -> Result<(), TrainError> {
-    let failed = |source| TrainError::Write { path: path.to_path_buf(), source };
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    // Another run for the same file has another process number.
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = || -> Result<(), TrainError> {
-        let mut file = std::fs::File::create(&temporary).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        // The name must not outlive a crash that the bytes do not.
-        file.sync_all().map_err(failed)?;
-        prove(std::fs::read(&temporary).map_err(failed)?.into())?;
-        std::fs::rename(&temporary, path).map_err(failed)
-    };
-    written().inspect_err(|_| {
-        // It may never have been made; the error to report is the first one.
-        let _ = std::fs::remove_file(&temporary);
-    })
-}
-
-/// Loads a file as serving does and compares it with the trainer's arithmetic on validation rows.
-fn prove(
-    runtime: &Runtime,
-    bytes: Bytes,
-    metadata: &Metadata,
+    features: Vec<FeatureSpec>,
     fitted: &Fitted,
-    validation: &Array2<f32>,
-) -> Result<(), TrainError> {
-    let artifact = Artifact::read(bytes)?;
-    let read_back = artifact.resolve(&ModelConfig::default())?;
-    if read_back != *metadata {
-        return Err(TrainError::Artifact(ArtifactError::Invalid {
-            what: "metadata",
-            reason: "it reads back differently".to_owned(),
-        }));
+) -> Metadata {
+    let recorded = Duration::from_ms(dataset.step_ms);
+    // A model that looks at one step alone serves at any distance between steps.
+    let free = fitted.base.window == 1 && options.config.smoothing.is_empty();
+    let is_csv = matches!(options.history.source, Source::Csv(_));
+    let step = options.model.step.filter(|_| is_csv || free).unwrap_or(recorded);
+    Metadata {
+        window: fitted.base.window,
+        smoothing: options.config.smoothing.clone(),
+        level: fitted.uses_level().then(|| fitted.level.clone()),
+        adaptive_threshold: Some(GuardSpec::default()),
+        trained_from_ms: dataset.times_ms.first().copied(),
+        trained_to_ms: dataset.times_ms.last().copied(),
+        ..Metadata::new(features, options.history.entity.clone(), step)
     }
-    let mut scorer = Scorer::new(runtime, &artifact, &read_back)?;
-    let rows = validation.nrows().min(COMPARED_ROWS);
-    let validation: ArrayView2<'_, f32> = validation.slice(ndarray::s![..rows, ..]);
-    let scores = scorer.score(validation.insert_axis(Axis(1)))?;
-    let expected = fitted.evaluate(validation);
-    for (row, trainer) in expected.error.iter().copied().enumerate() {
-        let graph = f64::from(scores.error[row]);
-        let what = "error";
-        // Written so that NaN is a difference.
-        let near = (graph - trainer).abs() <= TOLERANCE * trainer.abs().max(1.0);
-        if !near {
-            return Err(TrainError::Parity { row, what, graph, trainer });
-        }
+}
+
+fn judged(scores: &ValidationScores, threshold: f64) -> Validation {
+    let all: Vec<f64> =
+        scores.entities.iter().flatten().copied().filter(|it| it.is_finite()).collect();
+    let above = all.iter().filter(|error| **error > threshold).count();
+    let count = all.len().max(1) as f64;
+    Validation {
+        rows: all.len(),
+        mean_error: all.iter().sum::<f64>() / count,
+        max_error: all.iter().copied().fold(0.0, f64::max),
+        above_threshold: above as f64 / count,
     }
-    Ok(())
 }
 
 fn summary(
+    options: &Options,
     dataset: &Dataset,
     split: &Split,
-    fitted: Fitted,
-    metadata: Metadata,
-    options: &Options,
+    learnt: Learnt,
+    (metadata, thresholds, validated): (Metadata, Thresholds, Validated),
     bytes: usize,
 ) -> Summary {
-    let names = |kind: Kind| {
-        let kinds = fitted.scaler.kinds.iter().zip(&metadata.features);
+    let kinds = &learnt.fitted.base.scaler.kinds;
+    let names = |kind: super::scaler::Kind| {
+        let kinds = kinds.iter().zip(&metadata.features);
         kinds.filter(|(it, _)| **it == kind).map(|(_, feature)| feature.name.clone()).collect()
     };
     Summary {
         cleaning: dataset.cleaning.clone(),
-        training_rows: split.training.len(),
-        constant: names(Kind::Constant),
-        context: names(Kind::Context),
-        neutral: names(Kind::Neutral),
-        course: fitted.course,
+        windows: [split.fit.len(), split.stopping.len(), split.validation.len()],
+        constant: names(super::scaler::Kind::Constant),
+        context: names(super::scaler::Kind::Context),
+        neutral: names(super::scaler::Kind::Neutral),
+        branches: learnt.fitted.shares(),
+        config: learnt.config,
+        course: learnt.fitted.course,
+        tuning: learnt.tuning,
+        thresholds,
+        validated,
         metadata,
         output: options.output.clone(),
         bytes,

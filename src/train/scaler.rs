@@ -113,8 +113,7 @@ impl Scaler {
                 seen.add(*value);
             }
         }
-        let mut scaler =
-            Self { offset: vec![], inverse: vec![], least: vec![], kinds: Vec::new() };
+        let mut scaler = Self { offset: vec![], inverse: vec![], least: vec![], kinds: Vec::new() };
         for (seen, role) in seen.iter().zip(roles) {
             scaler.push(seen, *role, scaling);
         }
@@ -196,13 +195,7 @@ mod tests {
     use crate::train::dataset::tests::dataset;
 
     #[track_caller]
-    fn check(
-        scaling: Scaling,
-        role: Role,
-        column: &[f32],
-        kind: Kind,
-        pairs: &[(f32, f32)],
-    ) {
+    fn check(scaling: Scaling, role: Role, column: &[f32], kind: Kind, pairs: &[(f32, f32)]) {
         let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
         let dataset = dataset(&[&rows]);
         let places = dataset.windows(0, column.len(), 1);

@@ -125,12 +125,6 @@ impl Learning {
 }
 
 impl Season {
-    /// The baseline at moments, `[rows, features]`, scaled.
-    pub fn expect(&self, day: ArrayView1<'_, f64>, week: ArrayView1<'_, f64>) -> Array2<f64> {
-        let bias = ArrayView1::from(self.bias.as_slice());
-        self.harmonics.of(day, week).dot(&self.weights) + &bias
-    }
-
     /// The same baseline with every number rounded to float32, as a graph holds it.
     pub fn rounded(mut self) -> Self {
         let round = |value: f64| f64::from(value as f32);
@@ -153,6 +147,11 @@ mod tests {
         (day, week)
     }
 
+    fn expect(season: &Season, day: &Array1<f64>, week: &Array1<f64>) -> Array2<f64> {
+        let bias = ArrayView1::from(season.bias.as_slice());
+        season.harmonics.of(day.view(), week.view()).dot(&season.weights) + &bias
+    }
+
     #[test]
     fn a_daily_and_a_weekly_course_are_found_despite_gaps() {
         let (day, week) = moments();
@@ -170,7 +169,7 @@ mod tests {
         assert_eq!((harmonics.daily, harmonics.weekly), (DAILY, WEEKLY));
         let mut learning = Learning::new(harmonics, 2);
         learning.add(rows.view(), day.view(), week.view());
-        let found = learning.finish().expect(day.view(), week.view());
+        let found = expect(&learning.finish(), &day, &week);
         for i in 0..STEPS {
             // The penalty takes ten rows of two thousand.
             assert!((found[[i, 0]] - course(i)).abs() < 0.03, "{i}: {}", found[[i, 0]]);
@@ -187,7 +186,7 @@ mod tests {
         let rows = Array2::from_shape_fn((STEPS, 1), |(i, _)| (i % 2) as f64);
         learning.add(rows.view(), day.view(), week.view());
         let season = learning.finish();
-        assert!((season.expect(day.view(), week.view())[[5, 0]] - 0.5).abs() < 0.01);
+        assert!((expect(&season, &day, &week)[[5, 0]] - 0.5).abs() < 0.01);
         assert_eq!(Harmonics::for_span(3 * 86_400_000), Harmonics { daily: 4, weekly: 0 });
     }
 }

@@ -42,7 +42,9 @@ pub enum ScorerError {
         reason: String,
     },
     /// The graph asks for the entities' levels and got none: a mistake of the caller.
-    #[error("the model needs the level of {rows} entities, [{rows}, {features}], and was given none")]
+    #[error(
+        "the model needs the level of {rows} entities, [{rows}, {features}], and was given none"
+    )]
     NoLevel {
         /// Rows of the batch.
         rows: usize,
@@ -145,7 +147,8 @@ impl Scorer {
     /// Runs the graph on zeros to see what it gives.
     fn trial(&mut self, rows: usize, artifact: &Artifact) -> Result<OutputPlan, ScorerError> {
         let zeros = Array3::zeros((rows, self.window, self.features));
-        let (mean, scale) = (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
+        let (mean, scale) =
+            (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
         let context = Context { level: Some((mean.view(), scale.view())), entity: None };
         let shape = self.input_shape(rows);
         let outputs = self.run(zeros.view(), &context)?;

@@ -2,7 +2,9 @@
 //!
 //! In: a header with a name for each column, then lines: a time (RFC 3339, or seconds since 1970,
 //! possibly with a fraction) and a number for each feature. A cell that is empty, `NaN` or infinite
-//! is a missing value. Gzip is told by the file's first bytes. Out: a recording, and the features.
+//! is a missing value; infinite ones are counted. Of lines with the same time the first one counts,
+//! and every line knows its step. A time that goes back is an error. Gzip is told by the file's
+//! first bytes. Out: a recording, and the features. The step is the most common distance.
 //!
 //! A column that is named as a configured feature is that feature, with its expression: history
 //! exported from elsewhere trains a model that serves on live samples. Any other column becomes
@@ -16,7 +18,7 @@ use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
-use super::recording::{EntityRecording, Recording};
+use super::recording::{Counts, EntityRecording, Recording};
 use crate::features::FeatureSpec;
 use crate::labels::Labels;
 use crate::timestamp;
@@ -93,46 +95,71 @@ fn parse(
         |line: u64, reason: String| CsvError::Line { path: path.to_path_buf(), line, reason };
     let header = reader.headers().map_err(failed)?.clone();
     let features = columns(&header, configured).map_err(|reason| wrong(1, reason))?;
-    let mut times_ms: Vec<i64> = Vec::new();
-    let mut values: Vec<f32> = Vec::new();
+    let mut lines = Lines::new(features.len());
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(failed)? {
         let line = record.position().map_or(0, csv::Position::line);
-        if values.len() + features.len() > MAX_VALUES {
-            return Err(wrong(line, format!("more than {MAX_VALUES} values")));
+        lines.push(&header, &record).map_err(|reason| wrong(line, reason))?;
+    }
+    let line = record.position().map_or(1, csv::Position::line);
+    let recording = lines.finish().map_err(|reason| wrong(line, reason))?;
+    Ok((recording, features))
+}
+
+/// The lines so far.
+struct Lines {
+    times_ms: Vec<i64>,
+    values: Vec<f32>,
+    rows: Vec<usize>,
+    counts: Counts,
+}
+
+impl Lines {
+    fn new(features: usize) -> Self {
+        let counts = Counts { duplicated: 0, infinite: vec![0; features] };
+        Self { times_ms: Vec::new(), values: Vec::new(), rows: Vec::new(), counts }
+    }
+
+    /// Takes a line, which is as long as the header.
+    fn push(&mut self, header: &StringRecord, record: &StringRecord) -> Result<(), String> {
+        if self.values.len() + record.len() > MAX_VALUES || self.rows.len() >= MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values"));
         }
-        let time_ms =
-            timestamp::parse_ms(&record[0]).map_err(|error| wrong(line, error.to_string()))?;
-        if let Some(last_ms) = times_ms.last().filter(|last_ms| time_ms <= **last_ms) {
-            let (now, last) = (timestamp::format_ms(time_ms), timestamp::format_ms(*last_ms));
-            return Err(wrong(
-                line,
-                format!("the time {now} is not after {last}, the line before"),
-            ));
+        let time_ms = timestamp::parse_ms(&record[0]).map_err(|error| error.to_string())?;
+        let last_ms = self.times_ms.last().copied();
+        if let Some(last_ms) = last_ms.filter(|last_ms| time_ms < *last_ms) {
+            let (now, last) = (timestamp::format_ms(time_ms), timestamp::format_ms(last_ms));
+            return Err(format!("the time {now} is before {last}, that of the line before"));
         }
-        times_ms.push(time_ms);
+        let is_duplicate = last_ms == Some(time_ms);
         for (i, text) in record.iter().enumerate().skip(1) {
             let value = number(text).ok_or_else(|| {
-                wrong(line, format!("column {:?} holds {text:?}, which is no number", &header[i]))
+                format!("column {:?} holds {text:?}, which is no number", &header[i])
             })?;
-            values.push(value);
+            if !is_duplicate {
+                self.counts.infinite[i - 1] += usize::from(value.is_infinite());
+                self.values.push(if value.is_finite() { value } else { f32::NAN });
+            }
         }
+        match is_duplicate {
+            true => self.counts.duplicated += 1,
+            false => self.times_ms.push(time_ms),
+        }
+        self.rows.push(self.times_ms.len() - 1);
+        Ok(())
     }
-    let Some(step_ms) = most_common_step(&times_ms) else {
-        let line = record.position().map_or(1, csv::Position::line);
-        return Err(wrong(line, "there are no two lines with values before the end".to_owned()));
-    };
-    let shape = (times_ms.len(), features.len());
-    let recording = Recording {
-        times_ms,
-        step_ms,
-        own: vec![true; features.len()],
-        entities: vec![EntityRecording {
-            labels: Labels::empty(),
-            values: Array2::from_shape_vec(shape, values).expect("every line has every column"),
-        }],
-    };
-    Ok((recording, features))
+
+    fn finish(self) -> Result<Recording, String> {
+        let Some(step_ms) = most_common_step(&self.times_ms) else {
+            return Err("there are no two lines with values before the end".to_owned());
+        };
+        let features = self.counts.infinite.len();
+        let values = Array2::from_shape_vec((self.times_ms.len(), features), self.values);
+        let values = values.expect("every line has every column");
+        let entities = vec![EntityRecording::new(Labels::empty(), values)];
+        let recording = Recording::new(self.times_ms, step_ms, vec![true; features], entities);
+        Ok(Recording { counts: self.counts, rows: self.rows, ..recording })
+    }
 }
 
 fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<FeatureSpec>, String> {
@@ -173,8 +200,7 @@ fn number(text: &str) -> Option<f32> {
     if text.is_empty() {
         return Some(f32::NAN);
     }
-    let value = text.parse::<f64>().ok()? as f32;
-    Some(if value.is_finite() { value } else { f32::NAN })
+    Some(text.parse::<f64>().ok()? as f32)
 }
 
 fn most_common_step(times_ms: &[i64]) -> Option<i64> {
@@ -233,6 +259,8 @@ mod tests {
         let (recording, features) = read_text(text).expect("a good file");
         assert_eq!(recording.times_ms, [0, 15_000, 30_000, 61_000]);
         assert_eq!(recording.step_ms, 15_000);
+        assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![0, 1] });
+        assert_eq!(recording.rows, [0, 1, 2, 3]);
         let values = &recording.entities[0].values;
         assert_eq!((values[[0, 1]], values[[2, 0]], values[[3, 1]]), (2.5, -1000.0, 5.0));
         assert!(values[[1, 0]].is_nan() && values[[1, 1]].is_nan() && values[[2, 1]].is_nan());
@@ -262,15 +290,28 @@ mod tests {
         check_error("t,a\n0,1\n1,x\n", ", line 3: column \"a\" holds \"x\", which is no number");
         check_error("t,a\n0,1\n1,1,1\n", ", line 3: 3 columns, the header has 2");
         check_error(
-            "t,a\n5,1\n5,1\n",
-            ", line 3: the time 1970-01-01T00:00:05Z is not after 1970-01-01T00:00:05Z, the line before",
+            "t,a\n5,1\n4,1\n",
+            ", line 3: the time 1970-01-01T00:00:04Z is before 1970-01-01T00:00:05Z, that of the line before",
         );
+        check_error("t,a\n5,1\n5,x\n", ", line 3: column \"a\" holds \"x\", which is no number");
         let error = read_text(b"t,a\nsoon,1\n").expect_err("no time").to_string();
         assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
         let error = read_text(b"t,a\n5,1\n").expect_err("one line").to_string();
         assert!(error.contains("no two lines"), "{error}");
         let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
         assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
+    }
+
+    #[test]
+    fn of_lines_with_the_same_time_the_first_counts() {
+        let text = "t,a\n10,1\n10,inf\n20,2\n30,1e300\n30,4\n30,5\n40,-inf\n";
+        let (recording, _) = read_text(text.as_bytes()).expect("a good file");
+        assert_eq!(recording.times_ms, [10_000, 20_000, 30_000, 40_000]);
+        assert_eq!(recording.rows, [0, 0, 1, 2, 2, 2, 3]);
+        assert_eq!(recording.counts, Counts { duplicated: 3, infinite: vec![2] });
+        let values = recording.entities[0].values.column(0).to_vec();
+        assert_eq!(values[..2], [1.0, 2.0]);
+        assert!(values[2].is_nan() && values[3].is_nan());
     }
 
     #[test]

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::error::Reason;
+use super::reason::Reason;
 use crate::labels::Labels;
 
 /// A server's own words are cut at this length: some put a whole page of HTML there.
 const MAX_WORDS: usize = 300;
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Body<'a> {
     status: &'a str,
     #[serde(borrow)]
     data: Option<Data<'a>>,
+    error: Option<String>,
+    warnings: Option<Vec<String>>,
+    /// VictoriaMetrics's word for what Thanos says in a warning.
+    #[serde(rename = "isPartial", default)]
+    is_partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,13 +62,25 @@ impl Element<'_> {
     }
 }
 
+/// A successful answer.
+pub(super) struct Answer<'a> {
+    /// The result.
+    pub elements: Vec<Element<'a>>,
+    /// What the server warns of, cut to a readable length, such as a part of its stores that did not answer.
+    pub warnings: Vec<String>,
+}
+
 /// Reads a successful answer.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<Element<'_>>, Reason> {
-    let answer: Answer<'_> = serde_json::from_slice(body)
+pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
+    let body: Body<'_> = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
-    let data = match answer {
-        Answer { status: "success", data: Some(data) } => data,
-        _ => return Err(refusal(200, body)),
+    let data = match body {
+        Body { status: "success", data: Some(data), .. } => data,
+        Body { error, .. } => {
+            let error = error.unwrap_or_else(|| "there is no data in the answer".to_owned());
+            let words = error.chars().take(MAX_WORDS).collect();
+            return Err(Reason::Refused { status: 200, words });
+        }
     };
     if data.kind != "matrix" {
         let reason = format!("the result is a {} and no matrix", data.kind);
@@ -73,21 +90,22 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Element<'_>>, Reason> {
         labels: Labels::from_pairs(series.metric).expect("a map has each name once"),
         values: series.values,
     });
-    Ok(elements.collect())
-}
-
-/// Reads why the server does not answer.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Reason {
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(Refusal { kind, error }) => Reason::Refused {
-            status,
-            words: format!("{kind}: {error}").chars().take(MAX_WORDS).collect(),
-        },
-        Err(_) => Reason::NotPrometheus(format!("status {status}: {}", words(body))),
+    let mut warnings = body.warnings.unwrap_or_default();
+    warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
+    if body.is_partial {
+        warnings.push("the answer is partial".to_owned());
     }
+    Ok(Answer { elements: elements.collect(), warnings })
 }
 
-fn words(body: &[u8]) -> String {
+/// Why the server does not answer, if it says so as Prometheus does.
+pub(super) fn refusal(body: &[u8]) -> Option<String> {
+    let Refusal { kind, error } = serde_json::from_slice(body).ok()?;
+    Some(format!("{kind}: {error}").chars().take(MAX_WORDS).collect())
+}
+
+/// The beginning of whatever was answered.
+pub(super) fn words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_WORDS)]);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

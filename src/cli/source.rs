@@ -1,0 +1,232 @@
+//! Where history comes from and what is left out of it, as the user types it: the flags that
+//! training and evaluation share.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+
+use crate::config::Config;
+use crate::duration::Duration;
+use crate::features::FeatureSpec;
+use crate::history::{Exclusions, Query, Range, Source};
+use crate::timestamp;
+
+/// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
+const DEFAULT_STEP: Duration = Duration::from_seconds(15);
+
+/// Flags that say where history comes from.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct SourceArgs {
+    /// Prometheus, or anything that answers its query_range. Credentials belong into
+    /// history.http_config of the configuration file.
+    #[arg(long = "prometheus.url", value_name = "URL", conflicts_with = "input")]
+    prometheus_url: Option<String>,
+    /// Start of the history: RFC 3339, seconds since 1970, or relative to now such as -14d. May be
+    /// repeated with its own --end, for several ranges.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "prometheus_url")]
+    start: Vec<String>,
+    /// End of the history, written likewise; now without it.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "prometheus_url")]
+    end: Vec<String>,
+    /// Distance between two steps of the history; the model's step without it.
+    #[arg(long, value_name = "DURATION")]
+    step: Option<Duration>,
+    /// A folder that keeps each answer: when the run is interrupted, the same command goes on
+    /// where it stopped.
+    #[arg(long, value_name = "DIR", requires = "prometheus_url")]
+    resume: Option<PathBuf>,
+    /// CSV file, gzipped or not: a timestamp, then one column for each feature.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// A range to leave out, such as an incident: START..END, each written as for --start. May be
+    /// repeated.
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true)]
+    exclude: Vec<String>,
+    /// A PromQL expression: steps at which it has a result are left out, for the entities of which
+    /// the labels agree. May be repeated. Example: 'ALERTS{alertstate="firing"}'
+    #[arg(long, value_name = "EXPR")]
+    exclude_query: Vec<String>,
+}
+
+impl SourceArgs {
+    /// What to read for these features. `step` is the model's.
+    pub(super) fn query(
+        self,
+        config: &Config,
+        features: Vec<FeatureSpec>,
+        entity: Vec<String>,
+        step: Option<Duration>,
+    ) -> anyhow::Result<Query> {
+        let now_ms = now_ms();
+        let step = self.step.or(step).unwrap_or(DEFAULT_STEP);
+        if step.as_ms() == 0 {
+            bail!("--step must be above 0");
+        }
+        let exclude = self.exclude.iter().map(|text| excluded(text, now_ms, step));
+        let exclude = exclude.collect::<anyhow::Result<_>>()?;
+        let exclude = Exclusions { ranges: exclude, queries: self.exclude_query };
+        let source = match (self.prometheus_url, self.input) {
+            (Some(url), None) => {
+                let ranges = ranges(&self.start, &self.end, now_ms, step)?;
+                Source::Server { url, ranges, step, resume: self.resume }
+            }
+            (None, Some(_)) if !exclude.queries.is_empty() => bail!(
+                "--exclude-query asks a server, and a CSV file has none; use --exclude START..END"
+            ),
+            (None, Some(path)) => Source::Csv(path),
+            _ => bail!("say where history comes from: --prometheus.url URL or --input FILE"),
+        };
+        Ok(Query { source, features, entity, exclude, config: config.history.clone() })
+    }
+}
+
+/// The ranges of --start and --end, which come in pairs.
+fn ranges(
+    starts: &[String],
+    ends: &[String],
+    now_ms: i64,
+    step: Duration,
+) -> anyhow::Result<Vec<Range>> {
+    let now = ["now".to_owned()];
+    let ends = match (starts.len(), ends.len()) {
+        (0, _) => bail!("--start is needed with --prometheus.url"),
+        (1, 0) => &now,
+        (starts, ends) if starts != ends => {
+            bail!("there are {starts} --start and {ends} --end: give each --start its --end")
+        }
+        _ => ends,
+    };
+    let pairs = starts.iter().zip(ends);
+    let range = |(start, end): (&String, &String)| {
+        let start_ms = moment(start, now_ms, step).context("--start")?;
+        let end_ms = moment(end, now_ms, step).context("--end")?;
+        if start_ms >= end_ms {
+            bail!("--start {start} is not before --end {end}");
+        }
+        Ok(Range { start_ms, end_ms })
+    };
+    pairs.map(range).collect()
+}
+
+fn excluded(text: &str, now_ms: i64, step: Duration) -> anyhow::Result<Range> {
+    let both = text.split_once("..");
+    let (start, end) = both.ok_or_else(|| anyhow!("--exclude {text}: write it as START..END"))?;
+    let context = || format!("--exclude {text}");
+    let start_ms = moment(start.trim(), now_ms, step).with_context(context)?;
+    let end_ms = moment(end.trim(), now_ms, step).with_context(context)?;
+    if start_ms > end_ms {
+        bail!("--exclude {text}: the start is after the end");
+    }
+    Ok(Range { start_ms, end_ms })
+}
+
+/// Milliseconds since 1970 of what the user wrote. A moment that is relative to now is moved back
+/// to a multiple of the step, so that a run that is resumed later has the same steps.
+fn moment(text: &str, now_ms: i64, step: Duration) -> anyhow::Result<i64> {
+    let ago = match text.strip_prefix('-') {
+        _ if text == "now" => Duration::from_ms(0),
+        Some(ago) => ago.parse()?,
+        None => return Ok(timestamp::parse_ms(text)?),
+    };
+    let ms = now_ms - ago.as_ms();
+    if ms < 0 {
+        bail!("{text:?} is before 1970");
+    }
+    Ok(ms - ms % step.as_ms())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_800_000_007_000;
+    const STEP: Duration = Duration::from_seconds(15);
+
+    #[test]
+    fn moments_are_absolute_or_relative() {
+        let at = |text| moment(text, NOW_MS, STEP).ok();
+        assert_eq!(at("now"), Some(1_800_000_000_000));
+        assert_eq!(at("-1h30m"), Some(1_800_000_000_000 - 5_400_000));
+        assert_eq!(at("1795428900.5"), Some(1_795_428_900_500));
+        assert_eq!(at("2026-11-23T10:15:00Z"), Some(1_795_428_900_000));
+        assert_eq!(at("-yesterday"), None);
+        assert_eq!(at("yesterday"), None);
+        assert_eq!(at("-100y"), None);
+    }
+
+    #[track_caller]
+    fn check(args: SourceArgs, expected: Result<&[(i64, i64)], &str>) {
+        let args = SourceArgs { prometheus_url: Some("http://a".to_owned()), ..args };
+        let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
+        match (query, expected) {
+            (Ok(Query { source: Source::Server { ranges, .. }, .. }), Ok(expected)) => {
+                let found: Vec<_> = ranges.iter().map(|it| (it.start_ms, it.end_ms)).collect();
+                assert_eq!(found, expected);
+            }
+            (Err(error), Err(expected)) => {
+                let text = format!("{error:#}");
+                assert!(text.contains(expected), "{text}");
+            }
+            (query, expected) => panic!("{query:?} is not {expected:?}"),
+        }
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    #[test]
+    fn starts_and_ends_come_in_pairs() {
+        let args = |start: &[&str], end: &[&str]| SourceArgs {
+            start: texts(start),
+            end: texts(end),
+            ..SourceArgs::default()
+        };
+        check(args(&["100", "5"], &["200", "50"]), Ok(&[(100_000, 200_000), (5_000, 50_000)]));
+        check(args(&[], &[]), Err("--start is needed"));
+        check(args(&["1", "2"], &["3"]), Err("2 --start and 1 --end"));
+        check(args(&["2"], &["1"]), Err("--start 2 is not before --end 1"));
+        check(args(&["x"], &["1"]), Err("--start: \"x\" is not a time"));
+    }
+
+    #[test]
+    fn exclusions_are_ranges_of_the_same_times() {
+        let range = |text| excluded(text, NOW_MS, STEP).map(|it| (it.start_ms, it.end_ms));
+        assert_eq!(range("1.5..3").ok(), Some((1_500, 3_000)));
+        assert_eq!(
+            range("2026-11-23T10:15:00Z..now").ok(),
+            Some((1_795_428_900_000, 1_800_000_000_000))
+        );
+        assert_eq!(range("-1h..-1m").ok(), Some((1_799_996_400_000, 1_799_999_940_000)));
+        for (text, expected) in [
+            ("5", "--exclude 5: write it as START..END"),
+            ("5..4", "the start is after the end"),
+            ("a..4", "--exclude a..4: \"a\" is not a time"),
+        ] {
+            let error = format!("{:#}", range(text).expect_err("a refusal"));
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_asked_nothing() {
+        let args = SourceArgs {
+            input: Some(PathBuf::from("a.csv")),
+            exclude_query: texts(&["ALERTS"]),
+            ..SourceArgs::default()
+        };
+        let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
+        let text = query.expect_err("a refusal").to_string();
+        assert!(text.contains("use --exclude START..END"), "{text}");
+        let nothing = SourceArgs::default();
+        let query = nothing.query(&Config::default(), Vec::new(), Vec::new(), None);
+        assert!(query.expect_err("a refusal").to_string().contains("--input FILE"));
+    }
+}

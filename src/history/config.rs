@@ -1,0 +1,120 @@
+//! The `history` section of the configuration: how a server is asked for history, and how much of
+//! it is taken.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::http_config::HttpConfig;
+use crate::bytesize::ByteSize;
+use crate::duration::Duration;
+
+/// The `history` section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryConfig {
+    /// Credentials, TLS, headers and proxy.
+    pub http_config: HttpConfig,
+    /// Queries that are asked at one time. Up to so many answers are held at once.
+    pub max_concurrency: usize,
+    /// How long one answer may take; then the query is asked for fewer steps.
+    pub timeout: Duration,
+    /// How long a connection may take to be accepted.
+    pub connect_timeout: Duration,
+    /// Bytes of one answer; what is larger is asked for in fewer steps.
+    pub max_response_bytes: ByteSize,
+    /// Entities times steps times features.
+    pub max_values: usize,
+    /// Steps of one query.
+    pub max_steps_per_query: usize,
+}
+
+/// A setting with which nothing can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct ConfigError {
+    /// The key's path, from `history` on.
+    pub key: String,
+    /// What is wrong with it. Never a secret.
+    pub reason: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(key: &str, reason: impl Into<String>) -> Self {
+        Self { key: format!("history.{key}"), reason: reason.into() }
+    }
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self {
+            http_config: HttpConfig::default(),
+            // A fifth of the queries that a Prometheus works on at one time: those of dashboards
+            // and rules do not starve, and on one's own machine all cores are busy.
+            max_concurrency: 4,
+            // Prometheus itself gives up after two minutes; proxies take their time as well.
+            timeout: Duration::from_seconds(300),
+            // A server that does not accept within this time is taken to be away.
+            connect_timeout: Duration::from_seconds(10),
+            // A value takes about 30 bytes: a thousand entities with all the steps of a query.
+            max_response_bytes: ByteSize::from_mib(512),
+            // 4 GiB as float32.
+            max_values: 1 << 30,
+            // What Prometheus answers at most; its kin have the same limit or a higher one.
+            max_steps_per_query: 11_000,
+        }
+    }
+}
+
+impl HistoryConfig {
+    /// Refuses what nothing can be asked with.
+    ///
+    /// # Errors
+    /// Names the first such key.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let values = [
+            ("max_concurrency", self.max_concurrency as u64),
+            ("timeout", self.timeout.as_ms() as u64),
+            ("connect_timeout", self.connect_timeout.as_ms() as u64),
+            ("max_response_bytes", self.max_response_bytes.as_bytes()),
+            ("max_values", self.max_values as u64),
+            ("max_steps_per_query", self.max_steps_per_query as u64),
+        ];
+        match values.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(ConfigError::new(key, "must be above 0")),
+            None => self.http_config.validate(),
+        }
+    }
+
+    /// Takes relative paths from this folder.
+    pub fn resolve_paths(&mut self, folder: &Path) {
+        for path in self.http_config.paths_mut() {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(yaml: &str, expected: Option<&str>) {
+        let config: HistoryConfig = serde_yaml::from_str(yaml).expect("a section");
+        let found = config.validate().err().map(|it| it.to_string());
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    #[test]
+    fn limits_of_nothing_are_named() {
+        check("{}", None);
+        check("{max_concurrency: 1, timeout: 1s}", None);
+        for key in ["max_concurrency", "max_values", "max_steps_per_query"] {
+            check(&format!("{key}: 0"), Some(&format!("history.{key}: must be above 0")));
+        }
+        check("timeout: 0s", Some("history.timeout: must be above 0"));
+        check("connect_timeout: 0s", Some("history.connect_timeout: must be above 0"));
+        check("max_response_bytes: 0B", Some("history.max_response_bytes: must be above 0"));
+        assert!(serde_yaml::from_str::<HistoryConfig>("max_step: 1").is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Why there is no history, each with the next step to take.
+
+use std::path::PathBuf;
+
+use super::csv_input::CsvError;
+
+/// Why there is no history.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// No history from a file.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// Not an address.
+    #[error(
+        "{url:?} is not the address of a server ({reason}); write it as in http://localhost:9090"
+    )]
+    Url {
+        /// What was given, without credentials.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two kinds of credentials.
+    #[error(
+        "both the address and history.http_config hold credentials; leave those in the address out"
+    )]
+    TwoCredentials,
+    /// A file that the configuration names.
+    #[error("cannot use {path} ({key}): {reason}")]
+    File {
+        /// The key that names it.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never what is in it.
+        reason: String,
+    },
+    /// Credentials or certificates that cannot be used.
+    #[error("history.http_config cannot be used: {reason}")]
+    Client {
+        /// What is wrong.
+        reason: String,
+    },
+    /// No asynchronous runtime for the queries.
+    #[error("cannot start the queries: {0}")]
+    Start(std::io::Error),
+    /// Start, end and step make no range.
+    #[error("the range is empty: its start must not be after its end, and its step above 0")]
+    Range,
+    /// Two ranges share steps.
+    #[error(
+        "the ranges overlap: one begins at {start}, before {end}, where the one before it ends; \
+         join them into one"
+    )]
+    Overlap {
+        /// The later start.
+        start: String,
+        /// The end before which it lies.
+        end: String,
+    },
+    /// Nothing is left.
+    #[error("every step is excluded; use fewer or shorter exclusions, or a longer range")]
+    AllExcluded,
+    /// A file cannot be asked.
+    #[error(
+        "a query can exclude steps of a server's history, not of a CSV file; exclude ranges instead"
+    )]
+    ExcludeFromCsv,
+    /// No connection.
+    #[error("cannot reach {url}: {reason}; is the server running, and is this its address?")]
+    Unreachable {
+        /// The server.
+        url: String,
+        /// The system's own words.
+        reason: String,
+    },
+    /// No agreement on TLS.
+    #[error("no safe connection to {url}: {reason}; {advice}")]
+    Tls {
+        /// The server.
+        url: String,
+        /// What TLS says.
+        reason: String,
+        /// The next step.
+        advice: &'static str,
+    },
+    /// The connection was lost.
+    #[error("lost {url} while it answered for {what}: {reason}; try again{}", RESUME)]
+    Lost {
+        /// The server.
+        url: String,
+        /// Whose answer.
+        what: String,
+        /// The system's own words.
+        reason: String,
+    },
+    /// It took too long.
+    #[error(
+        "{url} did not answer for {what} in time, not even for one step; use a simpler expression, \
+         or a longer history.timeout"
+    )]
+    Timeout {
+        /// The server.
+        url: String,
+        /// Whose answer.
+        what: String,
+    },
+    /// 401 or 403.
+    #[error(
+        "{url} demands credentials or refuses those it got (status {status}); put them into \
+         history.http_config of the configuration (basic_auth or authorization)"
+    )]
+    Credentials {
+        /// The server.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// Too busy, again and again.
+    #[error(
+        "{url} would not answer for {what}, however often it was asked (status {status}: {words}); \
+         try again later{}, or with a lower history.max_concurrency",
+        RESUME
+    )]
+    Busy {
+        /// The server.
+        url: String,
+        /// Whose answer.
+        what: String,
+        /// The last status.
+        status: u16,
+        /// The server's own words.
+        words: String,
+    },
+    /// Another address.
+    #[error("{url} sends to {location} (status {status}); use that address")]
+    Moved {
+        /// The server.
+        url: String,
+        /// Where it sends to.
+        location: String,
+        /// The status.
+        status: u16,
+    },
+    /// The server says what is wrong with a query.
+    #[error("{what}: the server says {words:?} (status {status}) about {expr}")]
+    Refused {
+        /// Whose query.
+        what: String,
+        /// Its expression.
+        expr: String,
+        /// The status.
+        status: u16,
+        /// The server's own words.
+        words: String,
+    },
+    /// Something else answers.
+    #[error(
+        "{url} does not answer as Prometheus does ({reason}); is the address complete, with the \
+         path before /api/v1 if it has one?"
+    )]
+    NotPrometheus {
+        /// The server.
+        url: String,
+        /// What it said.
+        reason: String,
+    },
+    /// More bytes than are kept.
+    #[error(
+        "the answer for {what} is larger than history.max_response_bytes even for one step; use \
+         fewer entities, or raise the limit"
+    )]
+    TooLarge {
+        /// Whose answer.
+        what: String,
+    },
+    /// More values than fit.
+    #[error(
+        "{entities} entities, {steps} steps and {features} features are too many values; use a \
+         longer step, a shorter range or fewer entities, or raise history.max_values"
+    )]
+    TooMuch {
+        /// Entities so far.
+        entities: usize,
+        /// Steps.
+        steps: usize,
+        /// Features.
+        features: usize,
+    },
+    /// A feature without a value.
+    #[error(
+        "the server has no value for {features} at any of {steps} steps of {step} from {from} to \
+         {to}; look at the expressions in the server's own page, and at the range"
+    )]
+    NoData {
+        /// The features.
+        features: String,
+        /// The first step.
+        from: String,
+        /// The last step.
+        to: String,
+        /// How many steps.
+        steps: usize,
+        /// Their distance.
+        step: String,
+    },
+    /// A feature has two values for one entity.
+    #[error(
+        "feature {feature:?} has two series for the entity {entity}: aggregate them, as in \
+         `sum by (...) (...)`; the expression is {expr}"
+    )]
+    Twice {
+        /// The feature.
+        feature: String,
+        /// The entity.
+        entity: String,
+        /// Its expression.
+        expr: String,
+    },
+    /// A result cannot be told an entity's.
+    #[error(
+        "feature {feature:?} has a series {labels} without the label {lacking}: keep the entity \
+         labels ({entity}) in its expression, or choose others"
+    )]
+    NoEntity {
+        /// The feature.
+        feature: String,
+        /// The result's labels.
+        labels: String,
+        /// Entity labels that it does not have.
+        lacking: String,
+        /// The entity labels.
+        entity: String,
+    },
+    /// A folder for answers that cannot be used.
+    #[error("cannot keep answers in {path}: {reason}")]
+    Resume {
+        /// The folder or a file in it.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
+}
+
+/// What is said where a second run would not start from nothing.
+const RESUME: &str = " (with --resume DIR it goes on where it stopped)";

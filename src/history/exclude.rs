@@ -1,0 +1,148 @@
+//! Exclusions: steps that are known not to be normal, such as incidents and maintenance.
+//!
+//! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded.
+//! A result excludes the entities whose labels agree with the entity labels it has: without any it
+//! excludes all of them. Its value does not matter, as in an alert rule.
+
+use std::collections::HashMap;
+
+use super::Range;
+use super::error::HistoryError;
+use super::recording::{EntityRecording, Recording};
+use crate::labels::Labels;
+
+/// What is to be left out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Exclusions {
+    /// Ranges of time, both ends included; they may overlap.
+    pub ranges: Vec<Range>,
+    /// PromQL expressions. A step at which one has a result is excluded.
+    pub queries: Vec<String>,
+}
+
+/// The steps that results of queries exclude, by the entity labels they have.
+#[derive(Default)]
+pub(super) struct Excluded {
+    by_labels: HashMap<Labels, Vec<bool>>,
+}
+
+impl Excluded {
+    /// The steps of one result of which the labels are these, metric name and all. Holds at most
+    /// `max_values` steps over all sets of labels.
+    pub fn add(
+        &mut self,
+        labels: &Labels,
+        entity: &[String],
+        steps: impl Iterator<Item = usize>,
+        all_steps: usize,
+        max_values: usize,
+    ) -> Result<(), HistoryError> {
+        let labels = labels.filtered(|name| entity.iter().any(|it| it == name));
+        let sets = self.by_labels.len() + usize::from(!self.by_labels.contains_key(&labels));
+        if sets.saturating_mul(all_steps) > max_values {
+            return Err(HistoryError::TooMuch { entities: sets, steps: all_steps, features: 1 });
+        }
+        let excluded = self.by_labels.entry(labels).or_insert_with(|| vec![false; all_steps]);
+        steps.for_each(|step| excluded[step] = true);
+        Ok(())
+    }
+
+    /// Marks the steps of every entity that agrees.
+    pub fn mark(&self, entities: &mut [EntityRecording]) {
+        for (labels, steps) in &self.by_labels {
+            let agrees = |entity: &EntityRecording| {
+                labels.iter().all(|(name, value)| entity.labels.get(name) == value)
+            };
+            for entity in entities.iter_mut().filter(|it| agrees(it)) {
+                mark(entity, steps.iter().copied());
+            }
+        }
+    }
+}
+
+/// Marks the steps within ranges, for every entity.
+pub(super) fn mark_ranges(recording: &mut Recording, ranges: &[Range]) {
+    let within = |time_ms: &i64| ranges.iter().any(|it| it.contains(*time_ms));
+    let steps: Vec<bool> = recording.times_ms.iter().map(within).collect();
+    for entity in &mut recording.entities {
+        mark(entity, steps.iter().copied());
+    }
+}
+
+fn mark(entity: &mut EntityRecording, steps: impl ExactSizeIterator<Item = bool> + Clone) {
+    if !steps.clone().any(|it| it) {
+        return;
+    }
+    entity.excluded.resize(steps.len(), false);
+    entity.excluded.iter_mut().zip(steps).for_each(|(excluded, it)| *excluded |= it);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).expect("labels")
+    }
+
+    fn entities() -> Vec<EntityRecording> {
+        [("a", "1"), ("a", "2"), ("b", "1")]
+            .map(|(job, instance)| {
+                let labels = labels(&[("job", job), ("instance", instance)]);
+                EntityRecording::new(labels, Array2::zeros((3, 1)))
+            })
+            .to_vec()
+    }
+
+    #[track_caller]
+    fn check(results: &[(&[(&str, &str)], usize)], expected: [&[usize]; 3]) {
+        let entity = ["job".to_owned(), "instance".to_owned()];
+        let mut excluded = Excluded::default();
+        for (pairs, step) in results {
+            let steps = std::iter::once(*step);
+            excluded.add(&labels(pairs), &entity, steps, 3, 9).expect("few");
+        }
+        let mut entities = entities();
+        excluded.mark(&mut entities);
+        for (entity, expected) in entities.iter().zip(expected) {
+            let found: Vec<_> = (0..3).filter(|&step| entity.is_excluded(step)).collect();
+            assert_eq!(found, expected, "{}", entity.labels);
+        }
+    }
+
+    #[test]
+    fn a_result_excludes_the_entities_that_agree() {
+        check(&[], [&[], &[], &[]]);
+        let alert = ("alertname", "Down");
+        check(&[(&[alert], 1)], [&[1], &[1], &[1]]);
+        check(&[(&[alert, ("job", "a")], 1)], [&[1], &[1], &[]]);
+        check(&[(&[("instance", "1")], 0)], [&[0], &[], &[0]]);
+        check(&[(&[("instance", "1"), ("job", "b")], 2)], [&[], &[], &[2]]);
+        check(&[(&[("job", "c")], 2)], [&[], &[], &[]]);
+        check(&[(&[("job", "a")], 2), (&[("instance", "2")], 0)], [&[2], &[0, 2], &[]]);
+    }
+
+    #[test]
+    fn many_sets_of_labels_are_too_much() {
+        let entity = ["job".to_owned()];
+        let mut excluded = Excluded::default();
+        let mut add =
+            |job: &str| excluded.add(&labels(&[("job", job)]), &entity, std::iter::empty(), 3, 6);
+        assert!(add("a").is_ok() && add("b").is_ok() && add("a").is_ok());
+        assert!(matches!(add("c"), Err(HistoryError::TooMuch { entities: 3, .. })));
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        let mut recording = Recording::new(vec![0, 10, 25], 10, vec![true], entities());
+        mark_ranges(&mut recording, &[Range { start_ms: 1, end_ms: 9 }]);
+        assert!(recording.entities.iter().all(|it| it.excluded.is_empty()));
+        let ranges = [Range { start_ms: 10, end_ms: 10 }, Range { start_ms: 20, end_ms: 25 }];
+        mark_ranges(&mut recording, &ranges);
+        assert_eq!(recording.entities[2].excluded, [false, true, true]);
+        assert!(!recording.is_all_excluded());
+        mark_ranges(&mut recording, &[Range { start_ms: 0, end_ms: 3 }]);
+        assert!(recording.is_all_excluded());
+    }
+}

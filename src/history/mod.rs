@@ -1,0 +1,204 @@
+//! History: what was measured, as one recording, from a server or from a file.
+//!
+//! In: a Prometheus-compatible server (Prometheus, Mimir, Thanos, VictoriaMetrics) with ranges of
+//! time and PromQL texts, or a CSV file; and what is to be left out. Out: a [`Recording`].
+//!
+//! ```text
+//! client ─▶ fetch ─▶ answer ─▶ collect ─▶ recording
+//! address   pieces   JSON      entities    steps×values
+//!              ▲▼ resume: answers on disk
+//! csv_input ──────────────────────────────▶ recording
+//! ```
+//!
+//! The server evaluates the very texts that serving evaluates, so that there is no second way to
+//! compute a feature. A range is asked for in pieces, since servers refuse too many steps at once;
+//! pieces are asked for in parallel, again when the server is busy, and smaller when it says they
+//! are too much. The result depends neither on the order of answers nor on the size of pieces.
+//! Gaps stay gaps. VictoriaMetrics takes `rate` and `increase` in its own way, without
+//! extrapolation: what it computes is near what serving computes, not the same.
+//!
+//! Only `client` and `fetch` are asynchronous. Credentials appear in no message, log line or file.
+//!
+//! Source: Prometheus documentation "HTTP API", range queries; its `web/api/v1/api.go`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::duration::Duration;
+use crate::features::FeatureSpec;
+
+mod answer;
+mod client;
+mod collect;
+mod config;
+mod csv_input;
+mod error;
+mod exclude;
+mod fetch;
+mod grid;
+mod http_config;
+mod progress;
+mod reason;
+mod recording;
+mod resume;
+mod secret;
+
+pub use config::{ConfigError, HistoryConfig};
+pub use csv_input::CsvError;
+pub use error::HistoryError;
+pub use exclude::Exclusions;
+pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
+pub(crate) use progress::Progress;
+pub use recording::{Counts, EntityRecording, Recording};
+pub use secret::Secret;
+
+use client::Server;
+use collect::Collected;
+use fetch::{Fetch, PATIENCE, Patience};
+use grid::Grid;
+use resume::Store;
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Where it comes from.
+    pub source: Source,
+    /// What to ask for. For a CSV file: what its columns may refer to by name.
+    pub features: Vec<FeatureSpec>,
+    /// The labels that name an entity.
+    pub entity: Vec<String>,
+    /// What to leave out.
+    pub exclude: Exclusions,
+    /// How to ask, and how much to take.
+    pub config: HistoryConfig,
+}
+
+/// Where history comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A server that answers range queries as Prometheus does.
+    Server {
+        /// Its address, possibly with user and password.
+        url: String,
+        /// Ranges that do not overlap, in any order.
+        ranges: Vec<Range>,
+        /// The distance between steps.
+        step: Duration,
+        /// A folder that keeps each answer, for a run that goes on where this one is interrupted.
+        resume: Option<PathBuf>,
+    },
+    /// A CSV file, possibly compressed by gzip.
+    Csv(PathBuf),
+}
+
+/// From one moment to another.
+///
+/// # Units
+/// Milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first step.
+    pub start_ms: i64,
+    /// No step is later.
+    pub end_ms: i64,
+}
+
+impl Range {
+    fn contains(&self, time_ms: i64) -> bool {
+        (self.start_ms..=self.end_ms).contains(&time_ms)
+    }
+}
+
+/// A recording, and what its columns are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// What was measured.
+    pub recording: Recording,
+    /// The features in the order of the columns. For a server: those that were asked for.
+    pub features: Vec<FeatureSpec>,
+}
+
+/// Reads history. Shows progress where standard error is a terminal, and logs it elsewhere.
+///
+/// # Errors
+/// Each with the next step to take; see [`HistoryError`].
+///
+/// # Panics
+/// Within an asynchronous task, as it waits for answers of a server.
+pub fn read(query: &Query) -> Result<History, HistoryError> {
+    let mut history = match &query.source {
+        Source::Csv(_) if !query.exclude.queries.is_empty() => {
+            return Err(HistoryError::ExcludeFromCsv);
+        }
+        Source::Csv(path) => {
+            let (recording, features) = csv_input::read(path, &query.features)?;
+            History { recording, features }
+        }
+        Source::Server { .. } => {
+            let recording = from_server(query, PATIENCE)?;
+            History { recording, features: query.features.clone() }
+        }
+    };
+    exclude::mark_ranges(&mut history.recording, &query.exclude.ranges);
+    match history.recording.is_all_excluded() {
+        true => Err(HistoryError::AllExcluded),
+        false => Ok(history),
+    }
+}
+
+fn from_server(query: &Query, patience: Patience) -> Result<Recording, HistoryError> {
+    let Source::Server { url, ranges, step, resume } = &query.source else {
+        unreachable!("a file is read elsewhere");
+    };
+    let server = Server::new(url, &query.config)?;
+    let grid = Grid::new(ranges, step.as_ms())?;
+    let max_values = query.config.max_values;
+    let mut collected = Collected::new(&query.features, &query.entity, &grid, max_values)?;
+    let max_bytes = query.config.max_response_bytes.as_len();
+    let open = |folder: &PathBuf| Store::open(folder, &server.identity, max_bytes);
+    let store = resume.as_ref().map(open).transpose()?;
+    let progress = Progress::start("history", 0);
+    let mut fetch = Fetch {
+        server: Arc::new(server),
+        queries: queries(query),
+        grid: &grid,
+        store,
+        max_concurrency: query.config.max_concurrency,
+        patience,
+        progress: &progress,
+        done: 0,
+        found: 0,
+        warnings: std::collections::HashSet::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(HistoryError::Start)?;
+    let outcome = runtime.block_on(fetch.run(&mut collected));
+    if let Some(folder) = resume {
+        let (found, pieces) = (fetch.found, fetch.done);
+        tracing::info!(folder = %folder.display(), found, pieces, "answers that were kept earlier");
+    }
+    outcome?;
+    collected.finish()
+}
+
+fn queries(query: &Query) -> Vec<fetch::Query> {
+    let max_steps = query.config.max_steps_per_query;
+    let features = query.features.iter().enumerate().map(|(i, feature)| fetch::Query {
+        what: format!("feature {:?}", feature.name),
+        expr: feature.expr.as_str().into(),
+        feature: Some(i),
+        max_steps,
+    });
+    let exclusions = query.exclude.queries.iter().map(|expr| fetch::Query {
+        what: "an exclusion".to_owned(),
+        expr: expr.as_str().into(),
+        feature: None,
+        max_steps,
+    });
+    features.chain(exclusions).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! A reason: why one query has no answer, and what to do about it.
+//!
+//! Known before it is known whose query it was. Some reasons are mended by waiting, some by asking
+//! for fewer steps; the others end the run with a sentence.
+//!
+//! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits), Mimir's "runbooks"
+//! (`err-mimir-max-*`, status 422), VictoriaMetrics `app/vmselect` (422, 429, 503), RFC 9110 section
+//! 10.2.3 (Retry-After).
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+
+use super::answer;
+use super::error::HistoryError;
+
+/// The longest wait that a server may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+
+/// What servers say when a query is too much for them: its steps, its samples, its time.
+const TOO_MUCH_WORDS: [&str; 7] =
+    ["exceed", "too many", "too long", "too large", "limit", "timed out", "not enough memory"];
+
+/// Why one query has no answer.
+#[derive(Debug)]
+pub(super) enum Reason {
+    Unreachable(String),
+    Tls { reason: String, advice: &'static str },
+    Lost(String),
+    Timeout,
+    Credentials(u16),
+    Busy { status: u16, words: String, wait: Option<Duration> },
+    TooMuch { status: u16, words: String },
+    Moved { status: u16, location: String },
+    Refused { status: u16, words: String },
+    NotPrometheus(String),
+    TooLarge,
+}
+
+/// What to do about a reason.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Ask again, after this time if the server said one.
+    Wait(Option<Duration>),
+    /// Ask for fewer steps.
+    Halve,
+    /// Nothing helps.
+    None,
+}
+
+impl Reason {
+    /// Why there is no answer at all, or not all of it.
+    pub fn from_transport(error: reqwest::Error) -> Self {
+        if error.is_timeout() && !error.is_connect() {
+            return Self::Timeout;
+        }
+        let is_connect = error.is_connect();
+        // The innermost cause is what the system said; the address may hold a password.
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        let mut tls = None;
+        loop {
+            tls = tls.or_else(|| tls_error(cause));
+            match cause.source() {
+                Some(source) => cause = source,
+                None => break,
+            }
+        }
+        if let Some(tls) = tls {
+            return Self::Tls { reason: tls.to_string(), advice: advice(tls) };
+        }
+        match is_connect {
+            true => Self::Unreachable(cause.to_string()),
+            false => Self::Lost(cause.to_string()),
+        }
+    }
+
+    /// Why an answer is no success. 200 is one with an error inside.
+    pub fn from_answer(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let code = status.as_u16();
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let (true, Some(location)) = (status.is_redirection(), text(LOCATION)) {
+            return Self::Moved { status: code, location: location.to_owned() };
+        }
+        let said = answer::refusal(body);
+        let words = said.clone().unwrap_or_else(|| answer::words(body));
+        let lower = words.to_lowercase();
+        // A mistake in an expression is repeated in the words, whatever words are in it.
+        let is_too_much =
+            !lower.contains("parse error") && TOO_MUCH_WORDS.iter().any(|it| lower.contains(it));
+        match code {
+            401 | 403 => Self::Credentials(code),
+            429 => Self::Busy { status: code, words, wait: wait(text(RETRY_AFTER)) },
+            413 | 504 => Self::TooMuch { status: code, words },
+            400 | 422 | 500..600 if is_too_much && said.is_some() => {
+                Self::TooMuch { status: code, words }
+            }
+            500 | 502..600 => Self::Busy { status: code, words, wait: wait(text(RETRY_AFTER)) },
+            _ if said.is_some() => Self::Refused { status: code, words },
+            _ => Self::NotPrometheus(format!("status {code}: {words}")),
+        }
+    }
+
+    /// What to do. `is_known` is whether the server has ever answered: one that never has is more
+    /// likely a wrong address than one that is restarting.
+    pub fn remedy(&self, is_known: bool) -> Remedy {
+        match self {
+            Self::Busy { wait, .. } => Remedy::Wait(*wait),
+            Self::Unreachable(_) | Self::Lost(_) if is_known => Remedy::Wait(None),
+            Self::Timeout | Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
+            _ => Remedy::None,
+        }
+    }
+
+    /// The sentence that ends the run. `what` says whose query it was.
+    pub fn about(self, what: &str, expr: &str, url: &str) -> HistoryError {
+        let (url, what, expr) = (url.to_owned(), what.to_owned(), expr.to_owned());
+        match self {
+            Self::Unreachable(reason) => HistoryError::Unreachable { url, reason },
+            Self::Tls { reason, advice } => HistoryError::Tls { url, reason, advice },
+            Self::Lost(reason) => HistoryError::Lost { url, what, reason },
+            Self::Timeout => HistoryError::Timeout { url, what },
+            Self::Credentials(status) => HistoryError::Credentials { url, status },
+            Self::Busy { status, words, .. } => HistoryError::Busy { url, what, status, words },
+            Self::Moved { status, location } => HistoryError::Moved { url, location, status },
+            Self::TooMuch { status, words } | Self::Refused { status, words } => {
+                HistoryError::Refused { what, expr, status, words }
+            }
+            Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
+            Self::TooLarge => HistoryError::TooLarge { what },
+        }
+    }
+}
+
+/// Seconds of a Retry-After; the form with a date counts as none.
+fn wait(text: Option<&str>) -> Option<Duration> {
+    let seconds: u64 = text?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
+}
+
+/// The TLS error that a cause is or carries: an I/O error is silent about what it wraps.
+fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    cause.downcast_ref().or_else(|| {
+        let wrapped: &'a (dyn Error + 'static) =
+            cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+        tls_error(wrapped)
+    })
+}
+
+fn advice(error: &rustls::Error) -> &'static str {
+    use rustls::{AlertDescription, CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "put the certificate of its authority into history.http_config.tls_config.ca_file",
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "use an address with a name that the certificate holds",
+        Error::InvalidCertificate(_) => "the server needs another certificate",
+        Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA,
+        ) => "the server wants to see a certificate: set cert_file and key_file in tls_config",
+        Error::InvalidMessage(_) => "does it speak TLS at this port? if not, write http://",
+        _ => "see tls_config in history.http_config",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: &str, expected: Remedy) {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, "7".parse().expect("a value"));
+        let status = StatusCode::from_u16(status).expect("a status");
+        let reason = Reason::from_answer(status, &headers, body.as_bytes());
+        assert_eq!(reason.remedy(true), expected, "{reason:?}");
+    }
+
+    fn said(error: &str) -> String {
+        format!(r#"{{"status":"error","errorType":"x","error":"{error}"}}"#)
+    }
+
+    #[test]
+    fn what_servers_say_has_a_remedy() {
+        let seven = || Remedy::Wait(Some(Duration::from_secs(7)));
+        let resolution = "exceeded maximum resolution of 11,000 points per timeseries";
+        check(400, &said(resolution), Remedy::Halve);
+        check(422, &said("query processing would load too many samples"), Remedy::Halve);
+        check(422, &said("the query exceeded the limit (err-mimir-max-chunks)"), Remedy::Halve);
+        check(503, &said("query timed out in expression evaluation"), Remedy::Halve);
+        check(413, "", Remedy::Halve);
+        check(504, "<p>gateway</p>", Remedy::Halve);
+        check(429, &said("too many outstanding requests"), seven());
+        check(500, "", seven());
+        check(502, "<p>bad gateway: limit</p>", seven());
+        check(503, "", seven());
+        check(400, &said("1:7: parse error: unexpected rate_limit{"), Remedy::None);
+        check(422, &said("multiple matches for labels"), Remedy::None);
+        check(401, "", Remedy::None);
+        check(404, "", Remedy::None);
+        check(501, "", Remedy::None);
+    }
+
+    #[test]
+    fn a_server_that_never_answered_is_not_waited_for() {
+        let reason = Reason::Unreachable(String::new());
+        assert_eq!(reason.remedy(false), Remedy::None);
+        assert_eq!(reason.remedy(true), Remedy::Wait(None));
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        assert_eq!(wait(Some("3")), Some(Duration::from_secs(3)));
+        assert_eq!(wait(Some("999999")), Some(MAX_WAIT));
+        assert_eq!(wait(Some("Fri, 31 Dec 1999 23:59:59 GMT")), None);
+    }
+}

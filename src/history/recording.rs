@@ -1,0 +1,91 @@
+//! A recording: every feature of every entity at every step, missing values and all.
+//!
+//! Every source makes one; training cleans it into rows, evaluation scores it as it is.
+
+use ndarray::Array2;
+
+use crate::labels::Labels;
+
+/// Every feature of every entity at every step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// The steps, strictly ascending. Between two ranges there is a gap.
+    ///
+    /// # Units
+    /// Milliseconds since 1970.
+    pub times_ms: Vec<i64>,
+    /// The distance between steps; where they are uneven, the most common one.
+    pub step_ms: i64,
+    /// The entities, each with its values, in the order of their labels.
+    pub entities: Vec<EntityRecording>,
+    /// For each feature, whether its values are the entities' own. Otherwise every entity has the
+    /// same ones (a scalar, a series without labels), which say nothing about whether an entity
+    /// was there.
+    pub own: Vec<bool>,
+    /// What the source held that is not in the values.
+    pub counts: Counts,
+    /// For each line of a CSV file after its header, the index of its step; empty for a server.
+    /// Lines with the time of the line before share its step.
+    pub rows: Vec<usize>,
+}
+
+/// Every feature of one entity at every step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntityRecording {
+    /// The entity labels and nothing else.
+    pub labels: Labels,
+    /// Steps by features.
+    ///
+    /// # NaN
+    /// Where a value is missing. No other value is not finite.
+    pub values: Array2<f32>,
+    /// For each step whether it was asked to be left out; empty when none was. The values of such
+    /// a step are there all the same.
+    pub excluded: Vec<bool>,
+}
+
+/// What a source held that is not in the values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Lines with the time of the line before, which were left out.
+    pub duplicated: usize,
+    /// For each feature, values that are infinite or too large for a float32: missing now.
+    pub infinite: Vec<usize>,
+}
+
+impl Recording {
+    /// A recording of which nothing was left out.
+    ///
+    /// # Shapes
+    /// As many rows of values as times, as many columns as `own`.
+    #[must_use]
+    pub fn new(
+        times_ms: Vec<i64>,
+        step_ms: i64,
+        own: Vec<bool>,
+        entities: Vec<EntityRecording>,
+    ) -> Self {
+        let counts = Counts { duplicated: 0, infinite: vec![0; own.len()] };
+        Self { times_ms, step_ms, entities, own, counts, rows: Vec::new() }
+    }
+
+    /// Whether every step of every entity is excluded.
+    pub(super) fn is_all_excluded(&self) -> bool {
+        let all = |it: &EntityRecording| !it.excluded.is_empty() && !it.excluded.contains(&false);
+        !self.entities.is_empty() && self.entities.iter().all(all)
+    }
+}
+
+impl EntityRecording {
+    /// An entity of which no step is excluded.
+    #[must_use]
+    pub fn new(labels: Labels, values: Array2<f32>) -> Self {
+        Self { labels, values, excluded: Vec::new() }
+    }
+
+    /// Whether a step is excluded.
+    #[must_use]
+    pub fn is_excluded(&self, step: usize) -> bool {
+        self.excluded.get(step).copied().unwrap_or(false)
+    }
+}

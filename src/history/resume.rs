@@ -1,0 +1,157 @@
+//! Answers on disk, so that a run that was interrupted goes on where it stopped.
+//!
+//! In: a folder, and each answer as it comes. Out: the answers that are there already. A file is
+//! one answer, compressed; it holds what was asked in full, so that no answer is taken for another
+//! one, and gzip's checksum. It is written under another name and renamed: what has the name is
+//! whole. A file that is not as it should be counts as absent. Where a query had to be split, an
+//! empty answer says so, so that it is not asked in full again. Nothing in a file is a secret.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
+
+use super::client::Ask;
+use super::error::HistoryError;
+
+/// Answers of one server in a folder.
+pub(super) struct Store {
+    folder: PathBuf,
+    identity: String,
+    max_bytes: usize,
+}
+
+/// What is there about a query.
+#[derive(Debug, PartialEq)]
+pub(super) enum Stored {
+    /// Its answer.
+    Answer(Vec<u8>),
+    /// It was too much and was asked for in halves.
+    Split,
+}
+
+impl Store {
+    /// `identity` is what decides an answer besides the query. Makes the folder.
+    pub fn open(folder: &Path, identity: &str, max_bytes: usize) -> Result<Self, HistoryError> {
+        fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+        Ok(Self { folder: folder.to_path_buf(), identity: identity.to_owned(), max_bytes })
+    }
+
+    /// What is there about a query, if anything is.
+    pub fn find(&self, ask: Ask<'_>) -> Option<Stored> {
+        let input = BufReader::new(File::open(self.path(ask)).ok()?);
+        let decoder = GzDecoder::new(input);
+        if decoder.header()?.comment()? != self.key(ask).as_bytes() {
+            return None;
+        }
+        let mut body = Vec::new();
+        let limit = self.max_bytes as u64 + 1;
+        decoder.take(limit).read_to_end(&mut body).ok()?;
+        match body.len() {
+            0 => Some(Stored::Split),
+            len if len <= self.max_bytes => Some(Stored::Answer(body)),
+            _ => None,
+        }
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&self, ask: Ask<'_>, body: &[u8]) -> Result<(), HistoryError> {
+        let path = self.path(ask);
+        // Another run in the same folder has another process number.
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let write = || -> std::io::Result<()> {
+            let file = File::create(&temporary)?;
+            // Answers are mostly digits: the fastest level leaves a sixth of them.
+            let builder = GzBuilder::new().comment(self.key(ask));
+            let mut encoder = builder.write(file, Compression::fast());
+            encoder.write_all(body)?;
+            encoder.finish()?.sync_all()?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| {
+            // It may never have been made; the error to report is the first one.
+            let _ = fs::remove_file(&temporary);
+            failed(&path, &error)
+        })
+    }
+
+    /// Remembers that a query is asked for in halves.
+    pub fn keep_split(&self, ask: Ask<'_>) -> Result<(), HistoryError> {
+        self.keep(ask, &[])
+    }
+
+    /// What was asked, in full. A zero byte would end it early: gzip's comments end with one.
+    fn key(&self, ask: Ask<'_>) -> String {
+        let Ask { expr, start_ms, step_ms, count } = ask;
+        let key = format!("{} {start_ms} {step_ms} {count} {expr}", self.identity);
+        key.replace('\0', "\\0")
+    }
+
+    /// A name to read, and the checksum of what was asked, which nearly always tells queries of
+    /// the same steps apart.
+    fn path(&self, ask: Ask<'_>) -> PathBuf {
+        let mut crc = Crc::new();
+        crc.update(self.key(ask).as_bytes());
+        let Ask { start_ms, step_ms, count, .. } = ask;
+        self.folder.join(format!("{:08x}-{start_ms}-{step_ms}-{count}.json.gz", crc.sum()))
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> HistoryError {
+    HistoryError::Resume { path: path.to_path_buf(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASK: Ask<'_> = Ask { expr: "up", start_ms: 5, step_ms: 10, count: 3 };
+
+    fn store(folder: &Path, identity: &str) -> Store {
+        Store::open(&folder.join("a/b"), identity, 100).expect("a folder")
+    }
+
+    #[test]
+    fn an_answer_is_found_by_the_same_question_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mine = store(dir.path(), "http://a");
+        assert_eq!(mine.find(ASK), None);
+        mine.keep(ASK, b"{}").expect("kept");
+        assert_eq!(mine.find(ASK), Some(Stored::Answer(b"{}".to_vec())));
+        assert_eq!(store(dir.path(), "http://b").find(ASK), None);
+        let others = [
+            Ask { expr: "down", ..ASK },
+            Ask { start_ms: 6, ..ASK },
+            Ask { step_ms: 6, ..ASK },
+            Ask { count: 6, ..ASK },
+        ];
+        assert!(others.iter().all(|it| mine.find(*it).is_none()));
+        mine.keep_split(others[0]).expect("kept");
+        assert_eq!(mine.find(others[0]), Some(Stored::Split));
+        // The names of two questions may be the same; what is inside tells.
+        fs::copy(mine.path(ASK), mine.path(others[1])).expect("copied");
+        assert_eq!(mine.find(others[1]), None);
+    }
+
+    #[test]
+    fn what_is_not_whole_counts_as_absent() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store(dir.path(), "http://a");
+        store.keep(ASK, b"[1,2,3,4,5,6,7,8,9]").expect("kept");
+        let whole = fs::read(store.path(ASK)).expect("a file");
+        for len in 0..whole.len() {
+            fs::write(store.path(ASK), &whole[..len]).expect("written");
+            assert_eq!(store.find(ASK), None, "{len} bytes of {}", whole.len());
+        }
+        let mut changed = whole.clone();
+        let at = whole.len() - 12;
+        changed[at] ^= 1;
+        fs::write(store.path(ASK), changed).expect("written");
+        assert_eq!(store.find(ASK), None);
+        store.keep(ASK, &[b'1'; 101]).expect("kept");
+        assert_eq!(store.find(ASK), None, "larger than an answer may be");
+        let names = fs::read_dir(&store.folder).expect("a folder").count();
+        assert_eq!(names, 1, "nothing is left beside it");
+    }
+}

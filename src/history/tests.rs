@@ -1,0 +1,703 @@
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration as StdDuration;
+
+use super::*;
+use crate::bytesize::ByteSize;
+
+/// What a test's server was asked.
+#[derive(Debug, Clone)]
+struct Asked {
+    /// Request line and headers, in small letters.
+    head: String,
+    form: BTreeMap<String, String>,
+}
+
+impl Asked {
+    fn seconds(&self, key: &str) -> f64 {
+        self.form[key].parse().expect("a number")
+    }
+
+    fn steps(&self) -> usize {
+        ((self.seconds("end") - self.seconds("start")) / self.seconds("step")).round() as usize + 1
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let prefix = format!("{name}: ");
+        self.head.lines().find_map(|line| line.strip_prefix(&prefix))
+    }
+}
+
+/// What it answers.
+struct Reply {
+    status: u16,
+    headers: String,
+    body: String,
+    /// Only half of the body is sent.
+    is_cut: bool,
+}
+
+fn reply(status: u16, body: impl Into<String>) -> Reply {
+    Reply { status, headers: String::new(), body: body.into(), is_cut: false }
+}
+
+fn matrix(results: &str) -> Reply {
+    reply(
+        200,
+        format!(
+            r#"{{"status":"success","warnings":["w"],"data":{{"resultType":"matrix","result":[{results}]}}}}"#
+        ),
+    )
+}
+
+/// Every step for two entities: its time in minutes, negative for the second one.
+fn two_entities(asked: &Asked) -> Reply {
+    let (start, step) = (asked.seconds("start"), asked.seconds("step"));
+    let values = |factor: f64| {
+        let times = (0..asked.steps()).map(|i| start + i as f64 * step);
+        let pairs = times.map(|time| format!(r#"[{time},"{}"]"#, factor * time / 60.0));
+        pairs.collect::<Vec<_>>().join(",")
+    };
+    let (a, b) = (values(1.0), values(-1.0));
+    matrix(&format!(
+        r#"{{"metric":{{"instance":"a","job":"j"}},"values":[{a}]}},
+           {{"metric":{{"instance":"b","job":"j"}},"values":[{b}]}}"#
+    ))
+}
+
+struct TestServer {
+    address: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl TestServer {
+    /// A server that answers by a function of the request and of how many there were before.
+    fn start(answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(None, answer)
+    }
+
+    fn start_with(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (shared, answer) = (Arc::clone(&asked), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.expect("a connection");
+                let (shared, answer, tls) = (Arc::clone(&shared), Arc::clone(&answer), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => exchange(stream, &shared, &*answer),
+                    Some(config) => {
+                        let session = rustls::ServerConnection::new(config).expect("a session");
+                        exchange(rustls::StreamOwned::new(session, stream), &shared, &*answer)
+                    }
+                });
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/prefix/", self.address)
+    }
+
+    /// What it was asked since the last look.
+    fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().expect("no panic"))
+    }
+}
+
+/// One request and its answer; none where the client goes away.
+fn exchange(
+    mut stream: impl Read + Write,
+    shared: &Mutex<Vec<Asked>>,
+    answer: &dyn Fn(&Asked, usize) -> Reply,
+) -> Option<()> {
+    let asked = request(&mut stream)?;
+    // Before the answer: the test looks at it once it has the last one.
+    let before = {
+        let mut all = shared.lock().expect("no panic");
+        all.push(asked.clone());
+        all.len() - 1
+    };
+    let Reply { status, headers, body, is_cut } = answer(&asked, before);
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n",
+        body.len()
+    );
+    let sent = if is_cut { body.len() / 2 } else { body.len() };
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(&body.as_bytes()[..sent]).ok()?;
+    stream.flush().ok()
+}
+
+fn request(stream: &mut impl Read) -> Option<Asked> {
+    let mut text = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let len = stream.read(&mut buffer).ok().filter(|len| *len > 0)?;
+        text.extend_from_slice(&buffer[..len]);
+        let seen = String::from_utf8_lossy(&text).into_owned();
+        let Some((head, body)) = seen.split_once("\r\n\r\n") else { continue };
+        let head = head.to_owned();
+        let length = head.split("content-length: ").nth(1).expect("a form");
+        let length: usize = length.lines().next().expect("a line").parse().expect("a number");
+        if body.len() >= length {
+            let url = reqwest::Url::parse(&format!("http://x/?{body}")).expect("a form");
+            return Some(Asked { head, form: url.query_pairs().into_owned().collect() });
+        }
+    }
+}
+
+/// Ranges in seconds.
+fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)]) -> Query {
+    let range = |&(start, end): &(i64, i64)| Range { start_ms: start * 1_000, end_ms: end * 1_000 };
+    Query {
+        source: Source::Server {
+            url: url.to_owned(),
+            ranges: ranges.iter().map(range).collect(),
+            step: Duration::from_seconds(step),
+            resume: None,
+        },
+        features: features.iter().map(|(name, expr)| FeatureSpec::new(*name, *expr)).collect(),
+        entity: vec!["job".to_owned(), "instance".to_owned()],
+        exclude: Exclusions::default(),
+        config: HistoryConfig::default(),
+    }
+}
+
+/// As [`read`] does, but in less time when the server is to be waited for.
+fn fetched(query: &Query) -> Result<Recording, HistoryError> {
+    let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
+    from_server(query, patience)
+}
+
+fn resuming(mut query: Query, folder: &Path) -> Query {
+    let Source::Server { resume, .. } = &mut query.source else { panic!("a server") };
+    *resume = Some(folder.to_path_buf());
+    query
+}
+
+/// Values with -1 for a missing one, which compares.
+fn filled(recording: &Recording, entity: usize) -> ndarray::Array2<f32> {
+    recording.entities[entity].values.mapv(|it| if it.is_nan() { -1.0 } else { it })
+}
+
+#[test]
+fn an_answer_becomes_a_recording() {
+    let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
+        "x > 1" => matrix(
+            r#"{"metric":{"__name__":"x","instance":"b","job":"j","cpu":"0"},"values":[[1000,"1.5"],[1030,"NaN"]]},
+               {"metric":{"instance":"a","job":"j"},"values":[[1015,"+Inf"],[1030,"-2e3"]]},
+               {"metric":{"instance":"a","job":"j"},"values":[[1000,"4"]]}"#,
+        ),
+        _ => matrix(r#"{"metric":{},"values":[[1000,"7"],[1015,"8"],[1030,"9"]]}"#),
+    });
+    let url = server.url().replace("//", "//user:secret@");
+    let query = query(&url, &[(1_000, 1_031)], 15, &[("a", "x > 1"), ("b", "hour()")]);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.times_ms, [1_000_000, 1_015_000, 1_030_000]);
+    assert_eq!(recording.own, [true, false]);
+    assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![1, 0] });
+    assert!(recording.rows.is_empty());
+    let names: Vec<_> = recording.entities.iter().map(|it| it.labels.to_string()).collect();
+    assert_eq!(names, [r#"{instance="a", job="j"}"#, r#"{instance="b", job="j"}"#]);
+    // Two series that never meet are one entity's history.
+    let a = ndarray::arr2(&[[4.0, 7.0], [-1.0, 8.0], [-2000.0, 9.0]]);
+    let b = ndarray::arr2(&[[1.5, 7.0], [-1.0, 8.0], [-1.0, 9.0]]);
+    assert_eq!((filled(&recording, 0), filled(&recording, 1)), (a, b));
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].head.starts_with("POST /prefix/api/v1/query_range HTTP/1.1\r\n"));
+    assert_eq!(asked[0].header("authorization"), Some("Basic dXNlcjpzZWNyZXQ="));
+    let form = &asked.iter().find(|it| it.form["query"] == "x > 1").expect("asked").form;
+    assert_eq!((form["start"].as_str(), form["end"].as_str()), ("1000.000", "1030.000"));
+    assert_eq!((form["step"].as_str(), form["nocache"].as_str()), ("15.000", "1"));
+}
+
+#[test]
+fn ranges_are_asked_for_in_pieces() {
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let query = query(&server.url(), &[(600, 1_200), (0, 300)], 60, &[("a", "x")]);
+    let config = HistoryConfig { max_steps_per_query: 4, ..HistoryConfig::default() };
+    let recording = fetched(&Query { config, ..query }).expect("a recording");
+    let minutes: Vec<i64> = (0..=5).chain(10..=20).collect();
+    assert_eq!(recording.times_ms, minutes.iter().map(|it| it * 60_000).collect::<Vec<_>>());
+    let expected: Vec<f32> = minutes.iter().map(|it| *it as f32).collect();
+    assert_eq!(recording.entities[0].values.column(0).to_vec(), expected);
+    let negative: Vec<f32> = expected.iter().map(|it| -it).collect();
+    assert_eq!(recording.entities[1].values.column(0).to_vec(), negative);
+    let mut pieces: Vec<_> =
+        server.asked().iter().map(|it| (it.seconds("start") / 60.0, it.steps())).collect();
+    pieces.sort_by(|a, b| a.0.total_cmp(&b.0));
+    assert_eq!(pieces, [(0.0, 4), (4.0, 2), (10.0, 2), (12.0, 4), (16.0, 4), (20.0, 1)]);
+}
+
+#[test]
+fn queries_run_side_by_side_in_any_order_with_one_result() {
+    let active = Arc::new(AtomicUsize::new(0));
+    let largest = Arc::new(AtomicUsize::new(0));
+    let (now, most) = (Arc::clone(&active), Arc::clone(&largest));
+    let server = TestServer::start(move |asked, before| {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // The first ones last.
+        std::thread::sleep(StdDuration::from_millis(60_u64.saturating_sub(5 * before as u64)));
+        now.fetch_sub(1, Ordering::SeqCst);
+        two_entities(asked)
+    });
+    let read = |max_concurrency| {
+        let query = query(&server.url(), &[(0, 1_200)], 60, &[("a", "x"), ("b", "y")]);
+        let config =
+            HistoryConfig { max_steps_per_query: 4, max_concurrency, ..query.config.clone() };
+        fetched(&Query { config, ..query }).expect("a recording")
+    };
+    let parallel = read(3);
+    assert_eq!(largest.swap(0, Ordering::SeqCst), 3);
+    assert_eq!(server.asked().len(), 12);
+    let serial = read(1);
+    assert_eq!(largest.load(Ordering::SeqCst), 1);
+    assert_eq!(parallel, serial);
+}
+
+/// What Prometheus says.
+fn refusal(status: u16, words: &str) -> Reply {
+    reply(status, format!(r#"{{"status":"error","errorType":"x","error":"{words}"}}"#))
+}
+
+#[test]
+fn what_is_too_much_is_asked_for_in_halves() {
+    let server = TestServer::start(|asked, _| match asked.steps() > 30 {
+        true => refusal(422, "query processing would load too many samples into memory"),
+        false => two_entities(asked),
+    });
+    let query = query(&server.url(), &[(0, 999)], 1, &[("a", "x")]);
+    let config =
+        HistoryConfig { max_steps_per_query: 250, max_concurrency: 1, ..HistoryConfig::default() };
+    let query = Query { config, ..query };
+    let recording = fetched(&query).expect("a recording");
+    let first = recording.entities[0].values.column(0);
+    assert!(first.iter().enumerate().all(|(i, it)| (it - i as f32 / 60.0).abs() < 1e-4));
+    let asked = server.asked();
+    let refused: Vec<usize> = asked.iter().map(Asked::steps).filter(|it| *it > 30).collect();
+    // 250, then its half and so on; never again once it is known.
+    assert_eq!(refused, [250, 125, 62, 31]);
+    let answered: usize = asked.iter().map(Asked::steps).filter(|it| *it <= 30).sum();
+    assert_eq!(answered, 1_000);
+    // An answer that is too large, which only our side knows.
+    let small = ByteSize::from_bytes(2_000);
+    let config = HistoryConfig { max_response_bytes: small, ..query.config.clone() };
+    let halved = fetched(&Query { config, ..query.clone() }).expect("a recording");
+    assert_eq!(halved, recording);
+    let config = HistoryConfig { max_response_bytes: ByteSize::from_bytes(9), ..config_of(&query) };
+    let error = fetched(&Query { config, ..query }).expect_err("less than a step");
+    assert!(error.to_string().contains("history.max_response_bytes even for one step"), "{error}");
+}
+
+fn config_of(query: &Query) -> HistoryConfig {
+    query.config.clone()
+}
+
+#[test]
+fn what_is_too_much_for_one_step_ends_the_run() {
+    let server = TestServer::start(|_, _| refusal(422, "exceeded the limit of series"));
+    let query = query(&server.url(), &[(0, 7)], 1, &[("a", "x")]);
+    let error = fetched(&query).expect_err("a refusal").to_string();
+    assert!(error.contains(r#"feature "a": the server says "x: exceeded the limit"#), "{error}");
+    let steps: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
+    assert!(steps.starts_with(&[8, 4]) && steps.contains(&1), "{steps:?}");
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let server = TestServer::start(|asked, before| match before {
+        0 => {
+            Reply { headers: "retry-after: 0\r\n".to_owned(), ..refusal(429, "too many requests") }
+        }
+        1 => reply(502, "<p>bad gateway"),
+        2 => Reply { is_cut: true, ..two_entities(asked) },
+        _ => two_entities(asked),
+    });
+    let query = query(&server.url(), &[(0, 60)], 60, &[("a", "x")]);
+    assert_eq!(fetched(&query).expect("a recording").times_ms, [0, 60_000]);
+    assert_eq!(server.asked().len(), 4);
+    let busy = TestServer::start(|_, _| reply(503, "closed for today"));
+    let query = Query { source: from(&busy), ..query };
+    let error = fetched(&query).expect_err("it never answers").to_string();
+    assert!(error.contains("(status 503: closed for today); try again later"), "{error}");
+    assert_eq!(busy.asked().len(), 4, "once, and three times more");
+}
+
+fn from(server: &TestServer) -> Source {
+    query(&server.url(), &[(0, 60)], 60, &[]).source
+}
+
+#[test]
+fn a_run_goes_on_where_it_was_interrupted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fails = Arc::new(AtomicUsize::new(3));
+    let left = Arc::clone(&fails);
+    let server = TestServer::start(move |asked, _| {
+        let steps = asked.steps();
+        if steps > 60 {
+            return refusal(422, "exceeded maximum resolution");
+        }
+        match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1)) {
+            Err(_) => refusal(400, "out of order"),
+            Ok(_) => two_entities(asked),
+        }
+    });
+    let query = resuming(query(&server.url(), &[(0, 499)], 1, &[("a", "x")]), dir.path());
+    let config =
+        HistoryConfig { max_steps_per_query: 100, max_concurrency: 1, ..config_of(&query) };
+    let query = Query { config, ..query };
+    assert!(fetched(&query).is_err());
+    assert_eq!(server.asked().len(), 5, "one too large, three good ones, one bad one");
+    fails.store(usize::MAX, Ordering::SeqCst);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.times_ms.len(), 500);
+    let asked: usize = server.asked().iter().map(Asked::steps).sum();
+    assert_eq!(asked, 350, "what was answered is not asked again");
+    assert_eq!(fetched(&query).expect("a recording"), recording);
+    assert!(server.asked().is_empty(), "everything is there");
+    // A later start finds all pieces but the first.
+    let mut later = query.clone();
+    let Source::Server { ranges, .. } = &mut later.source else { panic!("a server") };
+    ranges[0] = Range { start_ms: 120_000, end_ms: 519_000 };
+    assert_eq!(fetched(&later).expect("a recording").times_ms.len(), 400);
+    let asked: usize = server.asked().iter().map(Asked::steps).filter(|it| *it <= 60).sum();
+    assert_eq!(asked, 80 + 20);
+    // Another tenant's answers are others.
+    let mut tenant = query;
+    let header = HttpHeader { values: vec!["b".to_owned()], ..HttpHeader::default() };
+    tenant.config.http_config.http_headers.insert("X-Scope-OrgID".to_owned(), header);
+    assert_eq!(fetched(&tenant).expect("a recording"), recording);
+    assert_eq!(server.asked().iter().filter(|it| it.steps() <= 60).count(), 10);
+}
+
+#[test]
+fn a_kept_answer_that_is_no_answer_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let query = resuming(query(&server.url(), &[(0, 60)], 60, &[("a", "x")]), dir.path());
+    let first = fetched(&query).expect("a recording");
+    server.asked();
+    let store = Server::new(&server.url(), &query.config).expect("a server");
+    let store = Store::open(dir.path(), &store.identity, 1_000).expect("a folder");
+    let ask = client::Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
+    assert!(store.find(ask).is_some());
+    store.keep(ask, b"{\"status\":\"suc").expect("kept");
+    assert_eq!(fetched(&query).expect("a recording"), first);
+    assert_eq!(server.asked().len(), 1);
+}
+
+/// Reads with an `http_config`; gives the only request.
+fn asked_with(server: &TestServer, yaml: &str) -> Asked {
+    let mut query = query(&server.url(), &[(0, 60)], 60, &[("a", "x")]);
+    query.config.http_config = serde_yaml::from_str(yaml).expect("a section");
+    query.config.validate().expect("a good section");
+    fetched(&query).expect("a recording");
+    server.asked().remove(0)
+}
+
+#[test]
+fn credentials_of_each_kind_are_sent() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "secret\n").expect("written");
+    let file = file.display();
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let check = |yaml: &str, name: &str, expected: Option<&str>| {
+        assert_eq!(asked_with(&server, yaml).header(name), expected, "{yaml}");
+    };
+    let basic = Some("Basic dXNlcjpzZWNyZXQ=");
+    check("{}", "authorization", None);
+    check("basic_auth: {username: user, password: secret}", "authorization", basic);
+    let yaml = format!("basic_auth: {{username: user, password_file: {file}}}");
+    check(&yaml, "authorization", basic);
+    let yaml = format!("basic_auth: {{username_file: {file}, password: user}}");
+    check(&yaml, "authorization", Some("Basic c2VjcmV0OnVzZXI="));
+    check("authorization: {credentials: secret}", "authorization", Some("Bearer secret"));
+    let yaml = format!("authorization: {{type: Token, credentials_file: {file}}}");
+    check(&yaml, "authorization", Some("Token secret"));
+    let yaml = "http_headers: {X-Scope-OrgID: {values: [team-a]}}";
+    check(yaml, "x-scope-orgid", Some("team-a"));
+    check("http_headers: {X-Key: {secrets: [secret]}}", "x-key", Some("secret"));
+    check(&format!("http_headers: {{X-Key: {{files: [{file}]}}}}"), "x-key", Some("secret"));
+}
+
+#[test]
+fn credentials_that_cannot_be_used_are_named_and_not_shown() {
+    let check = |url: &str, yaml: &str, expected: &str| {
+        let mut query = query(url, &[(0, 60)], 60, &[("a", "x")]);
+        query.config.http_config = serde_yaml::from_str(yaml).expect("a section");
+        let text = fetched(&query).expect_err("a refusal").to_string();
+        assert!(text.contains(expected) && !text.contains("secret"), "{text}");
+    };
+    let url = "http://localhost:1";
+    let yaml = "basic_auth: {username: u, password: secret}";
+    check("http://u:secret@localhost", yaml, "both the address and history.http_config");
+    let yaml = "basic_auth: {username: u, password_file: /nowhere}";
+    check(url, yaml, "cannot use /nowhere (history.http_config.basic_auth.password_file): ");
+    let yaml = "authorization: {credentials: \"a\\nsecret\"}";
+    check(url, yaml, "such as a line break");
+    check(url, "tls_config: {ca_file: /nowhere}", "tls_config.ca_file");
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    check(url, &format!("tls_config: {{ca_file: {here}}}"), "it holds no certificate");
+    let yaml = format!("tls_config: {{cert_file: {here}, key_file: {here}}}");
+    check(url, &yaml, "do not hold a certificate and its key in PEM");
+    check("http://u:secret@[", "{}", "\"[\" is not the address of a server");
+}
+
+#[test]
+fn a_redirect_is_followed_where_the_query_goes_along() {
+    let server = TestServer::start(|asked, _| match asked.head.contains("/prefix/") {
+        false => two_entities(asked),
+        true => Reply {
+            headers: "location: /elsewhere/api/v1/query_range\r\n".to_owned(),
+            ..reply(if asked.form["query"] == "x" { 307 } else { 302 }, "")
+        },
+    });
+    let source = from(&server);
+    let query = Query { source, ..query("", &[], 1, &[("a", "x")]) };
+    assert!(fetched(&query).is_ok());
+    let loses = Query { features: vec![FeatureSpec::new("a", "y")], ..query.clone() };
+    let text = fetched(&loses).expect_err("it is sent away").to_string();
+    assert!(text.contains("sends to /elsewhere/api/v1/query_range (status 302); use"), "{text}");
+    let mut stays = query;
+    stays.config.http_config.follow_redirects = false;
+    assert!(fetched(&stays).expect_err("it is sent away").to_string().contains("(status 307)"));
+}
+
+#[test]
+fn a_secret_header_does_not_go_to_another_host() {
+    let other = TestServer::start(|asked, _| two_entities(asked));
+    let location = format!("location: {}api/v1/query_range\r\n", other.url());
+    let server =
+        TestServer::start(move |_, _| Reply { headers: location.clone(), ..reply(308, "") });
+    let mut query = Query { source: from(&server), ..query("", &[], 1, &[("a", "x")]) };
+    assert!(fetched(&query).is_ok());
+    assert_eq!(other.asked().len(), 1);
+    let header = HttpHeader { secrets: vec![Secret::new("secret")], ..HttpHeader::default() };
+    query.config.http_config.http_headers.insert("X-Key".to_owned(), header);
+    assert!(fetched(&query).expect_err("it is sent away").to_string().contains("status 308"));
+    assert!(other.asked().is_empty());
+}
+
+#[test]
+fn steps_with_a_result_are_excluded() {
+    let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
+        "x" => two_entities(asked),
+        "all" => matrix(r#"{"metric":{"alertname":"A"},"values":[[0,"1"]]}"#),
+        _ => matrix(
+            r#"{"metric":{"__name__":"ALERTS","instance":"b"},"values":[[60,"0"],[240,"NaN"]]},
+               {"metric":{"instance":"c"},"values":[[180,"1"]]}"#,
+        ),
+    });
+    let mut query = query(&server.url(), &[(0, 120), (180, 240)], 60, &[("a", "x")]);
+    let excluded = |query: &Query| -> Vec<Vec<bool>> {
+        let recording = read(query).expect("a recording").recording;
+        recording.entities.into_iter().map(|it| it.excluded).collect()
+    };
+    assert_eq!(excluded(&query), [[false; 0], [false; 0]]);
+    query.exclude.queries = vec!["ALERTS".to_owned()];
+    assert_eq!(excluded(&query), [vec![], vec![false, true, false, false, true]]);
+    query.exclude.queries.push("all".to_owned());
+    query.exclude.ranges = vec![Range { start_ms: 120_000, end_ms: 170_000 }];
+    let expected = [[true, false, true, false, false], [true, true, true, false, true]];
+    assert_eq!(excluded(&query), expected);
+    query.exclude.ranges = vec![Range { start_ms: 0, end_ms: 240_000 }];
+    assert!(matches!(read(&query), Err(HistoryError::AllExcluded)));
+}
+
+#[track_caller]
+fn check_error(answer: impl Fn() -> Reply + Send + Sync + 'static, expected: &str) {
+    let server = TestServer::start(move |_, _| answer());
+    let url = server.url().replace("//", "//user:secret@");
+    let query = query(&url, &[(1_000, 1_031)], 15, &[("a", "x{")]);
+    let text = fetched(&query).expect_err("a refusal").to_string();
+    assert!(text.contains(expected), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[test]
+fn what_goes_wrong_says_what_to_do() {
+    let words = r#"{"status":"error","errorType":"bad_data","error":"parse error: \"{\""}"#;
+    check_error(
+        move || reply(400, words),
+        r#"feature "a": the server says "bad_data: parse error: \"{\"" (status 400) about x{"#,
+    );
+    check_error(move || reply(200, words), "the server says");
+    check_error(|| reply(401, ""), "put them into history.http_config");
+    check_error(|| reply(403, ""), "(status 403)");
+    check_error(
+        || reply(404, "<p>404\n page"),
+        "(status 404: <p>404 page); is the address complete",
+    );
+    check_error(|| reply(200, "pong"), "does not answer as Prometheus does");
+    check_error(
+        || reply(200, r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
+        "the result is a vector and no matrix",
+    );
+    check_error(
+        || matrix(""),
+        "has no value for a at any of 3 steps of 15s from 1970-01-01T00:16:40Z to 1970-01-01T00:17:10Z",
+    );
+    check_error(
+        || matrix(r#"{"metric":{"instance":"a"},"values":[[1000,"1"]]}"#),
+        r#"has a series {instance="a"} without the label job: keep the entity labels (job, instance)"#,
+    );
+    check_error(
+        || {
+            matrix(
+                r#"{"metric":{"instance":"a","job":"j","cpu":"0"},"values":[[1000,"1"]]},
+                   {"metric":{"instance":"a","job":"j","cpu":"1"},"values":[[1000,"1"]]}"#,
+            )
+        },
+        r#"two series for the entity {instance="a", job="j"}"#,
+    );
+    check_error(
+        || matrix(r#"{"metric":{},"values":[[1000,"1"]]}"#),
+        "has no value for every feature that tells entities apart",
+    );
+}
+
+#[test]
+fn more_values_than_are_kept_are_refused() {
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let mut query = query(&server.url(), &[(0, 600)], 60, &[("a", "x")]);
+    query.config.max_values = 21;
+    let error = fetched(&query).expect_err("22 values");
+    assert!(matches!(error, HistoryError::TooMuch { entities: 2, steps: 11, features: 1 }));
+    assert!(error.to_string().contains("raise history.max_values"), "{error}");
+    query.config.max_values = 22;
+    assert!(fetched(&query).is_ok());
+    // Found out before anything is asked.
+    server.asked();
+    query.config.max_values = 10;
+    assert!(fetched(&query).is_err() && server.asked().is_empty());
+}
+
+#[test]
+fn an_address_that_leads_nowhere_is_named() {
+    let ask = |url: &str, range| {
+        let query = query(url, &[range], 15, &[("a", "x")]);
+        fetched(&query).expect_err("a refusal").to_string()
+    };
+    // Bound and closed again: nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let text = ask(&format!("http://u:secret@{address}"), (0, 60));
+    assert!(text.starts_with(&format!("cannot reach http://{address}: ")), "{text}");
+    assert!(text.contains("refused") && !text.contains("secret"), "{text}");
+    assert!(ask("localhost:9090", (0, 60)).contains("is not the address of a server"));
+    assert!(ask("http://localhost", (60, 0)).contains("the range is empty"));
+}
+
+/// An authority, and PEM of its certificate.
+struct Authority {
+    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let issuer = rcgen::CertifiedIssuer::self_signed(params, key).expect("an authority");
+        Self { issuer }
+    }
+
+    fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for a name, and its key.
+    fn sign(&self, name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.issuer).expect("signed"), key)
+    }
+
+    /// A server with a certificate for a name, which demands one of ours where it is told to.
+    fn serve(&self, name: &str, demands: bool) -> TestServer {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let builder = match demands {
+            false => builder.with_no_client_auth(),
+            true => builder.with_client_cert_verifier(
+                rustls::server::WebPkiClientVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    provider,
+                )
+                .build()
+                .expect("a verifier"),
+            ),
+        };
+        let (certificate, key) = self.sign(name);
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = builder.with_single_cert(vec![certificate.der().clone()], key.into());
+        let config = Arc::new(config.expect("a certificate and its key"));
+        let server = TestServer::start_with(Some(config), |asked, _| two_entities(asked));
+        let address = server.address.replace("127.0.0.1", "localhost");
+        TestServer { address, ..server }
+    }
+}
+
+#[test]
+fn tls_trusts_whom_it_is_told_to() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("portent");
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("other.pem", Authority::new().pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let read = |server: &TestServer, yaml: &str| {
+        let url = format!("https://{}", server.address);
+        let mut query = query(&url, &[(0, 60)], 60, &[("a", "x")]);
+        query.config.http_config.tls_config = serde_yaml::from_str(yaml).expect("a section");
+        query.config.resolve_paths(dir.path());
+        fetched(&query).map(|it| it.times_ms).map_err(|error| error.to_string())
+    };
+    let server = authority.serve("localhost", false);
+    let both = Ok(vec![0, 60_000]);
+    assert_eq!(read(&server, "ca_file: ca.pem"), both);
+    assert_eq!(read(&server, "insecure_skip_verify: true"), both);
+    let check = |server: &TestServer, yaml: &str, expected: &str| {
+        let text = read(server, yaml).expect_err("a refusal");
+        assert!(text.starts_with("no safe connection to https://localhost:"), "{text}");
+        assert!(text.contains(expected), "{text}");
+    };
+    check(&server, "ca_file: other.pem", "history.http_config.tls_config.ca_file");
+    let elsewhere = authority.serve("elsewhere", false);
+    check(&elsewhere, "ca_file: ca.pem", "a name that the certificate holds");
+    let strict = authority.serve("localhost", true);
+    check(&strict, "ca_file: ca.pem", "set cert_file and key_file in tls_config");
+    assert_eq!(read(&strict, "{ca_file: ca.pem, cert_file: cert.pem, key_file: key.pem}"), both);
+    // What a server without TLS says to a greeting that it does not understand.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("written");
+        // Until the client has gone away.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let plain = TestServer { address: format!("localhost:{port}"), ..server };
+    check(&plain, "ca_file: ca.pem", "if not, write http://");
+}
