@@ -133,10 +133,8 @@ impl Levels {
         self.cells.resize(after, Cell { mean: 0.0, variance: 0.0, weight: 0.0 });
         self.means.resize(after, 0.0);
         self.scales.resize(after, 0.0);
-        if width > 0 {
-            for slot in before / width..slots {
-                self.reset(slot);
-            }
+        for slot in before.checked_div(width).unwrap_or(slots)..slots {
+            self.reset(slot);
         }
     }
 
