@@ -235,9 +235,12 @@ fn three_digits(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
-/// Searches. `run` fits a trial with a seed, tells each epoch (from 1) with its validation loss, ends
-/// soon when it is told to break, and gives the loss it has reached. The first execution has the seed
-/// of the search itself, so that the first trial is the fit that would have been without tuning.
+/// What a fit tells of each epoch, from 1, with its validation loss, and whether it should go on.
+pub type OnEpoch<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + 'a;
+
+/// Searches. `run` fits a trial with a seed, tells each epoch, ends soon when it is told to break,
+/// and gives the loss it has reached. The first execution has the seed of the search itself, so that
+/// the first trial is the fit that would have been without tuning.
 ///
 /// A trial that fails, or whose loss is not a number, is recorded; the search goes on.
 ///
@@ -247,11 +250,7 @@ pub fn search<E: fmt::Display>(
     space: &Space,
     budget: Budget,
     seed: u64,
-    run: &mut dyn FnMut(
-        &Trial,
-        u64,
-        &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
-    ) -> Result<f64, E>,
+    run: &mut dyn FnMut(&Trial, u64, &mut OnEpoch<'_>) -> Result<f64, E>,
 ) -> Tuning {
     // Of each execution, what the complete trials had reached after each epoch.
     let mut courses: Vec<Vec<Vec<f64>>> = vec![Vec::new(); budget.executions];
@@ -350,11 +349,7 @@ mod tests {
         1.0 + rate * rate + (bottleneck / 4.0).ln().powi(2) + 0.01 * (seed % 7) as f64
     }
 
-    fn fit(
-        trial: &Trial,
-        seed: u64,
-        on_epoch: &mut dyn FnMut(usize, f64) -> ControlFlow<()>,
-    ) -> Result<f64, String> {
+    fn fit(trial: &Trial, seed: u64, on_epoch: &mut OnEpoch<'_>) -> Result<f64, String> {
         let mut best = f64::INFINITY;
         for epoch in 1..=40 {
             best = floor(trial, seed) * (1.0 + 1.0 / epoch as f64);

@@ -23,8 +23,8 @@ pub enum ThresholdMethod {
     Pot,
 }
 
-/// The `train.threshold` section: how the threshold is found. Every method is shown in the report;
-/// this says which one counts.
+/// The `train.threshold` section: how the threshold is found. Every method gives a candidate; this
+/// says which one counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThresholdConfig {

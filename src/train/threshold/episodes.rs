@@ -102,17 +102,18 @@ impl Steps {
         peaks
     }
 
-    /// The smallest score such that a threshold there, or anywhere above, gives at most `allowed`
-    /// episodes. "Or anywhere above" since a low threshold, which all scores exceed in one endless
-    /// episode, would do otherwise.
+    /// The smallest score above `floor` such that a threshold there, or anywhere above, gives at most
+    /// `allowed` episodes; `floor` if even that does. "Or anywhere above" since a low threshold, which
+    /// all scores exceed in one endless episode, would do otherwise.
     ///
     /// Takes the scores from the largest down and follows how the episodes appear, grow and merge.
-    pub fn lowest_within(&self, allowed: usize) -> f64 {
+    pub fn lowest_within(&self, allowed: usize, floor: f64) -> f64 {
         // Entities one after another, too far apart to merge.
-        let mut places = Vec::with_capacity(self.sorted.len());
+        let mut places = Vec::new();
         let mut offset = 0;
         for scores in &self.entities {
-            places.extend(scores.iter().enumerate().map(|(i, score)| (*score, offset + i)));
+            let above = scores.iter().enumerate().filter(|(_, score)| **score > floor);
+            places.extend(above.map(|(i, score)| (*score, offset + i)));
             offset += scores.len() + self.gap;
         }
         places.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -134,7 +135,7 @@ impl Steps {
                 return equal[0].0;
             }
         }
-        self.sorted[0]
+        floor
     }
 }
 
@@ -177,8 +178,8 @@ pub(super) mod tests {
         assert_eq!(steps.episodes(1.0), (2, 1));
         assert!((steps.entity_weeks() - 4.0 / 10_080.0).abs() < 1e-15);
         assert!((steps.share_above(1.0) - 0.5).abs() < 1e-15);
-        assert_eq!(steps.lowest_within(1), 2.0);
-        assert_eq!(steps.lowest_within(2), 0.0);
+        assert_eq!(steps.lowest_within(1, 0.0), 2.0);
+        assert_eq!(steps.lowest_within(2, 0.0), 0.0);
     }
 
     #[test]
@@ -198,19 +199,17 @@ pub(super) mod tests {
             second in prop::collection::vec(0_u8..12, 1..30),
             allowed in 0_usize..6,
             gap in 0_i64..5,
+            floor in 0_u8..8,
         ) {
             let as_scores = |values: &[u8]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
             let (first, second) = (as_scores(&first), as_scores(&second));
             let steps = minutes(&[&first, &second], gap);
-            let mut expected = f64::NAN;
-            for threshold in steps.sorted().iter().rev() {
-                expected = *threshold;
-                // Just below this score it would be too much.
-                if steps.episodes(threshold - 0.5).0 > allowed {
-                    break;
-                }
-            }
-            let found = steps.lowest_within(allowed);
+            let floor = f64::from(floor);
+            let descending = steps.sorted().iter().rev().copied().filter(|score| *score > floor);
+            // Just below such a score it would be too much.
+            let too_much = |score: &f64| steps.episodes(score - 0.5).0 > allowed;
+            let expected = descending.into_iter().find(too_much).unwrap_or(floor);
+            let found = steps.lowest_within(allowed, floor);
             prop_assert_eq!(found, expected);
             prop_assert!(steps.episodes(found).0 <= allowed);
         }

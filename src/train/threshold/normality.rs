@@ -44,9 +44,10 @@ pub(super) fn mean_std(sorted: &[f64]) -> (Result<f64, ThresholdError>, String) 
         (false, true) => "Kolmogorov-Smirnov rejects a normal distribution",
         (true, true) => "both tests reject a normal distribution",
     };
-    let d_p = if d_p < MAX_LILLIEFORS_P { format!("{d_p:.2e}") } else { "above 0.1".to_owned() };
+    let d_p = if d_p < MAX_LILLIEFORS_P { shown(d_p) } else { "above 0.1".to_owned() };
+    let w_p = shown(w_p);
     let note = format!(
-        "{verdict} at 5 %: Shapiro-Wilk W {w:.4}, p {w_p:.2e}; Kolmogorov-Smirnov D {d:.4}, p {d_p} \
+        "{verdict} at 5 %: Shapiro-Wilk W {w:.4}, p {w_p}; Kolmogorov-Smirnov D {d:.4}, p {d_p} \
          (Lilliefors); {} of {} scores",
         sample.len(),
         sorted.len()
@@ -56,6 +57,11 @@ pub(super) fn mean_std(sorted: &[f64]) -> (Result<f64, ThresholdError>, String) 
     }
     let (mean, sigma) = mean_and_sigma(sorted);
     (Ok(mean + MEAN_STD_SIGMAS * sigma), note)
+}
+
+/// A p-value, which approximations do not give exactly when it is tiny.
+fn shown(p: f64) -> String {
+    if p < 1e-6 { "below 1e-6".to_owned() } else { format!("{p:.2e}") }
 }
 
 fn evenly_spaced(sorted: &[f64]) -> Vec<f64> {

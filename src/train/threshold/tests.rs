@@ -100,6 +100,7 @@ fn mean_and_three_sigmas_are_for_normal_scores_alone() {
     let (found, note) = normality::mean_std(&sorted("exponential", 20_000));
     assert_eq!(found, Err(ThresholdError::NotNormal));
     assert!(note.starts_with("both tests reject"), "{note}");
+    assert!(note.contains("p below 1e-6; Kolmogorov"), "{note}");
     assert!(note.ends_with("5000 of 20000 scores"), "{note}");
     let (found, note) = normality::mean_std(&[0.5; 100]);
     assert_eq!((found, note.as_str()), (Err(ThresholdError::NotNormal), "all scores are the same"));
