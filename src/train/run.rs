@@ -145,7 +145,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
 }
 
 fn read(query: &Query) -> Result<History, TrainError> {
-    if let Source::Server { .. } = query.source {
+    if let Source::Server(_) = query.source {
         // What serving could not compute is not worth asking for.
         Features::parse(&query.features, &query.entity)?;
     }
