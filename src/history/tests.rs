@@ -480,6 +480,21 @@ fn credentials_that_cannot_be_used_are_named_and_not_shown() {
 }
 
 #[test]
+fn a_proxy_is_used_except_where_it_is_not() {
+    let proxy = TestServer::start(|asked, _| two_entities(asked));
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let yaml = format!("{{proxy_url: 'http://u:p@{}', no_proxy: 127.0.0.1}}", proxy.address);
+    let mut query = query("http://portent.invalid", &[(0, 60)], 60, &[("a", "x")]);
+    query.config.http_config = serde_yaml::from_str(&yaml).expect("a section");
+    assert!(fetched(&query).is_ok());
+    let asked = proxy.asked().remove(0);
+    assert!(asked.head.starts_with("POST http://portent.invalid/api/v1/query_range "), "{asked:?}");
+    assert_eq!(asked.header("proxy-authorization"), Some("Basic dTpw"));
+    assert!(fetched(&Query { source: from(&server), ..query }).is_ok());
+    assert_eq!((proxy.asked().len(), server.asked().len()), (0, 1));
+}
+
+#[test]
 fn a_redirect_is_followed_where_the_query_goes_along() {
     let server = TestServer::start(|asked, _| match asked.head.contains("/prefix/") {
         false => two_entities(asked),
