@@ -49,6 +49,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod duration;
+pub mod evaluate;
 pub mod exporter;
 pub mod features;
 pub mod history;

@@ -4,6 +4,7 @@
 //! 2 wrong usage or configuration.
 
 mod check;
+mod evaluate;
 mod source;
 mod train;
 
@@ -45,6 +46,8 @@ enum Command {
     Serve(ServeArgs),
     /// Train a model from Prometheus's history or from a CSV file.
     Train(Box<train::TrainArgs>),
+    /// Run a model over history and say how it would have done.
+    Evaluate(Box<evaluate::EvaluateArgs>),
     /// Check a configuration or a model.
     #[command(subcommand)]
     Check(check::Check),
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve(args),
         Command::Train(args) => train::run(*args),
+        Command::Evaluate(args) => evaluate::run(*args),
         Command::Check(check) => check::run(check),
     };
     let (code, error) = match outcome {

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
-use crate::history::{Exclusions, Query, Range, Source};
+use crate::history::{Exclusions, Query, Range, RangeQuery, Source};
 use crate::timestamp;
 
 /// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
@@ -70,7 +70,7 @@ impl SourceArgs {
         let source = match (self.prometheus_url, self.input) {
             (Some(url), None) => {
                 let ranges = ranges(&self.start, &self.end, now_ms, step)?;
-                Source::Server { url, ranges, step, resume: self.resume }
+                Source::Server(RangeQuery { url, ranges, step, resume: self.resume })
             }
             (None, Some(_)) if !exclude.queries.is_empty() => bail!(
                 "--exclude-query asks a server, and a CSV file has none; use --exclude START..END"
@@ -166,8 +166,9 @@ mod tests {
         let args = SourceArgs { prometheus_url: Some("http://a".to_owned()), ..args };
         let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
         match (query, expected) {
-            (Ok(Query { source: Source::Server { ranges, .. }, .. }), Ok(expected)) => {
-                let found: Vec<_> = ranges.iter().map(|it| (it.start_ms, it.end_ms)).collect();
+            (Ok(Query { source: Source::Server(asked), .. }), Ok(expected)) => {
+                let ranges = asked.ranges.iter();
+                let found: Vec<_> = ranges.map(|it| (it.start_ms, it.end_ms)).collect();
                 assert_eq!(found, expected);
             }
             (Err(error), Err(expected)) => {

@@ -6,8 +6,8 @@
 //! where matrices come from.
 //!
 //! ```text
-//! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ threshold in force ─▶ score
-//!                     ▲ level                          ▲ guard
+//! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
+//!                     ▲ level                          guard ─▶ score above which it is anomalous
 //! ```
 //!
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
@@ -206,8 +206,9 @@ impl Detector {
                 continue;
             }
             let error = f64::from(parts[0]);
-            let factor = self.guard.as_mut().map_or(1.0, |guard| {
-                guard.push(slot, now_ms, error / self.threshold);
+            let score = error / self.threshold;
+            let threshold = self.guard.as_mut().map_or(1.0, |guard| {
+                guard.push(slot, now_ms, score);
                 guard.factor(slot)
             });
             let share = |part: f32| if parts[0] > 0.0 { part / parts[0] } else { 0.0 };
@@ -215,12 +216,11 @@ impl Detector {
                 (0..).zip(parts[1..].iter().map(|part| share(*part))).collect();
             contributions.retain(|(_, share)| *share > 0.0);
             contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
-            let threshold = self.threshold * factor;
             let score = EntityScore {
                 entity: matrix.labels(slot).clone(),
-                score: error / threshold,
-                error,
+                score,
                 threshold,
+                error,
                 contributions,
                 newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
             };

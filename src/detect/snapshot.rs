@@ -47,13 +47,13 @@ pub struct ModelSnapshot {
 pub struct EntityScore {
     /// The entity labels.
     pub entity: Labels,
-    /// Error divided by the threshold in force: 0 to 1 is normal, above 1 is anomalous.
+    /// Error divided by the trained threshold: 0 to 1 is normal, above 1 is anomalous unless the
+    /// threshold in force is higher.
     pub score: f64,
+    /// The score above which the entity is anomalous: 1, or more where it has changed for good.
+    pub threshold: f64,
     /// The model's error, smoothed where the model asks for it.
     pub error: f64,
-    /// The threshold in force for the entity: the model's, or higher where the entity has changed
-    /// for good.
-    pub threshold: f64,
     /// Features that have a share of the error, as `(index, share)`, the largest first. Empty for
     /// a model that does not tell.
     pub contributions: Vec<(u32, f32)>,

@@ -30,14 +30,21 @@ pub(super) fn render(
         &mut page,
         &models,
         "anomaly_score",
-        "Reconstruction error divided by the model's threshold: up to 1 is normal, above is anomalous.",
+        "The model's error divided by its threshold: up to 1 is normal, above is anomalous.",
         |entity| entity.score,
     );
     entities(
         &mut page,
         &models,
+        "anomaly_score_threshold",
+        "The score above which the entity is anomalous: 1, or more where it has changed for good.",
+        |entity| entity.threshold,
+    );
+    entities(
+        &mut page,
+        &models,
         "anomaly_reconstruction_error",
-        "The model's raw error.",
+        "The model's error, smoothed where the model asks for it.",
         |entity| entity.error,
     );
     contributions(&mut page, &models, config);
@@ -45,7 +52,7 @@ pub(super) fn render(
         &mut page,
         &models,
         "anomaly_threshold",
-        "The raw error above which an entity is anomalous.",
+        "The model's threshold: the error at which the score is 1.",
         |model| model.threshold,
     );
     model_gauge(
@@ -186,6 +193,7 @@ mod tests {
         EntityScore {
             entity: Labels::from_pairs(labels).expect("distinct names"),
             score: error / 2.0,
+            threshold: 1.0 + error,
             error,
             contributions: vec![(1, 0.5), (0, 0.25), (2, 0.125)],
             newest_ms: NOW,
@@ -233,6 +241,8 @@ mod tests {
             [
                 r#"anomaly_score{instance="a",job="node",model="m"} 0.5"#,
                 r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
+                r#"anomaly_score_threshold{instance="a",job="node",model="m"} 2"#,
+                r#"anomaly_score_threshold{instance="b",job="node",model="m"} 4"#,
                 r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
                 r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
                 r#"anomaly_feature_contribution{instance="a",job="node",model="m",feature="disk"} 0.5"#,

@@ -57,17 +57,35 @@ pub(super) fn read(
     path: &Path,
     configured: &[FeatureSpec],
 ) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+    parse(path, open(path)?, configured)
+}
+
+/// Calls back with the time of each line after the header, as it is written there.
+///
+/// # Errors
+/// When the file can no longer be read.
+pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), CsvError> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(open(path)?);
+    let failed =
+        |error: csv::Error| CsvError::Read { path: path.to_path_buf(), reason: error.to_string() };
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(failed)? {
+        each(&record[0]);
+    }
+    Ok(())
+}
+
+/// The text of a file, compressed by gzip or not.
+fn open(path: &Path) -> Result<ShortLines<Box<dyn Read>>, CsvError> {
     let unreadable = |error: std::io::Error| CsvError::Read {
         path: path.to_path_buf(),
         reason: error.to_string(),
     };
     let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
     let is_gzip = input.fill_buf().map_err(unreadable)?.starts_with(b"\x1f\x8b");
-    if is_gzip {
-        parse(path, MultiGzDecoder::new(input), configured)
-    } else {
-        parse(path, input, configured)
-    }
+    let input: Box<dyn Read> =
+        if is_gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(input) };
+    Ok(ShortLines { input, left: MAX_LINE_BYTES })
 }
 
 fn parse(
@@ -75,9 +93,7 @@ fn parse(
     input: impl Read,
     configured: &[FeatureSpec],
 ) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(ShortLines { input, left: MAX_LINE_BYTES });
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
     let failed = |error: csv::Error| {
         let position = error.position().map(csv::Position::line);
         match (position, error.kind()) {

@@ -173,7 +173,7 @@ impl Fetch<'_> {
         tracing::info!(
             query = self.queries[query].what,
             steps = piece.count,
-            ?reason,
+            %reason,
             "too much for one query: asking for half as many steps"
         );
         self.keep_split(work)?;
@@ -217,7 +217,7 @@ async fn ask_patiently(
         };
         let wait = wait.unwrap_or(patience.first * 2_u32.pow(waits));
         waits += 1;
-        tracing::warn!(?reason, ?wait, "the server does not answer: asking again");
+        tracing::warn!(%reason, ?wait, "the server does not answer: asking again");
         tokio::time::sleep(wait).await;
     }
 }

@@ -44,7 +44,7 @@ mod resume;
 mod secret;
 
 pub use config::{ConfigError, HistoryConfig};
-pub use csv_input::CsvError;
+pub use csv_input::{CsvError, each_time};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
 pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
@@ -77,18 +77,22 @@ pub struct Query {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A server that answers range queries as Prometheus does.
-    Server {
-        /// Its address, possibly with user and password.
-        url: String,
-        /// Ranges that do not overlap, in any order.
-        ranges: Vec<Range>,
-        /// The distance between steps.
-        step: Duration,
-        /// A folder that keeps each answer, for a run that goes on where this one is interrupted.
-        resume: Option<PathBuf>,
-    },
+    Server(RangeQuery),
     /// A CSV file, possibly compressed by gzip.
     Csv(PathBuf),
+}
+
+/// Which server to ask, and for which steps.
+#[derive(Debug, Clone)]
+pub struct RangeQuery {
+    /// Its address, possibly with user and password.
+    pub url: String,
+    /// Ranges that do not overlap, in any order.
+    pub ranges: Vec<Range>,
+    /// The distance between steps.
+    pub step: Duration,
+    /// A folder that keeps each answer, for a run that goes on where this one is interrupted.
+    pub resume: Option<PathBuf>,
 }
 
 /// From one moment to another.
@@ -134,8 +138,8 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
             let (recording, features) = csv_input::read(path, &query.features)?;
             History { recording, features }
         }
-        Source::Server { .. } => {
-            let recording = from_server(query, PATIENCE)?;
+        Source::Server(source) => {
+            let recording = from_server(query, source, PATIENCE)?;
             History { recording, features: query.features.clone() }
         }
     };
@@ -146,10 +150,12 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
     }
 }
 
-fn from_server(query: &Query, patience: Patience) -> Result<Recording, HistoryError> {
-    let Source::Server { url, ranges, step, resume } = &query.source else {
-        unreachable!("a file is read elsewhere");
-    };
+fn from_server(
+    query: &Query,
+    source: &RangeQuery,
+    patience: Patience,
+) -> Result<Recording, HistoryError> {
+    let RangeQuery { url, ranges, step, resume } = source;
     let server = Server::new(url, &query.config)?;
     let grid = Grid::new(ranges, step.as_ms())?;
     let max_values = query.config.max_values;
@@ -177,7 +183,7 @@ fn from_server(query: &Query, patience: Patience) -> Result<Recording, HistoryEr
     let outcome = runtime.block_on(fetch.run(&mut collected));
     if let Some(folder) = resume {
         let (found, pieces) = (fetch.found, fetch.done);
-        tracing::info!(folder = %folder.display(), found, pieces, "answers that were kept earlier");
+        tracing::info!(folder = %folder.display(), found, pieces, "answers found in the folder");
     }
     outcome?;
     collected.finish()

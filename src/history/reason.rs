@@ -8,6 +8,7 @@
 //! 10.2.3 (Retry-After).
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -130,6 +131,25 @@ impl Reason {
             }
             Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
             Self::TooLarge => HistoryError::TooLarge { what },
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// For a line of the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(reason) | Self::Lost(reason) | Self::NotPrometheus(reason) => {
+                f.write_str(reason)
+            }
+            Self::Tls { reason, .. } => f.write_str(reason),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::TooLarge => f.write_str("a very large answer"),
+            Self::Credentials(status) => write!(f, "status {status}"),
+            Self::Moved { status, location } => write!(f, "status {status}: {location}"),
+            Self::Busy { status, words, .. }
+            | Self::TooMuch { status, words }
+            | Self::Refused { status, words } => write!(f, "status {status}: {words}"),
         }
     }
 }

@@ -160,12 +160,12 @@ fn request(stream: &mut impl Read) -> Option<Asked> {
 fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)]) -> Query {
     let range = |&(start, end): &(i64, i64)| Range { start_ms: start * 1_000, end_ms: end * 1_000 };
     Query {
-        source: Source::Server {
+        source: Source::Server(RangeQuery {
             url: url.to_owned(),
             ranges: ranges.iter().map(range).collect(),
             step: Duration::from_seconds(step),
             resume: None,
-        },
+        }),
         features: features.iter().map(|(name, expr)| FeatureSpec::new(*name, *expr)).collect(),
         entity: vec!["job".to_owned(), "instance".to_owned()],
         exclude: Exclusions::default(),
@@ -176,12 +176,13 @@ fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)])
 /// As [`read`] does, but in less time when the server is to be waited for.
 fn fetched(query: &Query) -> Result<Recording, HistoryError> {
     let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
-    from_server(query, patience)
+    let Source::Server(source) = &query.source else { panic!("a server") };
+    from_server(query, source, patience)
 }
 
 fn resuming(mut query: Query, folder: &Path) -> Query {
-    let Source::Server { resume, .. } = &mut query.source else { panic!("a server") };
-    *resume = Some(folder.to_path_buf());
+    let Source::Server(source) = &mut query.source else { panic!("a server") };
+    source.resume = Some(folder.to_path_buf());
     query
 }
 
@@ -305,6 +306,29 @@ fn config_of(query: &Query) -> HistoryConfig {
 }
 
 #[test]
+fn what_takes_too_long_is_asked_for_in_halves() {
+    let server = TestServer::start(|asked, _| {
+        // Far longer than it is waited for, or not at all.
+        std::thread::sleep(StdDuration::from_secs(if asked.steps() > 5 { 30 } else { 0 }));
+        two_entities(asked)
+    });
+    let mut query = query(&server.url(), &[(0, 15)], 1, &[("a", "x")]);
+    query.config.timeout = Duration::from_ms(500);
+    query.config.max_concurrency = 1;
+    assert_eq!(fetched(&query).expect("a recording").times_ms.len(), 16);
+    let asked = server.asked();
+    let steps: Vec<usize> = asked.iter().map(Asked::steps).filter(|it| *it > 5).collect();
+    assert_eq!(steps, [16, 8]);
+    let mute = TestServer::start(|_, _| {
+        std::thread::sleep(StdDuration::from_secs(30));
+        reply(200, "")
+    });
+    let query = Query { source: from(&mute), ..query };
+    let error = fetched(&query).expect_err("it never answers").to_string();
+    assert!(error.contains("in time, not even for one step"), "{error}");
+}
+
+#[test]
 fn what_is_too_much_for_one_step_ends_the_run() {
     let server = TestServer::start(|_, _| refusal(422, "exceeded the limit of series"));
     let query = query(&server.url(), &[(0, 7)], 1, &[("a", "x")]);
@@ -368,8 +392,8 @@ fn a_run_goes_on_where_it_was_interrupted() {
     assert!(server.asked().is_empty(), "everything is there");
     // A later start finds all pieces but the first.
     let mut later = query.clone();
-    let Source::Server { ranges, .. } = &mut later.source else { panic!("a server") };
-    ranges[0] = Range { start_ms: 120_000, end_ms: 519_000 };
+    let Source::Server(source) = &mut later.source else { panic!("a server") };
+    source.ranges[0] = Range { start_ms: 120_000, end_ms: 519_000 };
     assert_eq!(fetched(&later).expect("a recording").times_ms.len(), 400);
     let asked: usize = server.asked().iter().map(Asked::steps).filter(|it| *it <= 60).sum();
     assert_eq!(asked, 80 + 20);
@@ -453,6 +477,21 @@ fn credentials_that_cannot_be_used_are_named_and_not_shown() {
     let yaml = format!("tls_config: {{cert_file: {here}, key_file: {here}}}");
     check(url, &yaml, "do not hold a certificate and its key in PEM");
     check("http://u:secret@[", "{}", "\"[\" is not the address of a server");
+}
+
+#[test]
+fn a_proxy_is_used_except_where_it_is_not() {
+    let proxy = TestServer::start(|asked, _| two_entities(asked));
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let yaml = format!("{{proxy_url: 'http://u:p@{}', no_proxy: 127.0.0.1}}", proxy.address);
+    let mut query = query("http://portent.invalid", &[(0, 60)], 60, &[("a", "x")]);
+    query.config.http_config = serde_yaml::from_str(&yaml).expect("a section");
+    assert!(fetched(&query).is_ok());
+    let asked = proxy.asked().remove(0);
+    assert!(asked.head.starts_with("POST http://portent.invalid/api/v1/query_range "), "{asked:?}");
+    assert_eq!(asked.header("proxy-authorization"), Some("Basic dTpw"));
+    assert!(fetched(&Query { source: from(&server), ..query }).is_ok());
+    assert_eq!((proxy.asked().len(), server.asked().len()), (0, 1));
 }
 
 #[test]

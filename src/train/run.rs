@@ -129,7 +129,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
 /// History, cleaned, with the clocks that every model of ours reads.
 fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     // What serving could not compute is not worth asking for.
-    if matches!(options.history.source, Source::Server { .. }) {
+    if matches!(options.history.source, Source::Server(_)) {
         Features::parse(&options.history.features, &options.history.entity)?;
     }
     let History { mut recording, mut features } = history::read(&options.history)?;
