@@ -1,28 +1,31 @@
-//! An autoencoder: a network that restores the newest step of a window from the whole window, through
-//! a bottleneck too narrow for anything but what usually goes together.
+//! An autoencoder: a network that restores a window through a bottleneck too narrow for anything but
+//! what usually goes together.
 //!
-//! In: windows in deviations from the mean, clipped; 0 where a value is missing. Out: the newest step
-//! as it should be. In training, features go missing at random, with all their steps, so that the
-//! network has seen absence; what is missing is not asked of it.
+//! In: windows in deviations from the mean, clipped; the mean where a value is missing. Out: the
+//! newest step as it should be. It learns to restore whole windows, though only the newest step is
+//! asked for in the end: a network that need not care for the others would copy that one through.
+//! In training, features go missing at random, with all their steps, so that the network has seen
+//! absence; what is missing is not asked of it.
 //!
 //! A value far out says all it can at the clip: farther out a network answers nonsense for all other
 //! features as well.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut1, Axis, s};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::branch::{Base, INPUT_CLIP, Prepared};
 use super::config::TrainConfig;
-use super::fit::FitError;
+use super::dataset::{Dataset, Place};
+use super::fit::{FitError, OnEpoch};
 use super::network::{Network, Output, Places};
 use super::optimizer::Adam;
 use super::scaler::{Kind, Scaler, Scaling};
 
 /// How often a feature is missing in training. Often enough to be learnt, seldom enough that most
 /// windows are whole.
-pub(super) const MISSING: f64 = 0.05;
+const MISSING: f64 = 0.05;
 
 /// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
 const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
@@ -73,14 +76,27 @@ pub struct Course {
     pub stopping: Vec<f64>,
 }
 
-/// Rows as the network sees them.
-pub(super) struct Rows {
-    /// `[rows, steps * features]`, features that enter only.
-    inputs: Array2<f32>,
-    /// `[rows, features]`, features that enter only.
-    targets: Array2<f32>,
-    /// 1 for a target that is there and counts.
-    there: Array2<f32>,
+/// Values as the network sees them, of all entities and steps. Windows are put together when they
+/// are needed: all at once would take as many times the memory as a window has steps.
+pub(super) struct Values {
+    /// By entity `[steps, features]`, features that enter only; NaN is missing.
+    entities: Vec<Array2<f32>>,
+    /// For each of these features whether it counts.
+    counts: Vec<bool>,
+    /// For each what stands for a missing value.
+    offsets: Vec<f64>,
+    /// Steps of a window.
+    steps: usize,
+}
+
+/// Some windows, as the network is trained on them.
+struct Batch {
+    /// `[windows, steps * features]`.
+    inputs: Array2<f64>,
+    /// Likewise.
+    targets: Array2<f64>,
+    /// 1 for a target that is there and counts, otherwise 0.
+    there: Array2<f64>,
 }
 
 impl Autoencoder {
@@ -143,57 +159,115 @@ impl Autoencoder {
         self.network.run(self.inputs(batch).view())
     }
 
-    /// A batch as the network is trained on it.
-    pub fn rows(&self, base: &Base, batch: &Prepared) -> Rows {
+    /// The same with a network that was trained on windows of the features that enter: of its outputs
+    /// those of the newest step alone are kept.
+    fn with(mut self, base: &Base, trained: &Network) -> Self {
         let places = entering(&base.scaler);
         let features = base.scaler.kinds.len();
         let columns: Vec<usize> = (0..self.steps)
             .flat_map(|step| places.iter().map(move |place| step * features + place))
             .collect();
-        let observed = self.observed(batch).select(Axis(1), &places);
-        let counts: Vec<bool> = places.iter().map(|i| base.scaler.kinds[*i].counts()).collect();
-        let there = Array2::from_shape_fn(observed.dim(), |(row, column)| {
-            let is = counts[column] && !observed[[row, column]].is_nan();
-            f32::from(u8::from(is))
-        });
-        Rows {
-            inputs: self.inputs(batch).select(Axis(1), &columns).mapv(|it| it as f32),
-            targets: observed.mapv(|it| if it.is_nan() { 0.0 } else { it as f32 }),
-            there,
+        let mut newest = trained.clone();
+        if let Some(last) = newest.layers.last_mut() {
+            let from = last.bias.len() - places.len();
+            last.weights = last.weights.slice(s![.., from..]).to_owned();
+            last.bias = last.bias.slice(s![from..]).to_owned();
+        }
+        let inputs = Places { width: self.steps * features, places: &columns };
+        let outputs = Places { width: features, places: &places };
+        self.network = newest.expanded(inputs, outputs, 0.0).rounded();
+        self
+    }
+
+    /// All values as the network is trained on them.
+    pub fn values(&self, base: &Base, dataset: &Dataset) -> Values {
+        let places = entering(&base.scaler);
+        let of_entity = |rows: &super::dataset::Rows| {
+            let mut values = Array2::zeros((rows.values.nrows(), places.len()));
+            for (to, from) in values.axis_iter_mut(Axis(1)).zip(&places) {
+                let column = rows.values.slice(s![.., *from..*from + 1]);
+                self.line_up(base, *from, column, to);
+            }
+            values
+        };
+        Values {
+            entities: dataset.entities.iter().map(of_entity).collect(),
+            counts: places.iter().map(|i| base.scaler.kinds[*i].counts()).collect(),
+            offsets: places.iter().map(|i| f64::from(self.offset[*i])).collect(),
+            steps: self.steps,
+        }
+    }
+
+    /// One feature's raw values as the network sees them.
+    fn line_up(
+        &self,
+        base: &Base,
+        feature: usize,
+        column: ArrayView2<'_, f32>,
+        mut to: ArrayViewMut1<'_, f32>,
+    ) {
+        let (offset, inverse) = (base.scaler.offset[feature], base.scaler.inverse[feature]);
+        for (to, raw) in to.iter_mut().zip(&column) {
+            let deviation = f64::from((raw - offset) * inverse);
+            *to = match deviation {
+                it if it.is_nan() => f32::NAN,
+                it => self.line(feature, it, self.input_clip) as f32,
+            };
         }
     }
 }
 
-impl Rows {
-    /// Several batches as one.
-    pub fn concatenate(parts: &[Self]) -> Self {
-        let join = |part: fn(&Self) -> ArrayView2<'_, f32>| {
-            let views: Vec<_> = parts.iter().map(part).collect();
-            ndarray::concatenate(Axis(0), &views).expect("batches of one width")
-        };
-        Self {
-            inputs: join(|it| it.inputs.view()),
-            targets: join(|it| it.targets.view()),
-            there: join(|it| it.there.view()),
+impl Values {
+    fn features(&self) -> usize {
+        self.counts.len()
+    }
+
+    fn batch(&self, places: &[Place]) -> Batch {
+        let features = self.features();
+        let width = self.steps * features;
+        let mut inputs = Array2::zeros((places.len(), width));
+        let mut targets = Array2::zeros((places.len(), width));
+        let mut there = Array2::zeros((places.len(), width));
+        for (row, place) in places.iter().enumerate() {
+            let first = place.step as usize + 1 - self.steps;
+            let values = self.entities[place.entity as usize].slice(s![first.., ..]);
+            for (column, value) in values.iter().take(width).enumerate() {
+                let feature = column % features;
+                if value.is_nan() {
+                    inputs[[row, column]] = self.offsets[feature];
+                } else {
+                    inputs[[row, column]] = f64::from(*value);
+                    targets[[row, column]] = f64::from(*value);
+                    there[[row, column]] = f64::from(u8::from(self.counts[feature]));
+                }
+            }
         }
+        Batch { inputs, targets, there }
     }
 
     /// One over the variance of each target, but no more than a hundred times the usual one of
     /// standardised features: what hardly moves is not all there is to learn.
-    fn units(&self) -> Array1<f64> {
-        let columns = self.targets.axis_iter(Axis(1)).zip(self.there.axis_iter(Axis(1)));
-        let variance = |(targets, there): (ArrayView1<'_, f32>, ArrayView1<'_, f32>)| {
-            let count = f64::from(there.sum()).max(1.0);
-            let pairs = || targets.iter().zip(&there).map(|(x, w)| (f64::from(*x), f64::from(*w)));
-            let mean = pairs().map(|(x, w)| x * w).sum::<f64>() / count;
-            pairs().map(|(x, w)| w * (x - mean).powi(2)).sum::<f64>() / count
+    fn units(&self, places: &[Place]) -> Array1<f64> {
+        let features = self.features();
+        let (mut count, mut sum, mut square) = (
+            Array1::<f64>::zeros(features),
+            Array1::<f64>::zeros(features),
+            Array1::<f64>::zeros(features),
+        );
+        for place in places {
+            let row = self.entities[place.entity as usize].row(place.step as usize).mapv(f64::from);
+            for (i, value) in row.iter().enumerate().filter(|(_, it)| it.is_finite()) {
+                count[i] += 1.0;
+                sum[i] += value;
+                square[i] += value * value;
+            }
+        }
+        let unit = |i: usize| {
+            let count = count[i].max(1.0);
+            let variance = square[i] / count - (sum[i] / count).powi(2);
+            1.0 / variance.max(LEAST_VARIANCE)
         };
-        columns.map(|it| 1.0 / variance(it).max(LEAST_VARIANCE)).collect()
-    }
-
-    fn select(&self, rows: &[usize]) -> [Array2<f64>; 3] {
-        [&self.inputs, &self.targets, &self.there]
-            .map(|it| it.select(Axis(0), rows).mapv(f64::from))
+        (0..self.steps * features).map(|column| unit(column % features)).collect()
     }
 }
 
@@ -210,34 +284,33 @@ fn entering(scaler: &Scaler) -> Vec<usize> {
     kinds.filter(|(_, kind)| kind.enters()).map(|(i, _)| i).collect()
 }
 
-/// Learns. `on_epoch` is told the number of each look at the loss and the loss, and may end it all.
+/// Learns on some windows, and stops when others say so. `on_epoch` is told the number of each look at
+/// the loss and the loss, and may end it all.
 ///
 /// # Errors
 /// When nothing moves, and when the loss is no longer a number.
 pub(super) fn fit(
-    mut blank: Autoencoder,
+    blank: Autoencoder,
     base: &Base,
-    (training, stopping): (&Rows, &Rows),
+    values: &Values,
+    (training, stopping): (&[Place], &[Place]),
     config: &TrainConfig,
-    on_epoch: &mut dyn FnMut(usize, f64) -> std::ops::ControlFlow<()>,
+    on_epoch: OnEpoch<'_>,
 ) -> Result<(Autoencoder, Course), FitError> {
-    let count = training.inputs.nrows();
     if !base.scaler.kinds.contains(&Kind::Learnt) {
-        return Err(FitError::NothingMoves { rows: count });
+        return Err(FitError::NothingMoves { rows: training.len() });
     }
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let some: Vec<usize> = (0..count).step_by(count.div_ceil(CHUNK)).collect();
-    let [inputs, targets, _] = training.select(&some);
+    let some: Vec<Place> =
+        training.iter().step_by(training.len().div_ceil(CHUNK)).copied().collect();
+    let Batch { inputs, targets, .. } = values.batch(&some);
     let output = output(config.scaling);
     let mut network = Network::new(inputs.view(), targets.view(), &config.layers, output, &mut rng);
-    let units = training.units();
-    let places = entering(&base.scaler);
-    let offsets: Vec<f64> = places.iter().map(|i| f64::from(blank.offset[*i])).collect();
+    let units = values.units(training);
     let mut pass = Pass {
-        rows: training,
-        offsets: &offsets,
+        values,
         units: &units,
-        order: (0..count).collect(),
+        order: training.to_vec(),
         adam: Adam::new(&network, config.learning_rate),
         batch_size: config.batch_size,
     };
@@ -247,7 +320,7 @@ pub(super) fn fit(
     while course.epochs < config.epochs && waited < config.patience {
         course.epochs += 1;
         let training_loss = pass.run(&mut network, &mut rng);
-        let stopping_loss = loss(&network, stopping, &units);
+        let stopping_loss = loss(&network, values, stopping, &units);
         if !(training_loss.is_finite() && stopping_loss.is_finite()) {
             return Err(FitError::Diverged { epoch: course.epochs });
         }
@@ -266,24 +339,15 @@ pub(super) fn fit(
             break;
         }
     }
-    let features = base.scaler.kinds.len();
-    let columns: Vec<usize> = (0..blank.steps)
-        .flat_map(|step| places.iter().map(move |place| step * features + place))
-        .collect();
-    let inputs = Places { width: blank.steps * features, places: &columns };
-    blank.network =
-        best.expanded(inputs, Places { width: features, places: &places }, 0.0).rounded();
-    Ok((blank, course))
+    Ok((blank.with(base, &best), course))
 }
 
 /// One pass after another over the training part.
 struct Pass<'a> {
-    rows: &'a Rows,
-    /// What stands for a missing value of each feature that enters.
-    offsets: &'a [f64],
-    /// See [`Rows::units`].
+    values: &'a Values,
+    /// See [`Values::units`].
     units: &'a Array1<f64>,
-    order: Vec<usize>,
+    order: Vec<Place>,
     adam: Adam,
     batch_size: usize,
 }
@@ -295,33 +359,30 @@ impl Pass<'_> {
         let (mut sum, mut seen) = (0.0, 0.0);
         for _ in 0..LEAST_UPDATES.div_ceil(updates) {
             self.order.shuffle(rng);
-            for batch in self.order.chunks(self.batch_size) {
-                let [mut inputs, targets, mut there] = self.rows.select(batch);
-                drop_some(&mut inputs, &mut there, self.offsets, rng);
-                let weights = weights(there, self.units);
-                let gradient = network.gradient(inputs.view(), targets.view(), weights.view());
+            for places in self.order.chunks(self.batch_size) {
+                let mut batch = self.values.batch(places);
+                drop_some(&mut batch, &self.values.offsets, rng);
+                let weights = weights(batch.there, self.units);
+                let gradient =
+                    network.gradient(batch.inputs.view(), batch.targets.view(), weights.view());
                 self.adam.step(network, &gradient);
-                sum += gradient.loss * batch.len() as f64;
-                seen += batch.len() as f64;
+                sum += gradient.loss * places.len() as f64;
+                seen += places.len() as f64;
             }
         }
         sum / seen
     }
 }
 
-/// Takes random features out of each row, with all their steps.
-fn drop_some(
-    inputs: &mut Array2<f64>,
-    there: &mut Array2<f64>,
-    offsets: &[f64],
-    rng: &mut ChaCha8Rng,
-) {
+/// Takes random features out of each window, with all their steps.
+fn drop_some(batch: &mut Batch, offsets: &[f64], rng: &mut ChaCha8Rng) {
     let features = offsets.len();
-    for (mut inputs, mut there) in inputs.outer_iter_mut().zip(there.outer_iter_mut()) {
+    let rows = batch.inputs.outer_iter_mut().zip(batch.there.outer_iter_mut());
+    for (mut inputs, mut there) in rows {
         for (feature, offset) in offsets.iter().enumerate() {
             if rng.random::<f64>() < MISSING {
                 inputs.iter_mut().skip(feature).step_by(features).for_each(|it| *it = *offset);
-                there[feature] = 0.0;
+                there.iter_mut().skip(feature).step_by(features).for_each(|it| *it = 0.0);
             }
         }
     }
@@ -334,15 +395,13 @@ fn weights(mut there: Array2<f64>, units: &Array1<f64>) -> Array2<f64> {
     there * units
 }
 
-/// The mean loss on rows as they are.
-fn loss(network: &Network, rows: &Rows, units: &Array1<f64>) -> f64 {
-    let count = rows.inputs.nrows();
+/// The mean loss on windows as they are.
+fn loss(network: &Network, values: &Values, places: &[Place], units: &Array1<f64>) -> f64 {
     let mut sum = 0.0;
-    for first in (0..count).step_by(CHUNK) {
-        let chunk: Vec<usize> = (first..count.min(first + CHUNK)).collect();
-        let [inputs, targets, there] = rows.select(&chunk);
+    for places in places.chunks(CHUNK) {
+        let Batch { inputs, targets, there } = values.batch(places);
         let residual = network.run(inputs.view()) - &targets;
         sum += (&residual * &residual * &weights(there, units)).sum();
     }
-    sum / count as f64
+    sum / places.len() as f64
 }

@@ -68,7 +68,7 @@ impl ModelKind {
                 (Kind::Season, 0.25),
                 (Kind::Level, 1.0),
                 (Kind::Forecast, 1.5),
-                (Kind::Autoencoder, 0.5),
+                (Kind::Autoencoder, 0.25),
             ],
             Self::Autoencoder => &[(Kind::Autoencoder, 1.0)],
             Self::Forecast => &[(Kind::Forecast, 1.0)],
@@ -109,7 +109,7 @@ impl Default for TrainConfig {
             scaling: Scaling::Standard,
             // Ten numbers have to say how a host has been doing: narrow enough that a feature that
             // no longer goes with the others cannot be copied through.
-            layers: vec![48, 10, 48],
+            layers: vec![10],
             // Early stopping decides, this only bounds it.
             epochs: 100,
             // Large enough for matrix products to pay.

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, s};
 
-use super::autoencoder::{self, Autoencoder, Course, MISSING, Rows};
+use super::autoencoder::{self, Autoencoder, Course};
 use super::branch::{Base, Branch, Kind, Model, Prepared};
 use super::calendar::Role;
 use super::config::TrainConfig;
@@ -28,12 +28,17 @@ const LAGS: usize = 5;
 /// The forecast's penalty in rows: a few rows of nothing before the first real one.
 const FORECAST_PENALTY: f64 = 10.0;
 
+/// How often the forecast takes a feature to be missing: as seldom as that is. The network, which is
+/// told apart from the forecast by what it sees, learns absence from more of it; a linear map that
+/// expects much of it no longer trusts what features say of one another.
+const FORECAST_MISSING: f64 = 0.005;
+
 /// A branch's usual value is the one that this percentage of validation does not exceed.
 const USUAL_PERCENT: f64 = 99.0;
 
-/// What the season counts for at most, in usual values: a host that has changed for good is out of
-/// season for ever, and the other branches shall be heard even so.
-const SEASON_CAP: f32 = 4.0;
+/// What the season and the network count for at most in an ensemble, in usual values: a host that has
+/// changed for good is out of both for ever, and the other branches shall be heard even so.
+const CAP: f32 = 4.0;
 
 /// Residuals of the forecast and the network, in deviations (or ranges), that count as usual at
 /// least: a feature that was foretold to a tenth is not ten times as telling.
@@ -280,23 +285,17 @@ impl Learner<'_> {
             let windows = batch.clipped.slice(s![.., self.base.window - 1 - LAGS.., ..]);
             learning.add(windows, batch.waves.view());
         }
-        let map = learning.finish(FORECAST_PENALTY, MISSING).rounded();
+        let map = learning.finish(FORECAST_PENALTY, FORECAST_MISSING).rounded();
         Ok(Model::Forecast { lags: LAGS, map })
     }
 
     fn autoencoder(&mut self, roles: &[Role], on_epoch: OnEpoch<'_>) -> Result<Model, FitError> {
         let range = Scaler::fit(self.dataset, &self.split.fit, roles, Scaling::MinMax);
         let blank = Autoencoder::blank(&self.base, &range, self.config);
-        let rows = |places: &[Place]| {
-            let parts: Vec<Rows> = places
-                .chunks(CHUNK)
-                .map(|places| blank.rows(&self.base, &self.prepare(places)))
-                .collect();
-            Rows::concatenate(&parts)
-        };
-        let (fit, stopping) = (rows(&self.split.fit), rows(&self.split.stopping));
+        let values = blank.values(&self.base, self.dataset);
+        let parts = (self.split.fit.as_slice(), self.split.stopping.as_slice());
         let (autoencoder, course) =
-            autoencoder::fit(blank, &self.base, (&fit, &stopping), self.config, on_epoch)?;
+            autoencoder::fit(blank, &self.base, &values, parts, self.config, on_epoch)?;
         self.course = course;
         Ok(Model::Autoencoder(autoencoder))
     }
@@ -312,7 +311,8 @@ impl Learner<'_> {
                     Model::Season => self.base.season_scale.iter().map(|it| 1.0 / it).collect(),
                     _ => vec![1.0; features],
                 },
-                cap: (matches!(model, Model::Season) && total > weight).then_some(SEASON_CAP),
+                cap: (matches!(model, Model::Season | Model::Autoencoder(_)) && total > weight)
+                    .then_some(CAP),
                 model,
                 quantile: 1.0,
                 weight: (weight / total) as f32,

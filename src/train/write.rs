@@ -19,8 +19,9 @@ use crate::model::{Artifact, ArtifactError, Context, Metadata, ModelConfig, Runt
 /// some hundred terms lose one or two.
 const TOLERANCE: f64 = 1e-5;
 
-/// Below this errors are compared absolutely: they are sums of parts that may cancel.
-const SMALL: f64 = 0.1;
+/// Below this errors are compared absolutely: they are made of differences of values about as large
+/// as 1, and thresholds lie about here.
+const SMALL: f64 = 1.0;
 
 /// Windows that the comparison takes, at most.
 const COMPARED: usize = 10_000;
