@@ -27,6 +27,7 @@
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 6 | `history` | a server's range queries or a CSV file → recording |
 //! | 7 | `train` | recording → dataset → fit → model file → table |
+//! | 7 | `evaluate` | scores and labels → how well a detector does its work |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
@@ -49,6 +50,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod duration;
+pub mod evaluate;
 pub mod exporter;
 pub mod features;
 pub mod history;
