@@ -159,7 +159,11 @@ impl Judgement {
             ),
             (
                 "events",
-                format!("{}, {} of the samples", seen.events, percent(Some(self.anomalous_share))),
+                format!(
+                    "{}, in {} of the samples",
+                    seen.events,
+                    percent(Some(self.anomalous_share))
+                ),
             ),
             ("threshold", threshold),
             (
@@ -217,7 +221,7 @@ impl Ranking {
     /// Names and texts, in order.
     fn lines(&self) -> Vec<(&'static str, String)> {
         let budget = |it: &BudgetRecall| {
-            format!("{} at {:.2}", percent(Some(it.event_recall)), it.false_alarms_per_day)
+            format!("{:.2}: {}", it.false_alarms_per_day, percent(Some(it.event_recall)))
         };
         let budgets: Vec<String> = self.event_recall_at_fa_per_day.iter().map(budget).collect();
         vec![
@@ -228,8 +232,11 @@ impl Ranking {
                     self.auc_pr, self.auc_roc, self.best_f1
                 ),
             ),
-            ("near events", format!("VUS-PR {:.3}, VUS-ROC {:.3}", self.vus_pr, self.vus_roc)),
-            ("events found", format!("{} false alarms a day", budgets.join(", "))),
+            ("around events", format!("VUS-PR {:.3}, VUS-ROC {:.3}", self.vus_pr, self.vus_roc)),
+            (
+                "best threshold",
+                format!("share of events by false alarms a day: {}", budgets.join(", ")),
+            ),
         ]
     }
 }

@@ -216,7 +216,21 @@ fn what_cannot_be_judged_is_refused() {
 #[test]
 fn the_table_says_it_in_words() {
     let table = reference("plain").judged().to_string();
-    assert_eq!(table, "");
+    let expected = "\
+time           0.3 days, 400 samples, 0 without a score
+events         3, in 13.50 % of the samples
+threshold      1.000000
+detection rate 100.00 %, 3 of 3 events
+time to detect mean 20s, median 0s, longest 1m
+alarms         10, 30.00 % of them touch an event
+false alarms   7, 25.20 a day
+normal time    10.69 % in alarm, 4.05 % above the threshold (false positive rate)
+by sample      precision 0.736, recall 0.722, F1 0.729
+any threshold  average precision 0.815, ROC AUC 0.945, best F1 0.743
+around events  VUS-PR 0.878, VUS-ROC 0.976
+best threshold share of events by false alarms a day: 0.14: 66.67 %, 0.50: 66.67 %, 1.00: 66.67 %, 2.00: 66.67 %, 5.00: 66.67 %
+";
+    assert_eq!(table, expected);
     let bare = reference("no event").judged().to_string();
     assert!(bare.contains("time to detect mean none, median none, longest none\n"), "{bare}");
     assert!(!bare.contains("VUS"), "{bare}");
