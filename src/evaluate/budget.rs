@@ -123,12 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn no_threshold_is_missed_that_tells_two_scores_apart() {
-        let mut found = candidates(&[5.0, 1.0, 1.0, 3.0]);
-        found.retain(|it| [1.0, 3.0].contains(it));
-        // Above 1 there are two scores; the next one below 3 is between.
-        assert_eq!(found.first(), Some(&1.0));
-        let between = candidates(&[5.0, 1.0, 1.0, 3.0]).into_iter().any(|it| it > 3.0 && it < 5.0);
-        assert!(between, "a threshold with the highest score alone above it");
+    fn a_rare_score_among_common_ones_is_tried() {
+        let mut scores = vec![0.0; 700];
+        scores.push(1.0);
+        scores.resize(2_000, 2.0);
+        let found = candidates(&scores);
+        assert!(found.iter().any(|it| (0.0..1.0).contains(it)), "below the rare one");
+        assert!(found.iter().any(|it| (1.0..2.0).contains(it)), "above it");
+        assert!(found.is_sorted_by(|a, b| a < b), "ascending and different");
     }
 }

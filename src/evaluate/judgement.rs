@@ -143,12 +143,6 @@ fn ranking(scores: &[f64], labels: &[bool], truth: &Truth, settings: &Settings) 
 impl Judgement {
     /// Names and texts, in order.
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let seen = &self.at_threshold;
-        let threshold = match seen.threshold_range {
-            Some([low, high]) if low == high => format!("{low:.6}"),
-            Some([low, high]) => format!("{low:.6} to {high:.6}"),
-            None => "none".to_owned(),
-        };
         let mut lines = vec![
             (
                 "time",
@@ -161,84 +155,63 @@ impl Judgement {
                 "events",
                 format!(
                     "{}, in {} of the samples",
-                    seen.events,
+                    self.at_threshold.events,
                     percent(Some(self.anomalous_share))
                 ),
             ),
-            ("threshold", threshold),
-            (
-                "detection rate",
-                format!(
-                    "{}, {} of {} events",
-                    percent(Some(seen.event_recall)),
-                    seen.events_detected,
-                    seen.events
-                ),
-            ),
-            (
-                "time to detect",
-                format!(
-                    "mean {}, median {}, longest {}",
-                    time(seen.delay_mean_seconds),
-                    time(seen.delay_median_seconds),
-                    time(seen.delay_max_seconds)
-                ),
-            ),
-            (
-                "alarms",
-                format!(
-                    "{}, {} of them touch an event",
-                    seen.alarm_episodes,
-                    percent(seen.alarm_precision)
-                ),
-            ),
-            (
-                "false alarms",
-                format!("{}, {:.2} a day", seen.false_alarms, seen.false_alarms_per_day),
-            ),
-            (
-                "normal time",
-                format!(
-                    "{} in alarm, {} above the threshold (false positive rate)",
-                    percent(seen.normal_time_in_alarm),
-                    percent(seen.false_positive_rate)
-                ),
-            ),
-            (
-                "by sample",
-                format!(
-                    "precision {:.3}, recall {:.3}, F1 {:.3}",
-                    seen.precision, seen.recall, seen.f1
-                ),
-            ),
         ];
-        lines.extend(self.ranking.iter().flat_map(Ranking::lines));
+        lines.extend(alarm_lines(&self.at_threshold));
+        lines.extend(self.ranking.iter().flat_map(ranking_lines));
         lines
     }
 }
 
-impl Ranking {
-    /// Names and texts, in order.
-    fn lines(&self) -> Vec<(&'static str, String)> {
-        let budget = |it: &BudgetRecall| {
-            format!("{:.2}: {}", it.false_alarms_per_day, percent(Some(it.event_recall)))
-        };
-        let budgets: Vec<String> = self.event_recall_at_fa_per_day.iter().map(budget).collect();
-        vec![
-            (
-                "any threshold",
-                format!(
-                    "average precision {:.3}, ROC AUC {:.3}, best F1 {:.3}",
-                    self.auc_pr, self.auc_roc, self.best_f1
-                ),
-            ),
-            ("around events", format!("VUS-PR {:.3}, VUS-ROC {:.3}", self.vus_pr, self.vus_roc)),
-            (
-                "best threshold",
-                format!("share of events by false alarms a day: {}", budgets.join(", ")),
-            ),
-        ]
-    }
+fn alarm_lines(seen: &Alarms) -> Vec<(&'static str, String)> {
+    let threshold = match seen.threshold_range {
+        Some([low, high]) if low == high => format!("{low:.6}"),
+        Some([low, high]) => format!("{low:.6} to {high:.6}"),
+        None => "none".to_owned(),
+    };
+    let detected = percent(Some(seen.event_recall));
+    let delays = [seen.delay_mean_seconds, seen.delay_median_seconds, seen.delay_max_seconds];
+    let [mean, median, longest] = delays.map(time);
+    let (touching, in_alarm) = (percent(seen.alarm_precision), percent(seen.normal_time_in_alarm));
+    let above = percent(seen.false_positive_rate);
+    let (precision, recall, f1) = (seen.precision, seen.recall, seen.f1);
+    vec![
+        ("threshold", threshold),
+        (
+            "detection rate",
+            format!("{detected}, {} of {} events", seen.events_detected, seen.events),
+        ),
+        ("time to detect", format!("mean {mean}, median {median}, longest {longest}")),
+        ("alarms", format!("{}, {touching} of them touch an event", seen.alarm_episodes)),
+        ("false alarms", format!("{}, {:.2} a day", seen.false_alarms, seen.false_alarms_per_day)),
+        (
+            "normal time",
+            format!("{in_alarm} in alarm, {above} above the threshold (false positive rate)"),
+        ),
+        ("by sample", format!("precision {precision:.3}, recall {recall:.3}, F1 {f1:.3}")),
+    ]
+}
+
+fn ranking_lines(ranking: &Ranking) -> Vec<(&'static str, String)> {
+    let Ranking { auc_pr, auc_roc, vus_pr, vus_roc, best_f1, .. } = ranking;
+    let budget = |it: &BudgetRecall| {
+        format!("{:.2}: {}", it.false_alarms_per_day, percent(Some(it.event_recall)))
+    };
+    let budgets: Vec<String> = ranking.event_recall_at_fa_per_day.iter().map(budget).collect();
+    vec![
+        (
+            "any threshold",
+            format!("average precision {auc_pr:.3}, ROC AUC {auc_roc:.3}, best F1 {best_f1:.3}"),
+        ),
+        ("around events", format!("VUS-PR {vus_pr:.3}, VUS-ROC {vus_roc:.3}")),
+        (
+            "best threshold",
+            format!("share of events by false alarms a day: {}", budgets.join(", ")),
+        ),
+    ]
 }
 
 fn percent(share: Option<f64>) -> String {

@@ -121,6 +121,7 @@ fn figures_of_other_rules_are_those_of_the_reference() {
     check("moving threshold");
     check("slow rule");
     check("tolerance");
+    check("late alarms");
 }
 
 #[test]

@@ -58,6 +58,9 @@ def cases():
     yield "slow rule", scores(6, label, 2.0, late=3), label, 0.7, {"for_": 3, "gap": 8}
     short = {"interval_s": 300.0, "window": 20, "gap": 2, "for_": 2, "tol": 4}
     yield "tolerance", scores(7, label, 0.7, late=4), label, 0.6, short
+    after = numpy.zeros(200)
+    after[[30, 54, 94, 130]] = 1.0
+    yield "late alarms", after, labels(200, [(20, 29), (50, 51), (90, 91)]), 0.5, {"tol": 3, "gap": 1}
     yield "never above", base, label, 99.0, {}
     yield "no event", base[:90], labels(90, []), 0.9, {"gap": 1}
     yield "all anomalous", base[:50], labels(50, [(0, 49)]), 0.9, {"gap": 1}
