@@ -12,8 +12,8 @@ const FLOORS: [&[&str]; 9] = [
     &["features"],
     &["model"],
     &["detect"],
-    &["remote_write", "api", "exporter", "http", "history"],
-    &["serve", "train"],
+    &["remote_write", "api", "exporter", "http", "history", "report"],
+    &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
 ];
 

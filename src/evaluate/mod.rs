@@ -1,4 +1,87 @@
-//! Evaluation: how a model does on history, in the figures an operator feels.
+//! Evaluation: a model over history, and its scores held against labels.
+//!
+//! In: a model and a recording. Out: the score of every step, by the code that serves
+//! ([`backtest`]). With a score, a label (anomalous or not) and a threshold for each step of one entity, a
+//! [`Judgement`], with figures that need no threshold (how well the scores rank) and figures at the
+//! threshold (what an operator would have seen: events found, false alarms, delay).
+//!
+//! ```text
+//! scores ─┬─▶ ranking   each sample by itself       ─┐
+//!         ├─▶ volume    samples near an event too    ├─▶ judgement
+//!         ├─▶ budget    events against false alarms  │
+//! labels ─┴─▶ operator  events and alarm episodes   ─┘
+//! ```
+//!
+//! Invariants: 64-bit arithmetic; the order of the samples is that of time and equally spaced; a
+//! score that is missing or infinite is the lowest of all in a ranking and never alarms; nothing is
+//! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
+//! count as found sample by sample).
+//!
+//! All but `labels` and `output`, which read and write files, is pure. `tests/reference/judge.py` computes the same
+//! figures in Python.
 
-pub mod backtest;
-pub mod output;
+mod backtest;
+mod budget;
+mod episodes;
+mod judgement;
+mod labels;
+mod operator;
+mod output;
+mod page;
+mod ranking;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+pub use backtest::{Backtest, BacktestError, Scored, run as backtest};
+pub use budget::BudgetRecall;
+pub use judgement::{JudgeError, Judgement, Ranking, judge};
+pub use labels::{LabelsError, read_labels};
+pub use operator::Alarms;
+pub use output::{OutputError, write as write_scores};
+pub use page::page;
+
+/// How far around an event a score may rise and still earn a share of it, in minutes, both sides
+/// together: 100 samples of a minute, the default of the authors' own evaluation.
+const VUS_WINDOW_MINUTES: i64 = 100;
+
+/// Distance of two alarms that an operator takes for one, in minutes: two of Alertmanager's default
+/// `group_interval` of 5 minutes, within which the alerts of a group reach people together.
+const MERGE_GAP_MINUTES: i64 = 10;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// What the figures depend on besides the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Settings {
+    /// Distance of two samples.
+    pub step_ms: i64,
+    /// The widest window around an event in which the volumes reward a score, in steps. The work
+    /// of [`judge`] grows with it.
+    pub vus_window: usize,
+    /// Samples in a row above the threshold until there is an alarm; 0 counts as 1.
+    pub for_steps: usize,
+    /// Alarms whose distance is at most so many steps are one episode.
+    pub merge_gap: usize,
+    /// Steps before and after an event in which an alarm is not false, and after it in which the
+    /// event still counts as found.
+    pub tolerance: usize,
+}
+
+impl Settings {
+    /// What fits samples of this distance: the same minutes for every step.
+    #[must_use]
+    pub fn for_step(step_ms: i64) -> Self {
+        let steps = |minutes: i64| {
+            let steps = (minutes * MINUTE_MS / step_ms.max(1)).max(1);
+            usize::try_from(steps).unwrap_or(usize::MAX)
+        };
+        Self {
+            step_ms,
+            vus_window: steps(VUS_WINDOW_MINUTES),
+            for_steps: 1,
+            merge_gap: steps(MERGE_GAP_MINUTES),
+            tolerance: 0,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A budget: false alarms that an operator bears in a day, and the events found for that price.
+//!
+//! In: finite scores and the truth. Out: for each budget the largest share of events that any
+//! threshold finds without more false alarms than that. The thresholds tried are quantiles of the
+//! scores, dense among the highest; one that has more than half of the normal time in alarm is no
+//! detector and is passed over.
+
+use super::Settings;
+use super::episodes::runs;
+use super::operator::{Seen, Truth};
+
+/// False alarms a day: one a week, one in two days, one, two and five a day. Beyond five, people
+/// stop reading.
+const BUDGETS: [f64; 5] = [1.0 / 7.0, 0.5, 1.0, 2.0, 5.0];
+
+/// What a figure of false alarms a day may lose in its division.
+const ROUNDING: f64 = 1e-9;
+
+/// The share of normal time in alarm from which on an alarm says nothing.
+const MAX_TIME_IN_ALARM: f64 = 0.5;
+
+/// Quantiles of the different scores: from all of them to one in a hundred thousand, which is
+/// finer than two months of minutes.
+const OF_DIFFERENT: (f64, f64, usize) = (1e-5, 1.0, 300);
+
+/// Quantiles of all scores: from half of them to a single one (the first number depends on how
+/// many there are).
+const OF_ALL: (f64, usize) = (0.5, 200);
+
+/// Events found within a budget.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct BudgetRecall {
+    /// The budget.
+    pub false_alarms_per_day: f64,
+    /// The share of the events found, with the best threshold within it; 0 when there is none.
+    pub event_recall: f64,
+}
+
+/// Recall for each budget, in ascending order of the budgets.
+pub(super) fn recalls(scores: &[f64], truth: &Truth, settings: &Settings) -> Vec<BudgetRecall> {
+    let mut recalls = BUDGETS
+        .map(|false_alarms_per_day| BudgetRecall { false_alarms_per_day, event_recall: 0.0 });
+    for threshold in candidates(scores) {
+        let above = runs(scores.len(), |i| scores[i] > threshold);
+        let seen = Seen::new(truth, &above, settings);
+        let in_alarm = seen.normal_in_alarm as f64 / truth.normal().max(1) as f64;
+        if above.is_empty() || in_alarm > MAX_TIME_IN_ALARM {
+            continue;
+        }
+        let false_alarms_per_day = seen.false_alarms_per_day(truth);
+        let kept =
+            |it: &&mut BudgetRecall| false_alarms_per_day <= it.false_alarms_per_day + ROUNDING;
+        for budget in recalls.iter_mut().filter(kept) {
+            budget.event_recall = budget.event_recall.max(seen.event_recall(truth));
+        }
+    }
+    recalls.to_vec()
+}
+
+/// Thresholds to try, ascending and different.
+fn candidates(scores: &[f64]) -> Vec<f64> {
+    let mut sorted = scores.to_vec();
+    // Finite scores compare; 0 and -0 are equal, as `total_cmp` would not have them.
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    let mut different = sorted.clone();
+    different.dedup();
+    let (from, to, count) = OF_DIFFERENT;
+    let mut candidates: Vec<f64> =
+        geometric(from, to, count).map(|share| quantile(&different, 1.0 - share)).collect();
+    let (to, count) = OF_ALL;
+    let shares = geometric(1.0 / sorted.len() as f64, to, count);
+    candidates.extend(shares.map(|share| quantile(&sorted, 1.0 - share)));
+    candidates.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    candidates.dedup();
+    candidates
+}
+
+/// Numbers from one to the other whose logarithms are evenly spaced.
+fn geometric(from: f64, to: f64, count: usize) -> impl Iterator<Item = f64> {
+    let (low, high) = (from.log10(), to.log10());
+    let spacing = (high - low) / (count - 1) as f64;
+    (0..count).map(move |i| match i {
+        0 => from,
+        i if i + 1 == count => to,
+        i => 10.0_f64.powf(i as f64 * spacing + low),
+    })
+}
+
+/// Linear between the two nearest of ascending values.
+///
+/// Source: numpy's `quantile`, which starts from the nearer one, so that a quantile that is a
+/// value is exactly that value.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let position = share * last as f64;
+    let lower = (position.max(0.0) as usize).min(last);
+    let (a, b) = (sorted[lower], sorted[(lower + 1).min(last)]);
+    let part = position - lower as f64;
+    match part {
+        part if lower == last || part <= 0.0 => a,
+        part if part < 0.5 => a + (b - a) * part,
+        part => b - (b - a) * (1.0 - part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        let sorted = [1.0, 2.0, 4.0];
+        let found = [0.0, 0.25, 0.5, 0.875, 1.0].map(|share| quantile(&sorted, share));
+        assert_eq!(found, [1.0, 1.5, 2.0, 3.5, 4.0]);
+        assert_eq!(quantile(&[3.0], 0.7), 3.0);
+    }
+
+    #[test]
+    fn a_geometric_row_ends_where_it_should() {
+        let row: Vec<f64> = geometric(0.01, 1.0, 3).collect();
+        assert_eq!((row[0], row[2]), (0.01, 1.0));
+        assert!((row[1] - 0.1).abs() < 1e-15, "{row:?}");
+    }
+
+    #[test]
+    fn a_rare_score_among_common_ones_is_tried() {
+        let mut scores = vec![0.0; 700];
+        scores.push(1.0);
+        scores.resize(2_000, 2.0);
+        let found = candidates(&scores);
+        assert!(found.iter().any(|it| (0.0..1.0).contains(it)), "below the rare one");
+        assert!(found.iter().any(|it| (1.0..2.0).contains(it)), "above it");
+        assert!(found.is_sorted_by(|a, b| a < b), "ascending and different");
+    }
+}
