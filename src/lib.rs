@@ -26,6 +26,7 @@
 //! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 6 | `history` | a server's range queries or a CSV file → recording |
+//! | 6 | `report` | numbers → tables and plots → one HTML page |
 //! | 7 | `train` | recording → dataset → fit → model file → table |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
@@ -59,6 +60,7 @@ pub mod matcher;
 pub mod model;
 pub mod promql;
 pub mod remote_write;
+pub mod report;
 pub mod sample;
 pub mod series;
 pub mod serve;

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["features"],
     &["model"],
     &["detect"],
-    &["remote_write", "api", "exporter", "http", "history"],
+    &["remote_write", "api", "exporter", "http", "history", "report"],
     &["serve", "train"],
     &["config", "cli", "logging", "main"],
 ];

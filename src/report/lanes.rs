@@ -1,0 +1,95 @@
+//! Lanes: where labels of vertical lines stand above a plot so that none covers another.
+//!
+//! In: the places of the lines and the widths of their labels, in pixels. Out: for each label its
+//! lane (0 is nearest to the plot) and on which side of its line it stands. A line reaches up to
+//! its label, so it must not run through the label of another either.
+
+/// Free pixels between a line and its label, and between two labels.
+const SPACE: i32 = 4;
+
+/// Where a label stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// 0 is nearest to the plot.
+    pub(super) lane: usize,
+    /// Left end of the text, in pixels.
+    pub(super) left: i32,
+    /// The place of its line, in pixels.
+    line: i32,
+    right: i32,
+}
+
+impl Place {
+    fn covers(&self, x: i32) -> bool {
+        (self.left - SPACE / 2..=self.right + SPACE / 2).contains(&x)
+    }
+
+    fn conflicts(&self, other: &Self) -> bool {
+        let same_lane = self.lane == other.lane;
+        let overlap = self.left < other.right + SPACE && other.left < self.right + SPACE;
+        let through_other = other.lane <= self.lane && other.covers(self.line);
+        let through_self = self.lane <= other.lane && self.covers(other.line);
+        same_lane && overlap || through_other || through_self
+    }
+}
+
+/// Places labels (x of the line, width of the text) between two edges in at most so many lanes.
+/// `None` where no lane was free.
+pub(super) fn place(labels: &[(i32, i32)], edges: (i32, i32), lanes: usize) -> Vec<Option<Place>> {
+    let mut places: Vec<Option<Place>> = vec![None; labels.len()];
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    // From right to left: each label finds the lines that its text could meet already there.
+    order.sort_by_key(|index| std::cmp::Reverse(labels[*index].0));
+    for index in order {
+        let (line, width) = labels[index];
+        let sides = [line + SPACE, line - SPACE - width];
+        let inside = |left: &i32| *left >= edges.0 && left + width <= edges.1;
+        let mut lefts: Vec<i32> = sides.into_iter().filter(inside).collect();
+        if lefts.is_empty() {
+            lefts.push((edges.1 - width).max(edges.0).min(line + SPACE));
+        }
+        let candidates = (0..lanes).flat_map(|lane| lefts.iter().map(move |left| (lane, *left)));
+        let mut candidates =
+            candidates.map(|(lane, left)| Place { lane, left, line, right: left + width });
+        let free = candidates
+            .find(|candidate| places.iter().flatten().all(|placed| !candidate.conflicts(placed)));
+        places[index] = free;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(labels: &[(i32, i32)], lanes: usize, expected: &[Option<(usize, i32)>]) {
+        let places = place(labels, (0, 400), lanes);
+        let found: Vec<_> = places.iter().map(|p| p.map(|p| (p.lane, p.left))).collect();
+        assert_eq!(found, expected, "{labels:?}");
+    }
+
+    #[test]
+    fn labels_far_apart_share_a_lane() {
+        check(&[(10, 50), (200, 50)], 3, &[Some((0, 14)), Some((0, 204))]);
+        check(&[(380, 50)], 3, &[Some((0, 326))]);
+    }
+
+    #[test]
+    fn labels_close_together_do_not_meet() {
+        // Each on its side, or in a lane above the line of the other.
+        check(&[(100, 50), (110, 50)], 3, &[Some((0, 46)), Some((0, 114))]);
+        check(&[(20, 50), (30, 50)], 3, &[Some((1, 24)), Some((0, 34))]);
+        check(&[(20, 50), (20, 50)], 1, &[Some((0, 24)), None]);
+    }
+
+    #[test]
+    fn many_labels_never_conflict() {
+        let labels: Vec<(i32, i32)> = (0..40).map(|i| (i * 37 % 400, 30 + i % 50)).collect();
+        let places: Vec<Place> = place(&labels, (0, 400), 40).into_iter().flatten().collect();
+        for (i, one) in places.iter().enumerate() {
+            assert!(places[i + 1..].iter().all(|other| !one.conflicts(other)), "{one:?}");
+        }
+        assert!(places.len() > 30, "{}", places.len());
+    }
+}
