@@ -159,7 +159,8 @@ fn tick_label(value: f64, step: f64, largest: f64) -> String {
             format!("{:.*}{letter}", digits(unit), value / unit)
         }
         _ => {
-            let digits = (largest / step).log10().ceil().clamp(0.0, 12.0) as usize;
+            let digits = largest.log10().floor() - (step.log10() + 1e-9).floor();
+            let digits = digits.clamp(0.0, 12.0) as usize;
             format!("{value:.digits$e}")
         }
     };
