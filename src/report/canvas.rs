@@ -127,7 +127,6 @@ pub(super) fn draw(
             chart
                 .configure_mesh()
                 .disable_x_mesh()
-                .disable_y_axis()
                 .bold_line_style(stroke(Ink::Grid, 1.0))
                 .axis_style(stroke(Ink::Axis, 1.0))
                 .set_all_tick_mark_size(fine(TICK))

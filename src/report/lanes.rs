@@ -46,41 +46,77 @@ pub(super) fn place(labels: &[(i32, i32)], edges: (i32, i32), lanes: usize) -> P
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by_key(|index| labels[*index].0);
     let none = || vec![None; labels.len()];
-    let from_left = add(none(), labels, edges, lanes, &order, Place::meets);
-    order.reverse();
-    let from_right = add(none(), labels, edges, lanes, &order, Place::meets);
-    let placed = |places: &Places| places.iter().flatten().count();
-    let better = if placed(&from_right) > placed(&from_left) { from_right } else { from_left };
-    add(better, labels, edges, lanes, &order, Place::overlaps)
+    let mut attempts = Vec::new();
+    for first in [First::Lowest, First::Right] {
+        let search = Search { labels, edges, lanes, first };
+        for _ in ["from the left", "from the right"] {
+            attempts.push(search.add(none(), &order, Place::meets));
+            order.reverse();
+        }
+    }
+    // Most labels first, then least height; of equals the first.
+    let worth = |places: &Places| {
+        let highest = places.iter().flatten().map(|place| place.lane).max();
+        (places.iter().filter(|place| place.is_none()).count(), highest)
+    };
+    let best = attempts.into_iter().min_by_key(worth).unwrap_or_default();
+    Search { labels, edges, lanes, first: First::Lowest }.add(best, &order, Place::overlaps)
 }
 
-/// Places those that have no place yet, one after the other, as near to the plot as they can be.
-fn add(
-    mut places: Places,
-    labels: &[(i32, i32)],
+/// What a label tries first.
+#[derive(Clone, Copy)]
+enum First {
+    /// Both sides of the lowest lane.
+    Lowest,
+    /// All lanes right of its line.
+    Right,
+}
+
+struct Search<'a> {
+    labels: &'a [(i32, i32)],
     edges: (i32, i32),
     lanes: usize,
-    order: &[usize],
-    conflict: impl Fn(&Place, &Place) -> bool,
-) -> Places {
-    for index in order.iter().copied() {
-        if places[index].is_some() {
-            continue;
+    first: First,
+}
+
+impl Search<'_> {
+    /// Places those that have no place yet, one after the other.
+    fn add(
+        &self,
+        mut places: Places,
+        order: &[usize],
+        conflict: impl Fn(&Place, &Place) -> bool,
+    ) -> Places {
+        for index in order.iter().copied() {
+            if places[index].is_none() {
+                let free = |candidate: &Place| {
+                    places.iter().flatten().all(|placed| !conflict(candidate, placed))
+                };
+                places[index] = self.candidates(index).into_iter().find(free);
+            }
         }
-        let (line, width) = labels[index];
+        places
+    }
+
+    fn candidates(&self, index: usize) -> Vec<Place> {
+        let (line, width) = self.labels[index];
         let sides = [line + SPACE, line - SPACE - width];
-        let inside = |left: &i32| *left >= edges.0 && left + width <= edges.1;
+        let inside = |left: &i32| *left >= self.edges.0 && left + width <= self.edges.1;
         let mut lefts: Vec<i32> = sides.into_iter().filter(inside).collect();
         if lefts.is_empty() {
-            lefts.push((edges.1 - width).max(edges.0));
+            lefts.push((self.edges.1 - width).max(self.edges.0));
         }
-        let candidates = (0..lanes).flat_map(|lane| lefts.iter().map(move |left| (lane, *left)));
-        let mut candidates =
-            candidates.map(|(lane, left)| Place { lane, left, line, right: left + width });
-        places[index] = candidates
-            .find(|candidate| places.iter().flatten().all(|placed| !conflict(candidate, placed)));
+        let place = |lane: usize, left: i32| Place { lane, left, line, right: left + width };
+        let lanes = 0..self.lanes;
+        match self.first {
+            First::Lowest => {
+                lanes.flat_map(|lane| lefts.iter().map(move |left| place(lane, *left))).collect()
+            }
+            First::Right => {
+                lefts.iter().flat_map(|left| lanes.clone().map(|lane| place(lane, *left))).collect()
+            }
+        }
     }
-    places
 }
 
 #[cfg(test)]
@@ -106,6 +142,16 @@ mod tests {
         check(&[(100, 50), (110, 50)], 3, &[Some((0, 46)), Some((0, 114))]);
         check(&[(20, 50), (30, 50)], 3, &[Some((1, 24)), Some((0, 34))]);
         check(&[(20, 50), (20, 50)], 1, &[Some((0, 24)), None]);
+    }
+
+    #[test]
+    fn a_staircase_keeps_lines_off_the_words() {
+        let labels = [(200, 90), (210, 140), (214, 150), (218, 40)];
+        let places: Vec<Place> = place(&labels, (0, 400), 5).into_iter().flatten().collect();
+        assert_eq!(places.len(), labels.len());
+        for (i, one) in places.iter().enumerate() {
+            assert!(places[i + 1..].iter().all(|other| !one.meets(other)), "{places:?}");
+        }
     }
 
     #[test]

@@ -157,28 +157,33 @@ fn figure_html(title: &str, figure: &Figure, caption: &str) -> String {
     };
     let keys: String = figure.keys.iter().map(|k| key(&k.ink, &k.name)).collect();
     let keys = if keys.is_empty() { keys } else { format!("<ul class=\"keys\">\n{keys}</ul>\n") };
-    let parts: String = figure.parts.iter().map(part_html).collect();
+    let below = |size: Size| match size {
+        Size::Panel => String::new(),
+        Size::Wide | Size::Narrow => line("below", &figure.below),
+    };
+    let parts: String =
+        figure.parts.iter().map(|part| part_html(part, &below(part.size))).collect();
     let parts = match figure.parts.first() {
         Some(part) if part.size == Size::Panel => {
-            format!("<div class=\"panels\">\n{parts}</div>\n")
+            format!("<div class=\"panels\">\n{parts}</div>\n{}", line("below", &figure.below))
         }
         _ => parts,
     };
     format!(
-        "<figure>\n<h3>{}</h3>\n{keys}{}{parts}{}<figcaption>{}</figcaption>\n</figure>\n",
+        "<figure>\n<h3>{}</h3>\n{keys}{}{parts}<figcaption>{}</figcaption>\n</figure>\n",
         html(title),
         line("above", &figure.above),
-        line("below", &figure.below),
         html(caption),
     )
 }
 
-fn part_html(part: &Part) -> String {
+fn part_html(part: &Part, below: &str) -> String {
     let heading = match part.heading.as_str() {
         "" => String::new(),
         heading => format!("<h4>{}</h4>\n", html(heading)),
     };
     let notes: String =
         part.notes.iter().map(|note| format!("<p class=\"note\">{}</p>\n", html(note))).collect();
-    format!("<div class=\"{} part\">\n{heading}{}{notes}</div>\n", part.size.class(), part.svg)
+    let class = part.size.class();
+    format!("<div class=\"{class} part\">\n{heading}{}{below}{notes}</div>\n", part.svg)
 }
