@@ -207,7 +207,12 @@ impl<'a> Labels<'a> {
         for (place, _, _, found) in &self.places {
             if let Some(found) = found {
                 let y = to.y(1.0) - 3.0 - LANE * (found.lane as f64 + 0.5);
-                canvas.text(&place.label, (f64::from(found.left), y), Anchor::Left)?;
+                // Towards its line, since the width of a text is not known exactly.
+                let (end, anchor) = match found.left > found.line {
+                    true => (found.left, Anchor::Left),
+                    false => (found.right, Anchor::Right),
+                };
+                canvas.text(&place.label, (f64::from(end), y), anchor)?;
             }
         }
         Ok(())

@@ -14,9 +14,10 @@ pub(super) struct Place {
     pub(super) lane: usize,
     /// Left end of the text, in pixels.
     pub(super) left: i32,
+    /// Right end of the text, in pixels.
+    pub(super) right: i32,
     /// The place of its line, in pixels.
-    line: i32,
-    right: i32,
+    pub(super) line: i32,
 }
 
 impl Place {
@@ -47,8 +48,8 @@ pub(super) fn place(labels: &[(i32, i32)], edges: (i32, i32), lanes: usize) -> P
     order.sort_by_key(|index| labels[*index].0);
     let none = || vec![None; labels.len()];
     let mut attempts = Vec::new();
-    for first in [First::Lowest, First::Right] {
-        let search = Search { labels, edges, lanes, first };
+    for (left_first, far_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let search = Search { labels, edges, lanes, left_first, far_first };
         for _ in ["from the left", "from the right"] {
             attempts.push(search.add(none(), &order, Place::meets));
             order.reverse();
@@ -60,23 +61,19 @@ pub(super) fn place(labels: &[(i32, i32)], edges: (i32, i32), lanes: usize) -> P
         (places.iter().filter(|place| place.is_none()).count(), highest)
     };
     let best = attempts.into_iter().min_by_key(worth).unwrap_or_default();
-    Search { labels, edges, lanes, first: First::Lowest }.add(best, &order, Place::overlaps)
+    let search = Search { labels, edges, lanes, left_first: false, far_first: false };
+    search.add(best, &order, Place::overlaps)
 }
 
-/// What a label tries first.
-#[derive(Clone, Copy)]
-enum First {
-    /// Both sides of the lowest lane.
-    Lowest,
-    /// All lanes right of its line.
-    Right,
-}
-
+/// In which order a label tries the places it could have.
 struct Search<'a> {
     labels: &'a [(i32, i32)],
     edges: (i32, i32),
     lanes: usize,
-    first: First,
+    /// Left of its line before right of it.
+    left_first: bool,
+    /// All lanes of one side before the other side.
+    far_first: bool,
 }
 
 impl Search<'_> {
@@ -100,22 +97,22 @@ impl Search<'_> {
 
     fn candidates(&self, index: usize) -> Vec<Place> {
         let (line, width) = self.labels[index];
-        let sides = [line + SPACE, line - SPACE - width];
+        let mut sides = [line + SPACE, line - SPACE - width];
+        if self.left_first {
+            sides.reverse();
+        }
         let inside = |left: &i32| *left >= self.edges.0 && left + width <= self.edges.1;
         let mut lefts: Vec<i32> = sides.into_iter().filter(inside).collect();
         if lefts.is_empty() {
             lefts.push((self.edges.1 - width).max(self.edges.0));
         }
         let place = |lane: usize, left: i32| Place { lane, left, line, right: left + width };
-        let lanes = 0..self.lanes;
-        match self.first {
-            First::Lowest => {
-                lanes.flat_map(|lane| lefts.iter().map(move |left| place(lane, *left))).collect()
-            }
-            First::Right => {
-                lefts.iter().flat_map(|left| lanes.clone().map(|lane| place(lane, *left))).collect()
-            }
+        let by_lane = (0..self.lanes).flat_map(|lane| lefts.iter().map(move |left| (lane, *left)));
+        let mut all: Vec<Place> = by_lane.map(|(lane, left)| place(lane, left)).collect();
+        if self.far_first {
+            all.sort_by_key(|place| lefts.iter().position(|left| *left == place.left));
         }
+        all
     }
 }
 
@@ -146,11 +143,16 @@ mod tests {
 
     #[test]
     fn a_staircase_keeps_lines_off_the_words() {
-        let labels = [(200, 90), (210, 140), (214, 150), (218, 40)];
-        let places: Vec<Place> = place(&labels, (0, 400), 5).into_iter().flatten().collect();
-        assert_eq!(places.len(), labels.len());
-        for (i, one) in places.iter().enumerate() {
-            assert!(places[i + 1..].iter().all(|other| !one.meets(other)), "{places:?}");
+        // In the middle, and near an edge where only the short ones fit to the right.
+        for labels in [
+            [(200, 90), (210, 140), (214, 150), (218, 40)],
+            [(280, 90), (304, 140), (308, 150), (312, 40)],
+        ] {
+            let places: Vec<Place> = place(&labels, (0, 400), 5).into_iter().flatten().collect();
+            assert_eq!(places.len(), labels.len());
+            for (i, one) in places.iter().enumerate() {
+                assert!(places[i + 1..].iter().all(|other| !one.meets(other)), "{places:?}");
+            }
         }
     }
 

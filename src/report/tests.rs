@@ -196,7 +196,9 @@ fn a_page_needs_nothing_but_itself() {
     }
     assert_eq!(page, self::page(), "the same input gives the same bytes");
     // The example for the eye: a build's folder is where tests may write.
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report-example.html");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::fs::create_dir_all(&folder).expect("a folder of builds");
+    let file = folder.join("report-example.html");
     std::fs::write(file, &page).expect("the example can be written");
 }
 
