@@ -62,6 +62,7 @@ pub mod matcher;
 pub mod model;
 pub mod promql;
 pub mod remote_write;
+pub mod report;
 pub mod sample;
 pub mod series;
 pub mod serve;

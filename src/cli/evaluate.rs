@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::source::SourceArgs;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, command_line, write_file};
 use crate::config::Config;
-use crate::evaluate::{backtest, output};
+use crate::evaluate::{self, Backtest, Judgement, Settings};
 use crate::history::{self, Source};
 use crate::model::{Artifact, Runtime, Scorer};
 
@@ -58,18 +58,67 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
     let history = history::read(&query)?;
     let adaptive = config.global.adaptive_threshold;
     let backtest =
-        backtest::run(&metadata, scorer, &history.recording, &history.features, adaptive)?;
+        evaluate::backtest(&metadata, scorer, &history.recording, &history.features, adaptive)?;
     if let Some(path) = &args.scores {
         let input = match &query.source {
             Source::Csv(input) => Some((input.as_path(), history.recording.rows.as_slice())),
             Source::Server(_) => None,
         };
-        output::write(path, &backtest, &metadata.entity, input)?;
+        evaluate::write_scores(path, &backtest, &metadata.entity, input)?;
     }
-    if args.labels.is_some() || args.report.is_some() {
-        bail!("not yet");
+    let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels)).transpose()?;
+    match &judged {
+        Some((judgement, _)) => print!("{judgement}"),
+        None => print!("{}", overview(&backtest)),
+    }
+    if let Some(path) = &args.report {
+        let judged = judged.as_ref().map(|(judgement, labels)| (judgement, labels.as_slice()));
+        write_file(path, &evaluate::page(&name, &backtest, judged, &command_line())?)?;
     }
     Ok(())
+}
+
+/// The scores of the only entity held against labels, and the label of each step.
+fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<(Judgement, Vec<bool>)> {
+    let [entity] = backtest.entities.as_slice() else {
+        bail!("--labels are of one entity, and the history has {}", backtest.entities.len());
+    };
+    let labels = evaluate::read_labels(path)?;
+    let step = |time_ms: &i64| backtest.times_ms.binary_search(time_ms).ok();
+    if !labels.iter().any(|(time_ms, _)| step(time_ms).is_some()) {
+        bail!("{}: no label has the time of any step of the history", path.display());
+    }
+    let mut by_step = vec![false; backtest.times_ms.len()];
+    let (mut scores, mut thresholds, mut flags) = (Vec::new(), Vec::new(), Vec::new());
+    for (time_ms, label) in &labels {
+        let at = step(time_ms);
+        scores.push(at.map_or(f64::NAN, |at| entity.scores[at]));
+        thresholds.push(at.map_or(1.0, |at| entity.thresholds[at]));
+        flags.push(*label);
+        at.into_iter().for_each(|at| by_step[at] = *label);
+    }
+    let settings = Settings::for_step(backtest.step_ms);
+    Ok((evaluate::judge(&scores, &flags, &thresholds, &settings)?, by_step))
+}
+
+/// What there is to say without labels.
+fn overview(backtest: &Backtest) -> String {
+    let mut text = String::new();
+    for entity in &backtest.entities {
+        let pairs = || entity.scores.iter().zip(&entity.thresholds);
+        let scored = pairs().filter(|(score, _)| score.is_finite()).count();
+        let above = pairs().filter(|(score, threshold)| score > threshold).count();
+        let largest = entity.scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
+        let name = match entity.labels.is_empty() {
+            true => String::new(),
+            false => format!("{}: ", entity.labels),
+        };
+        text.push_str(&format!(
+            "{name}{scored} of {} steps scored, {above} above the threshold, largest {largest:.2}\n",
+            entity.scores.len()
+        ));
+    }
+    text
 }
 
 /// Whether two paths name the same file.

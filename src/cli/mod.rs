@@ -8,9 +8,10 @@ mod evaluate;
 mod source;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
@@ -76,6 +77,40 @@ enum Failure {
     Failed(anyhow::Error),
     /// Exit code 2.
     Wrong(anyhow::Error),
+}
+
+/// The command that this process is, with what it was given, for a shell. Credentials in an address
+/// are not repeated.
+fn command_line() -> String {
+    let hidden = |argument: String| match (argument.find("://"), argument.find('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}<secret>{}", &argument[..scheme + 3], &argument[at..])
+        }
+        _ => argument,
+    };
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+        match argument.chars().all(plain) && !argument.is_empty() {
+            true => argument,
+            false => format!("'{}'", argument.replace('\'', "'\\''")),
+        }
+    };
+    let arguments = std::env::args().skip(1).map(hidden).map(quoted);
+    std::iter::once("portent".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a text beside its destination and renames it.
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
+    written.with_context(context).inspect_err(|_| {
+        // It may never have been made; the error to report is the first one.
+        let _ = std::fs::remove_file(&temporary);
+    })
 }
 
 /// Runs the command that the process was started with.

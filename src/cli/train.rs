@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::source::SourceArgs;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, command_line, write_file};
 use crate::config::Config;
 use crate::features::{PROFILE_ENTITY, profile};
 use crate::model::ModelConfig;
@@ -27,6 +27,9 @@ pub(super) struct TrainArgs {
     /// The model file to write.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// Write a page with plots.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Try so many sizes, learning rates, windows and scalings of the network, each so many times,
     /// and take the best, as in 30 or 30x2.
     #[arg(long, value_name = "TRIALS[xEXECUTIONS]")]
@@ -37,10 +40,18 @@ pub(super) struct TrainArgs {
 }
 
 pub(super) fn run(args: TrainArgs) -> Outcome {
+    let report = args.report.clone();
     let options = options(args).map_err(Failure::Wrong)?;
     let summary = train::run(&options).map_err(|error| Failure::Failed(error.into()))?;
     print!("{summary}");
-    Ok(())
+    match report {
+        Some(path) => {
+            let page = train::page(&summary, &command_line())
+                .map_err(|error| Failure::Failed(error.into()))?;
+            write_file(&path, &page).map_err(Failure::Failed)
+        }
+        None => Ok(()),
+    }
 }
 
 fn options(args: TrainArgs) -> anyhow::Result<Options> {

@@ -3,11 +3,12 @@
 //! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step of the
 //! validation part, from the very code that serves, and what was seen on the way for the report.
 
-use ndarray::Array1;
+use ndarray::{Array1, s};
 
 use super::dataset::{Dataset, Split};
 use super::export::export;
 use super::fit::Fitted;
+use super::leveling::{self, Levelled};
 use super::run::TrainError;
 use super::threshold::ValidationScores;
 use crate::detect::Detector;
@@ -20,6 +21,13 @@ const WORST: usize = 6;
 
 /// Worst moments of an entity are at least so many steps apart: one incident, one moment.
 const APART: usize = 60;
+
+/// Features that are shown at a moment.
+const SHOWN: usize = 3;
+
+/// Steps that are shown before a moment, and after it: how it came, and whether it went.
+const BEFORE: usize = 60;
+const AFTER: usize = 30;
 
 /// What a model would have said of the validation part.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +55,17 @@ pub struct Moment {
     pub error: f64,
     /// The features with the largest shares, as `(index, share)`.
     pub contributions: Vec<(u32, f32)>,
+    /// What was and what should have been around the moment, for the first of these features.
+    pub course: Option<Around>,
+}
+
+/// What was and what should have been around a moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Around {
+    /// The steps.
+    pub times_ms: Vec<i64>,
+    /// For each feature its place, what was, and what should have been.
+    pub features: Vec<(usize, Vec<f64>, Vec<f64>)>,
 }
 
 /// Plays the dataset through a detector.
@@ -86,10 +105,14 @@ pub(super) fn play(
                 by_feature[*feature as usize] += f64::from(*share) * score.error;
             }
             let contributions = score.contributions;
-            moments.offer(Moment { entity, step: at, error: score.error, contributions });
+            let error = score.error;
+            moments.offer(Moment { entity, step: at, error, contributions, course: None });
         }
     }
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
+    for moment in &mut moments.worst {
+        moment.course = around(dataset, split, fitted, moment);
+    }
     Ok(Validated {
         times_ms: dataset.times_ms[split.validation_from..].to_vec(),
         entities: labels,
@@ -97,6 +120,30 @@ pub(super) fn play(
         by_feature: (by_feature / total).to_vec(),
         worst: moments.worst,
     })
+}
+
+/// What was and what should have been around a moment, where windows were full.
+fn around(dataset: &Dataset, split: &Split, fitted: &Fitted, moment: &Moment) -> Option<Around> {
+    let at = split.validation_from + moment.step;
+    let shown: Vec<usize> =
+        moment.contributions.iter().take(SHOWN).map(|(feature, _)| *feature as usize).collect();
+    let window = fitted.base.window;
+    let to = (at + AFTER + 1).min(dataset.times_ms.len());
+    let mut places = dataset.windows(at.saturating_sub(BEFORE), to, window);
+    places.retain(|place| place.entity as usize == moment.entity);
+    let mut around = Around {
+        times_ms: places.iter().map(|place| dataset.times_ms[place.step as usize]).collect(),
+        features: shown.iter().map(|feature| (*feature, Vec::new(), Vec::new())).collect(),
+    };
+    leveling::walk(dataset, &fitted.level, &places, &mut |batch: &Levelled<'_>| {
+        let raw = dataset.gather(batch.places, window);
+        let expected = fitted.evaluate(raw.view(), (batch.mean.view(), batch.scale.view()));
+        for (feature, was, should) in &mut around.features {
+            was.extend(raw.slice(s![.., window - 1, *feature]).iter().map(|it| f64::from(*it)));
+            should.extend(expected.reconstruction.column(*feature));
+        }
+    });
+    (!around.times_ms.is_empty()).then_some(around)
 }
 
 /// The worst moments so far, the worst first.
@@ -130,7 +177,13 @@ mod tests {
         let mut moments = Moments::default();
         for step in 0..1_000 {
             let error = if step % 100 < 10 { (step % 100) as f64 + step as f64 / 1e3 } else { 0.1 };
-            moments.offer(Moment { entity: 0, step, error, contributions: Vec::new() });
+            moments.offer(Moment {
+                entity: 0,
+                step,
+                error,
+                contributions: Vec::new(),
+                course: None,
+            });
         }
         let steps: Vec<usize> = moments.worst.iter().map(|it| it.step).collect();
         assert_eq!(steps, [909, 809, 709, 609, 509, 409]);

@@ -1,0 +1,151 @@
+//! Bars: one value for each of several names, such as the error of each feature.
+
+use super::canvas::{self, Anchor, Axes, DrawError, Layout, text_width};
+use super::ink::Ink;
+use super::plot::{self, Figure, Size};
+use super::scale;
+
+/// More bars are not read any more; the rest is counted in a note.
+const MOST_BARS: usize = 60;
+/// Height of a bar with its space, in pixels.
+const ROW: f64 = 24.0;
+/// Height of the bar itself.
+const BAR: f64 = 12.0;
+/// Space between columns.
+const SPACE: f64 = 10.0;
+/// Names take at most this part of a wide picture.
+const NAMES: f64 = 0.4;
+
+/// A name and its value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bar {
+    /// The name.
+    pub label: String,
+    /// The value; one that is not finite has no bar and says so.
+    pub value: f64,
+}
+
+/// One value for each of several names, in the order given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bars {
+    /// What the plot shows, in a few words.
+    pub title: String,
+    /// What the values are.
+    pub x_label: String,
+    /// Written after each value, such as `%`.
+    pub unit: String,
+    /// The bars from top to bottom; at most 60 are drawn, the others counted in a note.
+    pub bars: Vec<Bar>,
+}
+
+impl Bars {
+    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
+        let parts = plot::both(|size| self.draw(size))?;
+        Ok(Figure { above: self.x_label.clone(), parts, ..Figure::default() })
+    }
+
+    fn draw(&self, size: Size) -> Result<(String, Vec<String>), DrawError> {
+        let bars = &self.bars[..self.bars.len().min(MOST_BARS)];
+        let mut notes = Vec::new();
+        if bars.len() < self.bars.len() {
+            notes.push(format!("{} more are not drawn.", self.bars.len() - bars.len()));
+        }
+        let written: Vec<String> = bars.iter().map(|bar| self.written(bar.value)).collect();
+        let widest =
+            |texts: &mut dyn Iterator<Item = &str>| texts.map(text_width).fold(0.0, f64::max);
+        let values = widest(&mut written.iter().map(String::as_str));
+        let names = widest(&mut bars.iter().map(|bar| bar.label.as_str()));
+        let (width, _) = size.pixels();
+        // On a narrow page names stand over their bars.
+        let over = size == Size::Narrow;
+        let names = if over { 0.0 } else { names.min(width * NAMES) + SPACE };
+        let row = if over { ROW + BAR + 4.0 } else { ROW };
+        let height = row * bars.len().max(1) as f64 + 8.0;
+        let right = values + SPACE;
+        let layout = Layout { width, height, left: names, right, top: 0.0, bottom: 0.0 };
+        let range = range(bars);
+        let axes = Axes { x: &[], y: &[] };
+        let svg = canvas::draw(layout, &axes, (size.class(), &self.title), |canvas| {
+            for (i, (bar, written)) in bars.iter().zip(&written).enumerate() {
+                let top = 4.0 + row * i as f64;
+                let middle = if over { top + row - ROW / 2.0 } else { top + ROW / 2.0 };
+                if over {
+                    let name = fitting(&bar.label, width);
+                    canvas.text(&name, (0.0, middle - BAR / 2.0 - 10.0), Anchor::Left)?;
+                } else {
+                    let name = fitting(&bar.label, names - SPACE);
+                    canvas.text(&name, (names - SPACE, middle), Anchor::Right)?;
+                }
+                canvas.text(written, (width, middle), Anchor::Right)?;
+                if bar.value.is_finite() {
+                    let (zero, end) =
+                        (layout.x(range.place(0.0)), layout.x(range.place(bar.value)));
+                    let (from, to) = (zero.min(end), zero.max(end));
+                    let half = BAR / 2.0;
+                    canvas.rectangle((from, middle - half), (to, middle + half), Ink::Bar)?;
+                }
+            }
+            if bars.is_empty() {
+                canvas.text("no values", (layout.x(0.5), ROW / 2.0), Anchor::Middle)?;
+            }
+            Ok(())
+        })?;
+        Ok((svg, notes))
+    }
+
+    fn written(&self, value: f64) -> String {
+        let number = scale::short(value);
+        match self.unit.as_str() {
+            "" => number,
+            _ if !value.is_finite() => number,
+            "%" => format!("{number}%"),
+            unit => format!("{number} {unit}"),
+        }
+    }
+}
+
+/// From zero, or the lowest value below, to the highest above.
+fn range(bars: &[Bar]) -> scale::Scale {
+    let values = bars.iter().map(|bar| bar.value).filter(|value| value.is_finite());
+    let (lo, hi) = values.fold((0.0_f64, 0.0_f64), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    if lo < hi { scale::Scale::linear(lo, hi) } else { scale::Scale::linear(0.0, 1.0) }
+}
+
+/// A name without its middle where it is too long: names of features differ at their ends.
+fn fitting(name: &str, width: f64) -> String {
+    let count = name.chars().count();
+    let room = (width / text_width("m")) as usize;
+    if count <= room {
+        return name.to_owned();
+    }
+    let keep = room.saturating_sub(1);
+    let (head, tail) = (keep.div_ceil(2), keep / 2);
+    let chars: Vec<char> = name.chars().collect();
+    chars[..head].iter().chain(&['…']).chain(&chars[count - tail..]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, characters: usize, expected: &str) {
+        assert_eq!(fitting(name, text_width(&"m".repeat(characters)) + 0.1), expected);
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        check("cpu_busy", 8, "cpu_busy");
+        check("node_network_receive_bytes", 9, "node…ytes");
+        check("µµµµµµ", 4, "µµ…µ");
+    }
+
+    #[test]
+    fn values_are_written_with_their_unit() {
+        let bars = |unit: &str| Bars { unit: unit.into(), ..Bars::default() };
+        assert_eq!(bars("%").written(12.34), "12.3%");
+        assert_eq!(bars("ms").written(2.0), "2.00 ms");
+        assert_eq!(bars("ms").written(f64::NAN), "no value");
+        assert_eq!(range(&[]), scale::Scale::linear(0.0, 1.0));
+    }
+}

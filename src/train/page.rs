@@ -1,0 +1,284 @@
+//! A page: what a training did and why its model may be believed, for a browser.
+//!
+//! In: a summary and the command that made it. Out: one self-contained HTML page.
+
+use super::report::Summary;
+use super::tune::{Ending, Outcome, Tuning};
+use super::validate::Moment;
+use crate::report::{
+    Bar, Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, ReportError, Series, Table,
+    Threshold, TimeSeries, TimedSeries,
+};
+
+/// Entities of which the scores are shown: the ones with the largest.
+const SHOWN_ENTITIES: usize = 5;
+
+/// Features of which the share of the error is shown.
+const SHOWN_FEATURES: usize = 20;
+
+/// Bins of a histogram.
+const BINS: usize = 60;
+
+/// The page.
+///
+/// # Errors
+/// When a plot cannot be drawn.
+pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
+    let mut page = Page::new("Portent: training report");
+    let model = summary.output.display();
+    page.lead(&format!(
+        "{model}: {} entities, {} steps, threshold {:.4} ({}).",
+        summary.cleaning.entities,
+        summary.cleaning.rows,
+        summary.metadata.threshold,
+        summary.metadata.threshold_method
+    ));
+    page.section("Summary", "What went in, what was left out, what came out.");
+    let rows = summary.lines().into_iter().filter(|(name, _)| *name != "candidate");
+    page.table(&Table {
+        columns: vec!["what".to_owned(), "figure".to_owned()],
+        rows: rows.map(|(name, text)| vec![name.to_owned(), text]).collect(),
+        emphasis: None,
+    });
+    cleaning(&mut page, summary);
+    scores(&mut page, summary)?;
+    thresholds(&mut page, summary)?;
+    features(&mut page, summary)?;
+    network(&mut page, summary)?;
+    if let Some(tuning) = &summary.tuning {
+        trials(&mut page, tuning);
+    }
+    page.section("Reproduce", "The same data, configuration and seed give the same file.");
+    page.code(command);
+    Ok(page.render())
+}
+
+fn cleaning(page: &mut Page, summary: &Summary) {
+    let cleaning = &summary.cleaning;
+    let rows: Vec<Vec<String>> = (summary.metadata.features.iter().enumerate())
+        .map(|(i, feature)| {
+            let count = |counts: &[usize]| counts.get(i).copied().unwrap_or(0);
+            let counts = [
+                count(&cleaning.dropped_for),
+                count(&cleaning.filled),
+                count(&cleaning.masked),
+                count(&cleaning.infinite),
+                count(&cleaning.absent),
+            ];
+            (feature, counts)
+        })
+        .filter(|(_, counts)| counts.iter().any(|it| *it > 0))
+        .map(|(feature, counts)| {
+            let counts = counts.iter().map(ToString::to_string);
+            std::iter::once(feature.name.clone()).chain(counts).collect()
+        })
+        .collect();
+    let text = if rows.is_empty() {
+        "Every feature had a finite value at every step that was used."
+    } else {
+        "For each feature: steps dropped for lack of it, values held or filled in, values left out \
+         of the error, infinite values, entities that never have it."
+    };
+    page.section("Cleaning", text);
+    if !rows.is_empty() {
+        let columns = ["feature", "dropped", "filled", "masked", "infinite", "absent"];
+        page.table(&Table { columns: columns.map(str::to_owned).to_vec(), rows, emphasis: None });
+    }
+}
+
+/// The score over the validation part, and its histogram.
+fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+    let (validated, threshold) = (&summary.validated, summary.metadata.threshold);
+    page.section(
+        "Scores on validation",
+        "The fit has not seen these steps. Scores are smoothed and divided by the threshold, as \
+         they are served: above 1 is anomalous.",
+    );
+    let largest =
+        |scores: &[f64]| scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
+    let mut order: Vec<usize> = (0..validated.entities.len()).collect();
+    order.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|i| largest(&validated.scores.entities[*i]));
+        b.total_cmp(&a)
+    });
+    let series = order.iter().take(SHOWN_ENTITIES).map(|&entity| TimedSeries {
+        name: name(summary, entity),
+        points: (validated.times_ms.iter().zip(&validated.scores.entities[entity]))
+            .map(|(time_ms, error)| (*time_ms, error / threshold))
+            .collect(),
+    });
+    let plot = Plot::TimeSeries(TimeSeries {
+        title: "Score over the validation part".to_owned(),
+        y_label: "anomaly_score".to_owned(),
+        series: series.collect(),
+        thresholds: vec![Threshold { value: 1.0, label: "anomalous above".to_owned() }],
+        events: Vec::new(),
+        events_label: String::new(),
+        log_y: false,
+    });
+    let caption = match validated.entities.len() {
+        0..=SHOWN_ENTITIES => "A score that stays below the line would not have called anybody.",
+        _ => "The entities with the largest scores.",
+    };
+    page.plot(&plot, caption)?;
+    Ok(())
+}
+
+/// The name of an entity, or that there is but one.
+fn name(summary: &Summary, entity: usize) -> String {
+    let labels = &summary.validated.entities[entity];
+    if labels.is_empty() { "score".to_owned() } else { labels.to_string() }
+}
+
+fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+    let thresholds = &summary.thresholds;
+    page.section(
+        "Threshold",
+        "Every method's threshold for the same scores, before they are divided by it. The chosen one \
+         is set in bold.",
+    );
+    let figure = |value: f64, digits: usize| match value.is_finite() {
+        true => format!("{value:.digits$}"),
+        false => String::new(),
+    };
+    let rows = thresholds.candidates.iter().map(|it| {
+        vec![
+            it.method.clone(),
+            it.threshold.as_ref().map_or_else(ToString::to_string, |found| format!("{found:.4}")),
+            figure(100.0 * it.above, 2),
+            figure(it.episodes_per_week, 1),
+            it.note.clone(),
+        ]
+    });
+    let columns = ["method", "threshold", "% above", "episodes a week", "how"];
+    page.table(&Table {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+        emphasis: Some(thresholds.chosen),
+    });
+    let markers = thresholds.candidates.iter().filter_map(|it| {
+        let at = *it.threshold.as_ref().ok()?;
+        Some(Marker { at, label: it.method.clone() })
+    });
+    let values = summary.validated.scores.entities.iter().flatten().copied();
+    let plot = Plot::Histogram(Histogram {
+        title: "Scores and candidate thresholds".to_owned(),
+        x_label: "smoothed error".to_owned(),
+        values: values.filter(|it| it.is_finite()).collect(),
+        bins: BINS,
+        log_x: false,
+        log_counts: true,
+        markers: markers.collect(),
+    });
+    page.plot(&plot, "How many steps of validation had which score; the counts are logarithmic.")?;
+    Ok(())
+}
+
+/// What drove errors, and what was and should have been at the worst moments.
+fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+    page.section("Features", "Which features the errors of validation came from.");
+    let names = &summary.metadata.features;
+    let mut shares: Vec<(usize, f64)> =
+        summary.validated.by_feature.iter().copied().enumerate().collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    shares.retain(|(_, share)| *share > 0.0);
+    let bars = shares
+        .iter()
+        .take(SHOWN_FEATURES)
+        .map(|(feature, share)| Bar { label: names[*feature].name.clone(), value: 100.0 * share });
+    let plot = Plot::Bars(Bars {
+        title: "Share of the error by feature".to_owned(),
+        x_label: "share of all errors".to_owned(),
+        unit: "%".to_owned(),
+        bars: bars.collect(),
+    });
+    page.plot(&plot, "A feature that leads by far here is hard to foretell, or has changed.")?;
+    for moment in &summary.validated.worst {
+        if let Some(plot) = worst(summary, moment) {
+            page.plot(&plot, "Actual against expected around one of the largest errors.")?;
+        }
+    }
+    Ok(())
+}
+
+fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
+    let around = moment.course.as_ref()?;
+    let time_ms = summary.validated.times_ms[moment.step];
+    let panels = around.features.iter().map(|(feature, actual, expected)| Panel {
+        label: summary.metadata.features[*feature].name.clone(),
+        actual: actual.clone(),
+        expected: expected.clone(),
+    });
+    Some(Plot::Compare(Compare {
+        title: format!(
+            "{} at {}: score {:.2}",
+            name(summary, moment.entity),
+            crate::timestamp::format_ms(time_ms),
+            moment.error / summary.metadata.threshold
+        ),
+        times_ms: around.times_ms.clone(),
+        moment_ms: Some(time_ms),
+        moment_label: "largest error".to_owned(),
+        panels: panels.collect(),
+    }))
+}
+
+fn network(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+    let course = &summary.course;
+    if course.training.is_empty() {
+        return Ok(());
+    }
+    page.section(
+        "Autoencoder",
+        "The share of the features' variance that the network does not restore. The weights are \
+         those of the best pass on steps after the ones it learns from.",
+    );
+    let points = |losses: &[f64]| (1..).zip(losses).map(|(i, it)| (f64::from(i), *it)).collect();
+    let series = [("training", &course.training), ("after training", &course.stopping)];
+    let plot = Plot::Lines(Lines {
+        title: "Loss".to_owned(),
+        x_label: "pass".to_owned(),
+        y_label: "unexplained variance".to_owned(),
+        series: series
+            .map(|(name, losses)| Series { name: name.to_owned(), points: points(losses) })
+            .to_vec(),
+        log_y: true,
+        thresholds: Vec::new(),
+        markers: vec![Marker { at: course.best_epoch as f64, label: "best".to_owned() }],
+    });
+    page.plot(&plot, "Training is measured with features missing at random, the other without.")?;
+    Ok(())
+}
+
+fn trials(page: &mut Page, tuning: &Tuning) {
+    page.section(
+        "Tuning",
+        "Every trial, in the order they were made; the first is the configured one. Losses are means \
+         over the executions; the best is set in bold.",
+    );
+    let row = |(i, it): (usize, &Outcome)| {
+        let losses: Vec<String> = it.losses.iter().map(|loss| format!("{loss:.4}")).collect();
+        let ending = match &it.ending {
+            Ending::Complete => "complete".to_owned(),
+            Ending::StoppedEarly => "stopped early".to_owned(),
+            Ending::Failed(reason) => format!("failed: {reason}"),
+        };
+        vec![
+            (i + 1).to_string(),
+            format!("{:?}", it.trial.layers),
+            it.trial.learning_rate.to_string(),
+            it.trial.window.to_string(),
+            format!("{:?}", it.trial.scaling),
+            losses.join(", "),
+            format!("{:?}", it.epochs),
+            ending,
+        ]
+    };
+    let columns =
+        ["trial", "layers", "learning rate", "window", "scaling", "losses", "passes", "ending"];
+    page.table(&Table {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: tuning.trials.iter().enumerate().map(row).collect(),
+        emphasis: tuning.best,
+    });
+}
