@@ -28,6 +28,7 @@
 //! | 6 | `history` | a server's range queries or a CSV file → recording |
 //! | 6 | `report` | numbers → tables and plots → one HTML page |
 //! | 7 | `train` | recording → dataset → fit → model file → table |
+//! | 7 | `evaluate` | scores and labels → how well a detector does its work |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["model"],
     &["detect"],
     &["remote_write", "api", "exporter", "http", "history", "report"],
-    &["serve", "train"],
+    &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
 ];
 
