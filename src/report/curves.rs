@@ -301,7 +301,7 @@ mod tests {
         check(0.5, 1, &[20.0, 80.0], &[]);
         check(0.0, 0, &[], &["1 values below 0.100 are drawn at the lower edge."]);
         check(0.5, 1, &[20.0, 400.0], &["Outside of the range shown: place 400"]);
-        check(0.5, 30, &[], &["Not labelled for lack of space: limit 0, limit 1"]);
+        check(0.5, 30, &[], &["Not labelled for lack of space: limit 2, limit 3"]);
         check(0.5, 0, &[10.0; 7], &["Not labelled for lack of space: place 10"]);
         check(0.5, 0, &[f64::NAN], &[]);
     }
