@@ -1,6 +1,6 @@
 //! Bars: one value for each of several names, such as the error of each feature.
 
-use super::canvas::{self, Anchor, Axes, DrawError, Layout, text_width};
+use super::canvas::{self, Anchor, Axes, DrawError, Layout, fitting, text_width};
 use super::ink::Ink;
 use super::plot::{self, Figure, Size};
 use super::scale;
@@ -111,33 +111,17 @@ fn range(bars: &[Bar]) -> scale::Scale {
     if lo < hi { scale::Scale::linear(lo, hi) } else { scale::Scale::linear(0.0, 1.0) }
 }
 
-/// A name without its middle where it is too long: names of features differ at their ends.
-fn fitting(name: &str, width: f64) -> String {
-    let count = name.chars().count();
-    let room = (width / text_width("m")) as usize;
-    if count <= room {
-        return name.to_owned();
-    }
-    let keep = room.saturating_sub(1);
-    let (head, tail) = (keep.div_ceil(2), keep / 2);
-    let chars: Vec<char> = name.chars().collect();
-    chars[..head].iter().chain(&['…']).chain(&chars[count - tail..]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(name: &str, characters: usize, expected: &str) {
-        assert_eq!(fitting(name, text_width(&"m".repeat(characters)) + 0.1), expected);
-    }
-
     #[test]
-    fn long_names_keep_both_ends() {
-        check("cpu_busy", 8, "cpu_busy");
-        check("node_network_receive_bytes", 9, "node…ytes");
-        check("µµµµµµ", 4, "µµ…µ");
+    fn too_many_bars_are_counted() {
+        let bar = Bar { label: "a".into(), value: 1.0 };
+        let bars = Bars { bars: vec![bar; MOST_BARS + 3], ..Bars::default() };
+        let (svg, notes) = bars.draw(Size::Wide).expect("drawn");
+        assert_eq!(svg.matches("<rect").count(), MOST_BARS);
+        assert_eq!(notes, ["3 more are not drawn."]);
     }
 
     #[test]

@@ -62,6 +62,19 @@ pub(super) fn text_width(text: &str) -> f64 {
     text.chars().count() as f64 * FONT * CHARACTER
 }
 
+/// A text without its middle where it is too wide: names of features differ at their ends.
+pub(super) fn fitting(text: &str, width: f64) -> String {
+    let count = text.chars().count();
+    let room = (width / text_width("m")) as usize;
+    if count <= room {
+        return text.to_owned();
+    }
+    let keep = room.saturating_sub(1);
+    let (head, tail) = (keep.div_ceil(2), keep / 2);
+    let chars: Vec<char> = text.chars().collect();
+    chars[..head].iter().chain(&['…']).chain(&chars[count - tail..]).collect()
+}
+
 /// The size of a canvas and of the margins around its plot, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
@@ -205,4 +218,22 @@ fn text_style(ink: Ink, anchor: Anchor) -> TextStyle<'static> {
 fn label(ticks: &[Tick], place: f64) -> String {
     let tick = ticks.iter().find(|(tick, _)| *tick == place);
     tick.map(|(_, label)| escape::clean(label)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, characters: usize, expected: &str) {
+        assert_eq!(fitting(text, text_width(&"m".repeat(characters)) + 0.1), expected);
+    }
+
+    #[test]
+    fn wide_texts_keep_both_ends() {
+        check("cpu_busy", 8, "cpu_busy");
+        check("node_network_receive_bytes", 9, "node…ytes");
+        check("µµµµµµ", 4, "µµ…µ");
+        check("abc", 0, "…");
+    }
 }

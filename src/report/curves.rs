@@ -3,7 +3,7 @@
 //! In: points, scales, limits, marked places and shaded ranges. Out: an SVG, and notes about what
 //! it could not show.
 
-use super::canvas::{self, Anchor, Axes, Canvas, DrawError, Layout, text_width};
+use super::canvas::{self, Anchor, Axes, Canvas, DrawError, Layout, fitting, text_width};
 use super::ink::Ink;
 use super::lanes;
 use super::plot::{Size, Threshold};
@@ -24,8 +24,14 @@ pub(super) const TOP: f64 = 10.0;
 const LINE: f64 = 15.0;
 /// An event is never thinner than this, in pixels: five minutes of a month would not be seen.
 const THIN: f64 = 2.0;
+/// Labels are at most this part of a picture wide; longer ones lose their middle.
+const WIDEST: f64 = 0.8;
+/// Pixels between the lowest lane and the plot.
+const LANES_ABOVE: f64 = 3.0;
 /// So many names in a note; the rest is counted.
 const NAMES: usize = 8;
+/// Why a label is missing.
+const NO_SPACE: &str = "Not labelled for lack of space";
 
 /// A named place, or range, on the horizontal axis.
 pub(super) struct Place {
@@ -83,6 +89,7 @@ impl Field<'_> {
         let mut layout = layout(size, &y_ticks);
         let labels = Labels::place(self.places, &self.x, &layout, &mut notes);
         labels.make_room(&mut layout);
+        let thresholds = self.place_thresholds(&layout, &mut notes);
         let empty = !self.curves.iter().any(|c| c.points.iter().any(|(_, y)| y.is_finite()));
         let below = self.curves.iter().flat_map(|curve| curve.points.iter());
         let below = below.filter(|(_, y)| y.is_finite() && *y < self.y.lo()).count();
@@ -97,7 +104,14 @@ impl Field<'_> {
                 self.draw_curve(canvas, curve, &layout)?;
             }
             labels.draw(canvas, &layout)?;
-            self.draw_thresholds(canvas, &layout)?;
+            for (y, _, _) in &thresholds {
+                canvas.line((layout.x(0.0), *y), (layout.x(1.0), *y), Ink::Mark)?;
+            }
+            for (_, at, label) in &thresholds {
+                let Some(at) = at else { continue };
+                let label = fitting(label, layout.width * WIDEST);
+                canvas.text(&label, (layout.x(1.0) - 2.0, *at), Anchor::Right)?;
+            }
             if empty {
                 canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle)?;
             }
@@ -115,23 +129,27 @@ impl Field<'_> {
         Ok(())
     }
 
-    /// Lines at their values, labels at the right end above them, moved up where they would meet.
-    fn draw_thresholds(&self, canvas: &Canvas, to: &Layout) -> Result<(), DrawError> {
+    /// Limits with their heights in pixels and those of their labels: at the right end above the
+    /// line, moved up where two would meet. A label that would leave the plot is a note instead.
+    fn place_thresholds(
+        &self,
+        to: &Layout,
+        notes: &mut Vec<String>,
+    ) -> Vec<(f64, Option<f64>, &str)> {
         let finite = self.thresholds.iter().filter(|threshold| threshold.value.is_finite());
-        let mut drawn: Vec<(f64, &str)> =
+        let mut lines: Vec<(f64, &str)> =
             finite.map(|t| (to.y(self.y.place(t.value)), t.label.as_str())).collect();
-        // From the bottom up; a later sort of equals would not be the order given.
-        drawn.sort_by(|one, other| other.0.total_cmp(&one.0));
-        for (y, _) in &drawn {
-            canvas.line((to.x(0.0), *y), (to.x(1.0), *y), Ink::Mark)?;
-        }
+        lines.sort_by(|one, other| other.0.total_cmp(&one.0));
         let mut lowest = f64::INFINITY;
-        for (y, label) in drawn {
-            let at = (y - LINE * 0.6).min(lowest - LINE);
-            canvas.text(label, (to.x(1.0) - 2.0, at), Anchor::Right)?;
-            lowest = at;
-        }
-        Ok(())
+        let place = |(y, label): (f64, _)| {
+            lowest = (y - LINE * 0.6).min(lowest - LINE);
+            let inside = lowest >= to.y(1.0) - LINE / 2.0;
+            (y, inside.then_some(lowest), label)
+        };
+        let placed: Vec<(f64, Option<f64>, &str)> = lines.into_iter().map(place).collect();
+        let without = placed.iter().filter(|(_, at, _)| at.is_none());
+        note(NO_SPACE, without.map(|(_, _, label)| *label), notes);
+        placed
     }
 }
 
@@ -142,9 +160,24 @@ pub(super) fn layout(size: Size, y_ticks: &[Tick]) -> Layout {
     Layout { width, height, left: widest + 14.0, right: RIGHT, top: TOP, bottom: BOTTOM }
 }
 
+/// A place with its ends in pixels, and its label where one fits.
+struct Label<'a> {
+    place: &'a Place,
+    from: f64,
+    to: f64,
+    text: String,
+    at: Option<lanes::Place>,
+}
+
+impl Label<'_> {
+    fn is_range(&self) -> bool {
+        self.place.to > self.place.from
+    }
+}
+
 /// Named places with the lanes of their labels.
 pub(super) struct Labels<'a> {
-    places: Vec<(&'a Place, f64, f64, Option<lanes::Place>)>,
+    places: Vec<Label<'a>>,
     lanes: usize,
 }
 
@@ -160,17 +193,24 @@ impl<'a> Labels<'a> {
         let seen = |place: &&Place| place.to >= x.lo() && place.from <= x.hi();
         let (seen, outside): (Vec<&Place>, Vec<&Place>) =
             places.iter().filter(finite).partition(seen);
-        let line = |place: &Place| layout.x(x.place(place.from)) as i32;
-        let sizes: Vec<(i32, i32)> =
-            seen.iter().map(|p| (line(p), text_width(&p.label).ceil() as i32)).collect();
+        let label = |place: &'a Place| Label {
+            place,
+            from: layout.x(x.place(place.from)),
+            to: layout.x(x.place(place.to)),
+            text: fitting(&place.label, layout.width * WIDEST),
+            at: None,
+        };
+        let mut places: Vec<Label> = seen.iter().map(|place| label(place)).collect();
+        let size = |label: &Label| (label.from as i32, text_width(&label.text).ceil() as i32);
+        let sizes: Vec<(i32, i32)> = places.iter().map(size).collect();
         let found = lanes::place(&sizes, (0, layout.width as i32), LANES);
         let unlabelled = seen.iter().zip(&found).filter(|(_, found)| found.is_none());
-        note("Not labelled for lack of space", unlabelled.map(|(place, _)| *place), notes);
-        note("Outside of the range shown", outside.into_iter(), notes);
+        note(NO_SPACE, unlabelled.map(|(place, _)| place.label.as_str()), notes);
+        note("Outside of the range shown", outside.iter().map(|place| place.label.as_str()), notes);
         let lanes = found.iter().flatten().map(|place| place.lane + 1).max().unwrap_or(0);
-        let ends = |p: &Place| (layout.x(x.place(p.from)), layout.x(x.place(p.to)));
-        let places = seen.into_iter().zip(found);
-        let places = places.map(|(p, found)| (p, ends(p).0, ends(p).1, found)).collect();
+        for (label, found) in places.iter_mut().zip(found) {
+            label.at = found;
+        }
         Self { places, lanes }
     }
 
@@ -182,45 +222,42 @@ impl<'a> Labels<'a> {
 
     /// Shades the ranges; drawn first, under everything else.
     pub(super) fn draw_ranges(&self, canvas: &Canvas, to: &Layout) -> Result<(), DrawError> {
-        for (place, from, end, _) in &self.places {
-            if place.to > place.from {
-                let end = end.max(from + THIN);
-                canvas.rectangle((*from, to.y(1.0)), (end, to.y(0.0)), Ink::Event)?;
-            }
+        for label in self.places.iter().filter(|label| label.is_range()) {
+            let end = label.to.max(label.from + THIN);
+            canvas.rectangle((label.from, to.y(1.0)), (end, to.y(0.0)), Ink::Event)?;
         }
         Ok(())
     }
 
     /// Draws lines up to the labels, and the labels.
     pub(super) fn draw(&self, canvas: &Canvas, to: &Layout) -> Result<(), DrawError> {
-        for (place, x, _, found) in &self.places {
-            let range = place.to > place.from;
-            let lane = found.map(|found| to.y(1.0) - 3.0 - LANE * (found.lane as f64 + 0.5));
-            let top = lane.map_or(to.y(1.0), |lane| lane - LANE * 0.4);
-            let bottom = if range { to.y(1.0) } else { to.y(0.0) };
-            let ink = if range { Ink::Event } else { Ink::Mark };
+        let middle = |at: lanes::Place| to.y(1.0) - LANES_ABOVE - LANE * (at.lane as f64 + 0.5);
+        for label in &self.places {
+            let top = label.at.map_or(to.y(1.0), |at| middle(at) - LANE * 0.4);
+            let (bottom, ink) = match label.is_range() {
+                true => (to.y(1.0), Ink::Event),
+                false => (to.y(0.0), Ink::Mark),
+            };
             if bottom > top {
-                canvas.line((*x, top), (*x, bottom), ink)?;
+                canvas.line((label.from, top), (label.from, bottom), ink)?;
             }
         }
         // After all lines, so that no line crosses a word.
-        for (place, _, _, found) in &self.places {
-            if let Some(found) = found {
-                let y = to.y(1.0) - 3.0 - LANE * (found.lane as f64 + 0.5);
-                // Towards its line, since the width of a text is not known exactly.
-                let (end, anchor) = match found.left > found.line {
-                    true => (found.left, Anchor::Left),
-                    false => (found.right, Anchor::Right),
-                };
-                canvas.text(&place.label, (f64::from(end), y), anchor)?;
-            }
+        for label in &self.places {
+            let Some(at) = label.at else { continue };
+            // Towards its line, since the width of a text is not known exactly.
+            let (end, anchor) = match at.left > at.line {
+                true => (at.left, Anchor::Left),
+                false => (at.right, Anchor::Right),
+            };
+            canvas.text(&label.text, (f64::from(end), middle(at)), anchor)?;
         }
         Ok(())
     }
 }
 
-fn note<'a>(what: &str, places: impl Iterator<Item = &'a Place>, notes: &mut Vec<String>) {
-    let names: Vec<&str> = places.map(|place| place.label.as_str()).collect();
+fn note<'a>(what: &str, names: impl Iterator<Item = &'a str>, notes: &mut Vec<String>) {
+    let names: Vec<&str> = names.collect();
     let shown = names[..names.len().min(NAMES)].join(", ");
     match names.len() {
         0 => {}
@@ -228,5 +265,51 @@ fn note<'a>(what: &str, places: impl Iterator<Item = &'a Place>, notes: &mut Vec
             notes.push(format!("{what}: {shown} and {} more.", count - NAMES));
         }
         _ => notes.push(format!("{what}: {shown}.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws one field with a value at 0 and at 100, and checks the notes under it.
+    #[track_caller]
+    fn check(low: f64, thresholds: usize, places: &[f64], expected: &[&str]) {
+        let curves = [Curve::new(Ink::Series(0), [(0.0, low), (100.0, 1.0)].into_iter())];
+        let name = |at: f64| Place { from: at, to: at, label: format!("place {at} ").repeat(12) };
+        let places: Vec<Place> = places.iter().copied().map(name).collect();
+        let limit = |i| Threshold { value: 0.9, label: format!("limit {i}") };
+        let field = Field {
+            description: "a test",
+            curves: &curves,
+            x: Scale::linear(0.0, 100.0),
+            x_ticks: Vec::new(),
+            y: Scale::log(0.1, 1.2),
+            thresholds: &(0..thresholds).map(limit).collect::<Vec<_>>(),
+            places: &places,
+        };
+        let (svg, notes) = field.draw(Size::Narrow).expect("drawn");
+        let begins = |(note, begin): (&String, &&str)| note.starts_with(begin);
+        assert_eq!(notes.len(), expected.len(), "{notes:?}");
+        assert!(notes.iter().zip(expected).all(begins), "{notes:?}");
+        let lines = svg.matches("#010206").count();
+        assert!(lines >= thresholds, "a limit without a label is drawn: {lines}");
+    }
+
+    #[test]
+    fn a_field_says_what_it_could_not_show() {
+        check(0.5, 1, &[20.0, 80.0], &[]);
+        check(0.0, 0, &[], &["1 values below 0.100 are drawn at the lower edge."]);
+        check(0.5, 1, &[20.0, 400.0], &["Outside of the range shown: place 400"]);
+        check(0.5, 30, &[], &["Not labelled for lack of space: limit 2, limit 3"]);
+        check(0.5, 0, &[10.0; 7], &["Not labelled for lack of space: place 10"]);
+        check(0.5, 0, &[f64::NAN], &[]);
+    }
+
+    #[test]
+    fn a_note_does_not_list_hundreds() {
+        let mut notes = Vec::new();
+        note("Missing", ["a"; 300].into_iter(), &mut notes);
+        assert_eq!(notes, ["Missing: a, a, a, a, a, a, a, a and 292 more."]);
     }
 }

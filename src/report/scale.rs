@@ -51,7 +51,9 @@ impl Scale {
             return if log { Self::log(0.1, 1.0) } else { Self::linear(0.0, 1.0) };
         }
         if log {
-            return Self::log(lo.max(hi / LOG_REACH) / 1.25, hi * 1.25);
+            let lo = lo.max(hi / LOG_REACH);
+            let pad = (hi / lo).powf(PADDING).max(1.25);
+            return Self::log(lo / pad, hi * pad);
         }
         let lo = if lo > 0.0 && lo < hi * 0.5 { 0.0 } else { lo };
         let pad = (hi - lo) * PADDING;
