@@ -105,3 +105,56 @@ impl GuardSpec {
 fn invalid(what: &'static str, reason: String) -> Result<(), ArtifactError> {
     Err(ArtifactError::Invalid { what, reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_guard(change: impl FnOnce(&mut GuardSpec), good: bool) {
+        let mut spec = GuardSpec::default();
+        change(&mut spec);
+        assert_eq!(spec.check().is_ok(), good, "{spec:?}");
+    }
+
+    #[test]
+    fn what_cannot_guard_is_refused() {
+        check_guard(|_| {}, true);
+        check_guard(|it| it.quantile = 0.4, false);
+        check_guard(|it| it.quantile = 1.0, false);
+        check_guard(|it| it.quantile = f64::NAN, false);
+        check_guard(|it| it.window = Duration::from_seconds(0), false);
+        check_guard(|it| it.window = Duration::from_seconds(8 * 86_400), false);
+        check_guard(|it| it.delay = Duration::from_seconds(8 * 86_400), false);
+        check_guard(|it| it.delay = Duration::from_seconds(0), true);
+        check_guard(|it| it.bound = 0.9, false);
+        check_guard(|it| it.bound = f64::INFINITY, false);
+        check_guard(|it| it.bound = 1.0, true);
+    }
+
+    #[track_caller]
+    fn check_level(change: impl FnOnce(&mut LevelSpec), good: bool) {
+        let mut spec = LevelSpec {
+            half_life: 10.0,
+            prior: 1.0,
+            clip: 5.0,
+            mean: vec![0.0, 1.0],
+            scale: vec![1.0, 2.0],
+            floor: vec![0.1, 0.1],
+        };
+        change(&mut spec);
+        assert_eq!(spec.check(2).is_ok(), good, "{spec:?}");
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused() {
+        check_level(|_| {}, true);
+        check_level(|it| it.half_life = 0.5, false);
+        check_level(|it| it.half_life = f64::INFINITY, false);
+        check_level(|it| it.prior = 0.0, false);
+        check_level(|it| it.clip = 0.0, false);
+        check_level(|it| it.mean = vec![0.0], false);
+        check_level(|it| it.scale[1] = f32::NAN, false);
+        check_level(|it| it.floor[0] = 0.0, false);
+    }
+}

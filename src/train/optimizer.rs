@@ -79,13 +79,14 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::network::Output;
 
     /// The first two steps for one weight, worked out by hand from the paper's formulas.
     #[test]
     fn steps_are_those_of_the_paper() {
         let dense =
             |value: f64| Dense { weights: ndarray::arr2(&[[value]]), bias: ndarray::arr1(&[0.0]) };
-        let mut network = Network { layers: vec![dense(1.0)] };
+        let mut network = Network { layers: vec![dense(1.0)], output: Output::Linear };
         let mut adam = Adam::new(&network, 0.1);
         let gradient = |value| Gradient { loss: 0.0, layers: vec![dense(value)] };
         adam.step(&mut network, &gradient(2.0));
