@@ -367,5 +367,4 @@ mod tests {
         guard.resize(10_000);
         assert!(guard.bytes() < 30_000_000, "{}", guard.bytes());
     }
-
 }

@@ -6,6 +6,8 @@
 //!
 //! Source: ONNX IR specification; operator documentation at opset 13.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -122,9 +124,14 @@ impl Graph {
         self
     }
 
-    /// The bytes of the file, with `properties` as its metadata.
+    /// The bytes of the file, with `properties` as its metadata. Constants that no node reads are
+    /// left out.
     #[must_use]
-    pub fn encode(self, properties: Vec<(String, String)>) -> Bytes {
+    pub fn encode(mut self, properties: Vec<(String, String)>) -> Bytes {
+        let read: HashSet<&String> = self.proto.node.iter().flat_map(|node| &node.input).collect();
+        self.proto
+            .initializer
+            .retain(|constant| constant.name.as_ref().is_some_and(|name| read.contains(name)));
         let entry = |(key, value)| StringStringEntryProto { key: Some(key), value: Some(value) };
         ModelProto {
             ir_version: Some(IR_VERSION),

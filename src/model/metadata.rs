@@ -423,7 +423,22 @@ mod tests {
         };
         let error = recorded.resolve(&config, None).expect_err("other features");
         assert!(error.to_string().contains("a: swap (fill 0.5)"), "{error}");
-        assert!(error.to_string().contains("[a: b (skip)]"), "{error}");
+        assert!(error.to_string().contains("[a: b (mask)]"), "{error}");
+    }
+
+    /// Training adds them, and the configuration that it was made with does not name them.
+    #[test]
+    fn clocks_in_the_file_are_no_contradiction() {
+        let mut with_clocks = metadata();
+        let configured = with_clocks.features.clone();
+        with_clocks.level = None;
+        with_clocks.features.extend([TIME_OF_DAY.spec(), TIME_OF_WEEK.spec()]);
+        let config = ModelConfig { features: Some(configured), ..ModelConfig::default() };
+        let found = recorded(&with_clocks).resolve(&config, None).expect("no contradiction");
+        assert_eq!(found.features.len(), 4);
+        let mut other = with_clocks.clone();
+        other.features.push(FeatureSpec::new("another", "up"));
+        assert!(recorded(&other).resolve(&config, None).is_err());
     }
 
     #[test]
@@ -466,8 +481,8 @@ mod tests {
         let mut recorded = Recorded::default();
         let error = recorded.read("portent.step", "soon").expect_err("no step");
         assert!(error.to_string().starts_with("portent.step is \"soon\": "));
-        let error = recorded.read("portent.schema", "2").expect_err("later");
-        assert!(error.to_string().contains("schema 2"), "{error}");
+        let error = recorded.read("portent.schema", "3").expect_err("later");
+        assert!(error.to_string().contains("schema 3"), "{error}");
         assert!(recorded.read("portent.features", "[{}]").is_err());
         recorded.read("author", "soon").expect("not ours");
         recorded.read("portent.colour", "red").expect("of later versions");

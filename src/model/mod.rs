@@ -40,13 +40,15 @@ pub fn shipped() -> bytes::Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{PROFILE_ENTITY, profile};
+    use crate::features::{PROFILE_ENTITY, TIME_OF_DAY, TIME_OF_WEEK, profile};
 
     #[test]
     fn the_shipped_model_knows_the_profile() {
         let artifact = Artifact::read(shipped()).expect("a model file");
         let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
-        assert_eq!(metadata.features, profile(), "`make model` trains it again");
+        let mut features = profile();
+        features.extend([TIME_OF_DAY.spec(), TIME_OF_WEEK.spec()]);
+        assert_eq!(metadata.features, features, "`make model` trains it again");
         assert_eq!(metadata.entity, PROFILE_ENTITY);
     }
 }

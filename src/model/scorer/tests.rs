@@ -133,7 +133,12 @@ fn what_does_not_keep_the_contract_is_refused_with_shapes() {
     let mut level = Graph::new("level");
     level.input("x", &shape(&[2])).input("level_mean", &shape(&[2]));
     level.node("Sub", &["x", "level_mean"], "y").output("y", &shape(&[2]));
-    check_refused(level, 2, 1, &["level_mean float32 [N, 2]", "only `mask`"]);
+    check_refused(level, 2, 1, &["input level_mean", "none named level_scale"]);
+
+    let mut clock = Graph::new("clock");
+    clock.input("x", &shape(&[2])).input("clock", &shape(&[2]));
+    clock.node("Sub", &["x", "clock"], "y").output("y", &shape(&[2]));
+    check_refused(clock, 2, 1, &["clock float32 [N, 2]", "only `mask`"]);
 
     let mut latent = Graph::new("encoder without decoder");
     latent.input("x", &shape(&[2])).constant("w", &[2, 3], &[1.0; 6]);
@@ -163,4 +168,40 @@ fn a_graph_that_drops_a_single_row_is_refused() {
     squeezed.node_with("ReduceSum", &["squares", "axis"], "s", &[Attribute::Int("keepdims", 0)]);
     squeezed.node("Squeeze", &["s"], "y").output("y", &shape(&[]));
     check_refused(squeezed, 2, 1, &["y []", "an input of [1, 2]"]);
+}
+
+/// The error is the mean of what is there, `level_mean` subtracted, times the entity's number plus 1.
+fn asking() -> Graph {
+    let mut graph = Graph::new("asking");
+    graph.input("x", &shape(&[2])).input("mask", &shape(&[2]));
+    graph.input("level_mean", &shape(&[2])).input("level_scale", &shape(&[2]));
+    graph.input("entity", &shape(&[])).integers("axis", &[1]);
+    graph.constant("one", &[], &[1.0]);
+    graph.node("Sub", &["x", "level_mean"], "from").node("Div", &["from", "level_scale"], "ratio");
+    graph.node("Mul", &["ratio", "mask"], "there");
+    let drop = [Attribute::Int("keepdims", 0)];
+    graph.node_with("ReduceSum", &["there", "axis"], "sum", &drop);
+    graph.node_with("ReduceSum", &["mask", "axis"], "count", &drop);
+    graph.node("Div", &["sum", "count"], "mean").node("Add", &["entity", "one"], "factor");
+    graph.node("Mul", &["mean", "factor"], "score").output("score", &shape(&[]));
+    graph
+}
+
+#[test]
+fn mask_level_and_entity_are_fed() {
+    let mut scorer = scorer(asking(), 2, 1).expect("accepted");
+    assert!(scorer.takes_mask() && scorer.takes_level() && scorer.takes_entity());
+    let batch =
+        arr3(&[[[3.0, 5.0]], [[3.0, f32::NAN]], [[f32::NAN, f32::NAN]], [[1.0, f32::INFINITY]]]);
+    let (mean, scale) = (Array2::ones((4, 2)), Array2::from_elem((4, 2), 2.0));
+    let entity = arr1(&[0.0, 1.0, 0.0, 0.0]);
+    let level = Some((mean.view(), scale.view()));
+    let context = Context { level, entity: Some(entity.view()) };
+    let scores = scorer.score_in(batch.view(), &context).expect("scores");
+    // ((3 - 1) / 2 + (5 - 1) / 2) / 2, and (3 - 1) / 2 for the second entity, twice.
+    assert_eq!(scores.error[..2], [1.5, 2.0]);
+    assert!(scores.error[2].is_nan(), "nothing is there");
+    assert!(scores.error[3].is_nan(), "infinity is no absence");
+    let error = scorer.score(batch.view()).expect_err("no level").to_string();
+    assert!(error.contains("needs the level of 4 entities"), "{error}");
 }

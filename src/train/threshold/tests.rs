@@ -192,8 +192,6 @@ fn a_budget_is_followed_from_the_tail_where_it_cannot() {
         // A day of one entity at a minute's step, for a budget of one a week.
         let entities = vec![exponential(&mut rng, 1_440)];
         let found = find(&scores(entities, 60_000), &config(ThresholdMethod::Budget)).expect("one");
-        let chosen = &found.candidates[found.chosen];
-        assert_eq!(chosen.episodes_per_week, 0.0);
         // What is exceeded once in a week, were the tail known.
         rates.push(10_080.0 * (-found.threshold).exp());
     }
@@ -201,6 +199,21 @@ fn a_budget_is_followed_from_the_tail_where_it_cannot() {
     // Half of them within the budget; and none is so low that it alarms daily.
     assert!((0.2..=1.5).contains(&rates[20]), "{rates:?}");
     assert!(rates[36] < 7.0, "{rates:?}");
+}
+
+/// Nobody has left the incident out, and the next one like it is to alarm.
+#[test]
+fn an_incident_does_not_raise_the_budgets_threshold() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let quiet = exponential(&mut rng, 5_760);
+    let mut incident = quiet.clone();
+    incident[3_000..3_030].fill(60.0);
+    let threshold = |entity: Vec<f64>| {
+        let config = config(ThresholdMethod::Budget);
+        find(&scores(vec![entity], 60_000), &config).expect("one").threshold
+    };
+    let (before, after) = (threshold(quiet), threshold(incident));
+    assert!((after / before - 1.0).abs() < 0.1, "{before} {after}");
 }
 
 #[test]
