@@ -250,7 +250,7 @@ mod tests {
     #[track_caller]
     fn check(config: &GuardSpec, pushes: &[(i64, f64)]) {
         let mut guard = guard(config);
-        let mut naive = Naive { config: config.clone(), pushed: Vec::new() };
+        let mut naive = Naive { config: *config, pushed: Vec::new() };
         for &(now_ms, ratio) in pushes {
             guard.push(1, now_ms, ratio);
             let (found, exact) = (guard.factor(1), naive.factor(now_ms));

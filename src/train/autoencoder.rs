@@ -11,8 +11,8 @@
 //! features as well.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut1, Axis, s};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::branch::{Base, INPUT_CLIP, Prepared};
@@ -22,10 +22,7 @@ use super::fit::{FitError, OnEpoch};
 use super::network::{Network, Output, Places};
 use super::optimizer::Adam;
 use super::scaler::{Kind, Scaler, Scaling};
-
-/// How often a feature is missing in training. Often enough to be learnt, seldom enough that most
-/// windows are whole.
-const MISSING: f64 = 0.05;
+use super::values::{Batch, Values, drop_some};
 
 /// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
 const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
@@ -38,9 +35,6 @@ const GAIN: f64 = 1e-3;
 
 /// Updates between two looks at the loss, at least: a pass over little data changes next to nothing.
 const LEAST_UPDATES: usize = 100;
-
-/// A feature's variance counts as at least this in its loss.
-const LEAST_VARIANCE: f64 = 0.01;
 
 /// Rows that are evaluated at once, so that memory does not grow with the recording.
 const CHUNK: usize = 4_096;
@@ -74,29 +68,6 @@ pub struct Course {
     pub training: Vec<f64>,
     /// The loss on the part that decides when to stop at each.
     pub stopping: Vec<f64>,
-}
-
-/// Values as the network sees them, of all entities and steps. Windows are put together when they
-/// are needed: all at once would take as many times the memory as a window has steps.
-pub(super) struct Values {
-    /// By entity `[steps, features]`, features that enter only; NaN is missing.
-    entities: Vec<Array2<f32>>,
-    /// For each of these features whether it counts.
-    counts: Vec<bool>,
-    /// For each what stands for a missing value.
-    offsets: Vec<f64>,
-    /// Steps of a window.
-    steps: usize,
-}
-
-/// Some windows, as the network is trained on them.
-struct Batch {
-    /// `[windows, steps * features]`.
-    inputs: Array2<f64>,
-    /// Likewise.
-    targets: Array2<f64>,
-    /// 1 for a target that is there and counts, otherwise 0.
-    there: Array2<f64>,
 }
 
 impl Autoencoder {
@@ -217,60 +188,6 @@ impl Autoencoder {
     }
 }
 
-impl Values {
-    fn features(&self) -> usize {
-        self.counts.len()
-    }
-
-    fn batch(&self, places: &[Place]) -> Batch {
-        let features = self.features();
-        let width = self.steps * features;
-        let mut inputs = Array2::zeros((places.len(), width));
-        let mut targets = Array2::zeros((places.len(), width));
-        let mut there = Array2::zeros((places.len(), width));
-        for (row, place) in places.iter().enumerate() {
-            let first = place.step as usize + 1 - self.steps;
-            let values = self.entities[place.entity as usize].slice(s![first.., ..]);
-            for (column, value) in values.iter().take(width).enumerate() {
-                let feature = column % features;
-                if value.is_nan() {
-                    inputs[[row, column]] = self.offsets[feature];
-                } else {
-                    inputs[[row, column]] = f64::from(*value);
-                    targets[[row, column]] = f64::from(*value);
-                    there[[row, column]] = f64::from(u8::from(self.counts[feature]));
-                }
-            }
-        }
-        Batch { inputs, targets, there }
-    }
-
-    /// One over the variance of each target, but no more than a hundred times the usual one of
-    /// standardised features: what hardly moves is not all there is to learn.
-    fn units(&self, places: &[Place]) -> Array1<f64> {
-        let features = self.features();
-        let (mut count, mut sum, mut square) = (
-            Array1::<f64>::zeros(features),
-            Array1::<f64>::zeros(features),
-            Array1::<f64>::zeros(features),
-        );
-        for place in places {
-            let row = self.entities[place.entity as usize].row(place.step as usize).mapv(f64::from);
-            for (i, value) in row.iter().enumerate().filter(|(_, it)| it.is_finite()) {
-                count[i] += 1.0;
-                sum[i] += value;
-                square[i] += value * value;
-            }
-        }
-        let unit = |i: usize| {
-            let count = count[i].max(1.0);
-            let variance = square[i] / count - (sum[i] / count).powi(2);
-            1.0 / variance.max(LEAST_VARIANCE)
-        };
-        (0..self.steps * features).map(|column| unit(column % features)).collect()
-    }
-}
-
 fn output(scaling: Scaling) -> Output {
     match scaling {
         Scaling::Standard => Output::Linear,
@@ -371,20 +288,6 @@ impl Pass<'_> {
             }
         }
         sum / seen
-    }
-}
-
-/// Takes random features out of each window, with all their steps.
-fn drop_some(batch: &mut Batch, offsets: &[f64], rng: &mut ChaCha8Rng) {
-    let features = offsets.len();
-    let rows = batch.inputs.outer_iter_mut().zip(batch.there.outer_iter_mut());
-    for (mut inputs, mut there) in rows {
-        for (feature, offset) in offsets.iter().enumerate() {
-            if rng.random::<f64>() < MISSING {
-                inputs.iter_mut().skip(feature).step_by(features).for_each(|it| *it = *offset);
-                there.iter_mut().skip(feature).step_by(features).for_each(|it| *it = 0.0);
-            }
-        }
     }
 }
 

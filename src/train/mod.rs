@@ -16,6 +16,7 @@
 //! The numeric core below `run` knows no files, no clock, no network.
 
 mod autoencoder;
+mod base;
 mod branch;
 mod calendar;
 mod config;
@@ -36,6 +37,7 @@ mod season;
 pub mod threshold;
 pub mod tune;
 mod validate;
+mod values;
 mod write;
 
 pub use autoencoder::Course;

@@ -149,7 +149,7 @@ mod tests {
 
     fn expect(season: &Season, day: &Array1<f64>, week: &Array1<f64>) -> Array2<f64> {
         let bias = ArrayView1::from(season.bias.as_slice());
-        season.harmonics.of(day.view(), week.view()).dot(&season.weights) + &bias
+        season.harmonics.of(day.view(), week.view()).dot(&season.weights) + bias
     }
 
     #[test]

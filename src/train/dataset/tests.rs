@@ -1,0 +1,125 @@
+use super::*;
+
+const NAN: f32 = f32::NAN;
+
+/// Entities with any number of features, one step a minute.
+pub fn recording(entities: &[&[Vec<f32>]]) -> Recording {
+    let steps = entities[0].len();
+    let times_ms = (0..steps as i64).map(|i| i * 60_000).collect();
+    let width = entities[0][0].len();
+    let entities = entities.iter().enumerate().map(|(i, rows)| {
+        let labels = Labels::from_pairs([("instance", i.to_string())]).expect("one name");
+        let values = Array2::from_shape_vec((steps, width), rows.concat()).expect("rows");
+        EntityRecording::new(labels, values)
+    });
+    Recording::new(times_ms, 60_000, vec![true; width], entities.collect())
+}
+
+/// The same, cleaned: missing values are masked.
+pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
+    let width = entities[0][0].len();
+    let names = (0..width).map(|i| format!("f{i}"));
+    let features: Vec<_> = names.map(|name| FeatureSpec::new(name, "x")).collect();
+    let mut recording = recording(entities);
+    // However many features a row lacks: what is tested is not cleaning.
+    let usable: Vec<Vec<bool>> = entities.iter().map(|rows| vec![true; rows.len()]).collect();
+    recording.own.fill(false);
+    match Dataset::clean(recording.clone(), &features) {
+        Ok(mut dataset) if dataset.entities.len() == entities.len() => {
+            for (rows, usable) in dataset.entities.iter_mut().zip(usable) {
+                rows.usable = usable;
+            }
+            dataset
+        }
+        _ => Dataset {
+            times_ms: recording.times_ms,
+            step_ms: recording.step_ms,
+            entities: (recording.entities.into_iter().zip(usable))
+                .map(|(it, usable)| Rows { labels: it.labels, values: it.values, usable })
+                .collect(),
+            cleaning: Cleaning::default(),
+        },
+    }
+}
+
+fn features(policies: [Missing; 3]) -> Vec<FeatureSpec> {
+    let name = ["a", "b", "c"];
+    (name.into_iter().zip(policies))
+        .map(|(name, missing)| FeatureSpec::new(name, name).or(missing))
+        .collect()
+}
+
+#[test]
+fn a_missing_value_follows_its_policy() {
+    let rows = [
+        vec![NAN, 9.0, 7.0], // nothing to hold yet: dropped
+        vec![1.0, 2.0, 7.0], // complete
+        vec![NAN, 3.0, 7.0], // a is held
+        vec![NAN, NAN, NAN], // the entity is not there
+        vec![NAN, 5.0, 7.0], // a is too old: dropped
+        vec![6.0, NAN, 7.0], // b is filled
+        vec![6.0, 5.0, NAN], // c is masked
+    ];
+    let features = features([Missing::Hold, Missing::Fill(-1.0), Missing::Mask]);
+    let dataset = Dataset::clean(recording(&[&rows]), &features).expect("some rows");
+    let usable = [false, true, true, false, false, true, true];
+    assert_eq!(dataset.entities[0].usable, usable);
+    assert_eq!(dataset.row(0, 1), Some([1.0, 2.0, 7.0].as_slice()));
+    assert_eq!(dataset.row(0, 2), Some([1.0, 3.0, 7.0].as_slice()));
+    assert_eq!(dataset.row(0, 4), None);
+    assert_eq!(dataset.row(0, 5), Some([6.0, -1.0, 7.0].as_slice()));
+    assert!(dataset.row(0, 6).is_some_and(|row| row[2].is_nan() && row[1] == 5.0));
+    let cleaning = &dataset.cleaning;
+    assert_eq!((cleaning.rows, cleaning.dropped, cleaning.entities), (4, 2, 1));
+    assert_eq!(cleaning.dropped_for, [2, 0, 0]);
+    assert_eq!(cleaning.filled, [1, 1, 0]);
+    assert_eq!(cleaning.masked, [0, 0, 1]);
+}
+
+#[test]
+fn excluded_steps_and_gaps_break_windows() {
+    let rows = vec![vec![1.0, 2.0, 3.0]; 12];
+    let mut recording = recording(&[&rows]);
+    recording.entities[0].excluded = (0..12).map(|step| step == 4).collect();
+    recording.times_ms.iter_mut().skip(9).for_each(|time_ms| *time_ms += 600_000);
+    let dataset = Dataset::clean(recording, &features([Missing::Mask; 3])).expect("rows");
+    assert_eq!((dataset.cleaning.excluded, dataset.cleaning.rows), (1, 11));
+    let steps = |window| -> Vec<u32> {
+        dataset.windows(0, 12, window).iter().map(|place| place.step).collect()
+    };
+    assert_eq!(steps(3), [2, 3, 7, 8, 11]);
+    assert_eq!(steps(1).len(), 11);
+    let from = dataset.windows(3, 8, 3);
+    assert_eq!(from.iter().map(|place| place.step).collect::<Vec<_>>(), [3, 7]);
+    assert_eq!(dataset.gather(&from, 3).dim(), (2, 3, 3));
+}
+
+#[test]
+fn one_moment_parts_all_entities() {
+    let rows = vec![vec![1.0, 2.0, 3.0]; 50];
+    let mut late = vec![vec![NAN, NAN, NAN]; 50];
+    late[30..].fill(vec![1.0, 2.0, 3.0]);
+    let gone = vec![vec![NAN, NAN, NAN]; 50];
+    let recording = recording(&[&rows, &late, &gone]);
+    let dataset = Dataset::clean(recording, &features([Missing::Skip; 3])).expect("rows");
+    assert_eq!((dataset.cleaning.entities, dataset.cleaning.empty_entities), (2, 1));
+    let split = dataset.split(0.2, 1).expect("three parts");
+    let last = |places: &[Place]| places.iter().map(|place| place.step).max();
+    let first = |places: &[Place]| places.iter().map(|place| place.step).min();
+    assert!(last(&split.fit) < first(&split.stopping));
+    assert!(last(&split.stopping) < first(&split.validation));
+    assert_eq!(split.training().len() + split.validation.len(), 70);
+    assert_eq!(split.validation.len(), 14);
+}
+
+#[test]
+fn too_little_says_what_to_do() {
+    let rows = vec![vec![NAN, 2.0, 3.0]; 40];
+    let error = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
+    let text = error.expect_err("nothing").to_string();
+    assert!(text.contains("for lack of a (40)"), "{text}");
+    let rows = vec![vec![1.0, 2.0, 3.0]; 39];
+    let dataset = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
+    let error = dataset.expect("rows").split(0.2, 1).expect_err("too few").to_string();
+    assert!(error.contains("31 windows of 1 steps"), "{error}");
+}
