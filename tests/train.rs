@@ -56,6 +56,7 @@ fn options(dir: &Path, text: &str) -> Options {
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
         },
+        tune: None,
         output: dir.join("model.onnx"),
         onnxruntime: None,
     }
@@ -145,8 +146,8 @@ fn what_is_excluded_is_not_learnt() {
     let summary = run(&options).expect("a model");
     assert_eq!(summary.cleaning.excluded, 1);
     assert_eq!(summary.cleaning.rows, 299);
-    assert_eq!(summary.counts.duplicated, 1);
-    assert_eq!(summary.counts.infinite, [0, 0, 0, 0]);
+    assert_eq!(summary.cleaning.duplicated, 1);
+    assert_eq!(summary.cleaning.infinite, [0, 0, 0, 0]);
     assert_eq!(summary.constant, ["errors"]);
 }
 

@@ -79,6 +79,7 @@ fn whole(criterion: &mut Criterion) {
         let config = DetectConfig {
             evaluation_interval: Some(Duration::from_ms(1)),
             stale_after: Duration::from_seconds(240),
+            ..DetectConfig::default()
         };
         let mut pipeline =
             Pipeline::new(config, StorageConfig::default(), vec![shipped_model()]).expect("valid");
