@@ -175,7 +175,7 @@ fn a_windowed_model_is_refused_at_another_interval() {
     let models = vec![model("zeros", &ab(), 3)];
     let error = Pipeline::new(config, StorageConfig::default(), models).expect_err("refused");
     let said = error.to_string();
-    assert!(said.contains("3 steps of 15s") && said.contains("every 30s"), "{said}");
+    assert!(said.contains("steps of 15s") && said.contains("every 30s"), "{said}");
 }
 
 #[test]
