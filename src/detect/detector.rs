@@ -146,9 +146,10 @@ impl Detector {
         for slot in (before..slots).chain(matrix.born().iter().copied().filter(|it| *it < before)) {
             self.seen[slot] = 0;
             self.smoothing.iter_mut().for_each(|it| it.reset(slot));
-            self.levels.iter_mut().for_each(|it| it.reset(slot));
             self.guard.iter_mut().for_each(|it| it.reset(slot));
-            self.places[slot] = self.place(matrix.labels(slot)) as f32;
+            let place = self.place(matrix.labels(slot));
+            self.places[slot] = place as f32;
+            self.levels.iter_mut().for_each(|it| it.reset(slot, place));
         }
     }
 

@@ -10,23 +10,27 @@
 //! Invariants: a feature that is missing keeps its level; the scale is never below the feature's
 //! floor; a row in which a feature is far out moves its level no farther than the clip lets it.
 //!
-//! Memory: 32 bytes a feature and slot, 13 MB for ten thousand entities of forty features: means and
+//! Memory: 32 bytes a feature and slot and 8 a slot, 13 MB for ten thousand entities of forty features: means and
 //! variances are float64, as a level of 16 GB moves by less than float32 resolves.
 //!
 //! Source: West 1979 and Finch 2009, "Incremental calculation of weighted mean and variance",
 //! section 9: `mean += g d`, `variance = (1 - g) (variance + g d²)` with `d = x - mean` and the gain
 //! `g = 1 / W`, `W` being the sum of the weights if the newest one is 1.
 
-use crate::model::LevelSpec;
+use crate::model::{LevelSpec, LevelStart};
 
 /// The levels of all entities, by slot.
 #[derive(Debug, Clone)]
 pub struct Levels {
     /// What a weight keeps a step.
     keep: f64,
-    prior: f64,
+    /// What the weights sum to after ever.
+    most: f64,
     clip: f64,
-    initial: LevelSpec,
+    /// Where levels begin, by the entity's place; the first is for those that are not known.
+    starts: Vec<LevelStart>,
+    /// The place of each slot's entity.
+    places: Vec<usize>,
     cells: Vec<Cell>,
     /// Means and scales by slot and feature, as graphs take them.
     means: Vec<f32>,
@@ -47,45 +51,47 @@ impl Levels {
     #[must_use]
     pub fn new(spec: &LevelSpec) -> Self {
         let keep = (-1.0 / spec.half_life).exp2();
-        // What the weights sum to after ever.
-        let most = 1.0 / (1.0 - keep);
         Self {
             keep,
-            prior: spec.prior.min(most),
+            most: 1.0 / (1.0 - keep),
             clip: spec.clip,
-            initial: spec.clone(),
+            starts: [spec.start()].into_iter().chain(spec.entities.iter().cloned()).collect(),
+            places: Vec::new(),
             cells: Vec::new(),
             means: Vec::new(),
             scales: Vec::new(),
         }
     }
 
-    /// Makes room for so many slots. New ones have the initial level.
+    /// Makes room for so many slots. New ones have the level of an entity that is not known.
     pub fn resize(&mut self, slots: usize) {
-        let width = self.width();
-        let (before, after) = (self.means.len(), slots * width);
+        let (before, after) = (self.places.len(), slots * self.width());
+        self.places.resize(slots, 0);
         self.cells.resize(after, Cell { mean: 0.0, variance: 0.0, weight: 0.0 });
         self.means.resize(after, 0.0);
         self.scales.resize(after, 0.0);
-        for slot in before.checked_div(width).unwrap_or(slots)..slots {
-            self.reset(slot);
+        for slot in before..slots {
+            self.reset(slot, 0);
         }
     }
 
-    /// Gives a slot the initial level: another entity has it now.
+    /// Gives a slot the level that an entity begins with: another has it now. Its place counts from
+    /// 1; 0 and places beyond those there are stand for an entity that is not known.
     ///
     /// # Panics
     /// Beyond the slots there are.
-    pub fn reset(&mut self, slot: usize) {
-        let width = self.width();
+    pub fn reset(&mut self, slot: usize, place: usize) {
+        let place = if place < self.starts.len() { place } else { 0 };
+        self.places[slot] = place;
+        let (width, start) = (self.width(), &self.starts[place]);
         for feature in 0..width {
-            let scale = self.initial.scale[feature].max(self.initial.floor[feature]);
-            let mean = self.initial.mean[feature];
+            let scale = start.scale[feature].max(start.floor[feature]);
+            let mean = start.mean[feature];
             let at = slot * width + feature;
             self.cells[at] = Cell {
                 mean: f64::from(mean),
                 variance: f64::from(scale) * f64::from(scale),
-                weight: self.prior,
+                weight: start.prior.min(self.most),
             };
             (self.means[at], self.scales[at]) = (mean, scale);
         }
@@ -119,6 +125,7 @@ impl Levels {
     pub fn update(&mut self, slot: usize, row: &[f32]) {
         let width = self.width();
         assert_eq!(row.len(), width, "a row has a value for each feature");
+        let floor = &self.starts[self.places[slot]].floor;
         for (feature, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
             let at = slot * width + feature;
             let cell = &mut self.cells[at];
@@ -131,7 +138,7 @@ impl Levels {
             self.means[at] = cell.mean as f32;
             // Features as far apart as float32 allows have a scale that it does not.
             let scale = (cell.variance.sqrt() as f32).min(f32::MAX);
-            self.scales[at] = scale.max(self.initial.floor[feature]);
+            self.scales[at] = scale.max(floor[feature]);
         }
     }
 
@@ -139,11 +146,12 @@ impl Levels {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.cells.capacity() * size_of::<Cell>()
+            + self.places.capacity() * size_of::<usize>()
             + (self.means.capacity() + self.scales.capacity()) * size_of::<f32>()
     }
 
     fn width(&self) -> usize {
-        self.initial.mean.len()
+        self.starts[0].mean.len()
     }
 }
 
@@ -153,7 +161,7 @@ mod tests {
 
     fn spec(half_life: f64, prior: f64, clip: f64, initial: [f32; 3]) -> LevelSpec {
         let [mean, scale, floor] = initial.map(|it| vec![it]);
-        LevelSpec { half_life, prior, clip, mean, scale, floor }
+        LevelSpec { half_life, prior, clip, mean, scale, floor, entities: Vec::new() }
     }
 
     fn levels(spec: &LevelSpec) -> Levels {
@@ -220,6 +228,7 @@ mod tests {
             mean: vec![1.0; 3],
             scale: vec![1.0; 3],
             floor: vec![0.1; 3],
+            entities: Vec::new(),
         });
         levels.update(0, &[f32::NAN, f32::INFINITY, 4.0]);
         assert_eq!(levels.means(0)[..2], [1.0, 1.0]);
@@ -264,9 +273,25 @@ mod tests {
         levels.resize(3);
         assert_eq!((levels.means(2), levels.scales(2)), ([7.0].as_slice(), [2.0].as_slice()));
         assert_ne!(levels.means(0), [7.0]);
-        levels.reset(0);
+        levels.reset(0, 0);
         assert_eq!(levels.means(0), [7.0]);
         levels.resize(10_000);
-        assert!(levels.bytes() <= 10_000 * 32, "{}", levels.bytes());
+        assert!(levels.bytes() <= 10_000 * (32 + 8), "{}", levels.bytes());
+    }
+
+    #[test]
+    fn known_entities_begin_where_training_left_them() {
+        let mut spec = spec(5.0, 1.0, 3.0, [7.0, 2.0, 0.25]);
+        let own = LevelStart { prior: 5.0, mean: vec![90.0], scale: vec![0.1], floor: vec![0.5] };
+        spec.entities = vec![own];
+        let mut levels = levels(&spec);
+        levels.reset(0, 1);
+        assert_eq!((levels.means(0), levels.scales(0)), ([90.0].as_slice(), [0.5].as_slice()));
+        levels.update(0, &[91.0]);
+        assert!((90.1..90.3).contains(&levels.means(0)[0]), "{:?}", levels.means(0));
+        assert!(levels.scales(0)[0] >= 0.5);
+        // A place that no file could name.
+        levels.reset(0, 9);
+        assert_eq!(levels.means(0), [7.0]);
     }
 }

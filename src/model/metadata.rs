@@ -170,7 +170,9 @@ impl Metadata {
             let reason = format!("{:?} are not all numbers of at least 1", self.smoothing);
             return invalid("smoothing", reason);
         }
-        self.level.iter().try_for_each(|level| level.check(self.features.len()))?;
+        self.level
+            .iter()
+            .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
         self.adaptive_threshold.iter().try_for_each(GuardSpec::check)?;
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
@@ -329,6 +331,7 @@ fn malformed(key: &str, value: &str, reason: &dyn fmt::Display) -> ArtifactError
 mod tests {
     use super::*;
     use crate::features::Missing;
+    use crate::model::LevelStart;
 
     fn metadata() -> Metadata {
         Metadata {
@@ -341,6 +344,15 @@ mod tests {
                 mean: vec![0.1, -3.0],
                 scale: vec![1e-9, 2.0],
                 floor: vec![0.1, 0.5],
+                entities: vec![
+                    LevelStart {
+                        prior: 8_640.0,
+                        mean: vec![0.2, -2.0],
+                        scale: vec![1.0, 2.0],
+                        floor: vec![0.2, 0.1],
+                    };
+                    2
+                ],
             }),
             adaptive_threshold: Some(GuardSpec {
                 quantile: 0.995,

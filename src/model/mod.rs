@@ -22,13 +22,13 @@ mod runtime;
 mod scorer;
 mod state;
 
-pub use artifact::{Artifact, ArtifactError, Dim, Element, Port};
+pub use artifact::{Artifact, ArtifactError, Dim, Element, MAX_FILE_BYTES, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::{ContractError, ENTITY, LEVEL, MASK};
 pub use metadata::{Metadata, Validation};
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
-pub use state::{GuardSpec, LevelSpec};
+pub use state::{GuardSpec, LevelSpec, LevelStart};
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of
 /// [`crate::features::profile`]. `models/README.md` says how it was made.

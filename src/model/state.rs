@@ -27,6 +27,23 @@ pub struct LevelSpec {
     pub scale: Vec<f32>,
     /// The least deviation that counts.
     pub floor: Vec<f32>,
+    /// Where the entities that the graph tells apart begin, in their order; empty where it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<LevelStart>,
+}
+
+/// Where a level begins. Lists have an element for each feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LevelStart {
+    /// How many steps it counts for.
+    pub prior: f64,
+    /// The mean that training leaves behind.
+    pub mean: Vec<f32>,
+    /// The deviation that training leaves behind.
+    pub scale: Vec<f32>,
+    /// The least deviation that counts.
+    pub floor: Vec<f32>,
 }
 
 /// The guard against drift: an entity's threshold rises to a quantile of its own recent errors.
@@ -65,16 +82,34 @@ impl Default for GuardSpec {
 }
 
 impl LevelSpec {
-    /// Refuses what no level can be kept with, for a model of so many features.
-    pub(super) fn check(&self, features: usize) -> Result<(), ArtifactError> {
-        let lists = [&self.mean, &self.scale, &self.floor];
-        if lists.iter().any(|list| list.len() != features) {
+    /// Where the level of an entity begins that the graph does not know.
+    #[must_use]
+    pub fn start(&self) -> LevelStart {
+        let (mean, scale, floor) = (self.mean.clone(), self.scale.clone(), self.floor.clone());
+        LevelStart { prior: self.prior, mean, scale, floor }
+    }
+
+    /// Refuses what no level can be kept with, for a model of so many features that tells so many
+    /// entities apart.
+    pub(super) fn check(&self, features: usize, entities: usize) -> Result<(), ArtifactError> {
+        let starts = || [self.start()].into_iter().chain(self.entities.iter().cloned());
+        let lists = |start: &LevelStart| {
+            [&start.mean, &start.scale, &start.floor].map(|list| list.len() == features)
+        };
+        if starts().any(|start| lists(&start).contains(&false)) {
             return invalid("level", format!("its lists need {features} numbers, one a feature"));
         }
-        let finite = lists.iter().all(|list| list.iter().all(|it| it.is_finite()));
-        let positive = self.floor.iter().all(|it| *it > 0.0);
-        let numbers = self.half_life >= 1.0 && self.prior >= 1.0 && self.clip > 0.0;
-        if !(finite && positive && numbers && self.half_life.is_finite()) {
+        if ![0, entities].contains(&self.entities.len()) {
+            let found = self.entities.len();
+            return invalid("level", format!("it begins for {found} entities of {entities}"));
+        }
+        let good = |start: LevelStart| {
+            let mut all = start.mean.iter().chain(&start.scale).chain(&start.floor);
+            let positive = start.floor.iter().all(|it| *it > 0.0);
+            start.prior >= 1.0 && positive && all.all(|it| it.is_finite())
+        };
+        let numbers = self.half_life >= 1.0 && self.half_life.is_finite() && self.clip > 0.0;
+        if !(numbers && starts().all(good)) {
             return invalid(
                 "level",
                 "half_life and prior must be at least 1, clip and floors above 0, and all finite"
@@ -141,9 +176,10 @@ mod tests {
             mean: vec![0.0, 1.0],
             scale: vec![1.0, 2.0],
             floor: vec![0.1, 0.1],
+            entities: Vec::new(),
         };
         change(&mut spec);
-        assert_eq!(spec.check(2).is_ok(), good, "{spec:?}");
+        assert_eq!(spec.check(2, 1).is_ok(), good, "{spec:?}");
     }
 
     #[test]
@@ -156,5 +192,20 @@ mod tests {
         check_level(|it| it.mean = vec![0.0], false);
         check_level(|it| it.scale[1] = f32::NAN, false);
         check_level(|it| it.floor[0] = 0.0, false);
+        check_level(|it| it.entities = vec![it.start()], true);
+        check_level(|it| it.entities = vec![it.start(), it.start()], false);
+        let bad = |change: fn(&mut LevelStart)| {
+            check_level(
+                |it| {
+                    it.entities = vec![it.start()];
+                    change(&mut it.entities[0]);
+                },
+                false,
+            );
+        };
+        bad(|start| start.prior = 0.0);
+        bad(|start| start.mean[1] = f32::NAN);
+        bad(|start| start.scale.truncate(1));
+        bad(|start| start.floor[0] = 0.0);
     }
 }

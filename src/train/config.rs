@@ -13,6 +13,8 @@ use super::tune::{Space, Trial};
 pub struct TrainConfig {
     /// What is fitted.
     pub model: ModelKind,
+    /// For whom.
+    pub fit: FitKind,
     /// Steps that the autoencoder looks at; 1 for the newest alone.
     pub window: usize,
     /// How values enter the autoencoder.
@@ -36,6 +38,17 @@ pub struct TrainConfig {
     pub threshold: ThresholdConfig,
     /// Decides initial weights and the order of rows. The same seed gives the same file.
     pub seed: u64,
+}
+
+/// For whom a model is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FitKind {
+    /// One for all entities.
+    #[default]
+    Pooled,
+    /// One for each entity with enough data of its own, and one of all for the others.
+    PerEntity,
 }
 
 /// What is fitted.
@@ -104,6 +117,8 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             model: ModelKind::Ensemble,
+            // Hosts of one kind teach each other, and a new one has a model from the start.
+            fit: FitKind::Pooled,
             // Long enough to see a course, short enough for ten thousand entities.
             window: 10,
             scaling: Scaling::Standard,

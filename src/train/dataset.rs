@@ -140,6 +140,28 @@ impl Split {
     pub fn training(&self) -> Vec<Place> {
         self.fit.iter().chain(&self.stopping).copied().collect()
     }
+
+    /// The same parts of one entity's dataset; nothing where that has too few windows.
+    pub fn only(&self, entity: usize) -> Option<Self> {
+        let own = |places: &[Place]| -> Vec<Place> {
+            let of_entity = places.iter().filter(|place| place.entity as usize == entity);
+            of_entity.map(|place| Place { entity: 0, step: place.step }).collect()
+        };
+        let (fit, stopping) = (own(&self.fit), own(&self.stopping));
+        let split = Self {
+            validation: own(&self.validation),
+            validation_from: self.validation_from,
+            fit,
+            stopping,
+        };
+        split.is_enough().then_some(split)
+    }
+
+    fn is_enough(&self) -> bool {
+        let few = self.fit.is_empty() || self.stopping.is_empty();
+        let training = self.fit.len() + self.stopping.len();
+        !few && training >= MIN_TRAINING_ROWS && self.validation.len() >= MIN_VALIDATION_ROWS
+    }
 }
 
 impl Dataset {
@@ -191,12 +213,23 @@ impl Dataset {
         let fit = self.windows(0, stopping_from, window);
         let stopping = self.windows(stopping_from, validation_from, window);
         let validation = self.windows(validation_from, self.times_ms.len(), window);
-        let training = fit.len() + stopping.len();
-        let few = fit.is_empty() || stopping.is_empty();
-        if few || training < MIN_TRAINING_ROWS || validation.len() < MIN_VALIDATION_ROWS {
-            return Err(DatasetError::TooFew { training, validation: validation.len(), window });
+        let split = Split { fit, stopping, validation, validation_from };
+        if !split.is_enough() {
+            let training = split.fit.len() + split.stopping.len();
+            let validation = split.validation.len();
+            return Err(DatasetError::TooFew { training, validation, window });
         }
-        Ok(Split { fit, stopping, validation, validation_from })
+        Ok(split)
+    }
+
+    /// One entity alone.
+    pub fn only(&self, entity: usize) -> Self {
+        Self {
+            times_ms: self.times_ms.clone(),
+            step_ms: self.step_ms,
+            entities: vec![self.entities[entity].clone()],
+            cleaning: self.cleaning.clone(),
+        }
     }
 
     /// The windows whose newest step is in `from..to`: as many usable steps without a gap.

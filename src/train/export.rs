@@ -10,19 +10,20 @@
 //! The graph has everything that happens between a window and its error, so that serving adds
 //! nothing and cannot differ. What is missing is 0 after scaling, the mean, and has residual 0; what
 //! does not count has residual 0 and is its own reconstruction.
+//!
+//! Of several fits every parameter is a stack, the shared one first, from which each row takes its
+//! entity's by the input `entity`.
 
+mod branches;
 mod outputs;
 
 use bytes::Bytes;
 
-use super::autoencoder::Autoencoder;
-use super::branch::{Base, Branch, INPUT_CLIP, Kind, Model};
+use super::branch::{INPUT_CLIP, Kind};
 use super::fit::Fitted;
-use super::forecast::Forecast;
-use super::network::Output;
-use super::residual::Aggregate;
+use super::own::Models;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::{Dim, LEVEL, MASK, Metadata};
+use crate::model::{Dim, ENTITY, LEVEL, MASK, Metadata};
 
 /// Divides where the error is zero: shares are then 0. Far below any error that float32 can sum
 /// from its own rounding, far above where division overflows.
@@ -35,11 +36,11 @@ const KEEP: [Attribute; 1] = [Attribute::Int("keepdims", 1)];
 const DROP: [Attribute; 1] = [Attribute::Int("keepdims", 0)];
 
 /// The bytes of the model file.
-pub(super) fn export(fitted: &Fitted, metadata: &Metadata) -> Bytes {
-    let mut writer = Writer { graph: Graph::new("portent"), fitted };
+pub(super) fn export(models: &Models, metadata: &Metadata) -> Bytes {
+    let mut writer = Writer { graph: Graph::new("portent"), fits: models.all() };
     writer.inputs();
     writer.common();
-    for branch in &fitted.branches {
+    for branch in &models.shared.branches {
         writer.branch(branch);
     }
     writer.outputs();
@@ -49,26 +50,93 @@ pub(super) fn export(fitted: &Fitted, metadata: &Metadata) -> Bytes {
 /// A graph in the making.
 struct Writer<'a> {
     graph: Graph,
-    fitted: &'a Fitted,
+    /// At least one; all of the same shapes.
+    fits: Vec<&'a Fitted>,
 }
 
-impl Writer<'_> {
+/// What a parameter is used with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum With {
+    /// Rows `[N, ..]`.
+    Rows,
+    /// Windows `[N, W, F]`.
+    Windows,
+}
+
+impl<'a> Writer<'a> {
+    /// The fit that gives shapes, and whatever all have in common.
+    fn first(&self) -> &'a Fitted {
+        self.fits[0]
+    }
+
     fn features(&self) -> usize {
-        self.fitted.base.scaler.kinds.len()
+        self.first().base.scaler.kinds.len()
     }
 
     fn is_windowed(&self) -> bool {
-        self.fitted.base.window > 1
+        self.first().base.window > 1
     }
 
     fn uses(&self, kind: Kind) -> bool {
-        self.fitted.branches.iter().any(|branch| branch.kind() == kind)
+        self.first().branches.iter().any(|branch| branch.kind() == kind)
+    }
+
+    /// A number or a row of numbers, each of which belongs to a fit: a constant, or what each row of
+    /// the batch takes from the stack of all fits.
+    fn parameter(&mut self, name: &str, with: With, of: &dyn Fn(&Fitted) -> Vec<f32>) {
+        let mut values: Vec<f32> = self.fits.iter().flat_map(|fitted| of(fitted)).collect();
+        let width = values.len() / self.fits.len();
+        if self.fits.len() == 1 {
+            let dims = [width];
+            let dims = if width == 1 { &dims[..0] } else { &dims };
+            self.graph.constant(name, dims, &values);
+            return;
+        }
+        let windows = with == With::Windows && self.is_windowed();
+        let dims = if windows { vec![1, width] } else { vec![width] };
+        self.stacked(name, &dims, &mut values);
+    }
+
+    /// A matrix that belongs to a fit, and its bias: `input · matrix + bias`.
+    fn linear(
+        &mut self,
+        input: &str,
+        (weights, dims): (&str, [usize; 2]),
+        bias: &str,
+        of: &dyn Fn(&Fitted) -> (Vec<f32>, Vec<f32>),
+        output: &str,
+    ) {
+        let mut values: Vec<f32> = self.fits.iter().flat_map(|fitted| of(fitted).0).collect();
+        if self.fits.len() == 1 {
+            self.graph.constant(weights, &dims, &values).constant(
+                bias,
+                &dims[1..],
+                &of(self.fits[0]).1,
+            );
+            self.graph.node("Gemm", &[input, weights, bias], output);
+            return;
+        }
+        self.stacked(weights, &dims, &mut values);
+        self.parameter(bias, With::Rows, &|fitted| of(fitted).1);
+        let [row, product, flat] = ["row", "product", "flat"].map(|it| format!("{output}_{it}"));
+        self.graph
+            .node("Unsqueeze", &[input, "step_axis"], &row)
+            .node("MatMul", &[&row, weights], &product)
+            .node("Squeeze", &[&product, "step_axis"], &flat)
+            .node("Add", &[&flat, bias], output);
+    }
+
+    /// What each row takes from a stack.
+    fn stacked(&mut self, name: &str, dims: &[usize], values: &mut [f32]) {
+        let stack = format!("{name}_stack");
+        let dims: Vec<usize> = [self.fits.len()].iter().chain(dims).copied().collect();
+        self.graph.constant(&stack, &dims, values).node("Gather", &[&stack, "place"], name);
     }
 
     fn inputs(&mut self) {
         let (batch, features) = (Dim::Dynamic("N".to_owned()), Dim::Fixed(self.features()));
         let row = [batch.clone(), features.clone()];
-        let shape = match self.fitted.base.window {
+        let shape = match self.first().base.window {
             1 => row.to_vec(),
             window => vec![batch, Dim::Fixed(window), features],
         };
@@ -77,6 +145,11 @@ impl Writer<'_> {
             LEVEL.iter().for_each(|name| {
                 self.graph.input(name, &row);
             });
+        }
+        if self.fits.len() > 1 {
+            // 7 is int64 in TensorProto.DataType.
+            let to = [Attribute::Int("to", 7)];
+            self.graph.input(ENTITY, &row[..1]).node_with("Cast", &[ENTITY], "place", &to);
         }
     }
 
@@ -116,19 +189,18 @@ impl Writer<'_> {
 
     /// What every branch needs: scaled values, time, what counts.
     fn common(&mut self) {
-        let base = &self.fitted.base;
-        let width = [self.features()];
         self.graph
             .integers("step_axis", &[1])
             .integers("feature_axis", &[1])
             .constant("one", &[], &[1.0])
             .constant("zero", &[], &[0.0])
             .constant("tiny", &[], &[TINY])
-            .constant("offset", &width, &base.scaler.offset)
-            .constant("inverse", &width, &base.scaler.inverse)
-            .constant("counting", &width, &base.scaler.counting())
             .constant("clip_low", &[], &[-INPUT_CLIP])
-            .constant("clip_high", &[], &[INPUT_CLIP])
+            .constant("clip_high", &[], &[INPUT_CLIP]);
+        self.parameter("offset", With::Windows, &|it| it.base.scaler.offset.clone());
+        self.parameter("inverse", With::Windows, &|it| it.base.scaler.inverse.clone());
+        self.parameter("counting", With::Rows, &|it| it.base.scaler.counting());
+        self.graph
             .node("Sub", &["features", "offset"], "shifted")
             .node("Mul", &["shifted", "inverse"], "deviations")
             .node("Mul", &["deviations", MASK], "scaled")
@@ -140,11 +212,12 @@ impl Writer<'_> {
             .node("Mul", &["there", "counting"], "counted")
             .node_with("ReduceSum", &["counted", "feature_axis"], "counted_sum", &KEEP)
             .node("Clip", &["counted_sum", "one"], "count");
-        self.waves(base);
+        self.waves();
     }
 
     /// Sines and cosines of the time, and the season's course.
-    fn waves(&mut self, base: &Base) {
+    fn waves(&mut self) {
+        let base = &self.first().base;
         let harmonics = base.season.harmonics;
         let mut waves = Vec::new();
         let clocks = [("day", harmonics.daily), ("week", harmonics.weekly)];
@@ -174,180 +247,18 @@ impl Writer<'_> {
             return;
         }
         let names: Vec<&str> = waves.iter().map(String::as_str).collect();
-        let weights: Vec<f32> = base.season.weights.iter().map(|it| *it as f32).collect();
-        self.graph
-            .node_with("Concat", &names, "waves", &[Attribute::Int("axis", 1)])
-            .constant("season_weights", &[harmonics.count(), width], &weights)
-            .node("MatMul", &["waves", "season_weights"], "course");
-    }
-
-    /// One branch, from its residual to its part of the error and of each feature's contribution.
-    fn branch(&mut self, branch: &Branch) {
-        let name = branch.kind().name();
-        match &branch.model {
-            Model::Season => self.season(),
-            Model::Level => self.level(),
-            Model::Forecast { lags, map } => self.forecast(*lags, map),
-            Model::Autoencoder(autoencoder) => self.autoencoder(autoencoder),
-        }
-        let own = |part: &str| format!("{name}_{part}");
-        let [residual, inverse, scaled, kept] = ["residual", "inverse", "ratio", "kept"].map(own);
-        self.graph
-            .constant(&inverse, &[branch.inverse.len()], &branch.inverse)
-            .node("Mul", &[&residual, &inverse], &scaled)
-            .node("Mul", &[&scaled, "counted"], &kept);
-        self.aggregate(name, &kept, branch.kind().aggregate());
-        let [value, usual, ratio, capped, weight, part, share, contribution] =
-            ["value", "usual", "usuals", "capped", "weight", "part", "share", "contribution"]
-                .map(own);
-        self.graph
-            .constant(&usual, &[], &[branch.quantile])
-            .constant(&weight, &[], &[branch.weight])
-            .node("Div", &[&value, &usual], &ratio);
-        let counted = match branch.cap {
-            Some(cap) => {
-                let limit = own("cap");
-                self.graph.constant(&limit, &[], &[cap]).node("Min", &[&ratio, &limit], &capped);
-                capped
-            }
-            None => ratio,
-        };
-        self.graph.node("Mul", &[&counted, &weight], &part).node(
-            "Mul",
-            &[&share, &part],
-            &contribution,
+        self.graph.node_with("Concat", &names, "waves", &[Attribute::Int("axis", 1)]);
+        self.linear(
+            "waves",
+            ("season_weights", [harmonics.count(), width]),
+            "no_bias",
+            &|it| (rounded(&it.base.season.weights), vec![0.0; width]),
+            "course",
         );
     }
+}
 
-    fn season(&mut self) {
-        let bias: Vec<f32> = self.fitted.base.season.bias.iter().map(|it| *it as f32).collect();
-        self.graph
-            .constant("season_bias", &[bias.len()], &bias)
-            .node("Add", &["course", "season_bias"], "season_expected")
-            .node("Sub", &["newest", "season_expected"], "season_residual");
-    }
-
-    fn level(&mut self) {
-        let base = &self.fitted.base;
-        let width = [self.features()];
-        let [mean, scale] = LEVEL;
-        self.graph
-            .constant("wave_square", &width, &base.wave_square)
-            .constant("season_scale", &width, &base.season_scale)
-            .node("Sub", &["raw", mean], "from_level")
-            .node("Mul", &["from_level", "inverse"], "level_departure")
-            .node("Sub", &["level_departure", "course"], "level_unscaled")
-            .node("Mul", &[scale, "inverse"], "level_deviation")
-            .node("Mul", &["level_deviation", "level_deviation"], "level_variance")
-            .node("Sub", &["level_variance", "wave_square"], "level_rest")
-            .node("Clip", &["level_rest", "zero"], "level_positive")
-            .node("Sqrt", &["level_positive"], "level_own")
-            .node("Max", &["level_own", "season_scale"], "level_unit")
-            .node("Div", &["level_unscaled", "level_unit"], "level_residual");
-    }
-
-    fn forecast(&mut self, lags: usize, map: &Forecast) {
-        let (inputs, width) = map.weights.dim();
-        let weights: Vec<f32> = map.weights.iter().map(|it| *it as f32).collect();
-        let bias: Vec<f32> = map.bias.iter().map(|it| *it as f32).collect();
-        self.flattened("clipped", (-1 - lags as i64, -1), "forecast_earlier");
-        let input = if self.fitted.base.season.harmonics.count() > 0 {
-            let names = ["forecast_earlier", "waves"];
-            self.graph.node_with("Concat", &names, "forecast_input", &[Attribute::Int("axis", 1)]);
-            "forecast_input"
-        } else {
-            "forecast_earlier"
-        };
-        self.graph
-            .constant("forecast_weights", &[inputs, width], &weights)
-            .constant("forecast_bias", &[width], &bias)
-            .node("Gemm", &[input, "forecast_weights", "forecast_bias"], "forecast_expected");
-        self.newest("clipped", "clipped_newest");
-        self.graph.node("Sub", &["clipped_newest", "forecast_expected"], "forecast_residual");
-    }
-
-    fn autoencoder(&mut self, autoencoder: &Autoencoder) {
-        let width = [self.features()];
-        let (low, high) = autoencoder.input_clip;
-        let (least, most) = autoencoder.residual_clip;
-        self.graph
-            .constant("network_factor", &width, &autoencoder.factor)
-            .constant("network_offset", &width, &autoencoder.offset)
-            .constant("network_low", &[], &[low])
-            .constant("network_high", &[], &[high])
-            .constant("network_least", &[], &[least])
-            .constant("network_most", &[], &[most])
-            .node("Mul", &["scaled", "network_factor"], "network_scaled")
-            .node("Add", &["network_scaled", "network_offset"], "network_values")
-            .node("Clip", &["network_values", "network_low", "network_high"], "network_clipped");
-        self.flattened("network_clipped", (-(autoencoder.steps as i64), END), "layer_0");
-        let layers = &autoencoder.network.layers;
-        for (i, layer) in layers.iter().enumerate() {
-            let (rows, columns) = layer.weights.dim();
-            // Weights were rounded to float32 before: these casts are exact.
-            let weights: Vec<f32> = layer.weights.iter().map(|&it| it as f32).collect();
-            let bias: Vec<f32> = layer.bias.iter().map(|&it| it as f32).collect();
-            let [input, output] = [i, i + 1].map(|i| format!("layer_{i}"));
-            let [weights_name, bias_name, sum] =
-                ["weights", "bias", "sum"].map(|part| format!("{part}_{}", i + 1));
-            let activation = match (i + 1 == layers.len(), autoencoder.network.output) {
-                (true, Output::Linear) => "Identity",
-                (true, Output::Sigmoid) => "Sigmoid",
-                (false, _) => "Relu",
-            };
-            self.graph
-                .constant(&weights_name, &[rows, columns], &weights)
-                .constant(&bias_name, &[columns], &bias)
-                .node("Gemm", &[&input, &weights_name, &bias_name], &sum)
-                .node(activation, &[&sum], &output);
-        }
-        let expected = format!("layer_{}", layers.len());
-        self.newest("network_values", "network_newest");
-        let clip = ["network_newest", "network_least", "network_most"];
-        self.graph.node("Clip", &clip, "network_observed").node(
-            "Sub",
-            &["network_observed", &expected],
-            "autoencoder_residual",
-        );
-    }
-
-    /// The value of a branch, `[N, 1]`, and each feature's share of it.
-    fn aggregate(&mut self, name: &str, kept: &str, aggregate: Aggregate) {
-        let own = |part: &str| format!("{name}_{part}");
-        let [value, size, sum, parts] = ["value", "size", "sum", "parts"].map(own);
-        let graph = &mut self.graph;
-        match aggregate {
-            Aggregate::RootMeanSquare => {
-                let mean = own("mean");
-                graph
-                    .node("Mul", &[kept, kept], &parts)
-                    .node_with("ReduceSum", &[&parts, "feature_axis"], &sum, &KEEP)
-                    .node("Div", &[&sum, "count"], &mean)
-                    .node("Sqrt", &[&mean], &value);
-            }
-            Aggregate::Largest(most) => {
-                let most = most.min(self.fitted.base.scaler.kinds.len());
-                let [places, largest, total, least, is_kept, flags, limit, count] =
-                    ["places", "largest", "total", "least", "is_kept", "flags", "limit", "count"]
-                        .map(own);
-                graph
-                    .integers(&places, &[most as i64])
-                    .constant(&limit, &[], &[most as f32])
-                    .node("Abs", &[kept], &size)
-                    .node_many("TopK", &[&size, &places], &[&largest, &own("ranks")])
-                    .node_with("ReduceSum", &[&largest, "feature_axis"], &total, &KEEP)
-                    .node("Min", &["count", &limit], &count)
-                    .node("Div", &[&total, &count], &value);
-                self.slice(&largest, 1, (-1, END), &least);
-                // 1 is float32 in TensorProto.DataType.
-                self.graph
-                    .node("GreaterOrEqual", &[&size, &least], &is_kept)
-                    .node_with("Cast", &[&is_kept], &flags, &[Attribute::Int("to", 1)])
-                    .node("Mul", &[&size, &flags], &parts)
-                    .node_with("ReduceSum", &[&parts, "feature_axis"], &sum, &KEEP);
-            }
-        }
-        let [divisor, share] = ["divisor", "share"].map(own);
-        self.graph.node("Clip", &[&sum, "tiny"], &divisor).node("Div", &[&parts, &divisor], &share);
-    }
+/// Numbers as a graph holds them. Those of a fit were rounded before: this is exact.
+fn rounded<'v>(values: impl IntoIterator<Item = &'v f64>) -> Vec<f32> {
+    values.into_iter().map(|it| *it as f32).collect()
 }

@@ -20,6 +20,7 @@ use super::dataset::{Dataset, Place, Split};
 use super::forecast;
 use super::leveling::{self, Levelled};
 use super::scaler::{Scaler, Scaling};
+use crate::bytesize::ByteSize;
 use crate::model::LevelSpec;
 
 /// Steps that the forecast looks at.
@@ -58,6 +59,8 @@ pub(super) struct Fitted {
     pub level: LevelSpec,
     /// How the network's fit went; empty without one.
     pub course: Course,
+    /// What errors are multiplied with in the end, so that those of several fits compare.
+    pub gain: f32,
 }
 
 /// What a model says about windows.
@@ -88,6 +91,19 @@ pub enum FitError {
     Diverged {
         /// The pass.
         epoch: usize,
+    },
+    /// A model each for too many entities.
+    #[error(
+        "a model each for {entities} entities makes a file of {bytes}, more than {most}: use \
+         `train.fit: pooled`, or train on fewer entities"
+    )]
+    TooMany {
+        /// The entities.
+        entities: usize,
+        /// What the file would take.
+        bytes: ByteSize,
+        /// The limit.
+        most: ByteSize,
     },
     /// A forecast of too many features.
     #[error(
@@ -134,7 +150,7 @@ pub(super) fn fit(
     let models = learner.models(&training, roles, on_epoch)?;
     let branches = learner.usual(&training, models);
     let Learner { base, level, course, .. } = learner;
-    Ok(Fitted { base, branches, level, course })
+    Ok(Fitted { base, branches, level, course, gain: 1.0 })
 }
 
 /// Trains the network alone, for its losses.
@@ -324,7 +340,17 @@ impl Fitted {
                 f64::from(raw[[row, window - 1, feature]])
             }
         });
+        error *= f64::from(self.gain);
         Evaluation { error: error.to_vec(), contribution, reconstruction }
+    }
+
+    /// The branch of this kind.
+    ///
+    /// # Panics
+    /// Without one.
+    pub fn branch(&self, kind: Kind) -> &Branch {
+        let found = self.branches.iter().find(|branch| branch.kind() == kind);
+        found.expect("fits of one configuration have the same branches")
     }
 
     /// Whether the entities' levels are asked for.

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use super::branch::Base;
 use super::dataset::{Dataset, Place};
 use crate::detect::level::Levels;
-use crate::model::LevelSpec;
+use crate::model::{LevelSpec, LevelStart};
 
 /// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
 /// does not become the standard by noon; short enough that a machine which has changed for good is
@@ -50,7 +50,15 @@ pub(super) fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
         mean: base.scaler.offset.clone(),
         scale: (0..features).map(size).collect(),
         floor: (0..features).map(|i| (FLOOR * size(i)).max(f32::MIN_POSITIVE)).collect(),
+        entities: Vec::new(),
     }
+}
+
+/// The same level as training begins it: the first steps speak for themselves.
+pub(super) fn anew(spec: &LevelSpec) -> LevelSpec {
+    let anew = |start: &LevelStart| LevelStart { prior: 1.0, ..start.clone() };
+    let entities = spec.entities.iter().map(anew).collect();
+    LevelSpec { prior: 1.0, entities, ..spec.clone() }
 }
 
 /// The level that training leaves behind: where one entity is at the end, or where several are on
@@ -102,7 +110,7 @@ pub(super) fn walk(
 ) {
     let features = spec.mean.len();
     // Where a level begins does not matter long; every walk begins as `spec` did.
-    let start = LevelSpec { prior: 1.0, ..spec.clone() };
+    let start = anew(spec);
     for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
         let entity = of_entity[0].entity as usize;
         let mut levels = levels(&start);

@@ -7,6 +7,7 @@ use super::autoencoder::Course;
 use super::branch::Kind;
 use super::config::TrainConfig;
 use super::dataset::Cleaning;
+use super::own::Sharing;
 use super::threshold::Thresholds;
 use super::tune::Tuning;
 use super::validate::Validated;
@@ -27,6 +28,10 @@ pub struct Summary {
     pub neutral: Vec<String>,
     /// The branches of the model and what each counts for.
     pub branches: Vec<(Kind, f64)>,
+    /// Entities with a model of their own.
+    pub own: usize,
+    /// Entities that go with the shared one, where each should have had its own.
+    pub sharing: Vec<Sharing>,
     /// The settings of the fit: those of the best trial, where there were trials.
     pub config: TrainConfig,
     /// How the network's fit went; empty without one.
@@ -96,11 +101,23 @@ impl Summary {
         ]
     }
 
+    /// Who has a model of its own, and who not.
+    fn own_lines(&self) -> Vec<(&'static str, String)> {
+        if self.own + self.sharing.len() == 0 {
+            return Vec::new();
+        }
+        let text = format!("{} entities, {} share one", self.own, self.sharing.len());
+        let sharing =
+            self.sharing.iter().map(|it| ("shares", format!("{}: {}", it.labels, it.reason)));
+        [("own models", text)].into_iter().chain(sharing).collect()
+    }
+
     fn fit_lines(&self) -> Vec<(&'static str, String)> {
         let metadata = &self.metadata;
         let share = |(kind, share): &(Kind, f64)| format!("{} {:.2}", kind.name(), share);
         let shares: Vec<String> = self.branches.iter().map(share).collect();
         let mut lines = vec![("model", shares.join(", ")), ("network", self.network_line())];
+        lines.extend(self.own_lines());
         if let Some(tuning) = &self.tuning {
             let best = tuning.best.map_or("none".to_owned(), |best| (best + 1).to_string());
             lines.push(("trials", format!("{}, best {best}", tuning.trials.len())));

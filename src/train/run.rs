@@ -4,22 +4,21 @@
 //! written beside its destination, loaded in ONNX Runtime, held against the trainer's own
 //! arithmetic, and only then given its name.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::calendar::{self, Role};
-use super::config::{ConfigError, TrainConfig};
-use super::dataset::{Dataset, DatasetError, Split};
+use super::config::{ConfigError, FitKind, TrainConfig};
+use super::dataset::{Dataset, DatasetError};
 use super::export::export;
 use super::fit::{self, FitError, Fitted};
+use super::learn::{Learning, Learnt};
+use super::own::{self, Models};
 use super::report::Summary;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
-use super::tune::{self, Tuning};
 use super::validate::{self, Validated};
-use super::write;
+use super::{tune, write};
 use crate::duration::Duration;
 use crate::features::{Clock, FeatureError, FeatureSpec, Features, TIME_OF_DAY, TIME_OF_WEEK};
-use crate::history::{self, History, HistoryError, Progress, Query, Recording, Source};
+use crate::history::{self, History, HistoryError, Query, Recording, Source};
 use crate::model::{
     ArtifactError, GuardSpec, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError, Validation,
 };
@@ -109,9 +108,15 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let (dataset, features) = read(options)?;
     let window = fit::window(&options.config);
     let split = dataset.split(options.config.validation_share, window)?;
-    let learnt = Learning::new(&dataset, &split, &features, &options.config).run(options.tune)?;
-    let draft = metadata(options, &dataset, features, &learnt.fitted);
-    let validated = validate::play(&runtime, &dataset, &split, &draft, &learnt.fitted)?;
+    let learning = Learning::new(&dataset, &split, &features, &options.config);
+    let Learnt { fitted, config, tuning, split } = learning.run(options.tune)?;
+    let draft = metadata(options, &dataset, features.clone(), &fitted);
+    let models = match config.fit {
+        FitKind::Pooled => Models::one(fitted),
+        FitKind::PerEntity => own::fit(&runtime, &learning, &config, &split, (fitted, &draft))?,
+    };
+    let draft = models.describe(&dataset, draft);
+    let validated = validate::play(&runtime, &dataset, &split, &draft, &models)?;
     let thresholds = threshold::find(&validated.scores, &options.config.threshold)?;
     let metadata = Metadata {
         threshold: thresholds.threshold,
@@ -119,11 +124,19 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         validation: Some(judged(&validated.scores, thresholds.threshold)),
         ..draft
     };
-    let bytes = export(&learnt.fitted, &metadata);
+    let bytes = export(&models, &metadata);
     write::write(&options.output, &bytes, |bytes| {
-        write::prove(&runtime, bytes, &metadata, &learnt.fitted, (&dataset, &split))
+        write::prove(&runtime, bytes, &metadata, &models, (&dataset, &split))
     })?;
-    Ok(summary(options, &dataset, &split, learnt, (metadata, thresholds, validated), bytes.len()))
+    Ok(summary(Outcome {
+        models,
+        windows: [split.fit.len(), split.stopping.len(), split.validation.len()],
+        config,
+        tuning,
+        found: (metadata, thresholds, validated),
+        output: (options.output.clone(), bytes.len()),
+        dataset,
+    }))
 }
 
 /// History, cleaned, with the clocks that every model of ours reads.
@@ -154,103 +167,6 @@ fn add_clock(recording: &mut Recording, clock: Clock) {
     }
     recording.own.push(false);
     recording.counts.infinite.push(0);
-}
-
-/// A fit, and what was tried for it.
-pub(super) struct Learnt {
-    /// The fit.
-    pub fitted: Fitted,
-    /// The settings that it was made with: those of the best trial, where there were trials.
-    pub config: TrainConfig,
-    /// Every trial.
-    pub tuning: Option<Tuning>,
-}
-
-/// Fitting in the making.
-struct Learning<'a> {
-    dataset: &'a Dataset,
-    split: &'a Split,
-    roles: Vec<Role>,
-    clocks: [usize; 2],
-    config: &'a TrainConfig,
-}
-
-impl<'a> Learning<'a> {
-    fn new(
-        dataset: &'a Dataset,
-        split: &'a Split,
-        features: &[FeatureSpec],
-        config: &'a TrainConfig,
-    ) -> Self {
-        // Only what the fit sees tells whether it has seen every hour.
-        let times = || split.fit.iter().map(|place| dataset.times_ms[place.step as usize]);
-        let span_ms = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-        let roles = features.iter().map(|feature| calendar::role(feature, span_ms)).collect();
-        let place = |clock: Clock| {
-            let found = features.iter().position(|it| clock.is(it));
-            found.expect("they were added")
-        };
-        let clocks = [place(TIME_OF_DAY), place(TIME_OF_WEEK)];
-        Self { dataset, split, roles, clocks, config }
-    }
-
-    fn run(&self, budget: Option<tune::Budget>) -> Result<Learnt, FitError> {
-        let Some(budget) = budget else {
-            let config = self.config.clone();
-            let progress = Progress::start("fit", config.epochs);
-            let fitted = self.fit(self.split, &config, &mut |epoch, loss| {
-                progress.done(epoch, format!("loss {loss:.3e}"));
-                ControlFlow::Continue(())
-            })?;
-            return Ok(Learnt { fitted, config, tuning: None });
-        };
-        let progress = Progress::start("trials", budget.trials * budget.executions);
-        let mut done = 0;
-        let space = self.config.space();
-        let tuning = tune::search(&space, budget, self.config.seed, &mut |trial, seed, tell| {
-            let config = self.config.with(trial, seed);
-            let mut least = f64::INFINITY;
-            // A longer window needs steps that were a shorter one's own.
-            let split = self.dataset.split(config.validation_share, fit::window(&config));
-            let split = split.map_err(|error| error.to_string())?;
-            let course = self.network_only(&split, &config, &mut |epoch, loss| {
-                least = least.min(loss);
-                tell(epoch, loss)
-            });
-            course.map_err(|error| error.to_string())?;
-            done += 1;
-            progress.done(done, format!("loss {least:.3e}"));
-            Ok::<f64, String>(least)
-        });
-        let best = tuning.best().map(|outcome| outcome.trial.clone());
-        let config = best.map_or_else(
-            || self.config.clone(),
-            |trial| self.config.with(&trial, self.config.seed),
-        );
-        let split = self.dataset.split(config.validation_share, fit::window(&config));
-        let split = split.unwrap_or_else(|_| self.split.clone());
-        let fitted = self.fit(&split, &config, &mut |_, _| ControlFlow::Continue(()))?;
-        Ok(Learnt { fitted, config, tuning: Some(tuning) })
-    }
-
-    fn fit(
-        &self,
-        split: &Split,
-        config: &TrainConfig,
-        on_epoch: fit::OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
-        fit::fit(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
-    }
-
-    /// A trial: of all branches only the network has parameters to try.
-    fn network_only(
-        &self,
-        split: &Split,
-        config: &TrainConfig,
-        on_epoch: fit::OnEpoch<'_>,
-    ) -> Result<(), FitError> {
-        fit::network(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
-    }
 }
 
 fn metadata(
@@ -288,33 +204,41 @@ fn judged(scores: &ValidationScores, threshold: f64) -> Validation {
     }
 }
 
-fn summary(
-    options: &Options,
-    dataset: &Dataset,
-    split: &Split,
-    learnt: Learnt,
-    (metadata, thresholds, validated): (Metadata, Thresholds, Validated),
-    bytes: usize,
-) -> Summary {
-    let kinds = &learnt.fitted.base.scaler.kinds;
+/// Everything that a run has come to.
+struct Outcome {
+    dataset: Dataset,
+    windows: [usize; 3],
+    models: Models,
+    config: TrainConfig,
+    tuning: Option<tune::Tuning>,
+    found: (Metadata, Thresholds, Validated),
+    output: (PathBuf, usize),
+}
+
+fn summary(outcome: Outcome) -> Summary {
+    let (metadata, thresholds, validated) = outcome.found;
+    let (output, bytes) = outcome.output;
+    let shared = &outcome.models.shared;
     let names = |kind: super::scaler::Kind| {
-        let kinds = kinds.iter().zip(&metadata.features);
+        let kinds = shared.base.scaler.kinds.iter().zip(&metadata.features);
         kinds.filter(|(it, _)| **it == kind).map(|(_, feature)| feature.name.clone()).collect()
     };
     Summary {
-        cleaning: dataset.cleaning.clone(),
-        windows: [split.fit.len(), split.stopping.len(), split.validation.len()],
+        cleaning: outcome.dataset.cleaning,
+        windows: outcome.windows,
         constant: names(super::scaler::Kind::Constant),
         context: names(super::scaler::Kind::Context),
         neutral: names(super::scaler::Kind::Neutral),
-        branches: learnt.fitted.shares(),
-        config: learnt.config,
-        course: learnt.fitted.course,
-        tuning: learnt.tuning,
+        branches: shared.shares(),
+        own: outcome.models.own.len(),
+        sharing: outcome.models.sharing,
+        config: outcome.config,
+        course: outcome.models.shared.course,
+        tuning: outcome.tuning,
         thresholds,
         validated,
         metadata,
-        output: options.output.clone(),
+        output,
         bytes,
     }
 }

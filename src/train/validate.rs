@@ -7,14 +7,14 @@ use ndarray::{Array1, s};
 
 use super::dataset::{Dataset, Split};
 use super::export::export;
-use super::fit::Fitted;
 use super::leveling::{self, Levelled};
+use super::own::Models;
 use super::run::TrainError;
 use super::threshold::ValidationScores;
 use crate::detect::Detector;
 use crate::features::Playback;
 use crate::labels::Labels;
-use crate::model::{Artifact, LevelSpec, Metadata, Runtime, Scorer};
+use crate::model::{Artifact, Metadata, Runtime, Scorer};
 
 /// Moments that the report shows.
 const WORST: usize = 6;
@@ -74,12 +74,12 @@ pub(super) fn play(
     dataset: &Dataset,
     split: &Split,
     metadata: &Metadata,
-    fitted: &Fitted,
+    models: &Models,
 ) -> Result<Validated, TrainError> {
     // Levels begin as they did when training began, and run through all of it.
-    let level = metadata.level.clone().map(|level| LevelSpec { prior: 1.0, ..level });
+    let level = metadata.level.as_ref().map(leveling::anew);
     let metadata = Metadata { level, threshold: 1.0, ..metadata.clone() };
-    let artifact = Artifact::read(export(fitted, &metadata))?;
+    let artifact = Artifact::read(export(models, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
     let mut detector = Detector::new(&metadata, scorer, dataset.step_ms, false);
     let labels: Vec<Labels> = dataset.entities.iter().map(|rows| rows.labels.clone()).collect();
@@ -111,7 +111,7 @@ pub(super) fn play(
     }
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
-        moment.course = around(dataset, split, fitted, moment);
+        moment.course = around(dataset, split, models, moment);
     }
     Ok(Validated {
         times_ms: dataset.times_ms[split.validation_from..].to_vec(),
@@ -123,10 +123,11 @@ pub(super) fn play(
 }
 
 /// What was and what should have been around a moment, where windows were full.
-fn around(dataset: &Dataset, split: &Split, fitted: &Fitted, moment: &Moment) -> Option<Around> {
+fn around(dataset: &Dataset, split: &Split, models: &Models, moment: &Moment) -> Option<Around> {
     let at = split.validation_from + moment.step;
     let shown: Vec<usize> =
         moment.contributions.iter().take(SHOWN).map(|(feature, _)| *feature as usize).collect();
+    let (_, fitted) = models.of(moment.entity);
     let window = fitted.base.window;
     let to = (at + AFTER + 1).min(dataset.times_ms.len());
     let mut places = dataset.windows(at.saturating_sub(BEFORE), to, window);

@@ -8,10 +8,11 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::Bytes;
+use ndarray::Array1;
 
 use super::dataset::{Dataset, Place, Split};
-use super::fit::Fitted;
 use super::leveling::{self, Levelled};
+use super::own::Models;
 use super::run::TrainError;
 use crate::model::{Artifact, ArtifactError, Context, Metadata, ModelConfig, Runtime, Scorer};
 
@@ -57,7 +58,7 @@ pub(super) fn prove(
     runtime: &Runtime,
     bytes: Bytes,
     metadata: &Metadata,
-    fitted: &Fitted,
+    models: &Models,
     (dataset, split): (&Dataset, &Split),
 ) -> Result<(), TrainError> {
     let artifact = Artifact::read(bytes)?;
@@ -71,26 +72,32 @@ pub(super) fn prove(
     let mut scorer = Scorer::new(runtime, &artifact, &read_back)?;
     let places: Vec<Place> = split.validation.iter().take(COMPARED).copied().collect();
     let (mut row, mut outcome) = (0, Ok(()));
-    leveling::walk(dataset, &fitted.level, &places, &mut |batch: &Levelled<'_>| {
-        if outcome.is_ok() {
-            outcome = compare(&mut scorer, fitted, dataset, batch, row);
-            row += batch.places.len();
-        }
-    });
+    for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
+        let (_, fitted) = models.of(of_entity[0].entity as usize);
+        leveling::walk(dataset, &fitted.level, of_entity, &mut |batch: &Levelled<'_>| {
+            if outcome.is_ok() {
+                outcome = compare(&mut scorer, models, dataset, batch, row);
+                row += batch.places.len();
+            }
+        });
+    }
     outcome
 }
 
 /// Compares one batch, whose first window has the number `first`.
 fn compare(
     scorer: &mut Scorer,
-    fitted: &Fitted,
+    models: &Models,
     dataset: &Dataset,
     batch: &Levelled<'_>,
     first: usize,
 ) -> Result<(), TrainError> {
+    // Levels are walked entity by entity.
+    let (place, fitted) = models.of(batch.places[0].entity as usize);
     let windows = dataset.gather(batch.places, fitted.base.window);
+    let entity = Array1::from_elem(batch.places.len(), place as f32);
     let level = (batch.mean.view(), batch.scale.view());
-    let context = Context { level: Some(level), entity: None };
+    let context = Context { level: Some(level), entity: Some(entity.view()) };
     let scores = scorer.score_in(windows.view(), &context)?;
     let expected = fitted.evaluate(windows.view(), level);
     for (row, trainer) in expected.error.iter().copied().enumerate() {

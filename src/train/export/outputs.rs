@@ -1,20 +1,29 @@
 //! What a graph gives: score, contributions, reconstruction.
 
-use super::{DROP, Writer};
+use super::branches::network_of;
+use super::{DROP, With, Writer};
 use crate::model::Dim;
 use crate::train::branch::Model;
+use crate::train::fit::Fitted;
 
 impl Writer<'_> {
     /// Puts the branches together and names what comes out.
     pub(super) fn outputs(&mut self) {
-        let kinds: Vec<&str> = self.fitted.branches.iter().map(|it| it.kind().name()).collect();
+        let kinds: Vec<&str> = self.first().branches.iter().map(|it| it.kind().name()).collect();
         for (what, whole) in [("part", "total"), ("contribution", "contributions")] {
             let names: Vec<String> = kinds.iter().map(|kind| format!("{kind}_{what}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             self.graph.node("Sum", &names, whole);
         }
+        let sum = if self.fits.len() > 1 {
+            self.parameter("gain", With::Rows, &|it| vec![it.gain]);
+            self.graph.node("Mul", &["total", "gain"], "gained");
+            "gained"
+        } else {
+            "total"
+        };
         self.graph
-            .node_with("ReduceSum", &["total", "feature_axis"], "score", &DROP)
+            .node_with("ReduceSum", &[sum, "feature_axis"], "score", &DROP)
             .node("Clip", &["total", "tiny"], "divisor")
             .node("Div", &["contributions", "divisor"], "contribution");
         self.reconstruction();
@@ -27,9 +36,7 @@ impl Writer<'_> {
 
     /// What was expected in the features' own units; what does not count is as it is.
     fn reconstruction(&mut self) {
-        let scaler = &self.fitted.base.scaler;
-        let width = [scaler.kinds.len()];
-        let teller = self.fitted.teller();
+        let teller = self.first().teller();
         let expected = match &teller.model {
             Model::Season => "season_expected".to_owned(),
             Model::Level => {
@@ -43,25 +50,28 @@ impl Writer<'_> {
             Model::Forecast { .. } => "forecast_expected".to_owned(),
             Model::Autoencoder(autoencoder) => {
                 let last = format!("layer_{}", autoencoder.network.layers.len());
-                self.graph.node("Sub", &[&last, "network_offset"], "network_back").node(
+                self.parameter("network_shift", With::Rows, &|it| network_of(it).offset.clone());
+                self.parameter("network_size", With::Rows, &|it| network_of(it).factor.clone());
+                self.graph.node("Sub", &[&last, "network_shift"], "network_back").node(
                     "Div",
-                    &["network_back", "network_factor"],
+                    &["network_back", "network_size"],
                     "network_expected",
                 );
                 "network_expected".to_owned()
             }
         };
-        let of_counting = |value: &dyn Fn(usize) -> f32, other: f32| -> Vec<f32> {
-            let kinds = scaler.kinds.iter().enumerate();
+        let of_counting = |it: &Fitted, value: &dyn Fn(usize) -> f32, other: f32| -> Vec<f32> {
+            let kinds = it.base.scaler.kinds.iter().enumerate();
             kinds.map(|(i, kind)| if kind.counts() { value(i) } else { other }).collect()
         };
-        let size = of_counting(&|i| scaler.size(i), 0.0);
-        let offset = of_counting(&|i| scaler.offset[i], 0.0);
-        let passed = of_counting(&|_| 0.0, 1.0);
+        self.parameter("unscale_size", With::Rows, &|it| {
+            of_counting(it, &|i| it.base.scaler.size(i), 0.0)
+        });
+        self.parameter("unscale_offset", With::Rows, &|it| {
+            of_counting(it, &|i| it.base.scaler.offset[i], 0.0)
+        });
+        self.parameter("passed", With::Rows, &|it| of_counting(it, &|_| 0.0, 1.0));
         self.graph
-            .constant("unscale_size", &width, &size)
-            .constant("unscale_offset", &width, &offset)
-            .constant("passed", &width, &passed)
             .node("Mul", &[&expected, "unscale_size"], "sized")
             .node("Add", &["sized", "unscale_offset"], "restored")
             .node("Mul", &["raw", "passed"], "passing")
