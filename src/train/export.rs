@@ -54,6 +54,9 @@ struct Writer<'a> {
     fits: Vec<&'a Fitted>,
 }
 
+/// A matrix by rows, and a bias.
+type Affine = (Vec<f32>, Vec<f32>);
+
 /// What a parameter is used with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum With {
@@ -103,7 +106,7 @@ impl<'a> Writer<'a> {
         input: &str,
         (weights, dims): (&str, [usize; 2]),
         bias: &str,
-        of: &dyn Fn(&Fitted) -> (Vec<f32>, Vec<f32>),
+        of: &dyn Fn(&Fitted) -> Affine,
         output: &str,
     ) {
         let mut values: Vec<f32> = self.fits.iter().flat_map(|fitted| of(fitted).0).collect();

@@ -133,7 +133,7 @@ fn too_many(bytes: usize, entities: usize) -> Result<(), FitError> {
     }
     let size = |bytes: usize| ByteSize::from_bytes(bytes as u64);
     // A whole number of MiB is what people read.
-    let bytes = size(all.next_multiple_of(1 << 20));
+    let bytes = ByteSize::from_mib(all.div_ceil(1 << 20) as u64);
     Err(FitError::TooMany { entities, bytes, most: size(MAX_FILE_BYTES) })
 }
 
@@ -178,15 +178,4 @@ impl Fitting<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_many_models_are_refused_before_they_are_fitted() {
-        assert_eq!(too_many(1 << 20, 255), Ok(()));
-        let error = too_many(1 << 20, 256).expect_err("a refusal").to_string();
-        assert!(error.contains("256 entities makes a file of 257MiB, more than 256MiB"), "{error}");
-        assert!(error.contains("train.fit: pooled"), "{error}");
-        assert!(too_many(usize::MAX, 3).is_err());
-    }
-}
+mod tests;

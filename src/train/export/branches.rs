@@ -79,12 +79,12 @@ impl Writer<'_> {
         let [mean, scale] = LEVEL;
         self.parameter("wave_square", With::Rows, &|it| it.base.wave_square.clone());
         self.parameter("season_scale", With::Rows, &|it| it.base.season_scale.clone());
-        self.parameter("level_inverse", With::Rows, &|it| it.base.scaler.inverse.clone());
+        self.parameter("deviations_per_unit", With::Rows, &|it| it.base.scaler.inverse.clone());
         self.graph
             .node("Sub", &["raw", mean], "from_level")
-            .node("Mul", &["from_level", "level_inverse"], "level_departure")
+            .node("Mul", &["from_level", "deviations_per_unit"], "level_departure")
             .node("Sub", &["level_departure", "course"], "level_unscaled")
-            .node("Mul", &[scale, "level_inverse"], "level_deviation")
+            .node("Mul", &[scale, "deviations_per_unit"], "level_deviation")
             .node("Mul", &["level_deviation", "level_deviation"], "level_variance")
             .node("Sub", &["level_variance", "wave_square"], "level_rest")
             .node("Clip", &["level_rest", "zero"], "level_positive")
