@@ -9,7 +9,7 @@
 #   RECORD_SEED      seed of the load (1)
 #   RECORD_DIR       where Prometheus keeps the recording (target/recording)
 #   RECORD_PORT      Prometheus's port (9390); node_exporter takes the next one
-#   RECORD_CONFIG    Portent's configuration with the features to train (examples/portent.yml)
+#   RECORD_CONFIG    Portent's configuration: how the model is trained (models/node.yml)
 #   RECORD_OUTPUT    the model's file (models/node.onnx)
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ seed=${RECORD_SEED:-1}
 dir=${RECORD_DIR:-target/recording}
 port=${RECORD_PORT:-9390}
 node_port=$((port + 1))
-config=${RECORD_CONFIG:-examples/portent.yml}
+config=${RECORD_CONFIG:-models/node.yml}
 output=${RECORD_OUTPUT:-models/node.onnx}
 warmup=600 # seconds; the longest range in the profile
 

@@ -4,6 +4,7 @@
 //! Prometheus ─POST /api/v1/write─▶ remote_write ─▶ series ─▶ promql ─▶ features ─▶ model ─▶ detect ─▶ exporter ─GET /metrics─▶ Prometheus
 //!                                  bytes→batch    rings     expr→value  matrix     ONNX     snapshot  anomaly_score
 //! history (query_range or CSV) ─▶ train ─▶ model file (.onnx) ─▶ serve
+//!                              └▶ evaluate: the same detector over history ─▶ scores, figures, page
 //! ```
 //!
 //! Data flows from left to right and never back. A module uses only rooms on lower floors
@@ -20,15 +21,15 @@
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only place that imports `ort`) |
-//! | 5 | `detect` | `Pipeline`: batches and ticks in, outcomes and snapshots out |
+//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
 //! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
-//! | 6 | `history` | a server's range queries or a CSV file → recording |
+//! | 6 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 6 | `report` | numbers → tables and plots → one HTML page |
-//! | 7 | `train` | recording → dataset → fit → model file → table |
-//! | 7 | `evaluate` | scores and labels → how well a detector does its work |
+//! | 7 | `train` | recording → dataset → fit → one graph → validation → threshold → proven model file, table, page |
+//! | 7 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
 //! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
@@ -36,8 +37,9 @@
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
 //! clock. A new protocol is a room on floor 6 that makes a [`sample::Batch`]; a new way to compute
-//! a feature belongs in [`promql`]; a new model writes its graph in [`model`] and its fit in
-//! [`train`].
+//! a feature belongs in [`promql`]; a new branch of the ensemble has its arithmetic in `train::branch`
+//! and the same once more as a graph in `train::export`, and training refuses to write a file in
+//! which the two differ.
 //!
 //! # What is deliberately absent
 //!
