@@ -24,7 +24,7 @@ pub fn page(
 ) -> Result<String, ReportError> {
     let mut page = Page::new("Portent: evaluation report");
     page.lead(&format!(
-        "{model} over {} steps of {} entities.",
+        "{model}: steps {}, entities {}.",
         backtest.times_ms.len(),
         backtest.entities.len()
     ));

@@ -27,7 +27,7 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
     let mut page = Page::new("Portent: training report");
     let model = summary.output.display();
     page.lead(&format!(
-        "{model}: {} entities, {} steps, threshold {:.4} ({}).",
+        "{model}: entities {}, steps {}, threshold {:.4} ({}).",
         summary.cleaning.entities,
         summary.cleaning.rows,
         summary.metadata.threshold,

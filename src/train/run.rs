@@ -13,6 +13,7 @@ use super::fit::{self, FitError, Fitted};
 use super::learn::{Learning, Learnt};
 use super::own::{self, Models};
 use super::report::Summary;
+use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::validate::{self, Validated};
 use super::{tune, write};
@@ -219,16 +220,21 @@ fn summary(outcome: Outcome) -> Summary {
     let (metadata, thresholds, validated) = outcome.found;
     let (output, bytes) = outcome.output;
     let shared = &outcome.models.shared;
-    let names = |kind: super::scaler::Kind| {
-        let kinds = shared.base.scaler.kinds.iter().zip(&metadata.features);
-        kinds.filter(|(it, _)| **it == kind).map(|(_, feature)| feature.name.clone()).collect()
+    let base = &shared.base;
+    // The season and what reads it look at the clocks, which no branch takes for a feature.
+    let is_read = |i: usize| base.season.harmonics.count() > 0 && base.clocks.contains(&i);
+    let kind = |i: usize| if is_read(i) { Kind::Context } else { base.scaler.kinds[i] };
+    let names = |wanted: Kind| {
+        let features = metadata.features.iter().enumerate();
+        let wanted = features.filter(|(i, _)| kind(*i) == wanted);
+        wanted.map(|(_, feature)| feature.name.clone()).collect()
     };
     Summary {
         cleaning: outcome.dataset.cleaning,
         windows: outcome.windows,
-        constant: names(super::scaler::Kind::Constant),
-        context: names(super::scaler::Kind::Context),
-        neutral: names(super::scaler::Kind::Neutral),
+        constant: names(Kind::Constant),
+        context: names(Kind::Context),
+        neutral: names(Kind::Neutral),
         branches: shared.shares(),
         own: outcome.models.own.len(),
         sharing: outcome.models.sharing,
