@@ -343,3 +343,6 @@ impl Fitted {
         heaviest.expect("a model has a branch")
     }
 }
+
+#[cfg(test)]
+mod tests;
