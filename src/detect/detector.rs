@@ -199,7 +199,10 @@ impl Detector {
             if let Some(shares) = &scores.contribution {
                 parts.extend(shares.row(i).iter().map(|share| share * scores.error[i]));
             }
-            self.seen[slot] = self.needed.min(self.seen[slot] + 1);
+            // All means begin anew at the same moments.
+            let begins = self.smoothing.first().is_some_and(|it| it.begins(slot, now_ms));
+            let before = if begins { 0 } else { self.seen[slot] };
+            self.seen[slot] = self.needed.min(before + 1);
             let parts = self.smooth(slot, now_ms, parts);
             if self.seen[slot] < self.needed {
                 judgement.warming += 1;
