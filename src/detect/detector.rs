@@ -259,3 +259,6 @@ impl Detector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
