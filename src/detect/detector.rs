@@ -198,9 +198,14 @@ impl Detector {
             }
             let mut parts = vec![scores.error[i]];
             if let Some(shares) = &scores.contribution {
-                parts.extend(shares.row(i).iter().map(|share| share * scores.error[i]));
+                // A share that is no number is none: the error is one all the same.
+                let parts_of = shares.row(i).mapv(|share| share * scores.error[i]);
+                parts.extend(parts_of.iter().map(|it| if it.is_finite() { *it } else { 0.0 }));
             }
-            self.seen[slot] = self.needed.min(self.seen[slot] + 1);
+            // All means begin anew at the same moments.
+            let begins = self.smoothing.first().is_some_and(|it| it.begins(slot, now_ms));
+            let before = if begins { 0 } else { self.seen[slot] };
+            self.seen[slot] = self.needed.min(before + 1);
             let parts = self.smooth(slot, now_ms, parts);
             if self.seen[slot] < self.needed {
                 judgement.warming += 1;
@@ -255,3 +260,6 @@ impl Detector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,18 @@ impl Smoothing {
         self.states[slot] = FRESH;
     }
 
+    /// Whether a row at this time would have nothing to do with those before it, or be the first.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    #[must_use]
+    pub fn begins(&self, slot: usize, now_ms: i64) -> bool {
+        let State { last_ms, weight } = self.states[slot];
+        let elapsed_ms = now_ms.saturating_sub(last_ms);
+        // A clock that was set back is a gap as well.
+        weight == 0.0 || !(0..=self.gap_ms).contains(&elapsed_ms)
+    }
+
     /// Takes a row and gives it smoothed; `None` for a row that is not finite, which leaves the
     /// slot as it was.
     ///
@@ -79,10 +91,9 @@ impl Smoothing {
         if row.iter().any(|value| !value.is_finite()) {
             return None;
         }
+        let begins = self.begins(slot, now_ms);
         let state = &mut self.states[slot];
-        let elapsed_ms = now_ms.saturating_sub(state.last_ms);
-        // A clock that was set back is a gap as well.
-        if !(0..=self.gap_ms).contains(&elapsed_ms) {
+        if begins {
             state.weight = 0.0;
         }
         state.last_ms = now_ms;
@@ -140,8 +151,11 @@ mod tests {
     fn a_gap_begins_anew() {
         let mut smoothing = Smoothing::new(10.0, 1, 2 * STEP);
         smoothing.resize(1);
+        assert!(smoothing.begins(0, 0));
+        assert_eq!(smoothing.push(0, 0, &[4.0]), Some([4.0].as_slice()));
+        assert!(!smoothing.begins(0, 2 * STEP));
+        assert!(smoothing.begins(0, 2 * STEP + 1) && smoothing.begins(0, -1));
         let mut push = |now_ms, value: f32| smoothing.push(0, now_ms, &[value]).map(|row| row[0]);
-        assert_eq!(push(0, 4.0), Some(4.0));
         assert_ne!(push(2 * STEP, 8.0), Some(8.0));
         assert_eq!(push(4 * STEP + 1, 8.0), Some(8.0));
         assert_eq!(push(0, 2.0), Some(2.0));

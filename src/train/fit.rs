@@ -369,3 +369,6 @@ impl Fitted {
         heaviest.expect("a model has a branch")
     }
 }
+
+#[cfg(test)]
+mod tests;

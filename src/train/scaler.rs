@@ -251,4 +251,31 @@ mod tests {
         let gaps = [1.0, f32::NAN, 3.0];
         check(Scaling::Standard, Role::Observed, &gaps, Kind::Learnt, &[(3.0, 1.0)]);
     }
+
+    /// A scaled value times the size, plus the offset, is the value again.
+    #[test]
+    fn what_was_scaled_comes_back() {
+        let columns: [&[f32]; 5] =
+            [&[-2.0, 6.0], &[1e9, 3e9], &[1e-6, 2e-6], &[7.0, 7.0], &[0.779, 0.781]];
+        for scaling in [Scaling::MinMax, Scaling::Standard] {
+            for column in columns {
+                let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
+                let dataset = dataset(&[&rows]);
+                let places = dataset.windows(0, column.len(), 1);
+                let scaler = Scaler::fit(&dataset, &places, &[Role::Observed], scaling);
+                let spread = column[0].abs() + column[1].abs();
+                for value in [column[0], column[1], 0.0, -spread, 30.0 * spread] {
+                    let scaled = scaler.scale(ndarray::arr2(&[[value]]).view())[[0, 0]];
+                    let back = scaled * scaler.size(0) + scaler.offset[0];
+                    let tolerance = 1e-6 * value.abs().max(spread).max(scaler.size(0));
+                    assert!((back - value).abs() <= tolerance, "{value} came back as {back}");
+                }
+            }
+        }
+        // What is always missing has no size to come back by.
+        let dataset = dataset(&[&vec![vec![f32::NAN]; 2]]);
+        let places = dataset.windows(0, 2, 1);
+        let scaler = Scaler::fit(&dataset, &places, &[Role::Observed], Scaling::Standard);
+        assert_eq!(scaler.size(0), 0.0);
+    }
 }

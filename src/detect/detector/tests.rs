@@ -1,0 +1,464 @@
+use super::*;
+use crate::duration::Duration;
+use crate::features::{FeatureSpec, Features, Playback};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::{Artifact, Dim, GuardSpec, LevelSpec, Runtime};
+use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
+use crate::series::{StorageConfig, Store};
+
+const STEP: i64 = 300_000;
+const HOUR: i64 = 3_600_000;
+const NAN: f32 = f32::NAN;
+
+fn shape(rest: &[usize]) -> Vec<Dim> {
+    let rest = rest.iter().map(|len| Dim::Fixed(*len));
+    std::iter::once(Dim::Dynamic("N".to_owned())).chain(rest).collect()
+}
+
+const DROP: [Attribute; 1] = [Attribute::Int("keepdims", 0)];
+const KEEP: [Attribute; 1] = [Attribute::Int("keepdims", 1)];
+
+/// The error is the sum of both features, of which each has its share.
+fn sum() -> Graph {
+    let mut graph = Graph::new("sum");
+    graph.input("x", &shape(&[2])).integers("axis", &[1]);
+    graph.node_with("ReduceSum", &["x", "axis"], "score", &DROP);
+    graph.node_with("ReduceSum", &["x", "axis"], "total", &KEEP);
+    graph.node("Div", &["x", "total"], "contribution");
+    graph.output("score", &shape(&[])).output("contribution", &shape(&[2]));
+    graph
+}
+
+/// The error is the sum of all values of three steps.
+fn sum_of_three_steps() -> Graph {
+    let mut graph = Graph::new("sum of three steps");
+    graph.input("x", &shape(&[3, 2])).integers("axes", &[1, 2]);
+    graph.node_with("ReduceSum", &["x", "axes"], "score", &DROP).output("score", &shape(&[]));
+    graph
+}
+
+/// The error is the distance from the level in its scales.
+fn from_level() -> Graph {
+    let mut graph = Graph::new("from level");
+    graph.input("x", &shape(&[2])).integers("axis", &[1]);
+    graph.input("level_mean", &shape(&[2])).input("level_scale", &shape(&[2]));
+    graph.node("Sub", &["x", "level_mean"], "from").node("Abs", &["from"], "distance");
+    graph.node("Div", &["distance", "level_scale"], "ratio");
+    graph.node_with("ReduceSum", &["ratio", "axis"], "score", &DROP).output("score", &shape(&[]));
+    graph
+}
+
+/// The error is the first feature and a number for each place: 0.5, 0.25, 0.125. For a place beyond
+/// them the graph fails.
+fn by_place() -> Graph {
+    let mut graph = Graph::new("by place");
+    graph.input("x", &shape(&[2])).input("entity", &shape(&[])).integers("axis", &[1]);
+    graph.constant("numbers", &[3], &[0.5, 0.25, 0.125]);
+    // 7 is int64 in TensorProto.DataType.
+    graph.node_with("Cast", &["entity"], "place", &[Attribute::Int("to", 7)]);
+    graph.node("Gather", &["numbers", "place"], "number");
+    graph.node_with("ReduceSum", &["x", "axis"], "sum", &DROP);
+    graph.node("Add", &["sum", "number"], "score").output("score", &shape(&[]));
+    graph
+}
+
+fn level() -> LevelSpec {
+    LevelSpec {
+        half_life: 20.0,
+        prior: 4.0,
+        clip: 5.0,
+        mean: vec![1.0, 2.0],
+        scale: vec![1.0, 1.0],
+        floor: vec![0.1, 0.1],
+    }
+}
+
+fn specs() -> [FeatureSpec; 2] {
+    ["a", "b"].map(|name| FeatureSpec::new(name, name))
+}
+
+/// A detector with a threshold of 2, and whatever else its file says.
+#[track_caller]
+fn detector(graph: Graph, adaptive: bool, change: impl FnOnce(&mut Metadata)) -> Detector {
+    let entity = vec!["instance".to_owned()];
+    let mut metadata = Metadata::new(specs().to_vec(), entity, Duration::from_ms(STEP));
+    metadata.threshold = 2.0;
+    change(&mut metadata);
+    let artifact = Artifact::read(graph.encode(Vec::new())).expect("a file");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("accepted");
+    Detector::new(&metadata, scorer, STEP, adaptive)
+}
+
+fn labels(instance: &str) -> Labels {
+    Labels::from_pairs([("instance", instance)]).expect("one name")
+}
+
+/// A detector that is fed by hand, one step after the other.
+struct Fed {
+    detector: Detector,
+    playback: Playback,
+    now_ms: i64,
+}
+
+impl Fed {
+    fn new(detector: Detector, entities: &[&str]) -> Self {
+        let labels: Vec<Labels> = entities.iter().map(|name| labels(name)).collect();
+        let playback = Playback::new(&specs(), &labels, detector.takes_mask());
+        Self { detector, playback, now_ms: 0 }
+    }
+
+    /// The step that follows, with the rows of all entities.
+    fn judge(&mut self, rows: &[Option<[f32; 2]>]) -> Judgement {
+        self.now_ms += STEP;
+        let row = |entity: usize| rows[entity].as_ref().map(<[f32; 2]>::as_slice);
+        self.detector.judge(self.playback.step(self.now_ms, 0, row), self.now_ms)
+    }
+
+    /// The same for one entity and its score, if it has one.
+    fn score(&mut self, row: [f32; 2]) -> Option<EntityScore> {
+        let judgement = self.judge(&[Some(row)]);
+        assert!(judgement.error.is_none() && judgement.not_finite == 0, "{judgement:?}");
+        assert_eq!(judgement.scores.len() + judgement.warming, 1);
+        judgement.scores.into_iter().next().map(|(_, score)| score)
+    }
+
+    fn observe(&mut self, row: [f32; 2]) {
+        self.now_ms += STEP;
+        let matrix = self.playback.step(self.now_ms, 0, |_| Some(&row));
+        self.detector.observe(matrix, self.now_ms);
+    }
+}
+
+/// A row with this error.
+fn error(error: f32) -> [f32; 2] {
+    [0.75 * error, 0.25 * error]
+}
+
+#[test]
+fn a_score_is_the_error_by_the_threshold_and_shares_are_sorted() {
+    let mut fed = Fed::new(detector(sum(), true, |_| {}), &["x", "y"]);
+    let judgement = fed.judge(&[Some([1.0, 3.0]), Some([2.0, 0.0])]);
+    assert_eq!(judgement.warming, 0);
+    let [(0, x), (1, y)] = judgement.scores.as_slice() else { panic!("{judgement:?}") };
+    assert_eq!((x.error, x.score, x.threshold), (4.0, 2.0, 1.0));
+    assert_eq!(x.contributions, [(1, 0.75), (0, 0.25)]);
+    assert_eq!((x.entity.get("instance"), x.newest_ms), ("x", STEP));
+    assert_eq!((y.score, y.contributions.as_slice()), (1.0, [(0, 1.0)].as_slice()));
+}
+
+#[test]
+fn there_is_no_score_until_the_window_is_full() {
+    let mut fed = Fed::new(detector(sum_of_three_steps(), true, |it| it.window = 3), &["x"]);
+    assert!(fed.score([1.0, 0.0]).is_none());
+    assert!(fed.score([2.0, 0.0]).is_none());
+    assert_eq!(fed.score([4.0, 0.0]).map(|it| it.error), Some(7.0));
+    assert_eq!(fed.score([8.0, 0.0]).map(|it| it.error), Some(14.0));
+    // A step at which it lacks a feature, and one at which it is not there, begin it anew.
+    for gap in [Some([1.0, NAN]), None] {
+        let judgement = fed.judge(&[gap]);
+        assert_eq!((judgement.scores.len(), judgement.warming), (0, 0));
+        assert!(fed.score([1.0, 0.0]).is_none());
+        assert!(fed.score([1.0, 0.0]).is_none());
+        assert_eq!(fed.score([1.0, 0.0]).map(|it| it.error), Some(3.0));
+    }
+    // So does a step that does not follow.
+    fed.now_ms += 1;
+    assert!(fed.score([1.0, 0.0]).is_none());
+}
+
+/// `sum w_i x_i / sum w_i` with `w_i = (1 - alpha)^(age)`.
+fn weighted(values: &[f64], span: f64) -> f64 {
+    let keep = 1.0 - 2.0 / (span + 1.0);
+    let weights: Vec<f64> = (0..values.len()).rev().map(|age| keep.powi(age as i32)).collect();
+    let sum: f64 = weights.iter().zip(values).map(|(w, x)| w * x).sum();
+    sum / weights.iter().sum::<f64>()
+}
+
+#[track_caller]
+fn near(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-5 * expected.max(1.0), "{found} instead of {expected}");
+}
+
+#[track_caller]
+fn check_smoothing(spans: &[f64], needed: usize) {
+    let smoothed = detector(sum(), true, |it| it.smoothing = spans.to_vec());
+    let mut fed = Fed::new(smoothed, &["x"]);
+    let rows: Vec<[f32; 2]> =
+        (0..60).map(|i| [1.0 + (i * 7 % 5) as f32, 2.0 * (i * 11 % 13) as f32]).collect();
+    for i in 0..rows.len() {
+        let score = fed.score(rows[i]);
+        assert_eq!(score.is_some(), i + 1 >= needed, "step {i}");
+        let Some(score) = score else { continue };
+        let mean = |value: &dyn Fn(&[f32; 2]) -> f32| {
+            let values: Vec<f64> = rows[..=i].iter().map(|row| f64::from(value(row))).collect();
+            spans.iter().map(|span| weighted(&values, *span)).sum::<f64>() / spans.len() as f64
+        };
+        let error = mean(&|row| row[0] + row[1]);
+        near(score.error, error);
+        near(score.score, error / 2.0);
+        // Parts are smoothed as the whole is, so that they remain its parts.
+        let sum: f32 = score.contributions.iter().map(|(_, share)| share).sum();
+        near(f64::from(sum), 1.0);
+        for (feature, share) in &score.contributions {
+            near(f64::from(*share), mean(&|row| row[*feature as usize]) / error);
+        }
+    }
+}
+
+#[test]
+fn an_error_is_smoothed_by_the_mean_of_weighted_means() {
+    check_smoothing(&[3.0, 15.0], 3);
+    check_smoothing(&[15.0, 3.0], 3);
+    check_smoothing(&[7.5], 8);
+    check_smoothing(&[2.0, 4.0, 8.0, 16.0], 2);
+    check_smoothing(&[1.0], 1);
+}
+
+#[test]
+fn a_gap_of_more_than_thirty_steps_begins_smoothing_anew() {
+    let smoothed = || Fed::new(detector(sum(), true, |it| it.smoothing = vec![3.0]), &["x"]);
+    let after = |absent: usize| {
+        let mut fed = smoothed();
+        for _ in 0..10 {
+            fed.score(error(8.0));
+        }
+        for _ in 0..absent {
+            assert_eq!(fed.judge(&[None]).warming, 0);
+        }
+        (0..4).map(|_| fed.score(error(1.0)).map(|it| it.error)).collect::<Vec<_>>()
+    };
+    // 8 halves with every step of a span of 3.
+    let remembered: Vec<f64> = after(29).into_iter().flatten().collect();
+    assert_eq!(remembered.len(), 4);
+    assert!((4.4..4.6).contains(&remembered[0]), "{remembered:?}");
+    // What lies before the gap is not part of it; one error alone is no score yet.
+    assert_eq!(after(30), [None, None, Some(1.0), Some(1.0)]);
+}
+
+#[test]
+fn entities_are_warm_each_by_itself() {
+    let smoothed = detector(sum(), true, |it| it.smoothing = vec![2.0]);
+    let mut fed = Fed::new(smoothed, &["x", "y"]);
+    let [x, y] = [Some(error(1.0)), Some(error(2.0))];
+    let count = |it: &Judgement| (it.scores.len(), it.warming);
+    assert_eq!(count(&fed.judge(&[x, None])), (0, 1));
+    assert_eq!(count(&fed.judge(&[x, y])), (1, 1));
+    let judgement = fed.judge(&[None, y]);
+    assert_eq!(count(&judgement), (1, 0));
+    assert_eq!(judgement.scores[0].0, 1, "scores tell their slot");
+}
+
+#[test]
+fn a_share_that_is_no_number_is_none() {
+    // 0 of 0 has no shares.
+    let mut fed = Fed::new(detector(sum(), true, |_| {}), &["x"]);
+    let score = fed.score([0.0, 0.0]).expect("a score");
+    assert_eq!((score.score, score.contributions.len()), (0.0, 0));
+    // Nor does it hide an error, or what smoothing remembers of it.
+    let mut graph = Graph::new("a share of nothing");
+    graph.input("x", &shape(&[2])).integers("axis", &[1]);
+    graph.node_with("ReduceSum", &["x", "axis"], "score", &DROP);
+    graph.node("Div", &["x", "x"], "contribution");
+    graph.output("score", &shape(&[])).output("contribution", &shape(&[2]));
+    for graph in [sum(), graph] {
+        let smoothed = detector(graph, true, |it| it.smoothing = vec![3.0]);
+        let mut fed = Fed::new(smoothed, &["x"]);
+        for _ in 0..20 {
+            fed.score([8.0, 0.0]);
+        }
+        let score = fed.score([8.0, 0.0]).expect("a score");
+        assert_eq!((score.error, score.contributions.as_slice()), (8.0, [(0, 1.0)].as_slice()));
+        let score = fed.score([0.0, 0.0]).expect("a score");
+        near(score.error, 4.0);
+        assert_eq!(score.contributions, [(0, 1.0)]);
+    }
+}
+
+#[test]
+fn an_error_that_is_no_number_is_counted_and_not_remembered() {
+    let mut graph = Graph::new("logarithm");
+    graph.input("x", &shape(&[2])).node("Log", &["x"], "y").integers("axis", &[1]);
+    graph.node_with("ReduceSum", &["y", "axis"], "score", &DROP).output("score", &shape(&[]));
+    let smoothed = detector(graph, true, |it| it.smoothing = vec![3.0]);
+    let mut fed = Fed::new(smoothed, &["x", "y"]);
+    let fine = Some([1.0_f32.exp(), 1.0]);
+    for _ in 0..10 {
+        fed.judge(&[fine, fine]);
+    }
+    let judgement = fed.judge(&[Some([0.0, 1.0]), fine]);
+    assert_eq!((judgement.not_finite, judgement.warming, judgement.scores.len()), (1, 0, 1));
+    assert_eq!(judgement.scores[0].0, 1);
+    let judgement = fed.judge(&[fine, fine]);
+    assert_eq!((judgement.not_finite, judgement.scores.len()), (0, 2));
+    near(judgement.scores[0].1.error, 1.0);
+}
+
+fn guarded(adaptive: bool, spec: Option<GuardSpec>) -> Fed {
+    Fed::new(detector(sum(), adaptive, |it| it.adaptive_threshold = spec), &["x"])
+}
+
+/// The thresholds of so many hours with a score, the last of each hour.
+fn thresholds(fed: &mut Fed, hours: i64, score: f32) -> Vec<f64> {
+    let mut found = Vec::new();
+    for step in 1..=hours * HOUR / STEP {
+        let judged = fed.score(error(2.0 * score)).expect("a score");
+        near(judged.score, f64::from(score));
+        assert!(judged.threshold >= 1.0);
+        if step % (HOUR / STEP) == 0 {
+            found.push(judged.threshold);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_threshold_follows_what_lasts() {
+    let mut fed = guarded(true, Some(GuardSpec::default()));
+    // Begins with an hour, so that hours of the clock are hours here.
+    fed.now_ms = -STEP;
+    assert!(thresholds(&mut fed, 24, 0.5).iter().all(|it| *it == 1.0));
+    // A fifth of a day, and the delay of an hour, have to pass.
+    let risen = thresholds(&mut fed, 24, 3.0);
+    let first = risen.iter().position(|it| *it > 1.0).expect("it rises");
+    assert!((5..=6).contains(&first), "{risen:?}");
+    let last = risen[23];
+    assert!((3.0..3.0 * 1.05).contains(&last), "{risen:?}");
+    // So high that nothing is excused by it.
+    assert_eq!(thresholds(&mut fed, 24, 1e6).last(), Some(&10.0));
+    assert_eq!(thresholds(&mut fed, 48, 0.5).last(), Some(&1.0));
+}
+
+#[test]
+fn the_threshold_stays_where_it_was_trained() {
+    for mut fed in [guarded(false, Some(GuardSpec::default())), guarded(true, None)] {
+        assert!(thresholds(&mut fed, 48, 3.0).iter().all(|it| *it == 1.0));
+    }
+    let bound = GuardSpec { bound: 2.0, ..GuardSpec::default() };
+    assert_eq!(thresholds(&mut guarded(true, Some(bound)), 48, 3.0).last(), Some(&2.0));
+}
+
+#[test]
+fn a_level_is_that_of_the_steps_before() {
+    let new = || Fed::new(detector(from_level(), true, |it| it.level = Some(level())), &["x"]);
+    let mut fed = new();
+    // Training's level, until anything else is known.
+    assert_eq!(fed.score([3.0, 2.0]).map(|it| it.error), Some(2.0));
+    let second = fed.score([3.0, 2.0]).expect("a score").error;
+    assert!(second < 2.0 && second > 0.5, "{second}");
+    // A level that lasts becomes normal.
+    let last = (0..500).filter_map(|_| fed.score([3.0, 2.0])).last().expect("scores");
+    assert!(last.error < 0.01, "{last:?}");
+}
+
+#[test]
+fn what_is_observed_is_remembered_as_if_it_had_been_judged() {
+    let new = || Fed::new(detector(from_level(), true, |it| it.level = Some(level())), &["x"]);
+    let (mut judged, mut observed) = (new(), new());
+    let row = |i: i32| [1.0 + (i * 7 % 11) as f32, 5.0 - (i * 3 % 4) as f32];
+    for i in 0..50 {
+        judged.score(row(i));
+        observed.observe(row(i));
+    }
+    for i in 50..60 {
+        let [judged, observed] = [&mut judged, &mut observed].map(|it| it.score(row(i)));
+        assert_eq!(judged.map(|it| it.error), observed.map(|it| it.error));
+    }
+    // The window as well.
+    let three = detector(sum_of_three_steps(), true, |it| it.window = 3);
+    let mut fed = Fed::new(three, &["x"]);
+    fed.observe([1.0, 0.0]);
+    fed.observe([2.0, 0.0]);
+    assert_eq!(fed.score([4.0, 0.0]).map(|it| it.error), Some(7.0));
+}
+
+#[test]
+fn a_graph_is_told_who_it_knows() {
+    let knowing = |names: &[&str]| {
+        let entities = names.iter().map(|name| vec![(*name).to_owned()]).collect();
+        detector(by_place(), true, |it| it.entities = entities)
+    };
+    let judge = |detector| {
+        let mut fed = Fed::new(detector, &["x", "y", "z"]);
+        fed.judge(&[Some([1.0, 0.0]); 3])
+    };
+    let errors = |judgement: Judgement| -> Vec<f64> {
+        judgement.scores.iter().map(|(_, score)| score.error).collect()
+    };
+    assert_eq!(errors(judge(knowing(&["z", "x"]))), [1.125, 1.5, 1.25]);
+    assert_eq!(errors(judge(knowing(&[]))), [1.5; 3]);
+    // The third is one too many for this graph: no score, and the reason.
+    let judgement = judge(knowing(&["z", "x", "y"]));
+    assert!(judgement.scores.is_empty() && judgement.warming == 0);
+    let error = judgement.error.expect("a reason").to_string();
+    assert!(error.starts_with("the model fails on an input of shape [3, 2]"), "{error}");
+}
+
+/// A detector that is fed by a store, as in serving: entities come and go.
+struct Served {
+    store: Store,
+    set: crate::features::FeatureSet,
+    detector: Detector,
+}
+
+impl Served {
+    fn new(detector: Detector) -> Self {
+        let mut store = Store::new(StorageConfig::default());
+        let features = Features::parse(&specs(), &["instance".to_owned()]).expect("good features");
+        Self { set: features.bind(&mut store), store, detector }
+    }
+
+    fn push(&mut self, instance: &str, now_ms: i64, values: [f64; 2]) {
+        for (name, value) in ["a", "b"].into_iter().zip(values) {
+            let labels = Labels::from_pairs([("__name__", name), ("instance", instance)]);
+            let samples = vec![Sample::new(now_ms, value)];
+            let series = vec![BatchSeries { labels: labels.expect("distinct names"), samples }];
+            assert_eq!(self.store.append(now_ms, &Batch { series }).rejected(), 0);
+        }
+    }
+
+    fn judge(&mut self, now_ms: i64) -> Judgement {
+        self.detector.judge(self.set.eval(&self.store, now_ms, 120_000), now_ms)
+    }
+
+    /// Scores and thresholds of steps with one entity and these values.
+    fn run(&mut self, instance: &str, from_ms: i64, values: &[f64]) -> Vec<Option<(f64, f64)>> {
+        let mut found = Vec::new();
+        for (now_ms, value) in (from_ms..).step_by(STEP as usize).zip(values) {
+            self.push(instance, now_ms, [*value, 2.0]);
+            let judgement = self.judge(now_ms);
+            assert_eq!(self.set.matrix().slots(), 1);
+            found.push(judgement.scores.first().map(|(_, it)| (it.score, it.threshold)));
+        }
+        found
+    }
+}
+
+#[test]
+fn who_goes_and_returns_starts_afresh() {
+    const START: i64 = 1_700_000_100_000;
+    let remembering = || {
+        Served::new(detector(from_level(), true, |it| {
+            it.level = Some(level());
+            it.smoothing = vec![3.0];
+            it.adaptive_threshold = Some(GuardSpec::default());
+            it.threshold = 0.1;
+        }))
+    };
+    let restless: Vec<f64> = (0..150).map(|i| if i % 2 == 0 { 500.0 } else { -500.0 }).collect();
+    let later: Vec<f64> = (0..20).map(|i| f64::from(i % 3) * 4.0).collect();
+    let resumed = START + 200 * STEP;
+    for name in ["x", "y"] {
+        let mut served = remembering();
+        let before = served.run("x", START, &restless);
+        assert!(before.iter().flatten().any(|(_, threshold)| *threshold > 1.0), "{before:?}");
+        let gone = START + 150 * STEP;
+        served.push("x", gone, [f64::from_bits(STALE_NAN_BITS); 2]);
+        assert!(served.judge(gone).scores.is_empty());
+        assert_eq!(served.store.evict(resumed - STEP), 2);
+        assert!(served.judge(resumed - STEP).scores.is_empty());
+        let after = served.run(name, resumed, &later);
+        assert_eq!(after, remembering().run(name, resumed, &later));
+        assert_eq!(after[..3].iter().flatten().count(), 1);
+    }
+}
