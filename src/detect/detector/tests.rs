@@ -70,6 +70,7 @@ fn level() -> LevelSpec {
         mean: vec![1.0, 2.0],
         scale: vec![1.0, 1.0],
         floor: vec![0.1, 0.1],
+        entities: Vec::new(),
     }
 }
 

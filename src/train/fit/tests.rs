@@ -8,6 +8,7 @@ use crate::model::{Artifact, Context, Metadata, Runtime, Scorer};
 use crate::train::config::ModelKind;
 use crate::train::dataset::{Cleaning, Rows};
 use crate::train::export::export;
+use crate::train::own::Models;
 
 /// Three features that follow one load, one that never moves, one that tells the hour, the clocks.
 const FEATURES: usize = 7;
@@ -134,7 +135,7 @@ fn scorer(fitted: &Fitted) -> Scorer {
         level: fitted.uses_level().then(|| fitted.level.clone()),
         ..Metadata::new(features, entity, Duration::from_seconds(600))
     };
-    let artifact = Artifact::read(export(fitted, &metadata)).expect("our own file");
+    let artifact = Artifact::read(export(&Models::one(fitted.clone()), &metadata)).expect("our own file");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
     assert_eq!(scorer.takes_level(), fitted.uses_level());
