@@ -3,8 +3,8 @@
 //! `PORTENT_DATA=DIR cargo bench --bench quality [-- PART_OF_A_NAME]`. For each entity a model is
 //! trained on `DIR/SET/ENTITY/train.csv.gz` as `portent train` would without a configuration, runs
 //! over `test.csv.gz` beside it as `portent evaluate` would, and is judged by `test_label.csv`. With
-//! `PORTENT_SCORES=DIR` models and scores are kept there, as `SET-ENTITY.onnx` and `.csv`, for other
-//! judges.
+//! `PORTENT_SCORES=DIR` models, scores and every figure are kept there, as `SET-ENTITY.onnx`, `.csv`
+//! and `.json`, for other judges.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -158,7 +158,7 @@ fn folders(of: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 struct Bench {
     config: Config,
     runtime: Runtime,
-    /// Where models and scores are written.
+    /// Where models, scores and figures are written.
     output: PathBuf,
     /// Removes them, unless they are to be kept.
     _temporary: Option<tempfile::TempDir>,
@@ -193,6 +193,7 @@ impl Bench {
         let train_cpu_seconds = cpu_seconds() - before;
         let backtest = self.backtest(&file, &entity.folder.join("test.csv.gz"))?;
         let judgement = judge(&backtest, &entity.folder.join("test_label.csv"))?;
+        fs::write(file.with_extension("json"), serde_json::to_string_pretty(&judgement)?)?;
         Ok(Row { judgement, train_cpu_seconds })
     }
 

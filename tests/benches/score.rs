@@ -1,6 +1,6 @@
-//! What a call costs that scores ten thousand entities, on one thread.
+//! What a call costs that scores ten thousand entities, in CPU time of one thread.
 //!
-//! `cargo bench --bench score`. Models are trained here, on a made-up recording of 38 features, so
+//! `cargo bench --bench score`. Goals: 50 ms for the ensemble, 1 ms for the dense autoencoder. Models are trained here, on a made-up recording of 38 features, so
 //! that their graphs are those of `portent train`: the default ensemble, and a dense autoencoder
 //! alone.
 
@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2, Array3};
@@ -15,6 +16,7 @@ use portent::features::{TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Source};
 use portent::model::{Artifact, Context, Metadata, ModelConfig, Runtime, Scorer};
 use portent::train::{self, ModelKind, Options, TrainConfig};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The features of a machine of the server data sets that are in common use.
 const FEATURES: usize = 38;
@@ -46,16 +48,26 @@ fn score(criterion: &mut Criterion) {
         let (metadata, mut scorer) = trained(&input, &model, config);
         let batch = Batch::new(&metadata);
         group.bench_function(BenchmarkId::new(name, ENTITIES), |bencher| {
-            bencher.iter(|| {
-                let level = Some((batch.mean.view(), batch.scale.view()));
-                let context = Context { level, entity: Some(batch.entity.view()) };
-                let scores = scorer.score_in(batch.features.view(), &context).expect("scores");
-                assert_eq!(scores.error.len(), ENTITIES);
-                black_box(scores)
+            bencher.iter_custom(|calls| {
+                let before = cpu_time();
+                for _ in 0..calls {
+                    let level = Some((batch.mean.view(), batch.scale.view()));
+                    let context = Context { level, entity: Some(batch.entity.view()) };
+                    let scores = scorer.score_in(batch.features.view(), &context).expect("scores");
+                    assert_eq!(scores.error.len(), ENTITIES);
+                    black_box(scores);
+                }
+                cpu_time() - before
             });
         });
     }
     group.finish();
+}
+
+/// Of this thread, on which the graph runs as well: what others do on the machine does not count.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))
 }
 
 /// Loads, daily waves and noise, each feature in its own mixture.
