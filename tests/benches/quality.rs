@@ -39,10 +39,10 @@ struct Figures {
 }
 
 /// The floor is what the best plain design known reached on the dev entities (six machines of SMD,
-/// four servers of ASD) before there was a default: the mean of a daily baseline's largest deviations and a linear forecast's residual, both
-/// smoothed over ten steps, with the 99.9 % quantile of its validation scores as the threshold
-/// ("season+ridge", computed in Python). The goal is what makes the default worth having beside it,
-/// and at its own threshold what an operator bears.
+/// four servers of ASD) before there was a default: the mean of a daily baseline's largest deviations
+/// and a linear forecast's residual, both smoothed over ten steps, with the 99.9 % quantile of its
+/// validation scores as the threshold ("season+ridge", computed in Python). The goal is what makes the
+/// default worth having beside it, and at its own threshold what an operator bears.
 const STANDARDS: [Standard; 2] = [
     Standard {
         set: "smd",
