@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, Outcome};
 use crate::config::Config;
+use crate::duration::Duration;
 use crate::features::Features;
-use crate::model::{Artifact, Metadata, ModelConfig, shipped};
+use crate::model::{Artifact, GuardSpec, Metadata, ModelConfig, shipped};
 
 /// What to check.
 #[derive(Debug, Subcommand)]
@@ -76,37 +77,70 @@ fn model(args: &ModelArgs) -> Outcome {
         }
     }
     match artifact.resolve(&ModelConfig::default()) {
-        Ok(metadata) => print(&metadata),
+        Ok(metadata) => print!("{}", description(&metadata)),
         // A foreign model: everything else comes from the configuration.
         Err(error) => println!("metadata     none that can be used alone: {error}"),
     }
     Ok(())
 }
 
-fn print(metadata: &Metadata) {
+/// What metadata say, line by line.
+fn description(metadata: &Metadata) -> String {
+    let mut lines: Vec<(&str, String)> = vec![
+        ("entity", metadata.entity.join(", ")),
+        ("step", format!("{}, window of {}", metadata.step, metadata.window)),
+    ];
+    lines.extend(memory(metadata));
+    lines.push(("threshold", format!("{} ({})", metadata.threshold, metadata.threshold_method)));
+    lines.extend(metadata.adaptive_threshold.map(|guard| ("adaptive", adaptive(&guard))));
     let time = |ms: Option<i64>| ms.map_or("unknown".to_owned(), crate::timestamp::format_ms);
-    println!("entity       {}", metadata.entity.join(", "));
-    println!("step         {}, window of {}", metadata.step, metadata.window);
-    println!("threshold    {} ({})", metadata.threshold, metadata.threshold_method);
-    println!(
-        "trained      from {} to {}",
-        time(metadata.trained_from_ms),
-        time(metadata.trained_to_ms)
-    );
+    let [from, to] = [metadata.trained_from_ms, metadata.trained_to_ms].map(time);
+    lines.push(("trained", format!("from {from} to {to}")));
     if let Some(validation) = &metadata.validation {
-        println!(
-            "validation   {} rows, mean error {:.3e}, largest {:.3e}, {:.2} % above the threshold",
+        let text = format!(
+            "{} rows, mean error {:.3e}, largest {:.3e}, {:.2} % above the threshold",
             validation.rows,
             validation.mean_error,
             validation.max_error,
             100.0 * validation.above_threshold
         );
+        lines.push(("validation", text));
     }
-    println!("features     {}", metadata.features.len());
+    lines.push(("features", metadata.features.len().to_string()));
+    let line = |(name, text): &(&str, String)| format!("{name:<12} {text}\n");
+    let mut description: String = lines.iter().map(line).collect();
     for feature in &metadata.features {
         let expr = feature.expr.split_whitespace().collect::<Vec<_>>().join(" ");
-        println!("  {:<24} {expr}  [missing: {}]", feature.name, feature.missing);
+        description += &format!("  {:<24} {expr}  [missing: {}]\n", feature.name, feature.missing);
     }
+    description
+}
+
+/// What serving remembers of each entity for the model.
+fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if !metadata.smoothing.is_empty() {
+        let spans: Vec<String> = metadata.smoothing.iter().map(ToString::to_string).collect();
+        let mean = if spans.len() > 1 { "mean of " } else { "" };
+        lines.push(("smoothing", format!("{mean}EWMA over {} steps", spans.join(", "))));
+    }
+    if let Some(level) = &metadata.level {
+        let half_life_ms = level.half_life * metadata.step.as_ms() as f64;
+        let half_life = Duration::from_ms(half_life_ms.round() as i64);
+        lines.push(("level", format!("half-life {half_life} ({} steps)", level.half_life)));
+    }
+    if !metadata.entities.is_empty() {
+        lines.push(("known", format!("{} entities, told apart", metadata.entities.len())));
+    }
+    lines
+}
+
+fn adaptive(guard: &GuardSpec) -> String {
+    let GuardSpec { quantile, window, delay, bound } = guard;
+    format!(
+        "up to quantile {quantile} of the entity's own errors over {window}, those of the last \
+         {delay} left out, and {bound} times the threshold at most"
+    )
 }
 
 /// The model in a file, or the shipped one.
@@ -119,4 +153,91 @@ fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
     };
     let name = file.map_or("the shipped model".to_owned(), |path| path.display().to_string());
     Artifact::read(bytes).with_context(|| format!("model {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{FeatureSpec, Missing};
+    use crate::model::{LevelSpec, Validation};
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Metadata), expected: &str) {
+        let swap = FeatureSpec::new("swap", "swap_used\n  / swap_size").or(Missing::Fill(0.0));
+        let features = vec![FeatureSpec::new("up", "up"), swap];
+        let entity = ["job", "instance"].map(str::to_owned).to_vec();
+        let mut metadata = Metadata::new(features, entity, Duration::from_seconds(60));
+        change(&mut metadata);
+        assert_eq!(description(&metadata), expected);
+    }
+
+    #[test]
+    fn a_plain_model_is_described_shortly() {
+        check(
+            |_| {},
+            "entity       job, instance\n\
+             step         1m, window of 1\n\
+             threshold    1 (none)\n\
+             trained      from unknown to unknown\n\
+             features     2\n  \
+               up                       up  [missing: mask]\n  \
+               swap                     swap_used / swap_size  [missing: fill 0]\n",
+        );
+    }
+
+    #[test]
+    fn what_a_model_remembers_is_described() {
+        check(
+            |it| {
+                it.features.truncate(1);
+                it.window = 10;
+                it.smoothing = vec![3.0, 7.5];
+                it.level = Some(LevelSpec {
+                    half_life: 4_320.0,
+                    prior: 60.0,
+                    clip: 5.0,
+                    mean: vec![0.0],
+                    scale: vec![1.0],
+                    floor: vec![0.1],
+                });
+                it.entities = vec![vec!["node".to_owned(), "a".to_owned()]; 3];
+                it.threshold = 2.5;
+                it.threshold_method = "budget 1".to_owned();
+                it.adaptive_threshold = Some(GuardSpec::default());
+                it.trained_from_ms = Some(0);
+                it.trained_to_ms = Some(60_000);
+                it.validation = Some(Validation {
+                    rows: 7,
+                    mean_error: 0.5,
+                    max_error: 3.0,
+                    above_threshold: 0.125,
+                });
+            },
+            "entity       job, instance\n\
+             step         1m, window of 10\n\
+             smoothing    mean of EWMA over 3, 7.5 steps\n\
+             level        half-life 3d (4320 steps)\n\
+             known        3 entities, told apart\n\
+             threshold    2.5 (budget 1)\n\
+             adaptive     up to quantile 0.8 of the entity's own errors over 1d, those of the last 1h \
+             left out, and 10 times the threshold at most\n\
+             trained      from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z\n\
+             validation   7 rows, mean error 5.000e-1, largest 3.000e0, 12.50 % above the threshold\n\
+             features     1\n  \
+               up                       up  [missing: mask]\n",
+        );
+        check(
+            |it| {
+                it.features.truncate(1);
+                it.smoothing = vec![10.0];
+            },
+            "entity       job, instance\n\
+             step         1m, window of 1\n\
+             smoothing    EWMA over 10 steps\n\
+             threshold    1 (none)\n\
+             trained      from unknown to unknown\n\
+             features     1\n  \
+               up                       up  [missing: mask]\n",
+        );
+    }
 }
