@@ -1,7 +1,7 @@
 //! What a graph gives: score, contributions, reconstruction.
 
 use super::{DROP, Writer};
-use crate::model::Dim;
+use crate::model::{Dim, LEVEL};
 use crate::train::branch::Model;
 
 impl Writer<'_> {
@@ -33,11 +33,11 @@ impl Writer<'_> {
         let expected = match &teller.model {
             Model::Season => "season_expected".to_owned(),
             Model::Level => {
-                self.graph.node("Sub", &["newest", "level_departure"], "level_at").node(
-                    "Add",
-                    &["level_at", "course"],
-                    "level_expected",
-                );
+                // Not by way of the newest value, which may be missing.
+                self.graph
+                    .node("Sub", &[LEVEL[0], "offset"], "level_shifted")
+                    .node("Mul", &["level_shifted", "inverse"], "level_at")
+                    .node("Add", &["level_at", "course"], "level_expected");
                 "level_expected".to_owned()
             }
             Model::Forecast { .. } => "forecast_expected".to_owned(),
