@@ -1,22 +1,28 @@
-//! Training as a whole: from a CSV file to a model file that serving loads and believes.
+//! Training as a whole: from history to a model file that serving loads and believes.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array3, Axis};
-use portent::features::FeatureSpec;
-use portent::history::{Exclusions, HistoryConfig, Query, Range, Source};
-use portent::model::{Artifact, Metadata, ModelConfig, Runtime, Scorer};
-use portent::train::{Options, Summary, TrainConfig, TrainError, run};
+use ndarray::{Array2, Array3};
+use portent::detect::{Detector, Judgement};
+use portent::evaluate::backtest;
+use portent::features::{FeatureSpec, Playback, TIME_OF_DAY, TIME_OF_WEEK};
+use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
+use portent::labels::Labels;
+use portent::model::{Artifact, Context, GuardSpec, Metadata, ModelConfig, Runtime, Scorer};
+use portent::train::{ModelKind, Options, Summary, TrainConfig, TrainError, run};
 
-fn runtime() -> Runtime {
-    Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it")
-}
+const START_MS: i64 = 1_795_428_900_000;
+const STEP_MS: i64 = 15_000;
+const COLUMNS: [&str; 4] = ["cpu", "traffic", "temperature", "errors"];
 
 fn load(path: &Path) -> (Scorer, Metadata) {
     let bytes = std::fs::read(path).expect("the model");
     let artifact = Artifact::read(bytes.into()).expect("an artifact");
     let metadata = artifact.resolve(&ModelConfig::default()).expect("complete metadata");
-    let scorer = Scorer::new(&runtime(), &artifact, &metadata).expect("a scorer");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a scorer");
     (scorer, metadata)
 }
 
@@ -33,29 +39,41 @@ fn row(step: usize) -> [f32; 4] {
     ]
 }
 
-fn csv(steps: usize) -> String {
-    let mut text = String::from("time,cpu,traffic,temperature,errors\n");
-    for step in 0..steps {
-        let [cpu, traffic, temperature, errors] = row(step);
-        let time = 1_795_428_900 + 15 * step;
-        text.push_str(&format!("{time},{cpu},{traffic},{temperature},{errors}\n"));
+fn time_ms(step: usize) -> i64 {
+    START_MS + STEP_MS * step as i64
+}
+
+/// Some steps, the first of which has the number `from`.
+fn csv(from: usize, rows: &[[f32; 4]]) -> String {
+    let mut text = format!("time,{}\n", COLUMNS.join(","));
+    for (i, row) in rows.iter().enumerate() {
+        let cells = row.map(|value| value.to_string()).join(",");
+        text.push_str(&format!("{},{cells}\n", time_ms(from + i) / 1_000));
     }
     text
+}
+
+fn normal(steps: usize) -> String {
+    csv(0, &(0..steps).map(row).collect::<Vec<_>>())
+}
+
+fn query(source: Source) -> Query {
+    Query {
+        source,
+        features: vec![FeatureSpec::new("cpu", "rate(cpu_seconds_total[1m])")],
+        entity: vec!["instance".to_owned()],
+        exclude: Exclusions::default(),
+        config: HistoryConfig::default(),
+    }
 }
 
 fn options(dir: &Path, text: &str) -> Options {
     let input = dir.join("input.csv");
     std::fs::write(&input, text).expect("written");
     Options {
-        config: TrainConfig { learning_rate: 0.005, epochs: 100, ..TrainConfig::default() },
+        config: TrainConfig { epochs: 10, ..TrainConfig::default() },
         model: ModelConfig::default(),
-        history: Query {
-            source: Source::Csv(input),
-            features: vec![FeatureSpec::new("cpu", "rate(cpu_seconds_total[1m])")],
-            entity: vec!["instance".to_owned()],
-            exclude: Exclusions::default(),
-            config: HistoryConfig::default(),
-        },
+        history: query(Source::Csv(input)),
         tune: None,
         output: dir.join("model.onnx"),
         onnxruntime: None,
@@ -64,46 +82,46 @@ fn options(dir: &Path, text: &str) -> Options {
 
 fn trained(steps: usize) -> (tempfile::TempDir, Options, Summary) {
     let dir = tempfile::tempdir().expect("a directory");
-    let options = options(dir.path(), &csv(steps));
+    let options = options(dir.path(), &normal(steps));
     let summary = run(&options).expect("a model");
     (dir, options, summary)
 }
 
-/// `error / threshold` of rows, as it is exported.
-fn scores(path: &Path, rows: &[[f32; 4]]) -> Vec<f64> {
-    let (mut scorer, metadata) = load(path);
-    let values = rows.iter().flatten().copied().collect();
-    let batch = Array3::from_shape_vec((rows.len(), 1, 4), values).expect("rows");
-    let scores = scorer.score(batch.view()).expect("scores");
-    let contribution = scores.contribution.expect("our models have it");
-    for sum in contribution.sum_axis(Axis(1)) {
-        assert!((sum - 1.0).abs() < 1e-5, "{sum}");
-    }
-    let normalised = |error: &f32| f64::from(*error) / metadata.threshold;
-    scores.error.iter().map(normalised).collect()
+/// The score at each step of a file, as it would have been exported.
+fn scores(model: &Path, text: &str) -> Vec<f64> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let input = dir.path().join("later.csv");
+    std::fs::write(&input, text).expect("written");
+    let history = portent::history::read(&query(Source::Csv(input))).expect("history");
+    let (scorer, metadata) = load(model);
+    let found = backtest(&metadata, scorer, &history.recording, &history.features, true);
+    let mut found = found.expect("scores");
+    assert_eq!(found.entities.len(), 1);
+    let shares: f64 = found.by_feature.iter().sum();
+    assert!((shares - 1.0).abs() < 1e-6, "{shares}");
+    found.entities.remove(0).scores
 }
 
 #[test]
 fn normal_stays_below_one_and_what_falls_apart_rises_above() {
-    let (_dir, options, summary) = trained(1_200);
-    let validation: Vec<_> = (960..1_200).map(row).collect();
-    let normal = scores(&options.output, &validation);
-    let above = normal.iter().filter(|score| **score > 1.0).count();
-    // A budget of one episode a week leaves none for an hour.
-    assert_eq!(above, 0, "of {} above 1", normal.len());
+    let (_dir, options, summary) = trained(2_400);
     assert_eq!(summary.constant, ["errors"]);
-    // Every value stays within its own range; only their relation breaks.
-    let high = *validation.iter().max_by(|a, b| a[0].total_cmp(&b[0])).expect("rows");
-    let low = *validation.iter().min_by(|a, b| a[0].total_cmp(&b[0])).expect("rows");
-    let apart = [
-        [high[0], low[1], high[2], 0.0],
-        [low[0], high[1], low[2], 0.0],
-        [low[0], low[1], high[2], 0.0],
-        // And what never was is there.
-        [low[0], low[1], low[2], 3.0],
-    ];
-    for score in scores(&options.output, &apart) {
-        assert!(score > 2.0, "{score}");
+    let later: Vec<_> = (2_400..2_700).map(row).collect();
+    let calm = scores(&options.output, &csv(2_400, &later));
+    // The window has to fill, and smoothing to see ten errors.
+    let silent = calm.iter().take_while(|score| score.is_nan()).count();
+    assert_eq!(silent, 9 + 9);
+    assert!(calm[silent..].iter().all(|score| *score < 1.0), "{calm:?}");
+    // Every value stays within its own range; only the relation of one to the others breaks.
+    for feature in 0..4 {
+        let mut odd = later.clone();
+        for (i, row) in odd.iter_mut().enumerate().skip(240) {
+            row[feature] = if feature == 3 { 3.0 } else { later[300 - i][feature] };
+        }
+        let found = scores(&options.output, &csv(2_400, &odd));
+        assert_eq!(found[silent..240], calm[silent..240]);
+        let worst = found[240..].iter().copied().fold(0.0, f64::max);
+        assert!(worst > 2.0, "{}: {worst}", COLUMNS[feature]);
     }
 }
 
@@ -113,33 +131,52 @@ fn the_file_tells_everything_about_itself() {
     let (mut scorer, metadata) = load(&options.output);
     assert_eq!(metadata, summary.metadata);
     let exprs: Vec<_> = metadata.features.iter().map(|it| it.expr.as_str()).collect();
-    let expected = ["rate(cpu_seconds_total[1m])", "traffic", "temperature", "errors"];
+    let [day, week] = [TIME_OF_DAY, TIME_OF_WEEK].map(|clock| clock.spec().expr);
+    let expected = ["rate(cpu_seconds_total[1m])", "traffic", "temperature", "errors", &day, &week];
     assert_eq!(exprs, expected);
+    assert_eq!(summary.neutral, ["time_of_day", "time_of_week"]);
     assert_eq!(metadata.entity, ["instance"]);
     assert_eq!(metadata.step.to_string(), "15s");
+    assert_eq!((metadata.window, metadata.smoothing.as_slice()), (10, [20.0, 240.0].as_slice()));
+    assert_eq!(metadata.adaptive_threshold, Some(GuardSpec::default()));
     assert_eq!(metadata.threshold_method, "budget 1 per week");
-    assert_eq!(metadata.trained_from_ms, Some(1_795_428_900_000));
-    assert_eq!(metadata.trained_to_ms, Some(1_795_428_900_000 + 299 * 15_000));
-    assert_eq!(metadata.validation.expect("it was measured").rows, 60);
+    assert_eq!(metadata.trained_from_ms, Some(time_ms(0)));
+    assert_eq!(metadata.trained_to_ms, Some(time_ms(299)));
+    // Smoothing sees nine of sixty errors first.
+    let validation = metadata.validation.expect("it was measured");
+    assert_eq!(validation.rows, 51);
+    assert_eq!(validation.above_threshold, 0.0);
+    assert!(validation.max_error <= metadata.threshold);
     // What was expected is in the features' own units.
-    let expected = row(100);
-    let batch = Array3::from_shape_vec((1, 1, 4), expected.to_vec()).expect("a row");
-    let scores = scorer.score(batch.view()).expect("scores");
-    let found = scores.reconstruction.expect("our models have it");
-    for (i, tolerance) in [0.2, 2e5, 6.0, 1e-6].into_iter().enumerate() {
-        let difference = (found[[0, i]] - expected[i]).abs();
-        assert!(difference <= tolerance, "{i}: {found} {expected:?}");
+    assert!(scorer.takes_mask() && scorer.takes_level());
+    let level = metadata.level.expect("the default model has one");
+    let rows = |values: &[f32]| Array2::from_shape_vec((1, 6), values.to_vec()).expect("a row");
+    let (mean, scale) = (rows(&level.mean), rows(&level.scale));
+    let context = Context { level: Some((mean.view(), scale.view())), entity: None };
+    let window: Vec<f32> = (91..=100).flat_map(with_clocks).collect();
+    let batch = Array3::from_shape_vec((1, 10, 6), window).expect("a window");
+    let found = scorer.score_in(batch.view(), &context).expect("scores").reconstruction;
+    let found = found.expect("our models have it");
+    for (i, tolerance) in [0.2, 2e5, 6.0, 1e-3].into_iter().enumerate() {
+        let difference = (found[[0, i]] - row(100)[i]).abs();
+        assert!(difference <= tolerance, "{i}: {found} {:?}", row(100));
     }
+}
+
+/// A row as a model of ours reads it.
+fn with_clocks(step: usize) -> [f32; 6] {
+    let [cpu, traffic, temperature, errors] = row(step);
+    let [day, week] = [TIME_OF_DAY, TIME_OF_WEEK].map(|clock| clock.value(time_ms(step)));
+    [cpu, traffic, temperature, errors, day, week]
 }
 
 #[test]
 fn what_is_excluded_is_not_learnt() {
     let dir = tempfile::tempdir().expect("a directory");
     // A step that nothing else comes near, and a line that repeats its time.
-    let mut text = csv(300);
-    let line = text.lines().nth(11).expect("a line").to_owned();
+    let line = normal(300).lines().nth(11).expect("a line").to_owned();
     let time = line.split(',').next().expect("a time");
-    text = text.replace(&line, &format!("{time},9,9e6,900,9\n{time},1,1,1,inf"));
+    let text = normal(300).replace(&line, &format!("{time},9,9e6,900,9\n{time},1,1,1,inf"));
     let mut options = options(dir.path(), &text);
     let moment = 1_000 * time.parse::<i64>().expect("seconds");
     options.history.exclude.ranges = vec![Range { start_ms: moment, end_ms: moment }];
@@ -147,81 +184,221 @@ fn what_is_excluded_is_not_learnt() {
     assert_eq!(summary.cleaning.excluded, 1);
     assert_eq!(summary.cleaning.rows, 299);
     assert_eq!(summary.cleaning.duplicated, 1);
-    assert_eq!(summary.cleaning.infinite, [0, 0, 0, 0]);
+    assert_eq!(summary.cleaning.infinite, [0; 6]);
     assert_eq!(summary.constant, ["errors"]);
+    // Ten windows that the step is in, and the nine before any is full, are missing.
+    let windows: usize = summary.windows.iter().sum();
+    assert_eq!(windows, 300 - 9 - 10);
+}
+
+#[test]
+fn a_column_of_nothing_is_left_out_and_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text: String = (normal(300).lines().enumerate())
+        .map(|(i, line)| format!("{line},{}\n", if i == 0 { "absent" } else { "NaN" }))
+        .collect();
+    let summary = run(&options(dir.path(), &text)).expect("a model");
+    assert_eq!(summary.neutral, ["absent", "time_of_day", "time_of_week"]);
+    assert_eq!(summary.cleaning.absent, [0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(summary.cleaning.masked, [0, 0, 0, 0, 300, 0, 0]);
 }
 
 #[test]
 fn the_same_seed_makes_the_same_file() {
-    let bytes = |seed| {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut options = options(dir.path(), &csv(200));
-        options.config.epochs = 5;
-        options.config.seed = seed;
-        run(&options).expect("a model");
-        std::fs::read(&options.output).expect("the model")
-    };
-    assert_eq!(bytes(3), bytes(3));
-    assert_ne!(bytes(3), bytes(4));
+    for model in [ModelKind::Ensemble, ModelKind::Autoencoder] {
+        let bytes = |seed| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let mut options = options(dir.path(), &normal(200));
+            options.config = TrainConfig { model, epochs: 3, seed, ..options.config };
+            run(&options).expect("a model");
+            std::fs::read(&options.output).expect("the model")
+        };
+        assert_eq!(bytes(3), bytes(3), "{model:?}");
+        assert_ne!(bytes(3), bytes(4), "{model:?}");
+    }
+}
+
+/// A detector and a playback of entities, of which each is somewhere else in its course.
+struct Fleet {
+    detector: Detector,
+    playback: Playback,
+    entities: Vec<usize>,
+}
+
+impl Fleet {
+    fn new(model: &Path, entities: Vec<usize>) -> Self {
+        let (scorer, metadata) = load(model);
+        let labels: Vec<Labels> = entities
+            .iter()
+            .map(|i| Labels::from_pairs([("instance", i.to_string())]).expect("one name"))
+            .collect();
+        let playback = Playback::new(&metadata.features, &labels, scorer.takes_mask());
+        Self { detector: Detector::new(&metadata, scorer, STEP_MS, true), playback, entities }
+    }
+
+    /// What is said of the last of so many steps; `change` alters rows by entity.
+    fn judge(&mut self, steps: usize, change: &dyn Fn(usize, &mut [f32; 6])) -> Judgement {
+        let mut judgement = Judgement::default();
+        for step in 0..steps {
+            let row = |entity: &usize| {
+                let mut row = with_clocks(step);
+                row[..4].copy_from_slice(&self::row(7 * entity + step));
+                change(*entity, &mut row);
+                row
+            };
+            let rows: Vec<[f32; 6]> = self.entities.iter().map(row).collect();
+            let there = |at: usize| (self.entities[at] != 8).then(|| rows[at].as_slice());
+            let matrix = self.playback.step(time_ms(step), 0, there);
+            judgement = self.detector.judge(matrix, time_ms(step));
+            assert!(judgement.error.is_none(), "{judgement:?}");
+        }
+        judgement
+    }
 }
 
 #[test]
-fn ten_thousand_rows_go_in_one_batch_and_nan_stays_nan() {
+fn ten_thousand_entities_are_judged_at_once_and_each_by_itself() {
+    const GONE: usize = 8;
     let (_dir, options, _) = trained(200);
-    let (mut scorer, _) = load(&options.output);
-    let mut batch = Array3::from_shape_fn((10_000, 1, 4), |(i, _, feature)| row(i)[feature]);
-    let alone = batch.slice(ndarray::s![77..78, .., ..]).to_owned();
-    batch[[5, 0, 1]] = f32::NAN;
-    batch[[6, 0, 1]] = f32::INFINITY;
-    let scores = scorer.score(batch.view()).expect("scores");
-    assert_eq!(scores.error.len(), 10_000);
-    let missing: Vec<_> = (0..10_000).filter(|&i| scores.error[i].is_nan()).collect();
-    assert_eq!(missing, [5, 6]);
-    let alone = scorer.score(alone.view()).expect("scores").error[0];
-    assert!((alone - scores.error[77]).abs() <= 1e-6 * alone.max(0.1));
-    let none = scorer.score(Array3::zeros((0, 1, 4)).view());
-    assert!(none.expect("nothing of nothing").error.is_empty());
-    let narrow = scorer.score(Array3::zeros((2, 1, 3)).view());
-    assert!(narrow.expect_err("a refusal").to_string().contains("[1, 3]"));
+    let change = |entity: usize, row: &mut [f32; 6]| match entity {
+        5 => row[1] = f32::NAN,
+        6 => row[1] = f32::INFINITY,
+        7 => row[..4].fill(f32::NAN),
+        _ => {}
+    };
+    let mut fleet = Fleet::new(&options.output, (0..10_000).collect());
+    let judgement = fleet.judge(14, &change);
+    assert_eq!((judgement.warming, judgement.not_finite), (0, 0));
+    // One is not there, one lacks too much.
+    let missing: Vec<usize> =
+        (0..10_000).filter(|i| judgement.scores.iter().all(|(slot, _)| slot != i)).collect();
+    assert_eq!(missing, [7, GONE]);
+    for entity in [0, 5, 6, 77, 9_999] {
+        let alone = Fleet::new(&options.output, vec![entity]).judge(14, &change);
+        let found = judgement.scores.iter().find(|(slot, _)| *slot == entity);
+        let (found, alone) = (found.expect("a score").1.score, alone.scores[0].1.score);
+        assert!((alone - found).abs() <= 1e-5 * alone.max(0.1), "{entity}: {found} {alone}");
+    }
 }
 
-fn files(dir: &Path) -> Vec<PathBuf> {
+/// All that is in a directory.
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = std::fs::read_dir(dir).expect("a directory");
-    let mut names: Vec<_> = entries.map(|it| it.expect("an entry").path()).collect();
-    names.sort();
-    names
+    let paths = entries.map(|it| it.expect("an entry").path());
+    let mut files: Vec<_> =
+        paths.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect();
+    files.sort();
+    files
 }
 
-/// Training on `text` fails with `expected`, and the file that was there before is untouched.
+/// Training on `text` fails with `expected`, and nothing has changed where the model would be.
 #[track_caller]
-fn check_failure(text: &str, change: impl FnOnce(&mut Options), expected: &str) {
+fn check_failure(text: &str, change: impl FnOnce(&mut Options), expected: &[&str]) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut options = options(dir.path(), text);
     std::fs::write(dir.path().join("model.onnx"), "before").expect("written");
     let before = files(dir.path());
     change(&mut options);
     let error: TrainError = run(&options).expect_err("a failure");
-    assert!(error.to_string().contains(expected), "{error}");
-    assert_eq!(files(dir.path()), before);
-    let kept = std::fs::read(dir.path().join("model.onnx")).expect("it is still there");
-    assert_eq!(kept, b"before");
+    let error = error.to_string();
+    assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+    assert!(files(dir.path()) == before, "{error}");
 }
 
 #[test]
 fn a_failure_leaves_no_file_and_says_what_to_do() {
-    let short: String = csv(39).to_owned();
-    check_failure(&short, |_| {}, "31 rows to train on and 8 to validate with");
-    let still = "time,a\n".to_owned() + &(0..99).map(|i| format!("{i},5\n")).collect::<String>();
-    check_failure(&still, |_| {}, "no feature moves in the 79 training rows");
-    let gaps = "time,a,b\n".to_owned() + &(0..99).map(|i| format!("{i},,5\n")).collect::<String>();
-    check_failure(&gaps, |_| {}, "for lack of a (99)");
-    check_failure(&csv(100), |it| it.config.layers.clear(), "train.layers is []");
-    check_failure(&csv(100), |it| it.history.entity.clear(), "no entity labels");
+    let few = ["windows of 10 steps to train on and 9 to validate with", "use a longer range"];
+    check_failure(&normal(44), |_| {}, &few);
+    check_failure("time,a\n", |_| {}, &["input.csv, line 2: there are no two lines with values"]);
+    let column = |cell: &str, name: &str| -> String {
+        let lines = (0..200).map(|i| format!("{},{cell}\n", 15 * i));
+        format!("time,{name}\n{}", lines.collect::<String>())
+    };
+    let still = ["no feature moves in the 151 training windows", "use a longer range"];
+    check_failure(&column("5", "a"), |_| {}, &still);
+    check_failure(&column(",5", "a,b"), |_| {}, &still);
+    let nothing = ["no feature has a value at any of 200 steps", "look at"];
+    check_failure(&column("NaN", "a"), |_| {}, &nothing);
+    // Less than half of what a model would look at is there.
+    let little =
+        ["200 were dropped, for lack of a (200), b (200), c (200)", "correct the expression"];
+    check_failure(&column("NaN,,,,5", "a,b,c,d,e"), |_| {}, &little);
+    check_failure(&normal(200), |it| it.config.layers.clear(), &["train.layers is []"]);
+    check_failure(&normal(200), |it| it.history.entity.clear(), &["no entity labels"]);
+    check_failure(&normal(200), |it| it.config.learning_rate = 1.1, &["train.learning_rate"]);
     let all = |it: &mut Options| {
         it.history.exclude.ranges = vec![Range { start_ms: 0, end_ms: i64::MAX }];
     };
-    check_failure(&csv(100), all, "every step is excluded");
+    check_failure(&normal(200), all, &["every step is excluded", "use fewer"]);
     let query = |it: &mut Options| it.history.exclude.queries = vec!["ALERTS".to_owned()];
-    check_failure(&csv(100), query, "not of a CSV file; exclude ranges instead");
-    check_failure(&csv(100), |it| it.output = it.output.join("absent/model.onnx"), "cannot write ");
+    check_failure(&normal(200), query, &["not of a CSV file; exclude ranges instead"]);
+    let gone = |it: &mut Options| it.history.source = Source::Csv("gone.csv".into());
+    check_failure("", gone, &["cannot read gone.csv"]);
+    let nowhere = |it: &mut Options| it.output = it.output.join("absent/model.onnx");
+    check_failure(&normal(200), nowhere, &["cannot write "]);
+}
+
+/// A server that answers everything alike, as long as the test runs. Gives its address.
+fn server(status: &'static str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            // A request fits into one read: its body is a short form.
+            let mut request = [0; 16_384];
+            if stream.read(&mut request).is_ok_and(|length| length > 0) {
+                // The client may be gone.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+/// As [`check_failure`], with an hour of this server's history.
+#[track_caller]
+fn check_server(url: &str, expected: &[&str]) {
+    let change = |options: &mut Options| {
+        options.history.features[0] = FeatureSpec::new("load", "node_load1");
+        options.history.source = Source::Server(RangeQuery {
+            url: url.to_owned(),
+            ranges: vec![Range { start_ms: START_MS, end_ms: START_MS + 3_600_000 }],
+            step: portent::duration::Duration::from_ms(STEP_MS),
+            resume: None,
+        });
+    };
+    check_failure("", change, expected);
+}
+
+fn matrix(results: &str) -> String {
+    format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{results}]}}}}"#)
+}
+
+#[test]
+fn a_server_that_does_not_help_leaves_no_file_either() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let url = format!("http://{address}");
+    check_server(&url, &["cannot reach ", &url, "is the server running"]);
+    let credentials = ["(status 401)", "put them into history.http_config"];
+    check_server(&server("401 Unauthorized", ""), &credentials);
+    let none = ["no value for load at any of 241 steps of 15s", "look at the expressions"];
+    check_server(&server("200 OK", &matrix("")), &none);
+    let twice = ["eth0", "eth1"].map(|device| {
+        format!(
+            r#"{{"metric":{{"instance":"x","device":"{device}"}},"values":[[{},"1"]]}}"#,
+            START_MS / 1_000
+        )
+    });
+    let advice = [r#"two series for the entity {instance="x"}: aggregate them"#, "node_load1"];
+    check_server(&server("200 OK", &matrix(&twice.join(","))), &advice);
+    // An entity that is as it should be, for one step.
+    let one = &twice[..1].join(",");
+    check_server(&server("200 OK", &matrix(one)), &["windows of 10 steps", "longer range"]);
 }

@@ -122,7 +122,11 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
     if !metadata.smoothing.is_empty() {
         let spans: Vec<String> = metadata.smoothing.iter().map(ToString::to_string).collect();
         let mean = if spans.len() > 1 { "mean of " } else { "" };
-        lines.push(("smoothing", format!("{mean}EWMA over {} steps", spans.join(", "))));
+        let power = match metadata.smoothing_power {
+            power if power > 1.0 => format!(", power mean of exponent {power}"),
+            _ => String::new(),
+        };
+        lines.push(("smoothing", format!("{mean}EWMA over {} steps{power}", spans.join(", "))));
     }
     if let Some(level) = &metadata.level {
         let half_life_ms = level.half_life * metadata.step.as_ms() as f64;
@@ -192,6 +196,7 @@ mod tests {
                 it.features.truncate(1);
                 it.window = 10;
                 it.smoothing = vec![3.0, 7.5];
+                it.smoothing_power = 1.5;
                 it.level = Some(LevelSpec {
                     half_life: 4_320.0,
                     prior: 60.0,
@@ -199,6 +204,7 @@ mod tests {
                     mean: vec![0.0],
                     scale: vec![1.0],
                     floor: vec![0.1],
+                    entities: Vec::new(),
                 });
                 it.entities = vec![vec!["node".to_owned(), "a".to_owned()]; 3];
                 it.threshold = 2.5;
@@ -215,7 +221,7 @@ mod tests {
             },
             "entity       job, instance\n\
              step         1m, window of 10\n\
-             smoothing    mean of EWMA over 3, 7.5 steps\n\
+             smoothing    mean of EWMA over 3, 7.5 steps, power mean of exponent 1.5\n\
              level        half-life 3d (4320 steps)\n\
              known        3 entities, told apart\n\
              threshold    2.5 (budget 1)\n\

@@ -29,6 +29,12 @@ use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
 /// the window takes some steps to fill again.
 const GAP_STEPS: i64 = 30;
 
+/// Errors beyond this count as this: their powers still have to fit float32.
+const LARGEST_ERROR: f32 = 1e12;
+
+/// More errors than this are not waited for before there is a score, however long the spans are.
+const NEEDED: usize = 10;
+
 /// One model that judges the matrices of one step after the other.
 #[derive(Debug)]
 pub struct Detector {
@@ -40,6 +46,8 @@ pub struct Detector {
     windows: Windows,
     levels: Option<Levels>,
     smoothing: Vec<Smoothing>,
+    /// The exponent of the means.
+    power: f32,
     /// Errors that smoothing has seen, by slot, as long as they are few.
     seen: Vec<usize>,
     /// How many errors smoothing has to see before there is a score.
@@ -81,7 +89,8 @@ impl Detector {
             known,
             windows: Windows::new(metadata.window, features, interval_ms),
             levels: metadata.level.as_ref().filter(|_| scorer.takes_level()).map(Levels::new),
-            needed: if smoothing.is_empty() { 1 } else { shortest.ceil() as usize },
+            needed: if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) },
+            power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
             guard: guard.map(|spec| Guard::new(&spec, interval_ms)),
@@ -234,12 +243,17 @@ impl Detector {
         }
     }
 
-    /// The mean of all smoothings of an error and each feature's part of it.
+    /// The power mean, over time and of all smoothings, of an error, and each feature's part of it.
+    ///
+    /// Source: the generalised mean, `(mean of x^p)^(1/p)`; at 1 it is the arithmetic one.
     fn smooth(&mut self, slot: usize, now_ms: i64, mut parts: Vec<f32>) -> Vec<f32> {
         if self.smoothing.is_empty() {
             return parts;
         }
         let width = parts.len();
+        let error = parts[0].min(LARGEST_ERROR);
+        let lift = if parts[0] > 0.0 { error.powf(self.power) / parts[0] } else { 1.0 };
+        parts.iter_mut().for_each(|part| *part *= lift);
         // Graphs without contributions have no parts to smooth.
         parts.resize(self.smoothing[0].width(), 0.0);
         let mut sums = vec![0.0; width];
@@ -248,6 +262,8 @@ impl Detector {
             let smoothed = smoothing.push(slot, now_ms, &parts).unwrap_or(&[]);
             sums.iter_mut().zip(smoothed).for_each(|(sum, value)| *sum += value / count);
         }
+        let lower = if sums[0] > 0.0 { sums[0].powf(1.0 / self.power) / sums[0] } else { 1.0 };
+        sums.iter_mut().for_each(|sum| *sum *= lower);
         sums
     }
 

@@ -124,10 +124,26 @@ impl Graph {
         self
     }
 
-    /// The bytes of the file, with `properties` as its metadata. Constants that no node reads are
-    /// left out.
+    /// Leaves out nodes that no output depends on. Nodes stand in the order in which they run.
+    fn drop_unread(&mut self) {
+        let outputs = self.proto.output.iter().filter_map(|output| output.name.clone());
+        let mut read: HashSet<String> = outputs.collect();
+        let mut kept = Vec::with_capacity(self.proto.node.len());
+        for node in std::mem::take(&mut self.proto.node).into_iter().rev() {
+            if node.output.iter().any(|output| read.contains(output)) {
+                read.extend(node.input.iter().cloned());
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        self.proto.node = kept;
+    }
+
+    /// The bytes of the file, with `properties` as its metadata. Nodes and constants that no output
+    /// depends on are left out: ONNX Runtime would run the former and warn of the latter.
     #[must_use]
     pub fn encode(mut self, properties: Vec<(String, String)>) -> Bytes {
+        self.drop_unread();
         let read: HashSet<&String> = self.proto.node.iter().flat_map(|node| &node.input).collect();
         self.proto
             .initializer

@@ -19,6 +19,9 @@ use crate::timestamp;
 /// says less knows nothing of smoothing and what follows it, and needs none of it.
 const SCHEMA: u32 = 2;
 
+/// With a larger exponent a mean is a maximum, and the powers of errors leave float32.
+const MAX_POWER: f64 = 3.0;
+
 /// What every key starts with, so that entries of others are left alone.
 const PREFIX: &str = "portent.";
 
@@ -41,6 +44,9 @@ pub struct Metadata {
     /// The spans in steps of the exponentially weighted means that smooth an entity's errors; of
     /// several, their mean counts. Empty where errors are left as they are.
     pub smoothing: Vec<f64>,
+    /// The exponent of the power means that smooth: 1 for plain means, more to let peaks count for
+    /// more.
+    pub smoothing_power: f64,
     /// The entity's own level, for a graph that asks for it.
     pub level: Option<LevelSpec>,
     /// How the threshold follows an entity that changes for good; `None` leaves it where it is.
@@ -81,6 +87,7 @@ pub(super) struct Recorded {
     step: Option<Duration>,
     window: Option<usize>,
     smoothing: Vec<f64>,
+    smoothing_power: Option<f64>,
     level: Option<LevelSpec>,
     adaptive_threshold: Option<GuardSpec>,
     entities: Vec<Vec<String>>,
@@ -109,6 +116,7 @@ impl Metadata {
             step,
             window: 1,
             smoothing: Vec::new(),
+            smoothing_power: 1.0,
             level: None,
             adaptive_threshold: None,
             entities: Vec::new(),
@@ -133,6 +141,7 @@ impl Metadata {
             ("step", self.step.to_string()),
             ("window", self.window.to_string()),
             ("smoothing", json(&self.smoothing)),
+            ("smoothing_power", self.smoothing_power.to_string()),
             ("threshold", self.threshold.to_string()),
             ("threshold_method", self.threshold_method.clone()),
         ];
@@ -170,6 +179,10 @@ impl Metadata {
             let reason = format!("{:?} are not all numbers of at least 1", self.smoothing);
             return invalid("smoothing", reason);
         }
+        if !(1.0..=MAX_POWER).contains(&self.smoothing_power) {
+            let reason = format!("{} is not a number from 1 to {MAX_POWER}", self.smoothing_power);
+            return invalid("smoothing_power", reason);
+        }
         self.level
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
@@ -204,6 +217,7 @@ impl Recorded {
             "step" => self.step = Some(parse(key, value)?),
             "window" => self.window = Some(parse(key, value)?),
             "smoothing" => self.smoothing = from_json(key, value)?,
+            "smoothing_power" => self.smoothing_power = Some(parse(key, value)?),
             "level" => self.level = Some(from_json(key, value)?),
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
@@ -260,6 +274,7 @@ impl Recorded {
             step,
             window: window.or(graph_window).unwrap_or(1),
             smoothing: self.smoothing.clone(),
+            smoothing_power: self.smoothing_power.unwrap_or(1.0),
             level: self.level.clone(),
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
@@ -337,6 +352,7 @@ mod tests {
         Metadata {
             window: 10,
             smoothing: vec![3.0, 7.5],
+            smoothing_power: 1.5,
             level: Some(LevelSpec {
                 half_life: 4_320.0,
                 prior: 60.0,

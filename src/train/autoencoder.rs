@@ -99,6 +99,14 @@ impl Autoencoder {
         Self { steps, factor, offset, input_clip, residual_clip, network }
     }
 
+    /// Whether the network sees deviations as they are, and is held against them.
+    pub fn is_plain(&self) -> bool {
+        let clip = (-INPUT_CLIP, INPUT_CLIP);
+        let alike = |values: &[f32], it: f32| values.iter().all(|value| *value == it);
+        let clips = self.input_clip == clip && self.residual_clip == clip;
+        clips && alike(&self.factor, 1.0) && alike(&self.offset, 0.0)
+    }
+
     /// The steps that the network looks at, one row each.
     fn inputs(&self, batch: &Prepared) -> Array2<f64> {
         let (rows, window, features) = batch.windows.dim();

@@ -6,6 +6,7 @@ use super::branch::Kind;
 use super::scaler::Scaling;
 use super::threshold::ThresholdConfig;
 use super::tune::{Space, Trial};
+use crate::duration::Duration;
 
 /// The `train` section: how a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,9 +32,9 @@ pub struct TrainConfig {
     pub patience: usize,
     /// The share of the steps, the latest ones, that the fit does not see, above 0 and below 1.
     pub validation_share: f64,
-    /// Spans in steps of the exponentially weighted means that smooth an entity's errors; of
-    /// several, their mean counts. Without one, errors are left as they are.
-    pub smoothing: Vec<f64>,
+    /// Spans of the exponentially weighted means that smooth an entity's errors; of several, their
+    /// mean counts. None is shorter than four steps. Without one, errors are left as they are.
+    pub smoothing: Vec<Duration>,
     /// How the threshold is found.
     pub threshold: ThresholdConfig,
     /// Decides initial weights and the order of rows. The same seed gives the same file.
@@ -80,7 +81,7 @@ impl ModelKind {
             Self::Ensemble => &[
                 (Kind::Season, 0.25),
                 (Kind::Level, 1.0),
-                (Kind::Forecast, 1.5),
+                (Kind::Forecast, 1.25),
                 (Kind::Autoencoder, 0.25),
             ],
             Self::Autoencoder => &[(Kind::Autoencoder, 1.0)],
@@ -107,8 +108,11 @@ const MAX_WIDTH: usize = 4_096;
 /// A longer window takes longer to fill than anybody waits for a score.
 const MAX_WINDOW: usize = 1_000;
 
-/// A longer span remembers a week of steps of a minute.
-const MAX_SPAN: f64 = 10_000.0;
+/// What lasts longer than a week is a level.
+const MAX_SPAN_MS: i64 = 7 * 86_400_000;
+
+/// A mean of fewer steps smooths nothing.
+const LEAST_SPAN: f64 = 4.0;
 
 /// Each span is a row of numbers for each entity.
 const MAX_SPANS: usize = 4;
@@ -137,7 +141,7 @@ impl Default for TrainConfig {
             validation_share: 0.2,
             // The short one sees an event that ends after minutes, the long one holds on to one that
             // flickers.
-            smoothing: vec![3.0, 15.0],
+            smoothing: vec![Duration::from_seconds(300), Duration::from_seconds(3_600)],
             threshold: ThresholdConfig::default(),
             seed: 0,
         }
@@ -178,6 +182,12 @@ impl TrainConfig {
         }
     }
 
+    /// The spans of the means in steps of this length.
+    pub(super) fn spans(&self, step_ms: i64) -> Vec<f64> {
+        let steps = |span: &Duration| span.as_ms() as f64 / step_ms as f64;
+        self.smoothing.iter().map(|span| steps(span).max(LEAST_SPAN)).collect()
+    }
+
     /// These settings with those of a trial.
     pub(super) fn with(&self, trial: &Trial, seed: u64) -> Self {
         Self {
@@ -202,8 +212,8 @@ impl TrainConfig {
         check(layers, "layers", &self.layers, expected)?;
         let expected = "write a number of steps from 1 to 1000";
         check((1..=MAX_WINDOW).contains(&self.window), "window", &self.window, expected)?;
-        let spans = self.smoothing.iter().all(|it| (1.0..=MAX_SPAN).contains(it));
-        let expected = "write up to 4 spans from 1 to 10000 steps, such as [3, 15]";
+        let spans = self.smoothing.iter().all(|it| (1..=MAX_SPAN_MS).contains(&it.as_ms()));
+        let expected = "write up to 4 durations of at most a week, such as [5m, 1h]";
         check(spans && self.smoothing.len() <= MAX_SPANS, "smoothing", &self.smoothing, expected)?;
         let count = "write a number of at least 1";
         check(self.epochs > 0, "epochs", &self.epochs, count)?;
@@ -244,7 +254,18 @@ mod tests {
         check("patience: 0", Some("train.patience"));
         check("learning_rate: .nan", Some("train.learning_rate is NaN"));
         check("validation_share: 1", Some("train.validation_share is 1.0"));
+        check("smoothing: [1m, 8d]", Some("train.smoothing is"));
+        check("smoothing: []", None);
         check("threshold: {percentile: 0}", Some("train.threshold.percentile"));
         assert!(serde_yaml::from_str::<TrainConfig>("epoch: 1").is_err());
+    }
+
+    #[test]
+    fn spans_are_minutes_and_at_least_four_steps() {
+        let spans = |step_s: i64| TrainConfig::default().spans(1_000 * step_s);
+        assert_eq!(spans(15), [20.0, 240.0]);
+        assert_eq!(spans(60), [5.0, 60.0]);
+        assert_eq!(spans(300), [4.0, 12.0]);
+        assert_eq!(spans(3_600), [4.0, 4.0]);
     }
 }

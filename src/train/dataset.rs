@@ -84,6 +84,15 @@ pub struct Cleaning {
 /// Why there is nothing to learn from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatasetError {
+    /// Not a single value.
+    #[error(
+        "no feature has a value at any of {steps} steps; look at the expressions, or at the columns \
+         of the file, and at the range"
+    )]
+    NoValues {
+        /// The steps.
+        steps: usize,
+    },
     /// No row survives cleaning.
     #[error(
         "no step can be used: {dropped} were dropped, for lack of {features}, and {excluded} were to \
@@ -185,7 +194,7 @@ impl Dataset {
         let rows = entities.into_iter().map(|entity| cleaner.clean(entity, &mut cleaning));
         let entities: Vec<Rows> = rows.filter(|rows| rows.usable.contains(&true)).collect();
         if entities.is_empty() {
-            return Err(nothing(&cleaning, features));
+            return Err(nothing(&cleaning, features, times_ms.len()));
         }
         Ok(Self { times_ms, step_ms, entities, cleaning })
     }
@@ -332,7 +341,10 @@ impl Cleaner<'_> {
     }
 }
 
-fn nothing(cleaning: &Cleaning, features: &[FeatureSpec]) -> DatasetError {
+fn nothing(cleaning: &Cleaning, features: &[FeatureSpec], steps: usize) -> DatasetError {
+    if cleaning.dropped + cleaning.excluded == 0 {
+        return DatasetError::NoValues { steps };
+    }
     let mut lacking: Vec<(usize, &str)> = (cleaning.dropped_for.iter().zip(features))
         .filter(|(count, _)| **count > 0)
         .map(|(count, feature)| (*count, feature.name.as_str()))

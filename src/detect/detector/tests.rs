@@ -182,8 +182,11 @@ fn near(found: f64, expected: f64) {
 }
 
 #[track_caller]
-fn check_smoothing(spans: &[f64], needed: usize) {
-    let smoothed = detector(sum(), true, |it| it.smoothing = spans.to_vec());
+fn check_smoothing(spans: &[f64], power: f64, needed: usize) {
+    let smoothed = detector(sum(), true, |it| {
+        it.smoothing = spans.to_vec();
+        it.smoothing_power = power;
+    });
     let mut fed = Fed::new(smoothed, &["x"]);
     let rows: Vec<[f32; 2]> =
         (0..60).map(|i| [1.0 + (i * 7 % 5) as f32, 2.0 * (i * 11 % 13) as f32]).collect();
@@ -191,29 +194,35 @@ fn check_smoothing(spans: &[f64], needed: usize) {
         let score = fed.score(rows[i]);
         assert_eq!(score.is_some(), i + 1 >= needed, "step {i}");
         let Some(score) = score else { continue };
+        // A part counts as it does in the power of the whole.
         let mean = |value: &dyn Fn(&[f32; 2]) -> f32| {
-            let values: Vec<f64> = rows[..=i].iter().map(|row| f64::from(value(row))).collect();
+            let lift = |row: &[f32; 2]| f64::from(row[0] + row[1]).powf(power - 1.0);
+            let lifted = rows[..=i].iter().map(|row| f64::from(value(row)) * lift(row));
+            let values: Vec<f64> = lifted.collect();
             spans.iter().map(|span| weighted(&values, *span)).sum::<f64>() / spans.len() as f64
         };
-        let error = mean(&|row| row[0] + row[1]);
+        let whole = mean(&|row| row[0] + row[1]);
+        let error = whole.powf(1.0 / power);
         near(score.error, error);
         near(score.score, error / 2.0);
         // Parts are smoothed as the whole is, so that they remain its parts.
         let sum: f32 = score.contributions.iter().map(|(_, share)| share).sum();
         near(f64::from(sum), 1.0);
         for (feature, share) in &score.contributions {
-            near(f64::from(*share), mean(&|row| row[*feature as usize]) / error);
+            near(f64::from(*share), mean(&|row| row[*feature as usize]) / whole);
         }
     }
 }
 
 #[test]
 fn an_error_is_smoothed_by_the_mean_of_weighted_means() {
-    check_smoothing(&[3.0, 15.0], 3);
-    check_smoothing(&[15.0, 3.0], 3);
-    check_smoothing(&[7.5], 8);
-    check_smoothing(&[2.0, 4.0, 8.0, 16.0], 2);
-    check_smoothing(&[1.0], 1);
+    check_smoothing(&[3.0, 15.0], 1.0, 3);
+    check_smoothing(&[15.0, 3.0], 2.0, 3);
+    check_smoothing(&[7.5], 1.5, 8);
+    check_smoothing(&[2.0, 4.0, 8.0, 16.0], 1.0, 2);
+    check_smoothing(&[1.0], 1.0, 1);
+    // Nobody waits an hour for a first score.
+    check_smoothing(&[20.0, 240.0], 1.5, 10);
 }
 
 #[test]

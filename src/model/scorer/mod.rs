@@ -8,13 +8,15 @@
 //! any other graph gives such a row no error.
 //!
 //! Invariants: what does not fit the contract (see [`super::contract`]) is refused here, by two
-//! trial runs, with two rows and with one; the graph runs on the calling thread only, since all
-//! entities go in one batch and a batch of thousands takes about a millisecond.
+//! trial runs, with two rows and with one; the graph runs on the calling thread only, since a
+//! thousand entities take milliseconds.
 
 mod environment;
 mod reconstruction;
 
-use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Ix2};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, s};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::TensorRef;
@@ -105,6 +107,36 @@ pub struct Context<'a> {
     pub entity: Option<ArrayView1<'a, f32>>,
 }
 
+impl<'a> Context<'a> {
+    /// The context of some rows.
+    fn part(&self, rows: Range<usize>) -> Self {
+        let of = |it: ArrayView2<'a, f32>| it.slice_move(s![rows.clone(), ..]);
+        Self {
+            level: self.level.map(|(mean, scale)| (of(mean), of(scale))),
+            entity: self.entity.map(|entity| entity.slice_move(s![rows.clone()])),
+        }
+    }
+}
+
+impl Scores {
+    /// Adds the rows of another batch of the same model.
+    fn append(&mut self, other: Self) {
+        self.error.extend(other.error);
+        let pairs = [
+            (&mut self.contribution, other.contribution),
+            (&mut self.reconstruction, other.reconstruction),
+        ];
+        for (all, more) in pairs {
+            if let (Some(all), Some(more)) = (all, more) {
+                all.append(Axis(0), more.view()).expect("a model's rows are of one width");
+            }
+        }
+    }
+}
+
+/// Rows that the graph is run on at once: what it computes for them stays in a core's cache.
+const BATCH_ROWS: usize = 1_024;
+
 /// A loaded graph.
 #[derive(Debug)]
 pub struct Scorer {
@@ -113,6 +145,10 @@ pub struct Scorer {
     outputs: OutputPlan,
     features: usize,
     window: usize,
+    /// The batch that the graph reads, kept so that no call asks for the memory again.
+    values: Vec<f32>,
+    /// Which of them were there.
+    mask: Vec<f32>,
 }
 
 /// What the graph gave, by name.
@@ -133,7 +169,8 @@ impl Scorer {
         let session = builder(runtime)
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
             .map_err(|error| ScorerError::Load(error.to_string()))?;
-        let mut scorer = Self { session, inputs, outputs: OutputPlan::Score, features, window };
+        let (outputs, values, mask) = (OutputPlan::Score, Vec::new(), Vec::new());
+        let mut scorer = Self { session, inputs, outputs, features, window, values, mask };
         let rows = contract::trial_rows(features, window);
         scorer.outputs = scorer.trial(rows, artifact)?;
         // Some graphs drop a dimension of length one.
@@ -153,7 +190,8 @@ impl Scorer {
             (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
         let context = Context { level: Some((mean.view(), scale.view())), entity: None };
         let shape = self.input_shape(rows);
-        let outputs = self.run(zeros.view(), &context)?;
+        self.fill(zeros.view());
+        let outputs = self.run(rows, &context)?;
         // In the order of the file, for the sake of messages.
         let shapes: Vec<_> = (artifact.outputs().iter())
             .map(|port| {
@@ -217,28 +255,49 @@ impl Scorer {
                 model_features: self.features,
             });
         }
-        let mut scores = if rows == 0 {
-            self.nothing()
-        } else {
-            let outputs = self.run(features, context)?;
-            self.interpret(outputs, features)?
-        };
-        // A graph may hide such a value, as Clip does: the row would look normal.
-        for (row, error) in features.outer_iter().zip(&mut scores.error) {
-            if !error.is_finite() || !self.is_sound(row) {
-                *error = f32::NAN;
+        let mut scores = self.nothing();
+        for from in (0..rows).step_by(BATCH_ROWS) {
+            let part = from..rows.min(from + BATCH_ROWS);
+            let batch = features.slice(s![part.clone(), .., ..]);
+            let sound = self.fill(batch);
+            let outputs = self.run(part.len(), &context.part(part))?;
+            let mut found = self.interpret(outputs, batch)?;
+            // A graph may hide such a value, as Clip does: the row would look normal.
+            for (error, sound) in found.error.iter_mut().zip(sound) {
+                if !(sound && error.is_finite()) {
+                    *error = f32::NAN;
+                }
             }
+            scores.append(found);
         }
         Ok(scores)
     }
 
-    /// Whether a window has nothing that would make its error mean something else.
-    fn is_sound(&self, window: ArrayView2<'_, f32>) -> bool {
-        if !self.inputs.mask {
-            return window.iter().all(|value| value.is_finite());
+    /// Puts a batch where the graph reads it; tells of each window whether it has nothing that would
+    /// make its error mean something else.
+    fn fill(&mut self, batch: ArrayView3<'_, f32>) -> Vec<bool> {
+        let batch = batch.as_standard_layout();
+        let values = batch.as_slice().expect("the standard layout is a slice");
+        let takes_mask = self.inputs.mask;
+        self.values.clear();
+        self.values.extend_from_slice(values);
+        self.mask.resize(if takes_mask { values.len() } else { 0 }, 0.0);
+        if takes_mask {
+            for (value, there) in self.values.iter_mut().zip(&mut self.mask) {
+                let missing = value.is_nan();
+                *there = if missing { 0.0 } else { 1.0 };
+                *value = if missing { 0.0 } else { *value };
+            }
         }
-        let newest = window.row(window.nrows() - 1);
-        !window.iter().any(|value| value.is_infinite()) && newest.iter().any(|it| it.is_finite())
+        let newest = (self.window - 1) * self.features;
+        let is_sound = |window: &[f32]| {
+            if !takes_mask {
+                return window.iter().all(|value| value.is_finite());
+            }
+            let infinite = window.iter().fold(false, |any, value| any | value.is_infinite());
+            !infinite && window[newest..].iter().any(|value| value.is_finite())
+        };
+        values.chunks_exact(self.window * self.features).map(is_sound).collect()
     }
 
     fn input_shape(&self, rows: usize) -> Vec<usize> {
@@ -249,40 +308,35 @@ impl Scorer {
         }
     }
 
-    fn run(
-        &mut self,
-        features: ArrayView3<'_, f32>,
-        context: &Context<'_>,
-    ) -> Result<Outputs, ScorerError> {
-        let rows = features.dim().0;
+    /// Runs the graph on what was filled in.
+    fn run(&mut self, rows: usize, context: &Context<'_>) -> Result<Outputs, ScorerError> {
         let shape = self.input_shape(rows);
         let failed = |error: ort::Error| ScorerError::Run {
             shape: shape.clone(),
             reason: error.to_string(),
         };
-        let mut values: Vec<f32> = features.iter().copied().collect();
-        let mut inputs: Vec<(&str, Vec<usize>, Vec<f32>)> = Vec::with_capacity(4);
-        if self.inputs.mask {
-            let there = |value: &f32| if value.is_nan() { 0.0 } else { 1.0 };
-            inputs.push((contract::MASK, shape.clone(), values.iter().map(there).collect()));
-            values.iter_mut().filter(|it| it.is_nan()).for_each(|it| *it = 0.0);
-        }
+        let mut others: Vec<(&str, Vec<usize>, Vec<f32>)> = Vec::with_capacity(3);
         if self.inputs.level {
             let no_level = ScorerError::NoLevel { rows, features: self.features };
             let (mean, scale) = context.level.ok_or(no_level)?;
             for (name, part) in contract::LEVEL.into_iter().zip([mean, scale]) {
-                inputs.push((name, vec![rows, self.features], part.iter().copied().collect()));
+                others.push((name, vec![rows, self.features], part.iter().copied().collect()));
             }
         }
         if self.inputs.entity {
             let nobody = || vec![0.0; rows];
             let entity = context.entity.map_or_else(nobody, |it| it.to_vec());
-            inputs.push((contract::ENTITY, vec![rows], entity));
+            others.push((contract::ENTITY, vec![rows], entity));
         }
-        inputs.push((&self.inputs.features, shape.clone(), values));
+        let mut inputs: Vec<(&str, &[usize], &[f32])> =
+            vec![(&self.inputs.features, &shape, &self.values)];
+        if self.inputs.mask {
+            inputs.push((contract::MASK, &shape, &self.mask));
+        }
+        inputs.extend(others.iter().map(|(name, shape, values)| (*name, &shape[..], &values[..])));
         let mut tensors: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
-        for (name, shape, values) in &inputs {
-            let tensor = TensorRef::from_array_view((shape.clone(), values.as_slice()));
+        for (name, shape, values) in inputs {
+            let tensor = TensorRef::from_array_view((shape.to_vec(), values));
             tensors.push((name, tensor.map_err(failed)?.into()));
         }
         let outputs = self.session.run(tensors).map_err(failed)?;

@@ -118,6 +118,10 @@ fn too_little_says_what_to_do() {
     let error = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
     let text = error.expect_err("nothing").to_string();
     assert!(text.contains("for lack of a (40)"), "{text}");
+    let rows = vec![vec![NAN; 3]; 40];
+    let error = Dataset::clean(recording(&[&rows]), &features([Missing::Mask; 3]));
+    let text = error.expect_err("nothing").to_string();
+    assert!(text.contains("no feature has a value at any of 40 steps"), "{text}");
     let rows = vec![vec![1.0, 2.0, 3.0]; 39];
     let dataset = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
     let error = dataset.expect("rows").split(0.2, 1).expect_err("too few").to_string();

@@ -113,19 +113,12 @@ impl Writer<'_> {
     }
 
     fn autoencoder(&mut self, autoencoder: &Autoencoder) {
-        let (low, high) = autoencoder.input_clip;
-        let (least, most) = autoencoder.residual_clip;
-        self.parameter("network_factor", With::Windows, &|it| network_of(it).factor.clone());
-        self.parameter("network_offset", With::Windows, &|it| network_of(it).offset.clone());
-        self.graph
-            .constant("network_low", &[], &[low])
-            .constant("network_high", &[], &[high])
-            .constant("network_least", &[], &[least])
-            .constant("network_most", &[], &[most])
-            .node("Mul", &["scaled", "network_factor"], "network_scaled")
-            .node("Add", &["network_scaled", "network_offset"], "network_values")
-            .node("Clip", &["network_values", "network_low", "network_high"], "network_clipped");
-        self.flattened("network_clipped", (-(autoencoder.steps as i64), END), "layer_0");
+        if autoencoder.is_plain() {
+            self.flattened("clipped", (-(autoencoder.steps as i64), END), "layer_0");
+            self.newest("clipped", "network_observed");
+        } else {
+            self.network_values(autoencoder);
+        }
         let layers = &autoencoder.network.layers;
         for (i, layer) in layers.iter().enumerate() {
             let (rows, columns) = layer.weights.dim();
@@ -146,13 +139,28 @@ impl Writer<'_> {
             self.graph.node(activation, &[&sum], &output);
         }
         let expected = format!("layer_{}", layers.len());
+        self.graph.node("Sub", &["network_observed", &expected], "autoencoder_residual");
+    }
+
+    /// What the network is fed with, and what its answer is held against, where these are not simply
+    /// the deviations.
+    fn network_values(&mut self, autoencoder: &Autoencoder) {
+        let (low, high) = autoencoder.input_clip;
+        let (least, most) = autoencoder.residual_clip;
+        self.parameter("network_factor", With::Windows, &|it| network_of(it).factor.clone());
+        self.parameter("network_offset", With::Windows, &|it| network_of(it).offset.clone());
+        self.graph
+            .constant("network_low", &[], &[low])
+            .constant("network_high", &[], &[high])
+            .constant("network_least", &[], &[least])
+            .constant("network_most", &[], &[most])
+            .node("Mul", &["scaled", "network_factor"], "network_scaled")
+            .node("Add", &["network_scaled", "network_offset"], "network_values")
+            .node("Clip", &["network_values", "network_low", "network_high"], "network_clipped");
+        self.flattened("network_clipped", (-(autoencoder.steps as i64), END), "layer_0");
         self.newest("network_values", "network_newest");
         let clip = ["network_newest", "network_least", "network_most"];
-        self.graph.node("Clip", &clip, "network_observed").node(
-            "Sub",
-            &["network_observed", &expected],
-            "autoencoder_residual",
-        );
+        self.graph.node("Clip", &clip, "network_observed");
     }
 
     /// The value of a branch, `[N, 1]`, and each feature's share of it.

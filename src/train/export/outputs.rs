@@ -2,7 +2,7 @@
 
 use super::branches::network_of;
 use super::{DROP, With, Writer};
-use crate::model::Dim;
+use crate::model::{Dim, LEVEL};
 use crate::train::branch::Model;
 use crate::train::fit::Fitted;
 
@@ -40,14 +40,17 @@ impl Writer<'_> {
         let expected = match &teller.model {
             Model::Season => "season_expected".to_owned(),
             Model::Level => {
-                self.graph.node("Sub", &["newest", "level_departure"], "level_at").node(
-                    "Add",
-                    &["level_at", "course"],
-                    "level_expected",
-                );
+                // Not by way of the newest value, which may be missing.
+                self.graph
+                    .node("Sub", &[LEVEL[0], "offset"], "level_shifted")
+                    .node("Mul", &["level_shifted", "inverse"], "level_at")
+                    .node("Add", &["level_at", "course"], "level_expected");
                 "level_expected".to_owned()
             }
             Model::Forecast { .. } => "forecast_expected".to_owned(),
+            Model::Autoencoder(autoencoder) if autoencoder.is_plain() => {
+                format!("layer_{}", autoencoder.network.layers.len())
+            }
             Model::Autoencoder(autoencoder) => {
                 let last = format!("layer_{}", autoencoder.network.layers.len());
                 self.parameter("network_shift", With::Rows, &|it| network_of(it).offset.clone());

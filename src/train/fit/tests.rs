@@ -135,7 +135,8 @@ fn scorer(fitted: &Fitted) -> Scorer {
         level: fitted.uses_level().then(|| fitted.level.clone()),
         ..Metadata::new(features, entity, Duration::from_seconds(600))
     };
-    let artifact = Artifact::read(export(&Models::one(fitted.clone()), &metadata)).expect("our own file");
+    let artifact =
+        Artifact::read(export(&Models::one(fitted.clone()), &metadata)).expect("our own file");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
     assert_eq!(scorer.takes_level(), fitted.uses_level());
@@ -208,11 +209,12 @@ fn check_parity(dataset: &Dataset, config: &TrainConfig) {
             let part = (f64::from(shares[feature]) * error) as f32;
             let at = expected.contribution[[row, feature]] * error;
             near(&format!("part of {feature} in {row}"), part, at, error.max(USUAL));
-            if batch.raw[[row, last, feature]].is_finite() {
+            let at = expected.reconstruction[[row, feature]];
+            // There is none of what does not count and is not there.
+            if at.is_finite() {
                 let scaler = &fitted.base.scaler;
                 let unit = scaler.size(feature).max(scaler.offset[feature].abs());
                 let name = format!("reconstruction of {feature} in {row}");
-                let at = expected.reconstruction[[row, feature]];
                 // Its terms may be larger than what they sum to.
                 let least = f64::from(unit).max(f64::from(batch.raw[[row, last, feature]].abs()));
                 near(&name, reconstruction[[row, feature]], at, least);
@@ -255,6 +257,31 @@ fn so_it_does_for_every_length_of_history() {
         let config = config(ModelKind::Ensemble);
         assert_eq!(fitted(&dataset, &config).base.season.harmonics.count(), waves);
         check_parity(&dataset, &config);
+    }
+}
+
+/// What these branches expect does not depend on the newest value, nor on whether there is one.
+#[test]
+fn what_is_missing_is_expected_all_the_same() {
+    let dataset = days();
+    for model in [ModelKind::Season, ModelKind::Level, ModelKind::Forecast] {
+        let config = config(model);
+        let fitted = fitted(&dataset, &config);
+        let mut batch = validation(&dataset, &fitted, &config);
+        let mut scorer = scorer(&fitted);
+        let mut expected = |batch: &Batch| {
+            let level = Some((batch.mean.view(), batch.scale.view()));
+            let context = Context { level, entity: None };
+            let scores = scorer.score_in(batch.raw.view(), &context).expect("scores");
+            scores.reconstruction.expect("our graphs have it")
+        };
+        let whole = expected(&batch);
+        batch.newest(1).fill(NAN);
+        batch.newest(CONSTANT).fill(NAN);
+        for (found, whole) in expected(&batch).iter().zip(&whole) {
+            let near = (found - whole).abs() <= 1e-5 * whole.abs().max(100.0);
+            assert!(near, "{model:?}: {found} instead of {whole}");
+        }
     }
 }
 
