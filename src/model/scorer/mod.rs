@@ -12,13 +12,14 @@
 //! thousand entities take milliseconds.
 
 mod environment;
+mod outputs;
 mod reconstruction;
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, s};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayView3, s};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::artifact::{Artifact, Element};
@@ -26,7 +27,8 @@ use super::contract::{self, ContractError, InputPlan, OutputPlan};
 use super::metadata::Metadata;
 
 pub use environment::Runtime;
-use reconstruction::from_reconstruction;
+pub use outputs::Scores;
+use outputs::{Outputs, copied};
 
 /// Why a batch has no scores, or a model no scorer.
 #[derive(Debug, thiserror::Error)]
@@ -81,21 +83,6 @@ pub enum ScorerError {
     },
 }
 
-/// What a model says about a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scores {
-    /// The raw error of each row, to be compared with the threshold.
-    ///
-    /// # NaN
-    /// Where the graph gave no finite number, where the row has an infinite value or one that is
-    /// missing while the graph has no `mask`, and where nothing of the newest step is there.
-    pub error: Vec<f32>,
-    /// Each feature's share of the error, `[N, F]`; a row sums to 1, or to 0 where the error is 0.
-    pub contribution: Option<Array2<f32>>,
-    /// What the model expected in the newest step, `[N, F]`, in the features' own units.
-    pub reconstruction: Option<Array2<f32>>,
-}
-
 /// What a graph may ask for besides the features.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
@@ -118,22 +105,6 @@ impl<'a> Context<'a> {
     }
 }
 
-impl Scores {
-    /// Adds the rows of another batch of the same model.
-    fn append(&mut self, other: Self) {
-        self.error.extend(other.error);
-        let pairs = [
-            (&mut self.contribution, other.contribution),
-            (&mut self.reconstruction, other.reconstruction),
-        ];
-        for (all, more) in pairs {
-            if let (Some(all), Some(more)) = (all, more) {
-                all.append(Axis(0), more.view()).expect("a model's rows are of one width");
-            }
-        }
-    }
-}
-
 /// Rows that the graph is run on at once: what it computes for them stays in a core's cache.
 const BATCH_ROWS: usize = 1_024;
 
@@ -150,9 +121,6 @@ pub struct Scorer {
     /// Which of them were there.
     mask: Vec<f32>,
 }
-
-/// What the graph gave, by name.
-type Outputs = Vec<(String, Option<ArrayD<f32>>)>;
 
 impl Scorer {
     /// Loads the graph and holds it against the contract.
@@ -342,58 +310,6 @@ impl Scorer {
         let outputs = self.session.run(tensors).map_err(failed)?;
         Ok(copied(&outputs))
     }
-
-    fn interpret(
-        &self,
-        mut outputs: Outputs,
-        features: ArrayView3<'_, f32>,
-    ) -> Result<Scores, ScorerError> {
-        let matrix = [features.dim().0, self.features];
-        match self.outputs {
-            OutputPlan::Named { contribution, reconstruction } => {
-                let mut optional = |present: bool, name| {
-                    let it = present.then(|| take(&mut outputs, Some(name)));
-                    it.map(|(_, values)| shaped::<Ix2>(name, values, &matrix)).transpose()
-                };
-                Ok(Scores {
-                    contribution: optional(contribution, "contribution")?,
-                    reconstruction: optional(reconstruction, "reconstruction")?,
-                    error: column(take(&mut outputs, Some("score")), matrix[0])?,
-                })
-            }
-            OutputPlan::Score => Ok(Scores {
-                error: column(take(&mut outputs, None), matrix[0])?,
-                contribution: None,
-                reconstruction: None,
-            }),
-            OutputPlan::Reconstruction => {
-                let (name, values) = take(&mut outputs, None);
-                let expected = self.input_shape(matrix[0]);
-                if values.shape() != expected {
-                    return Err(unexpected(&name, values.shape(), &expected));
-                }
-                let cube = [matrix[0], self.window, self.features];
-                let values =
-                    values.into_shape_with_order(cube).expect("as many values as features");
-                Ok(from_reconstruction(&values, features))
-            }
-        }
-    }
-
-    /// The scores of no rows.
-    fn nothing(&self) -> Scores {
-        let empty = || Array2::zeros((0, self.features));
-        let (contribution, reconstruction) = match self.outputs {
-            OutputPlan::Score => (false, false),
-            OutputPlan::Reconstruction => (true, true),
-            OutputPlan::Named { contribution, reconstruction } => (contribution, reconstruction),
-        };
-        Scores {
-            error: Vec::new(),
-            contribution: contribution.then(empty),
-            reconstruction: reconstruction.then(empty),
-        }
-    }
 }
 
 fn builder(runtime: &Runtime) -> Result<SessionBuilder, ort::Error> {
@@ -402,49 +318,6 @@ fn builder(runtime: &Runtime) -> Result<SessionBuilder, ort::Error> {
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?)
-}
-
-fn copied(outputs: &SessionOutputs<'_>) -> Outputs {
-    let values = |value: &ort::value::ValueRef<'_>| {
-        let array = value.try_extract_array::<f32>().ok()?;
-        Some(array.to_owned())
-    };
-    outputs.iter().map(|(name, value)| (name.to_owned(), values(&value))).collect()
-}
-
-/// The output of this name, or the only one; an empty array where the graph no longer gives it.
-fn take(outputs: &mut Outputs, name: Option<&str>) -> (String, ArrayD<f32>) {
-    let position = outputs.iter().position(|(it, _)| name.is_none_or(|name| it == name));
-    let found = position.map(|at| outputs.swap_remove(at));
-    let (found, values) = found.unwrap_or_else(|| (name.unwrap_or_default().to_owned(), None));
-    (found, values.unwrap_or_else(|| ArrayD::zeros(vec![0])))
-}
-
-fn column((name, values): (String, ArrayD<f32>), rows: usize) -> Result<Vec<f32>, ScorerError> {
-    match values.shape() {
-        [n] | [n, 1] if *n == rows => Ok(values.into_iter().collect()),
-        found => Err(unexpected(&name, found, &[rows])),
-    }
-}
-
-fn shaped<D: ndarray::Dimension>(
-    name: &str,
-    values: ArrayD<f32>,
-    expected: &[usize],
-) -> Result<ndarray::Array<f32, D>, ScorerError> {
-    if values.shape() != expected {
-        return Err(unexpected(name, values.shape(), expected));
-    }
-    let error = |_| unexpected(name, expected, expected);
-    values.into_dimensionality().map_err(error)
-}
-
-fn unexpected(name: &str, found: &[usize], expected: &[usize]) -> ScorerError {
-    ScorerError::Output {
-        name: name.to_owned(),
-        found: found.to_vec(),
-        expected: expected.to_vec(),
-    }
 }
 
 #[cfg(test)]
