@@ -25,9 +25,13 @@ use super::ThresholdError;
 use super::episodes::Steps;
 use super::percentile::percentile;
 
-/// Where the tail of peaks begins: at the first of these with enough peaks. Below the median there
-/// are no peaks but the usual.
-const LEVEL_PERCENTS: [f64; 5] = [98.0, 95.0, 90.0, 80.0, 50.0];
+/// A threshold that is exceeded all the time has one episode, too: it is never below this percentile.
+const USUAL_PERCENT: f64 = 98.0;
+
+/// Where the tail of peaks begins: at the first of these with enough peaks. Higher than the first the
+/// few peaks of some days leave the scale to chance, but scores that hop up and down all the time are
+/// one long episode there; below the median there are no peaks but the usual.
+const LEVEL_PERCENTS: [f64; 6] = [95.0, 98.0, 99.0, 90.0, 80.0, 50.0];
 
 /// The scale's standard error is then below a third of it (1 / sqrt(n)).
 const MIN_PEAKS: usize = 10;
@@ -44,8 +48,7 @@ pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdErr
     let weeks = steps.entity_weeks();
     // As far as f64 counts: more than there are steps is as good as all of them.
     let allowed = (budget * weeks).min(steps.sorted().len() as f64) as usize;
-    // A threshold that is exceeded all the time has one episode, too.
-    let usual = percentile(steps.sorted(), LEVEL_PERCENTS[0]);
+    let usual = percentile(steps.sorted(), USUAL_PERCENT);
     let counted = steps.lowest_within(allowed, usual);
     let span = format!("{weeks:.3} entity-weeks allow {allowed} episodes");
     if allowed >= COUNTABLE {
@@ -79,7 +82,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
-/// The highest level with enough peaks above it, else the one with most, and the peaks. Of levels
+/// The first level with enough peaks above it, else the one with most, and the peaks. Of levels
 /// with equally few peaks the lowest: when one episode lasts as long as the data, its height above
 /// the usual says more than that above its own shoulder.
 fn peaks(steps: &Steps) -> (f64, Vec<f64>) {

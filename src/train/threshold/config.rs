@@ -50,8 +50,8 @@ impl Default for ThresholdConfig {
             budget: 1.0,
             // One step in 10,000: at 15 s once in two days.
             risk: 1e-4,
-            // Whoever was called has not yet closed the case.
-            merge_gap: Duration::from_seconds(600),
+            // Whoever was called has not yet closed the case; and smoothing remembers it as long.
+            merge_gap: Duration::from_seconds(3_600),
         }
     }
 }
