@@ -224,6 +224,7 @@ impl Scorer {
             });
         }
         let mut scores = self.nothing();
+        scores.reserve(rows);
         for from in (0..rows).step_by(BATCH_ROWS) {
             let part = from..rows.min(from + BATCH_ROWS);
             let batch = features.slice(s![part.clone(), .., ..]);

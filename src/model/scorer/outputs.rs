@@ -25,6 +25,14 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Makes room for so many rows, so that appending them copies each once.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.error.reserve(rows);
+        for all in [&mut self.contribution, &mut self.reconstruction].into_iter().flatten() {
+            all.reserve_rows(rows).expect("as many rows as fit into a batch");
+        }
+    }
+
     /// Adds the rows of another batch of the same model.
     pub(super) fn append(&mut self, other: Self) {
         self.error.extend(other.error);
