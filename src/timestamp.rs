@@ -27,11 +27,24 @@ pub struct TimestampError(String);
 /// # Errors
 /// For anything else, and for moments outside of the years 1970 to 9999.
 pub fn parse_ms(text: &str) -> Result<i64, TimestampError> {
+    parse(text, rfc3339_ms)
+}
+
+/// As [`parse_ms`], and also times without a zone, as tables hold them (`2026-11-23 10:15:00`): those
+/// are taken for UTC.
+///
+/// # Errors
+/// As [`parse_ms`].
+pub fn parse_table_ms(text: &str) -> Result<i64, TimestampError> {
+    parse(text, |text| rfc3339_ms(text).or_else(|| rfc3339_ms(&format!("{text}Z"))))
+}
+
+fn parse(text: &str, other: impl Fn(&str) -> Option<i64>) -> Result<i64, TimestampError> {
     let text = text.trim();
     let ms = match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() => Some((seconds * 1_000.0).round() as i64),
         Ok(_) => None,
-        Err(_) => rfc3339_ms(text),
+        Err(_) => other(text),
     };
     ms.filter(|ms| (0..=MAX_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
 }
@@ -165,6 +178,19 @@ mod tests {
         ] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn tables_may_leave_out_the_zone() {
+        let check =
+            |text: &str, expected| assert_eq!(parse_table_ms(text).ok(), expected, "{text}");
+        check("2026-11-23 10:15:00", Some(1_795_428_900_000));
+        check("2026-11-23T10:15:00.250000", Some(1_795_428_900_250));
+        check("2026-11-23 11:15:00+01:00", Some(1_795_428_900_000));
+        check("1795428900", Some(1_795_428_900_000));
+        check("2026-11-23", None);
+        check("2026-02-29 00:00:00", None);
+        check("soon", None);
     }
 
     #[test]

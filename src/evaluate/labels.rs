@@ -133,7 +133,7 @@ fn column(header: &StringRecord, name: &str) -> Result<usize, String> {
 }
 
 fn push(labels: &mut Vec<(i64, bool)>, time: &str, label: &str) -> Result<(), String> {
-    let time_ms = timestamp::parse_ms(time).map_err(|error| error.to_string())?;
+    let time_ms = timestamp::parse_table_ms(time).map_err(|error| error.to_string())?;
     let is_anomalous = match label.parse::<f64>() {
         Ok(0.0) => false,
         Ok(1.0) => true,

@@ -141,7 +141,7 @@ impl Lines {
         if self.values.len() + record.len() > MAX_VALUES || self.rows.len() >= MAX_VALUES {
             return Err(format!("more than {MAX_VALUES} values"));
         }
-        let time_ms = timestamp::parse_ms(&record[0]).map_err(|error| error.to_string())?;
+        let time_ms = timestamp::parse_table_ms(&record[0]).map_err(|error| error.to_string())?;
         let last_ms = self.times_ms.last().copied();
         if let Some(last_ms) = last_ms.filter(|last_ms| time_ms < *last_ms) {
             let (now, last) = (timestamp::format_ms(time_ms), timestamp::format_ms(last_ms));
@@ -167,7 +167,7 @@ impl Lines {
 
     fn finish(self) -> Result<Recording, String> {
         let Some(step_ms) = most_common_step(&self.times_ms) else {
-            return Err("there are no two lines with values before the end".to_owned());
+            return Err("the file ends before there were two lines with values, and training needs some hundred".to_owned());
         };
         let features = self.counts.infinite.len();
         let values = Array2::from_shape_vec((self.times_ms.len(), features), self.values);
@@ -183,7 +183,7 @@ fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<Feat
         return Err("expected a column of times and then one for each feature".to_owned());
     }
     // A file without a header would lose its first line in silence.
-    if timestamp::parse_ms(&header[0]).is_ok() {
+    if timestamp::parse_table_ms(&header[0]).is_ok() {
         return Err("expected the names of the columns, found a time".to_owned());
     }
     let mut features: Vec<FeatureSpec> = Vec::with_capacity(header.len() - 1);
@@ -313,7 +313,7 @@ mod tests {
         let error = read_text(b"t,a\nsoon,1\n").expect_err("no time").to_string();
         assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
         let error = read_text(b"t,a\n5,1\n").expect_err("one line").to_string();
-        assert!(error.contains("no two lines"), "{error}");
+        assert!(error.contains("before there were two lines"), "{error}");
         let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
         assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
     }
