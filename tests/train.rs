@@ -309,7 +309,11 @@ fn check_failure(text: &str, change: impl FnOnce(&mut Options), expected: &[&str
 fn a_failure_leaves_no_file_and_says_what_to_do() {
     let few = ["windows of 10 steps to train on and 9 to validate with", "use a longer range"];
     check_failure(&normal(44), |_| {}, &few);
-    check_failure("time,a\n", |_| {}, &["input.csv, line 2: the file ends before there were two lines"]);
+    check_failure(
+        "time,a\n",
+        |_| {},
+        &["input.csv, line 2: the file ends before there were two lines"],
+    );
     let column = |cell: &str, name: &str| -> String {
         let lines = (0..200).map(|i| format!("{},{cell}\n", 15 * i));
         format!("time,{name}\n{}", lines.collect::<String>())

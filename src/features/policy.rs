@@ -68,7 +68,8 @@ impl Policies {
                 Missing::Hold => (held.time_ms > now_ms.saturating_sub(hold_ms)
                     && held.time_ms <= now_ms)
                     .then_some(held.value),
-                Missing::Mask | Missing::Skip => None,
+                // Training makes a value of a median.
+                Missing::Mask | Missing::Skip | Missing::FillMedian => None,
             };
             match instead {
                 Some(value) => {

@@ -47,12 +47,15 @@ pub enum Missing {
     Hold,
     /// This value: for things that a host may not have at all, such as swap. Written `fill 0`.
     Fill(f64),
+    /// The feature's median in training, which makes it `fill VALUE` in the model's file. Written
+    /// `fill median`.
+    FillMedian,
 }
 
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a policy for missing values; write \"mask\", \"skip\", \"hold\" or \"fill VALUE\""
+    "{0:?} is not a policy for missing values; write \"mask\", \"skip\", \"hold\", \"fill VALUE\" or \"fill median\""
 )]
 pub struct MissingError(String);
 
@@ -65,6 +68,7 @@ impl FromStr for Missing {
             None if text == "mask" => Ok(Self::Mask),
             None if text == "skip" => Ok(Self::Skip),
             None if text == "hold" => Ok(Self::Hold),
+            Some(("fill", "median")) => Ok(Self::FillMedian),
             Some(("fill", value)) => match value.trim().parse::<f64>() {
                 Ok(value) if value.is_finite() => Ok(Self::Fill(value)),
                 _ => Err(error()),
@@ -81,6 +85,7 @@ impl fmt::Display for Missing {
             Self::Skip => f.write_str("skip"),
             Self::Hold => f.write_str("hold"),
             Self::Fill(value) => write!(f, "fill {value}"),
+            Self::FillMedian => f.write_str("fill median"),
         }
     }
 }
@@ -116,6 +121,7 @@ mod tests {
         check("hold", Some(Missing::Hold));
         check("fill 0", Some(Missing::Fill(0.0)));
         check("fill -1.5", Some(Missing::Fill(-1.5)));
+        check("fill median", Some(Missing::FillMedian));
         for bad in ["", "zero", "fill", "fill x", "fill NaN", "fill inf", "hold 5m", "Skip"] {
             check(bad, None);
         }

@@ -12,7 +12,7 @@ use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::state::{GuardSpec, LevelSpec};
 use crate::duration::Duration;
-use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::features::{FeatureSpec, Missing, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::timestamp;
 
 /// The layout of the keys below. A file that says more was written by a later version; one that
@@ -168,6 +168,13 @@ impl Metadata {
             if self.features[..i].iter().any(|it| it.name == feature.name) {
                 return invalid("features", format!("{:?} occurs twice", feature.name));
             }
+            if feature.missing == Missing::FillMedian {
+                let name = &feature.name;
+                let reason = format!(
+                    "training has not said what the median of {name:?} is: write `missing: fill VALUE`"
+                );
+                return invalid("features", reason);
+            }
         }
         if self.window == 0 {
             return invalid("window", "it must be at least 1".to_owned());
@@ -231,9 +238,16 @@ impl Recorded {
         Ok(())
     }
 
-    /// The configured features, followed by the clocks that training added to them in the file.
+    /// The configured features as training makes them: with the medians that it found, and followed
+    /// by the clocks that it added, both from the file.
     fn with_clocks(&self, config: &ModelConfig) -> Option<Vec<FeatureSpec>> {
         let mut features = config.features.clone()?;
+        for (feature, recorded) in features.iter_mut().zip(self.features.iter().flatten()) {
+            let is_value = matches!(recorded.missing, Missing::Fill(_));
+            if feature.missing == Missing::FillMedian && is_value {
+                feature.missing = recorded.missing;
+            }
+        }
         let added = self.features.iter().flatten().skip(features.len());
         let is_clock = |it: &&FeatureSpec| [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|c| c.is(it));
         features.extend(added.filter(is_clock).cloned());
@@ -455,6 +469,23 @@ mod tests {
     }
 
     /// Training adds them, and the configuration that it was made with does not name them.
+    #[test]
+    fn a_median_is_what_training_found() {
+        let with = |missing| {
+            let mut metadata = metadata();
+            metadata.features[0].missing = missing;
+            metadata
+        };
+        let trained = with(Missing::Fill(0.25));
+        let features = Some(with(Missing::FillMedian).features);
+        let config = ModelConfig { features, ..ModelConfig::default() };
+        let found = recorded(&trained).resolve(&config, None).expect("no contradiction");
+        assert_eq!(found.features, trained.features);
+        // Nobody has found it for a model from elsewhere.
+        let error = with(Missing::FillMedian).validated().expect_err("a refusal");
+        assert!(error.to_string().contains("fill VALUE"), "{error}");
+    }
+
     #[test]
     fn clocks_in_the_file_are_no_contradiction() {
         let mut with_clocks = metadata();

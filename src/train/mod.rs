@@ -27,6 +27,7 @@ mod forecast;
 mod learn;
 mod leveling;
 mod linear;
+mod medians;
 mod network;
 mod optimizer;
 mod own;

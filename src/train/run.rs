@@ -16,7 +16,7 @@ use super::report::Summary;
 use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::validate::{self, Validated};
-use super::{tune, write};
+use super::{medians, tune, write};
 use crate::duration::Duration;
 use crate::features::{Clock, FeatureError, FeatureSpec, Features, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::history::{self, History, HistoryError, Query, Recording, Source};
@@ -157,6 +157,7 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
             features.push(clock.spec());
         }
     }
+    medians::fill_in(&recording, &mut features, options.config.validation_share);
     Features::parse(&features, &options.history.entity)?;
     Ok((Dataset::clean(recording, &features)?, features))
 }
