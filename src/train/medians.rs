@@ -28,7 +28,7 @@ fn median(mut values: Vec<f32>) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
-    let is_even = values.len() % 2 == 0;
+    let is_even = values.len().is_multiple_of(2);
     let (below, upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
     let upper = f64::from(*upper);
     let lower = below.iter().copied().max_by(f32::total_cmp).filter(|_| is_even);
