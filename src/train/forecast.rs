@@ -12,7 +12,7 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
-use super::linear::Normal;
+use super::linear::{Normal, round};
 
 /// How many inputs there may be: their products take 0.8 GB then.
 pub(super) const MAX_INPUTS: usize = 10_000;
@@ -92,9 +92,7 @@ impl Forecast {
 
     /// The same map with every number rounded to float32, as a graph holds it.
     pub fn rounded(mut self) -> Self {
-        let round = |value: f64| f64::from(value as f32);
-        self.weights.mapv_inplace(round);
-        self.bias.iter_mut().for_each(|it| *it = round(*it));
+        round(&mut self.weights, &mut self.bias);
         self
     }
 }

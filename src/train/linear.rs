@@ -91,6 +91,13 @@ fn substitute(l: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
     x
 }
 
+/// Rounds a map to float32, as a graph holds it.
+pub(super) fn round(weights: &mut Array2<f64>, bias: &mut [f64]) {
+    let round = |value: f64| f64::from(value as f32);
+    weights.mapv_inplace(round);
+    bias.iter_mut().for_each(|it| *it = round(*it));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

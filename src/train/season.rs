@@ -12,7 +12,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
-use super::linear::Normal;
+use super::linear::{Normal, round};
 
 /// Harmonics of the day: the fourth still follows a lunch hour.
 const DAILY: usize = 4;
@@ -127,9 +127,7 @@ impl Learning {
 impl Season {
     /// The same baseline with every number rounded to float32, as a graph holds it.
     pub fn rounded(mut self) -> Self {
-        let round = |value: f64| f64::from(value as f32);
-        self.weights.mapv_inplace(round);
-        self.bias.iter_mut().for_each(|it| *it = round(*it));
+        round(&mut self.weights, &mut self.bias);
         self
     }
 }

@@ -250,6 +250,9 @@ proptest! {
         let one = series(&[(b"__name__", b"up"), (b"a", b"1")], &samples);
         let mut message = request(vec![one.clone(), one]).encode_to_vec();
         let at = at % message.len();
+        // Metadata, field 3, is passed over unread, however broken it is.
+        let begins_a_field = [0, message.len() / 2].contains(&at);
+        prop_assume!(!(begins_a_field && byte == 0x1a));
         message[at] = byte;
         message.truncate(message.len() - cut % message.len());
         let decoded = decode_message(&message, &limits());
