@@ -267,14 +267,14 @@ fn ten_thousand_entities_are_judged_at_once_and_each_by_itself() {
         _ => {}
     };
     let mut fleet = Fleet::new(&options.output, (0..10_000).collect());
-    let judgement = fleet.judge(14, &change);
+    let judgement = fleet.judge(20, &change);
     assert_eq!((judgement.warming, judgement.not_finite), (0, 0));
     // One is not there, one lacks too much.
     let missing: Vec<usize> =
         (0..10_000).filter(|i| judgement.scores.iter().all(|(slot, _)| slot != i)).collect();
     assert_eq!(missing, [7, GONE]);
     for entity in [0, 5, 6, 77, 9_999] {
-        let alone = Fleet::new(&options.output, vec![entity]).judge(14, &change);
+        let alone = Fleet::new(&options.output, vec![entity]).judge(20, &change);
         let found = judgement.scores.iter().find(|(slot, _)| *slot == entity);
         let (found, alone) = (found.expect("a score").1.score, alone.scores[0].1.score);
         assert!((alone - found).abs() <= 1e-5 * alone.max(0.1), "{entity}: {found} {alone}");
