@@ -62,7 +62,7 @@ type Affine = (Vec<f32>, Vec<f32>);
 enum With {
     /// Rows `[N, ..]`.
     Rows,
-    /// Windows `[N, W, F]`.
+    /// Windows `[N, W · F]`: it is repeated for each step.
     Windows,
 }
 
@@ -87,17 +87,17 @@ impl<'a> Writer<'a> {
     /// A number or a row of numbers, each of which belongs to a fit: a constant, or what each row of
     /// the batch takes from the stack of all fits.
     fn parameter(&mut self, name: &str, with: With, of: &dyn Fn(&Fitted) -> Vec<f32>) {
-        let mut values: Vec<f32> = self.fits.iter().flat_map(|fitted| of(fitted)).collect();
+        let times = if with == With::Windows { self.first().base.window } else { 1 };
+        let row = |fitted: &&Fitted| of(fitted).repeat(times);
+        let mut values: Vec<f32> = self.fits.iter().flat_map(row).collect();
         let width = values.len() / self.fits.len();
         if self.fits.len() == 1 {
             let dims = [width];
             let dims = if width == 1 { &dims[..0] } else { &dims };
             self.graph.constant(name, dims, &values);
-            return;
+        } else {
+            self.stacked(name, &[width], &mut values);
         }
-        let windows = with == With::Windows && self.is_windowed();
-        let dims = if windows { vec![1, width] } else { vec![width] };
-        self.stacked(name, &dims, &mut values);
     }
 
     /// A matrix that belongs to a fit, and its bias: `input · matrix + bias`.
@@ -166,32 +166,39 @@ impl<'a> Writer<'a> {
         self.graph.node("Slice", &[input, &names[0], &names[1], &names[2]], output);
     }
 
-    /// The newest step of a window, `[N, F]`.
+    /// The newest step of windows, `[N, F]`.
     fn newest(&mut self, input: &str, output: &str) {
-        if self.is_windowed() {
-            let whole = format!("{output}_step");
-            self.slice(input, 1, (-1, END), &whole);
-            self.graph.node("Squeeze", &[&whole, "step_axis"], output);
-        } else {
+        self.flattened(input, (-1, END), output);
+    }
+
+    /// Some steps of windows, oldest first: windows are rows `[N, W · F]` from the beginning, as
+    /// operations on few long rows cost less than on many short ones.
+    fn flattened(&mut self, input: &str, (from, to): (i64, i64), output: &str) {
+        let features = self.features() as i64;
+        if from == -(self.first().base.window as i64) && to == END {
             self.graph.node("Identity", &[input], output);
+        } else {
+            let to = if to == END { END } else { to * features };
+            self.slice(input, 1, (from * features, to), output);
         }
     }
 
-    /// Some steps of a window as one row each, oldest first.
-    fn flattened(&mut self, input: &str, steps: (i64, i64), output: &str) {
-        if self.is_windowed() {
-            let part = format!("{output}_steps");
-            let shape = format!("{output}_shape");
-            self.slice(input, 1, steps, &part);
-            // As many rows as there are, and all the rest in one.
-            self.graph.integers(&shape, &[0, -1]).node("Reshape", &[&part, &shape], output);
-        } else {
-            self.graph.node("Identity", &[input], output);
+    /// Windows as rows, and which of their values are there.
+    fn rows(&mut self) -> [&'static str; 2] {
+        if !self.is_windowed() {
+            return ["features", MASK];
         }
+        // As many rows as there are, and all the rest in one.
+        self.graph
+            .integers("row_shape", &[0, -1])
+            .node("Reshape", &["features", "row_shape"], "values")
+            .node("Reshape", &[MASK, "row_shape"], "present");
+        ["values", "present"]
     }
 
     /// What every branch needs: scaled values, time, what counts.
     fn common(&mut self) {
+        let [values, present] = self.rows();
         self.graph
             .integers("step_axis", &[1])
             .integers("feature_axis", &[1])
@@ -204,12 +211,12 @@ impl<'a> Writer<'a> {
         self.parameter("inverse", With::Windows, &|it| it.base.scaler.inverse.clone());
         self.parameter("counting", With::Rows, &|it| it.base.scaler.counting());
         self.graph
-            .node("Sub", &["features", "offset"], "shifted")
+            .node("Sub", &[values, "offset"], "shifted")
             .node("Mul", &["shifted", "inverse"], "deviations")
-            .node("Mul", &["deviations", MASK], "scaled")
+            .node("Mul", &["deviations", present], "scaled")
             .node("Clip", &["scaled", "clip_low", "clip_high"], "clipped");
-        self.newest("features", "raw");
-        self.newest(MASK, "there");
+        self.newest(values, "raw");
+        self.newest(present, "there");
         self.newest("scaled", "newest");
         self.graph
             .node("Mul", &["there", "counting"], "counted")
