@@ -50,8 +50,13 @@ fn model(name: &str, specs: &[FeatureSpec], window: usize) -> LoadedModel {
     LoadedModel { name: name.to_owned(), metadata, scorer }
 }
 
+/// A tick looks at its own time, so that tests have one time alone.
+fn at_once() -> DetectConfig {
+    DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() }
+}
+
 fn pipeline(models: Vec<LoadedModel>) -> Pipeline {
-    Pipeline::new(DetectConfig::default(), StorageConfig::default(), models).expect("good features")
+    Pipeline::new(at_once(), StorageConfig::default(), models).expect("good features")
 }
 
 fn one(specs: &[FeatureSpec]) -> Pipeline {
@@ -131,7 +136,9 @@ fn a_missing_feature_means_no_score_and_is_counted() {
     assert_eq!(scores(&snapshot), []);
     let evaluation = &only(&snapshot).evaluation;
     assert_eq!((evaluation.incomplete, evaluation.scored), (1, 0));
-    assert_eq!(evaluation.missing, [0, 1, 1]);
+    // Own, common, held, filled, ambiguous, absent.
+    let counts = [[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 0]];
+    assert_eq!(evaluation.provenance, counts);
     push(&mut pipeline, "m_b", "x", NOW + 1, 1.0);
     assert_eq!(scores(&tick(&mut pipeline, NOW + STEP)).len(), 1, "c is filled");
 }
@@ -149,6 +156,46 @@ fn a_model_is_evaluated_once_an_interval() {
     assert_eq!(scores(&first), scores(&second));
     // A clock that is set back does not silence it.
     assert_eq!(only(&tick(&mut pipeline, NOW - 60_000)).time_ms, NOW - 60_000);
+}
+
+#[test]
+fn a_tick_looks_at_what_was_measured_up_to_the_delay_before() {
+    let config = DetectConfig::default();
+    let delay_ms = config.evaluation_delay.as_ms();
+    assert_eq!(delay_ms, 7_000);
+    let models = vec![model("zeros", &ab(), 1)];
+    let mut pipeline = Pipeline::new(config, StorageConfig::default(), models).expect("good");
+    for (age_ms, value) in [(15_000 + delay_ms, 2.0), (delay_ms, 4.0), (delay_ms - 1, 6.0)] {
+        push(&mut pipeline, "m_a", "x", NOW - age_ms, value);
+        push(&mut pipeline, "m_b", "x", NOW - age_ms, value);
+    }
+    let snapshot = tick(&mut pipeline, NOW);
+    assert_eq!((only(&snapshot).time_ms, scores(&snapshot)), (NOW, vec![("x".to_owned(), 4.0)]));
+    assert_eq!(only(&snapshot).entities[0].newest_ms, NOW - delay_ms);
+    let seen = query(&pipeline, r#"portent:feature{feature="a"}"#, i64::MAX);
+    assert_eq!(seen[0].1, [(NOW - delay_ms, 4.0)]);
+}
+
+#[test]
+fn each_model_is_evaluated_at_multiples_of_its_own_step() {
+    let models = || {
+        let mut minutely = model("minutely", &ab(), 1);
+        minutely.metadata.step = Duration::from_seconds(60);
+        vec![model("quarterly", &ab(), 1), minutely]
+    };
+    let mut pipeline = pipeline(models());
+    let minute = NOW - NOW.rem_euclid(60_000);
+    let times = |pipeline: &mut Pipeline, now: i64| -> Vec<i64> {
+        tick(pipeline, now).models.iter().map(|model| (model.time_ms - minute) / 1_000).collect()
+    };
+    assert_eq!(times(&mut pipeline, minute - 15_000), [-15]);
+    assert_eq!(times(&mut pipeline, minute), [0, 0]);
+    assert_eq!(times(&mut pipeline, minute + 45_000), [45, 0]);
+    // The tick at the minute is missed: the next quarter is none of the other's steps.
+    assert_eq!(times(&mut pipeline, minute + 75_000), [75, 0]);
+    pipeline.reconfigure(at_once(), StorageConfig::default(), models()).expect("good");
+    assert_eq!(times(&mut pipeline, minute + 90_000), [90]);
+    assert_eq!(times(&mut pipeline, minute + 120_000), [120, 120]);
 }
 
 #[test]
@@ -185,7 +232,7 @@ fn other_models_take_over_between_two_ticks_and_series_stay() {
     push(&mut pipeline, "m_b", "x", NOW, 0.0);
     assert_eq!(scores(&tick(&mut pipeline, NOW)), [("x".to_owned(), 2.0)]);
     let models = vec![model("new", &ab()[..1], 1)];
-    let config = DetectConfig::default();
+    let config = at_once();
     pipeline.reconfigure(config.clone(), StorageConfig::default(), models).expect("good");
     assert_eq!(pipeline.store().stats().series, 1, "nobody wants m_b any more");
     let snapshot = tick(&mut pipeline, NOW + STEP);

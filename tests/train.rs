@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3};
-use portent::detect::{Detector, Judgement};
+use portent::detect::{DetectConfig, Detector, Judgement};
 use portent::evaluate::backtest;
-use portent::features::{FeatureSpec, Playback, TIME_OF_DAY, TIME_OF_WEEK};
+use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
 use portent::labels::Labels;
 use portent::model::{Artifact, Context, GuardSpec, Metadata, ModelConfig, Runtime, Scorer};
@@ -72,6 +72,7 @@ fn options(dir: &Path, text: &str) -> Options {
     std::fs::write(&input, text).expect("written");
     Options {
         config: TrainConfig { epochs: 10, ..TrainConfig::default() },
+        global: DetectConfig::default(),
         model: ModelConfig::default(),
         history: query(Source::Csv(input)),
         tune: None,
@@ -94,7 +95,13 @@ fn scores(model: &Path, text: &str) -> Vec<f64> {
     std::fs::write(&input, text).expect("written");
     let history = portent::history::read(&query(Source::Csv(input))).expect("history");
     let (scorer, metadata) = load(model);
-    let found = backtest(&metadata, scorer, &history.recording, &history.features, true);
+    let found = backtest(
+        &metadata,
+        scorer,
+        &history.recording,
+        &history.features,
+        &DetectConfig::default(),
+    );
     let mut found = found.expect("scores");
     assert_eq!(found.entities.len(), 1);
     let shares: f64 = found.by_feature.iter().sum();
@@ -232,8 +239,11 @@ impl Fleet {
             .iter()
             .map(|i| Labels::from_pairs([("instance", i.to_string())]).expect("one name"))
             .collect();
-        let playback = Playback::new(&metadata.features, &labels, scorer.takes_mask());
-        Self { detector: Detector::new(&metadata, scorer, STEP_MS, true), playback, entities }
+        let clocks: Vec<bool> = metadata.features.iter().map(|it| it.expr != it.name).collect();
+        let (specs, mask) = (&metadata.features, scorer.takes_mask());
+        let playback = Playback::of_columns(specs, &labels, mask, &clocks, &metadata.weightless);
+        let config = DetectConfig::default();
+        Self { detector: Detector::new(&metadata, scorer, STEP_MS, &config), playback, entities }
     }
 
     /// What is said of the last of so many steps; `change` alters rows by entity.
@@ -247,7 +257,7 @@ impl Fleet {
                 row
             };
             let rows: Vec<[f32; 6]> = self.entities.iter().map(row).collect();
-            let there = |at: usize| (self.entities[at] != 8).then(|| rows[at].as_slice());
+            let there = |at: usize| (self.entities[at] != 8).then(|| Observed::row(&rows[at], 0));
             let matrix = self.playback.step(time_ms(step), 0, there);
             judgement = self.detector.judge(matrix, time_ms(step));
             assert!(judgement.error.is_none(), "{judgement:?}");

@@ -56,9 +56,8 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
         Some(metadata.step),
     )?;
     let history = history::read(&query)?;
-    let adaptive = config.global.adaptive_threshold;
-    let backtest =
-        evaluate::backtest(&metadata, scorer, &history.recording, &history.features, adaptive)?;
+    let (recording, features) = (&history.recording, &history.features);
+    let backtest = evaluate::backtest(&metadata, scorer, recording, features, &config.global)?;
     if let Some(path) = &args.scores {
         let input = match &query.source {
             Source::Csv(input) => Some((input.as_path(), history.recording.rows.as_slice())),

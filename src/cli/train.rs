@@ -65,6 +65,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
     train.seed = args.seed.unwrap_or(train.seed);
     Ok(Options {
         config: train,
+        global: config.global.clone(),
         model: model.clone(),
         history,
         tune: args.tune,

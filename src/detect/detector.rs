@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
+use super::DetectConfig;
 use super::guard::Guard;
 use super::level::Levels;
 use super::smoothing::Smoothing;
@@ -64,30 +65,42 @@ pub struct Judgement {
     pub scores: Vec<(usize, EntityScore)>,
     /// Entities that have not been complete for long enough.
     pub warming: usize,
-    /// Entities for which the graph gave no number.
+    /// Entities for which a graph that does without missing features gave no number, as nothing that
+    /// counts was there.
+    pub incomplete: usize,
+    /// Entities for which another graph gave no number.
     pub not_finite: usize,
     /// Why the graph could not be run, if it could not.
     pub error: Option<ScorerError>,
 }
 
 impl Detector {
-    /// A detector that has seen nothing. `adaptive` says whether the threshold may follow an entity
-    /// that changes for good, for a model that provides for that.
+    /// A detector that has seen nothing.
     #[must_use]
-    pub fn new(metadata: &Metadata, scorer: Scorer, interval_ms: i64, adaptive: bool) -> Self {
+    pub fn new(
+        metadata: &Metadata,
+        scorer: Scorer,
+        interval_ms: i64,
+        config: &DetectConfig,
+    ) -> Self {
         let features = metadata.features.len();
         // A mistake here makes scores that nobody can explain; spans are at least 1.
         let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
             .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
             .collect();
         let shortest = metadata.smoothing.iter().copied().fold(f64::INFINITY, f64::min);
-        let guard = metadata.adaptive_threshold.filter(|_| adaptive);
+        let guard = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let known = metadata.entities.iter().cloned().zip(1..).collect();
         Self {
             threshold: metadata.threshold,
             entity_names: metadata.entity.clone(),
             known,
-            windows: Windows::new(metadata.window, features, interval_ms),
+            windows: Windows::new(
+                metadata.window,
+                features,
+                interval_ms,
+                config.stale_after.as_ms(),
+            ),
             levels: metadata.level.as_ref().filter(|_| scorer.takes_level()).map(Levels::new),
             needed: if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) },
             power: metadata.smoothing_power as f32,
@@ -202,7 +215,9 @@ impl Detector {
     ) {
         for (i, &slot) in ready.iter().enumerate() {
             if !scores.error[i].is_finite() {
-                judgement.not_finite += 1;
+                let lacks = self.scorer.takes_mask();
+                judgement.incomplete += usize::from(lacks);
+                judgement.not_finite += usize::from(!lacks);
                 continue;
             }
             let mut parts = vec![scores.error[i]];

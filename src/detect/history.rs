@@ -71,7 +71,7 @@ impl History {
         tick.values.clear();
         for slot in 0..slots {
             match matrix.state(slot) {
-                EntityState::Complete | EntityState::Incomplete => {
+                EntityState::Complete | EntityState::Incomplete | EntityState::Warming => {
                     tick.values.extend_from_slice(matrix.row(slot));
                 }
                 EntityState::Unknown | EntityState::Stale => {

@@ -48,7 +48,12 @@ const FEATURE_RETENTION_MS: i64 = 300_000;
 pub struct DetectConfig {
     /// How often every model is evaluated. Without it, each at the step it was trained with.
     pub evaluation_interval: Option<Duration>,
-    /// How old the newest sample of an entity may be for the entity to be scored.
+    /// How long before its own time a tick looks: a tick at T evaluates what was measured up to T
+    /// minus this, as `query_offset` of Prometheus's rules.
+    pub evaluation_delay: Duration,
+    /// How old the newest sample of an entity may be at most for the entity to be scored, and how
+    /// long a window may go without. About two of the entity's own scrape intervals are the limit
+    /// where that is less.
     pub stale_after: Duration,
     /// Whether the threshold of an entity that has changed for good follows it, for models that
     /// provide for that.
@@ -60,6 +65,9 @@ impl Default for DetectConfig {
         Self {
             // Most models look back at earlier steps and know one distance between them.
             evaluation_interval: None,
+            // Prometheus sends a sample after at most 5 s (`queue_config.batch_send_deadline`); two
+            // more for the scrape itself and the way.
+            evaluation_delay: Duration::from_seconds(7),
             // Two scrapes at the slowest common interval of a minute: one may fail.
             stale_after: Duration::from_seconds(120),
             adaptive_threshold: true,
@@ -119,8 +127,8 @@ struct Model {
     features: FeatureSet,
     detector: Detector,
     interval_ms: i64,
-    /// The multiple of the interval that was evaluated last.
-    last_slot: Option<i64>,
+    /// The tick that was evaluated last.
+    last_tick_ms: Option<i64>,
     snapshot: Option<Arc<ModelSnapshot>>,
     history: History,
 }
@@ -183,8 +191,7 @@ impl Pipeline {
         let bound = checked
             .into_iter()
             .map(|(model, features, interval)| {
-                let adaptive = config.adaptive_threshold;
-                bind(&mut self.store, model, features, (interval, adaptive), retention_ms)
+                bind(&mut self.store, model, features, (interval, &config), retention_ms)
             })
             .collect();
         let kept = keep.iter().map(|selector| self.store.register(selector, LOOKBACK_MS)).collect();
@@ -256,13 +263,13 @@ impl Pipeline {
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> Arc<Snapshot> {
         let evicted = self.evict(now_ms);
-        let stale_after_ms = self.config.stale_after.as_ms();
         for model in &mut self.models {
-            let slot = now_ms.div_euclid(model.interval_ms);
-            // Not "greater than": a clock that was set back must not silence the model.
-            if model.last_slot != Some(slot) {
-                model.last_slot = Some(slot);
-                let snapshot = model.evaluate(&self.store, now_ms, stale_after_ms, stopwatch);
+            // At multiples of its own interval alone, whatever other models are due: what it has
+            // learnt are even steps.
+            let is_due = now_ms.rem_euclid(model.interval_ms) == 0;
+            if is_due && model.last_tick_ms != Some(now_ms) {
+                model.last_tick_ms = Some(now_ms);
+                let snapshot = model.evaluate(&self.store, now_ms, &self.config, stopwatch);
                 model.snapshot = Some(Arc::new(snapshot));
             }
         }
@@ -305,19 +312,20 @@ fn bind(
     store: &mut Store,
     model: LoadedModel,
     features: Features,
-    (interval, adaptive): (Duration, bool),
+    (interval, config): (Duration, &DetectConfig),
     retention_ms: i64,
 ) -> Model {
-    let features = features.maskable(model.scorer.takes_mask());
+    let features =
+        features.maskable(model.scorer.takes_mask()).weightless(&model.metadata.weightless);
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         history: History::new(&model.name, &names, retention_ms),
         name: model.name,
-        detector: Detector::new(&model.metadata, model.scorer, interval.as_ms(), adaptive),
+        detector: Detector::new(&model.metadata, model.scorer, interval.as_ms(), config),
         feature_names: names,
         features: features.bind(store),
         interval_ms: interval.as_ms(),
-        last_slot: None,
+        last_tick_ms: None,
         snapshot: None,
     }
 }
@@ -327,22 +335,24 @@ impl Model {
         &mut self,
         store: &Store,
         now_ms: i64,
-        stale_after_ms: i64,
+        config: &DetectConfig,
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> ModelSnapshot {
         let begun = stopwatch();
-        let matrix = self.features.eval(store, now_ms, stale_after_ms);
-        self.history.push(matrix, now_ms);
+        let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
+        let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
+        self.history.push(matrix, at_ms);
         let computed = stopwatch();
-        let judgement = self.detector.judge(matrix, now_ms);
+        let judgement = self.detector.judge(matrix, at_ms);
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
         let mut evaluation = Evaluation {
             scored: judgement.scores.len(),
             stale: count(EntityState::Stale),
-            incomplete: count(EntityState::Incomplete),
-            warming: judgement.warming,
+            incomplete: count(EntityState::Incomplete) + judgement.incomplete,
+            warming: count(EntityState::Warming) + judgement.warming,
             not_finite: judgement.not_finite,
-            missing: matrix.missing().to_vec(),
+            provenance: matrix.counts().to_vec(),
+            unplaced: matrix.unplaced().to_vec(),
             feature_errors: matrix.errors().to_vec(),
             model_error: judgement.error.map(|error| error.to_string()),
             features_duration: computed.saturating_sub(begun),

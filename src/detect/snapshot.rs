@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::features::ProvenanceCounts;
 use crate::labels::Labels;
 use crate::series::Stats;
 
@@ -28,7 +29,8 @@ pub struct Snapshot {
 pub struct ModelSnapshot {
     /// The model's name in the configuration.
     pub model: String,
-    /// The time of the evaluation; older than the snapshot's when the model was not due.
+    /// The tick of the evaluation, which looked at what was measured up to `global.evaluation_delay`
+    /// before; older than the snapshot's when the model was not due.
     pub time_ms: i64,
     /// How often the model is evaluated.
     pub interval_ms: i64,
@@ -66,16 +68,19 @@ pub struct EntityScore {
 pub struct Evaluation {
     /// Got a score.
     pub scored: usize,
-    /// Their series ended or are older than the staleness limit.
+    /// Their series ended, or their newest sample is late.
     pub stale: usize,
-    /// Lack a feature that may not be missing.
+    /// Lack a feature that may not be missing, or half of those that weigh.
     pub incomplete: usize,
-    /// Have not been complete for as many steps as the model's window and smoothing need.
+    /// Have not been seen for as long as the longest range looks back, or not been complete for as
+    /// many steps as the model's window and smoothing need.
     pub warming: usize,
     /// The model's error was not a number.
     pub not_finite: usize,
-    /// For each feature, the fresh entities that have no value of their own for it.
-    pub missing: Vec<u32>,
+    /// For each feature, the fresh entities by the provenance of their value.
+    pub provenance: Vec<ProvenanceCounts>,
+    /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
+    pub unplaced: Vec<u32>,
     /// Features whose expression failed for everyone, as `(index, reason)`.
     pub feature_errors: Vec<(usize, String)>,
     /// Why the model could not be run, if it could not.

@@ -6,14 +6,11 @@
 
 use ndarray::Array1;
 
-use crate::detect::Detector;
-use crate::features::{FeatureSpec, Playback, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::detect::{DetectConfig, Detector};
+use crate::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::history::Recording;
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
-
-/// How long a value may be held, at least: the default of the limit in serving.
-const HOLD_MS: i64 = 120_000;
 
 /// What a model says of a recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +103,7 @@ fn clock_value(feature: &FeatureSpec, time_ms: i64) -> Option<f32> {
     clock.map(|clock| clock.value(time_ms))
 }
 
-/// Runs a model over a recording with these columns. `adaptive` is as in serving.
+/// Runs a model over a recording with these columns.
 ///
 /// # Errors
 /// When the recording lacks features or has other steps than the model, and when the graph fails.
@@ -115,47 +112,45 @@ pub fn run(
     scorer: Scorer,
     recording: &Recording,
     found: &[FeatureSpec],
-    adaptive: bool,
+    config: &DetectConfig,
 ) -> Result<Backtest, BacktestError> {
     let places = columns(metadata, found)?;
     if metadata.is_stepwise() && metadata.step.as_ms() != recording.step_ms {
         let found = crate::duration::Duration::from_ms(recording.step_ms);
         return Err(BacktestError::Step { model: metadata.step, found });
     }
-    let mut detector = Detector::new(metadata, scorer, recording.step_ms, adaptive);
+    let mut detector = Detector::new(metadata, scorer, recording.step_ms, config);
     let labels: Vec<Labels> = recording.entities.iter().map(|it| it.labels.clone()).collect();
-    let mut playback = Playback::new(&metadata.features, &labels, detector.takes_mask());
+    let is_common: Vec<bool> =
+        places.iter().map(|place| place.is_none_or(|it| !recording.own[it])).collect();
+    let mut playback = Playback::of_columns(
+        &metadata.features,
+        &labels,
+        detector.takes_mask(),
+        &is_common,
+        &metadata.weightless,
+    );
     let steps = recording.times_ms.len();
-    let mut entities: Vec<Scored> = labels
-        .into_iter()
-        .map(|labels| Scored {
-            labels,
-            scores: vec![f64::NAN; steps],
-            thresholds: vec![1.0; steps],
-        })
-        .collect();
+    let nothing =
+        |labels| Scored { labels, scores: vec![f64::NAN; steps], thresholds: vec![1.0; steps] };
+    let mut entities: Vec<Scored> = labels.into_iter().map(nothing).collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
-    let hold_ms = HOLD_MS.max(2 * recording.step_ms);
+    let hold_ms = config.stale_after.as_ms().max(2 * recording.step_ms);
     let mut rows: Vec<Vec<f32>> = vec![vec![f32::NAN; places.len()]; entities.len()];
     for (step, &now_ms) in recording.times_ms.iter().enumerate() {
-        let there: Vec<bool> = recording
-            .entities
-            .iter()
-            .zip(&mut rows)
+        let there: Vec<bool> = (recording.entities.iter().zip(&mut rows))
             .map(|(entity, row)| {
-                let mut any = false;
-                for ((cell, place), feature) in row.iter_mut().zip(&places).zip(&metadata.features)
-                {
+                let cells = row.iter_mut().zip(&places).zip(&metadata.features);
+                cells.fold(false, |any, ((cell, place), feature)| {
                     *cell = match place {
                         Some(column) => entity.values[[step, *column]],
                         None => clock_value(feature, now_ms).unwrap_or(f32::NAN),
                     };
-                    any |= place.is_some_and(|it| recording.own[it]) && cell.is_finite();
-                }
-                any
+                    any || place.is_some_and(|it| recording.own[it]) && cell.is_finite()
+                })
             })
             .collect();
-        let row = |entity: usize| there[entity].then(|| rows[entity].as_slice());
+        let row = |entity: usize| there[entity].then(|| Observed::row(&rows[entity], now_ms));
         let matrix = playback.step(now_ms, hold_ms, row);
         let judgement = detector.judge(matrix, now_ms);
         if let Some(source) = judgement.error {

@@ -3,6 +3,7 @@
 use super::page::Page;
 use super::{ExporterConfig, ModelInfo};
 use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
+use crate::features::Provenance;
 use crate::labels::Labels;
 
 /// A model that has not been evaluated for so many of its intervals says nothing any more: one
@@ -63,7 +64,8 @@ pub(super) fn render(
         |model| model.time_ms as f64 / 1000.0,
     );
     states(&mut page, &models);
-    missing(&mut page, &models);
+    provenance(&mut page, &models);
+    unplaced(&mut page, &models);
     loaded(&mut page, infos);
     page.finish()
 }
@@ -142,13 +144,32 @@ fn states(page: &mut Page, models: &[&ModelSnapshot]) {
     }
 }
 
-fn missing(page: &mut Page, models: &[&ModelSnapshot]) {
+fn provenance(page: &mut Page, models: &[&ModelSnapshot]) {
     let mut family = page.gauge(
-        "portent_detect_feature_missing_entities",
-        "Fresh entities that have no value of their own for the feature.",
+        "portent_detect_feature_entities",
+        "Fresh entities by where their value of the feature comes from; ambiguous and absent ones have none.",
     );
     for model in models {
-        for (feature, count) in model.feature_names.iter().zip(&model.evaluation.missing) {
+        for (feature, counts) in model.feature_names.iter().zip(&model.evaluation.provenance) {
+            for (provenance, count) in Provenance::ALL.into_iter().zip(counts) {
+                let own = [
+                    ("model", model.model.as_str()),
+                    ("feature", feature),
+                    ("provenance", provenance.name()),
+                ];
+                family.sample(&Labels::empty(), &own, f64::from(*count));
+            }
+        }
+    }
+}
+
+fn unplaced(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "portent_detect_feature_unplaced_elements",
+        "Elements of the feature's result that belong to no entity, as they lack one of its labels.",
+    );
+    for model in models {
+        for (feature, count) in model.feature_names.iter().zip(&model.evaluation.unplaced) {
             let own = [("model", model.model.as_str()), ("feature", feature)];
             family.sample(&Labels::empty(), &own, f64::from(*count));
         }
@@ -204,7 +225,8 @@ mod tests {
         let evaluation = Evaluation {
             scored: entities.len(),
             stale: 1,
-            missing: vec![0, 2, 0],
+            provenance: vec![[1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 2], [0, 1, 0, 0, 0, 0]],
+            unplaced: vec![0, 0, 3],
             ..Evaluation::default()
         };
         ModelSnapshot {
@@ -235,9 +257,12 @@ mod tests {
     #[test]
     fn the_page_of_two_entities() {
         let text = page(vec![model("m", 1000, vec![entity("a", 1.0), entity("b", 3.0)])], 2, NOW);
-        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let all = text.lines().filter(|line| !line.starts_with('#'));
+        // What no entity is in has a sample all the same.
+        let is_shown =
+            |it: &&str| !it.starts_with("portent_detect_feature_") || !it.ends_with(" 0");
         assert_eq!(
-            samples,
+            all.filter(is_shown).collect::<Vec<_>>(),
             [
                 r#"anomaly_score{instance="a",job="node",model="m"} 0.5"#,
                 r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
@@ -256,13 +281,17 @@ mod tests {
                 r#"portent_detect_entities{model="m",state="incomplete"} 0"#,
                 r#"portent_detect_entities{model="m",state="warming"} 0"#,
                 r#"portent_detect_entities{model="m",state="not_finite"} 0"#,
-                r#"portent_detect_feature_missing_entities{model="m",feature="cpu"} 0"#,
-                r#"portent_detect_feature_missing_entities{model="m",feature="disk"} 2"#,
-                r#"portent_detect_feature_missing_entities{model="m",feature="net"} 0"#,
+                r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
+                r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,
+                r#"portent_detect_feature_entities{model="m",feature="disk",provenance="absent"} 2"#,
+                r#"portent_detect_feature_entities{model="m",feature="net",provenance="common"} 1"#,
+                r#"portent_detect_feature_unplaced_elements{model="m",feature="net"} 3"#,
                 r#"portent_model_info{model="m",features="3",window="1",threshold_method="percentile 99.5"} 1"#,
                 r#"portent_model_trained_to_timestamp_seconds{model="m"} 1700000000"#,
             ]
         );
+        let ambiguous = r#"entities{model="m",feature="net",provenance="ambiguous"} 0"#;
+        assert!(text.contains(ambiguous), "{text}");
     }
 
     /// Whether a model with this interval is still shown after so long.

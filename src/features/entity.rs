@@ -12,8 +12,6 @@ use crate::labels::Labels;
 pub(super) enum Place {
     /// To the entity in this slot.
     Entity(usize),
-    /// It carries no label at all: to every entity.
-    Everyone,
     /// It lacks one of the entity labels: to nobody.
     Nobody,
 }
@@ -53,9 +51,6 @@ impl EntityTable {
 
     /// Places a label set and, when it belongs to an entity, adds a reference to that.
     pub(super) fn acquire(&mut self, labels: &Labels) -> Place {
-        if labels.is_empty() {
-            return Place::Everyone;
-        }
         let key = labels.filtered(|name| self.names.iter().any(|n| n == name));
         if key.len() != self.names.len() {
             return Place::Nobody;
@@ -115,7 +110,7 @@ mod tests {
         let a = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "0")]));
         let again = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "1")]));
         assert_eq!((a, again), (Place::Entity(0), Place::Entity(0)));
-        assert_eq!(table.acquire(&Labels::empty()), Place::Everyone);
+        assert_eq!(table.acquire(&Labels::empty()), Place::Nobody);
         assert_eq!(table.acquire(&labels(&[("instance", "a")])), Place::Nobody);
         assert_eq!(table.labels(0), &labels(&[("job", "n"), ("instance", "a")]));
         assert_eq!(table.take_born(), [0]);

@@ -2,14 +2,50 @@
 
 use crate::labels::Labels;
 
-/// What a cell of the matrix holds.
+/// Where the value of a cell comes from, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cell {
-    Absent,
-    Present,
-    /// Two elements claim it: neither is right.
+pub enum Provenance {
+    /// Measured: the expression has an element with the entity's labels.
+    Own,
+    /// The same for every entity, as the expression can never carry labels.
+    Common,
+    /// The entity's own, of a moment ago, by the feature's policy.
+    Held,
+    /// A constant, by the feature's policy, for what the entity has never had.
+    Filled,
+    /// No value: two elements claim the cell, and neither is right.
     Ambiguous,
+    /// No value.
+    Absent,
 }
+
+impl Provenance {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Own, Self::Common, Self::Held, Self::Filled, Self::Ambiguous, Self::Absent];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Common => "common",
+            Self::Held => "held",
+            Self::Filled => "filled",
+            Self::Ambiguous => "ambiguous",
+            Self::Absent => "absent",
+        }
+    }
+
+    /// Whether there is a value.
+    #[must_use]
+    pub const fn has_value(self) -> bool {
+        !matches!(self, Self::Ambiguous | Self::Absent)
+    }
+}
+
+/// Entities by the provenance of their cell, in the order of [`Provenance::ALL`].
+pub type ProvenanceCounts = [u32; Provenance::ALL.len()];
 
 /// The values of all features of all entities at one time.
 ///
@@ -20,10 +56,11 @@ pub struct FeatureMatrix {
     pub(super) features: usize,
     pub(super) labels: Vec<Labels>,
     pub(super) values: Vec<f64>,
-    pub(super) cells: Vec<Cell>,
+    pub(super) cells: Vec<Provenance>,
     pub(super) newest_ms: Vec<Option<i64>>,
     pub(super) states: Vec<EntityState>,
-    pub(super) missing: Vec<u32>,
+    pub(super) counts: Vec<ProvenanceCounts>,
+    pub(super) unplaced: Vec<u32>,
     pub(super) errors: Vec<(usize, String)>,
     pub(super) born: Vec<usize>,
 }
@@ -33,9 +70,11 @@ pub struct FeatureMatrix {
 pub enum EntityState {
     /// The slot has no entity.
     Unknown,
-    /// Its series ended or are older than the staleness limit.
+    /// Its series ended, or their newest sample is late.
     Stale,
-    /// A feature that may not be missing is, or too many are.
+    /// It has not been seen for as long as the longest range looks back.
+    Warming,
+    /// A feature that may not be missing is, or too few are its own.
     Incomplete,
     /// Every feature has a value, or may do without one.
     Complete,
@@ -60,23 +99,35 @@ impl FeatureMatrix {
         &self.labels[slot]
     }
 
+    /// Where the values of a slot come from, in the features' order.
+    #[must_use]
+    pub fn provenance(&self, slot: usize) -> &[Provenance] {
+        &self.cells[slot * self.features..][..self.features]
+    }
+
     /// The feature values of a slot in the features' order. NaN where a value is missing.
     #[must_use]
     pub fn row(&self, slot: usize) -> &[f64] {
         &self.values[slot * self.features..][..self.features]
     }
 
-    /// When the newest sample of the entity's series was taken; `None` when none is within the
-    /// staleness limit.
+    /// When the newest sample of the entity's series was taken; `None` when that is late, or a stale
+    /// marker.
     #[must_use]
     pub fn newest_ms(&self, slot: usize) -> Option<i64> {
         self.newest_ms[slot]
     }
 
-    /// For each feature, how many fresh entities lack it (policies notwithstanding).
+    /// For each feature, the fresh entities by the provenance of their value.
     #[must_use]
-    pub fn missing(&self) -> &[u32] {
-        &self.missing
+    pub fn counts(&self) -> &[ProvenanceCounts] {
+        &self.counts
+    }
+
+    /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
+    #[must_use]
+    pub fn unplaced(&self) -> &[u32] {
+        &self.unplaced
     }
 
     /// Features whose expression failed at this time, with the reason.
@@ -93,14 +144,19 @@ impl FeatureMatrix {
 
     /// An empty one, for so many features.
     pub(super) fn of(features: usize) -> Self {
-        Self { features, missing: vec![0; features], ..Self::default() }
+        Self {
+            features,
+            counts: vec![ProvenanceCounts::default(); features],
+            unplaced: vec![0; features],
+            ..Self::default()
+        }
     }
 
     /// Makes it so tall; new slots are empty.
     pub(super) fn resize(&mut self, slots: usize) {
         let cells = slots * self.features;
         self.values.resize(cells, f64::NAN);
-        self.cells.resize(cells, Cell::Absent);
+        self.cells.resize(cells, Provenance::Absent);
         self.labels.resize(slots, Labels::empty());
         self.newest_ms.resize(slots, None);
         self.states.resize(slots, EntityState::Unknown);
@@ -109,26 +165,34 @@ impl FeatureMatrix {
     /// Forgets the last evaluation.
     pub(super) fn clear(&mut self) {
         self.values.fill(f64::NAN);
-        self.cells.fill(Cell::Absent);
+        self.cells.fill(Provenance::Absent);
         self.newest_ms.fill(None);
         self.states.fill(EntityState::Unknown);
-        self.missing.fill(0);
+        self.counts.fill(ProvenanceCounts::default());
+        self.unplaced.fill(0);
         self.errors.clear();
         self.born.clear();
     }
 
-    /// Puts a result into a cell; a second result for the same cell spoils it.
-    pub(super) fn put(&mut self, slot: usize, feature: usize, value: f64) {
-        if !value.is_finite() {
+    /// Puts a result into a cell; a second result for the same cell spoils it. What a model's float32
+    /// cannot hold is no value.
+    pub(super) fn put(&mut self, slot: usize, feature: usize, value: f64, from: Provenance) {
+        if !(value as f32).is_finite() {
             return;
         }
         let cell = slot * self.features + feature;
-        if self.cells[cell] == Cell::Absent {
-            self.cells[cell] = Cell::Present;
+        if self.cells[cell] == Provenance::Absent {
+            self.cells[cell] = from;
             self.values[cell] = value;
         } else {
-            self.cells[cell] = Cell::Ambiguous;
-            self.values[cell] = f64::NAN;
+            self.spoil(slot, feature);
         }
+    }
+
+    /// Takes a cell's value away: there is no telling what it is.
+    pub(super) fn spoil(&mut self, slot: usize, feature: usize) {
+        let cell = slot * self.features + feature;
+        self.cells[cell] = Provenance::Ambiguous;
+        self.values[cell] = f64::NAN;
     }
 }

@@ -7,17 +7,21 @@
 
 mod clock;
 mod entity;
+mod freshness;
 mod matrix;
 mod playback;
 mod policy;
 mod profile;
+mod rules;
 mod set;
 mod spec;
+mod watch;
 mod window;
 
 pub use clock::{Clock, TIME_OF_DAY, TIME_OF_WEEK};
-pub use matrix::{EntityState, FeatureMatrix};
-pub use playback::Playback;
+pub use freshness::{Freshness, Liveness};
+pub use matrix::{EntityState, FeatureMatrix, Provenance, ProvenanceCounts};
+pub use playback::{Observed, Playback};
 pub use profile::{PROFILE_ENTITY, profile};
 pub use set::{FeatureError, FeatureSet, Features};
 pub use spec::{FeatureSpec, Missing, MissingError};

@@ -1,15 +1,33 @@
 //! Policies: what an entity gets for features that have no value at a tick.
 //!
-//! In: a matrix with missing cells, `now`. Out: the same matrix with what the policies put there,
-//! and whether each entity can be scored. Live samples and recorded history go through the same
-//! code, so that a model is trained on what it is served.
+//! In: a matrix with missing cells, `now`, what is known of the entity's samples. Out: the same
+//! matrix with what the policies put there, and whether each entity can be scored. Live samples and
+//! recorded history go through the same code, so that a model is trained on what it is served.
+//!
+//! Invariants: only what the entity itself measured over whole windows counts towards the half that
+//! has to be there; `fill` never stands for what the entity once had, for what is ambiguous, or for
+//! what has begun and has no value yet.
 
-use super::matrix::{Cell, EntityState, FeatureMatrix};
-use super::spec::{FeatureSpec, Missing};
+use super::freshness::Liveness;
+use super::matrix::{EntityState, FeatureMatrix, Provenance};
+use super::spec::Missing;
 
-/// The share of an entity's features that must have a value, however many may be left out. Less
+/// The share of an entity's features that it must have measured, however many may be left out. Less
 /// than half of a picture is another picture.
-const LEAST_PRESENT: f64 = 0.5;
+const LEAST_OWN: f64 = 0.5;
+
+/// One feature as policies see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rule {
+    pub missing: Missing,
+    /// Whether it counts towards the half that has to be there: it can be an entity's own, and the
+    /// model's error depends on it.
+    pub weighs: bool,
+    /// Whether the expression itself brings series of an entity together.
+    pub aggregates: bool,
+    /// The place of its range (see [`super::freshness::Freshness::place`]).
+    pub range: Option<usize>,
+}
 
 /// The last value that a cell really had.
 #[derive(Debug, Clone, Copy)]
@@ -20,67 +38,105 @@ struct Held {
 
 const NEVER: Held = Held { time_ms: i64::MIN, value: f64::NAN };
 
-/// The policies of a model's features, with the values that some of them hold.
+/// The policies of a model's features, with what they remember of each cell.
 #[derive(Debug)]
 pub(super) struct Policies {
-    missing: Vec<Missing>,
+    rules: Vec<Rule>,
     can_mask: bool,
-    /// `[slot, feature]`; only cells of features that are held are ever filled.
+    /// How many own values there must be.
+    needed: f64,
+    /// `[slot, feature]`: the latest own value.
     held: Vec<Held>,
 }
 
 impl Policies {
     /// The policies of these features, for a model that can do without some of them or cannot.
-    pub fn new(specs: &[FeatureSpec], can_mask: bool) -> Self {
-        let missing = specs.iter().map(|spec| spec.missing).collect();
-        Self { missing, can_mask, held: Vec::new() }
+    pub fn new(rules: Vec<Rule>, can_mask: bool) -> Self {
+        let weighing = rules.iter().filter(|rule| rule.weighs).count();
+        // Where nothing weighs there is nothing to judge by.
+        let needed = (LEAST_OWN * weighing as f64).max(1.0);
+        Self { rules, can_mask, needed, held: Vec::new() }
     }
 
     /// Room for so many slots.
     pub fn resize(&mut self, slots: usize) {
-        self.held.resize(slots * self.missing.len(), NEVER);
+        self.held.resize(slots * self.rules.len(), NEVER);
     }
 
     /// The slot has a new entity.
     pub fn forget(&mut self, slot: usize) {
-        let width = self.missing.len();
+        let width = self.rules.len();
         self.held[slot * width..][..width].fill(NEVER);
     }
 
     /// Applies the policies to one entity that is there, and says whether it can be scored. Values
-    /// are held up to `hold_ms`.
-    pub fn settle(&mut self, matrix: &mut FeatureMatrix, slot: usize, now_ms: i64, hold_ms: i64) {
-        let width = self.missing.len();
-        let (mut complete, mut present) = (true, 0);
-        for (feature, policy) in self.missing.iter().enumerate() {
+    /// are held up to `hold_ms`. `has_begun` says of a feature without a value whether the entity
+    /// has series for it all the same.
+    pub fn settle(
+        &mut self,
+        matrix: &mut FeatureMatrix,
+        slot: usize,
+        (now_ms, hold_ms): (i64, i64),
+        liveness: Liveness,
+        has_begun: impl Fn(usize) -> bool,
+    ) {
+        matrix.newest_ms[slot] = Some(liveness.newest_ms);
+        self.leave_out(matrix, slot, liveness);
+        let width = self.rules.len();
+        let (mut complete, mut own) = (true, 0);
+        for (feature, rule) in self.rules.iter().enumerate() {
             let cell = slot * width + feature;
-            if matrix.cells[cell] == Cell::Present {
-                present += 1;
-                if *policy == Missing::Hold {
-                    self.held[cell] = Held { time_ms: now_ms, value: matrix.values[cell] };
+            let held = &mut self.held[cell];
+            let instead = match (matrix.cells[cell], rule.missing) {
+                (Provenance::Own, _) => {
+                    own += usize::from(rule.weighs);
+                    *held = Held { time_ms: now_ms, value: matrix.values[cell] };
+                    None
                 }
+                (Provenance::Absent, Missing::Fill(value)) => {
+                    let never = held.time_ms == i64::MIN && !has_begun(feature);
+                    (never && !liveness.is_warming).then_some((value, Provenance::Filled))
+                }
+                (Provenance::Absent | Provenance::Ambiguous, Missing::Hold) => {
+                    let is_recent =
+                        held.time_ms > now_ms.saturating_sub(hold_ms) && held.time_ms <= now_ms;
+                    is_recent.then_some((held.value, Provenance::Held))
+                }
+                // Training makes a value of a median.
+                _ => None,
+            };
+            if let Some((value, from)) = instead {
+                (matrix.values[cell], matrix.cells[cell]) = (value, from);
+            }
+            let from = matrix.cells[cell];
+            // What a model can do without may be left out, and so may what has gone of that which
+            // is filled where it never was.
+            let may_lack = matches!(rule.missing, Missing::Mask | Missing::Fill(_));
+            complete &= from.has_value() || (self.can_mask && may_lack);
+            matrix.counts[feature][from as usize] += 1;
+        }
+        matrix.states[slot] = match (liveness.is_warming, complete && own as f64 >= self.needed) {
+            (true, _) => EntityState::Warming,
+            (false, true) => EntityState::Complete,
+            (false, false) => EntityState::Incomplete,
+        };
+    }
+
+    /// Takes away what is not a whole window, and what two sources have a part in.
+    fn leave_out(&self, matrix: &mut FeatureMatrix, slot: usize, liveness: Liveness) {
+        let width = self.rules.len();
+        let is_doubled = matrix.provenance(slot).contains(&Provenance::Ambiguous);
+        for (feature, rule) in self.rules.iter().enumerate() {
+            let cell = slot * width + feature;
+            if matrix.cells[cell] != Provenance::Own {
                 continue;
             }
-            matrix.missing[feature] += 1;
-            let held = self.held[cell];
-            let instead = match *policy {
-                Missing::Fill(value) => Some(value),
-                Missing::Hold => (held.time_ms > now_ms.saturating_sub(hold_ms)
-                    && held.time_ms <= now_ms)
-                    .then_some(held.value),
-                // Training makes a value of a median.
-                Missing::Mask | Missing::Skip | Missing::FillMedian => None,
-            };
-            match instead {
-                Some(value) => {
-                    present += 1;
-                    matrix.values[cell] = value;
-                }
-                None => complete &= self.can_mask && *policy == Missing::Mask,
+            if !liveness.covers(rule.range) {
+                (matrix.cells[cell], matrix.values[cell]) = (Provenance::Absent, f64::NAN);
+            } else if is_doubled && rule.aggregates {
+                // Where two targets claim an entity, a sum over its series counts both.
+                matrix.spoil(slot, feature);
             }
         }
-        let enough = present as f64 >= LEAST_PRESENT * width as f64;
-        matrix.states[slot] =
-            if complete && enough { EntityState::Complete } else { EntityState::Incomplete };
     }
 }

@@ -1,16 +1,20 @@
 //! A feature set: the features of one model, bound to a store, and their values at a tick.
 //!
 //! In: a store and `now`. Out: a [`FeatureMatrix`]. Cells are f64 until the model asks for them,
-//! NaN and infinite results count as missing, and what is missing is decided by each feature's
-//! policy (see [`super::policy`]), never by a silent zero. An entity whose series have no sample within the staleness
-//! limit, or end in stale markers, is not fresh, whatever its range functions still return.
+//! results that are not finite as float32 count as missing, and what is missing is decided by each
+//! feature's policy (see [`super::policy`]), never by a silent zero. An entity whose newest sample is
+//! late or a stale marker is not fresh, and a range that its samples do not cover has no value,
+//! whatever range functions still return (see [`super::freshness`]). A feature whose series have all
+//! ended in stale markers, while others of the entity go on, has no value either.
 
 use std::sync::Arc;
 
 use super::entity::{EntityTable, Place};
-use super::matrix::{EntityState, FeatureMatrix};
+use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::policy::Policies;
+use super::rules::Rules;
 use super::spec::FeatureSpec;
+use super::watch::Watch;
 use crate::promql::{Expr, Layout, ParseError, Plan, Value};
 use crate::series::Store;
 
@@ -60,6 +64,7 @@ pub struct Features {
     exprs: Vec<Expr>,
     entity: Vec<String>,
     can_mask: bool,
+    weightless: Vec<String>,
 }
 
 impl Features {
@@ -93,13 +98,21 @@ impl Features {
             }
             exprs.push(expr);
         }
-        Ok(Self { specs: specs.to_vec(), exprs, entity: entity.to_vec(), can_mask: false })
+        let (specs, entity) = (specs.to_vec(), entity.to_vec());
+        Ok(Self { specs, exprs, entity, can_mask: false, weightless: Vec::new() })
     }
 
     /// The same features for a model that can do without some of them, or cannot.
     #[must_use]
     pub fn maskable(mut self, can_mask: bool) -> Self {
         self.can_mask = can_mask;
+        self
+    }
+
+    /// The same features for a model whose error does not depend on these, by name.
+    #[must_use]
+    pub fn weightless(mut self, names: &[String]) -> Self {
+        self.weightless = names.to_vec();
         self
     }
 
@@ -115,33 +128,42 @@ impl Features {
         &self.exprs
     }
 
+    pub(super) fn can_mask(&self) -> bool {
+        self.can_mask
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        Rules::new(&self.specs, &self.exprs, &self.weightless)
+    }
+
     /// Registers the selectors with a store, which keeps the samples they need from now on.
     #[must_use]
     pub fn bind(self, store: &mut Store) -> FeatureSet {
         let plan = Plan::bind(&self.exprs, store);
-        let watched = plan.series().map(|_| Placed::default()).collect();
+        let rules = self.rules();
         FeatureSet {
-            plan,
+            watch: Watch::new(&self.exprs, &plan, store, &rules),
             entities: EntityTable::new(&self.entity),
-            watched,
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
-            policies: Policies::new(&self.specs, self.can_mask),
+            is_common: rules.is_common,
+            policies: Policies::new(rules.list, self.can_mask),
             matrix: FeatureMatrix::of(self.specs.len()),
+            plan,
         }
     }
 }
 
 /// For each element of a layout the entity it belongs to.
 #[derive(Debug, Default)]
-struct Placed {
+pub(super) struct Placed {
     layout: Arc<Layout>,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
 }
 
 impl Placed {
     /// Follows a layout. New label sets are placed before old places are let go, so that an entity
     /// that stays keeps its slot and its state.
-    fn follow(&mut self, layout: &Arc<Layout>, entities: &mut EntityTable) {
+    pub(super) fn follow(&mut self, layout: &Arc<Layout>, entities: &mut EntityTable) {
         if self.layout.version == layout.version {
             return;
         }
@@ -163,10 +185,12 @@ impl Placed {
 pub struct FeatureSet {
     plan: Plan,
     entities: EntityTable,
-    /// Of each selector's series.
-    watched: Vec<Placed>,
+    /// What the features read.
+    watch: Watch,
     /// Of each expression's elements.
     placed: Vec<Placed>,
+    /// For each expression, whether it can never carry labels.
+    is_common: Vec<bool>,
     policies: Policies,
     matrix: FeatureMatrix,
 }
@@ -183,10 +207,8 @@ impl FeatureSet {
         &self.matrix
     }
 
-    /// Computes every feature of every entity at one time.
-    ///
-    /// An entity is fresh when one of its series has a sample in `(now - stale_after, now]` that
-    /// is not followed by a stale marker. Held values are used up to the same age.
+    /// Computes every feature of every entity at one time. No sample is older than `stale_after_ms`
+    /// and counts as fresh, and no held value is.
     pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {
         self.plan.eval(store, now_ms);
         self.place();
@@ -198,10 +220,13 @@ impl FeatureSet {
             self.matrix.labels[slot] = self.entities.labels(slot).clone();
         }
         self.fill_values();
-        self.fill_freshness(store, now_ms, stale_after_ms);
+        self.watch.look(store, &self.plan, self.matrix.slots(), now_ms, stale_after_ms);
         for slot in 0..self.matrix.slots() {
-            if self.matrix.newest_ms[slot].is_some() {
-                self.policies.settle(&mut self.matrix, slot, now_ms, stale_after_ms);
+            if let Some(liveness) = self.watch.liveness(store, slot, now_ms) {
+                self.watch.leave_out_ended(&mut self.matrix, slot);
+                let has_begun = |feature| self.watch.has_begun(feature, slot);
+                let times = (now_ms, stale_after_ms);
+                self.policies.settle(&mut self.matrix, slot, times, liveness, has_begun);
             } else if self.entities.occupied(slot) {
                 self.matrix.states[slot] = EntityState::Stale;
             }
@@ -216,9 +241,7 @@ impl FeatureSet {
                 placed.follow(vector.layout, &mut self.entities);
             }
         }
-        for (watched, (_, layout)) in self.watched.iter_mut().zip(self.plan.series()) {
-            watched.follow(layout, &mut self.entities);
-        }
+        self.watch.follow(&self.plan, &mut self.entities);
     }
 
     /// Makes the matrix as tall as the entity table.
@@ -231,41 +254,26 @@ impl FeatureSet {
     fn fill_values(&mut self) {
         let matrix = &mut self.matrix;
         for (feature, placed) in self.placed.iter().enumerate() {
+            let put_common = |matrix: &mut FeatureMatrix, value| {
+                for slot in 0..matrix.slots() {
+                    matrix.put(slot, feature, value, Provenance::Common);
+                }
+            };
             match self.plan.output(feature) {
                 Err(error) => matrix.errors.push((feature, error.to_string())),
-                Ok(Value::Scalar(value)) => {
-                    for slot in 0..matrix.slots() {
-                        matrix.put(slot, feature, value);
-                    }
-                }
+                Ok(Value::Scalar(value)) => put_common(matrix, value),
                 Ok(Value::Vector(vector)) => {
                     let present = vector.values.iter().zip(vector.present).zip(&placed.places);
                     for ((value, _), place) in present.filter(|((_, present), _)| **present) {
                         match *place {
-                            Place::Entity(slot) => matrix.put(slot, feature, *value),
-                            Place::Everyone => {
-                                for slot in 0..matrix.slots() {
-                                    matrix.put(slot, feature, *value);
-                                }
+                            Place::Entity(slot) => {
+                                matrix.put(slot, feature, *value, Provenance::Own);
                             }
-                            Place::Nobody => {}
+                            Place::Nobody if self.is_common[feature] => put_common(matrix, *value),
+                            Place::Nobody => matrix.unplaced[feature] += 1,
                         }
                     }
                 }
-            }
-        }
-    }
-
-    fn fill_freshness(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) {
-        for (watched, (selector, _)) in self.watched.iter().zip(self.plan.series()) {
-            let members = store.members(selector).iter();
-            for (id, place) in members.zip(&watched.places) {
-                let Place::Entity(slot) = *place else {
-                    continue;
-                };
-                let taken_ms = store.latest_ms(*id, now_ms, stale_after_ms);
-                let newest = &mut self.matrix.newest_ms[slot];
-                *newest = (*newest).max(taken_ms);
             }
         }
     }

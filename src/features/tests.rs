@@ -7,6 +7,7 @@ const NOW: i64 = 1_700_000_000_000;
 const STALE_AFTER: i64 = 120_000;
 
 struct Fixture {
+    specs: Vec<FeatureSpec>,
     store: Store,
     set: FeatureSet,
 }
@@ -20,7 +21,7 @@ impl Fixture {
         let mut store = Store::new(StorageConfig::default());
         let features = Features::parse(specs, &entity()).expect("good features");
         let set = features.bind(&mut store);
-        Self { store, set }
+        Self { specs: specs.to_vec(), store, set }
     }
 
     fn push(&mut self, name: &str, host: &str, extra: &[(&str, &str)], t: i64, value: f64) {
@@ -60,7 +61,10 @@ impl Fixture {
     }
 }
 
-use EntityState::{Complete, Incomplete, Stale};
+use EntityState::{Complete, Incomplete, Stale, Warming};
+
+const NAN: f64 = f64::NAN;
+const ENDED: f64 = f64::from_bits(STALE_NAN_BITS);
 
 #[test]
 fn one_row_for_each_host_one_column_for_each_feature() {
@@ -94,18 +98,22 @@ fn a_missing_feature_follows_its_policy() {
         FeatureSpec::new("base", "m"),
         FeatureSpec::new("filled", "swap").or(Missing::Fill(-1.0)),
         FeatureSpec::new("held", "h").or(Missing::Hold),
+        FeatureSpec::new("same", "m"),
     ]);
     f.push("m", "x", &[], NOW, 1.0);
-    f.check(NOW, &[("x", Incomplete, &[1.0, -1.0, f64::NAN])]);
-    assert_eq!(f.set.matrix().missing(), [0, 1, 1]);
+    f.check(NOW, &[("x", Incomplete, &[1.0, -1.0, f64::NAN, 1.0])]);
+    assert_eq!(f.set.matrix().counts()[0], [1, 0, 0, 0, 0, 0]);
+    assert_eq!(f.set.matrix().counts()[1], [0, 0, 0, 1, 0, 0]);
+    assert_eq!(f.set.matrix().counts()[2], [0, 0, 0, 0, 0, 1]);
     f.push("h", "x", &[], NOW, 5.0);
-    f.check(NOW, &[("x", Complete, &[1.0, -1.0, 5.0])]);
+    f.check(NOW, &[("x", Complete, &[1.0, -1.0, 5.0, 1.0])]);
     // The series ends, the host lives on: held for as long as a sample would count as fresh.
     f.push("h", "x", &[], NOW + 1, f64::from_bits(STALE_NAN_BITS));
     let held_until = NOW + STALE_AFTER;
-    f.push("m", "x", &[], held_until, 2.0);
-    f.check(held_until - 1, &[("x", Complete, &[1.0, -1.0, 5.0])]);
-    f.check(held_until, &[("x", Incomplete, &[2.0, -1.0, f64::NAN])]);
+    f.push("m", "x", &[], held_until - 1, 2.0);
+    f.check(held_until - 1, &[("x", Complete, &[2.0, -1.0, 5.0, 2.0])]);
+    assert_eq!(f.set.matrix().counts()[2], [0, 0, 1, 0, 0, 0]);
+    f.check(held_until, &[("x", Incomplete, &[2.0, -1.0, f64::NAN, 2.0])]);
 }
 
 #[test]
@@ -216,7 +224,7 @@ fn pushed(windows: &mut Windows, f: &mut Fixture, now: i64) -> usize {
 fn a_window_is_full_after_as_many_steps_without_a_gap() {
     let mut f =
         Fixture::new(&[FeatureSpec::new("a", "m % 1000000"), FeatureSpec::new("b", "m * 0")]);
-    let mut windows = Windows::new(3, 2, 1_000);
+    let mut windows = Windows::new(3, 2, 1_000, 3_000);
     assert_eq!(pushed(&mut windows, &mut f, NOW), 0);
     assert_eq!(pushed(&mut windows, &mut f, NOW + 1_000), 0);
     assert_eq!(pushed(&mut windows, &mut f, NOW + 2_000), 1);
@@ -224,13 +232,137 @@ fn a_window_is_full_after_as_many_steps_without_a_gap() {
     assert_eq!(view.dim(), (1, 3, 2));
     let column: Vec<f32> = view.slice(ndarray::s![0, .., 0]).to_vec();
     assert_eq!(column, [0.0, 1_000.0, 2_000.0], "oldest first");
-    // A step that comes late begins anew.
-    assert_eq!(pushed(&mut windows, &mut f, NOW + 4_000), 0);
-    assert_eq!(pushed(&mut windows, &mut f, NOW + 5_000), 0);
-    assert_eq!(pushed(&mut windows, &mut f, NOW + 6_000), 1);
-    // So does a tick at which the entity is not complete.
-    f.push("m", "x", &[], NOW + 6_500, f64::from_bits(STALE_NAN_BITS));
-    windows.push(f.set.eval(&f.store, NOW + 7_000, STALE_AFTER), NOW + 7_000);
+    // A missing step is bridged by the one before, and so is a tick at which the entity is not there,
+    // up to three seconds.
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 4_000), 1);
+    let column = |windows: &mut Windows| -> Vec<f32> {
+        windows.gather().slice(ndarray::s![0, .., 0]).to_vec()
+    };
+    assert_eq!(column(&mut windows), [2_000.0, 2_000.0, 4_000.0]);
+    f.push("m", "x", &[], NOW + 4_500, f64::from_bits(STALE_NAN_BITS));
+    windows.push(f.set.eval(&f.store, NOW + 5_000, STALE_AFTER), NOW + 5_000);
     assert!(windows.ready().is_empty());
-    assert_eq!(pushed(&mut windows, &mut f, NOW + 8_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 7_000), 1);
+    assert_eq!(column(&mut windows), [4_000.0, 4_000.0, 7_000.0]);
+    // A longer gap begins anew, and so does what is not a whole number of steps later.
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 11_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 12_000), 0);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 13_000), 1);
+    assert_eq!(pushed(&mut windows, &mut f, NOW + 14_001), 0);
+}
+
+/// Samples of a counter that grows by 60 every 15 s, 4 a second, from one age to another in seconds.
+fn count(f: &mut Fixture, name: &str, host: &str, extra: &[(&str, &str)], (from, to): (i64, i64)) {
+    for age in (to / 15..=from / 15).rev().map(|i| 15 * i) {
+        let value = 1e6 - 4.0 * age as f64;
+        f.push(name, host, extra, NOW - 1_000 * age, value);
+    }
+}
+
+#[test]
+fn who_lacks_an_entity_label_is_nobody_and_takes_nothing_from_others() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("a", "m"),
+        FeatureSpec::new("sum", "sum by (job, instance) (n)"),
+        FeatureSpec::new("all", "sum(n)"),
+    ]);
+    for name in ["m", "n"] {
+        f.push(name, "x", &[], NOW, 2.0);
+        // Neither job nor instance, and one of the two.
+        f.push(name, "", &[("job", ""), ("device", "sda")], NOW, 7.0);
+        f.push(name, "", &[], NOW, 9.0);
+    }
+    f.check(NOW, &[("x", Complete, &[2.0, 2.0, 18.0])]);
+    assert_eq!(f.set.matrix().unplaced(), [2, 1, 0]);
+    let provenance = f.set.matrix().provenance(0);
+    assert_eq!(provenance, [Provenance::Own, Provenance::Own, Provenance::Common]);
+}
+
+#[test]
+fn what_no_float32_holds_is_no_value() {
+    let mut f = Fixture::new(&[FeatureSpec::new("a", "m"), FeatureSpec::new("b", "n")]);
+    f.set = Features::parse(&f.specs, &entity()).expect("good").maskable(true).bind(&mut f.store);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.push("n", "x", &[], NOW, 1e39);
+    f.check(NOW, &[("x", Complete, &[1.0, NAN])]);
+}
+
+/// The rate of a counter that has samples of these ages, and what becomes of its host.
+#[track_caller]
+fn check_rate(ages: &[(i64, i64)], state: EntityState, rate: f64) {
+    let mut f = Fixture::new(&[FeatureSpec::new("rate", "rate(c_total[2m])")]);
+    ages.iter().for_each(|range| count(&mut f, "c_total", "x", &[], *range));
+    let found = f.eval(NOW);
+    assert_eq!(found[0].1, state, "{ages:?}");
+    let same = (found[0].2[0] - rate).abs() < 1e-9 || (rate.is_nan() && found[0].2[0].is_nan());
+    assert!(same || state == Stale, "{ages:?}: {} instead of {rate}", found[0].2[0]);
+}
+
+#[test]
+fn a_window_is_full_or_absent() {
+    check_rate(&[(900, 0)], Complete, 4.0);
+    // Born 30 s ago, then 105 s ago.
+    check_rate(&[(30, 0)], Warming, NAN);
+    check_rate(&[(105, 0)], Complete, 4.0);
+    // Samples that come 45 s late.
+    check_rate(&[(900, 45)], Stale, NAN);
+    // A pause that ended a minute ago; the window has forgotten it in another.
+    check_rate(&[(900, 165), (60, 0)], Incomplete, NAN);
+    check_rate(&[(900, 285), (105, 0)], Complete, 4.0);
+}
+
+#[test]
+fn nothing_is_filled_in_for_a_host_that_has_just_begun() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("load", "m"),
+        FeatureSpec::new("disk", "rate(disk_total[2m])").or(Missing::Fill(0.0)),
+        FeatureSpec::new("swap", "s").or(Missing::Fill(0.0)),
+        FeatureSpec::new("long", "avg_over_time(m[10m])"),
+    ]);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.push("disk_total", "x", &[], NOW, 1.0);
+    assert_eq!(f.eval(NOW)[0].1, Warming);
+    use Provenance::{Absent, Filled, Own};
+    assert_eq!(f.set.matrix().provenance(0), [Own, Absent, Absent, Absent]);
+    // Ten minutes later its disk has been there for a scrape, and it has never had swap.
+    let mut f = Fixture::new(&f.specs);
+    count(&mut f, "m", "x", &[], (900, 0));
+    count(&mut f, "disk_total", "x", &[], (0, 0));
+    f.eval(NOW);
+    assert_eq!(f.set.matrix().provenance(0), [Own, Absent, Filled, Own]);
+}
+
+#[test]
+fn what_ends_while_the_host_goes_on_has_no_value_and_is_not_filled() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("load", "m"),
+        FeatureSpec::new("used", "u").or(Missing::Fill(0.0)),
+        FeatureSpec::new("rate", "rate(c_total[2m])").or(Missing::Fill(0.0)),
+    ]);
+    for name in ["m", "u", "c_total"] {
+        count(&mut f, name, "x", &[], (900, 0));
+    }
+    use Provenance::{Absent, Own};
+    f.eval(NOW);
+    assert_eq!(f.set.matrix().provenance(0), [Own, Own, Own]);
+    f.push("u", "x", &[], NOW + 1, ENDED);
+    f.push("c_total", "x", &[], NOW + 1, ENDED);
+    f.eval(NOW + 1);
+    assert_eq!(f.set.matrix().provenance(0), [Own, Absent, Absent]);
+}
+
+#[test]
+fn what_two_sources_have_a_part_in_is_ambiguous() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("load", "m").or(Missing::Fill(0.0)),
+        FeatureSpec::new("sum", "sum by (job, instance) (n)"),
+    ]);
+    for (host, pods) in [("x", &["1"][..]), ("y", &["1", "2"])] {
+        for pod in pods {
+            f.push("m", host, &[("pod", pod)], NOW, 1.0);
+            f.push("n", host, &[("pod", pod)], NOW, 1.0);
+        }
+    }
+    f.check(NOW, &[("x", Complete, &[1.0, 1.0]), ("y", Incomplete, &[NAN, NAN])]);
+    assert_eq!(f.set.matrix().counts()[0], [1, 0, 0, 0, 1, 0]);
 }

@@ -54,6 +54,8 @@ pub struct Metadata {
     /// The entities that the graph tells apart: the values of the entity labels, in order. Empty
     /// for a graph that treats all alike.
     pub entities: Vec<Vec<String>>,
+    /// The names of features that the error does not depend on: constant ones, clocks.
+    pub weightless: Vec<String>,
     /// The smoothed error above which an entity is anomalous. Above zero.
     pub threshold: f64,
     /// How the threshold was found, for people.
@@ -91,6 +93,7 @@ pub(super) struct Recorded {
     level: Option<LevelSpec>,
     adaptive_threshold: Option<GuardSpec>,
     entities: Vec<Vec<String>>,
+    weightless: Vec<String>,
     threshold: Option<f64>,
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
@@ -120,6 +123,7 @@ impl Metadata {
             level: None,
             adaptive_threshold: None,
             entities: Vec::new(),
+            weightless: Vec::new(),
             threshold: 1.0,
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
@@ -153,6 +157,9 @@ impl Metadata {
         entries.extend(self.adaptive_threshold.as_ref().map(|it| ("adaptive_threshold", json(it))));
         if !self.entities.is_empty() {
             entries.push(("entities", json(&self.entities)));
+        }
+        if !self.weightless.is_empty() {
+            entries.push(("weightless", json(&self.weightless)));
         }
         entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
@@ -228,6 +235,7 @@ impl Recorded {
             "level" => self.level = Some(from_json(key, value)?),
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
+            "weightless" => self.weightless = from_json(key, value)?,
             "threshold" => self.threshold = Some(parse(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
@@ -292,6 +300,7 @@ impl Recorded {
             level: self.level.clone(),
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
+            weightless: self.weightless.clone(),
             threshold,
             threshold_method: self
                 .threshold_method
@@ -391,6 +400,7 @@ mod tests {
                 bound: 10.0,
             }),
             entities: vec![vec!["a:9100".to_owned()], vec!["b \"9100".to_owned()]],
+            weightless: vec!["a".to_owned()],
             threshold: 0.1 + 0.2,
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),

@@ -17,7 +17,6 @@ use super::matching::Matching;
 use super::order::Order;
 use super::parser;
 use super::range::RangeFunction;
-use super::reach::{Instants, Reach};
 use super::relabel::Relabel;
 use super::setop::SetOp;
 use super::when::When;
@@ -63,22 +62,10 @@ impl Expr {
         &self.text
     }
 
-    /// The selectors, each once, with how far into the past (in milliseconds, from the instant of
-    /// evaluation) their samples are needed; at least a millisecond, should they look ahead only.
+    /// Whether the value can never carry labels: every entity has the same.
     #[must_use]
-    pub fn selectors(&self) -> Vec<(Selector, i64)> {
-        let mut found: Vec<(Selector, i64)> = Vec::new();
-        self.root.visit_reaches(Instants::ONE, LOOKBACK_MS, &mut |selector, reach| {
-            let lookback_ms = match reach {
-                Reach::Around { back_ms, .. } => back_ms.max(1),
-                Reach::Between { .. } => 1,
-            };
-            match found.iter_mut().find(|(other, _)| other == selector) {
-                Some((_, longest)) => *longest = lookback_ms.max(*longest),
-                None => found.push((selector.clone(), lookback_ms)),
-            }
-        });
-        found
+    pub fn is_common(&self) -> bool {
+        self.output_labels().is_some_and(|labels| labels.is_empty())
     }
 
     /// How an instant answer is sorted, where the expression as a whole says so: `sort`,
@@ -274,6 +261,18 @@ impl Node {
             Self::Aggregate { vector, .. } | Self::Top { vector, .. } => vector.is_fixed(),
             _ => self.children().into_iter().all(Self::is_fixed),
         }
+    }
+
+    /// Whether there is a value, or another one, where a part of the expression has none.
+    pub(super) fn takes_what_there_is(&self) -> bool {
+        let inner = match self {
+            Self::Range { source: Source::Subquery { inner, .. }, .. } => {
+                inner.takes_what_there_is()
+            }
+            Self::Set { .. } | Self::Absent { .. } | Self::AbsentOverTime { .. } => true,
+            _ => false,
+        };
+        inner || self.children().into_iter().any(Self::takes_what_there_is)
     }
 
     /// The nodes that are evaluated at the same instant as this one.

@@ -3,7 +3,7 @@
 
 use crate::matcher::Selector;
 
-use super::expr::{Node, Source};
+use super::expr::{Expr, LOOKBACK_MS, Node, Source};
 use super::when::When;
 
 /// Which samples of a selector an expression reads.
@@ -82,6 +82,61 @@ impl Instants {
                 to_ms: base_ms.saturating_add(ahead_ms),
             },
         }
+    }
+}
+
+impl Expr {
+    /// The selectors, each once, with how far into the past (in milliseconds, from the instant of
+    /// evaluation) their samples are needed; at least a millisecond, should they look ahead only.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<(Selector, i64)> {
+        let mut found: Vec<(Selector, i64)> = Vec::new();
+        self.root().visit_reaches(Instants::ONE, LOOKBACK_MS, &mut |selector, reach| {
+            let lookback_ms = match reach {
+                Reach::Around { back_ms, .. } => back_ms.max(1),
+                Reach::Between { .. } => 1,
+            };
+            match found.iter_mut().find(|(other, _)| other == selector) {
+                Some((_, longest)) => *longest = lookback_ms.max(*longest),
+                None => found.push((selector.clone(), lookback_ms)),
+            }
+        });
+        found
+    }
+
+    /// The selectors whose samples are not the newest alone, each with how far back they are read (in
+    /// milliseconds): ranges, subqueries, offsets. None of an expression that takes what it can get
+    /// (`and`, `or`, `unless`, `absent`), as that means something without them.
+    #[must_use]
+    pub fn windows(&self) -> Vec<(Selector, i64)> {
+        let mut found: Vec<(Selector, i64)> = Vec::new();
+        if self.root().takes_what_there_is() {
+            return found;
+        }
+        self.each_window(&mut |selector, back_ms| match found
+            .iter_mut()
+            .find(|(other, _)| other == selector)
+        {
+            Some((_, longest)) => *longest = back_ms.max(*longest),
+            None => found.push((selector.clone(), back_ms)),
+        });
+        found
+    }
+
+    /// How far back the value looks (in milliseconds), instant selectors' lookback aside.
+    #[must_use]
+    pub fn range_ms(&self) -> i64 {
+        let mut longest_ms = 0;
+        self.each_window(&mut |_, back_ms| longest_ms = back_ms.max(longest_ms));
+        longest_ms
+    }
+
+    fn each_window(&self, visit: &mut impl FnMut(&Selector, i64)) {
+        self.root().visit_reaches(Instants::ONE, 0, &mut |selector, reach| {
+            if let Reach::Around { back_ms: back_ms @ 1.., .. } = reach {
+                visit(selector, back_ms);
+            }
+        });
     }
 }
 

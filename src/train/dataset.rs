@@ -11,12 +11,11 @@
 
 use ndarray::{Array2, Array3, ArrayView2};
 
-use crate::features::{EntityState, FeatureSpec, Missing, Playback};
+use crate::detect::DetectConfig;
+use crate::duration::Duration;
+use crate::features::{EntityState, FeatureSpec, Missing, Observed, Playback};
 use crate::history::{EntityRecording, Recording};
 use crate::labels::Labels;
-
-/// How long a value may be held in training, at least: the default of the limit in serving.
-const HOLD_MS: i64 = 120_000;
 
 /// Windows of the training part, at least: one batch. Fewer say nothing about what is normal.
 pub(super) const MIN_TRAINING_ROWS: usize = 32;
@@ -34,6 +33,8 @@ pub(super) struct Dataset {
     pub times_ms: Vec<i64>,
     /// The distance between two steps.
     pub step_ms: i64,
+    /// How long serving holds values and bridges gaps.
+    pub stale_after: Duration,
     /// The entities that have any usable step.
     pub entities: Vec<Rows>,
     /// What became of the recording.
@@ -178,7 +179,11 @@ impl Dataset {
     ///
     /// # Errors
     /// When not a single step can be used.
-    pub fn clean(recording: Recording, features: &[FeatureSpec]) -> Result<Self, DatasetError> {
+    pub fn clean(
+        recording: Recording,
+        features: &[FeatureSpec],
+        config: &DetectConfig,
+    ) -> Result<Self, DatasetError> {
         let count = features.len();
         let Recording { times_ms, step_ms, own, entities, counts, .. } = recording;
         let mut cleaning = Cleaning {
@@ -190,13 +195,15 @@ impl Dataset {
             absent: vec![0; count],
             ..Cleaning::default()
         };
-        let mut cleaner = Cleaner { features, times_ms: &times_ms, step_ms, own: &own };
+        let hold_ms = config.stale_after.as_ms().max(2 * step_ms);
+        let mut cleaner = Cleaner { features, times_ms: &times_ms, hold_ms, own: &own };
         let rows = entities.into_iter().map(|entity| cleaner.clean(entity, &mut cleaning));
         let entities: Vec<Rows> = rows.filter(|rows| rows.usable.contains(&true)).collect();
         if entities.is_empty() {
             return Err(nothing(&cleaning, features, times_ms.len()));
         }
-        Ok(Self { times_ms, step_ms, entities, cleaning })
+        let stale_after = config.stale_after;
+        Ok(Self { times_ms, step_ms, stale_after, entities, cleaning })
     }
 
     /// Parts all entities at the same moments: about `share` of the usable steps, the latest ones,
@@ -236,6 +243,7 @@ impl Dataset {
         Self {
             times_ms: self.times_ms.clone(),
             step_ms: self.step_ms,
+            stale_after: self.stale_after,
             entities: vec![self.entities[entity].clone()],
             cleaning: self.cleaning.clone(),
         }
@@ -293,16 +301,17 @@ impl Dataset {
 struct Cleaner<'a> {
     features: &'a [FeatureSpec],
     times_ms: &'a [i64],
-    step_ms: i64,
+    hold_ms: i64,
     own: &'a [bool],
 }
 
 impl Cleaner<'_> {
     fn clean(&mut self, entity: EntityRecording, cleaning: &mut Cleaning) -> Rows {
         let EntityRecording { labels, mut values, excluded } = entity;
-        let mut playback = Playback::new(self.features, std::slice::from_ref(&labels), true);
-        let hold_ms = HOLD_MS.max(2 * self.step_ms);
         let any_own = self.own.contains(&true);
+        let is_common: Vec<bool> = self.own.iter().map(|own| any_own && !own).collect();
+        let entity = std::slice::from_ref(&labels);
+        let mut playback = Playback::of_columns(self.features, entity, true, &is_common, &[]);
         let mut usable = vec![false; self.times_ms.len()];
         let mut present = vec![false; self.features.len()];
         for (step, mut row) in values.outer_iter_mut().enumerate() {
@@ -312,7 +321,9 @@ impl Cleaner<'_> {
                 continue;
             }
             let cells = row.as_slice_mut().expect("a row of the standard layout");
-            let matrix = playback.step(self.times_ms[step], hold_ms, |_| Some(&*cells));
+            let now_ms = self.times_ms[step];
+            let observed = Observed::row(cells, now_ms);
+            let matrix = playback.step(now_ms, self.hold_ms, |_| Some(observed));
             let complete = matrix.state(0) == EntityState::Complete;
             for (i, (cell, now)) in cells.iter_mut().zip(matrix.row(0)).enumerate() {
                 let missing = !cell.is_finite();

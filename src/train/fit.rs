@@ -21,6 +21,7 @@ use super::forecast;
 use super::leveling::{self, Levelled};
 use super::scaler::{Scaler, Scaling};
 use crate::bytesize::ByteSize;
+use crate::features::FeatureSpec;
 use crate::model::LevelSpec;
 
 /// Steps that the forecast looks at.
@@ -341,7 +342,22 @@ impl Fitted {
             }
         });
         error *= f64::from(self.gain);
+        let newest = raw.index_axis(Axis(1), window - 1);
+        for (error, row) in error.iter_mut().zip(newest.outer_iter()) {
+            let counts =
+                |(value, kind): (&f32, &super::scaler::Kind)| kind.counts() && value.is_finite();
+            // Of what nothing is known there is no error.
+            if !row.iter().zip(&scaler.kinds).any(counts) {
+                *error = f64::NAN;
+            }
+        }
         Evaluation { error: error.to_vec(), contribution, reconstruction }
+    }
+
+    /// The names of the features that the error does not depend on.
+    pub fn weightless(&self, features: &[FeatureSpec]) -> Vec<String> {
+        let kinds = features.iter().zip(&self.base.scaler.kinds);
+        kinds.filter(|(_, kind)| !kind.counts()).map(|(it, _)| it.name.clone()).collect()
     }
 
     /// The branch of this kind.

@@ -17,6 +17,7 @@ use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::validate::{self, Validated};
 use super::{medians, tune, write};
+use crate::detect::DetectConfig;
 use crate::duration::Duration;
 use crate::features::{Clock, FeatureError, FeatureSpec, Features, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::history::{self, History, HistoryError, Query, Recording, Source};
@@ -33,6 +34,8 @@ const POWER: f64 = 1.5;
 pub struct Options {
     /// How to fit.
     pub config: TrainConfig,
+    /// How serving will hold values and bridge gaps.
+    pub global: DetectConfig,
     /// The model's section: the step, if it is not told otherwise.
     pub model: ModelConfig,
     /// What to learn from.
@@ -159,7 +162,7 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     }
     medians::fill_in(&recording, &mut features, options.config.validation_share);
     Features::parse(&features, &options.history.entity)?;
-    Ok((Dataset::clean(recording, &features)?, features))
+    Ok((Dataset::clean(recording, &features, &options.global)?, features))
 }
 
 /// Adds a column that no source has.
@@ -192,6 +195,7 @@ fn metadata(
         smoothing_power: if options.config.smoothing.is_empty() { 1.0 } else { POWER },
         level: fitted.uses_level().then(|| fitted.level.clone()),
         adaptive_threshold: Some(GuardSpec::default()),
+        weightless: fitted.weightless(&features),
         trained_from_ms: dataset.times_ms.first().copied(),
         trained_to_ms: dataset.times_ms.last().copied(),
         ..Metadata::new(features, options.history.entity.clone(), step)

@@ -11,8 +11,8 @@ use super::leveling::{self, Levelled};
 use super::own::Models;
 use super::run::TrainError;
 use super::threshold::ValidationScores;
-use crate::detect::Detector;
-use crate::features::Playback;
+use crate::detect::{DetectConfig, Detector};
+use crate::features::{Observed, Playback};
 use crate::labels::Labels;
 use crate::model::{Artifact, Metadata, Runtime, Scorer};
 
@@ -81,16 +81,25 @@ pub(super) fn play(
     let metadata = Metadata { level, threshold: 1.0, ..metadata.clone() };
     let artifact = Artifact::read(export(models, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
-    let mut detector = Detector::new(&metadata, scorer, dataset.step_ms, false);
+    let config = DetectConfig {
+        stale_after: dataset.stale_after,
+        adaptive_threshold: false,
+        ..DetectConfig::default()
+    };
+    let mut detector = Detector::new(&metadata, scorer, dataset.step_ms, &config);
     let labels: Vec<Labels> = dataset.entities.iter().map(|rows| rows.labels.clone()).collect();
-    let mut playback = Playback::new(&metadata.features, &labels, true);
+    // What may be used was decided when the recording was cleaned.
+    let is_common = vec![false; metadata.features.len()];
+    let mut playback = Playback::of_columns(&metadata.features, &labels, true, &is_common, &[]);
     let steps = dataset.times_ms.len() - split.validation_from;
     let mut scores = vec![vec![f64::NAN; steps]; labels.len()];
     let mut by_feature = Array1::<f64>::zeros(metadata.features.len());
     let mut moments = Moments::default();
     for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
         // What is held was held when the recording was cleaned.
-        let matrix = playback.step(now_ms, 0, |entity| dataset.row(entity, step));
+        let matrix = playback.step(now_ms, 0, |entity| {
+            dataset.row(entity, step).map(|values| Observed::row(values, now_ms))
+        });
         let Some(at) = step.checked_sub(split.validation_from) else {
             detector.observe(matrix, now_ms);
             continue;

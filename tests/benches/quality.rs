@@ -184,6 +184,7 @@ impl Bench {
         let before = cpu_seconds();
         train::run(&Options {
             config: self.config.train.clone(),
+            global: self.config.global.clone(),
             model: self.config.models[0].clone(),
             history: self.query(entity.folder.join("train.csv.gz"), profile(), &PROFILE_ENTITY),
             tune: None,
@@ -204,9 +205,9 @@ impl Bench {
         let entity: Vec<&str> = metadata.entity.iter().map(String::as_str).collect();
         let query = self.query(input.to_path_buf(), metadata.features.clone(), &entity);
         let history = history::read(&query)?;
-        let adaptive = self.config.global.adaptive_threshold;
+        let global = &self.config.global;
         let (recording, features) = (&history.recording, &history.features);
-        let backtest = evaluate::backtest(&metadata, scorer, recording, features, adaptive)?;
+        let backtest = evaluate::backtest(&metadata, scorer, recording, features, global)?;
         let rows = Some((input, recording.rows.as_slice()));
         let scores = model.with_extension("csv");
         evaluate::write_scores(&scores, &backtest, &metadata.entity, rows)?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2, Array3};
+use portent::detect::DetectConfig;
 use portent::features::{TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Source};
 use portent::model::{Artifact, Context, Metadata, ModelConfig, Runtime, Scorer};
@@ -105,6 +106,7 @@ impl Noise {
 fn trained(input: &Path, model: &Path, config: TrainConfig) -> (Metadata, Scorer) {
     train::run(&Options {
         config,
+        global: DetectConfig::default(),
         model: ModelConfig::default(),
         history: Query {
             source: Source::Csv(input.to_path_buf()),

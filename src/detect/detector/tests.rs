@@ -1,6 +1,6 @@
 use super::*;
 use crate::duration::Duration;
-use crate::features::{FeatureSpec, Features, Playback};
+use crate::features::{FeatureSpec, Features, Observed, Playback};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::{Artifact, Dim, GuardSpec, LevelSpec, Runtime};
 use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
@@ -88,7 +88,8 @@ fn detector(graph: Graph, adaptive: bool, change: impl FnOnce(&mut Metadata)) ->
     let artifact = Artifact::read(graph.encode(Vec::new())).expect("a file");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("accepted");
-    Detector::new(&metadata, scorer, STEP, adaptive)
+    let config = DetectConfig { adaptive_threshold: adaptive, ..DetectConfig::default() };
+    Detector::new(&metadata, scorer, STEP, &config)
 }
 
 fn labels(instance: &str) -> Labels {
@@ -105,14 +106,16 @@ struct Fed {
 impl Fed {
     fn new(detector: Detector, entities: &[&str]) -> Self {
         let labels: Vec<Labels> = entities.iter().map(|name| labels(name)).collect();
-        let playback = Playback::new(&specs(), &labels, detector.takes_mask());
+        let mask = detector.takes_mask();
+        let playback = Playback::of_columns(&specs(), &labels, mask, &[false; 2], &[]);
         Self { detector, playback, now_ms: 0 }
     }
 
     /// The step that follows, with the rows of all entities.
     fn judge(&mut self, rows: &[Option<[f32; 2]>]) -> Judgement {
         self.now_ms += STEP;
-        let row = |entity: usize| rows[entity].as_ref().map(<[f32; 2]>::as_slice);
+        let now_ms = self.now_ms;
+        let row = |entity: usize| rows[entity].as_ref().map(|it| Observed::row(it, now_ms));
         self.detector.judge(self.playback.step(self.now_ms, 0, row), self.now_ms)
     }
 
@@ -126,7 +129,7 @@ impl Fed {
 
     fn observe(&mut self, row: [f32; 2]) {
         self.now_ms += STEP;
-        let matrix = self.playback.step(self.now_ms, 0, |_| Some(&row));
+        let matrix = self.playback.step(self.now_ms, 0, |_| Some(Observed::row(&row, 0)));
         self.detector.observe(matrix, self.now_ms);
     }
 }
@@ -155,13 +158,25 @@ fn there_is_no_score_until_the_window_is_full() {
     assert!(fed.score([2.0, 0.0]).is_none());
     assert_eq!(fed.score([4.0, 0.0]).map(|it| it.error), Some(7.0));
     assert_eq!(fed.score([8.0, 0.0]).map(|it| it.error), Some(14.0));
-    // A step at which it lacks a feature, and one at which it is not there, begin it anew.
+    // A step at which it lacks a feature, and one at which it is not there, are bridged by the step
+    // before, as long as that is one step only: two minutes are less than a step.
     for gap in [Some([1.0, NAN]), None] {
-        let judgement = fed.judge(&[gap]);
-        assert_eq!((judgement.scores.len(), judgement.warming), (0, 0));
-        assert!(fed.score([1.0, 0.0]).is_none());
-        assert!(fed.score([1.0, 0.0]).is_none());
-        assert_eq!(fed.score([1.0, 0.0]).map(|it| it.error), Some(3.0));
+        // Each row stands for itself and for the steps after it that are missing.
+        for (missing, row, expected) in [
+            (1, 1.0, Some(17.0)),
+            (0, 4.0, Some(13.0)),
+            (0, 8.0, Some(13.0)),
+            (2, 2.0, None),
+            (0, 4.0, None),
+            (0, 8.0, Some(14.0)),
+        ] {
+            for _ in 0..missing {
+                let judgement = fed.judge(&[gap]);
+                assert_eq!((judgement.scores.len(), judgement.warming), (0, 0));
+            }
+            let found = fed.score([row, 0.0]).map(|it| it.error);
+            assert_eq!(found, expected, "{row} after {missing} missing steps");
+        }
     }
     // So does a step that does not follow.
     fed.now_ms += 1;

@@ -24,7 +24,7 @@ pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
     // However many features a row lacks: what is tested is not cleaning.
     let usable: Vec<Vec<bool>> = entities.iter().map(|rows| vec![true; rows.len()]).collect();
     recording.own.fill(false);
-    match Dataset::clean(recording.clone(), &features) {
+    match Dataset::clean(recording.clone(), &features, &DetectConfig::default()) {
         Ok(mut dataset) if dataset.entities.len() == entities.len() => {
             for (rows, usable) in dataset.entities.iter_mut().zip(usable) {
                 rows.usable = usable;
@@ -34,6 +34,7 @@ pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
         _ => Dataset {
             times_ms: recording.times_ms,
             step_ms: recording.step_ms,
+            stale_after: DetectConfig::default().stale_after,
             entities: (recording.entities.into_iter().zip(usable))
                 .map(|(it, usable)| Rows { labels: it.labels, values: it.values, usable })
                 .collect(),
@@ -49,31 +50,38 @@ fn features(policies: [Missing; 3]) -> Vec<FeatureSpec> {
         .collect()
 }
 
+fn cleaned(recording: Recording, policies: [Missing; 3]) -> Result<Dataset, DatasetError> {
+    Dataset::clean(recording, &features(policies), &DetectConfig::default())
+}
+
 #[test]
 fn a_missing_value_follows_its_policy() {
     let rows = [
-        vec![NAN, 9.0, 7.0], // nothing to hold yet: dropped
+        vec![NAN, NAN, 7.0], // nothing to hold yet: dropped
+        vec![1.0, NAN, 7.0], // b is filled, as it has never been there
         vec![1.0, 2.0, 7.0], // complete
         vec![NAN, 3.0, 7.0], // a is held
         vec![NAN, NAN, NAN], // the entity is not there
         vec![NAN, 5.0, 7.0], // a is too old: dropped
-        vec![6.0, NAN, 7.0], // b is filled
+        vec![6.0, NAN, 7.0], // b has vanished: masked
         vec![6.0, 5.0, NAN], // c is masked
     ];
     let features = features([Missing::Hold, Missing::Fill(-1.0), Missing::Mask]);
-    let dataset = Dataset::clean(recording(&[&rows]), &features).expect("some rows");
-    let usable = [false, true, true, false, false, true, true];
+    let dataset = Dataset::clean(recording(&[&rows]), &features, &DetectConfig::default())
+        .expect("some rows");
+    let usable = [false, true, true, true, false, false, true, true];
     assert_eq!(dataset.entities[0].usable, usable);
-    assert_eq!(dataset.row(0, 1), Some([1.0, 2.0, 7.0].as_slice()));
-    assert_eq!(dataset.row(0, 2), Some([1.0, 3.0, 7.0].as_slice()));
-    assert_eq!(dataset.row(0, 4), None);
-    assert_eq!(dataset.row(0, 5), Some([6.0, -1.0, 7.0].as_slice()));
-    assert!(dataset.row(0, 6).is_some_and(|row| row[2].is_nan() && row[1] == 5.0));
+    assert_eq!(dataset.row(0, 1), Some([1.0, -1.0, 7.0].as_slice()));
+    assert_eq!(dataset.row(0, 2), Some([1.0, 2.0, 7.0].as_slice()));
+    assert_eq!(dataset.row(0, 3), Some([1.0, 3.0, 7.0].as_slice()));
+    assert_eq!(dataset.row(0, 5), None);
+    assert!(dataset.row(0, 6).is_some_and(|row| row[1].is_nan() && row[0] == 6.0));
+    assert!(dataset.row(0, 7).is_some_and(|row| row[2].is_nan() && row[1] == 5.0));
     let cleaning = &dataset.cleaning;
-    assert_eq!((cleaning.rows, cleaning.dropped, cleaning.entities), (4, 2, 1));
+    assert_eq!((cleaning.rows, cleaning.dropped, cleaning.entities), (5, 2, 1));
     assert_eq!(cleaning.dropped_for, [2, 0, 0]);
     assert_eq!(cleaning.filled, [1, 1, 0]);
-    assert_eq!(cleaning.masked, [0, 0, 1]);
+    assert_eq!(cleaning.masked, [0, 1, 1]);
 }
 
 #[test]
@@ -82,7 +90,7 @@ fn excluded_steps_and_gaps_break_windows() {
     let mut recording = recording(&[&rows]);
     recording.entities[0].excluded = (0..12).map(|step| step == 4).collect();
     recording.times_ms.iter_mut().skip(9).for_each(|time_ms| *time_ms += 600_000);
-    let dataset = Dataset::clean(recording, &features([Missing::Mask; 3])).expect("rows");
+    let dataset = cleaned(recording, [Missing::Mask; 3]).expect("rows");
     assert_eq!((dataset.cleaning.excluded, dataset.cleaning.rows), (1, 11));
     let steps = |window| -> Vec<u32> {
         dataset.windows(0, 12, window).iter().map(|place| place.step).collect()
@@ -101,7 +109,7 @@ fn one_moment_parts_all_entities() {
     late[30..].fill(vec![1.0, 2.0, 3.0]);
     let gone = vec![vec![NAN, NAN, NAN]; 50];
     let recording = recording(&[&rows, &late, &gone]);
-    let dataset = Dataset::clean(recording, &features([Missing::Skip; 3])).expect("rows");
+    let dataset = cleaned(recording, [Missing::Skip; 3]).expect("rows");
     assert_eq!((dataset.cleaning.entities, dataset.cleaning.empty_entities), (2, 1));
     let split = dataset.split(0.2, 1).expect("three parts");
     let last = |places: &[Place]| places.iter().map(|place| place.step).max();
@@ -115,15 +123,15 @@ fn one_moment_parts_all_entities() {
 #[test]
 fn too_little_says_what_to_do() {
     let rows = vec![vec![NAN, 2.0, 3.0]; 40];
-    let error = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
+    let error = cleaned(recording(&[&rows]), [Missing::Skip; 3]);
     let text = error.expect_err("nothing").to_string();
     assert!(text.contains("for lack of a (40)"), "{text}");
     let rows = vec![vec![NAN; 3]; 40];
-    let error = Dataset::clean(recording(&[&rows]), &features([Missing::Mask; 3]));
+    let error = cleaned(recording(&[&rows]), [Missing::Mask; 3]);
     let text = error.expect_err("nothing").to_string();
     assert!(text.contains("no feature has a value at any of 40 steps"), "{text}");
     let rows = vec![vec![1.0, 2.0, 3.0]; 39];
-    let dataset = Dataset::clean(recording(&[&rows]), &features([Missing::Skip; 3]));
+    let dataset = cleaned(recording(&[&rows]), [Missing::Skip; 3]);
     let error = dataset.expect("rows").split(0.2, 1).expect_err("too few").to_string();
     assert!(error.contains("31 windows of 1 steps"), "{error}");
 }

@@ -23,7 +23,12 @@ impl Writer<'_> {
             "total"
         };
         self.graph
-            .node_with("ReduceSum", &[sum, "feature_axis"], "score", &DROP)
+            .node_with("ReduceSum", &[sum, "feature_axis"], "summed", &DROP)
+            .node_with("ReduceSum", &["counted", "feature_axis"], "counted_rows", &DROP)
+            .node("Greater", &["counted_rows", "zero"], "has_counted")
+            .constant("unknown", &[], &[f32::NAN])
+            // Of what nothing is known there is no error, rather than none to speak of.
+            .node("Where", &["has_counted", "summed", "unknown"], "score")
             .node("Clip", &["total", "tiny"], "divisor")
             .node("Div", &["contributions", "divisor"], "contribution");
         self.reconstruction();

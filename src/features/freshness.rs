@@ -1,0 +1,243 @@
+//! Freshness: whether an entity's samples are there at an instant, and how far back they cover.
+//!
+//! In: the times of an entity's samples, an instant. Out: whether its newest is recent, and over
+//! which ranges. It knows neither rings nor servers: serving hands in the times in a ring, history
+//! the times that a server gave for `timestamp()`, and both get the same answer.
+//!
+//! ```text
+//!        range                                    instant
+//!   ┌──────┴───────────────────────────────────────┐
+//!   x   x   x   x   x   x   x   x   x   x   x   x   │   fresh, and the range is covered
+//!   x   x   x   x   x   x   x                       │   late: no score
+//!                           x   x   x   x   x   x   │   a birth: no window yet
+//!   x   x               x   x   x   x   x   x   x   │   covered, as both of its edges are
+//!   x   x   x   x   x   x   x   x   ╎               │   ended (a stale marker): no score
+//! ```
+//!
+//! The measure is the entity's own scrape interval: what comes every 15 s is late after 30 s. A range
+//! is covered when samples were as recent at its beginning as they have to be now: then Prometheus's
+//! `rate` extrapolates by less than an interval, and an average is over the whole of it. One failed
+//! scrape leaves both as they are; two in a row do not.
+
+/// The age of the newest sample up to which it counts, in scrape intervals: one scrape may be under
+/// way and one may have failed.
+const LATE_INTERVALS: f64 = 2.0;
+
+/// How much later than the beginning of a range its first sample may be when nothing is known from
+/// before, in scrape intervals: a little more than one, as scrapes jitter. Prometheus's `rate` takes
+/// the same factor for the gap up to which it extrapolates fully.
+/// Source: Prometheus `promql/functions.go`, `extrapolatedRate`.
+const BIRTH_INTERVALS: f64 = 1.1;
+
+/// Intervals of which the median is the scrape interval: few, so that a new interval is soon known;
+/// several, so that failed scrapes do not count as one.
+const INTERVALS: usize = 5;
+
+/// How far back an instant selector looks for its sample, and so how old a sample may be to tell
+/// of the interval.
+const LOOKBACK_MS: i64 = crate::promql::LOOKBACK_MS;
+
+/// The ranges that some features look over, and how old a sample may be at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freshness {
+    /// Distinct, ascending; without 0.
+    ranges_ms: Vec<i64>,
+    stale_after_ms: i64,
+}
+
+/// What is known of an entity at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Liveness {
+    /// When its newest sample was taken.
+    pub newest_ms: i64,
+    /// Whether the longest range is not covered because the entity has not been seen for as long.
+    pub is_warming: bool,
+    /// Bits of the ranges that are covered, by their place.
+    pub(super) covered: u64,
+}
+
+impl Liveness {
+    /// An entity of which nothing is known but that it is there: a row of a table.
+    #[must_use]
+    pub fn row(now_ms: i64) -> Self {
+        Self { newest_ms: now_ms, is_warming: false, covered: u64::MAX }
+    }
+
+    /// Whether the range with this place is covered.
+    pub(super) fn covers(self, range: Option<usize>) -> bool {
+        range.is_none_or(|range| self.covered >> range & 1 == 1)
+    }
+}
+
+impl Freshness {
+    /// More ranges than this are taken as the longest of them.
+    const MOST_RANGES: usize = 64;
+
+    /// Freshness of entities whose features look over these ranges, in any order; what looks at an
+    /// instant has the range 0.
+    #[must_use]
+    pub fn new(ranges_ms: &[i64], stale_after_ms: i64) -> Self {
+        let mut ranges_ms: Vec<i64> = ranges_ms.iter().copied().filter(|it| *it > 0).collect();
+        ranges_ms.sort_unstable();
+        ranges_ms.dedup();
+        let few = ranges_ms.len().saturating_sub(Self::MOST_RANGES);
+        ranges_ms.drain(..few);
+        Self { ranges_ms, stale_after_ms }
+    }
+
+    /// The place of the shortest range that reaches as far; none for what looks at an instant.
+    pub(super) fn place(&self, range_ms: i64) -> Option<usize> {
+        let place = self.ranges_ms.partition_point(|it| *it < range_ms);
+        (range_ms > 0).then_some(place.min(self.ranges_ms.len().saturating_sub(1)))
+    }
+
+    /// How far back the times have to reach that [`Freshness::judge`] is given.
+    #[must_use]
+    pub fn reach_ms(&self) -> i64 {
+        let longest = self.ranges_ms.last().copied().unwrap_or(0);
+        longest.saturating_add(2 * self.stale_after_ms).max(LOOKBACK_MS)
+    }
+
+    /// Another limit from now on.
+    pub(super) fn set_stale_after(&mut self, stale_after_ms: i64) {
+        self.stale_after_ms = stale_after_ms;
+    }
+
+    /// Judges an entity by the times of its samples up to an instant, strictly ascending. `None` when
+    /// there is none, and when the newest is late. Whether the entity has ended (its newest sample is
+    /// a stale marker) is for the caller to know. Times are known for `known_ms` back: of longer
+    /// ranges, which the entity has no series for, nothing is said but what the shorter ones say.
+    #[must_use]
+    pub fn judge(&self, times_ms: &[i64], now_ms: i64, known_ms: i64) -> Option<Liveness> {
+        let newest_ms = *times_ms.last()?;
+        // A single sample tells no interval, and so covers nothing.
+        let interval_ms = interval(times_ms);
+        let within = |intervals: f64| {
+            let interval_ms = interval_ms.unwrap_or(self.stale_after_ms) as f64;
+            ((intervals * interval_ms) as i64).min(self.stale_after_ms.saturating_sub(1))
+        };
+        let late_ms = within(LATE_INTERVALS);
+        if now_ms.saturating_sub(newest_ms) > late_ms {
+            return None;
+        }
+        let birth_ms = interval_ms.map_or(i64::MIN, |_| within(BIRTH_INTERVALS));
+        let mut covered = 0;
+        let mut is_warming = false;
+        let known = self.ranges_ms.partition_point(|it| *it <= known_ms);
+        for (i, range_ms) in self.ranges_ms[..known].iter().enumerate() {
+            let edge_ms = now_ms.saturating_sub(*range_ms);
+            let before = times_ms.partition_point(|it| *it <= edge_ms);
+            let is_fresh = before.checked_sub(1).is_some_and(|i| edge_ms - times_ms[i] <= late_ms);
+            let begins = times_ms.get(before).is_some_and(|it| it - edge_ms <= birth_ms);
+            covered |= u64::from(is_fresh || begins) << i;
+            is_warming = before == 0 && !begins;
+        }
+        if known < self.ranges_ms.len() && !is_warming {
+            covered |= u64::MAX << known;
+        }
+        Some(Liveness { newest_ms, is_warming, covered })
+    }
+}
+
+/// The usual distance of the newest samples; `None` of a single one.
+fn interval(times_ms: &[i64]) -> Option<i64> {
+    let newest = &times_ms[times_ms.len().saturating_sub(INTERVALS + 1)..];
+    let mut gaps: Vec<i64> = newest.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_unstable();
+    // The lower of the two in the middle: a gap is a failed scrape rather than an interval.
+    (!gaps.is_empty()).then(|| gaps[(gaps.len() - 1) / 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const NOW: i64 = 1_000 * MINUTE;
+
+    fn freshness() -> Freshness {
+        Freshness::new(&[10 * MINUTE, 0, 2 * MINUTE, 2 * MINUTE], 2 * MINUTE)
+    }
+
+    /// Every 15 s from one age to another, both in seconds.
+    fn every_15s(from: i64, to: i64) -> Vec<i64> {
+        (to / 15..=from / 15).rev().map(|i| NOW - 15 * i * SECOND).collect()
+    }
+
+    /// The ranges that are covered, in minutes; none for an entity that is not fresh.
+    #[track_caller]
+    fn check(times_ms: &[i64], expected: Option<(&[i64], bool)>) {
+        let freshness = freshness();
+        let found = freshness.judge(times_ms, NOW, i64::MAX);
+        let minutes = [2, 10].into_iter();
+        let covered = |it: Liveness| -> Vec<i64> {
+            minutes.filter(|m| it.covers(freshness.place(m * MINUTE))).collect()
+        };
+        let found = found.map(|it| (covered(it), it.is_warming));
+        assert_eq!(found, expected.map(|(ranges, warming)| (ranges.to_vec(), warming)));
+    }
+
+    #[test]
+    fn samples_as_old_as_the_longest_range_cover_all() {
+        check(&every_15s(900, 0), Some((&[2, 10], false)));
+        check(&every_15s(600, 15), Some((&[2, 10], false)));
+    }
+
+    #[test]
+    fn late_is_what_is_older_than_two_intervals() {
+        check(&every_15s(900, 30), Some((&[2, 10], false)));
+        check(&every_15s(900, 45), None);
+        // Every five seconds: after fifteen.
+        let fast: Vec<i64> = (3..200).rev().map(|i| NOW - 5 * i * SECOND).collect();
+        check(&fast, None);
+        // Every minute, and the limit is two.
+        let slow = |newest: i64| -> Vec<i64> {
+            (0..20).rev().map(|i| NOW - newest * SECOND - i * MINUTE).collect()
+        };
+        check(&slow(119), Some((&[2, 10], false)));
+        check(&slow(120), None);
+        check(&[], None);
+    }
+
+    #[test]
+    fn a_birth_covers_nothing_until_its_first_sample_is_old_enough() {
+        check(&every_15s(0, 0), Some((&[], true)));
+        check(&every_15s(90, 0), Some((&[], true)));
+        check(&every_15s(105, 0), Some((&[2], true)));
+        check(&every_15s(570, 0), Some((&[2], true)));
+        check(&every_15s(585, 0), Some((&[2, 10], false)));
+    }
+
+    #[test]
+    fn a_gap_harms_a_range_only_while_its_beginning_lies_in_it() {
+        let gap = |from, to| [every_15s(900, from), every_15s(to, 0)].concat();
+        // One failed scrape never does.
+        for at in (15..870).step_by(15) {
+            check(&gap(at + 15, at - 15), Some((&[2, 10], false)));
+        }
+        // A pause of 90 s in the middle of the two minutes, then at their beginning.
+        check(&gap(105, 15), Some((&[2, 10], false)));
+        check(&gap(165, 75), Some((&[10], false)));
+        check(&gap(210, 105), Some((&[2, 10], false)));
+        check(&gap(660, 540), Some((&[2], false)));
+    }
+
+    #[test]
+    fn the_interval_is_that_of_now() {
+        // Every minute before, every 15 s for the last minute: late after 30 s.
+        let mut times: Vec<i64> = (2..20).rev().map(|i| NOW - i * MINUTE).collect();
+        times.extend(every_15s(105, 45));
+        check(&times, None);
+        // A pause is no interval.
+        check(&[every_15s(900, 300), every_15s(30, 0)].concat(), Some((&[10], false)));
+    }
+
+    #[test]
+    fn without_ranges_a_single_sample_will_do() {
+        let freshness = Freshness::new(&[0], 2 * MINUTE);
+        let found = freshness.judge(&[NOW - 2 * MINUTE + 1], NOW, 0).expect("fresh");
+        assert!(!found.is_warming && found.covers(freshness.place(0)));
+        assert_eq!(freshness.judge(&[NOW - 2 * MINUTE], NOW, 0), None);
+    }
+}

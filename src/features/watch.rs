@@ -1,0 +1,156 @@
+//! A watch: the series that a model's features read, by entity, and whether they go on.
+//!
+//! In: a store, the plan's series and their places. Out: for each entity the times of its samples,
+//! judged by [`super::freshness`]; for each feature whether the series that its ranges read have
+//! ended or begun.
+
+use super::entity::{EntityTable, Place};
+use super::freshness::{Freshness, Liveness};
+use super::matrix::{FeatureMatrix, Provenance};
+use super::rules::Rules;
+use super::set::Placed;
+use crate::promql::{Expr, LOOKBACK_MS, Plan};
+use crate::series::{SeriesId, Store};
+
+/// An entity has no series of a selector.
+const NONE: i64 = i64::MIN;
+
+/// An entity has series of a selector, and all of them have ended or are older than the lookback.
+const ENDED: i64 = i64::MIN + 1;
+
+/// The series of one selector.
+#[derive(Debug, Default)]
+struct Watched {
+    placed: Placed,
+    /// How far back its samples are kept.
+    lookback_ms: i64,
+    /// By slot, when the newest sample was taken.
+    newest_ms: Vec<i64>,
+}
+
+/// The series whose samples stand for an entity's scrapes.
+#[derive(Debug, Clone, Copy)]
+struct Witness {
+    lookback_ms: i64,
+    newest_ms: i64,
+    series: Option<SeriesId>,
+}
+
+const NOBODY: Witness = Witness { lookback_ms: -1, newest_ms: NONE, series: None };
+
+/// The series that the features of one model read.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// In the order of the plan.
+    selectors: Vec<Watched>,
+    /// For each feature the selectors that its ranges read, by their places.
+    windows: Vec<Vec<usize>>,
+    freshness: Freshness,
+    /// By slot: of the series that are kept for the longest, and of all.
+    witnesses: Vec<[Witness; 2]>,
+    times_ms: Vec<i64>,
+}
+
+impl Watch {
+    /// A watch over what a plan of these expressions reads.
+    pub fn new(exprs: &[Expr], plan: &Plan, store: &Store, rules: &Rules) -> Self {
+        let known: Vec<_> = plan.series().map(|(id, _)| store.selector(id).clone()).collect();
+        let mut selectors: Vec<Watched> = known.iter().map(|_| Watched::default()).collect();
+        for (selector, lookback_ms) in exprs.iter().flat_map(Expr::selectors) {
+            let places = known.iter().zip(&mut selectors).filter(|(it, _)| **it == selector);
+            places.for_each(|(_, it)| it.lookback_ms = it.lookback_ms.max(lookback_ms));
+        }
+        let place = |selector| known.iter().position(|it| *it == selector);
+        let windows = exprs
+            .iter()
+            .map(|expr| expr.windows().into_iter().filter_map(|(it, _)| place(it)).collect())
+            .collect();
+        let freshness = rules.freshness.clone();
+        Self { selectors, windows, freshness, witnesses: Vec::new(), times_ms: Vec::new() }
+    }
+
+    /// Brings the places of series up to date.
+    pub fn follow(&mut self, plan: &Plan, entities: &mut EntityTable) {
+        for (watched, (_, layout)) in self.selectors.iter_mut().zip(plan.series()) {
+            watched.placed.follow(layout, entities);
+        }
+    }
+
+    /// Looks at the newest sample of every series at an instant.
+    pub fn look(
+        &mut self,
+        store: &Store,
+        plan: &Plan,
+        slots: usize,
+        now_ms: i64,
+        stale_after_ms: i64,
+    ) {
+        self.freshness.set_stale_after(stale_after_ms);
+        self.witnesses.clear();
+        self.witnesses.resize(slots, [NOBODY; 2]);
+        for (watched, (selector, _)) in self.selectors.iter_mut().zip(plan.series()) {
+            watched.newest_ms.clear();
+            watched.newest_ms.resize(slots, NONE);
+            let members = store.members(selector).iter();
+            for (id, place) in members.zip(&watched.placed.places) {
+                let Place::Entity(slot) = *place else {
+                    continue;
+                };
+                let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or(ENDED);
+                let newest_ms = &mut watched.newest_ms[slot];
+                *newest_ms = taken_ms.max(*newest_ms);
+                let witness = Witness {
+                    lookback_ms: watched.lookback_ms,
+                    newest_ms: taken_ms,
+                    series: Some(*id),
+                };
+                let [longest, newest] = &mut self.witnesses[slot];
+                let rank = |it: &Witness| (it.lookback_ms, it.newest_ms);
+                if taken_ms > ENDED && rank(&witness) > rank(longest) {
+                    *longest = witness;
+                }
+                if taken_ms > ENDED && taken_ms > newest.newest_ms {
+                    *newest = witness;
+                }
+            }
+        }
+    }
+
+    /// What is known of an entity: by the series that is kept for the longest, or should that be late
+    /// by the one with the newest sample.
+    pub fn liveness(&mut self, store: &Store, slot: usize, now_ms: i64) -> Option<Liveness> {
+        let [longest, newest] = self.witnesses[slot];
+        let liveness = self.judge(store, longest, now_ms);
+        let liveness = match liveness {
+            None if newest.newest_ms > longest.newest_ms => self.judge(store, newest, now_ms),
+            judged => judged,
+        };
+        liveness.map(|it| Liveness { newest_ms: newest.newest_ms, ..it })
+    }
+
+    fn judge(&mut self, store: &Store, witness: Witness, now_ms: i64) -> Option<Liveness> {
+        let series = witness.series?;
+        let from_ms = now_ms.saturating_sub(self.freshness.reach_ms());
+        let samples = store.window(series, from_ms, now_ms).iter();
+        self.times_ms.clear();
+        self.times_ms.extend(samples.filter(|it| !it.is_stale()).map(|it| it.timestamp_ms));
+        self.freshness.judge(&self.times_ms, now_ms, witness.lookback_ms)
+    }
+
+    /// Takes away what a range function still returns of series that have ended.
+    pub fn leave_out_ended(&self, matrix: &mut FeatureMatrix, slot: usize) {
+        let has_ended = |selector: &usize| self.selectors[*selector].newest_ms[slot] == ENDED;
+        for (feature, selectors) in self.windows.iter().enumerate() {
+            let cell = slot * matrix.features + feature;
+            if matrix.cells[cell] == Provenance::Own && selectors.iter().any(has_ended) {
+                (matrix.cells[cell], matrix.values[cell]) = (Provenance::Absent, f64::NAN);
+            }
+        }
+    }
+
+    /// Whether an entity has series that a feature's ranges read, and they go on.
+    pub fn has_begun(&self, feature: usize, slot: usize) -> bool {
+        let mut selectors = self.windows[feature].iter();
+        selectors.any(|selector| self.selectors[*selector].newest_ms[slot] > ENDED)
+    }
+}
