@@ -6,11 +6,15 @@
 //! are legal on the wire; the door that receives them decides that.
 //! Source: Prometheus data model, "Metric names and labels".
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 /// The label that holds the metric name.
 pub const METRIC_NAME: &str = "__name__";
+
+/// What Prometheus puts before the name of a label that is in the way of one of its own.
+const EXPORTED: &str = "exported_";
 
 /// An immutable label set in one allocation.
 ///
@@ -110,6 +114,32 @@ impl Labels {
             builder.push(name, value);
         }
         builder.finish()
+    }
+
+    /// The pairs as they stand beside labels of our own: in order, but where a name is one of ours
+    /// the label is kept under that name with `exported_` before it, as often as it takes to be
+    /// free. No name is given twice and none is one of ours, so sets that differ still do.
+    ///
+    /// # Source
+    /// Prometheus, `scrape_config` "honor_labels: false"; `resolveConflictingExposedLabels` in its
+    /// `scrape/scrape.go`.
+    pub fn beside<'a>(
+        &'a self,
+        own: &'a [(&str, &str)],
+    ) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        let is_own = |name: &str| own.iter().any(|(mine, _)| *mine == name);
+        let mut given: Vec<String> = Vec::new();
+        self.iter().map(move |(name, value)| {
+            if !is_own(name) {
+                return (Cow::Borrowed(name), value);
+            }
+            let mut free = format!("{EXPORTED}{name}");
+            while is_own(&free) || !self.get(&free).is_empty() || given.contains(&free) {
+                free.insert_str(0, EXPORTED);
+            }
+            given.push(free.clone());
+            (Cow::Owned(free), value)
+        })
     }
 
     /// The set without its metric name.
@@ -244,6 +274,37 @@ mod tests {
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         Labels::from_pairs(pairs.iter().copied()).expect("distinct names")
+    }
+
+    #[track_caller]
+    fn check_beside(entity: &[(&str, &str)], own: &[&str], expected: &[(&str, &str)]) {
+        let entity = labels(entity);
+        let own: Vec<(&str, &str)> = own.iter().map(|name| (*name, "ours")).collect();
+        let got: Vec<(String, &str)> =
+            entity.beside(&own).map(|(name, value)| (name.into_owned(), value)).collect();
+        let got: Vec<(&str, &str)> = got.iter().map(|(name, value)| (&**name, *value)).collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn labels_in_the_way_of_ours_are_kept_under_another_name() {
+        check_beside(&[], &["model"], &[]);
+        check_beside(&[("job", "n")], &["model"], &[("job", "n")]);
+        check_beside(
+            &[("job", "n"), ("model", "a")],
+            &["feature", "model"],
+            &[("job", "n"), ("exported_model", "a")],
+        );
+        check_beside(
+            &[("exported_model", "a"), ("model", "b")],
+            &["model"],
+            &[("exported_model", "a"), ("exported_exported_model", "b")],
+        );
+        check_beside(
+            &[("exported_model", "a"), ("model", "b")],
+            &["exported_model", "model"],
+            &[("exported_exported_model", "a"), ("exported_exported_exported_model", "b")],
+        );
     }
 
     #[test]

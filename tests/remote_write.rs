@@ -274,7 +274,10 @@ async fn what_the_rings_refuse_is_counted_in_the_answer() {
     assert!(reply.body.starts_with("1 of 2 samples were not taken in: 1 too old; "), "{reply:?}");
     let new = up(&[("job", "a")], &[(NOW_MS + 3_600_000, 1.0)]);
     let reply = server.post(V1, &body(&[new])).await;
+    assert_eq!(reply.status, 400);
     assert!(reply.body.contains("1 too far in the future"), "{reply:?}");
+    let how_far = "is 1h ahead of this machine's clock, more than storage.max_future (10m) allows";
+    assert!(reply.body.contains(how_far), "{reply:?}");
     let names: Vec<String> = (0..12).map(|i| i.to_string()).collect();
     let many: Vec<Series> = names.iter().map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)])).collect();
     let reply = server.post(V1, &body(&many)).await;

@@ -3,8 +3,10 @@
 //! In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
 //! a sample for each tick at which the entity was fresh and had a value. Where an entity has no
 //! value any more there is a stale marker, as Prometheus writes one when a series ends. Values are
-//! those that went into the model: held and filled ones are among them.
+//! those that went into the model: held and filled ones are among them. An entity label that is
+//! called as one of ours is kept under another name, see [`Labels::beside`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,8 +25,8 @@ pub const FEATURE_METRIC: &str = "portent:feature";
 #[derive(Debug, Default)]
 struct Tick {
     time_ms: i64,
-    /// By slot.
-    entities: Arc<[Labels]>,
+    /// By slot; `None` where there was no entity. Shared by ticks at which it was the same.
+    entities: Arc<[Option<Labels>]>,
     /// `[slot, feature]`; NaN where there is no value.
     values: Vec<f64>,
 }
@@ -64,9 +66,9 @@ impl History {
         tick.time_ms = now_ms;
         let slots = matrix.slots();
         let last = self.ticks.back().map(|tick| &tick.entities);
-        tick.entities = match last.filter(|last| matrix.born().is_empty() && last.len() == slots) {
+        tick.entities = match last.filter(|last| are_in(last, matrix)) {
             Some(same) => Arc::clone(same),
-            None => (0..slots).map(|slot| matrix.labels(slot).clone()).collect(),
+            None => (0..slots).map(|slot| entity(matrix, slot).cloned()).collect(),
         };
         tick.values.clear();
         for slot in 0..slots {
@@ -174,7 +176,8 @@ impl History {
     fn slots(&self) -> BTreeMap<&Labels, Vec<Option<usize>>> {
         let mut slots: BTreeMap<&Labels, Vec<Option<usize>>> = BTreeMap::new();
         for (i, tick) in self.ticks.iter().enumerate() {
-            for (slot, entity) in tick.entities.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
+            for (slot, entity) in tick.entities.iter().enumerate() {
+                let Some(entity) = entity else { continue };
                 let of_entity = slots.entry(entity).or_insert_with(|| vec![None; self.ticks.len()]);
                 of_entity[i] = Some(slot);
             }
@@ -192,8 +195,8 @@ impl History {
 
     fn labels(&self, entity: &Labels, feature: usize) -> Labels {
         let own = self.own_labels(feature);
-        let rest = entity.iter().filter(|(name, _)| own.iter().all(|(mine, _)| mine != name));
-        Labels::from_pairs(rest.chain(own)).expect("names that differ")
+        let own_pairs = own.iter().map(|(name, value)| (Cow::Borrowed(*name), *value));
+        Labels::from_pairs(entity.beside(&own).chain(own_pairs)).expect("names that differ")
     }
 
     /// All samples of a series.
@@ -219,10 +222,151 @@ struct FeatureSeries<'a> {
     slots: &'a [Option<usize>],
 }
 
+/// The entity in a slot. A free slot has none, though the matrix has the labels of its last.
+fn entity(matrix: &FeatureMatrix, slot: usize) -> Option<&Labels> {
+    (matrix.state(slot) != EntityState::Unknown).then(|| matrix.labels(slot))
+}
+
+/// Whether these are the entities of the matrix, each in its slot. What the matrix tells of slots
+/// that changed hands since its last evaluation is not enough: the last tick that is kept may be an
+/// earlier one.
+fn are_in(entities: &[Option<Labels>], matrix: &FeatureMatrix) -> bool {
+    let same = |(slot, kept): (usize, &Option<Labels>)| match (kept, entity(matrix, slot)) {
+        (Some(kept), Some(now)) => kept.is_same(now),
+        (None, None) => true,
+        _ => false,
+    };
+    entities.len() == matrix.slots() && entities.iter().enumerate().all(same)
+}
+
 /// Whether a selector holds for these labels, whatever the others are.
 fn may_match(selector: &Selector, labels: [(&str, &str); 3]) -> bool {
     selector.matchers().iter().all(|matcher| {
         let value = labels.iter().find(|(name, _)| *name == matcher.name());
         value.is_none_or(|(_, value)| matcher.matches(value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{FeatureSet, FeatureSpec, Features};
+    use crate::matcher::{MatchOp, Matcher};
+    use crate::sample::{Batch, BatchSeries};
+    use crate::series::{StorageConfig, Store};
+
+    const NOW: i64 = 1_700_000_000_000;
+    const MINUTE: i64 = 60_000;
+
+    /// How a stale marker is written in what is expected.
+    const ENDED: f64 = -1.0;
+
+    struct World {
+        store: Store,
+        set: FeatureSet,
+        history: History,
+    }
+
+    fn world(entity: &[&str]) -> World {
+        let entity: Vec<String> = entity.iter().map(|name| (*name).to_owned()).collect();
+        let specs = [FeatureSpec::new("load", "load1")];
+        let mut store = Store::new(StorageConfig::default());
+        let set = Features::parse(&specs, &entity).expect("good features").bind(&mut store);
+        let history = History::new("m", &["load".to_owned()].into(), 60 * MINUTE);
+        World { store, set, history }
+    }
+
+    impl World {
+        fn push(&mut self, entity: &[(&str, &str)], minute: i64, value: f64) {
+            let pairs = entity.iter().copied().chain([(METRIC_NAME, "load1")]);
+            let labels = Labels::from_pairs(pairs).expect("distinct names");
+            let now_ms = NOW + minute * MINUTE;
+            let samples = vec![Sample::new(now_ms, value)];
+            let batch = Batch { series: vec![BatchSeries { labels, samples }] };
+            assert_eq!(self.store.append(now_ms, &batch).stored, 1);
+        }
+
+        fn tick(&mut self, minute: i64) {
+            let now_ms = NOW + minute * MINUTE;
+            self.store.evict(now_ms);
+            self.history.push(self.set.eval(&self.store, now_ms, 2 * MINUTE), now_ms);
+        }
+
+        /// Every series with its samples, by minute.
+        #[track_caller]
+        fn check(&self, expected: &[(&str, &[(i64, f64)])]) {
+            let name = Matcher::new(METRIC_NAME, MatchOp::Equal, FEATURE_METRIC);
+            let selector = Selector::new(vec![name.expect("no pattern to compile")]);
+            let mut found = Vec::new();
+            let all: Result<(), Infallible> = self.history.each(&[&selector], |series| {
+                let samples = self.history.samples(series).into_iter().map(|sample| {
+                    let value = if sample.is_stale() { ENDED } else { sample.value };
+                    ((sample.timestamp_ms - NOW) / MINUTE, value)
+                });
+                found.push((series.labels.to_string(), samples.collect::<Vec<_>>()));
+                Ok(())
+            });
+            assert_eq!(all, Ok(()));
+            found.retain(|(_, samples)| !samples.is_empty());
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(labels, samples)| (format!("portent:feature{{{labels}}}"), samples.to_vec()))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    const A: &str = r#"feature="load", instance="a", model="m""#;
+    const B: &str = r#"feature="load", instance="b", model="m""#;
+
+    #[test]
+    fn the_next_in_a_slot_is_not_taken_for_the_last_when_time_is_set_back() {
+        let mut world = world(&["instance"]);
+        world.push(&[("instance", "a")], 0, 1.0);
+        world.tick(0);
+        world.tick(10);
+        world.push(&[("instance", "b")], 12, 2.0);
+        world.tick(12);
+        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(12, 2.0)])]);
+        world.push(&[("instance", "b")], 11, 3.0);
+        world.tick(11);
+        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(11, 3.0)])]);
+    }
+
+    #[test]
+    fn who_comes_back_to_another_slot_is_not_looked_for_in_the_old_one() {
+        let mut world = world(&["instance"]);
+        world.push(&[("instance", "b")], 0, 1.0);
+        world.push(&[("instance", "a")], 0, 2.0);
+        world.tick(0);
+        world.push(&[("instance", "b")], 5, 3.0);
+        world.tick(5);
+        world.tick(7);
+        world.tick(12);
+        world.push(&[("instance", "a")], 13, 4.0);
+        world.tick(13);
+        world.push(&[("instance", "b")], 14, 5.0);
+        world.push(&[("instance", "a")], 14, 6.0);
+        world.tick(14);
+        world.check(&[
+            (A, &[(0, 2.0), (5, ENDED), (13, 4.0), (14, 6.0)]),
+            (B, &[(0, 1.0), (5, 3.0), (7, ENDED), (14, 5.0)]),
+        ]);
+    }
+
+    #[test]
+    fn labels_named_as_ours_still_tell_hosts_apart() {
+        let mut world = world(&["model", "feature", "exported_feature"]);
+        for (i, model) in ["T1000", "T800"].into_iter().enumerate() {
+            let entity = [("model", model), ("feature", "f"), ("exported_feature", "e")];
+            world.push(&entity, 0, i as f64);
+        }
+        world.tick(0);
+        let labels = |model| {
+            format!(
+                r#"exported_exported_feature="f", exported_feature="e", exported_model="{model}", feature="load", model="m""#
+            )
+        };
+        world.check(&[(&labels("T1000"), &[(0, 0.0)]), (&labels("T800"), &[(0, 1.0)])]);
+    }
 }

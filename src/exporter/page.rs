@@ -31,20 +31,12 @@ pub(super) struct Family<'a> {
 
 impl Family<'_> {
     /// One sample. `own` are the labels that this family defines; a label of `entity` with such a
-    /// name is written with the prefix that Prometheus gives to labels that are in its way.
+    /// name is written under another, see [`Labels::beside`].
     pub(super) fn sample(&mut self, entity: &Labels, own: &[(&str, &str)], value: f64) {
         self.text.push_str(self.name);
         let mut separator = '{';
-        for (name, value) in entity {
-            if own.iter().any(|(own, _)| *own == name) {
-                let mut exported = format!("exported_{name}");
-                while !entity.get(&exported).is_empty() {
-                    exported.insert_str(0, "exported_");
-                }
-                self.label(&mut separator, &exported, value);
-            } else {
-                self.label(&mut separator, name, value);
-            }
+        for (name, value) in entity.beside(own) {
+            self.label(&mut separator, &name, value);
         }
         for (name, value) in own {
             self.label(&mut separator, name, value);

@@ -13,7 +13,7 @@ use hyper::{Response, StatusCode};
 use super::decode::Invalid;
 use super::wire::WireError;
 use crate::bytesize::ByteSize;
-use crate::series::Outcome;
+use crate::series::{Outcome, Rejected};
 
 /// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
 /// so it asks at least as often on its own.
@@ -148,9 +148,14 @@ impl std::fmt::Display for Partial {
         if self.invalid.series > 0 {
             write!(f, "; {} series are invalid", self.invalid.series)?;
         }
-        let examples = self.invalid.examples.iter().chain(&self.outcome.example);
-        for (i, example) in examples.enumerate() {
-            write!(f, "{}{}", if i == 0 { "; for example: " } else { "; " }, clip(example))?;
+        let invalid = self.invalid.examples.iter().map(|example| clip(example));
+        let rejected = self.outcome.example.iter().map(|example| {
+            let Rejected { labels, timestamp_ms, reason } = example;
+            // Only the labels are the sender's text; however long they are, the reason is told.
+            format!("the sample of {} at {timestamp_ms} ms {reason}", clip(&labels.to_string()))
+        });
+        for (i, example) in invalid.chain(rejected).enumerate() {
+            write!(f, "{}{example}", if i == 0 { "; for example: " } else { "; " })?;
         }
         Ok(())
     }
@@ -261,6 +266,32 @@ pub(super) fn clip(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duration::Duration;
+    use crate::labels::Labels;
+    use crate::series::Rejection;
+
+    const AHEAD: Rejection = Rejection::TooNew {
+        ahead: Duration::from_seconds(750),
+        limit: Duration::from_seconds(600),
+    };
+
+    fn rejected(metric: &str, reason: Rejection) -> Rejected {
+        let labels = Labels::from_pairs([("__name__", metric)]).expect("one name");
+        Rejected { labels, timestamp_ms: 1, reason }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_told_by_how_much() {
+        let example = Some(rejected("up", AHEAD));
+        let outcome = Outcome { too_new: 1, example, ..Outcome::default() };
+        let partial = Partial { total: 1, outcome, ..Partial::default() };
+        assert_eq!(
+            Refusal::Partial(Box::new(partial)).to_string(),
+            "1 of 1 samples were not taken in: 1 too far in the future; for example: the sample of \
+             up at 1 ms is 12m30s ahead of this machine's clock, more than storage.max_future \
+             (10m) allows"
+        );
+    }
 
     #[test]
     fn a_partial_failure_says_totals_first() {
@@ -270,7 +301,7 @@ mod tests {
                 stored: 90,
                 too_old: 3,
                 conflicting: 1,
-                example: Some("the sample of up at 1 ms is older than what is kept".to_owned()),
+                example: Some(rejected("up", Rejection::TooOld)),
                 ..Outcome::default()
             },
             invalid: Invalid {
@@ -293,11 +324,20 @@ mod tests {
         let answer = Refusal::ContentType(long.clone()).to_string();
         assert!(answer.len() < 400, "{}", answer.len());
         let partial = Partial {
-            outcome: Outcome { too_old: 1, example: Some(long.clone()), ..Outcome::default() },
+            outcome: Outcome {
+                too_new: 1,
+                example: Some(rejected(&long, AHEAD)),
+                ..Outcome::default()
+            },
             invalid: Invalid { series: 3, samples: 3, examples: vec![long; 3] },
             total: 4,
         };
-        assert!(partial.to_string().len() < 1024);
+        let answer = partial.to_string();
+        assert!(answer.len() < 1024, "{}", answer.len());
+        assert!(
+            answer.ends_with("storage.max_future (10m) allows"),
+            "the reason is told: {answer}"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::ring::Ring;
-use super::{Series, SeriesId, StorageConfig, Store};
+use super::{ENDED, Series, SeriesId, StorageConfig, Store};
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
@@ -98,7 +98,7 @@ impl Excerpt {
             return Err(ExcerptError::TooManySamples { limit: self.limits.max_samples });
         }
         let newest = samples.last().filter(|sample| !sample.is_stale());
-        let newest_ms = newest.map_or(i64::MIN, |sample| sample.timestamp_ms);
+        let newest_ms = newest.map_or(ENDED, |sample| sample.timestamp_ms);
         let ring = Ring::of(samples.to_vec());
         // Nothing is appended to it, so nothing is forgotten.
         let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX };

@@ -6,8 +6,9 @@
 //! the time of day: `now` is an argument.
 //!
 //! Invariants: a repeated sample changes nothing; no limit is ever exceeded; a series that is
-//! known goes on when a limit is reached, only new ones are refused; nothing is dropped without
-//! being counted in the [`Outcome`].
+//! known goes on when a limit is reached, only new ones are refused; nothing that a window at `now`
+//! needs is dropped for a sample ahead of `now`; nothing is dropped without being counted in the
+//! [`Outcome`].
 
 mod changes;
 mod excerpt;
@@ -25,16 +26,18 @@ use crate::sample::{Batch, Sample};
 use changes::Changes;
 use interest::Interest;
 use names::Names;
-use outcome::Rejection;
 use ring::{Appended, Ring};
 
 pub use changes::Mark;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Wanted};
-pub use outcome::{Outcome, Stats, StorageConfig};
+pub use outcome::{Outcome, Rejected, Rejection, Stats, StorageConfig};
 
-/// How much longer than a selector's lookback its samples are kept, so that a sender whose clock
-/// runs ahead of ours does not push out what a window at our `now` still needs.
+/// How much longer than a selector's lookback its samples are kept: a tick that is late, or a query
+/// for a moment ago, looks back from a `now` before that of the last append.
 const RETENTION_SLACK_MS: i64 = 60_000;
+
+/// The time of the newest sample of a series that ends in a stale marker, wherever that lies.
+const ENDED: i64 = i64::MIN;
 
 /// What a series costs beside its samples and label text: its slot, its index entry and its
 /// places in member lists, estimated.
@@ -82,7 +85,7 @@ pub struct Store {
     /// By [`SeriesId`]; a `None` is free.
     series: Vec<Option<Series>>,
     free: Vec<SeriesId>,
-    /// By [`SeriesId`]: when the newest sample was taken, `i64::MIN` if that is a stale marker.
+    /// By [`SeriesId`]: when the newest sample was taken, [`ENDED`] if that is a stale marker.
     /// Apart from the rings, so that looking at all of them reads little memory.
     newest_ms: Vec<i64>,
     index: HashMap<Labels, SeriesId>,
@@ -161,7 +164,11 @@ impl Store {
     /// Puts the samples into the rings of the series that are wanted.
     pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
         let mut outcome = Outcome::default();
-        let latest = now_ms.saturating_add(self.config.max_future.as_ms());
+        let limit = self.config.max_future;
+        let too_new = |sample: &Sample| {
+            let ahead = Duration::from_ms(sample.timestamp_ms.saturating_sub(now_ms));
+            (ahead > limit).then_some(Rejection::TooNew { ahead, limit })
+        };
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
             let labels = &incoming.labels;
@@ -174,18 +181,14 @@ impl Store {
                         continue;
                     }
                     Admission::OverLimit => {
-                        for sample in &incoming.samples {
-                            outcome.reject(labels, *sample, Rejection::OverLimit);
-                        }
+                        outcome.reject_all(incoming, |_| Some(Rejection::OverLimit));
                         continue;
                     }
                     // A sample from too far ahead does not start a series.
                     Admission::Wanted(_)
-                        if incoming.samples.iter().all(|s| s.timestamp_ms > latest) =>
+                        if incoming.samples.iter().all(|sample| too_new(sample).is_some()) =>
                     {
-                        for sample in &incoming.samples {
-                            outcome.reject(labels, *sample, Rejection::TooNew);
-                        }
+                        outcome.reject_all(incoming, too_new);
                         continue;
                     }
                     Admission::Wanted(retention_ms) => {
@@ -198,24 +201,20 @@ impl Store {
             let series = self.series[id.index()].as_mut().expect("the index holds live series");
             let before = series.ring.bytes();
             for sample in &incoming.samples {
-                if sample.timestamp_ms > latest {
-                    outcome.reject(labels, *sample, Rejection::TooNew);
+                if let Some(reason) = too_new(sample) {
+                    outcome.reject(labels, *sample, reason);
                     continue;
                 }
-                match series.ring.append(*sample, series.retention_ms, max_samples) {
-                    Appended::Stored { truncated } => {
-                        outcome.stored += 1;
-                        oldest_ms = oldest_ms.min(sample.timestamp_ms);
-                        outcome.truncated += truncated;
-                    }
-                    Appended::Duplicate => outcome.duplicate += 1,
-                    Appended::Conflict => outcome.reject(labels, *sample, Rejection::Conflict),
-                    Appended::TooOld => outcome.reject(labels, *sample, Rejection::TooOld),
+                let appended =
+                    series.ring.append(*sample, now_ms, series.retention_ms, max_samples);
+                if matches!(appended, Appended::Stored { .. }) {
+                    oldest_ms = oldest_ms.min(sample.timestamp_ms);
                 }
+                outcome.count(labels, *sample, appended);
             }
             self.bytes = self.bytes + series.ring.bytes() - before;
             let newest = series.ring.last().filter(|sample| !sample.is_stale());
-            self.newest_ms[id.index()] = newest.map_or(i64::MIN, |sample| sample.timestamp_ms);
+            self.newest_ms[id.index()] = newest.map_or(ENDED, |sample| sample.timestamp_ms);
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
@@ -288,7 +287,8 @@ impl Store {
     #[must_use]
     pub fn latest_ms(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<i64> {
         match self.newest_ms[id.index()] {
-            ahead if ahead > at_ms => {
+            // What is ahead, a stale marker also, is not yet: the ring knows what was before it.
+            newest if newest == ENDED || newest > at_ms => {
                 self.latest(id, at_ms, lookback_ms).map(|sample| sample.timestamp_ms)
             }
             newest => (newest > at_ms.saturating_sub(lookback_ms)).then_some(newest),
@@ -359,7 +359,7 @@ impl Store {
         self.bytes += series.bytes();
         let id = self.free.pop().unwrap_or_else(|| {
             self.series.push(None);
-            self.newest_ms.push(i64::MIN);
+            self.newest_ms.push(ENDED);
             SeriesId((self.series.len() - 1) as u32)
         });
         self.index.insert(series.labels.clone(), id);

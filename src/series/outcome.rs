@@ -1,11 +1,14 @@
 //! What the store may hold, what became of a batch, and what is held.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use super::ring::Appended;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::labels::Labels;
-use crate::sample::Sample;
+use crate::sample::{BatchSeries, Sample};
 
 /// The `storage` section of the configuration: limits of the rings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,9 +23,11 @@ pub struct StorageConfig {
     pub max_series: usize,
     /// Memory for series at most, estimated; further new ones are refused and counted.
     pub max_bytes: ByteSize,
-    /// Samples of one series at most; the oldest make way and are counted.
+    /// Samples of one series at most. Beyond that the oldest make way and are counted; where some
+    /// are ahead of the clock those do first, so that they do not push out what is needed now.
     pub max_samples_per_series: usize,
-    /// How far ahead of this machine's clock a sample may be.
+    /// How far ahead of this machine's clock a sample may be. It is kept until its time has come,
+    /// and for as long after that as any other.
     pub max_future: Duration,
 }
 
@@ -60,12 +65,56 @@ pub struct Outcome {
     pub conflicting: u64,
     /// Of new series beyond the limit of series or memory.
     pub over_limit: u64,
-    /// Older samples that made way because a series was full.
+    /// Samples that made way because a series was full.
     pub truncated: u64,
     /// Series (not samples) that began.
     pub series_created: u64,
     /// One rejected sample and the reason, for the sender.
-    pub example: Option<String>,
+    pub example: Option<Rejected>,
+}
+
+/// A sample that was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The labels of its series.
+    pub labels: Labels,
+    /// Its time.
+    pub timestamp_ms: i64,
+    /// Why.
+    pub reason: Rejection,
+}
+
+/// Why a sample is not taken in. Written out, it says what the sample is: "is older than ...".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its series does not keep samples of that age.
+    TooOld,
+    /// It is further ahead of the clock than `storage.max_future`.
+    TooNew {
+        /// How far ahead it is.
+        ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
+    },
+    /// Another value has its time.
+    Conflict,
+    /// Its series would be one more than `storage.max_series` or `storage.max_bytes` allow.
+    OverLimit,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooOld => f.write_str("is older than what is kept"),
+            Self::TooNew { ahead, limit } => write!(
+                f,
+                "is {ahead} ahead of this machine's clock, more than storage.max_future ({limit}) \
+                 allows"
+            ),
+            Self::Conflict => f.write_str("has another value than the sample already there"),
+            Self::OverLimit => f.write_str("would start a series beyond the limit"),
+        }
+    }
 }
 
 impl Outcome {
@@ -75,32 +124,46 @@ impl Outcome {
         self.too_old + self.too_new + self.conflicting + self.over_limit
     }
 
+    /// Counts what became of a sample that was given to its ring.
+    pub(super) fn count(&mut self, labels: &Labels, sample: Sample, appended: Appended) {
+        match appended {
+            Appended::Stored { truncated } => {
+                self.stored += 1;
+                self.truncated += truncated;
+            }
+            Appended::Duplicate => self.duplicate += 1,
+            Appended::Conflict => self.reject(labels, sample, Rejection::Conflict),
+            Appended::TooOld => self.reject(labels, sample, Rejection::TooOld),
+        }
+    }
+
+    /// Counts the samples of a series for which there is a reason not to take them in.
+    pub(super) fn reject_all(
+        &mut self,
+        incoming: &BatchSeries,
+        reason: impl Fn(&Sample) -> Option<Rejection>,
+    ) {
+        for sample in &incoming.samples {
+            if let Some(reason) = reason(sample) {
+                self.reject(&incoming.labels, *sample, reason);
+            }
+        }
+    }
+
+    /// Counts a sample that is not taken in.
     pub(super) fn reject(&mut self, labels: &Labels, sample: Sample, reason: Rejection) {
         *match reason {
             Rejection::TooOld => &mut self.too_old,
-            Rejection::TooNew => &mut self.too_new,
+            Rejection::TooNew { .. } => &mut self.too_new,
             Rejection::Conflict => &mut self.conflicting,
             Rejection::OverLimit => &mut self.over_limit,
         } += 1;
-        self.example.get_or_insert_with(|| {
-            let reason = match reason {
-                Rejection::TooOld => "is older than what is kept",
-                Rejection::TooNew => "is too far in the future",
-                Rejection::Conflict => "has another value than the sample already there",
-                Rejection::OverLimit => "would start a series beyond the limit",
-            };
-            format!("the sample of {labels} at {} ms {reason}", sample.timestamp_ms)
+        self.example.get_or_insert_with(|| Rejected {
+            labels: labels.clone(),
+            timestamp_ms: sample.timestamp_ms,
+            reason,
         });
     }
-}
-
-/// Why a sample is not taken in.
-#[derive(Clone, Copy)]
-pub(super) enum Rejection {
-    TooOld,
-    TooNew,
-    Conflict,
-    OverLimit,
 }
 
 /// What the store holds at the moment.

@@ -16,7 +16,7 @@ const SAMPLES_PER_LINE: usize = 4;
 /// What became of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Appended {
-    /// It is in the ring now; so many samples fell off the old end because the ring was full.
+    /// It is in the ring now; so many samples had to go because the ring was full.
     Stored {
         /// Samples that were still within the retention.
         truncated: u64,
@@ -71,23 +71,29 @@ impl Ring {
         newest.fold(0, |seen, sample| seen ^ sample.timestamp_ms)
     }
 
-    /// Puts a sample in its place, then forgets what is older than `retention_ms` before the
-    /// newest, and the oldest beyond `max_samples`.
+    /// Puts a sample in its place and forgets what is older than `retention_ms` before the newest
+    /// or, when that is ahead of the clock, before `now_ms`: what a window at `now_ms` needs is not
+    /// forgotten for a later sample. Beyond `max_samples` those ahead of the clock, which no window
+    /// needs yet, make way first, the newest of them before the others, and then the oldest.
     pub(super) fn append(
         &mut self,
         sample: Sample,
+        now_ms: i64,
         retention_ms: i64,
         max_samples: usize,
     ) -> Appended {
+        let time_ms = sample.timestamp_ms;
+        let newest_ms = self.last().map_or(time_ms, |last| last.timestamp_ms.max(time_ms));
+        let oldest_ms = newest_ms.min(now_ms).saturating_sub(retention_ms);
+        if time_ms < oldest_ms {
+            return Appended::TooOld;
+        }
+        self.head += self.samples().partition_point(|s| s.timestamp_ms < oldest_ms);
         match self.last() {
-            Some(last) if sample.timestamp_ms <= last.timestamp_ms => {
-                let oldest = last.timestamp_ms.saturating_sub(retention_ms);
-                if sample.timestamp_ms < oldest {
-                    return Appended::TooOld;
-                }
+            Some(last) if time_ms <= last.timestamp_ms => {
                 let samples = self.samples();
-                let at = samples.partition_point(|s| s.timestamp_ms < sample.timestamp_ms);
-                if samples[at].timestamp_ms == sample.timestamp_ms {
+                let at = samples.partition_point(|s| s.timestamp_ms < time_ms);
+                if samples[at].timestamp_ms == time_ms {
                     return if samples[at] == sample {
                         Appended::Duplicate
                     } else {
@@ -98,15 +104,24 @@ impl Ring {
                 self.buffer.insert(self.head + at, sample);
             }
             _ => {
-                let oldest = sample.timestamp_ms.saturating_sub(retention_ms);
-                self.head += self.samples().partition_point(|s| s.timestamp_ms < oldest);
                 self.make_room();
                 self.buffer.push(sample);
             }
         }
+        Appended::Stored { truncated: self.truncate(now_ms, max_samples) as u64 }
+    }
+
+    /// Lets go what is beyond `max_samples`; says how many.
+    fn truncate(&mut self, now_ms: i64, max_samples: usize) -> usize {
         let over = self.samples().len().saturating_sub(max_samples);
-        self.head += over;
-        Appended::Stored { truncated: over as u64 }
+        if over > 0 {
+            let kept = self.samples();
+            let ahead = kept.len() - kept.partition_point(|s| s.timestamp_ms <= now_ms);
+            let newest = over.min(ahead);
+            self.buffer.truncate(self.buffer.len() - newest);
+            self.head += over - newest;
+        }
+        over
     }
 
     /// Makes sure that one more sample fits: by giving back what is behind the head, else by
@@ -151,10 +166,13 @@ mod tests {
 
     const STORED: Appended = Appended::Stored { truncated: 0 };
 
+    /// A clock that no sample is ahead of.
+    const PUNCTUAL: i64 = i64::MAX;
+
     fn ring(times: &[i64]) -> Ring {
         let mut ring = Ring::default();
         for &t in times {
-            assert_eq!(ring.append(Sample::new(t, t as f64), 1_000, 100), STORED);
+            assert_eq!(ring.append(Sample::new(t, t as f64), PUNCTUAL, 1_000, 100), STORED);
         }
         ring
     }
@@ -193,9 +211,9 @@ mod tests {
     #[test]
     fn repeats_are_told_from_contradictions() {
         let mut ring = ring(&[10, 20]);
-        assert_eq!(ring.append(Sample::new(10, 10.0), 1_000, 100), Appended::Duplicate);
-        assert_eq!(ring.append(Sample::new(10, 11.0), 1_000, 100), Appended::Conflict);
-        assert_eq!(ring.append(Sample::new(20, 20.0), 1_000, 100), Appended::Duplicate);
+        assert_eq!(ring.append(Sample::new(10, 10.0), PUNCTUAL, 1_000, 100), Appended::Duplicate);
+        assert_eq!(ring.append(Sample::new(10, 11.0), PUNCTUAL, 1_000, 100), Appended::Conflict);
+        assert_eq!(ring.append(Sample::new(20, 20.0), PUNCTUAL, 1_000, 100), Appended::Duplicate);
         assert_eq!(ring.samples().len(), 2);
     }
 
@@ -203,34 +221,86 @@ mod tests {
     fn old_samples_go_and_stay_away() {
         let mut ring = ring(&[0, 500, 1_000, 2_000]);
         assert_eq!(ring.samples()[0].timestamp_ms, 1_000);
-        assert_eq!(ring.append(Sample::new(999, 0.0), 1_000, 100), Appended::TooOld);
-        assert_eq!(ring.append(Sample::new(1_000, 1_000.0), 1_000, 100), Appended::Duplicate);
+        assert_eq!(ring.append(Sample::new(999, 0.0), PUNCTUAL, 1_000, 100), Appended::TooOld);
+        assert_eq!(
+            ring.append(Sample::new(1_000, 1_000.0), PUNCTUAL, 1_000, 100),
+            Appended::Duplicate
+        );
     }
 
     #[test]
     fn a_full_ring_drops_the_oldest_and_says_so() {
         let mut ring = ring(&[1, 2, 3]);
-        let stored = ring.append(Sample::new(4, 0.0), 1_000, 3);
+        let stored = ring.append(Sample::new(4, 0.0), PUNCTUAL, 1_000, 3);
         assert_eq!(stored, Appended::Stored { truncated: 1 });
         assert_eq!(ring.samples()[0].timestamp_ms, 2);
+    }
+
+    fn times(ring: &Ring) -> Vec<i64> {
+        ring.samples().iter().map(|sample| sample.timestamp_ms).collect()
+    }
+
+    #[test]
+    fn a_sample_ahead_of_the_clock_pushes_nothing_out() {
+        let mut ring = ring(&[1_000, 1_500]);
+        assert_eq!(ring.append(Sample::new(9_000, 0.0), 2_000, 1_000, 100), STORED);
+        assert_eq!(times(&ring), [1_000, 1_500, 9_000]);
+        assert_eq!(ring.append(Sample::new(999, 0.0), 2_000, 1_000, 100), Appended::TooOld);
+        assert_eq!(ring.append(Sample::new(2_000, 0.0), 2_000, 1_000, 100), STORED);
+        assert_eq!(times(&ring), [1_000, 1_500, 2_000, 9_000]);
+        // Time goes on; samples of now forget what is old though a later one is there.
+        assert_eq!(ring.append(Sample::new(2_600, 0.0), 2_600, 1_000, 100), STORED);
+        assert_eq!(times(&ring), [2_000, 2_600, 9_000]);
+        assert_eq!(ring.append(Sample::new(9_500, 0.0), 9_500, 1_000, 100), STORED);
+        assert_eq!(times(&ring), [9_000, 9_500]);
+    }
+
+    #[test]
+    fn in_a_full_ring_what_is_ahead_makes_way_first() {
+        let full = |truncated| Appended::Stored { truncated };
+        let mut ring = ring(&[1, 2, 13, 14, 15]);
+        assert_eq!(ring.append(Sample::new(3, 0.0), 10, 1_000, 5), full(1));
+        assert_eq!(times(&ring), [1, 2, 3, 13, 14]);
+        assert_eq!(ring.append(Sample::new(16, 0.0), 10, 1_000, 5), full(1));
+        assert_eq!(times(&ring), [1, 2, 3, 13, 14], "itself, if it is the furthest ahead");
+        assert_eq!(ring.append(Sample::new(4, 0.0), 10, 1_000, 3), full(3), "a smaller limit");
+        assert_eq!(times(&ring), [2, 3, 4], "after what is ahead, the oldest");
     }
 
     #[test]
     fn extreme_timestamps_do_not_overflow() {
         let mut ring = Ring::default();
-        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9), STORED);
-        assert_eq!(ring.append(Sample::new(i64::MAX, 0.0), 1_000, 9), STORED);
-        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), 1_000, 9), Appended::TooOld);
+        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), PUNCTUAL, 1_000, 9), STORED);
+        assert_eq!(ring.append(Sample::new(i64::MAX, 0.0), PUNCTUAL, 1_000, 9), STORED);
+        assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), PUNCTUAL, 1_000, 9), Appended::TooOld);
+    }
+
+    /// With samples so far ahead of the clock, so many are kept.
+    #[track_caller]
+    fn check_memory(ahead: i64, expected: usize) {
+        let mut ring = Ring::default();
+        for now in 0..10_000 {
+            ring.append(Sample::new(now + ahead, 0.0), now, 63, 1_000);
+        }
+        assert_eq!(ring.samples().len(), expected);
+        assert!(ring.bytes() <= 2 * expected * size_of::<Sample>(), "{} bytes", ring.bytes());
     }
 
     #[test]
     fn memory_stays_near_what_is_kept() {
-        let mut ring = Ring::default();
-        for t in 0..10_000 {
-            ring.append(Sample::new(t, 0.0), 63, 100);
+        check_memory(0, 64);
+        check_memory(-500, 64);
+        check_memory(50, 114);
+    }
+
+    #[test]
+    fn one_sample_ahead_costs_no_more_than_itself() {
+        let mut ring = ring(&[9_999]);
+        for now in 0..5_000 {
+            assert_eq!(ring.append(Sample::new(now, 0.0), now, 63, 1_000), STORED);
         }
-        assert_eq!(ring.samples().len(), 64);
-        assert!(ring.bytes() <= 2 * 64 * size_of::<Sample>(), "{} bytes", ring.bytes());
+        assert_eq!(ring.samples().len(), 65);
+        assert!(ring.bytes() <= 2 * 65 * size_of::<Sample>(), "{} bytes", ring.bytes());
     }
 
     proptest! {
@@ -250,7 +320,7 @@ mod tests {
                 } else {
                     STORED
                 };
-                prop_assert_eq!(ring.append(Sample::new(t, t as f64), retention, 1_000), expected);
+                prop_assert_eq!(ring.append(Sample::new(t, t as f64), PUNCTUAL, retention, 1_000), expected);
                 map = map.split_off(&(newest - retention));
                 // Late appends do not move the old end; look only at what is promised.
                 let got: Vec<i64> = ring
@@ -259,6 +329,38 @@ mod tests {
                     .map(|s| s.timestamp_ms)
                     .collect();
                 prop_assert_eq!(got, map.keys().copied().collect::<Vec<_>>());
+            }
+        }
+
+        /// A window at any `now` of a clock that never goes back holds all samples that came until
+        /// then, however far ahead others were, and the ring no more than it must.
+        #[test]
+        fn no_window_lacks_a_sample(
+            steps in proptest::collection::vec((0i64..20, -30i64..60), 1..200),
+            retention in 1i64..50
+        ) {
+            let (mut ring, mut all, mut now) = (Ring::default(), BTreeMap::new(), 1_000);
+            for (passed, ahead) in steps {
+                now += passed;
+                let t = now + ahead;
+                let newest = all.keys().next_back().copied().unwrap_or(t).max(t);
+                let oldest = newest.min(now) - retention;
+                let expected = if t < oldest {
+                    Appended::TooOld
+                } else if all.insert(t, ()).is_some() {
+                    Appended::Duplicate
+                } else {
+                    STORED
+                };
+                prop_assert_eq!(ring.append(Sample::new(t, 0.0), now, retention, 1_000), expected);
+                let got: Vec<i64> =
+                    ring.window(now - retention - 1, now).iter().map(|s| s.timestamp_ms).collect();
+                let promised: Vec<i64> =
+                    all.range(now - retention..=now).map(|(t, ())| *t).collect();
+                prop_assert_eq!(got, promised);
+                if expected == STORED {
+                    prop_assert_eq!(times(&ring), all.range(oldest..).map(|(t, ())| *t).collect::<Vec<_>>());
+                }
             }
         }
     }

@@ -75,10 +75,107 @@ fn each_refusal_is_counted_and_explained() {
     let outcome = store.append(NOW, &batch("up", "a", &[(old, 1.0), (new, 1.0), (NOW, 2.0)]));
     assert_eq!((outcome.too_old, outcome.too_new, outcome.conflicting), (1, 1, 1));
     assert_eq!(outcome.rejected(), 3);
-    assert_eq!(
-        outcome.example.as_deref(),
-        Some(r#"the sample of up{instance="a"} at 999639999 ms is older than what is kept"#)
+    let reason = Rejection::TooOld;
+    let example = Rejected { labels: labels("up", "a"), timestamp_ms: old, reason };
+    assert_eq!(outcome.example, Some(example));
+    assert_eq!(reason.to_string(), "is older than what is kept");
+}
+
+/// Beyond the limit a refusal says how far ahead of the clock the sample is.
+#[track_caller]
+fn check_ahead(ahead_ms: i64, expected: Option<&str>) {
+    let (mut store, _) = store(StorageConfig::default());
+    let ahead = batch("up", "a", &[(NOW.saturating_add(ahead_ms), 1.0)]);
+    for known in [false, true] {
+        let outcome = store.append(NOW, &ahead);
+        let reason = outcome.example.map(|example| example.reason.to_string());
+        assert_eq!(reason.as_deref(), expected, "known: {known}");
+        assert_eq!(outcome.too_new, u64::from(expected.is_some()));
+        store.append(NOW, &batch("up", "a", &[(NOW, 1.0)]));
+    }
+}
+
+#[test]
+fn a_refusal_says_how_far_ahead_a_sample_is() {
+    check_ahead(600_000, None);
+    check_ahead(
+        750_000,
+        Some("is 12m30s ahead of this machine's clock, more than storage.max_future (10m) allows"),
     );
+    check_ahead(
+        600_001,
+        Some("is 10m1ms ahead of this machine's clock, more than storage.max_future (10m) allows"),
+    );
+}
+
+const SCRAPE: i64 = 15_000;
+const AHEAD: i64 = 300_000;
+
+#[test]
+fn a_sender_ahead_of_the_clock_is_seen_when_its_time_has_come() {
+    let (mut store, up) = store(StorageConfig::default());
+    let mut most = 0;
+    for n in 0..=100 {
+        let now = NOW + n * SCRAPE;
+        let outcome = store.append(now, &batch("up", "a", &[(now + AHEAD, n as f64)]));
+        assert_eq!((outcome.stored, outcome.truncated), (1, 0));
+        let id = store.members(up)[0];
+        most = most.max(store.window(id, i64::MIN, i64::MAX).len() as i64);
+        if now < NOW + AHEAD + 120_000 {
+            continue;
+        }
+        assert_eq!(store.window(id, now - 120_000, now).len(), 8);
+        assert_eq!(store.latest(id, now, LOOKBACK), Some(Sample::new(now, (n - 20) as f64)));
+        assert_eq!(store.latest_ms(id, now, LOOKBACK), Some(now));
+    }
+    let kept = LOOKBACK + RETENTION_SLACK_MS + AHEAD;
+    assert_eq!(most, kept / SCRAPE + 1, "no longer than the others");
+    let last = NOW + 100 * SCRAPE + AHEAD;
+    assert_eq!(store.evict(last + LOOKBACK + RETENTION_SLACK_MS), 0);
+    assert_eq!(store.evict(last + LOOKBACK + RETENTION_SLACK_MS + 1), 1);
+}
+
+/// One sample, or a stale marker, ahead of the clock between right ones.
+#[track_caller]
+fn check_one_ahead(value: f64, max_samples_per_series: usize) {
+    let (mut store, up) =
+        store(StorageConfig { max_samples_per_series, ..StorageConfig::default() });
+    for n in 0..60 {
+        let now = NOW + n * SCRAPE;
+        if n == 30 {
+            let outcome = store.append(now, &batch("up", "a", &[(now + AHEAD + 1, value)]));
+            assert_eq!(outcome.stored, 1);
+        }
+        let outcome = store.append(now, &batch("up", "a", &[(now, n as f64)]));
+        assert_eq!((outcome.stored, outcome.rejected()), (1, 0), "push {n}");
+        let id = store.members(up)[0];
+        let seen = store.window(id, now - LOOKBACK, now);
+        // The one that was ahead is among them when its time has come.
+        let right = seen.iter().filter(|sample| sample.timestamp_ms % SCRAPE == NOW % SCRAPE);
+        assert_eq!(right.count() as i64, (n + 1).min(LOOKBACK / SCRAPE), "push {n}");
+        assert_eq!(store.latest(id, now, LOOKBACK), Some(Sample::new(now, n as f64)));
+        assert_eq!(store.latest_ms(id, now, LOOKBACK), Some(now), "push {n}");
+    }
+}
+
+#[test]
+fn one_sample_ahead_of_the_clock_stands_in_nobodys_way() {
+    check_one_ahead(7.0, 10_800);
+    check_one_ahead(f64::from_bits(STALE_NAN_BITS), 10_800);
+    // A limit that has just room for what a window needs.
+    check_one_ahead(7.0, 20);
+}
+
+#[test]
+fn old_data_is_kept_for_as_long_before_its_newest_sample() {
+    let (mut store, up) = store(StorageConfig::default());
+    let start = NOW - 100 * LOOKBACK;
+    for n in 0..=100 {
+        let outcome = store.append(NOW, &batch("up", "a", &[(start + n * SCRAPE, 1.0)]));
+        assert_eq!((outcome.stored, outcome.rejected()), (1, 0));
+    }
+    let kept = store.window(store.members(up)[0], i64::MIN, NOW).len() as i64;
+    assert_eq!(kept, (LOOKBACK + RETENTION_SLACK_MS) / SCRAPE + 1);
 }
 
 #[test]
