@@ -30,7 +30,7 @@ pub(super) struct Collected<'a> {
     /// For each feature, the values that go to every entity; empty when there are none.
     common: Vec<Vec<f32>>,
     own: Vec<bool>,
-    infinite: Vec<usize>,
+    counts: Counts,
     excluded: Excluded,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Collected<'a> {
             entities: Vec::new(),
             common: vec![Vec::new(); features.len()],
             own: vec![false; features.len()],
-            infinite: vec![0; features.len()],
+            counts: Counts::none(features.len()),
             excluded: Excluded::default(),
         };
         collected.must_fit(1).map(|()| collected)
@@ -78,7 +78,7 @@ impl<'a> Collected<'a> {
             piece.step_at(time_ms, step_ms).map(|step| (step, value as f32))
         });
         let labels = element.labels.without_metric_name();
-        let infinite = &mut self.infinite[feature];
+        let infinite = &mut self.counts.infinite[feature];
         if labels.is_empty() {
             let common = &mut self.common[feature];
             common.resize(self.grid.len(), f32::NAN);
@@ -104,10 +104,15 @@ impl<'a> Collected<'a> {
         let EntityRecording { labels, values: cells, .. } = &mut self.entities[place];
         for (step, value) in values {
             let cell = &mut cells[[step, feature]];
-            put(cell, value, &mut self.infinite[feature])
+            put(cell, value, &mut self.counts.infinite[feature])
                 .map_err(|()| twice(labels.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Takes note of a step at which the server refused a feature.
+    pub fn leave_out(&mut self, feature: usize) {
+        self.counts.failed[feature] += 1;
     }
 
     /// Takes an element of the answer for an expression that excludes steps.
@@ -158,10 +163,9 @@ impl<'a> Collected<'a> {
         // The server's order may change from answer to answer; the same data makes the same file.
         self.entities.sort_by_cached_key(|it| it.labels.to_string());
         self.excluded.mark(&mut self.entities);
-        let counts = Counts { duplicated: 0, infinite: self.infinite };
         let times_ms = self.grid.times_ms().collect();
         let recording = Recording::new(times_ms, self.grid.step_ms(), self.own, self.entities);
-        Ok(Recording { counts, ..recording })
+        Ok(Recording { counts: self.counts, ..recording })
     }
 
     fn must_have_data(&self) -> Result<(), HistoryError> {

@@ -132,7 +132,7 @@ struct Lines {
 
 impl Lines {
     fn new(features: usize) -> Self {
-        let counts = Counts { duplicated: 0, infinite: vec![0; features] };
+        let counts = Counts::none(features);
         Self { times_ms: Vec::new(), values: Vec::new(), rows: Vec::new(), counts }
     }
 
@@ -275,7 +275,7 @@ mod tests {
         let (recording, features) = read_text(text).expect("a good file");
         assert_eq!(recording.times_ms, [0, 15_000, 30_000, 61_000]);
         assert_eq!(recording.step_ms, 15_000);
-        assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![0, 1] });
+        assert_eq!(recording.counts, Counts { infinite: vec![0, 1], ..Counts::none(2) });
         assert_eq!(recording.rows, [0, 1, 2, 3]);
         let values = &recording.entities[0].values;
         assert_eq!((values[[0, 1]], values[[2, 0]], values[[3, 1]]), (2.5, -1000.0, 5.0));
@@ -324,7 +324,10 @@ mod tests {
         let (recording, _) = read_text(text.as_bytes()).expect("a good file");
         assert_eq!(recording.times_ms, [10_000, 20_000, 30_000, 40_000]);
         assert_eq!(recording.rows, [0, 0, 1, 2, 2, 2, 3]);
-        assert_eq!(recording.counts, Counts { duplicated: 3, infinite: vec![2] });
+        assert_eq!(
+            recording.counts,
+            Counts { duplicated: 3, infinite: vec![2], ..Counts::none(1) }
+        );
         let values = recording.entities[0].values.column(0).to_vec();
         assert_eq!(values[..2], [1.0, 2.0]);
         assert!(values[2].is_nan() && values[3].is_nan());

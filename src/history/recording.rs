@@ -51,6 +51,24 @@ pub struct Counts {
     pub duplicated: usize,
     /// For each feature, values that are infinite or too large for a float32: missing now.
     pub infinite: Vec<usize>,
+    /// For each feature, steps at which the server refused its expression, since label sets clash:
+    /// missing now for every entity.
+    pub failed: Vec<usize>,
+}
+
+impl Counts {
+    /// Nothing, of so many features.
+    #[must_use]
+    pub fn none(features: usize) -> Self {
+        let none = vec![0; features];
+        Self { duplicated: 0, infinite: none.clone(), failed: none }
+    }
+
+    /// Makes room for one more feature, of which nothing was left out.
+    pub fn add_feature(&mut self) {
+        self.infinite.push(0);
+        self.failed.push(0);
+    }
 }
 
 impl Recording {
@@ -65,7 +83,7 @@ impl Recording {
         own: Vec<bool>,
         entities: Vec<EntityRecording>,
     ) -> Self {
-        let counts = Counts { duplicated: 0, infinite: vec![0; own.len()] };
+        let counts = Counts::none(own.len());
         Self { times_ms, step_ms, entities, own, counts, rows: Vec::new() }
     }
 

@@ -191,6 +191,14 @@ fn filled(recording: &Recording, entity: usize) -> ndarray::Array2<f32> {
     recording.entities[entity].values.mapv(|it| if it.is_nan() { -1.0 } else { it })
 }
 
+/// The same with -1e9 for every missing value.
+fn comparable(mut recording: Recording) -> Recording {
+    for entity in &mut recording.entities {
+        entity.values.mapv_inplace(|it| if it.is_nan() { -1e9 } else { it });
+    }
+    recording
+}
+
 #[test]
 fn an_answer_becomes_a_recording() {
     let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
@@ -206,7 +214,7 @@ fn an_answer_becomes_a_recording() {
     let recording = fetched(&query).expect("a recording");
     assert_eq!(recording.times_ms, [1_000_000, 1_015_000, 1_030_000]);
     assert_eq!(recording.own, [true, false]);
-    assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![1, 0] });
+    assert_eq!(recording.counts, Counts { infinite: vec![1, 0], ..Counts::none(2) });
     assert!(recording.rows.is_empty());
     let names: Vec<_> = recording.entities.iter().map(|it| it.labels.to_string()).collect();
     assert_eq!(names, [r#"{instance="a", job="j"}"#, r#"{instance="b", job="j"}"#]);
@@ -336,6 +344,111 @@ fn what_is_too_much_for_one_step_ends_the_run() {
     assert!(error.contains(r#"feature "a": the server says "x: exceeded the limit"#), "{error}");
     let steps: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
     assert!(steps.starts_with(&[8, 4]) && steps.contains(&1), "{steps:?}");
+}
+
+/// What Prometheus says where two series match one.
+fn clash() -> Reply {
+    let words = r#"found duplicate series for the match group {a=\"1\"} on the right hand-side of the operation: [{}, {}];many-to-many matching not allowed"#;
+    reply(422, format!(r#"{{"status":"error","errorType":"execution","error":"{words}"}}"#))
+}
+
+/// Whether a query covers a time in seconds.
+fn covers(asked: &Asked, seconds: f64) -> bool {
+    (asked.seconds("start")..=asked.seconds("end")).contains(&seconds)
+}
+
+#[test]
+fn a_step_that_the_server_refuses_is_left_out_and_counted() {
+    let server = TestServer::start(|asked, _| {
+        let refuses = asked.form["query"] == "x" && (covers(asked, 70.0) || covers(asked, 333.0));
+        if refuses { clash() } else { two_entities(asked) }
+    });
+    let query = query(&server.url(), &[(0, 99), (300, 399)], 1, &[("a", "x"), ("b", "y")]);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts, Counts { failed: vec![2, 0], ..Counts::none(2) });
+    for entity in &recording.entities {
+        let missing = |feature: usize| -> Vec<i64> {
+            let cells = entity.values.column(feature);
+            let steps = recording.times_ms.iter().zip(cells).filter(|(_, cell)| cell.is_nan());
+            steps.map(|(time_ms, _)| time_ms / 1_000).collect()
+        };
+        assert_eq!((missing(0), missing(1)), (vec![70, 333], vec![]));
+    }
+    let asked = server.asked();
+    assert!(asked.len() < 2 + 2 * (2 * 7 + 1) + 2, "{} questions", asked.len());
+    // Neither the size of the pieces nor their order matters.
+    let config = HistoryConfig { max_steps_per_query: 30, max_concurrency: 1, ..config_of(&query) };
+    let other = fetched(&Query { config, ..query }).expect("a recording");
+    assert_eq!(comparable(other), comparable(recording));
+    // What does not clash is asked in whole pieces all the same.
+    let asked = server.asked();
+    let whole = asked.iter().filter(|it| it.form["query"] == "x" && it.steps() == 30);
+    assert_eq!(whole.count(), 6);
+}
+
+#[test]
+fn an_expression_that_is_always_refused_is_given_up_soon() {
+    // Without a result before its series begin, which proves nothing.
+    let server = TestServer::start(|asked, _| match asked.seconds("end") < 10_000.0 {
+        true => matrix(""),
+        false => clash(),
+    });
+    let query = query(&server.url(), &[(0, 39_999)], 1, &[("a", "x")]);
+    let error = fetched(&query).expect_err("no result").to_string();
+    assert!(error.contains(r#"feature "a": the server says "execution: found dup"#), "{error}");
+    assert!(error.contains("(status 422) about x"), "{error}");
+    let count = server.asked().len();
+    assert!((33..=40).contains(&count), "{count} questions");
+    // A few steps are all tried.
+    let short = Query { source: from(&server), ..query };
+    let Source::Server(mut source) = short.source.clone() else { panic!("a server") };
+    source.ranges = vec![Range { start_ms: 20_000_000, end_ms: 20_120_000 }];
+    let short = Query { source: Source::Server(source), ..short };
+    assert!(matches!(fetched(&short), Err(HistoryError::Refused { status: 422, .. })));
+    assert_eq!(server.asked().len(), 1 + 3);
+}
+
+#[test]
+fn an_exclusion_that_is_refused_ends_the_run() {
+    let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
+        "x" => two_entities(asked),
+        _ if covers(asked, 30.0) => clash(),
+        _ => two_entities(asked),
+    });
+    let mut query = query(&server.url(), &[(0, 99)], 1, &[("a", "x")]);
+    query.exclude.queries = vec!["y".to_owned()];
+    let error = fetched(&query).expect_err("a refusal").to_string();
+    assert!(error.starts_with("an exclusion: the server says"), "{error}");
+}
+
+#[test]
+fn what_was_left_out_is_not_asked_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fails = Arc::new(AtomicUsize::new(1));
+    let shared = Arc::clone(&fails);
+    let server = TestServer::start(move |asked, _| {
+        if covers(asked, 42.0) {
+            return clash();
+        }
+        // As if the machine went down near the end.
+        match asked.seconds("end") > 98.0 && shared.load(Ordering::SeqCst) > 0 {
+            true => refusal(400, "out of order"),
+            false => two_entities(asked),
+        }
+    });
+    let query = resuming(query(&server.url(), &[(0, 99)], 1, &[("a", "x")]), dir.path());
+    let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
+    let query = Query { config, ..query };
+    assert!(fetched(&query).is_err());
+    assert!(server.asked().iter().any(|it| it.steps() == 1 && covers(it, 42.0)));
+    fails.store(0, Ordering::SeqCst);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts.failed, [1]);
+    let asked: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
+    assert_eq!(asked, [50], "only what was not answered, in one piece");
+    let again = fetched(&query).expect("a recording");
+    assert_eq!(comparable(again), comparable(recording));
+    assert!(server.asked().is_empty(), "everything is there");
 }
 
 #[test]

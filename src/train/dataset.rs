@@ -71,6 +71,8 @@ pub struct Cleaning {
     pub duplicated: usize,
     /// For each feature, infinite values, taken as missing.
     pub infinite: Vec<usize>,
+    /// For each feature, steps at which the server refused it, missing for every entity.
+    pub failed: Vec<usize>,
     /// For each feature, the dropped steps that lacked it.
     pub dropped_for: Vec<usize>,
     /// For each feature, values that its policy held or filled in.
@@ -184,6 +186,7 @@ impl Dataset {
         let mut cleaning = Cleaning {
             duplicated: counts.duplicated,
             infinite: counts.infinite,
+            failed: counts.failed,
             dropped_for: vec![0; count],
             filled: vec![0; count],
             masked: vec![0; count],

@@ -93,6 +93,7 @@ impl Summary {
             ("filled", self.counted(&cleaning.filled)),
             ("masked", self.counted(&cleaning.masked)),
             ("infinite", self.counted(&cleaning.infinite)),
+            ("steps refused", self.counted(&cleaning.failed)),
             ("absent", self.counted(&cleaning.absent)),
             ("features", metadata.features.len().to_string()),
             ("never moved", self.constant.join(", ")),
