@@ -8,7 +8,7 @@
 //!
 //! A column that is named as a configured feature is that feature, with its expression: history
 //! exported from elsewhere trains a model that serves on live samples. Any other column becomes
-//! the selector of a metric of that name.
+//! the selector of a metric of that name. All columns are the entity's own but those of clocks.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
 use super::recording::{Counts, EntityRecording, Recording};
-use crate::features::FeatureSpec;
+use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::timestamp;
 
@@ -118,7 +118,9 @@ fn parse(
         lines.push(&header, &record).map_err(|reason| wrong(line, reason))?;
     }
     let line = record.position().map_or(1, csv::Position::line);
-    let recording = lines.finish().map_err(|reason| wrong(line, reason))?;
+    let mut recording = lines.finish().map_err(|reason| wrong(line, reason))?;
+    let is_clock = |feature| TIME_OF_DAY.is(feature) || TIME_OF_WEEK.is(feature);
+    recording.own = features.iter().map(|it| !is_clock(it)).collect();
     Ok((recording, features))
 }
 
@@ -316,6 +318,16 @@ mod tests {
         assert!(error.contains("before there were two lines"), "{error}");
         let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
         assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
+    }
+
+    #[test]
+    fn a_clock_is_not_the_entitys_own() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"t,a,time_of_day\n0,1,0\n60,2,0\n").expect("written");
+        let own =
+            |configured: &[FeatureSpec]| read(file.path(), configured).expect("a good file").0.own;
+        assert_eq!(own(&[TIME_OF_DAY.spec()]), [true, false]);
+        assert_eq!(own(&[]), [true, true], "a metric of that name");
     }
 
     #[test]

@@ -270,7 +270,7 @@ impl Fetch<'_> {
         }
         let Query { feature, left_out, words: first, .. } = &mut self.queries[work.0];
         if let Some(feature) = *feature {
-            collected.leave_out(feature);
+            collected.leave_out(feature, work.1.first);
         }
         *left_out += 1;
         first.get_or_insert(words);

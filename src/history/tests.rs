@@ -703,7 +703,7 @@ fn what_goes_wrong_says_what_to_do() {
     );
     check_error(
         || matrix(r#"{"metric":{"instance":"a"},"values":[[1000,"1"]]}"#),
-        r#"has a series {instance="a"} without the label job: keep the entity labels (job, instance)"#,
+        r#"has no series with the entity labels: {instance="a"} is without job; keep them in its expression, as in `sum by (job, instance) (...)`"#,
     );
     check_error(
         || {
@@ -714,10 +714,112 @@ fn what_goes_wrong_says_what_to_do() {
         },
         r#"two series for the entity {instance="a", job="j"}"#,
     );
+    // Not even labels make a series everyone's, or their lack: the expression does.
     check_error(
         || matrix(r#"{"metric":{},"values":[[1000,"1"]]}"#),
-        "has no value for every feature that tells entities apart",
+        "has no series with the entity labels: {} is without job, instance",
     );
+}
+
+/// The answers of a server by their expressions; none for any other.
+fn answering(answers: &'static [(&'static str, &'static str)]) -> TestServer {
+    TestServer::start(move |asked, _| {
+        let known = answers.iter().find(|(expr, _)| *expr == asked.form["query"]);
+        matrix(known.map_or("", |(_, results)| *results))
+    })
+}
+
+#[test]
+fn two_series_for_one_entity_spoil_the_steps_they_share() {
+    const SERIES: [&str; 3] = [
+        r#"{"metric":{"instance":"a","job":"j","pod":"1"},"values":[[0,"1"],[60,"2"],[120,"3"]]}"#,
+        r#"{"metric":{"instance":"a","job":"j","pod":"2"},"values":[[60,"2"],[120,"+Inf"],[180,"4"]]}"#,
+        r#"{"metric":{"instance":"a","job":"j","pod":"3"},"values":[[60,"7"]]}"#,
+    ];
+    let other = r#"{"metric":{"instance":"b","job":"j"},"values":[[60,"9"]]}"#;
+    let mut found = Vec::new();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let series = order.map(|i| SERIES[i]).join(",");
+        let server = TestServer::start(move |asked, _| match asked.form["query"].as_str() {
+            "x" => matrix(&format!("{series},{other}")),
+            _ => two_entities(asked),
+        });
+        let query = query(&server.url(), &[(0, 180)], 60, &[("a", "y"), ("b", "x")]);
+        found.push(fetched(&query).expect("a recording"));
+    }
+    let recording = &found[0];
+    let same = |it: &Recording| comparable(it.clone()) == comparable(recording.clone());
+    assert!(found.iter().all(same));
+    assert_eq!(recording.counts.ambiguous, [0, 1], "three series spoil it once");
+    assert_eq!(recording.counts.infinite, [0, 1]);
+    // An infinite value claims nothing.
+    assert_eq!(filled(recording, 0).column(1).to_vec(), [1.0, -1.0, 3.0, 4.0]);
+    assert_eq!(filled(recording, 1).column(1).to_vec(), [-1.0, 9.0, -1.0, -1.0]);
+    let ambiguous = |entity: usize| -> Vec<(usize, usize)> {
+        let cells = (0..4).flat_map(|step| [(step, 0), (step, 1)]);
+        cells.filter(|(step, it)| recording.entities[entity].is_ambiguous(*step, *it)).collect()
+    };
+    assert_eq!((ambiguous(0), ambiguous(1)), (vec![(1, 1)], vec![]));
+}
+
+#[test]
+fn what_the_server_refuses_is_not_what_an_entity_never_had() {
+    let server = TestServer::start(|asked, _| match covers(asked, 60.0) {
+        true => clash(),
+        false => two_entities(asked),
+    });
+    let query = query(&server.url(), &[(0, 180)], 60, &[("a", "x")]);
+    let recording = fetched(&query).expect("a recording");
+    for entity in &recording.entities {
+        let ambiguous: Vec<bool> = (0..4).map(|step| entity.is_ambiguous(step, 0)).collect();
+        assert_eq!(ambiguous, [false, true, false, false]);
+    }
+}
+
+#[test]
+fn the_expression_decides_whose_values_they_are() {
+    const ENTITY: &str = r#"{"metric":{"instance":"a","job":"j"},"values":[[0,"1"],[60,"1"]]}"#;
+    const NOBODY: &str = r#"{"metric":{"instance":"a"},"values":[[0,"1"]]},{"metric":{},"values":[[0,"5"],[60,"5"]]},{"metric":{"instance":"a","job":"j"},"values":[[60,"2"]]}"#;
+    const EVERYONE: &str = r#"{"metric":{},"values":[[0,"7"],[60,"8"]]}"#;
+    let server = answering(&[
+        ("x", ENTITY),
+        ("y", NOBODY),
+        ("sum(x)", EVERYONE),
+        ("time()", EVERYONE),
+        ("sum(x) by (job, instance)", ENTITY),
+    ]);
+    let features = [
+        ("a", "x"),
+        ("b", "y"),
+        ("c", "sum(x)"),
+        ("d", "time()"),
+        ("e", "sum(x) by (job, instance)"),
+        ("f", "nothing"),
+        ("g", "sum(nothing)"),
+    ];
+    let query = query(&server.url(), &[(0, 60)], 60, &features);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.own, [true, true, false, false, true, true, false]);
+    assert_eq!(recording.entities.len(), 1);
+    let rows = [[1.0, -1.0, 7.0, 7.0, 1.0, -1.0, -1.0], [1.0, 2.0, 8.0, 8.0, 1.0, -1.0, -1.0]];
+    assert_eq!(filled(&recording, 0), ndarray::arr2(&rows));
+    assert_eq!(recording.counts.unplaced, [0, 3, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn without_any_value_of_an_entitys_own_there_is_no_history() {
+    let error = |server: &TestServer, features: &[(&str, &str)]| {
+        let query = query(&server.url(), &[(0, 60)], 60, features);
+        fetched(&query).expect_err("no history").to_string()
+    };
+    let server = answering(&[
+        ("time()", r#"{"metric":{},"values":[[0,"7"],[60,"8"]]}"#),
+        ("x", r#"{"metric":{"instance":"a","job":"j"},"values":[[0,"NaN"]]}"#),
+    ]);
+    let text = error(&server, &[("a", "x"), ("b", "time()"), ("c", "y")]);
+    assert!(text.contains("has no value for a, c at any of 2 steps"), "{text}");
+    let text = error(&server, &[("b", "time()")]);
+    assert!(text.contains("has no value for every feature that tells entities apart"), "{text}");
 }
 
 #[test]

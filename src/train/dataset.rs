@@ -73,6 +73,10 @@ pub struct Cleaning {
     pub infinite: Vec<usize>,
     /// For each feature, steps at which the server refused it, missing for every entity.
     pub failed: Vec<usize>,
+    /// For each feature, steps of entities that two series claimed, missing.
+    pub ambiguous: Vec<usize>,
+    /// For each feature, values of series without the entity labels, left out.
+    pub unplaced: Vec<usize>,
     /// For each feature, the dropped steps that lacked it.
     pub dropped_for: Vec<usize>,
     /// For each feature, values that its policy held or filled in.
@@ -187,6 +191,8 @@ impl Dataset {
             duplicated: counts.duplicated,
             infinite: counts.infinite,
             failed: counts.failed,
+            ambiguous: counts.ambiguous,
+            unplaced: counts.unplaced,
             dropped_for: vec![0; count],
             filled: vec![0; count],
             masked: vec![0; count],
@@ -302,7 +308,7 @@ struct Cleaner<'a> {
 
 impl Cleaner<'_> {
     fn clean(&mut self, entity: EntityRecording, cleaning: &mut Cleaning) -> Rows {
-        let EntityRecording { labels, mut values, excluded } = entity;
+        let EntityRecording { labels, mut values, excluded, .. } = entity;
         let mut playback = Playback::new(self.features, std::slice::from_ref(&labels), true);
         let hold_ms = HOLD_MS.max(2 * self.step_ms);
         let any_own = self.own.contains(&true);
