@@ -11,7 +11,7 @@ use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WE
 use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
 use portent::labels::Labels;
 use portent::model::{Artifact, Context, GuardSpec, Metadata, ModelConfig, Runtime, Scorer};
-use portent::train::{ModelKind, Options, Summary, TrainConfig, TrainError, run};
+use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, run};
 
 const START_MS: i64 = 1_795_428_900_000;
 const STEP_MS: i64 = 15_000;
@@ -211,6 +211,84 @@ fn a_column_of_nothing_is_left_out_and_named() {
 }
 
 #[test]
+fn what_a_server_lacks_or_refuses_is_left_out_and_named() {
+    let expected = |query: &str, step: usize| match query {
+        "load" => Some(row(step)[0]),
+        // Of one entity alone, and the other one has it twice at some steps.
+        "traffic" => Some(row(step)[1]),
+        _ => None,
+    };
+    let url = serving(move |query, steps| {
+        let (first, last) = (*steps.start(), *steps.end());
+        let clocks = [("604800", TIME_OF_WEEK), ("86400", TIME_OF_DAY)];
+        if let Some((_, clock)) = clocks.into_iter().find(|(it, _)| query.contains(it)) {
+            let value = |it| format!("[{},\"{}\"]", time_ms(it) / 1_000, clock.value(time_ms(it)));
+            let values = (first..=last).map(value).collect::<Vec<_>>().join(",");
+            return Some(format!(r#"{{"metric":{{}},"values":[{values}]}}"#));
+        }
+        if query == "load" && steps.contains(&77) {
+            return None;
+        }
+        let series = |entity: &str, device: &str, from: usize, to: usize| {
+            let values = (first.max(from)..=last.min(to)).filter_map(|step| {
+                let value = expected(query, step)?;
+                Some(format!("[{},\"{value}\"]", time_ms(step) / 1_000))
+            });
+            let values = values.collect::<Vec<_>>().join(",");
+            format!(
+                r#"{{"metric":{{"instance":"{entity}","device":"{device}"}},"values":[{values}]}}"#
+            )
+        };
+        let mut all = vec![series("a", "0", 0, usize::MAX), series("b", "0", 0, usize::MAX)];
+        match query {
+            "traffic" => all.push(series("b", "1", 100, 104)),
+            "absent" => all.clear(),
+            _ => {}
+        }
+        Some(all.join(","))
+    });
+    for fit in [FitKind::Pooled, FitKind::PerEntity] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut options = options(dir.path(), "");
+        options.config.fit = fit;
+        options.history.features =
+            ["load", "traffic", "absent"].map(|it| FeatureSpec::new(it, it)).to_vec();
+        options.history.source = Source::Server(RangeQuery {
+            url: url.clone(),
+            ranges: vec![Range { start_ms: START_MS, end_ms: time_ms(399) }],
+            step: portent::duration::Duration::from_ms(STEP_MS),
+            resume: None,
+        });
+        let summary = run(&options).expect("a model");
+        let cleaning = &summary.cleaning;
+        assert_eq!((cleaning.entities, cleaning.dropped), (2, 0));
+        assert_eq!(cleaning.failed, [1, 0, 0, 0, 0]);
+        assert_eq!(cleaning.ambiguous, [0, 5, 0, 0, 0]);
+        assert_eq!(cleaning.absent, [0, 0, 2, 0, 0]);
+        assert_eq!(summary.neutral, ["absent", "time_of_day", "time_of_week"]);
+        let text = summary.to_string();
+        for line in ["refused        load (1)", "ambiguous      traffic (5)"] {
+            assert!(text.contains(line), "{text}");
+        }
+        // What serving scores, evaluation does: with the same features, one of them never there.
+        let (scorer, metadata) = load(&options.output);
+        let query = Query { features: metadata.features.clone(), ..options.history.clone() };
+        let history = portent::history::read(&query).expect("history");
+        let found = backtest(
+            &metadata,
+            scorer,
+            &history.recording,
+            &history.features,
+            &DetectConfig::default(),
+        );
+        for entity in found.expect("scores").entities {
+            let scored = entity.scores.iter().filter(|it| it.is_finite()).count();
+            assert!(scored > 350, "{scored} of {}", entity.labels);
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_makes_the_same_file() {
     for model in [ModelKind::Ensemble, ModelKind::Autoencoder] {
         let bytes = |seed| {
@@ -369,6 +447,46 @@ fn server(status: &'static str, body: &str) -> String {
                 // The client may be gone.
                 let _ = stream.write_all(answer.as_bytes());
             }
+        }
+    });
+    format!("http://{address}")
+}
+
+/// A server that answers each expression for steps by a function, or refuses them because of their
+/// label sets. Gives its address.
+fn serving(
+    answer: impl Fn(&str, std::ops::RangeInclusive<usize>) -> Option<String> + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 16_384];
+            let Ok(length) = stream.read(&mut request) else { continue };
+            let text = String::from_utf8_lossy(&request[..length]).into_owned();
+            let Some((_, form)) = text.split_once("\r\n\r\n") else { continue };
+            let value = |key: &str| {
+                let pair = form.split('&').find_map(|it| it.strip_prefix(key)?.strip_prefix('='));
+                pair.unwrap_or_default().to_owned()
+            };
+            let step = |key: &str| {
+                let ms = 1_000.0 * value(key).parse::<f64>().expect("seconds");
+                ((ms as i64 - START_MS) / STEP_MS) as usize
+            };
+            let (status, body) = match answer(&value("query"), step("start")..=step("end")) {
+                Some(results) => ("200 OK", matrix(&results)),
+                None => (
+                    "422 Unprocessable Entity",
+                    r#"{"status":"error","errorType":"execution","error":"multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"}"#.to_owned(),
+                ),
+            };
+            // The client may be gone.
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     format!("http://{address}")

@@ -98,10 +98,16 @@ pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
     Ok(Answer { elements: elements.collect(), warnings })
 }
 
-/// Why the server does not answer, if it says so as Prometheus does.
+/// Why the server does not answer, if it says so as Prometheus does, at any length.
 pub(super) fn refusal(body: &[u8]) -> Option<String> {
     let Refusal { kind, error } = serde_json::from_slice(body).ok()?;
-    Some(format!("{kind}: {error}").chars().take(MAX_WORDS).collect())
+    Some(format!("{kind}: {error}"))
+}
+
+/// A server's own words at a readable length. What they are about, from this byte on, is in them.
+pub(super) fn readable(words: &str, about: usize) -> String {
+    let from = if about < MAX_WORDS { 0 } else { about };
+    words[from..].chars().take(MAX_WORDS).collect()
 }
 
 /// The beginning of whatever was answered.

@@ -1,8 +1,10 @@
 //! Answers, put together: each goes to its entities and steps, whatever the order they come in.
 //!
-//! In: elements of answers, with the piece that was asked. Out: a recording. Two series of one
-//! feature that never have a value at one step are one entity's history; where both have one, there
-//! is no telling which is right.
+//! In: elements of answers, with the piece that was asked. Out: a recording, and counts of what is
+//! not in it. Two series of one feature that never have a value at one step are one entity's
+//! history; where both have one, there is no telling which is right, and neither counts. A series
+//! without the entity labels is nobody's, unless the expression can only have such: then its values
+//! are everyone's. What is wrong with one entity or step stays with it, as in serving.
 
 use std::collections::HashMap;
 
@@ -16,6 +18,7 @@ use super::recording::{Counts, EntityRecording, Recording};
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing};
 use crate::labels::Labels;
+use crate::promql::Expr;
 use crate::timestamp;
 
 /// Answers, put together.
@@ -27,11 +30,24 @@ pub(super) struct Collected<'a> {
     /// Where the values of an entity are.
     places: HashMap<Labels, usize>,
     entities: Vec<EntityRecording>,
-    /// For each feature, the values that go to every entity; empty when there are none.
-    common: Vec<Vec<f32>>,
-    own: Vec<bool>,
-    infinite: Vec<usize>,
+    /// For each feature that every entity has the same values of, a recording of it alone.
+    common: Vec<Option<EntityRecording>>,
+    seen: Vec<Seen>,
+    counts: Counts,
     excluded: Excluded,
+}
+
+/// What came of one feature besides values.
+#[derive(Default)]
+struct Seen {
+    /// Whether any series was an entity's.
+    is_placed: bool,
+    /// The labels of a series that was nobody's.
+    unplaced: Option<Labels>,
+    /// An entity that two series claimed at one step.
+    twice: Option<Labels>,
+    /// Steps that the server refused.
+    failed: Vec<usize>,
 }
 
 impl<'a> Collected<'a> {
@@ -45,69 +61,68 @@ impl<'a> Collected<'a> {
         grid: &'a Grid,
         max_values: usize,
     ) -> Result<Self, HistoryError> {
-        let collected = Self {
+        let mut collected = Self {
             features,
             entity,
             grid,
             max_values,
             places: HashMap::new(),
             entities: Vec::new(),
-            common: vec![Vec::new(); features.len()],
-            own: vec![false; features.len()],
-            infinite: vec![0; features.len()],
+            common: Vec::new(),
+            seen: features.iter().map(|_| Seen::default()).collect(),
+            counts: Counts::none(features.len()),
             excluded: Excluded::default(),
         };
-        collected.must_fit(1).map(|()| collected)
+        collected.must_fit(1)?;
+        let alone = || EntityRecording::new(Labels::empty(), missing(grid.len(), 1));
+        collected.common = features.iter().map(|it| is_common(it).then(alone)).collect();
+        Ok(collected)
     }
 
     /// Takes an element of the answer for a feature.
+    ///
+    /// # Errors
+    /// When its entity is one too many.
     pub fn add(
         &mut self,
         feature: usize,
         piece: Piece,
         element: &Element<'_>,
     ) -> Result<(), HistoryError> {
-        let spec = &self.features[feature];
-        let twice = |labels: String| HistoryError::Twice {
-            feature: spec.name.clone(),
-            entity: labels,
-            expr: spec.expr.clone(),
-        };
         let step_ms = self.grid.step_ms();
         let values = element.values().filter_map(|(time_ms, value)| {
             piece.step_at(time_ms, step_ms).map(|step| (step, value as f32))
         });
         let labels = element.labels.without_metric_name();
-        let infinite = &mut self.infinite[feature];
-        if labels.is_empty() {
-            let common = &mut self.common[feature];
-            common.resize(self.grid.len(), f32::NAN);
-            for (step, value) in values {
-                put(&mut common[step], value, infinite).map_err(|()| twice("{}".to_owned()))?;
-            }
+        let seen = &mut self.seen[feature];
+        let (recording, column) = if let Some(common) = &mut self.common[feature] {
+            (common, 0)
+        } else if self.entity.iter().any(|name| labels.get(name).is_empty()) {
+            self.counts.unplaced[feature] += values.count();
+            seen.unplaced.get_or_insert(labels);
             return Ok(());
-        }
-        let lacking: Vec<&str> = (self.entity.iter().map(String::as_str))
-            .filter(|name| labels.get(name).is_empty())
-            .collect();
-        if !lacking.is_empty() {
-            return Err(HistoryError::NoEntity {
-                feature: spec.name.clone(),
-                labels: labels.to_string(),
-                lacking: lacking.join(", "),
-                entity: self.entity.join(", "),
-            });
-        }
-        let key = labels.filtered(|name| self.entity.iter().any(|it| it == name));
-        let place = self.place(key)?;
-        self.own[feature] = true;
-        let EntityRecording { labels, values: cells, .. } = &mut self.entities[place];
+        } else {
+            seen.is_placed = true;
+            let key = labels.filtered(|name| self.entity.iter().any(|it| it == name));
+            let place = self.place(key)?;
+            (&mut self.entities[place], feature)
+        };
         for (step, value) in values {
-            let cell = &mut cells[[step, feature]];
-            put(cell, value, &mut self.infinite[feature])
-                .map_err(|()| twice(labels.to_string()))?;
+            if !value.is_finite() {
+                self.counts.infinite[feature] += usize::from(value.is_infinite());
+            } else if recording.put(step, column, value) {
+                self.counts.ambiguous[feature] += 1;
+                let labels = || recording.labels.clone();
+                self.seen[feature].twice.get_or_insert_with(labels);
+            }
         }
         Ok(())
+    }
+
+    /// Takes note of a step at which the server refused a feature.
+    pub fn leave_out(&mut self, feature: usize, step: usize) {
+        self.counts.failed[feature] += 1;
+        self.seen[feature].failed.push(step);
     }
 
     /// Takes an element of the answer for an expression that excludes steps.
@@ -124,8 +139,7 @@ impl<'a> Collected<'a> {
         }
         self.must_fit(self.entities.len() + 1)?;
         let place = self.entities.len();
-        let shape = (self.grid.len(), self.features.len());
-        let values = Array2::from_elem(shape, f32::NAN);
+        let values = missing(self.grid.len(), self.features.len());
         self.entities.push(EntityRecording::new(labels.clone(), values));
         self.places.insert(labels, place);
         Ok(place)
@@ -143,43 +157,68 @@ impl<'a> Collected<'a> {
     /// The recording, when every answer is there.
     ///
     /// # Errors
-    /// When a feature has no value that its policy could do without, or no entity has any.
+    /// When no series of a feature is an entity's, or no entity has any value.
     pub fn finish(mut self) -> Result<Recording, HistoryError> {
+        self.must_be_placed()?;
         self.must_have_data()?;
-        for (feature, common) in self.common.iter().enumerate() {
+        self.tell();
+        let own: Vec<bool> = self.common.iter().map(Option::is_none).collect();
+        for (feature, (common, seen)) in self.common.iter().zip(&self.seen).enumerate() {
             for entity in &mut self.entities {
-                for (cell, value) in entity.values.column_mut(feature).iter_mut().zip(common) {
-                    if cell.is_nan() {
-                        *cell = *value;
-                    }
+                if let Some(common) = common {
+                    give(common, entity, feature);
                 }
+                seen.failed.iter().for_each(|step| entity.spoil(*step, feature));
             }
         }
         // The server's order may change from answer to answer; the same data makes the same file.
         self.entities.sort_by_cached_key(|it| it.labels.to_string());
         self.excluded.mark(&mut self.entities);
-        let counts = Counts { duplicated: 0, infinite: self.infinite };
         let times_ms = self.grid.times_ms().collect();
-        let recording = Recording::new(times_ms, self.grid.step_ms(), self.own, self.entities);
-        Ok(Recording { counts, ..recording })
+        let recording = Recording::new(times_ms, self.grid.step_ms(), own, self.entities);
+        Ok(Recording { counts: self.counts, ..recording })
     }
 
+    /// An expression that has nothing but series of nobody is a mistake in it.
+    fn must_be_placed(&self) -> Result<(), HistoryError> {
+        for (spec, seen) in self.features.iter().zip(&self.seen) {
+            if let (Some(labels), false) = (&seen.unplaced, seen.is_placed) {
+                let names = self.entity.iter().map(String::as_str);
+                let lacking: Vec<&str> = names.filter(|it| labels.get(it).is_empty()).collect();
+                return Err(HistoryError::NoEntity {
+                    feature: spec.name.clone(),
+                    labels: labels.to_string(),
+                    lacking: lacking.join(", "),
+                    entity: self.entity.join(", "),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// One feature that is an entity's own and has a value is enough.
     fn must_have_data(&self) -> Result<(), HistoryError> {
-        let empty: Vec<&str> = (self.features.iter().enumerate())
-            .filter(|(i, spec)| {
-                let fills = matches!(spec.missing, Missing::Fill(_));
-                !self.own[*i] && self.common[*i].is_empty() && !fills
-            })
-            .map(|(_, spec)| spec.name.as_str())
-            .collect();
-        if !self.entities.is_empty() && empty.is_empty() {
+        let is_own = |feature: &usize| self.common[*feature].is_none();
+        let own: Vec<usize> = (0..self.features.len()).filter(is_own).collect();
+        if own.iter().any(|feature| self.has_value(*feature)) {
             return Ok(());
         }
+        for feature in &own {
+            let FeatureSpec { name, expr, .. } = &self.features[*feature];
+            if let Some(labels) = &self.seen[*feature].twice {
+                return Err(HistoryError::Twice {
+                    feature: name.clone(),
+                    entity: labels.to_string(),
+                    expr: expr.clone(),
+                });
+            }
+        }
+        let names: Vec<&str> = own.iter().map(|it| self.features[*it].name.as_str()).collect();
         let start_ms = self.grid.start_ms();
         Err(HistoryError::NoData {
-            features: match empty.is_empty() {
+            features: match names.is_empty() {
                 true => "every feature that tells entities apart".to_owned(),
-                false => empty.join(", "),
+                false => names.join(", "),
             },
             from: timestamp::format_ms(start_ms),
             to: timestamp::format_ms(self.grid.end_ms().unwrap_or(start_ms)),
@@ -187,17 +226,62 @@ impl<'a> Collected<'a> {
             step: Duration::from_ms(self.grid.step_ms()).to_string(),
         })
     }
+
+    fn has_value(&self, feature: usize) -> bool {
+        let is_there = |it: &EntityRecording, column: usize| {
+            it.values.column(column).iter().any(|value| value.is_finite())
+        };
+        match &self.common[feature] {
+            Some(common) => is_there(common, 0),
+            None => self.entities.iter().any(|it| is_there(it, feature)),
+        }
+    }
+
+    /// Says in the log what is missing of which feature, and what may be done about it.
+    fn tell(&self) {
+        let fills = |feature: usize| matches!(self.features[feature].missing, Missing::Fill(_));
+        let name = |feature: usize| self.features[feature].name.as_str();
+        let without = (0..self.features.len()).filter(|it| !fills(*it) && !self.has_value(*it));
+        let without = without.map(name).collect::<Vec<_>>().join(", ");
+        if !without.is_empty() {
+            tracing::warn!(features = without, "no entity ever has a value: missing everywhere");
+        }
+        let counted = |counts: &[usize]| {
+            let some = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            let texts = some.map(|(feature, count)| format!("{} ({count})", name(feature)));
+            texts.collect::<Vec<_>>().join(", ")
+        };
+        if let Some(entity) = self.seen.iter().find_map(|it| it.twice.as_ref()) {
+            let features = counted(&self.counts.ambiguous);
+            tracing::warn!(
+                features,
+                %entity,
+                "two series for one entity at one step: such values are left out; aggregate them, as \
+                 in `sum by (...) (...)`"
+            );
+        }
+        if let Some(labels) = self.seen.iter().find_map(|it| it.unplaced.as_ref()) {
+            let features = counted(&self.counts.unplaced);
+            tracing::warn!(features, %labels, "series without the entity labels are left out");
+        }
+    }
 }
 
-/// Puts a value where none may be yet. What is not finite is missing.
-fn put(cell: &mut f32, value: f32, infinite: &mut usize) -> Result<(), ()> {
-    if !value.is_finite() {
-        *infinite += usize::from(value.is_infinite());
-        return Ok(());
+/// Whether a feature's expression can never give a series with labels: everyone has its value. What
+/// does not parse here, as a server may know more than PromQL, is taken for the entities' own.
+fn is_common(feature: &FeatureSpec) -> bool {
+    let labels = Expr::parse(&feature.expr).ok().and_then(|it| it.output_labels());
+    labels.is_some_and(|it| it.is_empty())
+}
+
+fn missing(steps: usize, features: usize) -> Array2<f32> {
+    Array2::from_elem((steps, features), f32::NAN)
+}
+
+/// Gives an entity the values that everyone has of a feature.
+fn give(common: &EntityRecording, entity: &mut EntityRecording, feature: usize) {
+    entity.values.column_mut(feature).assign(&common.values.column(0));
+    for step in (0..common.values.nrows()).filter(|step| common.is_ambiguous(*step, 0)) {
+        entity.spoil(step, feature);
     }
-    if cell.is_finite() {
-        return Err(());
-    }
-    *cell = value;
-    Ok(())
 }

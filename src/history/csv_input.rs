@@ -8,7 +8,7 @@
 //!
 //! A column that is named as a configured feature is that feature, with its expression: history
 //! exported from elsewhere trains a model that serves on live samples. Any other column becomes
-//! the selector of a metric of that name.
+//! the selector of a metric of that name. All columns are the entity's own but those of clocks.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
 use super::recording::{Counts, EntityRecording, Recording};
-use crate::features::FeatureSpec;
+use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::timestamp;
 
@@ -118,7 +118,9 @@ fn parse(
         lines.push(&header, &record).map_err(|reason| wrong(line, reason))?;
     }
     let line = record.position().map_or(1, csv::Position::line);
-    let recording = lines.finish().map_err(|reason| wrong(line, reason))?;
+    let mut recording = lines.finish().map_err(|reason| wrong(line, reason))?;
+    let is_clock = |feature| TIME_OF_DAY.is(feature) || TIME_OF_WEEK.is(feature);
+    recording.own = features.iter().map(|it| !is_clock(it)).collect();
     Ok((recording, features))
 }
 
@@ -132,7 +134,7 @@ struct Lines {
 
 impl Lines {
     fn new(features: usize) -> Self {
-        let counts = Counts { duplicated: 0, infinite: vec![0; features] };
+        let counts = Counts::none(features);
         Self { times_ms: Vec::new(), values: Vec::new(), rows: Vec::new(), counts }
     }
 
@@ -275,7 +277,7 @@ mod tests {
         let (recording, features) = read_text(text).expect("a good file");
         assert_eq!(recording.times_ms, [0, 15_000, 30_000, 61_000]);
         assert_eq!(recording.step_ms, 15_000);
-        assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![0, 1] });
+        assert_eq!(recording.counts, Counts { infinite: vec![0, 1], ..Counts::none(2) });
         assert_eq!(recording.rows, [0, 1, 2, 3]);
         let values = &recording.entities[0].values;
         assert_eq!((values[[0, 1]], values[[2, 0]], values[[3, 1]]), (2.5, -1000.0, 5.0));
@@ -319,12 +321,25 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_not_the_entitys_own() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"t,a,time_of_day\n0,1,0\n60,2,0\n").expect("written");
+        let own =
+            |configured: &[FeatureSpec]| read(file.path(), configured).expect("a good file").0.own;
+        assert_eq!(own(&[TIME_OF_DAY.spec()]), [true, false]);
+        assert_eq!(own(&[]), [true, true], "a metric of that name");
+    }
+
+    #[test]
     fn of_lines_with_the_same_time_the_first_counts() {
         let text = "t,a\n10,1\n10,inf\n20,2\n30,1e300\n30,4\n30,5\n40,-inf\n";
         let (recording, _) = read_text(text.as_bytes()).expect("a good file");
         assert_eq!(recording.times_ms, [10_000, 20_000, 30_000, 40_000]);
         assert_eq!(recording.rows, [0, 0, 1, 2, 2, 2, 3]);
-        assert_eq!(recording.counts, Counts { duplicated: 3, infinite: vec![2] });
+        assert_eq!(
+            recording.counts,
+            Counts { duplicated: 3, infinite: vec![2], ..Counts::none(1) }
+        );
         let values = recording.entities[0].values.column(0).to_vec();
         assert_eq!(values[..2], [1.0, 2.0]);
         assert!(values[2].is_nan() && values[3].is_nan());

@@ -187,7 +187,7 @@ pub enum HistoryError {
         /// Features.
         features: usize,
     },
-    /// A feature without a value.
+    /// No entity has any value.
     #[error(
         "the server has no value for {features} at any of {steps} steps of {step} from {from} to \
          {to}; look at the expressions in the server's own page, and at the range"
@@ -204,7 +204,7 @@ pub enum HistoryError {
         /// Their distance.
         step: String,
     },
-    /// A feature has two values for one entity.
+    /// No entity has any value, since one or more features have two wherever they have one.
     #[error(
         "feature {feature:?} has two series for the entity {entity}: aggregate them, as in \
          `sum by (...) (...)`; the expression is {expr}"
@@ -217,15 +217,15 @@ pub enum HistoryError {
         /// Its expression.
         expr: String,
     },
-    /// A result cannot be told an entity's.
+    /// No series of a feature can be told an entity's.
     #[error(
-        "feature {feature:?} has a series {labels} without the label {lacking}: keep the entity \
-         labels ({entity}) in its expression, or choose others"
+        "feature {feature:?} has no series with the entity labels: {labels} is without {lacking}; \
+         keep them in its expression, as in `sum by ({entity}) (...)`, or choose others"
     )]
     NoEntity {
         /// The feature.
         feature: String,
-        /// The result's labels.
+        /// The labels of one of its series.
         labels: String,
         /// Entity labels that it does not have.
         lacking: String,

@@ -2,8 +2,9 @@
 //!
 //! In: a server, expressions, a grid. Out: every answer, handed to the collection one by one and
 //! dropped. A query that is too much for the server is asked in halves, down to one step; the same
-//! expression is then not asked for that many steps again. A server that is busy or away for a
-//! while is waited for.
+//! expression is then not asked for that many steps again. One that the server refuses because
+//! label sets clash is asked in halves as well, until the steps at which they do are alone; those
+//! are left out. A server that is busy or away for a while is waited for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,6 +23,12 @@ use super::resume::{Store, Stored};
 
 /// How long a server is waited for: 1 + 2 + 4 + 8 + 16 + 32 s, as long as a restart takes.
 pub(super) const PATIENCE: Patience = Patience { first: Duration::from_secs(1), waits: 6 };
+
+/// Steps, spread over all, at which an expression without any result so far is tried before the
+/// steps are looked for at which its label sets clash: that takes up to two questions a step, and
+/// one that can never be evaluated is not worth them. What has a result at a thirtieth of the range
+/// in one stretch is not missed, and so few single steps are asked in no time.
+const TRIED_STEPS: usize = 32;
 
 /// Different warnings of a server that are logged, at most.
 const MAX_WARNINGS: usize = 10;
@@ -43,6 +50,20 @@ pub(super) struct Query {
     pub feature: Option<usize>,
     /// Steps that were not too much, as far as is known.
     pub max_steps: usize,
+    /// Whether it is known to have a result somewhere.
+    has_result: bool,
+    /// Steps that were left out.
+    left_out: usize,
+    /// Why the first of them was.
+    words: Option<String>,
+}
+
+impl Query {
+    /// Of which nothing is known yet.
+    pub fn new(what: String, expr: &str, feature: Option<usize>, max_steps: usize) -> Self {
+        let expr = expr.into();
+        Self { what, expr, feature, max_steps, has_result: false, left_out: 0, words: None }
+    }
 }
 
 /// One expression at some steps.
@@ -90,6 +111,9 @@ impl Fetch<'_> {
                     Some(Stored::Split) if piece.count > 1 => {
                         all += self.split(work, &mut halves);
                     }
+                    Some(Stored::Clash(words)) if self.queries[query].feature.is_some() => {
+                        all += self.part(work, words, &mut halves, collected);
+                    }
                     _ if is_large => {
                         self.keep_split(work)?;
                         all += self.split(work, &mut halves);
@@ -98,7 +122,7 @@ impl Fetch<'_> {
                 }
                 self.progress.done_of(self.done, all);
             }
-            let Some(joined) = asked.join_next().await else { return Ok(()) };
+            let Some(joined) = asked.join_next().await else { break };
             let (work, outcome) = joined.expect("a query neither panics nor is it ended");
             match outcome {
                 Ok(body) => {
@@ -108,9 +132,24 @@ impl Fetch<'_> {
                         store.keep(self.ask(work), &body)?;
                     }
                 }
-                Err(reason) => all += self.mend(work, reason, &mut halves)?,
+                Err(reason) => all += self.mend(work, reason, &mut halves, collected).await?,
             }
             self.progress.done_of(self.done, all);
+        }
+        self.tell_left_out();
+        Ok(())
+    }
+
+    fn tell_left_out(&self) {
+        for Query { what, left_out, words, .. } in &self.queries {
+            if let Some(words) = words {
+                tracing::warn!(
+                    query = what,
+                    steps = left_out,
+                    reason = words,
+                    "the server refuses steps at which label sets clash: they are left out"
+                );
+            }
         }
     }
 
@@ -154,42 +193,109 @@ impl Fetch<'_> {
                 tracing::warn!(query = what, warning, "the server warns about its answer");
             }
         }
+        self.queries[query].has_result |= !answer.elements.is_empty();
         self.done += 1;
         Ok(())
     }
 
     /// Asks in halves where that may help. Gives by how many pieces there are more.
-    fn mend(
+    async fn mend(
         &mut self,
         work: Work,
         reason: Reason,
         halves: &mut Vec<Work>,
+        collected: &mut Collected<'_>,
     ) -> Result<usize, HistoryError> {
         let (query, piece) = work;
-        let is_smaller_possible = piece.count > 1 && reason.remedy(true) == Remedy::Halve;
-        if !is_smaller_possible {
-            return Err(self.about(work, reason));
+        let of_feature = self.queries[query].feature.is_some();
+        match reason.remedy(true) {
+            Remedy::Halve if piece.count > 1 => {
+                tracing::info!(
+                    query = self.queries[query].what,
+                    steps = piece.count,
+                    %reason,
+                    "too much for one query: asking for half as many steps"
+                );
+                self.keep_split(work)?;
+                Ok(self.split(work, halves))
+            }
+            Remedy::LeaveOut if of_feature && self.has_result(query).await? => {
+                let words = reason.to_string();
+                self.keep_clash(work, &words)?;
+                Ok(self.part(work, words, halves, collected))
+            }
+            _ => Err(self.about(work, reason)),
         }
-        tracing::info!(
-            query = self.queries[query].what,
-            steps = piece.count,
-            %reason,
-            "too much for one query: asking for half as many steps"
-        );
-        self.keep_split(work)?;
-        Ok(self.split(work, halves))
+    }
+
+    /// Whether an expression has a result at any step that it was or is now asked at.
+    async fn has_result(&mut self, query: usize) -> Result<bool, HistoryError> {
+        if self.queries[query].has_result {
+            return Ok(true);
+        }
+        for piece in self.grid.spread(TRIED_STEPS) {
+            let work = (query, piece);
+            let body = match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
+                Some(Stored::Clash(_)) => continue,
+                Some(Stored::Answer(body)) if answer::parse(&body).is_ok() => body,
+                _ => match ask_patiently(&self.server, self.ask(work), self.patience).await {
+                    Ok(body) => body,
+                    Err(reason) if reason.remedy(true) == Remedy::LeaveOut => {
+                        self.keep_clash(work, &reason.to_string())?;
+                        continue;
+                    }
+                    Err(reason) => return Err(self.about(work, reason)),
+                },
+            };
+            let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
+            if !answer.elements.is_empty() {
+                self.queries[query].has_result = true;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts both halves in the place of a piece in which label sets clash; a single step is left
+    /// out. Gives by how many pieces there are more.
+    fn part(
+        &mut self,
+        work: Work,
+        words: String,
+        halves: &mut Vec<Work>,
+        collected: &mut Collected<'_>,
+    ) -> usize {
+        if work.1.count > 1 {
+            return self.halve(work, halves);
+        }
+        let Query { feature, left_out, words: first, .. } = &mut self.queries[work.0];
+        if let Some(feature) = *feature {
+            collected.leave_out(feature, work.1.first);
+        }
+        *left_out += 1;
+        first.get_or_insert(words);
+        self.done += 1;
+        0
+    }
+
+    fn keep_clash(&self, work: Work, words: &str) -> Result<(), HistoryError> {
+        self.store.as_ref().map_or(Ok(()), |store| store.keep_clash(self.ask(work), words))
     }
 
     fn keep_split(&self, work: Work) -> Result<(), HistoryError> {
         self.store.as_ref().map_or(Ok(()), |store| store.keep_split(self.ask(work)))
     }
 
-    /// Puts both halves in the place of a piece that is too much. Gives by how many pieces there
-    /// are more.
-    fn split(&mut self, (query, piece): Work, halves: &mut Vec<Work>) -> usize {
-        let known = &mut self.queries[query].max_steps;
+    /// Puts both halves in the place of a piece that is too much, as are all of its length. Gives by
+    /// how many pieces there are more.
+    fn split(&mut self, work: Work, halves: &mut Vec<Work>) -> usize {
+        let known = &mut self.queries[work.0].max_steps;
         // The larger half of an odd number is asked for as well.
-        *known = (*known).min(piece.count.div_ceil(2));
+        *known = (*known).min(work.1.count.div_ceil(2));
+        self.halve(work, halves)
+    }
+
+    fn halve(&self, (query, piece): Work, halves: &mut Vec<Work>) -> usize {
         // The earlier half is asked first.
         let both = piece.halves(self.grid.step_ms()).into_iter().flatten().rev();
         let before = halves.len();

@@ -91,6 +91,19 @@ impl Grid {
             .flat_map(move |it| (0..it.count as i64).map(move |i| it.start_ms + i * step_ms))
     }
 
+    /// Single steps, spread evenly over all: so many, or every one where there are fewer.
+    pub fn spread(&self, count: usize) -> impl Iterator<Item = Piece> + use<> {
+        let (len, step_ms, spans) = (self.len(), self.step_ms, self.spans.clone());
+        let count = count.min(len);
+        (0..count).map(move |i| {
+            // The middle of each of as many parts.
+            let first = (2 * i + 1) * len / (2 * count);
+            let span = spans.iter().rfind(|it| it.first <= first).expect("the first begins at 0");
+            let start_ms = span.start_ms + (first - span.first) as i64 * step_ms;
+            Piece { start_ms, first, count: 1 }
+        })
+    }
+
     /// All steps in pieces of at most `max`, which is at least one.
     pub fn pieces(&self, max: usize) -> impl Iterator<Item = Piece> + Clone + use<> {
         let step_ms = self.step_ms;
@@ -152,6 +165,10 @@ mod tests {
             let steps = pieces.iter().flat_map(|it| it.first..it.first + it.count);
             assert_eq!(steps.collect::<Vec<_>>(), (0..grid.len()).collect::<Vec<_>>());
             assert!(pieces.iter().all(|it| it.start_ms == expected[it.first]), "{pieces:?}");
+            let spread: Vec<_> = grid.spread(max).collect();
+            assert_eq!(spread.len(), max.min(expected.len()));
+            assert!(spread.windows(2).all(|pair| pair[0].first < pair[1].first), "{spread:?}");
+            assert!(spread.iter().all(|it| it.start_ms == expected[it.first]), "{spread:?}");
         }
     }
 

@@ -13,7 +13,8 @@
 //! The server evaluates the very texts that serving evaluates, so that there is no second way to
 //! compute a feature. A range is asked for in pieces, since servers refuse too many steps at once;
 //! pieces are asked for in parallel, again when the server is busy, and smaller when it says they
-//! are too much. The result depends neither on the order of answers nor on the size of pieces.
+//! are too much. A step at which it refuses a feature, since label sets clash there, is left out
+//! and counted. The result depends neither on the order of answers nor on the size of pieces.
 //! Gaps stay gaps. VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.
 //!
@@ -191,17 +192,13 @@ fn from_server(
 
 fn queries(query: &Query) -> Vec<fetch::Query> {
     let max_steps = query.config.max_steps_per_query;
-    let features = query.features.iter().enumerate().map(|(i, feature)| fetch::Query {
-        what: format!("feature {:?}", feature.name),
-        expr: feature.expr.as_str().into(),
-        feature: Some(i),
-        max_steps,
+    let features = query.features.iter().enumerate().map(|(i, feature)| {
+        let what = format!("feature {:?}", feature.name);
+        fetch::Query::new(what, &feature.expr, Some(i), max_steps)
     });
-    let exclusions = query.exclude.queries.iter().map(|expr| fetch::Query {
-        what: "an exclusion".to_owned(),
-        expr: expr.as_str().into(),
-        feature: None,
-        max_steps,
+    let exclusions = query.exclude.queries.iter().map(|expr| {
+        let what = "an exclusion".to_owned();
+        fetch::Query::new(what, expr, None, max_steps)
     });
     features.chain(exclusions).collect()
 }

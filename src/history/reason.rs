@@ -1,11 +1,13 @@
 //! A reason: why one query has no answer, and what to do about it.
 //!
 //! Known before it is known whose query it was. Some reasons are mended by waiting, some by asking
-//! for fewer steps; the others end the run with a sentence.
+//! for fewer steps, some are about single steps, which can be left out; the others end the run with
+//! a sentence.
 //!
-//! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits), Mimir's "runbooks"
-//! (`err-mimir-max-*`, status 422), VictoriaMetrics `app/vmselect` (422, 429, 503), RFC 9110 section
-//! 10.2.3 (Retry-After).
+//! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits) and
+//! `promql/engine.go` (label sets that clash, 422), Mimir's "runbooks" (`err-mimir-max-*`, status
+//! 422), VictoriaMetrics `app/vmselect` (422, 429, 503; its `promql/binary_op.go` and `exec.go` for
+//! label sets that clash), RFC 9110 section 10.2.3 (Retry-After).
 
 use std::error::Error;
 use std::fmt;
@@ -24,18 +26,54 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 const TOO_MUCH_WORDS: [&str; 7] =
     ["exceed", "too many", "too long", "too large", "limit", "timed out", "not enough memory"];
 
+/// What servers say when label sets clash at a step: of a match or of a result, two are the same.
+/// That depends on which series there are, so that an expression may be refused at one step and
+/// not at the next. The status is 422 with all of them. In VictoriaMetrics the query stands before
+/// these words; no name of a metric or label has blanks in it.
+const CLASH_WORDS: [&str; 6] = [
+    // Prometheus, and with the same words Mimir and Thanos.
+    "duplicate series for the match group",
+    "many-to-many matching not allowed",
+    "multiple matches for labels",
+    "metrics with the same labelset",
+    // VictoriaMetrics.
+    "duplicate time series on the",
+    "duplicate output timeseries",
+];
+
 /// Why one query has no answer.
 #[derive(Debug)]
 pub(super) enum Reason {
     Unreachable(String),
-    Tls { reason: String, advice: &'static str },
+    Tls {
+        reason: String,
+        advice: &'static str,
+    },
     Lost(String),
     Timeout,
     Credentials(u16),
-    Busy { status: u16, words: String, wait: Option<Duration> },
-    TooMuch { status: u16, words: String },
-    Moved { status: u16, location: String },
-    Refused { status: u16, words: String },
+    Busy {
+        status: u16,
+        words: String,
+        wait: Option<Duration>,
+    },
+    TooMuch {
+        status: u16,
+        words: String,
+    },
+    /// Label sets that are the same at some step.
+    Clash {
+        status: u16,
+        words: String,
+    },
+    Moved {
+        status: u16,
+        location: String,
+    },
+    Refused {
+        status: u16,
+        words: String,
+    },
     NotPrometheus(String),
     TooLarge,
 }
@@ -47,6 +85,8 @@ pub(super) enum Remedy {
     Wait(Option<Duration>),
     /// Ask for fewer steps.
     Halve,
+    /// Find the steps that it is about, and leave them out.
+    LeaveOut,
     /// Nothing helps.
     None,
 }
@@ -86,6 +126,12 @@ impl Reason {
             return Self::Moved { status: code, location: location.to_owned() };
         }
         let said = answer::refusal(body);
+        // First: the labels in these words may be any.
+        if let (422, Some((said, at))) = (code, said.as_ref().zip(said.as_deref().and_then(clash)))
+        {
+            return Self::Clash { status: code, words: answer::readable(said, at) };
+        }
+        let said = said.map(|it| answer::readable(&it, 0));
         let words = said.clone().unwrap_or_else(|| answer::words(body));
         let lower = words.to_lowercase();
         // A mistake in an expression is repeated in the words, whatever words are in it.
@@ -111,6 +157,7 @@ impl Reason {
             Self::Busy { wait, .. } => Remedy::Wait(*wait),
             Self::Unreachable(_) | Self::Lost(_) if is_known => Remedy::Wait(None),
             Self::Timeout | Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
+            Self::Clash { .. } => Remedy::LeaveOut,
             _ => Remedy::None,
         }
     }
@@ -126,7 +173,9 @@ impl Reason {
             Self::Credentials(status) => HistoryError::Credentials { url, status },
             Self::Busy { status, words, .. } => HistoryError::Busy { url, what, status, words },
             Self::Moved { status, location } => HistoryError::Moved { url, location, status },
-            Self::TooMuch { status, words } | Self::Refused { status, words } => {
+            Self::TooMuch { status, words }
+            | Self::Clash { status, words }
+            | Self::Refused { status, words } => {
                 HistoryError::Refused { what, expr, status, words }
             }
             Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
@@ -149,9 +198,16 @@ impl fmt::Display for Reason {
             Self::Moved { status, location } => write!(f, "status {status}: {location}"),
             Self::Busy { status, words, .. }
             | Self::TooMuch { status, words }
+            | Self::Clash { status, words }
             | Self::Refused { status, words } => write!(f, "status {status}: {words}"),
         }
     }
+}
+
+/// Where a text says that label sets clash, in bytes; nothing when it does not.
+fn clash(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase();
+    CLASH_WORDS.iter().filter_map(|it| lower.find(it)).min()
 }
 
 /// Seconds of a Retry-After; the form with a date counts as none.
@@ -221,10 +277,35 @@ mod tests {
         check(502, "<p>bad gateway: limit</p>", seven());
         check(503, "", seven());
         check(400, &said("1:7: parse error: unexpected rate_limit{"), Remedy::None);
-        check(422, &said("multiple matches for labels"), Remedy::None);
+        check(422, &said("label_replace: invalid regular expression"), Remedy::None);
         check(401, "", Remedy::None);
         check(404, "", Remedy::None);
         check(501, "", Remedy::None);
+    }
+
+    #[test]
+    fn label_sets_that_clash_are_told_by_the_words() {
+        let group = r#"found duplicate series for the match group {quota=\"rate limit exceeded\"} on the right hand-side of the operation: [{a=\"1\"}, {a=\"2\"}];many-to-many matching not allowed: matching labels must be unique on one side"#;
+        check(422, &said(group), Remedy::LeaveOut);
+        let one = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+        check(422, &said(one), Remedy::LeaveOut);
+        check(422, &said("vector cannot contain metrics with the same labelset"), Remedy::LeaveOut);
+        check(422, &said("duplicate output timeseries: a{}"), Remedy::LeaveOut);
+        check(400, &said("1:7: parse error: multiple matches for labels"), Remedy::None);
+        check(500, &said("vector cannot contain metrics with the same labelset"), {
+            Remedy::Wait(Some(Duration::from_secs(7)))
+        });
+        // The query stands before the words, however long it is.
+        let long = format!("error when executing query={}: ", "x".repeat(400));
+        let body = said(&format!("{long}duplicate time series on the left side of / on(a)"));
+        check(422, &body, Remedy::LeaveOut);
+        let reason = Reason::from_answer(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &HeaderMap::new(),
+            body.as_bytes(),
+        );
+        let text = "status 422: duplicate time series on the left side of / on(a)";
+        assert_eq!(reason.to_string(), text);
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub struct Recording {
     pub step_ms: i64,
     /// The entities, each with its values, in the order of their labels.
     pub entities: Vec<EntityRecording>,
-    /// For each feature, whether its values are the entities' own. Otherwise every entity has the
-    /// same ones (a scalar, a series without labels), which say nothing about whether an entity
-    /// was there.
+    /// For each feature, whether its values are the entities' own, which its expression decides and
+    /// not what came of it. Otherwise every entity has the same ones (the time, a sum over all),
+    /// which say nothing about whether an entity was there.
     pub own: Vec<bool>,
     /// What the source held that is not in the values.
     pub counts: Counts,
@@ -42,6 +42,11 @@ pub struct EntityRecording {
     /// For each step whether it was asked to be left out; empty when none was. The values of such
     /// a step are there all the same.
     pub excluded: Vec<bool>,
+    /// For each feature and then each step, whether the entity may have had a value and it is not
+    /// known which: two series claimed the cell, or the server refused the step. Such a cell is
+    /// NaN; it is not one that the entity never had, which a policy may fill. Short or empty where
+    /// nothing further is ambiguous; [`Self::is_ambiguous`] knows.
+    pub ambiguous: Vec<Vec<bool>>,
 }
 
 /// What a source held that is not in the values.
@@ -51,6 +56,34 @@ pub struct Counts {
     pub duplicated: usize,
     /// For each feature, values that are infinite or too large for a float32: missing now.
     pub infinite: Vec<usize>,
+    /// For each feature, steps at which the server refused its expression, since label sets clash:
+    /// missing now for every entity.
+    pub failed: Vec<usize>,
+    /// For each feature, steps of entities that two series claimed: missing now.
+    pub ambiguous: Vec<usize>,
+    /// For each feature, values of series that lack an entity label and so belong to nobody.
+    pub unplaced: Vec<usize>,
+}
+
+impl Counts {
+    /// Nothing, of so many features.
+    #[must_use]
+    pub fn none(features: usize) -> Self {
+        let none = || vec![0; features];
+        Self {
+            duplicated: 0,
+            infinite: none(),
+            failed: none(),
+            ambiguous: none(),
+            unplaced: none(),
+        }
+    }
+
+    /// Makes room for one more feature, of which nothing was left out.
+    pub fn add_feature(&mut self) {
+        let Self { duplicated: _, infinite, failed, ambiguous, unplaced } = self;
+        [infinite, failed, ambiguous, unplaced].into_iter().for_each(|counts| counts.push(0));
+    }
 }
 
 impl Recording {
@@ -65,7 +98,7 @@ impl Recording {
         own: Vec<bool>,
         entities: Vec<EntityRecording>,
     ) -> Self {
-        let counts = Counts { duplicated: 0, infinite: vec![0; own.len()] };
+        let counts = Counts::none(own.len());
         Self { times_ms, step_ms, entities, own, counts, rows: Vec::new() }
     }
 
@@ -80,7 +113,36 @@ impl EntityRecording {
     /// An entity of which no step is excluded.
     #[must_use]
     pub fn new(labels: Labels, values: Array2<f32>) -> Self {
-        Self { labels, values, excluded: Vec::new() }
+        Self { labels, values, excluded: Vec::new(), ambiguous: Vec::new() }
+    }
+
+    /// Whether the entity may have had a value that is not known.
+    #[must_use]
+    pub fn is_ambiguous(&self, step: usize, feature: usize) -> bool {
+        let steps = self.ambiguous.get(feature);
+        steps.and_then(|it| it.get(step)).copied().unwrap_or(false)
+    }
+
+    /// Puts a finite value where none may be yet: a second one spoils the cell for good. Gives
+    /// whether it did so now.
+    pub(super) fn put(&mut self, step: usize, feature: usize, value: f32) -> bool {
+        let cell = &mut self.values[[step, feature]];
+        let is_second = cell.is_finite();
+        if is_second {
+            self.spoil(step, feature);
+        } else if !self.is_ambiguous(step, feature) {
+            self.values[[step, feature]] = value;
+        }
+        is_second
+    }
+
+    /// Takes the value of a cell away, for good.
+    pub(super) fn spoil(&mut self, step: usize, feature: usize) {
+        let (steps, features) = self.values.dim();
+        self.values[[step, feature]] = f32::NAN;
+        self.ambiguous.resize(features, Vec::new());
+        self.ambiguous[feature].resize(steps, false);
+        self.ambiguous[feature][step] = true;
     }
 
     /// Whether a step is excluded.

@@ -4,7 +4,8 @@
 //! one answer, compressed; it holds what was asked in full, so that no answer is taken for another
 //! one, and gzip's checksum. It is written under another name and renamed: what has the name is
 //! whole. A file that is not as it should be counts as absent. Where a query had to be split, an
-//! empty answer says so, so that it is not asked in full again. Nothing in a file is a secret.
+//! empty answer says so, and where its label sets clash, the server's words behind a mark do, so
+//! that it is not asked again. Nothing in a file is a secret.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -14,6 +15,9 @@ use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
 
 use super::client::Ask;
 use super::error::HistoryError;
+
+/// What stands before the server's words where label sets clash: no JSON begins with it.
+const CLASH: u8 = b'!';
 
 /// Answers of one server in a folder.
 pub(super) struct Store {
@@ -29,6 +33,8 @@ pub(super) enum Stored {
     Answer(Vec<u8>),
     /// It was too much and was asked for in halves.
     Split,
+    /// Its label sets clash at some step, or at the only one, as the server said.
+    Clash(String),
 }
 
 impl Store {
@@ -48,9 +54,10 @@ impl Store {
         let mut body = Vec::new();
         let limit = self.max_bytes as u64 + 1;
         decoder.take(limit).read_to_end(&mut body).ok()?;
-        match body.len() {
-            0 => Some(Stored::Split),
-            len if len <= self.max_bytes => Some(Stored::Answer(body)),
+        match body.as_slice() {
+            [] => Some(Stored::Split),
+            [CLASH, words @ ..] => Some(Stored::Clash(String::from_utf8_lossy(words).into_owned())),
+            _ if body.len() <= self.max_bytes => Some(Stored::Answer(body)),
             _ => None,
         }
     }
@@ -79,6 +86,11 @@ impl Store {
     /// Remembers that a query is asked for in halves.
     pub fn keep_split(&self, ask: Ask<'_>) -> Result<(), HistoryError> {
         self.keep(ask, &[])
+    }
+
+    /// Remembers that label sets clash, and what the server said.
+    pub fn keep_clash(&self, ask: Ask<'_>, words: &str) -> Result<(), HistoryError> {
+        self.keep(ask, &[&[CLASH], words.as_bytes()].concat())
     }
 
     /// What was asked, in full. A zero byte would end it early: gzip's comments end with one.
@@ -129,6 +141,8 @@ mod tests {
         assert!(others.iter().all(|it| mine.find(*it).is_none()));
         mine.keep_split(others[0]).expect("kept");
         assert_eq!(mine.find(others[0]), Some(Stored::Split));
+        mine.keep_clash(others[2], "twice").expect("kept");
+        assert_eq!(mine.find(others[2]), Some(Stored::Clash("twice".to_owned())));
         // The names of two questions may be the same; what is inside tells.
         fs::copy(mine.path(ASK), mine.path(others[1])).expect("copied");
         assert_eq!(mine.find(others[1]), None);

@@ -191,6 +191,14 @@ fn filled(recording: &Recording, entity: usize) -> ndarray::Array2<f32> {
     recording.entities[entity].values.mapv(|it| if it.is_nan() { -1.0 } else { it })
 }
 
+/// The same with -1e9 for every missing value.
+fn comparable(mut recording: Recording) -> Recording {
+    for entity in &mut recording.entities {
+        entity.values.mapv_inplace(|it| if it.is_nan() { -1e9 } else { it });
+    }
+    recording
+}
+
 #[test]
 fn an_answer_becomes_a_recording() {
     let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
@@ -206,7 +214,7 @@ fn an_answer_becomes_a_recording() {
     let recording = fetched(&query).expect("a recording");
     assert_eq!(recording.times_ms, [1_000_000, 1_015_000, 1_030_000]);
     assert_eq!(recording.own, [true, false]);
-    assert_eq!(recording.counts, Counts { duplicated: 0, infinite: vec![1, 0] });
+    assert_eq!(recording.counts, Counts { infinite: vec![1, 0], ..Counts::none(2) });
     assert!(recording.rows.is_empty());
     let names: Vec<_> = recording.entities.iter().map(|it| it.labels.to_string()).collect();
     assert_eq!(names, [r#"{instance="a", job="j"}"#, r#"{instance="b", job="j"}"#]);
@@ -336,6 +344,111 @@ fn what_is_too_much_for_one_step_ends_the_run() {
     assert!(error.contains(r#"feature "a": the server says "x: exceeded the limit"#), "{error}");
     let steps: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
     assert!(steps.starts_with(&[8, 4]) && steps.contains(&1), "{steps:?}");
+}
+
+/// What Prometheus says where two series match one.
+fn clash() -> Reply {
+    let words = r#"found duplicate series for the match group {a=\"1\"} on the right hand-side of the operation: [{}, {}];many-to-many matching not allowed"#;
+    reply(422, format!(r#"{{"status":"error","errorType":"execution","error":"{words}"}}"#))
+}
+
+/// Whether a query covers a time in seconds.
+fn covers(asked: &Asked, seconds: f64) -> bool {
+    (asked.seconds("start")..=asked.seconds("end")).contains(&seconds)
+}
+
+#[test]
+fn a_step_that_the_server_refuses_is_left_out_and_counted() {
+    let server = TestServer::start(|asked, _| {
+        let refuses = asked.form["query"] == "x" && (covers(asked, 70.0) || covers(asked, 333.0));
+        if refuses { clash() } else { two_entities(asked) }
+    });
+    let query = query(&server.url(), &[(0, 99), (300, 399)], 1, &[("a", "x"), ("b", "y")]);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts, Counts { failed: vec![2, 0], ..Counts::none(2) });
+    for entity in &recording.entities {
+        let missing = |feature: usize| -> Vec<i64> {
+            let cells = entity.values.column(feature);
+            let steps = recording.times_ms.iter().zip(cells).filter(|(_, cell)| cell.is_nan());
+            steps.map(|(time_ms, _)| time_ms / 1_000).collect()
+        };
+        assert_eq!((missing(0), missing(1)), (vec![70, 333], vec![]));
+    }
+    let asked = server.asked();
+    assert!(asked.len() < 2 + 2 * (2 * 7 + 1) + 2, "{} questions", asked.len());
+    // Neither the size of the pieces nor their order matters.
+    let config = HistoryConfig { max_steps_per_query: 30, max_concurrency: 1, ..config_of(&query) };
+    let other = fetched(&Query { config, ..query }).expect("a recording");
+    assert_eq!(comparable(other), comparable(recording));
+    // What does not clash is asked in whole pieces all the same.
+    let asked = server.asked();
+    let whole = asked.iter().filter(|it| it.form["query"] == "x" && it.steps() == 30);
+    assert_eq!(whole.count(), 6);
+}
+
+#[test]
+fn an_expression_that_is_always_refused_is_given_up_soon() {
+    // Without a result before its series begin, which proves nothing.
+    let server = TestServer::start(|asked, _| match asked.seconds("end") < 10_000.0 {
+        true => matrix(""),
+        false => clash(),
+    });
+    let query = query(&server.url(), &[(0, 39_999)], 1, &[("a", "x")]);
+    let error = fetched(&query).expect_err("no result").to_string();
+    assert!(error.contains(r#"feature "a": the server says "execution: found dup"#), "{error}");
+    assert!(error.contains("(status 422) about x"), "{error}");
+    let count = server.asked().len();
+    assert!((33..=40).contains(&count), "{count} questions");
+    // A few steps are all tried.
+    let short = Query { source: from(&server), ..query };
+    let Source::Server(mut source) = short.source.clone() else { panic!("a server") };
+    source.ranges = vec![Range { start_ms: 20_000_000, end_ms: 20_120_000 }];
+    let short = Query { source: Source::Server(source), ..short };
+    assert!(matches!(fetched(&short), Err(HistoryError::Refused { status: 422, .. })));
+    assert_eq!(server.asked().len(), 1 + 3);
+}
+
+#[test]
+fn an_exclusion_that_is_refused_ends_the_run() {
+    let server = TestServer::start(|asked, _| match asked.form["query"].as_str() {
+        "x" => two_entities(asked),
+        _ if covers(asked, 30.0) => clash(),
+        _ => two_entities(asked),
+    });
+    let mut query = query(&server.url(), &[(0, 99)], 1, &[("a", "x")]);
+    query.exclude.queries = vec!["y".to_owned()];
+    let error = fetched(&query).expect_err("a refusal").to_string();
+    assert!(error.starts_with("an exclusion: the server says"), "{error}");
+}
+
+#[test]
+fn what_was_left_out_is_not_asked_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fails = Arc::new(AtomicUsize::new(1));
+    let shared = Arc::clone(&fails);
+    let server = TestServer::start(move |asked, _| {
+        if covers(asked, 42.0) {
+            return clash();
+        }
+        // As if the machine went down near the end.
+        match asked.seconds("end") > 98.0 && shared.load(Ordering::SeqCst) > 0 {
+            true => refusal(400, "out of order"),
+            false => two_entities(asked),
+        }
+    });
+    let query = resuming(query(&server.url(), &[(0, 99)], 1, &[("a", "x")]), dir.path());
+    let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
+    let query = Query { config, ..query };
+    assert!(fetched(&query).is_err());
+    assert!(server.asked().iter().any(|it| it.steps() == 1 && covers(it, 42.0)));
+    fails.store(0, Ordering::SeqCst);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts.failed, [1]);
+    let asked: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
+    assert_eq!(asked, [50], "only what was not answered, in one piece");
+    let again = fetched(&query).expect("a recording");
+    assert_eq!(comparable(again), comparable(recording));
+    assert!(server.asked().is_empty(), "everything is there");
 }
 
 #[test]
@@ -590,7 +703,7 @@ fn what_goes_wrong_says_what_to_do() {
     );
     check_error(
         || matrix(r#"{"metric":{"instance":"a"},"values":[[1000,"1"]]}"#),
-        r#"has a series {instance="a"} without the label job: keep the entity labels (job, instance)"#,
+        r#"has no series with the entity labels: {instance="a"} is without job; keep them in its expression, as in `sum by (job, instance) (...)`"#,
     );
     check_error(
         || {
@@ -601,10 +714,112 @@ fn what_goes_wrong_says_what_to_do() {
         },
         r#"two series for the entity {instance="a", job="j"}"#,
     );
+    // Not even labels make a series everyone's, or their lack: the expression does.
     check_error(
         || matrix(r#"{"metric":{},"values":[[1000,"1"]]}"#),
-        "has no value for every feature that tells entities apart",
+        "has no series with the entity labels: {} is without job, instance",
     );
+}
+
+/// The answers of a server by their expressions; none for any other.
+fn answering(answers: &'static [(&'static str, &'static str)]) -> TestServer {
+    TestServer::start(move |asked, _| {
+        let known = answers.iter().find(|(expr, _)| *expr == asked.form["query"]);
+        matrix(known.map_or("", |(_, results)| *results))
+    })
+}
+
+#[test]
+fn two_series_for_one_entity_spoil_the_steps_they_share() {
+    const SERIES: [&str; 3] = [
+        r#"{"metric":{"instance":"a","job":"j","pod":"1"},"values":[[0,"1"],[60,"2"],[120,"3"]]}"#,
+        r#"{"metric":{"instance":"a","job":"j","pod":"2"},"values":[[60,"2"],[120,"+Inf"],[180,"4"]]}"#,
+        r#"{"metric":{"instance":"a","job":"j","pod":"3"},"values":[[60,"7"]]}"#,
+    ];
+    let other = r#"{"metric":{"instance":"b","job":"j"},"values":[[60,"9"]]}"#;
+    let mut found = Vec::new();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let series = order.map(|i| SERIES[i]).join(",");
+        let server = TestServer::start(move |asked, _| match asked.form["query"].as_str() {
+            "x" => matrix(&format!("{series},{other}")),
+            _ => two_entities(asked),
+        });
+        let query = query(&server.url(), &[(0, 180)], 60, &[("a", "y"), ("b", "x")]);
+        found.push(fetched(&query).expect("a recording"));
+    }
+    let recording = &found[0];
+    let same = |it: &Recording| comparable(it.clone()) == comparable(recording.clone());
+    assert!(found.iter().all(same));
+    assert_eq!(recording.counts.ambiguous, [0, 1], "three series spoil it once");
+    assert_eq!(recording.counts.infinite, [0, 1]);
+    // An infinite value claims nothing.
+    assert_eq!(filled(recording, 0).column(1).to_vec(), [1.0, -1.0, 3.0, 4.0]);
+    assert_eq!(filled(recording, 1).column(1).to_vec(), [-1.0, 9.0, -1.0, -1.0]);
+    let ambiguous = |entity: usize| -> Vec<(usize, usize)> {
+        let cells = (0..4).flat_map(|step| [(step, 0), (step, 1)]);
+        cells.filter(|(step, it)| recording.entities[entity].is_ambiguous(*step, *it)).collect()
+    };
+    assert_eq!((ambiguous(0), ambiguous(1)), (vec![(1, 1)], vec![]));
+}
+
+#[test]
+fn what_the_server_refuses_is_not_what_an_entity_never_had() {
+    let server = TestServer::start(|asked, _| match covers(asked, 60.0) {
+        true => clash(),
+        false => two_entities(asked),
+    });
+    let query = query(&server.url(), &[(0, 180)], 60, &[("a", "x")]);
+    let recording = fetched(&query).expect("a recording");
+    for entity in &recording.entities {
+        let ambiguous: Vec<bool> = (0..4).map(|step| entity.is_ambiguous(step, 0)).collect();
+        assert_eq!(ambiguous, [false, true, false, false]);
+    }
+}
+
+#[test]
+fn the_expression_decides_whose_values_they_are() {
+    const ENTITY: &str = r#"{"metric":{"instance":"a","job":"j"},"values":[[0,"1"],[60,"1"]]}"#;
+    const NOBODY: &str = r#"{"metric":{"instance":"a"},"values":[[0,"1"]]},{"metric":{},"values":[[0,"5"],[60,"5"]]},{"metric":{"instance":"a","job":"j"},"values":[[60,"2"]]}"#;
+    const EVERYONE: &str = r#"{"metric":{},"values":[[0,"7"],[60,"8"]]}"#;
+    let server = answering(&[
+        ("x", ENTITY),
+        ("y", NOBODY),
+        ("sum(x)", EVERYONE),
+        ("time()", EVERYONE),
+        ("sum(x) by (job, instance)", ENTITY),
+    ]);
+    let features = [
+        ("a", "x"),
+        ("b", "y"),
+        ("c", "sum(x)"),
+        ("d", "time()"),
+        ("e", "sum(x) by (job, instance)"),
+        ("f", "nothing"),
+        ("g", "sum(nothing)"),
+    ];
+    let query = query(&server.url(), &[(0, 60)], 60, &features);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.own, [true, true, false, false, true, true, false]);
+    assert_eq!(recording.entities.len(), 1);
+    let rows = [[1.0, -1.0, 7.0, 7.0, 1.0, -1.0, -1.0], [1.0, 2.0, 8.0, 8.0, 1.0, -1.0, -1.0]];
+    assert_eq!(filled(&recording, 0), ndarray::arr2(&rows));
+    assert_eq!(recording.counts.unplaced, [0, 3, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn without_any_value_of_an_entitys_own_there_is_no_history() {
+    let error = |server: &TestServer, features: &[(&str, &str)]| {
+        let query = query(&server.url(), &[(0, 60)], 60, features);
+        fetched(&query).expect_err("no history").to_string()
+    };
+    let server = answering(&[
+        ("time()", r#"{"metric":{},"values":[[0,"7"],[60,"8"]]}"#),
+        ("x", r#"{"metric":{"instance":"a","job":"j"},"values":[[0,"NaN"]]}"#),
+    ]);
+    let text = error(&server, &[("a", "x"), ("b", "time()"), ("c", "y")]);
+    assert!(text.contains("has no value for a, c at any of 2 steps"), "{text}");
+    let text = error(&server, &[("b", "time()")]);
+    assert!(text.contains("has no value for every feature that tells entities apart"), "{text}");
 }
 
 #[test]

@@ -72,6 +72,12 @@ pub struct Cleaning {
     pub duplicated: usize,
     /// For each feature, infinite values, taken as missing.
     pub infinite: Vec<usize>,
+    /// For each feature, steps at which the server refused it, missing for every entity.
+    pub failed: Vec<usize>,
+    /// For each feature, steps of entities that two series claimed, missing.
+    pub ambiguous: Vec<usize>,
+    /// For each feature, values of series without the entity labels, left out.
+    pub unplaced: Vec<usize>,
     /// For each feature, the dropped steps that lacked it.
     pub dropped_for: Vec<usize>,
     /// For each feature, values that its policy held or filled in.
@@ -189,6 +195,9 @@ impl Dataset {
         let mut cleaning = Cleaning {
             duplicated: counts.duplicated,
             infinite: counts.infinite,
+            failed: counts.failed,
+            ambiguous: counts.ambiguous,
+            unplaced: counts.unplaced,
             dropped_for: vec![0; count],
             filled: vec![0; count],
             masked: vec![0; count],
@@ -307,7 +316,7 @@ struct Cleaner<'a> {
 
 impl Cleaner<'_> {
     fn clean(&mut self, entity: EntityRecording, cleaning: &mut Cleaning) -> Rows {
-        let EntityRecording { labels, mut values, excluded } = entity;
+        let EntityRecording { labels, mut values, excluded, .. } = entity;
         let any_own = self.own.contains(&true);
         let is_common: Vec<bool> = self.own.iter().map(|own| any_own && !own).collect();
         let entity = std::slice::from_ref(&labels);

@@ -63,6 +63,9 @@ fn cleaning(page: &mut Page, summary: &Summary) {
                 count(&cleaning.filled),
                 count(&cleaning.masked),
                 count(&cleaning.infinite),
+                count(&cleaning.failed),
+                count(&cleaning.ambiguous),
+                count(&cleaning.unplaced),
                 count(&cleaning.absent),
             ];
             (feature, counts)
@@ -77,11 +80,22 @@ fn cleaning(page: &mut Page, summary: &Summary) {
         "Every feature had a finite value at every step that was used."
     } else {
         "For each feature: steps dropped for lack of it, values held or filled in, values left out \
-         of the error, infinite values, entities that never have it."
+         of the error, infinite values, steps that the server refused, values that two series \
+         claimed, values of series without the entity labels, entities that never have it."
     };
     page.section("Cleaning", text);
     if !rows.is_empty() {
-        let columns = ["feature", "dropped", "filled", "masked", "infinite", "absent"];
+        let columns = [
+            "feature",
+            "dropped",
+            "filled",
+            "masked",
+            "infinite",
+            "refused",
+            "ambiguous",
+            "unplaced",
+            "absent",
+        ];
         page.table(&Table { columns: columns.map(str::to_owned).to_vec(), rows, emphasis: None });
     }
 }

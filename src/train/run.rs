@@ -175,7 +175,7 @@ fn add_clock(recording: &mut Recording, clock: Clock) {
         entity.values = entity.values.as_standard_layout().into_owned();
     }
     recording.own.push(false);
-    recording.counts.infinite.push(0);
+    recording.counts.add_feature();
 }
 
 fn metadata(
