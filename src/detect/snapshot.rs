@@ -76,7 +76,8 @@ pub struct Evaluation {
     pub not_finite: usize,
     /// For each feature, the fresh entities that have no value of their own for it.
     pub missing: Vec<u32>,
-    /// Features whose expression failed for everyone, as `(index, reason)`.
+    /// Features whose expression failed, for everyone or for some groups of labels, each once: as
+    /// `(index, reason)`.
     pub feature_errors: Vec<(usize, String)>,
     /// Why the model could not be run, if it could not.
     pub model_error: Option<String>,

@@ -118,7 +118,7 @@ impl Features {
     /// Registers the selectors with a store, which keeps the samples they need from now on.
     #[must_use]
     pub fn bind(self, store: &mut Store) -> FeatureSet {
-        let plan = Plan::bind(&self.exprs, store);
+        let plan = Plan::bind_lenient(&self.exprs, store);
         let watched = plan.series().map(|_| Placed::default()).collect();
         FeatureSet {
             plan,
@@ -231,7 +231,11 @@ impl FeatureSet {
     fn fill_values(&mut self) {
         let matrix = &mut self.matrix;
         for (feature, placed) in self.placed.iter().enumerate() {
-            match self.plan.output(feature) {
+            let (output, faults) = (self.plan.output(feature), self.plan.faults(feature));
+            if output.is_ok() && !faults.is_empty() {
+                matrix.errors.push((feature, faults.to_string()));
+            }
+            match output {
                 Err(error) => matrix.errors.push((feature, error.to_string())),
                 Ok(Value::Scalar(value)) => {
                     for slot in 0..matrix.slots() {
