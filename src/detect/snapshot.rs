@@ -81,7 +81,8 @@ pub struct Evaluation {
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
     pub unplaced: Vec<u32>,
-    /// Features whose expression failed for everyone, as `(index, reason)`.
+    /// Features whose expression failed, for everyone or for some groups of labels, each once: as
+    /// `(index, reason)`.
     pub feature_errors: Vec<(usize, String)>,
     /// Why the model could not be run, if it could not.
     pub model_error: Option<String>,

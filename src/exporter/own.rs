@@ -123,7 +123,7 @@ fn describe_detect() {
     describe_counter!("portent_detect_scores_total", "Scores computed.");
     describe_counter!(
         "portent_detect_feature_errors_total",
-        "Ticks at which a feature's expression failed."
+        "Ticks at which a feature's expression failed, for all entities or for some."
     );
     describe_counter!(
         "portent_detect_ticks_missed_total",

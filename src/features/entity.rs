@@ -74,6 +74,18 @@ impl EntityTable {
         }
     }
 
+    /// The slots of all entities whose labels agree with these, as far as these have them; none
+    /// without any of the entity labels.
+    pub(super) fn slots_of(&self, labels: &Labels) -> Vec<usize> {
+        let key = labels.filtered(|name| self.names.iter().any(|n| n == name));
+        if key.len() == self.names.len() {
+            return self.index.get(&key).copied().into_iter().collect();
+        }
+        let agrees = |entity: &Labels| key.iter().all(|(name, value)| entity.get(name) == value);
+        let slots = (0..self.slots.len()).filter(|slot| !key.is_empty() && self.occupied(*slot));
+        slots.filter(|slot| agrees(self.labels(*slot))).collect()
+    }
+
     /// The slots that have a new entity since the last call, for state kept beside the table.
     pub(super) fn take_born(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.born)
@@ -113,6 +125,14 @@ mod tests {
         assert_eq!(table.acquire(&Labels::empty()), Place::Nobody);
         assert_eq!(table.acquire(&labels(&[("instance", "a")])), Place::Nobody);
         assert_eq!(table.labels(0), &labels(&[("job", "n"), ("instance", "a")]));
+        for (pairs, slots) in [
+            (&[("job", "n"), ("instance", "a"), ("pod", "p")][..], &[0][..]),
+            (&[("instance", "a")], &[0]),
+            (&[("instance", "b")], &[]),
+            (&[("pod", "p")], &[]),
+        ] {
+            assert_eq!(table.slots_of(&labels(pairs)), slots, "{pairs:?}");
+        }
         assert_eq!(table.take_born(), [0]);
     }
 

@@ -130,7 +130,7 @@ impl FeatureMatrix {
         &self.unplaced
     }
 
-    /// Features whose expression failed at this time, with the reason.
+    /// Features whose expression failed at this time, for everyone or for some, with the reason.
     #[must_use]
     pub fn errors(&self) -> &[(usize, String)] {
         &self.errors

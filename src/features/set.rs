@@ -139,7 +139,7 @@ impl Features {
     /// Registers the selectors with a store, which keeps the samples they need from now on.
     #[must_use]
     pub fn bind(self, store: &mut Store) -> FeatureSet {
-        let plan = Plan::bind(&self.exprs, store);
+        let plan = Plan::bind_lenient(&self.exprs, store);
         let rules = self.rules();
         FeatureSet {
             watch: Watch::new(&self.exprs, &plan, store, &rules),
@@ -224,7 +224,10 @@ impl FeatureSet {
         for slot in 0..self.matrix.slots() {
             if let Some(liveness) = self.watch.liveness(store, slot, now_ms) {
                 self.watch.leave_out_ended(&mut self.matrix, slot);
-                let has_begun = |feature| self.watch.has_begun(feature, slot);
+                // What could not be computed is not what the entity has never had.
+                let has_begun = |feature| {
+                    self.watch.has_begun(feature, slot) || self.plan.output(feature).is_err()
+                };
                 let times = (now_ms, stale_after_ms);
                 self.policies.settle(&mut self.matrix, slot, times, liveness, has_begun);
             } else if self.entities.occupied(slot) {
@@ -259,7 +262,16 @@ impl FeatureSet {
                     matrix.put(slot, feature, value, Provenance::Common);
                 }
             };
-            match self.plan.output(feature) {
+            let (output, faults) = (self.plan.output(feature), self.plan.faults(feature));
+            if output.is_ok() && !faults.is_empty() {
+                matrix.errors.push((feature, faults.to_string()));
+                for conflict in faults.list() {
+                    for slot in self.entities.slots_of(&conflict.labels) {
+                        matrix.spoil(slot, feature);
+                    }
+                }
+            }
+            match output {
                 Err(error) => matrix.errors.push((feature, error.to_string())),
                 Ok(Value::Scalar(value)) => put_common(matrix, value),
                 Ok(Value::Vector(vector)) => {

@@ -192,6 +192,31 @@ fn a_failing_expression_is_reported_and_spoils_only_itself() {
     assert_eq!((errors.len(), errors[0].0), (1, 1), "{errors:?}");
 }
 
+#[test]
+fn a_doubled_series_of_one_host_is_reported_and_spoils_that_host_alone() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("good", "m"),
+        FeatureSpec::new("bad", "m + on (job, instance) n"),
+        FeatureSpec::new("worse", "2 * (m + on (job, instance) n)"),
+    ]);
+    for host in ["x", "y"] {
+        f.push("m", host, &[], NOW, 1.0);
+        f.push("n", host, &[("pod", "new")], NOW, 2.0);
+    }
+    f.check(NOW, &[("x", Complete, &[1.0, 3.0, 6.0]), ("y", Complete, &[1.0, 3.0, 6.0])]);
+    assert_eq!(f.set.matrix().errors(), []);
+    f.push("n", "x", &[("pod", "old")], NOW, 2.0);
+    let spoiled: [f64; 3] = [1.0, f64::NAN, f64::NAN];
+    f.check(NOW, &[("x", Incomplete, &spoiled), ("y", Complete, &[1.0, 3.0, 6.0])]);
+    let errors = f.set.matrix().errors();
+    let features: Vec<usize> = errors.iter().map(|(feature, _)| *feature).collect();
+    assert_eq!(features, [1, 2], "once for each feature: {errors:?}");
+    for (_, error) in errors {
+        let start = r#"left out for 1 group of labels: found duplicate series for the match group {instance="x", job="node"} on the right"#;
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
 #[track_caller]
 fn check_refused(specs: &[FeatureSpec], part: &str) {
     let error = Features::parse(specs, &entity()).expect_err("refused").to_string();

@@ -121,7 +121,7 @@ impl VectorScalar {
             let (a, b) = sides(*value);
             *to = self.op.apply(a, b);
         }
-        out.check_labels(cx.step_epoch)
+        out.check_labels(cx)
     }
 }
 

@@ -81,6 +81,8 @@ pub(super) struct Builder<'a> {
     frame: Frame,
     nodes: HashMap<Node, NodeId>,
     subqueries: HashMap<Source, NodeId>,
+    /// What the node that is being laid out reads, as far as it is known.
+    reads: Vec<NodeId>,
 }
 
 impl<'a> Builder<'a> {
@@ -92,6 +94,7 @@ impl<'a> Builder<'a> {
             frame: Frame::default(),
             nodes: HashMap::new(),
             subqueries: HashMap::new(),
+            reads: Vec::new(),
         }
     }
 
@@ -105,18 +108,24 @@ impl<'a> Builder<'a> {
         if let Node::Sort { vector, .. } = tree {
             return self.node(vector);
         }
-        if let Some(id) = self.nodes.get(tree) {
-            return *id;
-        }
-        let mut out = Output::default();
-        let step = self.step(tree, &mut out);
-        let id = self.push(step, tree.is_fixed(), out);
-        self.nodes.insert(tree.clone(), id);
+        let id = match self.nodes.get(tree) {
+            Some(id) => *id,
+            None => {
+                let mut out = Output::default();
+                let outer = std::mem::take(&mut self.reads);
+                let step = self.step(tree, &mut out);
+                let reads = std::mem::replace(&mut self.reads, outer);
+                let id = self.push(Cell { step, fixed: tree.is_fixed(), out, error: None, reads });
+                self.nodes.insert(tree.clone(), id);
+                id
+            }
+        };
+        self.reads.push(id);
         id
     }
 
-    fn push(&mut self, step: Step, fixed: bool, out: Output) -> NodeId {
-        self.frame.cells.push(Cell { step, fixed, out, error: None });
+    fn push(&mut self, cell: Cell) -> NodeId {
+        self.frame.cells.push(cell);
         NodeId(self.frame.cells.len() - 1)
     }
 
@@ -238,12 +247,18 @@ impl<'a> Builder<'a> {
                         let lasting = !inner.looks_ahead();
                         let subquery =
                             Subquery::new(frame, root, *range_ms, *step_ms, *when, lasting);
-                        let step = Step::Subquery(Box::new(subquery));
-                        let id = self.push(step, when.at_ms.is_some(), Output::default());
+                        let id = self.push(Cell {
+                            step: Step::Subquery(Box::new(subquery)),
+                            fixed: when.at_ms.is_some(),
+                            out: Output::default(),
+                            error: None,
+                            reads: Vec::new(),
+                        });
                         self.subqueries.insert(source.clone(), id);
                         id
                     }
                 };
+                self.reads.push(id);
                 Samples::new(Origin::Subquery(id), *range_ms, *when)
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::labels::Labels;
 use crate::series::{SelectorId, Store};
 
+use super::conflict::{Conflict, Conflicts, OnConflict};
 use super::error::EvalError;
 use super::layout::{Collisions, Layout, Versions, has_type_or_unit, without_metadata};
 use super::plan::Step;
@@ -23,6 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) versions: &'a mut Versions,
     /// Asked between nodes; the evaluation is given up when it says no.
     pub(super) go_on: &'a dyn Fn() -> bool,
+    pub(super) on_conflict: OnConflict,
     /// The instant.
     pub(super) time_ms: i64,
     /// Another number for each instant: what a label set may be present only once in.
@@ -84,6 +86,18 @@ pub(super) struct Cell {
     pub(super) fixed: bool,
     pub(super) out: Output,
     pub(super) error: Option<EvalError>,
+    /// The nodes that it reads itself.
+    pub(super) reads: Vec<NodeId>,
+}
+
+impl Cell {
+    /// What was left out here, not below.
+    pub(super) fn conflicts(&self) -> &Conflicts {
+        match &self.step {
+            Step::Subquery(subquery) => subquery.conflicts(),
+            _ => &self.out.conflicts,
+        }
+    }
 }
 
 /// A node's value: for a scalar the number, for a vector values and presence along a layout.
@@ -96,6 +110,8 @@ pub(super) struct Output {
     /// The input's layout that this one was made from.
     derived_from: Arc<Layout>,
     collisions: Collisions,
+    /// What was left out at this instant.
+    pub(super) conflicts: Conflicts,
 }
 
 impl Output {
@@ -154,14 +170,54 @@ impl Output {
         !self.present.contains(&true)
     }
 
-    /// Fails when two present elements have the same labels.
-    pub(super) fn check_labels(&mut self, epoch: u64) -> Result<(), EvalError> {
-        self.collisions.check(epoch, (&Layout::default(), &self.layout), &self.present)
+    /// Two present elements must not have the same labels.
+    pub(super) fn check_labels(&mut self, cx: &Context) -> Result<(), EvalError> {
+        self.check(cx, cx.step_epoch, &Layout::default(), EvalError::SameLabelset)
     }
 
-    /// As above, of elements made one by one from those of an input, over all instants of a run.
-    pub(super) fn check_run(&mut self, run_epoch: u64, input: &Layout) -> Result<(), EvalError> {
-        self.collisions.check(run_epoch, (input, &self.layout), &self.present)
+    /// As above, but where they have it is said in other words.
+    pub(super) fn check_matches(
+        &mut self,
+        cx: &Context,
+        error: fn(Labels) -> EvalError,
+    ) -> Result<(), EvalError> {
+        self.check(cx, cx.step_epoch, &Layout::default(), error)
+    }
+
+    /// As above, over all instants of a run. Of elements made one by one from those of an input,
+    /// those that had the same labels there are one and the same.
+    pub(super) fn check_run(
+        &mut self,
+        cx: &Context,
+        input: Option<&Layout>,
+    ) -> Result<(), EvalError> {
+        // Leaving out is for what is there twice at one instant: the value at an instant must not
+        // depend on which other instants were evaluated.
+        let epoch = match cx.on_conflict {
+            OnConflict::Fail => cx.run_epoch,
+            OnConflict::LeaveOut => cx.step_epoch,
+        };
+        self.check(cx, epoch, input.unwrap_or(&Layout::default()), EvalError::SameLabelset)
+    }
+
+    fn check(
+        &mut self,
+        cx: &Context,
+        epoch: u64,
+        input: &Layout,
+        error: fn(Labels) -> EvalError,
+    ) -> Result<(), EvalError> {
+        let Err(labels) = self.collisions.check(epoch, (input, &self.layout), &self.present) else {
+            return Ok(());
+        };
+        if cx.on_conflict == OnConflict::Fail {
+            return Err(error(labels));
+        }
+        let Self { layout, present, collisions, conflicts, .. } = self;
+        collisions.leave_out(layout, present, |labels| {
+            conflicts.add(|| Conflict { labels: labels.clone(), error: error(labels.clone()) });
+        });
+        Ok(())
     }
 }
 

@@ -59,7 +59,8 @@ pub enum Reason {
     },
 }
 
-/// Why an expression has no value at an instant: its label sets do not allow it.
+/// Why an expression, or an element of it that was left out, has no value at an instant: mostly
+/// because label sets do not allow it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EvalError {
     /// Two elements of one vector have the same labels.

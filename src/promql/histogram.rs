@@ -90,7 +90,7 @@ impl Histogram {
                 }),
             );
         }
-        out.check_labels(cx.step_epoch)
+        out.check_labels(cx)
     }
 
     /// Puts the elements together; returns the labels of the histograms.

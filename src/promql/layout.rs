@@ -9,8 +9,6 @@ use std::sync::Arc;
 
 use crate::labels::{Labels, METRIC_NAME};
 
-use super::error::EvalError;
-
 /// The label sets of a vector's elements.
 ///
 /// A label set may occur more than once; then at most one of its elements is present at a time.
@@ -158,7 +156,8 @@ pub(super) struct Collisions {
 }
 
 impl Collisions {
-    /// Fails when a label set is present twice in the same epoch (see [`super::context::Context`]).
+    /// Fails with a label set that is present twice in the same epoch (see
+    /// [`super::context::Context`]).
     /// Elements that had equal labels in the input, and so were there at different instants, are
     /// one and the same.
     pub(super) fn check(
@@ -166,7 +165,7 @@ impl Collisions {
         epoch: u64,
         (input, layout): (&Layout, &Layout),
         present: &[bool],
-    ) -> Result<(), EvalError> {
+    ) -> Result<(), Labels> {
         let Some(repeats) = &layout.repeats else {
             return Ok(());
         };
@@ -182,11 +181,42 @@ impl Collisions {
             let seen = &mut self.seen[*class as usize];
             let this = input.class(i) + 1;
             if *seen != 0 && *seen != this {
-                return Err(EvalError::SameLabelset(layout.labels[i].clone()));
+                return Err(layout.labels[i].clone());
             }
             *seen = this;
         }
         Ok(())
+    }
+
+    /// Makes all elements absent whose label set is present more than once; calls back with each
+    /// such label set.
+    pub(super) fn leave_out(
+        &mut self,
+        layout: &Layout,
+        present: &mut [bool],
+        mut found: impl FnMut(&Labels),
+    ) {
+        const TOLD: u32 = u32::MAX;
+        let Some(repeats) = &layout.repeats else {
+            return;
+        };
+        // What was seen is overwritten by counts, so it belongs to no epoch.
+        self.epoch = 0;
+        self.seen.clear();
+        self.seen.resize(repeats.classes, 0);
+        for (class, _) in repeats.class.iter().zip(&*present).filter(|(_, present)| **present) {
+            self.seen[*class as usize] += 1;
+        }
+        for (i, class) in repeats.class.iter().enumerate() {
+            let times = &mut self.seen[*class as usize];
+            if !present[i] || *times == 1 {
+                continue;
+            }
+            present[i] = false;
+            if std::mem::replace(times, TOLD) != TOLD {
+                found(&layout.labels[i]);
+            }
+        }
     }
 }
 
@@ -206,13 +236,24 @@ mod tests {
         let mut collisions = Collisions::default();
         assert_eq!(collisions.check(1, (&input, &layout), &[true, true, false]), Ok(()));
         assert_eq!(collisions.check(2, (&input, &layout), &[false, true, true]), Ok(()));
-        let error = Err(EvalError::SameLabelset(a));
+        let error = Err(a);
         assert_eq!(collisions.check(3, (&input, &layout), &[true, false, true]), error);
         // In one epoch, what was seen before counts, unless it was the same before.
         assert_eq!(collisions.check(5, (&layout, &layout), &[true, false, false]), Ok(()));
         assert_eq!(collisions.check(5, (&layout, &layout), &[false, false, true]), Ok(()));
         assert_eq!(collisions.check(4, (&input, &layout), &[true, false, false]), Ok(()));
         assert_eq!(collisions.check(4, (&input, &layout), &[false, false, true]), error);
+    }
+
+    #[test]
+    fn all_elements_of_a_label_set_that_is_present_twice_are_left_out() {
+        let (a, b, c) = (labels(&[("x", "a")]), labels(&[("x", "b")]), labels(&[("x", "c")]));
+        let sets = [&a, &b, &a, &c, &c, &a].map(Labels::clone).to_vec();
+        let layout = Layout::new(1, sets);
+        let mut present = [true, true, true, false, true, true];
+        let (mut collisions, mut told) = (Collisions::default(), Vec::new());
+        collisions.leave_out(&layout, &mut present, |labels| told.push(labels.clone()));
+        assert_eq!((present, told), ([false, true, false, false, true, false], vec![a]));
     }
 
     #[test]

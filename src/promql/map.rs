@@ -107,11 +107,11 @@ impl Map {
         out.present.copy_from_slice(&input.present);
         if self.function == MapFunction::Negate {
             each(input, out, |v| -v);
-            return out.check_run(cx.run_epoch, &input.layout);
+            return out.check_run(cx, Some(&input.layout));
         }
         let given = self.parameters.len();
         apply(self.function, input, out, &parameters[..given], cx.time_ms);
-        out.check_labels(cx.step_epoch)
+        out.check_labels(cx)
     }
 }
 

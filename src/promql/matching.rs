@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::labels::{Labels, METRIC_NAME};
 
 use super::binary::BinaryOp;
+use super::conflict::{Conflict, Conflicts, OnConflict};
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
 use super::expr::sorted;
@@ -18,6 +19,9 @@ use super::layout::{Layout, Versions, without_metadata};
 
 /// No such element or group.
 const NONE: u32 = u32::MAX;
+
+/// In place of the chosen element: more than one claims to be it, the group is left out.
+const CROWDED: u32 = NONE - 1;
 
 /// How many elements may stand on either side of a match group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -109,7 +113,7 @@ pub(super) struct VectorBinary {
     groups: HashMap<Labels, u32>,
     many_group: Vec<u32>,
     one_group: Vec<u32>,
-    /// The present element of `one` in each group.
+    /// The present element of `one` in each group; [`NONE`] and [`CROWDED`] are no elements.
     chosen: Vec<u32>,
     /// The element of `one` whose labels the layout took over in each group.
     included_from: Vec<u32>,
@@ -159,18 +163,15 @@ impl VectorBinary {
             out.present.fill(false);
             return Ok(());
         }
-        self.choose(one)?;
+        self.choose(one, cx.on_conflict, &mut out.conflicts)?;
         if self.takes_over_other_labels() {
             out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
         }
-        self.combine(many, one, out)?;
-        out.check_labels(cx.step_epoch).map_err(|error| {
-            if self.matching.cardinality == Cardinality::OneToOne {
-                error
-            } else {
-                EvalError::GroupingNotUnique
-            }
-        })
+        self.combine(many, one, cx.on_conflict, out)?;
+        match self.matching.cardinality {
+            Cardinality::OneToOne => out.check_labels(cx),
+            _ => out.check_matches(cx, |_| EvalError::GroupingNotUnique),
+        }
     }
 
     /// Follows the layouts, by their elements that are new.
@@ -214,20 +215,34 @@ impl VectorBinary {
     }
 
     /// Finds the one present element of each group.
-    fn choose(&mut self, one: &Output) -> Result<(), EvalError> {
+    fn choose(
+        &mut self,
+        one: &Output,
+        on_conflict: OnConflict,
+        conflicts: &mut Conflicts,
+    ) -> Result<(), EvalError> {
         self.chosen.fill(NONE);
         for (i, _) in one.elements() {
             let chosen = &mut self.chosen[self.one_group[i] as usize];
-            if *chosen != NONE {
-                let labels = &one.layout.labels;
-                return Err(EvalError::DuplicateMatch {
-                    side: if self.matching.swaps() { "left" } else { "right" },
-                    group: self.matching.signature(&labels[i]),
-                    first: labels[i].clone(),
-                    second: labels[*chosen as usize].clone(),
-                });
+            if *chosen == NONE {
+                *chosen = i as u32;
+                continue;
             }
-            *chosen = i as u32;
+            let other = std::mem::replace(chosen, CROWDED);
+            if other == CROWDED {
+                continue;
+            }
+            on_conflict.meet(conflicts, || {
+                let labels = &one.layout.labels;
+                let group = self.matching.signature(&labels[i]);
+                let error = EvalError::DuplicateMatch {
+                    side: if self.matching.swaps() { "left" } else { "right" },
+                    group: group.clone(),
+                    first: labels[i].clone(),
+                    second: labels[other as usize].clone(),
+                };
+                Conflict { labels: group, error }
+            })?;
         }
         Ok(())
     }
@@ -239,7 +254,7 @@ impl VectorBinary {
         }
         let mut other = false;
         for (from, chosen) in self.included_from.iter_mut().zip(&self.chosen) {
-            if *chosen != NONE && *from != *chosen {
+            if *chosen < CROWDED && *from != *chosen {
                 *from = *chosen;
                 other = true;
             }
@@ -291,15 +306,22 @@ impl VectorBinary {
         labels
     }
 
-    fn combine(&mut self, many: &Output, one: &Output, out: &mut Output) -> Result<(), EvalError> {
+    fn combine(
+        &mut self,
+        many: &Output,
+        one: &Output,
+        on_conflict: OnConflict,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         let swaps = self.matching.swaps();
         let filters = self.op.is_comparison() && !self.return_bool;
         self.matched.fill(false);
         out.present.fill(false);
+        let mut crowded = false;
         for (i, value) in many.elements() {
             let group = self.many_group[i];
-            if group == NONE || self.chosen[group as usize] == NONE {
+            if group == NONE || self.chosen[group as usize] >= CROWDED {
                 continue;
             }
             let other = one.values[self.chosen[group as usize] as usize];
@@ -308,11 +330,27 @@ impl VectorBinary {
                 continue;
             }
             if one_to_one && std::mem::replace(&mut self.matched[group as usize], true) {
-                return Err(EvalError::ManyToOne);
+                on_conflict.meet(&mut out.conflicts, || Conflict {
+                    labels: self.matching.signature(&many.layout.labels[i]),
+                    error: EvalError::ManyToOne,
+                })?;
+                self.chosen[group as usize] = CROWDED;
+                crowded = true;
+                continue;
             }
             out.present[i] = true;
             out.values[i] = if filters { a } else { self.op.apply(a, b) };
         }
+        if crowded {
+            self.take_back(&mut out.present);
+        }
         Ok(())
+    }
+
+    /// Makes absent what was there before the group turned out to be crowded.
+    fn take_back(&self, present: &mut [bool]) {
+        for (present, group) in present.iter_mut().zip(&self.many_group) {
+            *present &= *group == NONE || self.chosen[*group as usize] != CROWDED;
+        }
     }
 }

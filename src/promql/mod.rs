@@ -10,6 +10,9 @@
 //! an expression that fails does not disturb the others; evaluation at one instant depends on
 //! nothing but the store and that instant. It does not know features, models or the time of day.
 //!
+//! Where label sets do not allow an operation, a plan fails as Prometheus does, or, when it was
+//! bound leniently, leaves out the elements concerned and says which ([`Conflicts`]).
+//!
 //! The answers are those of Prometheus 3.5 with its default settings: lookback of five minutes,
 //! one minute as the step of a subquery without one. What is not understood is refused when it is
 //! parsed.
@@ -21,6 +24,7 @@ mod binary;
 mod bind;
 mod calendar;
 mod call;
+mod conflict;
 mod context;
 mod count_values;
 mod error;
@@ -52,10 +56,13 @@ mod topk;
 mod when;
 
 #[cfg(test)]
+mod conflict_tests;
+#[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
 mod tests;
 
+pub use conflict::{Conflict, Conflicts};
 pub use error::{EvalError, Interrupted, ParseError, Reason};
 pub use expr::{Expr, LOOKBACK_MS, ValueType};
 pub use layout::Layout;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::series::{SelectorId, Store};
 
 use super::bind::{Builder, Wanted};
+use super::conflict::{Conflicts, OnConflict};
 use super::context::{Cell, Context, Inputs, Membership, NodeId, Output};
 use super::count_values::CountValues;
 use super::error::{EvalError, Interrupted};
@@ -27,12 +28,22 @@ use super::{aggregate, binary, histogram, map, matching};
 #[derive(Debug)]
 pub struct Plan {
     frame: Frame,
-    roots: Vec<(NodeId, ValueType)>,
+    roots: Vec<Root>,
     memberships: Vec<Membership>,
     births: u64,
     versions: Versions,
+    on_conflict: OnConflict,
     /// See [`Context`].
     run_epoch: u64,
+}
+
+/// The node of a whole expression.
+#[derive(Debug)]
+struct Root {
+    node: NodeId,
+    value_type: ValueType,
+    /// The nodes that its value depends on, itself among them, in the order of evaluation.
+    below: Vec<NodeId>,
 }
 
 /// The value of an expression at an instant.
@@ -64,16 +75,34 @@ pub struct Vector<'a> {
 impl Plan {
     /// Registers the selectors of the expressions and lays out their nodes. The plan belongs to
     /// this store from now on and ends with [`Plan::release`].
+    ///
+    /// An expression whose label sets do not allow an operation is an error, as in Prometheus.
     #[must_use]
     pub fn bind(exprs: &[Expr], store: &mut Store) -> Self {
+        Self::bound(exprs, store, OnConflict::Fail)
+    }
+
+    /// As [`Plan::bind`], but where label sets do not allow an operation, the elements concerned
+    /// are left out, the others are there, and [`Plan::faults`] names the former.
+    #[must_use]
+    pub fn bind_lenient(exprs: &[Expr], store: &mut Store) -> Self {
+        Self::bound(exprs, store, OnConflict::LeaveOut)
+    }
+
+    fn bound(exprs: &[Expr], store: &mut Store, on_conflict: OnConflict) -> Self {
         let wanted = Wanted::new(exprs);
         let memberships = wanted.register(store);
         let mut versions = Versions::default();
         let mut builder = Builder::new(&wanted, &mut versions);
-        let roots =
-            exprs.iter().map(|expr| (builder.node(expr.root()), expr.value_type())).collect();
+        let nodes: Vec<NodeId> = exprs.iter().map(|expr| builder.node(expr.root())).collect();
         let frame = builder.finish();
-        Self { frame, roots, memberships, births: 0, versions, run_epoch: 0 }
+        let root = |(node, expr): (NodeId, &Expr)| Root {
+            node,
+            value_type: expr.value_type(),
+            below: frame.below(node),
+        };
+        let roots = nodes.into_iter().zip(exprs).map(root).collect();
+        Self { frame, roots, memberships, births: 0, versions, on_conflict, run_epoch: 0 }
     }
 
     /// Gives the registrations back.
@@ -118,6 +147,7 @@ impl Plan {
             births: self.births,
             versions: &mut self.versions,
             go_on,
+            on_conflict: self.on_conflict,
             time_ms,
             step_epoch,
             run_epoch: self.run_epoch,
@@ -128,17 +158,18 @@ impl Plan {
     /// [`Plan::eval`].
     ///
     /// # Errors
-    /// When the label sets that are present do not allow the operation.
+    /// When the label sets that are present do not allow the operation and the plan is not
+    /// lenient, or when the `k` of `topk` is not a number of elements.
     ///
     /// # Panics
     /// When there is no such expression.
     pub fn output(&self, i: usize) -> Result<Value<'_>, &EvalError> {
-        let (root, value_type) = self.roots[i];
-        let cell = &self.frame.cells[root.0];
+        let root = &self.roots[i];
+        let cell = &self.frame.cells[root.node.0];
         if let Some(error) = &cell.error {
             return Err(error);
         }
-        Ok(match value_type {
+        Ok(match root.value_type {
             ValueType::Scalar => Value::Scalar(cell.out.scalar),
             ValueType::Vector => Value::Vector(Vector {
                 layout: &cell.out.layout,
@@ -146,6 +177,24 @@ impl Plan {
                 present: &cell.out.present,
             }),
         })
+    }
+
+    /// What a lenient plan left out at the instant of the last [`Plan::eval`], anywhere in an
+    /// expression: an operation that several expressions have in common is in the faults of each.
+    ///
+    /// An element of these labels may be in the output all the same, made of what was not left out.
+    /// Inside a subquery only the steps that were evaluated last are looked at; the ones before
+    /// had their turn.
+    ///
+    /// # Panics
+    /// When there is no such expression.
+    #[must_use]
+    pub fn faults(&self, i: usize) -> Conflicts {
+        let mut faults = Conflicts::default();
+        for node in &self.roots[i].below {
+            faults.merge(self.frame.cells[node.0].conflicts());
+        }
+        faults
     }
 
     /// The series that the plan reads, by selector, as of the last [`Plan::eval`]: the selector as
@@ -182,6 +231,7 @@ impl Frame {
             if !(cx.go_on)() {
                 return Err(Interrupted);
             }
+            cell.out.conflicts.clear();
             cell.error = cell.step.eval(cx, Inputs(before), &mut cell.out).err();
             if cell.error == Some(EvalError::Interrupted) {
                 return Err(Interrupted);
@@ -189,6 +239,18 @@ impl Frame {
         }
         self.run_epoch = cx.run_epoch;
         Ok(())
+    }
+
+    /// A node and those it depends on, in the order of evaluation.
+    fn below(&self, root: NodeId) -> Vec<NodeId> {
+        let mut needed = vec![false; root.0 + 1];
+        needed[root.0] = true;
+        for i in (0..=root.0).rev() {
+            if needed[i] {
+                self.cells[i].reads.iter().for_each(|read| needed[read.0] = true);
+            }
+        }
+        (0..=root.0).filter(|i| needed[*i]).map(NodeId).collect()
     }
 
     pub(super) fn has_repeated_labels(&self) -> bool {

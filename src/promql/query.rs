@@ -10,6 +10,7 @@ use crate::sample::Sample;
 use crate::series::Store;
 
 use super::bind::{Builder, Wanted};
+use super::conflict::OnConflict;
 use super::context::Context;
 use super::error::{EvalError, ParseError};
 use super::expr::{Expr, LOOKBACK_MS, Node, Source};
@@ -142,6 +143,7 @@ pub fn select_range(
         births: 0,
         versions: &mut versions,
         go_on,
+        on_conflict: OnConflict::Fail,
         time_ms,
         step_epoch,
         run_epoch: step_epoch,

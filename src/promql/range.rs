@@ -219,7 +219,7 @@ impl Range {
         self.samples.each(cx, inputs, &window, |i, samples| {
             out.put(i, apply(function, samples, &window, parameter, scratch));
         })?;
-        out.check_labels(cx.run_epoch)
+        out.check_run(cx, None)
     }
 }
 

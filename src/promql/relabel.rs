@@ -91,7 +91,7 @@ impl Relabelled {
         let input = inputs.vector(self.vector)?;
         out.derive(&input.layout, cx.versions, |labels| self.relabel.apply(labels));
         out.copy(input);
-        out.check_run(cx.run_epoch, &input.layout)
+        out.check_run(cx, Some(&input.layout))
     }
 }
 

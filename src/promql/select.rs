@@ -45,6 +45,6 @@ impl Select {
                 ),
             );
         }
-        if time { out.check_labels(cx.step_epoch) } else { Ok(()) }
+        if time { out.check_labels(cx) } else { Ok(()) }
     }
 }

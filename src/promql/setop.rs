@@ -90,7 +90,7 @@ impl Set {
                 }
             }
         }
-        out.check_labels(cx.step_epoch)
+        out.check_labels(cx)
     }
 
     fn regroup(&mut self, left: &Layout, right: &Layout) {

@@ -15,6 +15,7 @@ use crate::labels::Labels;
 use crate::sample::Sample;
 use crate::series::Mark;
 
+use super::conflict::{Conflicts, OnConflict};
 use super::context::{Context, NodeId, Output};
 use super::error::EvalError;
 use super::layout::Layout;
@@ -43,6 +44,9 @@ pub(super) struct Subquery {
     mapped: u64,
     /// Rows were added since the layout was made.
     grown: bool,
+    /// What was left out at the steps that were evaluated last. It stays until others are, so that
+    /// a group that is left out at every step is so at all instants between.
+    conflicts: Conflicts,
 }
 
 /// Which values the rows hold.
@@ -82,7 +86,13 @@ impl Subquery {
             row_of_element: Vec::new(),
             mapped: 0,
             grown: false,
+            conflicts: Conflicts::default(),
         }
+    }
+
+    /// What was left out at the steps that were evaluated last.
+    pub(super) fn conflicts(&self) -> &Conflicts {
+        &self.conflicts
     }
 
     /// The samples of each row, in the order of the node's layout.
@@ -100,9 +110,10 @@ impl Subquery {
             (self.run.0 == cx.run_epoch, kept.is_some_and(|kept| kept.births != cx.births));
         let mut result = self.advance(kept, first_ms, window.end_ms, cx);
         // An error is perhaps because of an instant that is not looked at any more. And where label
-        // sets repeat, the search for two that are there at once starts over with every series that
-        // is born or dies, so it needs all instants.
-        let in_doubt = result.is_err() && !begun || churn && self.frame.has_repeated_labels();
+        // sets repeat, the search for two in the same run starts over with every series that is
+        // born or dies, so it needs all instants; what is left out is looked for at each by itself.
+        let over_all = cx.on_conflict == OnConflict::Fail && self.frame.has_repeated_labels();
+        let in_doubt = result.is_err() && !begun || churn && over_all;
         if kept.is_some() && in_doubt {
             self.run = (0, 0);
             result = self.advance(None, first_ms, window.end_ms, cx);
@@ -159,6 +170,9 @@ impl Subquery {
         let mut births = kept.map_or(cx.births, |kept| kept.births);
         let step_ms = self.step_ms;
         let mut next = last_ms.map_or(Some(first_ms), |last_ms| last_ms.checked_add(step_ms));
+        if next.is_some_and(|next| next <= end_ms) {
+            self.conflicts.clear();
+        }
         while let Some(time_ms) = next.filter(|next| *next <= end_ms) {
             let step_epoch = cx.versions.next();
             self.frame.eval(&mut Context {
@@ -167,10 +181,12 @@ impl Subquery {
                 births: cx.births,
                 versions: cx.versions,
                 go_on: cx.go_on,
+                on_conflict: cx.on_conflict,
                 time_ms,
                 step_epoch,
                 run_epoch,
             })?;
+            self.frame.cells.iter().for_each(|cell| self.conflicts.merge(cell.conflicts()));
             self.take(time_ms)?;
             last_ms = Some(time_ms);
             births = cx.births;
@@ -236,7 +252,7 @@ mod tests {
     use crate::series::{StorageConfig, Store};
 
     /// What repeats label sets, nests, looks back with an offset, keeps some elements only.
-    const EXPRESSIONS: [&str; 10] = [
+    const EXPRESSIONS: [&str; 12] = [
         "avg_over_time(rate(a[40])[100:10])",
         r#"max_over_time(abs({__name__=~"a|b"})[60:20])"#,
         r#"max_over_time((-{__name__=~"a|b"})[60:20])"#,
@@ -247,6 +263,8 @@ mod tests {
         "deriv(sum by (x) (a offset 15)[100:25])",
         "absent_over_time(a[30:10])",
         "stddev_over_time((a - on (x) b)[80:10])",
+        r#"sum_over_time(({__name__=~"a|b"} * on (x) b)[60:20])"#,
+        r#"sum_over_time((a * on (x) {__name__=~"a|b"} or -b)[40:10])"#,
     ];
 
     type Answer = Result<Vec<(Labels, u64)>, String>;
@@ -291,6 +309,7 @@ mod tests {
             let exprs: Vec<Expr> = EXPRESSIONS.iter().map(parse).collect();
             let mut store = Store::new(StorageConfig::default());
             let mut plan = Plan::bind(&exprs, &mut store);
+            let mut lenient = Plan::bind_lenient(&exprs, &mut store);
             let mut now_ms = 1_000_000;
             for event in events {
                 match event {
@@ -306,10 +325,23 @@ mod tests {
                         plan.eval(&store, now_ms);
                         let mut fresh = Plan::bind(&exprs, &mut store);
                         fresh.eval(&store, now_ms);
+                        lenient.eval(&store, now_ms);
+                        let mut fresh_lenient = Plan::bind_lenient(&exprs, &mut store);
+                        fresh_lenient.eval(&store, now_ms);
                         for (i, text) in EXPRESSIONS.iter().enumerate() {
-                            prop_assert_eq!(answer(&plan, i), answer(&fresh, i), "{}", text);
+                            let strict = answer(&plan, i);
+                            prop_assert_eq!(&strict, &answer(&fresh, i), "{}", text);
+                            let left = answer(&lenient, i);
+                            prop_assert_eq!(&left, &answer(&fresh_lenient, i), "{}", text);
+                            prop_assert!(left.is_ok(), "{}", text);
+                            // Where nothing is refused nothing is left out.
+                            if strict.is_ok() {
+                                prop_assert!(fresh_lenient.faults(i).is_empty(), "{}", text);
+                                prop_assert_eq!(left, strict, "{}", text);
+                            }
                         }
                         fresh.release(&mut store);
+                        fresh_lenient.release(&mut store);
                     }
                 }
             }

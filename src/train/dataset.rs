@@ -205,7 +205,15 @@ impl Dataset {
             ..Cleaning::default()
         };
         let hold_ms = config.stale_after.as_ms().max(2 * step_ms);
-        let mut cleaner = Cleaner { features, times_ms: &times_ms, hold_ms, own: &own };
+        // What no entity ever has weighs nothing in the model that will be.
+        let has_value = |i: usize| {
+            entities.iter().any(|it| it.values.column(i).iter().any(|value| value.is_finite()))
+        };
+        let never = (0..count).filter(|i| !has_value(*i));
+        let weightless: Vec<String> = never.map(|i| features[i].name.clone()).collect();
+        let weightless = weightless.as_slice();
+        let times = times_ms.as_slice();
+        let mut cleaner = Cleaner { features, times_ms: times, hold_ms, own: &own, weightless };
         let rows = entities.into_iter().map(|entity| cleaner.clean(entity, &mut cleaning));
         let entities: Vec<Rows> = rows.filter(|rows| rows.usable.contains(&true)).collect();
         if entities.is_empty() {
@@ -312,6 +320,7 @@ struct Cleaner<'a> {
     times_ms: &'a [i64],
     hold_ms: i64,
     own: &'a [bool],
+    weightless: &'a [String],
 }
 
 impl Cleaner<'_> {
@@ -320,7 +329,8 @@ impl Cleaner<'_> {
         let any_own = self.own.contains(&true);
         let is_common: Vec<bool> = self.own.iter().map(|own| any_own && !own).collect();
         let entity = std::slice::from_ref(&labels);
-        let mut playback = Playback::of_columns(self.features, entity, true, &is_common, &[]);
+        let mut playback =
+            Playback::of_columns(self.features, entity, true, &is_common, self.weightless);
         let mut usable = vec![false; self.times_ms.len()];
         let mut present = vec![false; self.features.len()];
         for (step, mut row) in values.outer_iter_mut().enumerate() {
