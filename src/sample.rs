@@ -4,6 +4,8 @@
 //! bits, because the stale marker is one particular NaN.
 //! Source: Prometheus `model/value`, remote-write specification "Stale markers".
 
+use std::sync::Arc;
+
 use crate::labels::Labels;
 
 /// The bits of the NaN by which Prometheus says that a series has ended.
@@ -55,8 +57,10 @@ pub struct Batch {
 /// One series of a [`Batch`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchSeries {
-    /// Includes the metric name.
+    /// Includes the metric name; without what tells replicas of the sender apart.
     pub labels: Labels,
+    /// Which of several replicas sends it, if the sender says so.
+    pub replica: Option<Arc<str>>,
     /// In the order they were sent.
     pub samples: Vec<Sample>,
 }

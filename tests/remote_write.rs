@@ -294,6 +294,25 @@ async fn what_nobody_wants_is_a_success() {
 }
 
 #[tokio::test]
+async fn a_pair_of_replicas_is_heard_as_one() {
+    let server = Server::usual().await;
+    // The rings keep ten series: what both send takes one place each.
+    let names: Vec<String> = (0..8).map(|i| i.to_string()).collect();
+    for (replica, shift) in [("prometheus-k8s-0", 0), ("prometheus-k8s-1", 1_000)] {
+        let of = |n: &String| {
+            up(&[("n", n), ("prometheus_replica", replica)], &[(NOW_MS + shift, shift as f64)])
+        };
+        let series: Vec<Series> = names.iter().map(of).collect();
+        check(&server, V1, &body(&series), 204, "").await;
+        // The same time with another value is an error of the replica that is heard alone.
+        let other = up(&[("n", "0"), ("prometheus_replica", replica)], &[(NOW_MS, 7.0)]);
+        let reply = server.post(V1, &body(&[other])).await;
+        assert_eq!(reply.status, if shift == 0 { 400 } else { 204 }, "{reply:?}");
+        assert!(!reply.body.contains("replica"), "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn chunked_bodies_and_expectations_are_understood() {
     let server = Server::usual().await;
     let good = good_body();

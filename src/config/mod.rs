@@ -15,6 +15,7 @@ use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
 use crate::history::HistoryConfig;
 use crate::http::WebConfig;
+use crate::labels::METRIC_NAME;
 use crate::model::{ModelConfig, OnnxRuntimeConfig};
 use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
@@ -203,16 +204,8 @@ impl Config {
         if let Err(error) = self.history.validate() {
             return wrong(&error.key, error.reason);
         }
-        let write = &self.remote_write;
-        let largest =
-            write.max_body_bytes.as_bytes().saturating_add(write.max_decoded_bytes.as_bytes());
-        if write.max_in_flight_bytes.as_bytes() < largest {
-            let key = "remote_write.max_in_flight_bytes";
-            return wrong(key, "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken".to_owned());
-        }
-        if largest > u64::from(u32::MAX) {
-            let key = "remote_write.max_body_bytes";
-            return wrong(key, "must be below 4GiB together with max_decoded_bytes".to_owned());
+        if let Some((key, reason)) = self.wrong_remote_write() {
+            return wrong(&key, reason);
         }
         for (i, text) in self.storage.keep.iter().enumerate() {
             if let Err(error) = parse_selector(text) {
@@ -255,6 +248,28 @@ impl Config {
         Ok(())
     }
 
+    /// What cannot work of the limits on what is pushed, and why.
+    fn wrong_remote_write(&self) -> Option<(String, String)> {
+        let wrong =
+            |key: &str, reason: &str| Some((format!("remote_write.{key}"), reason.to_owned()));
+        let write = &self.remote_write;
+        let largest =
+            write.max_body_bytes.as_bytes().saturating_add(write.max_decoded_bytes.as_bytes());
+        if write.max_in_flight_bytes.as_bytes() < largest {
+            return wrong(
+                "max_in_flight_bytes",
+                "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
+            );
+        }
+        if largest > u64::from(u32::MAX) {
+            return wrong("max_body_bytes", "must be below 4GiB together with max_decoded_bytes");
+        }
+        let no_name = |label: &String| label.is_empty() || label == METRIC_NAME;
+        let i = write.replica_labels.iter().position(no_name)?;
+        let key = format!("replica_labels[{i}]");
+        wrong(&key, "must be the name of a label, and not __name__")
+    }
+
     /// Limits and durations that are zero and must not be.
     fn zeros(&self) -> Vec<(&'static str, String)> {
         let write = &self.remote_write;
@@ -290,6 +305,7 @@ impl Config {
             ("web.body_timeout", self.web.body_timeout.as_ms() as u64),
             ("web.idle_timeout", self.web.idle_timeout.as_ms() as u64),
             ("remote_write.queue_timeout", write.queue_timeout.as_ms() as u64),
+            ("remote_write.replica_timeout", write.replica_timeout.as_ms() as u64),
         ];
         let zero = values.into_iter().filter(|(_, value)| *value == 0);
         zero.map(|(key, _)| (key, "must be above 0".to_owned())).collect()

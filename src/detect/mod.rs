@@ -206,6 +206,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// How long a replica must have been silent before another one is heard, from now on.
+    pub fn set_replica_timeout(&mut self, timeout: Duration) {
+        self.store.set_replica_timeout(timeout);
+    }
+
     /// Puts samples into the rings.
     pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
         self.store.append(now_ms, batch)

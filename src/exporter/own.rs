@@ -14,6 +14,7 @@ pub fn count_append(outcome: &Outcome) {
     counter!("portent_series_created_total").increment(outcome.series_created);
     counter!("portent_series_truncated_samples_total").increment(outcome.truncated);
     counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
+    counter!("portent_series_replica_changes_total").increment(outcome.replica_changes);
 }
 
 /// Counts a tick, what it found and how long it took.
@@ -106,6 +107,11 @@ fn describe_series() {
     describe_counter!(
         "portent_series_over_limit_samples_total",
         "Samples of new series refused because storage.max_series or storage.max_bytes was reached."
+    );
+    describe_counter!(
+        "portent_series_replica_changes_total",
+        "Times a series went over to another replica of its sender because the one it heard was \
+         silent."
     );
 }
 

@@ -317,7 +317,7 @@ mod tests {
                         let pairs = [("__name__", ["a", "b"][name]), ("x", ["1", "2", "3"][x])];
                         let labels = Labels::from_pairs(pairs).expect("distinct names");
                         let samples = vec![Sample::new(now_ms - late_s * 1_000, value)];
-                        store.append(now_ms, &Batch { series: vec![BatchSeries { labels, samples }] });
+                        store.append(now_ms, &Batch { series: vec![BatchSeries { labels, replica: None, samples }] });
                     }
                     Event::Evaluate { after_s } => {
                         now_ms += after_s * 1_000;
@@ -358,7 +358,10 @@ mod tests {
         let mut append = |name: &str, time_ms, value| {
             let labels = Labels::from_pairs([("__name__", name), ("x", "1")]).expect("distinct");
             let samples = vec![Sample::new(time_ms, value)];
-            store.append(time_ms, &Batch { series: vec![BatchSeries { labels, samples }] });
+            store.append(
+                time_ms,
+                &Batch { series: vec![BatchSeries { labels, replica: None, samples }] },
+            );
             plan.eval(&store, time_ms);
             answer(&plan, 0)
         };

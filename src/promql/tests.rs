@@ -26,6 +26,7 @@ fn labels(text: &str) -> Labels {
 fn series(text: &str, samples: &[(i64, f64)]) -> BatchSeries {
     BatchSeries {
         labels: labels(text),
+        replica: None,
         samples: samples
             .iter()
             .map(|(seconds_ago, value)| Sample::new(NOW - seconds_ago * 1_000, *value))

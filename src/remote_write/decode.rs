@@ -2,9 +2,12 @@
 //!
 //! In: the bytes of a remote-write 1.0 request. Out: the good series as a [`Batch`], the bad ones
 //! counted with a few examples. Invariants: nothing is allocated by a length that the sender only
-//! claims; sorting is done here, no sender is trusted with it; the bits of values are kept. It does
-//! not know whether anybody wants a series.
+//! claims; sorting is done here, no sender is trusted with it; the bits of values are kept; what
+//! tells replicas of a sender apart stands beside the labels, not among them. It does not know
+//! whether anybody wants a series, or which replica is heard.
 //! Sources: remote-write specification 1.0, snappy format description (the largest expansion).
+
+use std::sync::Arc;
 
 use prost::Message;
 
@@ -92,6 +95,7 @@ pub fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusa
 /// Decodes a `WriteRequest`.
 fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
     let mut decoded = Decoded::default();
+    let mut replicas = Replicas { names: &config.replica_labels, last: None };
     let (mut series, mut samples) = (0, 0);
     for field in Messages::new(message) {
         let (number, content) = field.map_err(Refusal::Wire)?;
@@ -129,7 +133,8 @@ fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded,
             Ok(_) if samples.is_empty() => {}
             Ok(labels) => {
                 let samples = samples.iter().map(|s| Sample::new(s.timestamp, s.value)).collect();
-                decoded.batch.series.push(BatchSeries { labels, samples });
+                let (labels, replica) = replicas.take_off(&pairs, labels);
+                decoded.batch.series.push(BatchSeries { labels, replica, samples });
             }
             Err(reason) => decoded.invalid.add(samples.len(), reason),
         }
@@ -144,6 +149,37 @@ impl Invalid {
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(reason);
         }
+    }
+}
+
+/// Takes off the labels that tell the replicas of a sender apart.
+struct Replicas<'a> {
+    /// The names of these labels.
+    names: &'a [String],
+    /// The replica of the series before: nearly always that of the next as well.
+    last: Option<Arc<str>>,
+}
+
+impl Replicas<'_> {
+    /// The labels without them, and their values if there are any; several with commas.
+    fn take_off(&mut self, pairs: &[Label], labels: Labels) -> (Labels, Option<Arc<str>>) {
+        let is_one = |name: &[u8]| self.names.iter().any(|one| one.as_bytes() == name);
+        // As they came, because that costs less to look at than the packed ones.
+        if !pairs.iter().any(|pair| is_one(&pair.name)) {
+            return (labels, None);
+        }
+        let values: Vec<&str> =
+            self.names.iter().map(|name| labels.get(name)).filter(|it| !it.is_empty()).collect();
+        let name = values.join(",");
+        if name.is_empty() {
+            return (labels, None);
+        }
+        let replica = match &self.last {
+            Some(last) if **last == *name => Arc::clone(last),
+            _ => Arc::from(name),
+        };
+        self.last = Some(Arc::clone(&replica));
+        (labels.filtered(|name| !is_one(name.as_bytes())), Some(replica))
     }
 }
 

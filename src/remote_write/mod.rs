@@ -5,7 +5,8 @@
 //!
 //! Invariants: a request is judged by its headers before its body is read; memory for bodies and
 //! what they decompress to is reserved before it is used, over all connections together; an
-//! answer of 2xx means that every sample was taken in; a passing fault is never a 4xx, because a
+//! answer of 2xx means that every sample was taken in, or let go because it was there, another
+//! replica is heard or nobody wants it; a passing fault is never a 4xx, because a
 //! sender drops its data on that. It does not know what keeps the samples.
 //! Sources: remote-write specifications 1.0 and 2.0.
 
@@ -19,11 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::series::REPLICA_TIMEOUT;
 
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
 pub use negotiate::{Protocol, negotiate};
 pub use receiver::{Receiver, describe_metrics};
-pub use refusal::{Partial, Refusal, Unavailable};
+pub use refusal::{Partial, Refusal, Unavailable, clip};
 pub use wire::WireError;
 
 /// The `remote_write` section of the configuration: limits on what may be pushed.
@@ -51,6 +53,11 @@ pub struct RemoteWriteConfig {
     pub max_queued_requests: usize,
     /// How long a request may wait for the rings before it is answered with 503.
     pub queue_timeout: Duration,
+    /// Labels that tell apart several Prometheus which send the same: they are taken off, and of
+    /// each series the samples of one replica are kept. Empty: no label is.
+    pub replica_labels: Vec<String>,
+    /// How long that replica must have been silent about a series before another one is heard.
+    pub replica_timeout: Duration,
 }
 
 impl Default for RemoteWriteConfig {
@@ -74,6 +81,9 @@ impl Default for RemoteWriteConfig {
             max_queued_requests: 64,
             // Well within the 30 s after which Prometheus gives an attempt up.
             queue_timeout: Duration::from_seconds(10),
+            // What prometheus-operator sets; what Mimir and Cortex want.
+            replica_labels: ["prometheus_replica", "__replica__"].map(str::to_owned).to_vec(),
+            replica_timeout: REPLICA_TIMEOUT,
         }
     }
 }

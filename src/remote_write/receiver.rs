@@ -176,6 +176,7 @@ fn count_samples(outcome: &Outcome, invalid: u64) {
         ("stored", outcome.stored),
         ("duplicate", outcome.duplicate),
         ("unneeded", outcome.unneeded),
+        ("deduplicated", outcome.deduplicated),
         ("too_old", outcome.too_old),
         ("too_new", outcome.too_new),
         ("conflicting", outcome.conflicting),
@@ -194,7 +195,8 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_samples_total",
-        "Received samples by outcome: stored, duplicate and unneeded are successes."
+        "Received samples by outcome: stored, duplicate, unneeded and deduplicated (another replica \
+         of the sender is heard) are successes."
     );
     describe_counter!(
         "portent_remote_write_received_bytes_total",

@@ -255,7 +255,8 @@ impl Refusal {
 }
 
 /// The beginning of a foreign text, cut between two characters.
-pub(super) fn clip(text: &str) -> String {
+#[must_use]
+pub fn clip(text: &str) -> String {
     if text.len() <= MAX_QUOTED_BYTES {
         return text.to_owned();
     }

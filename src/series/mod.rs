@@ -2,19 +2,21 @@
 //!
 //! In: batches of samples. Out: for each registered selector the series that satisfy it, and for
 //! each series its newest sample or the slice of a time range. A series is kept only while some
-//! selector wants it, for as long as that selector looks back. It does not know HTTP, PromQL or
-//! the time of day: `now` is an argument.
+//! selector wants it, for as long as that selector looks back, and hears one replica of its sender.
+//! It does not know HTTP, PromQL or the time of day: `now` is an argument.
 //!
 //! Invariants: a repeated sample changes nothing; no limit is ever exceeded; a series that is
 //! known goes on when a limit is reached, only new ones are refused; nothing that a window at `now`
 //! needs is dropped for a sample ahead of `now`; nothing is dropped without being counted in the
 //! [`Outcome`].
 
+mod append;
 mod changes;
 mod excerpt;
 mod interest;
 mod names;
 mod outcome;
+mod replicas;
 mod ring;
 
 use std::collections::HashMap;
@@ -22,15 +24,17 @@ use std::collections::HashMap;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, Sample};
+use crate::sample::Sample;
 use changes::Changes;
 use interest::Interest;
 use names::Names;
-use ring::{Appended, Ring};
+use replicas::Replicas;
+use ring::Ring;
 
 pub use changes::Mark;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Wanted};
-pub use outcome::{Outcome, Rejected, Rejection, Stats, StorageConfig};
+pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
+pub use replicas::REPLICA_TIMEOUT;
 
 /// How much longer than a selector's lookback its samples are kept: a tick that is late, or a query
 /// for a moment ago, looks back from a `now` before that of the last append.
@@ -92,6 +96,8 @@ pub struct Store {
     names: Names,
     interest: Interest,
     changes: Changes,
+    replicas: Replicas,
+    /// Of the series; what is known of replicas is counted there.
     bytes: usize,
 }
 
@@ -108,6 +114,7 @@ impl Store {
             names: Names::default(),
             interest: Interest::default(),
             changes: Changes::default(),
+            replicas: Replicas::default(),
             bytes: 0,
         }
     }
@@ -120,6 +127,11 @@ impl Store {
                 series.retention_ms = retention(&self.config, lookback_ms);
             }
         }
+    }
+
+    /// How long a replica must have been silent before another one is heard, from now on.
+    pub fn set_replica_timeout(&mut self, timeout: Duration) {
+        self.replicas.set_timeout(timeout);
     }
 
     /// Keeps series that satisfy the selector, each with at least `lookback_ms` of history. The
@@ -159,67 +171,6 @@ impl Store {
             }
         }
         self.drop_series(&unwanted);
-    }
-
-    /// Puts the samples into the rings of the series that are wanted.
-    pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
-        let mut outcome = Outcome::default();
-        let limit = self.config.max_future;
-        let too_new = |sample: &Sample| {
-            let ahead = Duration::from_ms(sample.timestamp_ms.saturating_sub(now_ms));
-            (ahead > limit).then_some(Rejection::TooNew { ahead, limit })
-        };
-        let mut oldest_ms = i64::MAX;
-        for incoming in &batch.series {
-            let labels = &incoming.labels;
-            let samples = incoming.samples.len() as u64;
-            let id = match self.index.get(labels) {
-                Some(id) => *id,
-                None => match self.admit(labels) {
-                    Admission::Unneeded => {
-                        outcome.unneeded += samples;
-                        continue;
-                    }
-                    Admission::OverLimit => {
-                        outcome.reject_all(incoming, |_| Some(Rejection::OverLimit));
-                        continue;
-                    }
-                    // A sample from too far ahead does not start a series.
-                    Admission::Wanted(_)
-                        if incoming.samples.iter().all(|sample| too_new(sample).is_some()) =>
-                    {
-                        outcome.reject_all(incoming, too_new);
-                        continue;
-                    }
-                    Admission::Wanted(retention_ms) => {
-                        outcome.series_created += 1;
-                        self.create(labels, retention_ms)
-                    }
-                },
-            };
-            let max_samples = self.config.max_samples_per_series;
-            let series = self.series[id.index()].as_mut().expect("the index holds live series");
-            let before = series.ring.bytes();
-            for sample in &incoming.samples {
-                if let Some(reason) = too_new(sample) {
-                    outcome.reject(labels, *sample, reason);
-                    continue;
-                }
-                let appended =
-                    series.ring.append(*sample, now_ms, series.retention_ms, max_samples);
-                if matches!(appended, Appended::Stored { .. }) {
-                    oldest_ms = oldest_ms.min(sample.timestamp_ms);
-                }
-                outcome.count(labels, *sample, appended);
-            }
-            self.bytes = self.bytes + series.ring.bytes() - before;
-            let newest = series.ring.last().filter(|sample| !sample.is_stale());
-            self.newest_ms[id.index()] = newest.map_or(ENDED, |sample| sample.timestamp_ms);
-        }
-        if outcome.stored > 0 {
-            self.changes.add(oldest_ms);
-        }
-        outcome
     }
 
     /// Drops series whose newest sample no selector can see any more; says how many.
@@ -324,35 +275,11 @@ impl Store {
     /// Counts of what is held.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { series: self.index.len(), bytes: self.bytes }
+        Stats { series: self.index.len(), bytes: self.bytes + self.replicas.bytes() }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
         self.series[id.index()].as_ref().expect("a series id is used only while a member")
-    }
-
-    fn admit(&self, labels: &Labels) -> Admission {
-        let Some(lookback_ms) = self.interest.retention_ms(labels) else {
-            return Admission::Unneeded;
-        };
-        let full = self.index.len() >= self.config.max_series
-            || self.bytes as u64 >= self.config.max_bytes.as_bytes()
-            || self.series.len() - self.free.len() >= u32::MAX as usize;
-        if full {
-            Admission::OverLimit
-        } else {
-            Admission::Wanted(retention(&self.config, lookback_ms))
-        }
-    }
-
-    fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
-        let id =
-            self.insert(Series { labels: labels.clone(), ring: Ring::default(), retention_ms });
-        let wanted_by: Vec<SelectorId> = self.interest.matching(labels).collect();
-        for selector in wanted_by {
-            self.interest.join(selector, id);
-        }
-        id
     }
 
     fn insert(&mut self, series: Series) -> SeriesId {
@@ -375,18 +302,11 @@ impl Store {
             if let Some(series) = self.series[slot].take() {
                 self.bytes -= series.bytes();
                 self.index.remove(&series.labels);
+                self.replicas.leave(SeriesId(slot as u32));
                 self.free.push(SeriesId(slot as u32));
             }
         }
     }
-}
-
-/// What a label set that is not kept is to the store.
-enum Admission {
-    Unneeded,
-    OverLimit,
-    /// With its retention.
-    Wanted(i64),
 }
 
 /// How long samples of a series are kept of which selectors look back so far.

@@ -1,6 +1,7 @@
 //! What the store may hold, what became of a batch, and what is held.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,9 @@ pub struct Outcome {
     pub duplicate: u64,
     /// Of series that no selector wants: taken in and let go on purpose.
     pub unneeded: u64,
+    /// Of a replica that is not heard, another one being: taken in and let go on purpose. Also the
+    /// single sample of a series that a senior replica takes.
+    pub deduplicated: u64,
     /// Older than what the series keeps.
     pub too_old: u64,
     /// Too far ahead of the clock.
@@ -69,8 +73,21 @@ pub struct Outcome {
     pub truncated: u64,
     /// Series (not samples) that began.
     pub series_created: u64,
+    /// Series (not samples) that hear another replica, because the one they heard was silent.
+    pub replica_changes: u64,
+    /// One of these changes, unless it was said of the silent replica before.
+    pub replica_change: Option<ReplicaChange>,
     /// One rejected sample and the reason, for the sender.
     pub example: Option<Rejected>,
+}
+
+/// Which replica is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaChange {
+    /// The one that was, by the values of its labels.
+    pub from: Arc<str>,
+    /// The one that is.
+    pub to: Arc<str>,
 }
 
 /// A sample that was not taken in.
@@ -134,6 +151,14 @@ impl Outcome {
             Appended::Duplicate => self.duplicate += 1,
             Appended::Conflict => self.reject(labels, sample, Rejection::Conflict),
             Appended::TooOld => self.reject(labels, sample, Rejection::TooOld),
+        }
+    }
+
+    /// Counts a series that began to hear a replica, if it heard another one before.
+    pub(super) fn count_change(&mut self, change: Option<Option<ReplicaChange>>) {
+        if let Some(change) = change {
+            self.replica_changes += 1;
+            self.replica_change = self.replica_change.take().or(change);
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bytesize::ByteSize;
 use crate::matcher::{MatchOp, Matcher};
-use crate::sample::{BatchSeries, STALE_NAN_BITS};
+use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS};
 
 const NOW: i64 = 1_000_000_000;
 const LOOKBACK: i64 = 300_000;
@@ -18,7 +18,7 @@ fn labels(name: &str, instance: &str) -> Labels {
 
 fn batch(name: &str, instance: &str, samples: &[(i64, f64)]) -> Batch {
     let samples = samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect();
-    Batch { series: vec![BatchSeries { labels: labels(name, instance), samples }] }
+    Batch { series: vec![BatchSeries { labels: labels(name, instance), replica: None, samples }] }
 }
 
 fn store(config: StorageConfig) -> (Store, SelectorId) {

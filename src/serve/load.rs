@@ -20,6 +20,7 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     Ok(PipelineSettings {
         global: settings.global.clone(),
         storage: settings.storage.clone(),
+        replica_timeout: settings.remote_write.replica_timeout,
         models,
     })
 }

@@ -167,7 +167,9 @@ async fn serve(options: Options) -> anyhow::Result<()> {
 async fn begin(settings: &Settings, live: &watch::Sender<Arc<Live>>) -> anyhow::Result<Pipeline> {
     let loaded = load_models(settings.clone()).await?;
     live.send_replace(Arc::new(self::live(settings, &loaded.models)));
-    Ok(Pipeline::new(loaded.global, loaded.storage, loaded.models)?)
+    let mut pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models)?;
+    pipeline.set_replica_timeout(loaded.replica_timeout);
+    Ok(pipeline)
 }
 
 async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {

@@ -12,16 +12,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use super::clock::now_ms;
+use super::quiet::Quiet;
 use super::schedule::Schedule;
 use crate::api::Look;
 use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
+use crate::duration;
 use crate::exporter;
-use crate::remote_write::Unavailable;
+use crate::remote_write::{Unavailable, clip};
 use crate::sample::Batch;
 use crate::series::{Outcome, StorageConfig};
 
 /// The longest sleep: a clock that is set is noticed after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The kind of log line that a sender with many names for its replicas could repeat.
+const REPLICA_CHANGE: &str = "replica change";
 
 /// What the owner is asked to do.
 pub(super) enum Command {
@@ -48,6 +53,7 @@ pub(super) enum Command {
 pub(super) struct PipelineSettings {
     pub(super) global: DetectConfig,
     pub(super) storage: StorageConfig,
+    pub(super) replica_timeout: duration::Duration,
     pub(super) models: Vec<LoadedModel>,
 }
 
@@ -97,6 +103,7 @@ fn run(
     let begun = Instant::now();
     let stopwatch = || begun.elapsed();
     let mut schedule = Schedule::default();
+    let quiet = Quiet::new(&[REPLICA_CHANGE]);
     loop {
         let now = now_ms();
         if let Some(due) = schedule.poll(now, |time| pipeline.next_tick_ms(time)) {
@@ -127,16 +134,29 @@ fn run(
             Command::Append { batch, reply } => {
                 let outcome = pipeline.append(now_ms(), &batch);
                 exporter::count_append(&outcome);
+                report_replicas(&outcome, &quiet);
                 // A sender that is gone comes again; what it sent is then there already.
                 let _ = reply.send(outcome);
             }
             Command::Look(look) => look(&pipeline),
             Command::Reconfigure { settings, reply } => {
-                let PipelineSettings { global, storage, models } = *settings;
-                let _ = reply.send(pipeline.reconfigure(global, storage, models));
+                let PipelineSettings { global, storage, replica_timeout, models } = *settings;
+                let result = pipeline.reconfigure(global, storage, models);
+                if result.is_ok() {
+                    pipeline.set_replica_timeout(replica_timeout);
+                }
+                let _ = reply.send(result);
             }
         }
     }
+}
+
+/// Logs that series hear another replica now, once for the one that is silent.
+fn report_replicas(outcome: &Outcome, quiet: &Quiet) {
+    let Some(change) = &outcome.replica_change else { return };
+    let Some(suppressed) = quiet.pass(REPLICA_CHANGE, now_ms()) else { return };
+    let (from, to) = (clip(&change.from), clip(&change.to));
+    tracing::info!(from, to, suppressed, "a replica is silent: series of it hear another one");
 }
 
 /// Logs what an operator would act on. A failure that repeats is said at each tick, which is as

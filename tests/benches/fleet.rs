@@ -98,6 +98,7 @@ impl Fleet {
             let value = slope * (n as f64 + 2.0) + (n as f64 / 7.0 + i as f64).sin() * 0.1;
             BatchSeries {
                 labels: labels.clone(),
+                replica: None,
                 samples: vec![Sample::new(start_ms + n * 15_000, value)],
             }
         });

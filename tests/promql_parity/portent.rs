@@ -29,7 +29,7 @@ pub fn batch(recording: &[Series], from_ms: i64, to_ms: i64) -> Batch {
         let samples = between(&series.samples, from_ms, to_ms);
         let labels = Labels::from_pairs(series.labels.clone()).expect("distinct names");
         let samples: Vec<Sample> = samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect();
-        (!samples.is_empty()).then_some(BatchSeries { labels, samples })
+        (!samples.is_empty()).then_some(BatchSeries { labels, replica: None, samples })
     });
     Batch { series: series.collect() }
 }

@@ -437,7 +437,11 @@ impl Served {
         for (name, value) in ["a", "b"].into_iter().zip(values) {
             let labels = Labels::from_pairs([("__name__", name), ("instance", instance)]);
             let samples = vec![Sample::new(now_ms, value)];
-            let series = vec![BatchSeries { labels: labels.expect("distinct names"), samples }];
+            let series = vec![BatchSeries {
+                labels: labels.expect("distinct names"),
+                replica: None,
+                samples,
+            }];
             assert_eq!(self.store.append(now_ms, &Batch { series }).rejected(), 0);
         }
     }

@@ -262,3 +262,43 @@ proptest! {
         }
     }
 }
+
+/// What is left of the labels, and the replica.
+#[track_caller]
+fn check_replica(names: &[&str], pairs: &[(&[u8], &[u8])], labels: &str, replica: Option<&str>) {
+    let config = RemoteWriteConfig {
+        replica_labels: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..RemoteWriteConfig::default()
+    };
+    let two = vec![series(pairs, &[(1, 1.0)]), series(pairs, &[(2, 1.0)])];
+    let decoded = decode(&body(&request(two)), &config).expect("a request");
+    assert_eq!(decoded.invalid, Invalid::default());
+    let [first, second] = &decoded.batch.series[..] else { panic!("{decoded:?}") };
+    assert_eq!(first.labels.to_string(), labels);
+    assert_eq!(first.replica.as_deref(), replica);
+    assert_eq!((&first.labels, &first.replica), (&second.labels, &second.replica));
+    if let (Some(first), Some(second)) = (&first.replica, &second.replica) {
+        assert!(Arc::ptr_eq(first, second), "one text for all series of a request");
+    }
+}
+
+#[test]
+fn what_tells_replicas_apart_is_taken_off() {
+    let usual = ["prometheus_replica", "__replica__"];
+    let up: (&[u8], &[u8]) = (b"__name__", b"up");
+    let job: (&[u8], &[u8]) = (b"job", b"n");
+    let operator: (&[u8], &[u8]) = (b"prometheus_replica", b"k8s-0");
+    let mimir: (&[u8], &[u8]) = (b"__replica__", b"r1");
+    let text = r#"up{job="n"}"#;
+    check_replica(&usual, &[up, job], text, None);
+    check_replica(&usual, &[up, job, operator], text, Some("k8s-0"));
+    check_replica(&usual, &[operator, job, up], text, Some("k8s-0"));
+    check_replica(&usual, &[up, job, mimir], text, Some("r1"));
+    check_replica(&usual, &[mimir, up, operator, job], text, Some("k8s-0,r1"));
+    check_replica(&usual, &[up, job, (b"__replica__", b"")], text, None);
+    check_replica(&["job"], &[up, job], "up", Some("n"));
+    check_replica(&[], &[up, operator], r#"up{prometheus_replica="k8s-0"}"#, None);
+    let twice = vec![series(&[up, mimir, mimir], &[(1, 1.0)])];
+    let decoded = decode(&body(&request(twice)), &RemoteWriteConfig::default()).expect("a request");
+    assert_eq!(decoded.invalid.series, 1, "it is still checked before");
+}

@@ -1,0 +1,156 @@
+//! Appending: from a batch of samples to the rings of the series that are wanted.
+//!
+//! In: a batch and the time. Out: an [`Outcome`] in which every sample is counted.
+
+use super::replicas::Claim;
+use super::ring::{Appended, Ring};
+use super::{ENDED, Outcome, Rejection, SelectorId, Series, SeriesId, Store, retention};
+use crate::duration::Duration;
+use crate::labels::Labels;
+use crate::sample::{Batch, BatchSeries, Sample};
+
+/// What a label set that is not kept is to the store.
+enum Admission {
+    Unneeded,
+    OverLimit,
+    /// With its retention.
+    Wanted(i64),
+}
+
+impl Store {
+    /// Puts the samples into the rings of the series that are wanted.
+    pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut oldest_ms = i64::MAX;
+        for incoming in &batch.series {
+            let Some(id) = self.find_or_create(now_ms, incoming, &mut outcome) else { continue };
+            oldest_ms = oldest_ms.min(self.append_to(id, now_ms, incoming, &mut outcome));
+        }
+        if outcome.stored > 0 {
+            self.changes.add(oldest_ms);
+        }
+        outcome
+    }
+
+    /// The series of a label set. `None` when it is not kept; then its samples are counted.
+    fn find_or_create(
+        &mut self,
+        now_ms: i64,
+        incoming: &BatchSeries,
+        outcome: &mut Outcome,
+    ) -> Option<SeriesId> {
+        let labels = &incoming.labels;
+        if let Some(id) = self.index.get(labels) {
+            return Some(*id);
+        }
+        let limit = self.config.max_future;
+        let too_new = |sample: &Sample| too_new(sample, now_ms, limit);
+        match self.admit(labels) {
+            Admission::Unneeded => outcome.unneeded += incoming.samples.len() as u64,
+            Admission::OverLimit => {
+                outcome.reject_all(incoming, |_| Some(Rejection::OverLimit));
+            }
+            // A sample from too far ahead does not start a series.
+            Admission::Wanted(_)
+                if incoming.samples.iter().all(|sample| too_new(sample).is_some()) =>
+            {
+                outcome.reject_all(incoming, too_new);
+            }
+            Admission::Wanted(retention_ms) => {
+                outcome.series_created += 1;
+                return Some(self.create(labels, retention_ms));
+            }
+        }
+        None
+    }
+
+    /// Puts samples into the ring of a kept series, if it hears the replica they are of. Gives the
+    /// time of the oldest sample that was put in or made way.
+    fn append_to(
+        &mut self,
+        id: SeriesId,
+        now_ms: i64,
+        incoming: &BatchSeries,
+        outcome: &mut Outcome,
+    ) -> i64 {
+        let (labels, replica) = (&incoming.labels, incoming.replica.as_ref());
+        let limit = self.config.max_future;
+        let max_samples = self.config.max_samples_per_series;
+        let mut oldest_ms = i64::MAX;
+        let series = self.series[id.index()].as_mut().expect("the index holds live series");
+        let before = series.ring.bytes();
+        for sample in &incoming.samples {
+            let too_new = too_new(sample, now_ms, limit);
+            if let Some(replica) = replica {
+                match self.replicas.claim(id, replica, &series.ring, sample.timestamp_ms, now_ms) {
+                    Claim::Heard => {}
+                    // A sample that is no good does not speak for its replica.
+                    claim if claim == Claim::Unheard || too_new.is_some() => {
+                        outcome.deduplicated += 1;
+                        continue;
+                    }
+                    Claim::Senior => {
+                        let dropped = std::mem::take(&mut series.ring);
+                        oldest_ms = oldest_ms.min(oldest(&dropped));
+                        outcome.deduplicated += dropped.samples().len() as u64;
+                        self.replicas.hear(id, replica, now_ms);
+                    }
+                    _ => outcome.count_change(self.replicas.hear(id, replica, now_ms)),
+                }
+            }
+            if let Some(reason) = too_new {
+                outcome.reject(labels, *sample, reason);
+                continue;
+            }
+            let appended = series.ring.append(*sample, now_ms, series.retention_ms, max_samples);
+            if matches!(appended, Appended::Stored { .. }) {
+                oldest_ms = oldest_ms.min(sample.timestamp_ms);
+            }
+            if replica.is_some()
+                && matches!(appended, Appended::Stored { .. } | Appended::Duplicate)
+            {
+                self.replicas.renew(id, now_ms);
+            }
+            outcome.count(labels, *sample, appended);
+        }
+        self.bytes = self.bytes + series.ring.bytes() - before;
+        let newest = series.ring.last().filter(|sample| !sample.is_stale());
+        self.newest_ms[id.index()] = newest.map_or(ENDED, |sample| sample.timestamp_ms);
+        oldest_ms
+    }
+
+    fn admit(&self, labels: &Labels) -> Admission {
+        let Some(lookback_ms) = self.interest.retention_ms(labels) else {
+            return Admission::Unneeded;
+        };
+        let full = self.index.len() >= self.config.max_series
+            || self.stats().bytes as u64 >= self.config.max_bytes.as_bytes()
+            || self.series.len() - self.free.len() >= u32::MAX as usize;
+        if full {
+            Admission::OverLimit
+        } else {
+            Admission::Wanted(retention(&self.config, lookback_ms))
+        }
+    }
+
+    fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
+        let id =
+            self.insert(Series { labels: labels.clone(), ring: Ring::default(), retention_ms });
+        let wanted_by: Vec<SelectorId> = self.interest.matching(labels).collect();
+        for selector in wanted_by {
+            self.interest.join(selector, id);
+        }
+        id
+    }
+}
+
+/// Whether a sample is too far ahead of the clock.
+fn too_new(sample: &Sample, now_ms: i64, limit: Duration) -> Option<Rejection> {
+    let ahead = Duration::from_ms(sample.timestamp_ms.saturating_sub(now_ms));
+    (ahead > limit).then_some(Rejection::TooNew { ahead, limit })
+}
+
+/// The time of the oldest sample in a ring.
+fn oldest(ring: &Ring) -> i64 {
+    ring.samples().first().map_or(i64::MAX, |sample| sample.timestamp_ms)
+}
