@@ -17,7 +17,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 fn append(store: &mut Store, pairs: &[(&str, &str)], samples: &[(i64, f64)]) {
     let sample = |(seconds, value): &(i64, f64)| Sample::new(NOW + seconds * 1_000, *value);
     let samples: Vec<Sample> = samples.iter().map(sample).collect();
-    let series = vec![BatchSeries { labels: labels(pairs), samples }];
+    let series = vec![BatchSeries { labels: labels(pairs), samples, replica: None }];
     assert_eq!(store.append(NOW, &Batch { series }).rejected(), 0);
 }
 
