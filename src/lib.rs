@@ -19,9 +19,9 @@
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
-//! | 3 | `features` | named expressions → matrix of entities and features; the node_exporter profile |
+//! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only place that imports `ort`) |
-//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out |
+//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
 //! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
@@ -45,7 +45,7 @@
 //!
 //! No database, no lock around shared state (one thread owns the pipeline, everyone else reads an
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
-//! same PromQL text), no setting that the model file already holds.
+//! same PromQL text, and plays the answers through the freshness, holding and filling that serve), no setting that the model file already holds.
 
 pub mod api;
 pub mod bytesize;

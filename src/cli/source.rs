@@ -70,7 +70,8 @@ impl SourceArgs {
         let source = match (self.prometheus_url, self.input) {
             (Some(url), None) => {
                 let ranges = ranges(&self.start, &self.end, now_ms, step)?;
-                Source::Server(RangeQuery { url, ranges, step, resume: self.resume })
+                let delay = config.global.evaluation_delay;
+                Source::Server(RangeQuery { url, ranges, step, delay, resume: self.resume })
             }
             (None, Some(_)) if !exclude.queries.is_empty() => bail!(
                 "--exclude-query asks a server, and a CSV file has none; use --exclude START..END"
@@ -82,7 +83,8 @@ impl SourceArgs {
     }
 }
 
-/// The ranges of --start and --end, which come in pairs.
+/// The ranges of --start and --end, which come in pairs. They begin at a multiple of the step, at
+/// which serving ticks, and end now at the latest.
 fn ranges(
     starts: &[String],
     ends: &[String],
@@ -101,8 +103,11 @@ fn ranges(
     let pairs = starts.iter().zip(ends);
     let range = |(start, end): (&String, &String)| {
         let start_ms = moment(start, now_ms, step).context("--start")?;
-        let end_ms = moment(end, now_ms, step).context("--end")?;
-        if start_ms >= end_ms {
+        // Of what is to come nothing is known.
+        let end_ms = moment(end, now_ms, step).context("--end")?.min(now_ms);
+        // Serving ticks at multiples of the step.
+        let start_ms = start_ms + (-start_ms).rem_euclid(step.as_ms());
+        if start_ms > end_ms {
             bail!("--start {start} is not before --end {end}");
         }
         Ok(Range { start_ms, end_ms })
@@ -190,7 +195,7 @@ mod tests {
             end: texts(end),
             ..SourceArgs::default()
         };
-        check(args(&["100", "5"], &["200", "50"]), Ok(&[(100_000, 200_000), (5_000, 50_000)]));
+        check(args(&["100", "5"], &["200", "50"]), Ok(&[(105_000, 200_000), (15_000, 50_000)]));
         check(args(&[], &[]), Err("--start is needed"));
         check(args(&["1", "2"], &["3"]), Err("2 --start and 1 --end"));
         check(args(&["2"], &["1"]), Err("--start 2 is not before --end 1"));

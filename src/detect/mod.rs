@@ -11,6 +11,7 @@ mod detector;
 mod guard;
 mod history;
 pub mod level;
+mod replay;
 mod smoothing;
 mod snapshot;
 
@@ -32,6 +33,7 @@ use history::History;
 
 pub use detector::{Detector, Judgement};
 pub use history::FEATURE_METRIC;
+pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, ModelSnapshot, Snapshot};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what
@@ -322,6 +324,7 @@ fn bind(
 ) -> Model {
     let features =
         features.maskable(model.scorer.takes_mask()).weightless(&model.metadata.weightless);
+    let features = features.at_steps_of(interval.as_ms());
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         history: History::new(&model.name, &names, retention_ms),

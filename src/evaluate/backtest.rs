@@ -6,9 +6,8 @@
 
 use ndarray::Array1;
 
-use crate::detect::{DetectConfig, Detector};
-use crate::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
-use crate::history::Recording;
+use crate::detect::{DetectConfig, Detector, Played, Replay, Step};
+use crate::features::{FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
 
@@ -86,7 +85,8 @@ fn columns(
     let mut missing: Vec<&str> = Vec::new();
     for feature in &metadata.features {
         let place = found.iter().position(|it| it.name == feature.name);
-        if place.is_none() && clock_value(feature, 0).is_none() {
+        let is_clock = [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.is(feature));
+        if place.is_none() && !is_clock {
             missing.push(&feature.name);
         }
         places.push(place);
@@ -96,11 +96,6 @@ fn columns(
     }
     let names: Vec<&str> = found.iter().map(|it| it.name.as_str()).collect();
     Err(BacktestError::Columns { missing: missing.join(", "), found: names.join(", ") })
-}
-
-fn clock_value(feature: &FeatureSpec, time_ms: i64) -> Option<f32> {
-    let clock = [TIME_OF_DAY, TIME_OF_WEEK].into_iter().find(|clock| clock.is(feature));
-    clock.map(|clock| clock.value(time_ms))
 }
 
 /// Runs a model over a recording with these columns.
@@ -120,41 +115,22 @@ pub fn run(
         return Err(BacktestError::Step { model: metadata.step, found });
     }
     let mut detector = Detector::new(metadata, scorer, recording.step_ms, config);
-    let labels: Vec<Labels> = recording.entities.iter().map(|it| it.labels.clone()).collect();
-    let is_common: Vec<bool> =
-        places.iter().map(|place| place.is_none_or(|it| !recording.own[it])).collect();
-    let mut playback = Playback::of_columns(
-        &metadata.features,
-        &labels,
-        detector.takes_mask(),
-        &is_common,
-        &metadata.weightless,
-    );
     let steps = recording.times_ms.len();
     let nothing =
         |labels| Scored { labels, scores: vec![f64::NAN; steps], thresholds: vec![1.0; steps] };
-    let mut entities: Vec<Scored> = labels.into_iter().map(nothing).collect();
+    let labels = recording.entities.iter().map(|it| it.labels.clone());
+    let mut entities: Vec<Scored> = labels.map(nothing).collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
-    let hold_ms = config.stale_after.as_ms().max(2 * recording.step_ms);
-    let mut rows: Vec<Vec<f32>> = vec![vec![f32::NAN; places.len()]; entities.len()];
-    for (step, &now_ms) in recording.times_ms.iter().enumerate() {
-        let there: Vec<bool> = (recording.entities.iter().zip(&mut rows))
-            .map(|(entity, row)| {
-                let cells = row.iter_mut().zip(&places).zip(&metadata.features);
-                cells.fold(false, |any, ((cell, place), feature)| {
-                    *cell = match place {
-                        Some(column) => entity.values[[step, *column]],
-                        None => clock_value(feature, now_ms).unwrap_or(f32::NAN),
-                    };
-                    any || place.is_some_and(|it| recording.own[it]) && cell.is_finite()
-                })
-            })
-            .collect();
-        let row = |entity: usize| there[entity].then(|| Observed::row(&rows[entity], now_ms));
-        let matrix = playback.step(now_ms, hold_ms, row);
-        let judgement = detector.judge(matrix, now_ms);
+    let played = Played {
+        features: &metadata.features,
+        entity: &metadata.entity,
+        can_mask: detector.takes_mask(),
+        weightless: &metadata.weightless,
+    };
+    let replay = Replay::new(recording, played, places, config);
+    replay.judge(&mut detector, |Step { step, .. }, judgement| {
         if let Some(source) = judgement.error {
-            let time = crate::timestamp::format_ms(now_ms);
+            let time = crate::timestamp::format_ms(recording.times_ms[step]);
             return Err(BacktestError::Run { time, source });
         }
         for (entity, score) in judgement.scores {
@@ -164,7 +140,8 @@ pub fn run(
                 by_feature[*feature as usize] += f64::from(*share) * score.score;
             }
         }
-    }
+        Ok(())
+    })?;
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     Ok(Backtest {
         times_ms: recording.times_ms.clone(),

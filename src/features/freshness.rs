@@ -33,6 +33,12 @@ const BIRTH_INTERVALS: f64 = 1.1;
 /// several, so that failed scrapes do not count as one.
 const INTERVALS: usize = 5;
 
+/// The usual scrape interval: history is asked for the times of samples as often.
+const FINE_MS: i64 = 15_000;
+
+/// Instants in a step, at most: as many again as the features of a small model.
+const MOST_INSTANTS: i64 = 20;
+
 /// How far back an instant selector looks for its sample, and so how old a sample may be to tell
 /// of the interval.
 const LOOKBACK_MS: i64 = crate::promql::LOOKBACK_MS;
@@ -42,7 +48,8 @@ const LOOKBACK_MS: i64 = crate::promql::LOOKBACK_MS;
 pub struct Freshness {
     /// Distinct, ascending; without 0.
     ranges_ms: Vec<i64>,
-    stale_after_ms: i64,
+    pub(super) stale_after_ms: i64,
+    resolution_ms: i64,
 }
 
 /// What is known of an entity at an instant.
@@ -74,15 +81,26 @@ impl Freshness {
     const MOST_RANGES: usize = 64;
 
     /// Freshness of entities whose features look over these ranges, in any order; what looks at an
-    /// instant has the range 0.
+    /// instant has the range 0. Intervals shorter than the resolution count as that.
     #[must_use]
-    pub fn new(ranges_ms: &[i64], stale_after_ms: i64) -> Self {
+    pub fn new(ranges_ms: &[i64], stale_after_ms: i64, resolution_ms: i64) -> Self {
         let mut ranges_ms: Vec<i64> = ranges_ms.iter().copied().filter(|it| *it > 0).collect();
         ranges_ms.sort_unstable();
         ranges_ms.dedup();
         let few = ranges_ms.len().saturating_sub(Self::MOST_RANGES);
         ranges_ms.drain(..few);
-        Self { ranges_ms, stale_after_ms }
+        Self { ranges_ms, stale_after_ms, resolution_ms }
+    }
+
+    /// How far apart the instants are at which history is asked for the times of samples, for steps of
+    /// this length: a fraction of them, fine enough for common scrape intervals and not so fine that
+    /// long steps ask for much more than the features do.
+    #[must_use]
+    pub fn resolution_ms(step_ms: i64) -> i64 {
+        let wanted_ms = FINE_MS.max(step_ms / MOST_INSTANTS);
+        let least = (step_ms + wanted_ms - 1) / wanted_ms.max(1);
+        let parts = (least.max(1)..=step_ms.max(1)).find(|parts| step_ms % parts == 0);
+        step_ms / parts.unwrap_or(1)
     }
 
     /// The place of the shortest range that reaches as far; none for what looks at an instant.
@@ -98,9 +116,10 @@ impl Freshness {
         longest.saturating_add(2 * self.stale_after_ms).max(LOOKBACK_MS)
     }
 
-    /// Another limit from now on.
-    pub(super) fn set_stale_after(&mut self, stale_after_ms: i64) {
-        self.stale_after_ms = stale_after_ms;
+    /// The same with another limit and resolution.
+    #[must_use]
+    pub(super) fn with(self, stale_after_ms: i64, resolution_ms: i64) -> Self {
+        Self { stale_after_ms, resolution_ms, ..self }
     }
 
     /// Judges an entity by the times of its samples up to an instant, strictly ascending. `None` when
@@ -111,7 +130,7 @@ impl Freshness {
     pub fn judge(&self, times_ms: &[i64], now_ms: i64, known_ms: i64) -> Option<Liveness> {
         let newest_ms = *times_ms.last()?;
         // A single sample tells no interval, and so covers nothing.
-        let interval_ms = interval(times_ms);
+        let interval_ms = interval(times_ms).map(|it| it.max(self.resolution_ms));
         let within = |intervals: f64| {
             let interval_ms = interval_ms.unwrap_or(self.stale_after_ms) as f64;
             ((intervals * interval_ms) as i64).min(self.stale_after_ms.saturating_sub(1))
@@ -139,6 +158,46 @@ impl Freshness {
     }
 }
 
+/// The samples of one entity, as they are seen at instants one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    /// The next instant that has not been looked at.
+    next: usize,
+    times_ms: Vec<i64>,
+    has_ended: bool,
+}
+
+impl Trail {
+    /// Goes on to an instant, which is later than the one before, and judges the entity there.
+    /// `newest_ms` has its newest sample at each of the instants; `i64::MIN` where there is none.
+    pub fn judge(
+        &mut self,
+        freshness: &Freshness,
+        (instants_ms, newest_ms): (&[i64], &[i64]),
+        now_ms: i64,
+    ) -> Option<Liveness> {
+        let seen = instants_ms[self.next..].iter().take_while(|it| **it <= now_ms).count();
+        for newest_ms in newest_ms.iter().skip(self.next).take(seen) {
+            self.has_ended = *newest_ms == i64::MIN;
+            if self.times_ms.last().is_none_or(|last| newest_ms > last) && !self.has_ended {
+                self.times_ms.push(*newest_ms);
+            }
+        }
+        self.next += seen;
+        // An entity that was never seen has no list of its own.
+        if self.has_ended || newest_ms.is_empty() {
+            return None;
+        }
+        let oldest_ms = now_ms.saturating_sub(freshness.reach_ms());
+        let old = self.times_ms.partition_point(|it| *it <= oldest_ms);
+        let liveness = freshness.judge(&self.times_ms[old..], now_ms, i64::MAX);
+        if old > self.times_ms.len() / 2 {
+            self.times_ms.drain(..old);
+        }
+        liveness
+    }
+}
+
 /// The usual distance of the newest samples; `None` of a single one.
 fn interval(times_ms: &[i64]) -> Option<i64> {
     let newest = &times_ms[times_ms.len().saturating_sub(INTERVALS + 1)..];
@@ -157,7 +216,7 @@ mod tests {
     const NOW: i64 = 1_000 * MINUTE;
 
     fn freshness() -> Freshness {
-        Freshness::new(&[10 * MINUTE, 0, 2 * MINUTE, 2 * MINUTE], 2 * MINUTE)
+        Freshness::new(&[10 * MINUTE, 0, 2 * MINUTE, 2 * MINUTE], 2 * MINUTE, SECOND)
     }
 
     /// Every 15 s from one age to another, both in seconds.
@@ -234,8 +293,41 @@ mod tests {
     }
 
     #[test]
+    fn the_resolution_goes_into_the_step() {
+        let resolutions = [1, 5, 15, 40, 60, 70, 300, 900]
+            .map(|step| Freshness::resolution_ms(step * SECOND) / SECOND);
+        assert_eq!(resolutions, [1, 5, 15, 10, 15, 14, 15, 45]);
+        assert_eq!(Freshness::resolution_ms(17_001), 5_667);
+    }
+
+    #[test]
+    fn what_is_seen_at_instants_is_judged_as_what_is_in_a_ring() {
+        let freshness = freshness();
+        // Scrapes every 15 s, of which the 70th to the 75th failed, seen 7 s later.
+        let scrapes: Vec<i64> =
+            (0..120).filter(|i| !(70..76).contains(i)).map(|i| i * 15 * SECOND).collect();
+        let instants: Vec<i64> = (0..120).map(|i| (15 * i + 7) * SECOND).collect();
+        let seen = |now: &i64| match scrapes.partition_point(|it| it <= now) {
+            0 => i64::MIN,
+            count => scrapes[count - 1],
+        };
+        let newest: Vec<i64> = instants.iter().map(seen).collect();
+        let mut trail = Trail::default();
+        for now in &instants {
+            let found = trail.judge(&freshness, (&instants, &newest), *now);
+            let ring: Vec<i64> = scrapes.iter().copied().filter(|it| it <= now).collect();
+            assert_eq!(found, freshness.judge(&ring, *now, i64::MAX), "{now}");
+        }
+        // A stale marker ends it at once.
+        let mut trail = Trail::default();
+        let ended = [0, 15_000, i64::MIN];
+        let mut at = |now| trail.judge(&freshness, (&[0, 15_000, 30_000], &ended), now).is_some();
+        assert_eq!([at(0), at(15_000), at(29_999), at(30_000)], [true, true, true, false]);
+    }
+
+    #[test]
     fn without_ranges_a_single_sample_will_do() {
-        let freshness = Freshness::new(&[0], 2 * MINUTE);
+        let freshness = Freshness::new(&[0], 2 * MINUTE, SECOND);
         let found = freshness.judge(&[NOW - 2 * MINUTE + 1], NOW, 0).expect("fresh");
         assert!(!found.is_warming && found.covers(freshness.place(0)));
         assert_eq!(freshness.judge(&[NOW - 2 * MINUTE], NOW, 0), None);

@@ -27,6 +27,8 @@ pub struct Observed<'a> {
     pub values: &'a [f32],
     /// The features that two elements claimed.
     pub ambiguous: &'a [usize],
+    /// The features of which it is not known what they were.
+    pub unknown: &'a [usize],
     /// What is known of its samples.
     pub liveness: Liveness,
 }
@@ -35,7 +37,7 @@ impl<'a> Observed<'a> {
     /// A row of a table, in which nothing but values is told.
     #[must_use]
     pub fn row(values: &'a [f32], now_ms: i64) -> Self {
-        Self { values, ambiguous: &[], liveness: Liveness::row(now_ms) }
+        Self { values, ambiguous: &[], unknown: &[], liveness: Liveness::row(now_ms) }
     }
 }
 
@@ -92,7 +94,29 @@ impl Playback {
                 self.matrix.spoil(slot, *feature);
             }
             let times = (now_ms, hold_ms);
-            self.policies.settle(&mut self.matrix, slot, times, observed.liveness, |_| false);
+            let is_unknown = |feature| observed.unknown.contains(&feature);
+            self.policies.settle(&mut self.matrix, slot, times, observed.liveness, is_unknown);
+        }
+        &self.matrix
+    }
+
+    /// The matrix of one step that went through the policies before. `row` gives the values of an
+    /// entity, or nothing when it could not be scored.
+    pub fn settled<'a>(
+        &mut self,
+        now_ms: i64,
+        row: impl Fn(usize) -> Option<&'a [f32]>,
+    ) -> &FeatureMatrix {
+        self.matrix.clear();
+        for slot in 0..self.matrix.slots() {
+            self.matrix.states[slot] = EntityState::Stale;
+            if let Some(values) = row(slot) {
+                self.matrix.states[slot] = EntityState::Complete;
+                self.matrix.newest_ms[slot] = Some(now_ms);
+                for (feature, value) in values.iter().enumerate() {
+                    self.matrix.put(slot, feature, f64::from(*value), Provenance::Own);
+                }
+            }
         }
         &self.matrix
     }
@@ -193,6 +217,8 @@ mod tests {
         let ambiguous = Observed { ambiguous: &[1], ..Observed::row(&[1.0, NAN], 0) };
         let provenance = |matrix: &FeatureMatrix| matrix.provenance(0)[1];
         assert_eq!(provenance(playback.step(0, 0, |_| Some(ambiguous))), Provenance::Ambiguous);
+        let unknown = Observed { unknown: &[1], ..Observed::row(&[1.0, NAN], 0) };
+        assert_eq!(provenance(playback.step(0, 0, |_| Some(unknown))), Provenance::Absent);
         let never = Observed::row(&[1.0, NAN], 0);
         assert_eq!(provenance(playback.step(1, 0, |_| Some(never))), Provenance::Filled);
         let once = Observed::row(&[1.0, 0.95], 0);

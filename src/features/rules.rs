@@ -20,8 +20,8 @@ impl Rules {
     /// The rules of features for a model whose error does not depend on those of these names.
     pub fn new(specs: &[FeatureSpec], exprs: &[Expr], weightless: &[String]) -> Self {
         let ranges: Vec<i64> = exprs.iter().map(Expr::range_ms).collect();
-        // How old a sample may be is said at each evaluation.
-        let freshness = Freshness::new(&ranges, 0);
+        // How old a sample may be, and how finely that is known, is said by whoever looks.
+        let freshness = Freshness::new(&ranges, 0, 0);
         let is_common: Vec<bool> = exprs.iter().map(Expr::is_common).collect();
         let list = (specs.iter().zip(exprs).zip(&ranges).zip(&is_common))
             .map(|(((spec, expr), range_ms), is_common)| Rule {
@@ -46,7 +46,7 @@ impl Rules {
         Self {
             list: specs.iter().zip(is_common).map(rule).collect(),
             is_common: is_common.to_vec(),
-            freshness: Freshness::new(&[], 0),
+            freshness: Freshness::new(&[], 0, 0),
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::entity::{EntityTable, Place};
+use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::policy::Policies;
 use super::rules::Rules;
@@ -65,6 +66,7 @@ pub struct Features {
     entity: Vec<String>,
     can_mask: bool,
     weightless: Vec<String>,
+    step_ms: i64,
 }
 
 impl Features {
@@ -99,7 +101,7 @@ impl Features {
             exprs.push(expr);
         }
         let (specs, entity) = (specs.to_vec(), entity.to_vec());
-        Ok(Self { specs, exprs, entity, can_mask: false, weightless: Vec::new() })
+        Ok(Self { specs, exprs, entity, can_mask: false, weightless: Vec::new(), step_ms: 0 })
     }
 
     /// The same features for a model that can do without some of them, or cannot.
@@ -113,6 +115,14 @@ impl Features {
     #[must_use]
     pub fn weightless(mut self, names: &[String]) -> Self {
         self.weightless = names.to_vec();
+        self
+    }
+
+    /// The same features for a model that is evaluated at steps of this length: what is shorter than
+    /// history can tell of them is taken as that.
+    #[must_use]
+    pub fn at_steps_of(mut self, step_ms: i64) -> Self {
+        self.step_ms = step_ms;
         self
     }
 
@@ -132,6 +142,12 @@ impl Features {
         self.can_mask
     }
 
+    /// Freshness by their ranges, when no sample may be older than `stale_after_ms`.
+    #[must_use]
+    pub fn freshness(&self, stale_after_ms: i64) -> Freshness {
+        self.rules().freshness.with(stale_after_ms, Freshness::resolution_ms(self.step_ms))
+    }
+
     pub(super) fn rules(&self) -> Rules {
         Rules::new(&self.specs, &self.exprs, &self.weightless)
     }
@@ -142,7 +158,13 @@ impl Features {
         let plan = Plan::bind_lenient(&self.exprs, store);
         let rules = self.rules();
         FeatureSet {
-            watch: Watch::new(&self.exprs, &plan, store, &rules),
+            watch: Watch::new(
+                &self.exprs,
+                &plan,
+                store,
+                &rules,
+                Freshness::resolution_ms(self.step_ms),
+            ),
             entities: EntityTable::new(&self.entity),
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
             is_common: rules.is_common,

@@ -53,7 +53,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch over what a plan of these expressions reads.
-    pub fn new(exprs: &[Expr], plan: &Plan, store: &Store, rules: &Rules) -> Self {
+    pub fn new(
+        exprs: &[Expr],
+        plan: &Plan,
+        store: &Store,
+        rules: &Rules,
+        resolution_ms: i64,
+    ) -> Self {
         let known: Vec<_> = plan.series().map(|(id, _)| store.selector(id).clone()).collect();
         let mut selectors: Vec<Watched> = known.iter().map(|_| Watched::default()).collect();
         for (selector, lookback_ms) in exprs.iter().flat_map(Expr::selectors) {
@@ -65,7 +71,7 @@ impl Watch {
             .iter()
             .map(|expr| expr.windows().into_iter().filter_map(|(it, _)| place(it)).collect())
             .collect();
-        let freshness = rules.freshness.clone();
+        let freshness = rules.freshness.clone().with(0, resolution_ms);
         Self { selectors, windows, freshness, witnesses: Vec::new(), times_ms: Vec::new() }
     }
 
@@ -85,7 +91,7 @@ impl Watch {
         now_ms: i64,
         stale_after_ms: i64,
     ) {
-        self.freshness.set_stale_after(stale_after_ms);
+        self.freshness.stale_after_ms = stale_after_ms;
         self.witnesses.clear();
         self.witnesses.resize(slots, [NOBODY; 2]);
         for (watched, (selector, _)) in self.selectors.iter_mut().zip(plan.series()) {

@@ -14,9 +14,8 @@ use super::answer::Element;
 use super::error::HistoryError;
 use super::exclude::Excluded;
 use super::grid::{Grid, Piece};
-use super::recording::{Counts, EntityRecording, Recording};
 use crate::duration::Duration;
-use crate::features::{FeatureSpec, Missing};
+use crate::features::{Counts, EntityRecording, FeatureSpec, Missing, Recording, Sightings};
 use crate::labels::Labels;
 use crate::promql::Expr;
 use crate::timestamp;
@@ -35,6 +34,10 @@ pub(super) struct Collected<'a> {
     seen: Vec<Seen>,
     counts: Counts,
     excluded: Excluded,
+    /// The instants at which it is asked when samples were taken.
+    instants: Option<&'a Grid>,
+    /// Whether that was told of any entity.
+    has_sightings: bool,
 }
 
 /// What came of one feature besides values.
@@ -58,7 +61,7 @@ impl<'a> Collected<'a> {
     pub fn new(
         features: &'a [FeatureSpec],
         entity: &'a [String],
-        grid: &'a Grid,
+        (grid, instants): (&'a Grid, Option<&'a Grid>),
         max_values: usize,
     ) -> Result<Self, HistoryError> {
         let mut collected = Self {
@@ -72,6 +75,8 @@ impl<'a> Collected<'a> {
             seen: features.iter().map(|_| Seen::default()).collect(),
             counts: Counts::none(features.len()),
             excluded: Excluded::default(),
+            instants,
+            has_sightings: false,
         };
         collected.must_fit(1)?;
         let alone = || EntityRecording::new(Labels::empty(), missing(grid.len(), 1));
@@ -125,6 +130,27 @@ impl<'a> Collected<'a> {
         self.seen[feature].failed.push(step);
     }
 
+    /// Takes an element of the answer for the times of samples, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When its entity is one too many.
+    pub fn see(&mut self, piece: Piece, element: &Element<'_>) -> Result<(), HistoryError> {
+        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
+        let Some(grid) = self.instants.filter(|_| labels.len() == self.entity.len()) else {
+            return Ok(());
+        };
+        self.has_sightings = true;
+        let place = self.place(labels)?;
+        let newest_ms = &mut self.entities[place].newest_ms;
+        newest_ms.resize(grid.len(), i64::MIN);
+        for (time_ms, seconds) in element.values() {
+            if let Some(at) = piece.step_at(time_ms, grid.step_ms()) {
+                newest_ms[at] = (seconds * 1_000.0).round() as i64;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes an element of the answer for an expression that excludes steps.
     pub fn exclude(&mut self, piece: Piece, element: &Element<'_>) -> Result<(), HistoryError> {
         let step_ms = self.grid.step_ms();
@@ -147,7 +173,10 @@ impl<'a> Collected<'a> {
 
     fn must_fit(&self, entities: usize) -> Result<(), HistoryError> {
         let (steps, features) = (self.grid.len(), self.features.len());
-        let values = entities.saturating_mul(steps).saturating_mul(features.max(1));
+        // A time is as large as two values.
+        let instants = self.instants.map_or(0, |grid| 2 * grid.len());
+        let values = steps.saturating_mul(features.max(1)).saturating_add(instants);
+        let values = entities.saturating_mul(values);
         match values > self.max_values {
             true => Err(HistoryError::TooMuch { entities, steps, features }),
             false => Ok(()),
@@ -163,20 +192,30 @@ impl<'a> Collected<'a> {
         self.must_have_data()?;
         self.tell();
         let own: Vec<bool> = self.common.iter().map(Option::is_none).collect();
-        for (feature, (common, seen)) in self.common.iter().zip(&self.seen).enumerate() {
+        for (feature, common) in self.common.iter().enumerate() {
             for entity in &mut self.entities {
-                if let Some(common) = common {
-                    give(common, entity, feature);
-                }
-                seen.failed.iter().for_each(|step| entity.spoil(*step, feature));
+                common.iter().for_each(|common| give(common, entity, feature));
             }
         }
         // The server's order may change from answer to answer; the same data makes the same file.
         self.entities.sort_by_cached_key(|it| it.labels.to_string());
         self.excluded.mark(&mut self.entities);
         let times_ms = self.grid.times_ms().collect();
-        let recording = Recording::new(times_ms, self.grid.step_ms(), own, self.entities);
-        Ok(Recording { counts: self.counts, ..recording })
+        let mut recording = Recording::new(times_ms, self.grid.step_ms(), own, self.entities);
+        for (feature, seen) in self.seen.iter().enumerate() {
+            seen.failed.iter().for_each(|step| recording.refuse(*step, feature));
+        }
+        let sightings = self.instants.filter(|_| self.has_sightings).map(|grid| Sightings {
+            instants_ms: grid.times_ms().collect(),
+            resolution_ms: grid.step_ms(),
+        });
+        if sightings.is_none() {
+            tracing::warn!(
+                "the server does not say when samples were taken: late ones go unnoticed"
+            );
+        }
+        let (counts, delay_ms) = (self.counts, self.grid.delay_ms());
+        Ok(Recording { counts, delay_ms, sightings, ..recording })
     }
 
     /// An expression that has nothing but series of nobody is a mistake in it.

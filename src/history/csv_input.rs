@@ -18,7 +18,7 @@ use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
-use super::recording::{Counts, EntityRecording, Recording};
+use crate::features::{Counts, EntityRecording, Recording};
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::timestamp;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::Range;
 use super::error::HistoryError;
-use super::recording::{EntityRecording, Recording};
+use crate::features::{EntityRecording, Recording};
 use crate::labels::Labels;
 
 /// What is to be left out.

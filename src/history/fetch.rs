@@ -40,14 +40,26 @@ pub(super) struct Patience {
     pub waits: u32,
 }
 
+/// What an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The values of a feature.
+    Feature(usize),
+    /// Steps that are left out.
+    Exclusion,
+    /// When the newest samples of entities were taken.
+    Sighting,
+}
+
 /// An expression, and whose it is.
 #[derive(Debug, Clone)]
 pub(super) struct Query {
     /// For messages.
     pub what: String,
     pub expr: Arc<str>,
-    /// The feature whose values it gives; without one it excludes steps.
-    pub feature: Option<usize>,
+    pub purpose: Purpose,
+    /// The steps it is asked at.
+    pub grid: Arc<Grid>,
     /// Steps that were not too much, as far as is known.
     pub max_steps: usize,
     /// Whether it is known to have a result somewhere.
@@ -60,9 +72,28 @@ pub(super) struct Query {
 
 impl Query {
     /// Of which nothing is known yet.
-    pub fn new(what: String, expr: &str, feature: Option<usize>, max_steps: usize) -> Self {
-        let expr = expr.into();
-        Self { what, expr, feature, max_steps, has_result: false, left_out: 0, words: None }
+    pub fn new(
+        what: String,
+        expr: &str,
+        purpose: Purpose,
+        grid: &Arc<Grid>,
+        max_steps: usize,
+    ) -> Self {
+        Self {
+            what,
+            expr: expr.into(),
+            purpose,
+            grid: Arc::clone(grid),
+            max_steps,
+            has_result: false,
+            left_out: 0,
+            words: None,
+        }
+    }
+
+    /// Whether single steps that the server refuses may be left out.
+    fn may_lack_steps(&self) -> bool {
+        self.purpose != Purpose::Exclusion
     }
 }
 
@@ -73,7 +104,6 @@ type Work = (usize, Piece);
 pub(super) struct Fetch<'a> {
     pub server: Arc<Server>,
     pub queries: Vec<Query>,
-    pub grid: &'a Grid,
     pub store: Option<Store>,
     pub max_concurrency: usize,
     pub patience: Patience,
@@ -87,9 +117,8 @@ pub(super) struct Fetch<'a> {
 impl Fetch<'_> {
     /// Asks for everything and hands it over.
     pub async fn run(&mut self, collected: &mut Collected<'_>) -> Result<(), HistoryError> {
-        let max_steps: Vec<usize> = self.queries.iter().map(|it| it.max_steps).collect();
-        let grid = self.grid.clone();
-        let pieces = max_steps.iter().map(|max| grid.pieces(*max));
+        let pieces: Vec<_> = self.queries.iter().map(|it| it.grid.pieces(it.max_steps)).collect();
+        let pieces = pieces.into_iter();
         let mut all: usize = pieces.clone().map(Iterator::count).sum();
         let mut fresh = pieces.enumerate().flat_map(|(i, it)| it.map(move |piece| (i, piece)));
         let mut halves: Vec<Work> = Vec::new();
@@ -111,7 +140,7 @@ impl Fetch<'_> {
                     Some(Stored::Split) if piece.count > 1 => {
                         all += self.split(work, &mut halves);
                     }
-                    Some(Stored::Clash(words)) if self.queries[query].feature.is_some() => {
+                    Some(Stored::Clash(words)) if self.queries[query].may_lack_steps() => {
                         all += self.part(work, words, &mut halves, collected);
                     }
                     _ if is_large => {
@@ -155,7 +184,8 @@ impl Fetch<'_> {
 
     fn ask(&self, (query, piece): Work) -> Ask<'_> {
         let Piece { start_ms, count, .. } = piece;
-        Ask { expr: &self.queries[query].expr, start_ms, step_ms: self.grid.step_ms(), count }
+        let Query { expr, grid, .. } = &self.queries[query];
+        Ask { expr, start_ms, step_ms: grid.step_ms(), count }
     }
 
     fn about(&self, work: Work, reason: Reason) -> HistoryError {
@@ -181,11 +211,12 @@ impl Fetch<'_> {
         answer: Answer<'_>,
         collected: &mut Collected<'_>,
     ) -> Result<(), HistoryError> {
-        let Query { what, feature, .. } = &self.queries[query];
+        let Query { what, purpose, .. } = &self.queries[query];
         for element in &answer.elements {
-            match feature {
-                Some(feature) => collected.add(*feature, piece, element)?,
-                None => collected.exclude(piece, element)?,
+            match *purpose {
+                Purpose::Feature(feature) => collected.add(feature, piece, element)?,
+                Purpose::Exclusion => collected.exclude(piece, element)?,
+                Purpose::Sighting => collected.see(piece, element)?,
             }
         }
         for warning in answer.warnings {
@@ -207,7 +238,7 @@ impl Fetch<'_> {
         collected: &mut Collected<'_>,
     ) -> Result<usize, HistoryError> {
         let (query, piece) = work;
-        let of_feature = self.queries[query].feature.is_some();
+        let may_lack_steps = self.queries[query].may_lack_steps();
         match reason.remedy(true) {
             Remedy::Halve if piece.count > 1 => {
                 tracing::info!(
@@ -219,7 +250,7 @@ impl Fetch<'_> {
                 self.keep_split(work)?;
                 Ok(self.split(work, halves))
             }
-            Remedy::LeaveOut if of_feature && self.has_result(query).await? => {
+            Remedy::LeaveOut if may_lack_steps && self.has_result(query).await? => {
                 let words = reason.to_string();
                 self.keep_clash(work, &words)?;
                 Ok(self.part(work, words, halves, collected))
@@ -233,7 +264,8 @@ impl Fetch<'_> {
         if self.queries[query].has_result {
             return Ok(true);
         }
-        for piece in self.grid.spread(TRIED_STEPS) {
+        let tried = self.queries[query].grid.spread(TRIED_STEPS);
+        for piece in tried {
             let work = (query, piece);
             let body = match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
                 Some(Stored::Clash(_)) => continue,
@@ -268,8 +300,8 @@ impl Fetch<'_> {
         if work.1.count > 1 {
             return self.halve(work, halves);
         }
-        let Query { feature, left_out, words: first, .. } = &mut self.queries[work.0];
-        if let Some(feature) = *feature {
+        let Query { purpose, left_out, words: first, .. } = &mut self.queries[work.0];
+        if let Purpose::Feature(feature) = *purpose {
             collected.leave_out(feature, work.1.first);
         }
         *left_out += 1;
@@ -297,7 +329,7 @@ impl Fetch<'_> {
 
     fn halve(&self, (query, piece): Work, halves: &mut Vec<Work>) -> usize {
         // The earlier half is asked first.
-        let both = piece.halves(self.grid.step_ms()).into_iter().flatten().rev();
+        let both = piece.halves(self.queries[query].grid.step_ms()).into_iter().flatten().rev();
         let before = halves.len();
         halves.extend(both.map(|half| (query, half)));
         // Two in the place of one.

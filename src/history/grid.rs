@@ -13,6 +13,8 @@ use crate::timestamp;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Grid {
     step_ms: i64,
+    /// How long before its time a step is asked for: steps are ticks, which look back so far.
+    delay_ms: i64,
     spans: Vec<Span>,
 }
 
@@ -28,7 +30,7 @@ struct Span {
 /// Some steps of one range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// The first of them.
+    /// When the first of them is asked for.
     pub start_ms: i64,
     /// Its number among all.
     pub first: usize,
@@ -37,7 +39,7 @@ pub(super) struct Piece {
 }
 
 impl Grid {
-    pub fn new(ranges: &[Range], step_ms: i64) -> Result<Self, HistoryError> {
+    pub fn new(ranges: &[Range], step_ms: i64, delay_ms: i64) -> Result<Self, HistoryError> {
         let mut ranges = ranges.to_vec();
         ranges.sort_by_key(|it| (it.start_ms, it.end_ms));
         if ranges.is_empty() || step_ms <= 0 || ranges.iter().any(|it| it.end_ms < it.start_ms) {
@@ -51,7 +53,7 @@ impl Grid {
                 });
             }
         }
-        let mut grid = Self { step_ms, spans: Vec::with_capacity(ranges.len()) };
+        let mut grid = Self { step_ms, delay_ms, spans: Vec::with_capacity(ranges.len()) };
         for range in ranges {
             let is_shared = grid.end_ms() == Some(range.start_ms);
             let start_ms = range.start_ms + if is_shared { step_ms } else { 0 };
@@ -62,6 +64,29 @@ impl Grid {
             }
         }
         Ok(grid)
+    }
+
+    /// The same moments, when they are asked for, and those between and before them that tell when
+    /// samples were taken: `every_ms` apart, which goes into the step without a rest, and from
+    /// `before_ms` before each range.
+    pub fn finer(&self, every_ms: i64, before_ms: i64) -> Self {
+        let before = before_ms.div_euclid(every_ms) + 1;
+        let mut finer = Self { step_ms: every_ms, delay_ms: 0, spans: Vec::new() };
+        for span in &self.spans {
+            let first_ms = span.start_ms - self.delay_ms;
+            let after = finer.end_ms().map_or(i64::MIN, |it| it + every_ms);
+            let behind = (first_ms.saturating_sub(after) / every_ms).min(before).max(0);
+            let count =
+                behind as usize + (span.count - 1) * (self.step_ms / every_ms).max(1) as usize + 1;
+            let (start_ms, first) = (first_ms - behind * every_ms, finer.len());
+            finer.spans.push(Span { start_ms, first, count });
+        }
+        finer
+    }
+
+    /// How long before its time a step is asked for.
+    pub fn delay_ms(&self) -> i64 {
+        self.delay_ms
     }
 
     /// The number of steps, at least one.
@@ -94,19 +119,20 @@ impl Grid {
     /// Single steps, spread evenly over all: so many, or every one where there are fewer.
     pub fn spread(&self, count: usize) -> impl Iterator<Item = Piece> + use<> {
         let (len, step_ms, spans) = (self.len(), self.step_ms, self.spans.clone());
+        let delay_ms = self.delay_ms;
         let count = count.min(len);
         (0..count).map(move |i| {
             // The middle of each of as many parts.
             let first = (2 * i + 1) * len / (2 * count);
             let span = spans.iter().rfind(|it| it.first <= first).expect("the first begins at 0");
-            let start_ms = span.start_ms + (first - span.first) as i64 * step_ms;
+            let start_ms = span.start_ms + (first - span.first) as i64 * step_ms - delay_ms;
             Piece { start_ms, first, count: 1 }
         })
     }
 
     /// All steps in pieces of at most `max`, which is at least one.
     pub fn pieces(&self, max: usize) -> impl Iterator<Item = Piece> + Clone + use<> {
-        let step_ms = self.step_ms;
+        let (step_ms, delay_ms) = (self.step_ms, self.delay_ms);
         self.spans.clone().into_iter().flat_map(move |span| {
             let mut done = 0;
             std::iter::from_fn(move || {
@@ -114,6 +140,7 @@ impl Grid {
                 // How far it is to the next border.
                 let behind = start_ms.div_euclid(step_ms).rem_euclid(max as i64) as usize;
                 let count = (max - behind).min(span.count - done);
+                let start_ms = start_ms - delay_ms;
                 let piece = Piece { start_ms, first: span.first + done, count };
                 done += count;
                 (count > 0).then_some(piece)
@@ -150,7 +177,7 @@ mod tests {
     fn grid(ranges: &[(i64, i64)], step_ms: i64) -> Result<Grid, HistoryError> {
         let ranges: Vec<_> =
             ranges.iter().map(|&(start_ms, end_ms)| Range { start_ms, end_ms }).collect();
-        Grid::new(&ranges, step_ms)
+        Grid::new(&ranges, step_ms, 0)
     }
 
     #[track_caller]
@@ -203,6 +230,22 @@ mod tests {
         assert_eq!(borders(0)[..3], [80, 160, 240]);
         assert_eq!(borders(0)[1..], borders(90));
         assert_eq!(borders(3)[..3], [83, 163, 243]);
+    }
+
+    #[test]
+    fn steps_are_asked_for_before_their_time() {
+        let range = |start_ms, end_ms| Range { start_ms, end_ms };
+        let grid = Grid::new(&[range(100, 120), range(150, 150)], 10, 3).expect("a grid");
+        assert_eq!(grid.times_ms().collect::<Vec<_>>(), [100, 110, 120, 150]);
+        let asked = |grid: &Grid| grid.pieces(1).map(|it| it.start_ms).collect::<Vec<_>>();
+        assert_eq!(asked(&grid), [97, 107, 117, 147]);
+        assert_eq!(grid.pieces(9).next().and_then(|it| it.step_at(107, 10)), Some(1));
+        let finer = grid.finer(5, 10);
+        let expected = [82, 87, 92, 97, 102, 107, 112, 117, 132, 137, 142, 147];
+        assert_eq!(asked(&finer), expected);
+        assert_eq!(finer.times_ms().collect::<Vec<_>>(), expected);
+        // Ranges do not overlap.
+        assert_eq!(asked(&grid.finer(10, 1_000))[101..], [97, 107, 117, 127, 137, 147]);
     }
 
     #[test]

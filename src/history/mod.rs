@@ -26,9 +26,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::duration::Duration;
-use crate::features::FeatureSpec;
+use crate::features::{FeatureSpec, Freshness, Recording};
 
 mod answer;
+mod asked;
 mod client;
 mod collect;
 mod config;
@@ -40,7 +41,6 @@ mod grid;
 mod http_config;
 mod progress;
 mod reason;
-mod recording;
 mod resume;
 mod secret;
 
@@ -50,12 +50,12 @@ pub use error::HistoryError;
 pub use exclude::Exclusions;
 pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
 pub(crate) use progress::Progress;
-pub use recording::{Counts, EntityRecording, Recording};
 pub use secret::Secret;
 
+use asked::Asked;
 use client::Server;
 use collect::Collected;
-use fetch::{Fetch, PATIENCE, Patience};
+use fetch::{Fetch, PATIENCE, Patience, Purpose};
 use grid::Grid;
 use resume::Store;
 
@@ -92,6 +92,9 @@ pub struct RangeQuery {
     pub ranges: Vec<Range>,
     /// The distance between steps.
     pub step: Duration,
+    /// How long before its time a step is asked for, as a tick looks back so far
+    /// (`global.evaluation_delay`).
+    pub delay: Duration,
     /// A folder that keeps each answer, for a run that goes on where this one is interrupted.
     pub resume: Option<PathBuf>,
 }
@@ -156,19 +159,24 @@ fn from_server(
     source: &RangeQuery,
     patience: Patience,
 ) -> Result<Recording, HistoryError> {
-    let RangeQuery { url, ranges, step, resume } = source;
+    let RangeQuery { url, ranges, step, delay, resume } = source;
     let server = Server::new(url, &query.config)?;
-    let grid = Grid::new(ranges, step.as_ms())?;
+    let grid = Arc::new(Grid::new(ranges, step.as_ms(), delay.as_ms())?);
+    let asked = Asked::new(query);
+    let instants = asked.sightings.as_ref().map(|_| {
+        let resolution_ms = Freshness::resolution_ms(step.as_ms());
+        Arc::new(grid.finer(resolution_ms, asked.reach_ms))
+    });
     let max_values = query.config.max_values;
-    let mut collected = Collected::new(&query.features, &query.entity, &grid, max_values)?;
+    let grids = (&*grid, instants.as_deref());
+    let mut collected = Collected::new(&query.features, &query.entity, grids, max_values)?;
     let max_bytes = query.config.max_response_bytes.as_len();
     let open = |folder: &PathBuf| Store::open(folder, &server.identity, max_bytes);
     let store = resume.as_ref().map(open).transpose()?;
     let progress = Progress::start("history", 0);
     let mut fetch = Fetch {
         server: Arc::new(server),
-        queries: queries(query),
-        grid: &grid,
+        queries: queries(query, &asked, &grid, instants.as_ref()),
         store,
         max_concurrency: query.config.max_concurrency,
         patience,
@@ -190,17 +198,26 @@ fn from_server(
     collected.finish()
 }
 
-fn queries(query: &Query) -> Vec<fetch::Query> {
+fn queries(
+    query: &Query,
+    asked: &Asked,
+    grid: &Arc<Grid>,
+    instants: Option<&Arc<Grid>>,
+) -> Vec<fetch::Query> {
     let max_steps = query.config.max_steps_per_query;
-    let features = query.features.iter().enumerate().map(|(i, feature)| {
-        let what = format!("feature {:?}", feature.name);
-        fetch::Query::new(what, &feature.expr, Some(i), max_steps)
+    let features = query.features.iter().zip(&asked.features).enumerate().map(|(i, (it, expr))| {
+        let what = format!("feature {:?}", it.name);
+        fetch::Query::new(what, expr, Purpose::Feature(i), grid, max_steps)
     });
     let exclusions = query.exclude.queries.iter().map(|expr| {
         let what = "an exclusion".to_owned();
-        fetch::Query::new(what, expr, None, max_steps)
+        fetch::Query::new(what, expr, Purpose::Exclusion, grid, max_steps)
     });
-    features.chain(exclusions).collect()
+    let sightings = instants.zip(asked.sightings.as_ref()).map(|(instants, expr)| {
+        let what = "the times of samples".to_owned();
+        fetch::Query::new(what, expr, Purpose::Sighting, instants, max_steps)
+    });
+    features.chain(exclusions).chain(sightings).collect()
 }
 
 #[cfg(test)]

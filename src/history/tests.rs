@@ -8,6 +8,7 @@ use std::time::Duration as StdDuration;
 
 use super::*;
 use crate::bytesize::ByteSize;
+use crate::features::Counts;
 
 /// What a test's server was asked.
 #[derive(Debug, Clone)]
@@ -71,23 +72,31 @@ fn two_entities(asked: &Asked) -> Reply {
 
 struct TestServer {
     address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    shared: Arc<Shared>,
+}
+
+/// What the threads of a test's server have in common.
+struct Shared {
+    /// Whether it answers when samples were taken.
+    knows_times: bool,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl TestServer {
     /// A server that answers by a function of the request and of how many there were before.
     fn start(answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
-        Self::start_with(None, answer)
+        Self::start_with(None, false, answer)
     }
 
     fn start_with(
         tls: Option<Arc<rustls::ServerConfig>>,
+        knows_times: bool,
         answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (shared, answer) = (Arc::clone(&asked), Arc::new(answer));
+        let all = Arc::new(Shared { knows_times, asked: Mutex::default() });
+        let (shared, answer) = (Arc::clone(&all), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.expect("a connection");
@@ -101,7 +110,7 @@ impl TestServer {
                 });
             }
         });
-        Self { address, asked }
+        Self { address, shared: all }
     }
 
     fn url(&self) -> String {
@@ -110,29 +119,37 @@ impl TestServer {
 
     /// What it was asked since the last look.
     fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().expect("no panic"))
+        std::mem::take(&mut self.shared.asked.lock().expect("no panic"))
     }
 }
 
 /// One request and its answer; none where the client goes away.
 fn exchange(
     mut stream: impl Read + Write,
-    shared: &Mutex<Vec<Asked>>,
+    shared: &Shared,
     answer: &dyn Fn(&Asked, usize) -> Reply,
 ) -> Option<()> {
     let asked = request(&mut stream)?;
+    if asked.form["query"].contains("timestamp(") && !shared.knows_times {
+        // What is tested are features: of the times of samples the server knows nothing.
+        return write(&mut stream, &matrix(""));
+    }
     // Before the answer: the test looks at it once it has the last one.
     let before = {
-        let mut all = shared.lock().expect("no panic");
+        let mut all = shared.asked.lock().expect("no panic");
         all.push(asked.clone());
         all.len() - 1
     };
-    let Reply { status, headers, body, is_cut } = answer(&asked, before);
+    write(&mut stream, &answer(&asked, before))
+}
+
+fn write(stream: &mut impl Write, reply: &Reply) -> Option<()> {
+    let Reply { status, headers, body, is_cut } = reply;
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n",
         body.len()
     );
-    let sent = if is_cut { body.len() / 2 } else { body.len() };
+    let sent = if *is_cut { body.len() / 2 } else { body.len() };
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(&body.as_bytes()[..sent]).ok()?;
     stream.flush().ok()
@@ -164,6 +181,7 @@ fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)])
             url: url.to_owned(),
             ranges: ranges.iter().map(range).collect(),
             step: Duration::from_seconds(step),
+            delay: Duration::from_ms(0),
             resume: None,
         }),
         features: features.iter().map(|(name, expr)| FeatureSpec::new(*name, *expr)).collect(),
@@ -770,10 +788,44 @@ fn what_the_server_refuses_is_not_what_an_entity_never_had() {
     });
     let query = query(&server.url(), &[(0, 180)], 60, &[("a", "x")]);
     let recording = fetched(&query).expect("a recording");
-    for entity in &recording.entities {
-        let ambiguous: Vec<bool> = (0..4).map(|step| entity.is_ambiguous(step, 0)).collect();
-        assert_eq!(ambiguous, [false, true, false, false]);
-    }
+    let refused: Vec<bool> = (0..4).map(|step| recording.is_refused(step, 0)).collect();
+    assert_eq!(refused, [false, true, false, false]);
+}
+
+#[test]
+fn a_server_is_asked_when_samples_were_taken_and_for_ticks_before_their_time() {
+    let server =
+        TestServer::start_with(None, true, |asked, _| match asked.seconds("step") as i64 {
+            // Every 15 s, from as far back as the range and an instant selector look.
+            15 => matrix(
+                r#"{"metric":{"instance":"b","job":"j"},"values":[[593,"590.5"],[608,"590.5"]]},
+               {"metric":{"instance":"b"},"values":[[593,"1"]]}"#,
+            ),
+            _ => two_entities(asked),
+        });
+    let mut query = query(&server.url(), &[(600, 660)], 60, &[("a", "rate(x[2m])")]);
+    let Source::Server(source) = &mut query.source else { panic!("a server") };
+    source.delay = Duration::from_seconds(7);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!((&recording.times_ms[..], recording.delay_ms), (&[600_000, 660_000][..], 7_000));
+    // The value is the minute that was asked for.
+    assert_eq!(filled(&recording, 0).column(0).to_vec(), [593.0 / 60.0, 653.0 / 60.0]);
+    let sightings = recording.sightings.expect("they were told");
+    let (first, last) = (sightings.instants_ms[0], *sightings.instants_ms.last().expect("some"));
+    assert_eq!((sightings.resolution_ms, last), (15_000, 653_000));
+    assert!(first <= 593_000 - 420_000, "{first}");
+    let seen: Vec<(i64, i64)> = (sightings.instants_ms.iter().copied())
+        .zip(recording.entities[1].newest_ms.iter().copied())
+        .filter(|(_, newest)| *newest != i64::MIN)
+        .collect();
+    assert_eq!(seen, [(593_000, 590_500), (608_000, 590_500)]);
+    assert!(recording.entities[0].newest_ms.is_empty());
+    let asked = server.asked();
+    let texts: Vec<&str> = asked.iter().map(|it| it.form["query"].as_str()).collect();
+    let expected = r#"max by (job, instance) (timestamp({__name__="x"}))"#;
+    assert!(texts.contains(&expected), "{texts:?}");
+    let guarded = "(rate(x[2m])\n) and on (job, instance) {__name__=\"x\"}";
+    assert!(texts.contains(&guarded), "{texts:?}");
 }
 
 #[test]
@@ -826,11 +878,12 @@ fn without_any_value_of_an_entitys_own_there_is_no_history() {
 fn more_values_than_are_kept_are_refused() {
     let server = TestServer::start(|asked, _| two_entities(asked));
     let mut query = query(&server.url(), &[(0, 600)], 60, &[("a", "x")]);
-    query.config.max_values = 21;
-    let error = fetched(&query).expect_err("22 values");
+    // Eleven values, and the times of samples at 62 instants, for each of two entities.
+    query.config.max_values = 2 * (11 + 2 * 62) - 1;
+    let error = fetched(&query).expect_err("one too many");
     assert!(matches!(error, HistoryError::TooMuch { entities: 2, steps: 11, features: 1 }));
     assert!(error.to_string().contains("raise history.max_values"), "{error}");
-    query.config.max_values = 22;
+    query.config.max_values += 1;
     assert!(fetched(&query).is_ok());
     // Found out before anything is asked.
     server.asked();
@@ -902,7 +955,7 @@ impl Authority {
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
         let config = builder.with_single_cert(vec![certificate.der().clone()], key.into());
         let config = Arc::new(config.expect("a certificate and its key"));
-        let server = TestServer::start_with(Some(config), |asked, _| two_entities(asked));
+        let server = TestServer::start_with(Some(config), false, |asked, _| two_entities(asked));
         let address = server.address.replace("127.0.0.1", "localhost");
         TestServer { address, ..server }
     }

@@ -6,15 +6,14 @@
 //!
 //! A step with missing features goes through the very code that serving sends it through. Values
 //! stay float32, which is what a graph is fed with: training on more digits than serving has would
-//! only look better. They are cleaned in place, so that memory is that of the recording: 4 bytes a
-//! value, 1.5 GB for ten million steps of 38 features.
+//! only look better. They are cleaned one entity after the other, so that memory is that of the
+//! recording: 4 bytes a value, 1.5 GB for ten million steps of 38 features.
 
 use ndarray::{Array2, Array3, ArrayView2};
 
-use crate::detect::DetectConfig;
+use crate::detect::{DetectConfig, Played, Replay, Step};
 use crate::duration::Duration;
-use crate::features::{EntityState, FeatureSpec, Missing, Observed, Playback};
-use crate::history::{EntityRecording, Recording};
+use crate::features::{EntityState, FeatureSpec, Missing, Provenance, Recording};
 use crate::labels::Labels;
 
 /// Windows of the training part, at least: one batch. Fewer say nothing about what is normal.
@@ -186,12 +185,13 @@ impl Dataset {
     /// # Errors
     /// When not a single step can be used.
     pub fn clean(
-        recording: Recording,
+        mut recording: Recording,
         features: &[FeatureSpec],
+        entity: &[String],
         config: &DetectConfig,
     ) -> Result<Self, DatasetError> {
         let count = features.len();
-        let Recording { times_ms, step_ms, own, entities, counts, .. } = recording;
+        let counts = std::mem::take(&mut recording.counts);
         let mut cleaning = Cleaning {
             duplicated: counts.duplicated,
             infinite: counts.infinite,
@@ -204,18 +204,25 @@ impl Dataset {
             absent: vec![0; count],
             ..Cleaning::default()
         };
-        let hold_ms = config.stale_after.as_ms().max(2 * step_ms);
         // What no entity ever has weighs nothing in the model that will be.
         let has_value = |i: usize| {
-            entities.iter().any(|it| it.values.column(i).iter().any(|value| value.is_finite()))
+            let columns = recording.entities.iter().map(|it| it.values.column(i));
+            columns.flatten().any(|value| value.is_finite())
         };
-        let never = (0..count).filter(|i| !has_value(*i));
-        let weightless: Vec<String> = never.map(|i| features[i].name.clone()).collect();
-        let weightless = weightless.as_slice();
-        let times = times_ms.as_slice();
-        let mut cleaner = Cleaner { features, times_ms: times, hold_ms, own: &own, weightless };
-        let rows = entities.into_iter().map(|entity| cleaner.clean(entity, &mut cleaning));
-        let entities: Vec<Rows> = rows.filter(|rows| rows.usable.contains(&true)).collect();
+        let never: Vec<usize> = (0..count).filter(|i| !has_value(*i)).collect();
+        // More than half of them are not what was asked for: then nothing is enough.
+        let is_enough = 2 * never.len() <= recording.own.iter().filter(|own| **own).count();
+        let never = never.iter().filter(|_| is_enough);
+        let weightless: Vec<String> = never.map(|i| features[*i].name.clone()).collect();
+        let played = Played { features, entity, can_mask: true, weightless: &weightless };
+        let mut entities = Vec::new();
+        for entity in std::mem::take(&mut recording.entities) {
+            // One at a time, so that memory is that of the recording and of one entity.
+            recording.entities = vec![entity];
+            let rows = clean(&recording, played, config, &mut cleaning);
+            entities.extend(Some(rows).filter(|rows| rows.usable.contains(&true)));
+        }
+        let Recording { times_ms, step_ms, .. } = recording;
         if entities.is_empty() {
             return Err(nothing(&cleaning, features, times_ms.len()));
         }
@@ -314,61 +321,50 @@ impl Dataset {
     }
 }
 
-/// Cleans one entity after the other.
-struct Cleaner<'a> {
-    features: &'a [FeatureSpec],
-    times_ms: &'a [i64],
-    hold_ms: i64,
-    own: &'a [bool],
-    weightless: &'a [String],
-}
-
-impl Cleaner<'_> {
-    fn clean(&mut self, entity: EntityRecording, cleaning: &mut Cleaning) -> Rows {
-        let EntityRecording { labels, mut values, excluded, .. } = entity;
-        let any_own = self.own.contains(&true);
-        let is_common: Vec<bool> = self.own.iter().map(|own| any_own && !own).collect();
-        let entity = std::slice::from_ref(&labels);
-        let mut playback =
-            Playback::of_columns(self.features, entity, true, &is_common, self.weightless);
-        let mut usable = vec![false; self.times_ms.len()];
-        let mut present = vec![false; self.features.len()];
-        for (step, mut row) in values.outer_iter_mut().enumerate() {
-            let is_own = |feature: usize| self.own[feature] || !any_own;
-            // An entity that is not there is not missing anything.
-            if !row.iter().enumerate().any(|(i, value)| value.is_finite() && is_own(i)) {
-                continue;
-            }
-            let cells = row.as_slice_mut().expect("a row of the standard layout");
-            let now_ms = self.times_ms[step];
-            let observed = Observed::row(cells, now_ms);
-            let matrix = playback.step(now_ms, self.hold_ms, |_| Some(observed));
-            let complete = matrix.state(0) == EntityState::Complete;
-            for (i, (cell, now)) in cells.iter_mut().zip(matrix.row(0)).enumerate() {
-                let missing = !cell.is_finite();
-                present[i] |= complete && !missing;
-                cleaning.filled[i] += usize::from(complete && missing && now.is_finite());
-                cleaning.masked[i] += usize::from(complete && now.is_nan());
-                cleaning.dropped_for[i] += usize::from(!complete && now.is_nan());
-                *cell = *now as f32;
-            }
-            let is_excluded = excluded.get(step).copied().unwrap_or(false);
-            usable[step] = complete && !is_excluded;
-            cleaning.rows += usize::from(complete && !is_excluded);
-            cleaning.excluded += usize::from(is_excluded);
-            cleaning.dropped += usize::from(!complete && !is_excluded);
+/// Cleans the only entity of a recording.
+fn clean(
+    recording: &Recording,
+    played: Played<'_>,
+    config: &DetectConfig,
+    cleaning: &mut Cleaning,
+) -> Rows {
+    let entity = &recording.entities[0];
+    let (steps, count) = entity.values.dim();
+    let mut values = Array2::from_elem((steps, count), f32::NAN);
+    let mut usable = vec![false; steps];
+    let mut present = vec![false; count];
+    let columns = (0..count).map(Some).collect();
+    Replay::new(recording, played, columns, config).run(|Step { step, matrix, .. }| {
+        let complete = matrix.state(0) == EntityState::Complete;
+        // An entity that is not there, or has not been for long enough, is not missing anything.
+        if !complete && matrix.state(0) != EntityState::Incomplete {
+            return;
         }
-        if usable.contains(&true) {
-            cleaning.entities += 1;
-            for (i, present) in present.iter().enumerate() {
-                let fills = matches!(self.features[i].missing, Missing::Fill(_));
-                cleaning.absent[i] += usize::from(!present && !fills);
-            }
-        } else {
-            cleaning.empty_entities += 1;
+        let cells = matrix.row(0).iter().zip(matrix.provenance(0)).zip(values.row_mut(step));
+        for (i, ((now, from), cell)) in cells.enumerate() {
+            let is_measured = matches!(from, Provenance::Own | Provenance::Common);
+            present[i] |= complete && is_measured;
+            cleaning.filled[i] += usize::from(complete && from.has_value() && !is_measured);
+            cleaning.masked[i] += usize::from(complete && !from.has_value());
+            cleaning.dropped_for[i] += usize::from(!complete && !from.has_value());
+            *cell = *now as f32;
         }
-        Rows { labels, values, usable }
+        let is_excluded = entity.is_excluded(step);
+        usable[step] = complete && !is_excluded;
+        cleaning.rows += usize::from(complete && !is_excluded);
+        cleaning.excluded += usize::from(is_excluded);
+        cleaning.dropped += usize::from(!complete && !is_excluded);
+    });
+    if usable.contains(&true) {
+        cleaning.entities += 1;
+        for (i, present) in present.iter().enumerate() {
+            let fills = matches!(played.features[i].missing, Missing::Fill(_));
+            cleaning.absent[i] += usize::from(!present && !fills);
+        }
+    } else {
+        cleaning.empty_entities += 1;
     }
+    Rows { labels: entity.labels.clone(), values, usable }
 }
 
 fn nothing(cleaning: &Cleaning, features: &[FeatureSpec], steps: usize) -> DatasetError {

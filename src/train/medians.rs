@@ -3,8 +3,7 @@
 //! In: a recording and the features. Out: the same features, of which those with that policy have
 //! their median over the steps before the validation part, of all entities.
 
-use crate::features::{FeatureSpec, Missing};
-use crate::history::Recording;
+use crate::features::{FeatureSpec, Missing, Recording};
 
 /// Puts the median's value in its place. A feature without a single value before the validation part,
 /// whose share of the steps is given, is masked instead.

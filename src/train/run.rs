@@ -19,8 +19,10 @@ use super::validate::{self, Validated};
 use super::{medians, tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
-use crate::features::{Clock, FeatureError, FeatureSpec, Features, TIME_OF_DAY, TIME_OF_WEEK};
-use crate::history::{self, History, HistoryError, Query, Recording, Source};
+use crate::features::{
+    Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
+};
+use crate::history::{self, History, HistoryError, Query, Source};
 use crate::model::{
     ArtifactError, GuardSpec, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError, Validation,
 };
@@ -162,12 +164,15 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     }
     medians::fill_in(&recording, &mut features, options.config.validation_share);
     Features::parse(&features, &options.history.entity)?;
-    Ok((Dataset::clean(recording, &features, &options.global)?, features))
+    let entity = &options.history.entity;
+    Ok((Dataset::clean(recording, &features, entity, &options.global)?, features))
 }
 
 /// Adds a column that no source has.
 fn add_clock(recording: &mut Recording, clock: Clock) {
-    let column: Vec<f32> = recording.times_ms.iter().map(|it| clock.value(*it)).collect();
+    let column: Vec<f32> = (recording.times_ms.iter())
+        .map(|time_ms| clock.value(time_ms - recording.delay_ms))
+        .collect();
     for entity in &mut recording.entities {
         let column = ndarray::ArrayView1::from(&column);
         entity.values.push_column(column).expect("a value for each step");

@@ -12,7 +12,7 @@ use super::own::Models;
 use super::run::TrainError;
 use super::threshold::ValidationScores;
 use crate::detect::{DetectConfig, Detector};
-use crate::features::{Observed, Playback};
+use crate::features::Playback;
 use crate::labels::Labels;
 use crate::model::{Artifact, Metadata, Runtime, Scorer};
 
@@ -97,9 +97,7 @@ pub(super) fn play(
     let mut moments = Moments::default();
     for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
         // What is held was held when the recording was cleaned.
-        let matrix = playback.step(now_ms, 0, |entity| {
-            dataset.row(entity, step).map(|values| Observed::row(values, now_ms))
-        });
+        let matrix = playback.settled(now_ms, |entity| dataset.row(entity, step));
         let Some(at) = step.checked_sub(split.validation_from) else {
             detector.observe(matrix, now_ms);
             continue;

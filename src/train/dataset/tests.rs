@@ -1,4 +1,5 @@
 use super::*;
+use crate::features::EntityRecording;
 
 const NAN: f32 = f32::NAN;
 
@@ -24,7 +25,7 @@ pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
     // However many features a row lacks: what is tested is not cleaning.
     let usable: Vec<Vec<bool>> = entities.iter().map(|rows| vec![true; rows.len()]).collect();
     recording.own.fill(false);
-    match Dataset::clean(recording.clone(), &features, &DetectConfig::default()) {
+    match Dataset::clean(recording.clone(), &features, &[], &DetectConfig::default()) {
         Ok(mut dataset) if dataset.entities.len() == entities.len() => {
             for (rows, usable) in dataset.entities.iter_mut().zip(usable) {
                 rows.usable = usable;
@@ -51,7 +52,7 @@ fn features(policies: [Missing; 3]) -> Vec<FeatureSpec> {
 }
 
 fn cleaned(recording: Recording, policies: [Missing; 3]) -> Result<Dataset, DatasetError> {
-    Dataset::clean(recording, &features(policies), &DetectConfig::default())
+    Dataset::clean(recording, &features(policies), &[], &DetectConfig::default())
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_missing_value_follows_its_policy() {
         vec![6.0, 5.0, NAN], // c is masked
     ];
     let features = features([Missing::Hold, Missing::Fill(-1.0), Missing::Mask]);
-    let dataset = Dataset::clean(recording(&[&rows]), &features, &DetectConfig::default())
+    let dataset = Dataset::clean(recording(&[&rows]), &features, &[], &DetectConfig::default())
         .expect("some rows");
     let usable = [false, true, true, true, false, false, true, true];
     assert_eq!(dataset.entities[0].usable, usable);

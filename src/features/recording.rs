@@ -1,6 +1,7 @@
 //! A recording: every feature of every entity at every step, missing values and all.
 //!
-//! Every source makes one; training cleans it into rows, evaluation scores it as it is.
+//! Every source of history makes one; [`crate::detect::Replay`] plays it as it would have been
+//! served, for training and for evaluation.
 
 use ndarray::Array2;
 
@@ -22,11 +23,27 @@ pub struct Recording {
     /// not what came of it. Otherwise every entity has the same ones (the time, a sum over all),
     /// which say nothing about whether an entity was there.
     pub own: Vec<bool>,
+    /// How long before its time the values of a step were measured: steps are ticks.
+    pub delay_ms: i64,
+    /// When samples were taken; `None` where the source does not tell, as a table does not.
+    pub sightings: Option<Sightings>,
+    /// For each feature and then each step, whether the server refused it: an entity may have had a
+    /// value, and it is not known which. Short or empty where nothing further was.
+    pub refused: Vec<Vec<bool>>,
     /// What the source held that is not in the values.
     pub counts: Counts,
     /// For each line of a CSV file after its header, the index of its step; empty for a server.
     /// Lines with the time of the line before share its step.
     pub rows: Vec<usize>,
+}
+
+/// The instants at which it was looked for when the newest sample of each entity was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sightings {
+    /// Ascending, beginning as long before the first step as the features look back.
+    pub instants_ms: Vec<i64>,
+    /// The distance between two of them.
+    pub resolution_ms: i64,
 }
 
 /// Every feature of one entity at every step.
@@ -42,10 +59,12 @@ pub struct EntityRecording {
     /// For each step whether it was asked to be left out; empty when none was. The values of such
     /// a step are there all the same.
     pub excluded: Vec<bool>,
-    /// For each feature and then each step, whether the entity may have had a value and it is not
-    /// known which: two series claimed the cell, or the server refused the step. Such a cell is
-    /// NaN; it is not one that the entity never had, which a policy may fill. Short or empty where
-    /// nothing further is ambiguous; [`Self::is_ambiguous`] knows.
+    /// At each instant of [`Recording::sightings`], when the newest sample was taken; `i64::MIN` where
+    /// there was none, or a stale marker.
+    pub newest_ms: Vec<i64>,
+    /// For each feature and then each step, whether two series claimed the cell. Such a cell is NaN;
+    /// it is not one that the entity never had, which a policy may fill. Short or empty where nothing
+    /// further is ambiguous; [`Self::is_ambiguous`] knows.
     pub ambiguous: Vec<Vec<bool>>,
 }
 
@@ -99,11 +118,33 @@ impl Recording {
         entities: Vec<EntityRecording>,
     ) -> Self {
         let counts = Counts::none(own.len());
-        Self { times_ms, step_ms, entities, own, counts, rows: Vec::new() }
+        Self {
+            times_ms,
+            step_ms,
+            entities,
+            own,
+            delay_ms: 0,
+            sightings: None,
+            refused: Vec::new(),
+            counts,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Whether the server refused a feature at a step.
+    #[must_use]
+    pub fn is_refused(&self, step: usize, feature: usize) -> bool {
+        is_marked(&self.refused, step, feature)
+    }
+
+    /// Takes note that the server refused a feature at a step.
+    pub fn refuse(&mut self, step: usize, feature: usize) {
+        mark(&mut self.refused, (self.times_ms.len(), self.own.len()), step, feature);
     }
 
     /// Whether every step of every entity is excluded.
-    pub(super) fn is_all_excluded(&self) -> bool {
+    #[must_use]
+    pub fn is_all_excluded(&self) -> bool {
         let all = |it: &EntityRecording| !it.excluded.is_empty() && !it.excluded.contains(&false);
         !self.entities.is_empty() && self.entities.iter().all(all)
     }
@@ -113,19 +154,18 @@ impl EntityRecording {
     /// An entity of which no step is excluded.
     #[must_use]
     pub fn new(labels: Labels, values: Array2<f32>) -> Self {
-        Self { labels, values, excluded: Vec::new(), ambiguous: Vec::new() }
+        Self { labels, values, excluded: Vec::new(), newest_ms: Vec::new(), ambiguous: Vec::new() }
     }
 
-    /// Whether the entity may have had a value that is not known.
+    /// Whether two series claimed a cell.
     #[must_use]
     pub fn is_ambiguous(&self, step: usize, feature: usize) -> bool {
-        let steps = self.ambiguous.get(feature);
-        steps.and_then(|it| it.get(step)).copied().unwrap_or(false)
+        is_marked(&self.ambiguous, step, feature)
     }
 
     /// Puts a finite value where none may be yet: a second one spoils the cell for good. Gives
     /// whether it did so now.
-    pub(super) fn put(&mut self, step: usize, feature: usize, value: f32) -> bool {
+    pub fn put(&mut self, step: usize, feature: usize, value: f32) -> bool {
         let cell = &mut self.values[[step, feature]];
         let is_second = cell.is_finite();
         if is_second {
@@ -137,12 +177,9 @@ impl EntityRecording {
     }
 
     /// Takes the value of a cell away, for good.
-    pub(super) fn spoil(&mut self, step: usize, feature: usize) {
-        let (steps, features) = self.values.dim();
+    pub fn spoil(&mut self, step: usize, feature: usize) {
         self.values[[step, feature]] = f32::NAN;
-        self.ambiguous.resize(features, Vec::new());
-        self.ambiguous[feature].resize(steps, false);
-        self.ambiguous[feature][step] = true;
+        mark(&mut self.ambiguous, self.values.dim(), step, feature);
     }
 
     /// Whether a step is excluded.
@@ -150,4 +187,20 @@ impl EntityRecording {
     pub fn is_excluded(&self, step: usize) -> bool {
         self.excluded.get(step).copied().unwrap_or(false)
     }
+}
+
+/// Whether a cell is marked, in lists by feature that are made where they are needed.
+fn is_marked(marks: &[Vec<bool>], step: usize, feature: usize) -> bool {
+    marks.get(feature).and_then(|steps| steps.get(step)).copied().unwrap_or(false)
+}
+
+fn mark(
+    marks: &mut Vec<Vec<bool>>,
+    (steps, features): (usize, usize),
+    step: usize,
+    feature: usize,
+) {
+    marks.resize(features, Vec::new());
+    marks[feature].resize(steps, false);
+    marks[feature][step] = true;
 }
