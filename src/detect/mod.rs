@@ -353,6 +353,7 @@ impl Model {
         let computed = stopwatch();
         let judgement = self.detector.judge(matrix, at_ms);
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
+        let doubled = matrix.doubled();
         let mut evaluation = Evaluation {
             scored: judgement.scores.len(),
             stale: count(EntityState::Stale),
@@ -360,6 +361,8 @@ impl Model {
             warming: count(EntityState::Warming) + judgement.warming,
             not_finite: judgement.not_finite,
             provenance: matrix.counts().to_vec(),
+            doubled: doubled.len(),
+            doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),
             unplaced: matrix.unplaced().to_vec(),
             feature_errors: matrix.errors().to_vec(),
             model_error: judgement.error.map(|error| error.to_string()),

@@ -81,6 +81,10 @@ pub struct Evaluation {
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
     pub unplaced: Vec<u32>,
+    /// Entities that two sources claim: some feature has two values for them.
+    pub doubled: usize,
+    /// One of them.
+    pub doubled_example: Option<Labels>,
     /// Features whose expression failed, for everyone or for some groups of labels, each once: as
     /// `(index, reason)`.
     pub feature_errors: Vec<(usize, String)>,

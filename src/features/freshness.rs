@@ -10,24 +10,24 @@
 //!   x   x   x   x   x   x   x   x   x   x   x   x   │   fresh, and the range is covered
 //!   x   x   x   x   x   x   x                       │   late: no score
 //!                           x   x   x   x   x   x   │   a birth: no window yet
-//!   x   x               x   x   x   x   x   x   x   │   covered, as both of its edges are
+//!     x   x   x   x               x   x   x   x   x   │   covered from its first sample on
 //!   x   x   x   x   x   x   x   x   ╎               │   ended (a stale marker): no score
 //! ```
 //!
 //! The measure is the entity's own scrape interval: what comes every 15 s is late after 30 s. A range
-//! is covered when samples were as recent at its beginning as they have to be now: then Prometheus's
-//! `rate` extrapolates by less than an interval, and an average is over the whole of it. One failed
-//! scrape leaves both as they are; two in a row do not.
+//! is covered when its first sample lies within an interval of its beginning: then Prometheus's `rate`
+//! extrapolates to there, and an average is over the whole of it. A scrape that failed in the middle
+//! changes neither.
 
 /// The age of the newest sample up to which it counts, in scrape intervals: one scrape may be under
 /// way and one may have failed.
 const LATE_INTERVALS: f64 = 2.0;
 
-/// How much later than the beginning of a range its first sample may be when nothing is known from
-/// before, in scrape intervals: a little more than one, as scrapes jitter. Prometheus's `rate` takes
-/// the same factor for the gap up to which it extrapolates fully.
+/// How much later than the beginning of a range its first sample may be, in scrape intervals: a little
+/// more than one, as scrapes jitter. Prometheus's `rate` takes the same factor for the gap up to which
+/// it extrapolates fully; a range of eight samples that lacks its first one would be an eighth short.
 /// Source: Prometheus `promql/functions.go`, `extrapolatedRate`.
-const BIRTH_INTERVALS: f64 = 1.1;
+const FIRST_INTERVALS: f64 = 1.1;
 
 /// Intervals of which the median is the scrape interval: few, so that a new interval is soon known;
 /// several, so that failed scrapes do not count as one.
@@ -139,16 +139,15 @@ impl Freshness {
         if now_ms.saturating_sub(newest_ms) > late_ms {
             return None;
         }
-        let birth_ms = interval_ms.map_or(i64::MIN, |_| within(BIRTH_INTERVALS));
+        let first_ms = interval_ms.map_or(i64::MIN, |_| within(FIRST_INTERVALS));
         let mut covered = 0;
         let mut is_warming = false;
         let known = self.ranges_ms.partition_point(|it| *it <= known_ms);
         for (i, range_ms) in self.ranges_ms[..known].iter().enumerate() {
             let edge_ms = now_ms.saturating_sub(*range_ms);
             let before = times_ms.partition_point(|it| *it <= edge_ms);
-            let is_fresh = before.checked_sub(1).is_some_and(|i| edge_ms - times_ms[i] <= late_ms);
-            let begins = times_ms.get(before).is_some_and(|it| it - edge_ms <= birth_ms);
-            covered |= u64::from(is_fresh || begins) << i;
+            let begins = times_ms.get(before).is_some_and(|it| it - edge_ms <= first_ms);
+            covered |= u64::from(begins) << i;
             is_warming = before == 0 && !begins;
         }
         if known < self.ranges_ms.len() && !is_warming {
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn samples_as_old_as_the_longest_range_cover_all() {
         check(&every_15s(900, 0), Some((&[2, 10], false)));
-        check(&every_15s(600, 15), Some((&[2, 10], false)));
+        check(&every_15s(585, 15), Some((&[2, 10], false)));
     }
 
     #[test]
@@ -271,9 +270,14 @@ mod tests {
     #[test]
     fn a_gap_harms_a_range_only_while_its_beginning_lies_in_it() {
         let gap = |from, to| [every_15s(900, from), every_15s(to, 0)].concat();
-        // One failed scrape never does.
+        // So does a single failed scrape, for one step.
         for at in (15..870).step_by(15) {
-            check(&gap(at + 15, at - 15), Some((&[2, 10], false)));
+            let covered: &[i64] = match at {
+                105 => &[10],
+                585 => &[2],
+                _ => &[2, 10],
+            };
+            check(&gap(at + 15, at - 15), Some((covered, false)));
         }
         // A pause of 90 s in the middle of the two minutes, then at their beginning.
         check(&gap(105, 15), Some((&[2, 10], false)));

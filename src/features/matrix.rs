@@ -124,6 +124,19 @@ impl FeatureMatrix {
         &self.counts
     }
 
+    /// The slots of fresh entities that two sources claim: some cell is ambiguous.
+    #[must_use]
+    pub fn doubled(&self) -> Vec<usize> {
+        let ambiguous = Provenance::Ambiguous;
+        if self.counts.iter().all(|counts| counts[ambiguous as usize] == 0) {
+            return Vec::new();
+        }
+        let is_doubled = |slot: &usize| {
+            self.newest_ms[*slot].is_some() && self.provenance(*slot).contains(&ambiguous)
+        };
+        (0..self.slots()).filter(is_doubled).collect()
+    }
+
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
     #[must_use]
     pub fn unplaced(&self) -> &[u32] {

@@ -390,4 +390,7 @@ fn what_two_sources_have_a_part_in_is_ambiguous() {
     }
     f.check(NOW, &[("x", Complete, &[1.0, 1.0]), ("y", Incomplete, &[NAN, NAN])]);
     assert_eq!(f.set.matrix().counts()[0], [1, 0, 0, 0, 1, 0]);
+    let doubled = f.set.matrix().doubled();
+    assert_eq!(doubled.len(), 1);
+    assert_eq!(f.set.matrix().labels(doubled[0]).get("instance"), "y");
 }

@@ -13,6 +13,7 @@ mod pipeline;
 mod quiet;
 mod router;
 mod schedule;
+mod troubles;
 
 use std::fmt;
 use std::path::PathBuf;

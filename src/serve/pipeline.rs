@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 use super::clock::now_ms;
 use super::quiet::Quiet;
 use super::schedule::Schedule;
+use super::troubles::Troubles;
 use crate::api::Look;
 use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
 use crate::duration;
@@ -103,6 +104,7 @@ fn run(
     let begun = Instant::now();
     let stopwatch = || begun.elapsed();
     let mut schedule = Schedule::default();
+    let mut troubles = Troubles::default();
     let quiet = Quiet::new(&[REPLICA_CHANGE]);
     loop {
         let now = now_ms();
@@ -112,6 +114,7 @@ fn run(
             exporter::count_tick(&snapshot, before.elapsed());
             exporter::count_missed_ticks(due.missed);
             report(&snapshot, due.missed);
+            troubles.log(&snapshot);
             snapshots.send_replace(snapshot);
             continue;
         }
@@ -168,10 +171,6 @@ fn report(snapshot: &Snapshot, missed: u64) {
     for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
         if let Some(error) = &model.evaluation.model_error {
             tracing::error!(model = model.model, %error, "the model could not be run");
-        }
-        for (feature, error) in &model.evaluation.feature_errors {
-            let feature = model.feature_names.get(*feature).map_or("", String::as_str);
-            tracing::warn!(model = model.model, feature, %error, "a feature failed");
         }
     }
 }

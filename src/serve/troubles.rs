@@ -1,0 +1,163 @@
+//! Troubles: what is wrong with the features of models, named once and not at every tick.
+//!
+//! In: the snapshot of each tick. Out: a log line when a trouble begins, and one when it is over.
+//! How many entities or steps it costs is in the metrics, which count at every tick.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::detect::{ModelSnapshot, Snapshot};
+
+/// A trouble that is gone for so long is over; until then it may come and go, as a scrape does that
+/// fails now and then.
+const OVER_MS: i64 = 300_000;
+
+/// What may be wrong with a feature of a model, or with the entities of a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Trouble {
+    model: String,
+    /// Empty where it concerns entities.
+    feature: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Its expression failed, for everyone or for some.
+    Failed,
+    /// Some of its elements belong to nobody.
+    Unplaced,
+    /// Two sources claim one entity.
+    Doubled,
+}
+
+/// The troubles that were named.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    /// With the tick at which they were seen last.
+    seen_ms: BTreeMap<Trouble, i64>,
+}
+
+impl Troubles {
+    /// Logs what has begun and what is over.
+    pub(super) fn log(&mut self, snapshot: &Snapshot) {
+        let evaluated: Vec<&ModelSnapshot> = (snapshot.models.iter())
+            .map(AsRef::as_ref)
+            .filter(|model| model.time_ms == snapshot.time_ms)
+            .collect();
+        for (trouble, text) in evaluated.iter().flat_map(|model| found(model)) {
+            if self.begins(trouble.clone(), snapshot.time_ms) {
+                let Trouble { model, feature, .. } = trouble;
+                match feature.is_empty() {
+                    true => tracing::warn!(model, "{text}"),
+                    false => tracing::warn!(model, feature, "{text}"),
+                }
+            }
+        }
+        for Trouble { model, feature, kind } in self.end(snapshot.time_ms) {
+            match kind {
+                Kind::Failed => tracing::info!(model, feature, "the feature has values again"),
+                Kind::Unplaced => {
+                    tracing::info!(model, feature, "every element has the entity labels again");
+                }
+                Kind::Doubled => tracing::info!(model, "no entity is claimed twice any more"),
+            }
+        }
+    }
+
+    /// Whether a trouble that is there at a tick was not before.
+    fn begins(&mut self, trouble: Trouble, now_ms: i64) -> bool {
+        self.seen_ms.insert(trouble, now_ms).is_none()
+    }
+
+    /// Forgets those that are over, and names them.
+    fn end(&mut self, now_ms: i64) -> BTreeSet<Trouble> {
+        let is_over = |seen_ms: i64| !(0..OVER_MS).contains(&now_ms.saturating_sub(seen_ms));
+        let over = self.seen_ms.iter().filter(|(_, seen_ms)| is_over(**seen_ms));
+        let over: BTreeSet<Trouble> = over.map(|(trouble, _)| trouble.clone()).collect();
+        self.seen_ms.retain(|trouble, _| !over.contains(trouble));
+        over
+    }
+}
+
+/// What is wrong at one evaluation, each with a sentence.
+fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
+    let evaluation = &model.evaluation;
+    let of = |feature: usize, kind| Trouble {
+        model: model.model.clone(),
+        feature: model.feature_names.get(feature).cloned().unwrap_or_default(),
+        kind,
+    };
+    let mut found: Vec<(Trouble, String)> = Vec::new();
+    for (feature, error) in &evaluation.feature_errors {
+        found.push((of(*feature, Kind::Failed), format!("a feature failed: {error}")));
+    }
+    for (feature, count) in evaluation.unplaced.iter().enumerate().filter(|(_, count)| **count > 0)
+    {
+        let text = format!(
+            "{count} elements of the feature's result lack an entity label and belong to nobody"
+        );
+        found.push((of(feature, Kind::Unplaced), text));
+    }
+    if let Some(example) = &evaluation.doubled_example {
+        let text = format!(
+            "{} entities are claimed by two sources, such as {example}: what cannot be told apart is \
+             left out",
+            evaluation.doubled
+        );
+        let trouble =
+            Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Doubled };
+        found.push((trouble, text));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Evaluation;
+    use crate::labels::Labels;
+
+    fn snapshot(evaluation: Evaluation) -> ModelSnapshot {
+        ModelSnapshot {
+            model: "m".to_owned(),
+            time_ms: 0,
+            interval_ms: 1,
+            threshold: 1.0,
+            feature_names: ["a".to_owned(), "b".to_owned()].into(),
+            entities: Vec::new(),
+            evaluation,
+        }
+    }
+
+    #[test]
+    fn each_trouble_has_a_sentence() {
+        assert!(found(&snapshot(Evaluation::default())).is_empty());
+        let found = found(&snapshot(Evaluation {
+            feature_errors: vec![(1, "many-to-many".to_owned())],
+            unplaced: vec![3, 0],
+            doubled: 2,
+            doubled_example: Labels::from_pairs([("instance", "x")]).ok(),
+            ..Evaluation::default()
+        }));
+        let texts: Vec<(&str, &str)> =
+            found.iter().map(|(it, text)| (it.feature.as_str(), text.as_str())).collect();
+        assert_eq!(texts[0], ("b", "a feature failed: many-to-many"));
+        assert!(texts[1].0 == "a" && texts[1].1.starts_with("3 elements"), "{texts:?}");
+        assert!(texts[2].0.is_empty() && texts[2].1.contains(r#"such as {instance="x"}"#));
+    }
+
+    #[test]
+    fn what_goes_on_is_named_once_and_once_more_when_it_comes_back_later() {
+        let trouble =
+            || Trouble { model: "m".to_owned(), feature: "a".to_owned(), kind: Kind::Failed };
+        let mut troubles = Troubles::default();
+        assert!(troubles.begins(trouble(), 0));
+        assert!(troubles.end(0).is_empty());
+        assert!(!troubles.begins(trouble(), 15_000));
+        assert!(troubles.end(15_000 + OVER_MS - 1).is_empty());
+        assert!(!troubles.begins(trouble(), 15_000 + OVER_MS - 1));
+        let over = troubles.end(15_000 + 2 * OVER_MS);
+        assert_eq!(over.into_iter().collect::<Vec<_>>(), [trouble()]);
+        assert!(troubles.begins(trouble(), 15_000 + 2 * OVER_MS));
+    }
+}
