@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::entity::{EntityTable, Place};
+use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::policy::Policies;
 use super::rules::Rules;
@@ -65,6 +65,7 @@ pub struct Features {
     entity: Vec<String>,
     can_mask: bool,
     weightless: Vec<String>,
+    remember_ms: i64,
 }
 
 impl Features {
@@ -98,8 +99,14 @@ impl Features {
             }
             exprs.push(expr);
         }
-        let (specs, entity) = (specs.to_vec(), entity.to_vec());
-        Ok(Self { specs, exprs, entity, can_mask: false, weightless: Vec::new() })
+        Ok(Self {
+            specs: specs.to_vec(),
+            exprs,
+            entity: entity.to_vec(),
+            can_mask: false,
+            weightless: Vec::new(),
+            remember_ms: LEAST_MEMORY_MS,
+        })
     }
 
     /// The same features for a model that can do without some of them, or cannot.
@@ -113,6 +120,14 @@ impl Features {
     #[must_use]
     pub fn weightless(mut self, names: &[String]) -> Self {
         self.weightless = names.to_vec();
+        self
+    }
+
+    /// The same features for a model that can make use of what it knew of an entity for so long after
+    /// the entity's series are gone. An hour is the least, and what there is without this.
+    #[must_use]
+    pub fn remembering(mut self, remember_ms: i64) -> Self {
+        self.remember_ms = remember_ms.max(LEAST_MEMORY_MS);
         self
     }
 
@@ -143,7 +158,7 @@ impl Features {
         let rules = self.rules();
         FeatureSet {
             watch: Watch::new(&self.exprs, &plan, store, &rules),
-            entities: EntityTable::new(&self.entity),
+            entities: EntityTable::new(&self.entity, self.remember_ms),
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
             is_common: rules.is_common,
             policies: Policies::new(rules.list, self.can_mask),
@@ -207,12 +222,20 @@ impl FeatureSet {
         &self.matrix
     }
 
+    /// Memory for what policies remember of entities.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.policies.bytes()
+    }
+
     /// Computes every feature of every entity at one time. No sample is older than `stale_after_ms`
     /// and counts as fresh, and no held value is.
     pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {
         self.plan.eval(store, now_ms);
-        self.place();
         self.matrix.clear();
+        self.matrix.forgotten = self.entities.pass(now_ms);
+        self.place();
+        self.matrix.away = self.entities.away();
         self.matrix.born = self.entities.take_born();
         self.resize();
         for slot in self.matrix.born.clone() {
@@ -255,10 +278,10 @@ impl FeatureSet {
     }
 
     fn fill_values(&mut self) {
-        let matrix = &mut self.matrix;
+        let (matrix, entities) = (&mut self.matrix, &self.entities);
         for (feature, placed) in self.placed.iter().enumerate() {
             let put_common = |matrix: &mut FeatureMatrix, value| {
-                for slot in 0..matrix.slots() {
+                for slot in (0..matrix.slots()).filter(|slot| entities.occupied(*slot)) {
                     matrix.put(slot, feature, value, Provenance::Common);
                 }
             };
@@ -266,7 +289,7 @@ impl FeatureSet {
             if output.is_ok() && !faults.is_empty() {
                 matrix.errors.push((feature, faults.to_string()));
                 for conflict in faults.list() {
-                    for slot in self.entities.slots_of(&conflict.labels) {
+                    for slot in entities.slots_of(&conflict.labels) {
                         matrix.spoil(slot, feature);
                     }
                 }
