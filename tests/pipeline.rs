@@ -10,7 +10,7 @@ use portent::duration::Duration;
 use portent::features::{FeatureSpec, Missing};
 use portent::labels::Labels;
 use portent::model::graph::Graph;
-use portent::model::{Artifact, Dim, ModelConfig, Runtime, Scorer};
+use portent::model::{Artifact, Dim, GuardSpec, ModelConfig, Runtime, Scorer};
 use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use portent::series::{ExcerptLimits, StorageConfig, Wanted};
@@ -354,4 +354,61 @@ fn more_is_kept_when_asked_for() {
     assert_eq!(pipeline.store().stats().series, 0, "nobody wants it any more");
     let error = new(storage(&["up", "rate(up[5m])"])).expect_err("no selector");
     assert!(error.to_string().starts_with("storage.keep: "), "{error}");
+}
+
+#[test]
+fn a_host_that_was_away_goes_on_with_its_threshold() {
+    const MINUTE: i64 = 60_000;
+    let guard = GuardSpec {
+        window: Duration::from_seconds(7_200),
+        delay: Duration::from_seconds(3_600),
+        ..GuardSpec::default()
+    };
+    let mut model = model("zeros", &ab(), 1);
+    model.metadata.step = Duration::from_ms(MINUTE);
+    model.metadata.adaptive_threshold = Some(guard);
+    let mut pipeline = pipeline(vec![model]);
+    let start = NOW - NOW.rem_euclid(MINUTE);
+    let mut minute = 0;
+    // So many minutes with these hosts, and what is said of x at the last.
+    let mut run = |minutes: i64, hosts: &[&str]| {
+        let mut last = None;
+        for _ in 0..minutes {
+            minute += 1;
+            let now = start + minute * MINUTE;
+            for host in hosts {
+                push(&mut pipeline, "m_a", host, now, 4.0);
+                push(&mut pipeline, "m_b", host, now, 4.0);
+            }
+            let snapshot = tick(&mut pipeline, now);
+            let x = only(&snapshot).entities.iter().find(|it| it.entity.get("instance") == "x");
+            last = Some((x.map(|it| (it.score, it.threshold)), snapshot));
+        }
+        last.expect("some minutes")
+    };
+    let (before, snapshot) = run(300, &["x", "y"]);
+    let (score, threshold) = before.expect("a score");
+    assert!(score == 4.0 && (4.0..4.2).contains(&threshold), "{score} {threshold}");
+    let bytes = snapshot.state_bytes;
+    // A machine is upgraded. It is not among those that are counted, nor are its values kept.
+    let (_, snapshot) = run(20, &["y"]);
+    let evaluation = &only(&snapshot).evaluation;
+    assert_eq!(snapshot.store.series, 2, "its series are evicted");
+    assert_eq!((evaluation.scored, evaluation.stale, evaluation.away), (1, 0, 1));
+    assert_eq!((evaluation.forgotten, snapshot.state_bytes), (0, bytes));
+    let (after, snapshot) = run(1, &["x", "y"]);
+    assert_eq!(after, before);
+    assert_eq!((only(&snapshot).evaluation.away, snapshot.state_bytes), (0, bytes));
+    // Another host has nothing of it, neither while it is away nor in its place.
+    for minutes in [20, 300] {
+        let (_, snapshot) = run(minutes, &["y"]);
+        assert_eq!(only(&snapshot).evaluation.away, usize::from(minutes == 20));
+        let (_, snapshot) = run(1, &["y", "z"]);
+        let thresholds: Vec<f64> = only(&snapshot).entities.iter().map(|it| it.threshold).collect();
+        assert_eq!(thresholds, [threshold, 1.0]);
+    }
+    // It has been away for longer than the guard looks back.
+    assert_eq!(run(1, &["x", "y"]).0, Some((4.0, 1.0)));
+    let x = query(&pipeline, r#"portent:feature{feature="a",instance="x"}"#, i64::MAX);
+    assert_eq!(x[0].1, [(start + minute * MINUTE, 4.0)]);
 }

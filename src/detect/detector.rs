@@ -2,8 +2,9 @@
 //!
 //! In: at each step the matrix of all entities, live or recorded. Out: the entities' scores. Between
 //! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
-//! smoothed error, the recent scores. Serving, training's validation and evaluation differ only in
-//! where matrices come from.
+//! smoothed error, the recent scores. All of it is kept by slot, and a slot belongs to its entity for
+//! as long as [`crate::features`] remember that: who is away for a while has been silent, no more.
+//! Serving, training's validation and evaluation differ only in where matrices come from.
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
@@ -124,10 +125,11 @@ impl Detector {
         self.scorer.takes_mask()
     }
 
-    /// Memory for what is remembered, windows excepted.
+    /// Memory for what is remembered of entities.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.levels.as_ref().map_or(0, Levels::bytes)
+        self.windows.bytes()
+            + self.levels.as_ref().map_or(0, Levels::bytes)
             + self.guard.as_ref().map_or(0, Guard::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
     }

@@ -222,7 +222,8 @@ struct FeatureSeries<'a> {
     slots: &'a [Option<usize>],
 }
 
-/// The entity in a slot. A free slot has none, though the matrix has the labels of its last.
+/// The entity in a slot. A free slot has none, nor has one whose entity is away, though the matrix has
+/// the labels of its last.
 fn entity(matrix: &FeatureMatrix, slot: usize) -> Option<&Labels> {
     (matrix.state(slot) != EntityState::Unknown).then(|| matrix.labels(slot))
 }
@@ -272,7 +273,7 @@ mod tests {
         let specs = [FeatureSpec::new("load", "load1")];
         let mut store = Store::new(StorageConfig::default());
         let set = Features::parse(&specs, &entity).expect("good features").bind(&mut store);
-        let history = History::new("m", &["load".to_owned()].into(), 60 * MINUTE);
+        let history = History::new("m", &["load".to_owned()].into(), 120 * MINUTE);
         World { store, set, history }
     }
 
@@ -325,12 +326,14 @@ mod tests {
         world.push(&[("instance", "a")], 0, 1.0);
         world.tick(0);
         world.tick(10);
-        world.push(&[("instance", "b")], 12, 2.0);
-        world.tick(12);
-        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(12, 2.0)])]);
-        world.push(&[("instance", "b")], 11, 3.0);
-        world.tick(11);
-        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(11, 3.0)])]);
+        // An hour later its slot is another's.
+        world.push(&[("instance", "b")], 72, 2.0);
+        world.tick(72);
+        assert_eq!(world.set.matrix().slots(), 1);
+        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(72, 2.0)])]);
+        world.push(&[("instance", "b")], 71, 3.0);
+        world.tick(71);
+        world.check(&[(A, &[(0, 1.0), (10, ENDED)]), (B, &[(71, 3.0)])]);
     }
 
     #[test]
@@ -343,15 +346,30 @@ mod tests {
         world.tick(5);
         world.tick(7);
         world.tick(12);
-        world.push(&[("instance", "a")], 13, 4.0);
-        world.tick(13);
-        world.push(&[("instance", "b")], 14, 5.0);
-        world.push(&[("instance", "a")], 14, 6.0);
-        world.tick(14);
+        // Both are forgotten after an hour.
+        world.push(&[("instance", "a")], 73, 4.0);
+        world.tick(73);
+        assert_eq!(world.set.matrix().born(), [0], "b had it");
+        world.push(&[("instance", "b")], 74, 5.0);
+        world.push(&[("instance", "a")], 74, 6.0);
+        world.tick(74);
         world.check(&[
-            (A, &[(0, 2.0), (5, ENDED), (13, 4.0), (14, 6.0)]),
-            (B, &[(0, 1.0), (5, 3.0), (7, ENDED), (14, 5.0)]),
+            (A, &[(0, 2.0), (5, ENDED), (73, 4.0), (74, 6.0)]),
+            (B, &[(0, 1.0), (5, 3.0), (7, ENDED), (74, 5.0)]),
         ]);
+    }
+
+    #[test]
+    fn who_is_away_has_no_value_until_it_returns() {
+        let mut world = world(&["instance"]);
+        world.push(&[("instance", "a")], 0, 1.0);
+        world.tick(0);
+        world.tick(10);
+        world.push(&[("instance", "b")], 20, 2.0);
+        world.tick(20);
+        world.push(&[("instance", "a")], 30, 3.0);
+        world.tick(30);
+        world.check(&[(A, &[(0, 1.0), (10, ENDED), (30, 3.0)]), (B, &[(20, 2.0), (30, ENDED)])]);
     }
 
     #[test]

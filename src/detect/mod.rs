@@ -6,6 +6,10 @@
 //! handed) and no socket. What serves, replays or tests it differs only in who supplies the time.
 //!
 //! Invariant: a score is from this tick's samples or it is not in the snapshot.
+//!
+//! What models remember of an entity (window, level, smoothing, adaptive threshold, which features it
+//! once had) outlives its series: for as long as the threshold can make use of it, which is the window
+//! and the delay of the model's `adaptive_threshold`, 25 h by default, and at least an hour.
 
 mod detector;
 mod guard;
@@ -285,7 +289,7 @@ impl Pipeline {
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             store: self.store.stats(),
             feature_bytes: self.models.iter().map(|model| model.history.bytes()).sum(),
-            state_bytes: self.models.iter().map(|model| model.detector.bytes()).sum(),
+            state_bytes: self.models.iter().map(Model::state_bytes).sum(),
             evicted,
         })
     }
@@ -322,9 +326,11 @@ fn bind(
     (interval, config): (Duration, &DetectConfig),
     retention_ms: i64,
 ) -> Model {
-    let features =
-        features.maskable(model.scorer.takes_mask()).weightless(&model.metadata.weightless);
-    let features = features.at_steps_of(interval.as_ms());
+    let features = features
+        .maskable(model.scorer.takes_mask())
+        .weightless(&model.metadata.weightless)
+        .at_steps_of(interval.as_ms())
+        .remembering(model.metadata.adaptive_threshold.map_or(0, |guard| guard.reach_ms()));
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         history: History::new(&model.name, &names, retention_ms),
@@ -339,6 +345,10 @@ fn bind(
 }
 
 impl Model {
+    fn state_bytes(&self) -> usize {
+        self.detector.bytes() + self.features.state_bytes()
+    }
+
     fn evaluate(
         &mut self,
         store: &Store,
@@ -360,6 +370,8 @@ impl Model {
             incomplete: count(EntityState::Incomplete) + judgement.incomplete,
             warming: count(EntityState::Warming) + judgement.warming,
             not_finite: judgement.not_finite,
+            away: matrix.away(),
+            forgotten: matrix.forgotten(),
             provenance: matrix.counts().to_vec(),
             doubled: doubled.len(),
             doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),

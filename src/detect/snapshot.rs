@@ -77,6 +77,10 @@ pub struct Evaluation {
     pub warming: usize,
     /// The model's error was not a number.
     pub not_finite: usize,
+    /// Their series are gone; they are remembered and go on where they were when they return.
+    pub away: usize,
+    /// Were away and are forgotten before their time, as too many were.
+    pub forgotten: usize,
     /// For each feature, the fresh entities by the provenance of their value.
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.

@@ -23,6 +23,7 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
     gauge!("portent_series_kept").set(snapshot.store.series as f64);
     gauge!("portent_series_bytes").set(snapshot.store.bytes as f64);
     gauge!("portent_feature_history_bytes").set(snapshot.feature_bytes as f64);
+    gauge!("portent_detect_state_bytes").set(snapshot.state_bytes as f64);
     counter!("portent_series_evicted_total").increment(snapshot.evicted as u64);
     // A model that was not due has not been evaluated again.
     for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
@@ -35,6 +36,8 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
         counter!("portent_model_errors_total", "model" => name.clone())
             .increment(u64::from(e.model_error.is_some()));
         counter!("portent_detect_scores_total", "model" => name.clone()).increment(e.scored as u64);
+        counter!("portent_detect_forgotten_entities_total", "model" => name.clone())
+            .increment(e.forgotten as u64);
         for (feature, _) in &e.feature_errors {
             let feature = model.feature_names.get(*feature).cloned().unwrap_or_default();
             counter!(
@@ -127,6 +130,14 @@ fn describe_detect() {
     );
     describe_counter!("portent_model_errors_total", "Ticks at which the model could not be run.");
     describe_counter!("portent_detect_scores_total", "Scores computed.");
+    describe_gauge!(
+        "portent_detect_state_bytes",
+        "Memory for what models remember of entities, those that are away included."
+    );
+    describe_counter!(
+        "portent_detect_forgotten_entities_total",
+        "Entities forgotten before their time because too many were away."
+    );
     describe_counter!(
         "portent_detect_feature_errors_total",
         "Ticks at which a feature's expression failed, for all entities or for some."

@@ -64,6 +64,13 @@ pub(super) fn render(
         |model| model.time_ms as f64 / 1000.0,
     );
     states(&mut page, &models);
+    model_gauge(
+        &mut page,
+        &models,
+        "portent_detect_away_entities",
+        "Entities whose series are gone and that go on where they were when they return.",
+        |model| model.evaluation.away as f64,
+    );
     provenance(&mut page, &models);
     unplaced(&mut page, &models);
     loaded(&mut page, infos);
@@ -225,6 +232,7 @@ mod tests {
         let evaluation = Evaluation {
             scored: entities.len(),
             stale: 1,
+            away: 4,
             provenance: vec![[1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 2], [0, 1, 0, 0, 0, 0]],
             unplaced: vec![0, 0, 3],
             ..Evaluation::default()
@@ -281,6 +289,7 @@ mod tests {
                 r#"portent_detect_entities{model="m",state="incomplete"} 0"#,
                 r#"portent_detect_entities{model="m",state="warming"} 0"#,
                 r#"portent_detect_entities{model="m",state="not_finite"} 0"#,
+                r#"portent_detect_away_entities{model="m"} 4"#,
                 r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="absent"} 2"#,

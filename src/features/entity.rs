@@ -1,11 +1,25 @@
 //! An entity: what gets one score, told apart by the values of the entity labels.
 //!
 //! In: label sets of series and of expression results. Out: a dense slot for each entity that
-//! something refers to. Slots are stable while referred to and used again afterwards.
+//! something refers to. An entity that nothing refers to any more, as its series have been evicted, is
+//! away: its slot stays reserved for it, so that all that is remembered by slot goes on where it was
+//! when it returns. Only a slot whose entity is forgotten goes to another.
+//!
+//! Invariants: a slot has one entity until that is forgotten; an entity is forgotten when it has been
+//! away for as long as the limit, or when too many are away and it is the one that has been for the
+//! longest.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::labels::Labels;
+
+/// Entities are remembered for so long at the least: a reboot, an upgrade or a broken network takes
+/// minutes, and seldom an hour.
+pub(super) const LEAST_MEMORY_MS: i64 = 3_600_000;
+
+/// So many entities may be away at any time, beside as many as have ever been there at once. Few
+/// enough to cost little, more than a fleet of pods replaces in a roll-out.
+const ALWAYS_AWAY: usize = 1_000;
 
 /// Where an element of a vector belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,37 +30,77 @@ pub(super) enum Place {
     Nobody,
 }
 
-/// The entities that some layout or series refers to.
+/// A slot and its entity, or its last one when it is free.
+#[derive(Debug)]
+struct Slot {
+    labels: Labels,
+    references: usize,
+    /// When the last reference was given back; of no meaning while there are any.
+    left_ms: i64,
+}
+
+/// The entities that some layout or series refers to or lately has.
 #[derive(Debug, Default)]
 pub(super) struct EntityTable {
     names: Vec<String>,
-    /// A free slot has no references and keeps the labels of its last entity.
-    slots: Vec<(Labels, usize)>,
+    slots: Vec<Slot>,
+    /// Entities that are there or away.
     index: HashMap<Labels, usize>,
+    /// Entities that are away, as `(left_ms, slot)`: who has been for the longest comes first.
+    away: BTreeSet<(i64, usize)>,
     free: Vec<usize>,
     /// Slots that were given to an entity since the last [`EntityTable::take_born`].
     born: Vec<usize>,
+    remember_ms: i64,
+    now_ms: i64,
+    /// How many entities were there at a time, at most. Room for as many has been made anyway.
+    most_present: usize,
 }
 
 impl EntityTable {
-    /// A table of entities told apart by these labels.
-    pub(super) fn new(names: &[String]) -> Self {
-        Self { names: names.to_vec(), ..Self::default() }
+    /// A table of entities told apart by these labels, and remembered for so long.
+    pub(super) fn new(names: &[String], remember_ms: i64) -> Self {
+        Self { names: names.to_vec(), remember_ms, ..Self::default() }
     }
 
-    /// How many slots there are, free ones included.
+    /// How many slots there are, free ones and those of entities that are away included.
     pub(super) fn slots(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether the slot has an entity at the moment.
+    /// Whether the slot has an entity that is not away.
     pub(super) fn occupied(&self, slot: usize) -> bool {
-        self.slots[slot].1 > 0
+        self.slots[slot].references > 0
     }
 
     /// The entity's labels.
     pub(super) fn labels(&self, slot: usize) -> &Labels {
-        &self.slots[slot].0
+        &self.slots[slot].labels
+    }
+
+    /// How many entities are away.
+    pub(super) fn away(&self) -> usize {
+        self.away.len()
+    }
+
+    /// It is so late now. Forgets who has been away for too long, then who is one too many; says how
+    /// many the latter were.
+    pub(super) fn pass(&mut self, now_ms: i64) -> usize {
+        self.now_ms = now_ms;
+        // A clock that was set back: who went in its future went now.
+        for (left_ms, slot) in self.away.split_off(&(now_ms.saturating_add(1), 0)) {
+            self.slots[slot].left_ms = left_ms.min(now_ms);
+            self.away.insert((self.slots[slot].left_ms, slot));
+        }
+        let oldest_ms = now_ms.saturating_sub(self.remember_ms);
+        while self.away.first().is_some_and(|(left_ms, _)| *left_ms <= oldest_ms) {
+            self.forget_first();
+        }
+        let present = self.slots.len() - self.free.len() - self.away.len();
+        self.most_present = self.most_present.max(present);
+        let too_many = self.away.len().saturating_sub(self.most_present + ALWAYS_AWAY);
+        (0..too_many).for_each(|_| self.forget_first());
+        too_many
     }
 
     /// Places a label set and, when it belongs to an entity, adds a reference to that.
@@ -59,27 +113,32 @@ impl EntityTable {
             Some(slot) => *slot,
             None => self.create(key),
         };
-        self.slots[slot].1 += 1;
+        let entity = &mut self.slots[slot];
+        if entity.references == 0 {
+            self.away.remove(&(entity.left_ms, slot));
+        }
+        entity.references += 1;
         Place::Entity(slot)
     }
 
-    /// Gives one reference back; the slot is free after the last.
+    /// Gives one reference back; the entity is away after the last.
     pub(super) fn release(&mut self, place: Place) {
         let Place::Entity(slot) = place else { return };
-        let (labels, references) = &mut self.slots[slot];
-        *references -= 1;
-        if *references == 0 {
-            self.index.remove(labels);
-            self.free.push(slot);
+        let entity = &mut self.slots[slot];
+        entity.references -= 1;
+        if entity.references == 0 {
+            entity.left_ms = self.now_ms;
+            self.away.insert((self.now_ms, slot));
         }
     }
 
-    /// The slots of all entities whose labels agree with these, as far as these have them; none
-    /// without any of the entity labels.
+    /// The slots of all entities that are there and whose labels agree with these, as far as these
+    /// have them; none without any of the entity labels.
     pub(super) fn slots_of(&self, labels: &Labels) -> Vec<usize> {
         let key = labels.filtered(|name| self.names.iter().any(|n| n == name));
         if key.len() == self.names.len() {
-            return self.index.get(&key).copied().into_iter().collect();
+            let slot = self.index.get(&key).copied();
+            return slot.filter(|slot| self.occupied(*slot)).into_iter().collect();
         }
         let agrees = |entity: &Labels| key.iter().all(|(name, value)| entity.get(name) == value);
         let slots = (0..self.slots.len()).filter(|slot| !key.is_empty() && self.occupied(*slot));
@@ -91,14 +150,23 @@ impl EntityTable {
         std::mem::take(&mut self.born)
     }
 
+    /// Forgets who has been away for the longest.
+    fn forget_first(&mut self) {
+        if let Some((_, slot)) = self.away.pop_first() {
+            self.index.remove(&self.slots[slot].labels);
+            self.free.push(slot);
+        }
+    }
+
     fn create(&mut self, key: Labels) -> usize {
+        let entity = Slot { labels: key.clone(), references: 0, left_ms: self.now_ms };
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.slots[slot] = (key.clone(), 0);
+                self.slots[slot] = entity;
                 slot
             }
             None => {
-                self.slots.push((key.clone(), 0));
+                self.slots.push(entity);
                 self.slots.len() - 1
             }
         };
@@ -118,7 +186,7 @@ mod tests {
 
     #[test]
     fn places_by_the_entity_labels_alone() {
-        let mut table = EntityTable::new(&["job".to_owned(), "instance".to_owned()]);
+        let mut table = EntityTable::new(&["job".to_owned(), "instance".to_owned()], HOUR);
         let a = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "0")]));
         let again = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "1")]));
         assert_eq!((a, again), (Place::Entity(0), Place::Entity(0)));
@@ -136,15 +204,103 @@ mod tests {
         assert_eq!(table.take_born(), [0]);
     }
 
+    const HOUR: i64 = LEAST_MEMORY_MS;
+
+    fn table() -> EntityTable {
+        EntityTable::new(&["instance".to_owned()], HOUR)
+    }
+
+    fn acquire(table: &mut EntityTable, instance: &str) -> usize {
+        match table.acquire(&labels(&[("instance", instance)])) {
+            Place::Entity(slot) => slot,
+            Place::Nobody => panic!("{instance} is nobody"),
+        }
+    }
+
     #[test]
-    fn a_slot_is_free_after_its_last_reference() {
-        let mut table = EntityTable::new(&["instance".to_owned()]);
-        let a = table.acquire(&labels(&[("instance", "a")]));
-        table.acquire(&labels(&[("instance", "a")]));
-        table.release(a);
-        assert_eq!(table.acquire(&labels(&[("instance", "b")])), Place::Entity(1));
-        table.release(a);
-        assert_eq!(table.acquire(&labels(&[("instance", "c")])), Place::Entity(0));
-        assert_eq!(table.take_born(), [0, 1, 0]);
+    fn a_slot_is_reserved_after_its_last_reference_until_the_limit() {
+        let mut table = table();
+        table.pass(0);
+        assert_eq!((acquire(&mut table, "a"), acquire(&mut table, "a")), (0, 0));
+        table.release(Place::Entity(0));
+        assert!(table.occupied(0));
+        table.release(Place::Entity(0));
+        assert_eq!((table.occupied(0), table.away()), (false, 1));
+        assert!(table.slots_of(&labels(&[("instance", "a")])).is_empty());
+        assert_eq!(acquire(&mut table, "b"), 1);
+        assert_eq!(table.take_born(), [0, 1]);
+        // The same entity returns, and goes again.
+        assert_eq!(table.pass(HOUR - 1), 0);
+        assert_eq!(acquire(&mut table, "a"), 0);
+        assert_eq!((table.occupied(0), table.away()), (true, 0));
+        assert!(table.take_born().is_empty());
+        table.release(Place::Entity(0));
+        table.pass(2 * HOUR - 2);
+        assert_eq!(acquire(&mut table, "c"), 2);
+        table.pass(2 * HOUR - 1);
+        assert_eq!(table.away(), 0);
+        assert_eq!((acquire(&mut table, "d"), acquire(&mut table, "a")), (0, 3));
+        assert_eq!(table.take_born(), [2, 0, 3]);
+    }
+
+    #[test]
+    fn who_went_in_the_future_of_a_clock_is_forgotten_in_time() {
+        let mut table = table();
+        table.pass(1_000 * HOUR);
+        acquire(&mut table, "a");
+        table.release(Place::Entity(0));
+        table.pass(0);
+        assert_eq!(acquire(&mut table, "a"), 0);
+        table.release(Place::Entity(0));
+        table.pass(-HOUR);
+        table.pass(-1);
+        assert_eq!(table.away(), 1);
+        table.pass(0);
+        assert_eq!((table.away(), acquire(&mut table, "b")), (0, 0));
+        table.release(Place::Entity(0));
+        for now_ms in [i64::MAX, i64::MIN, i64::MAX] {
+            table.pass(now_ms);
+        }
+        assert_eq!(table.away(), 0);
+    }
+
+    #[test]
+    fn who_has_been_away_for_the_longest_makes_room() {
+        let mut table = table();
+        table.pass(0);
+        for host in 0..10 {
+            acquire(&mut table, &format!("host {host}"));
+        }
+        let most = 10 + ALWAYS_AWAY;
+        let mut forgotten = 0;
+        for pod in 0..5_000 {
+            forgotten += table.pass(pod);
+            assert!(table.away() <= most);
+            let slot = acquire(&mut table, &format!("pod {pod}"));
+            table.release(Place::Entity(slot));
+        }
+        assert_eq!(forgotten, 5_000 - 1 - most);
+        assert_eq!(table.slots(), 10 + most + 1);
+        table.take_born();
+        acquire(&mut table, "pod 4999");
+        assert!(table.take_born().is_empty());
+        acquire(&mut table, "pod 1");
+        assert_eq!(table.take_born().len(), 1);
+    }
+
+    #[test]
+    fn a_fleet_that_is_away_as_a_whole_is_remembered() {
+        let mut table = table();
+        let fleet: Vec<String> = (0..3_000).map(|host| format!("host {host}")).collect();
+        let come = |table: &mut EntityTable| -> Vec<usize> {
+            fleet.iter().map(|host| acquire(table, host)).collect()
+        };
+        table.pass(0);
+        let slots = come(&mut table);
+        assert_eq!((table.pass(1), table.take_born().len()), (0, 3_000));
+        slots.iter().for_each(|slot| table.release(Place::Entity(*slot)));
+        assert_eq!((table.pass(2), table.away()), (0, 3_000));
+        assert_eq!(come(&mut table), slots);
+        assert!(table.take_born().is_empty());
     }
 }

@@ -50,7 +50,8 @@ pub type ProvenanceCounts = [u32; Provenance::ALL.len()];
 /// The values of all features of all entities at one time.
 ///
 /// # Shapes
-/// Row-major `[slots, features]`; a slot without an entity has no present cell and is not fresh.
+/// Row-major `[slots, features]`; a slot without an entity, or with one that is away, has no
+/// present cell and is not fresh.
 #[derive(Debug, Default)]
 pub struct FeatureMatrix {
     pub(super) features: usize,
@@ -63,12 +64,14 @@ pub struct FeatureMatrix {
     pub(super) unplaced: Vec<u32>,
     pub(super) errors: Vec<(usize, String)>,
     pub(super) born: Vec<usize>,
+    pub(super) away: usize,
+    pub(super) forgotten: usize,
 }
 
 /// Whether an entity can be scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntityState {
-    /// The slot has no entity.
+    /// The slot has no entity, or one that is away: its series are gone and it is remembered.
     Unknown,
     /// Its series ended, or their newest sample is late.
     Stale,
@@ -81,7 +84,7 @@ pub enum EntityState {
 }
 
 impl FeatureMatrix {
-    /// Slots, free ones included.
+    /// Slots, free ones and those of entities that are away included.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.states.len()
@@ -149,10 +152,22 @@ impl FeatureMatrix {
         &self.errors
     }
 
-    /// Slots that were given to a new entity at this evaluation.
+    /// Slots that were given to a new entity at this evaluation; one that returns is not new.
     #[must_use]
     pub fn born(&self) -> &[usize] {
         &self.born
+    }
+
+    /// Entities whose series are gone and whose slots are kept for them.
+    #[must_use]
+    pub fn away(&self) -> usize {
+        self.away
+    }
+
+    /// Entities that were forgotten at this evaluation before their time, as too many were away.
+    #[must_use]
+    pub fn forgotten(&self) -> usize {
+        self.forgotten
     }
 
     /// An empty one, for so many features.

@@ -63,6 +63,11 @@ impl Policies {
         self.held.resize(slots * self.rules.len(), NEVER);
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.held.capacity() * size_of::<Held>()
+    }
+
     /// The slot has a new entity.
     pub fn forget(&mut self, slot: usize) {
         let width = self.rules.len();

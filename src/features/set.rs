@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::entity::{EntityTable, Place};
+use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
 use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::policy::Policies;
@@ -67,6 +67,7 @@ pub struct Features {
     can_mask: bool,
     weightless: Vec<String>,
     step_ms: i64,
+    remember_ms: i64,
 }
 
 impl Features {
@@ -100,8 +101,15 @@ impl Features {
             }
             exprs.push(expr);
         }
-        let (specs, entity) = (specs.to_vec(), entity.to_vec());
-        Ok(Self { specs, exprs, entity, can_mask: false, weightless: Vec::new(), step_ms: 0 })
+        Ok(Self {
+            specs: specs.to_vec(),
+            exprs,
+            entity: entity.to_vec(),
+            can_mask: false,
+            weightless: Vec::new(),
+            step_ms: 0,
+            remember_ms: LEAST_MEMORY_MS,
+        })
     }
 
     /// The same features for a model that can do without some of them, or cannot.
@@ -123,6 +131,14 @@ impl Features {
     #[must_use]
     pub fn at_steps_of(mut self, step_ms: i64) -> Self {
         self.step_ms = step_ms;
+        self
+    }
+
+    /// The same features for a model that can make use of what it knew of an entity for so long after
+    /// the entity's series are gone. An hour is the least, and what there is without this.
+    #[must_use]
+    pub fn remembering(mut self, remember_ms: i64) -> Self {
+        self.remember_ms = remember_ms.max(LEAST_MEMORY_MS);
         self
     }
 
@@ -165,7 +181,7 @@ impl Features {
                 &rules,
                 Freshness::resolution_ms(self.step_ms),
             ),
-            entities: EntityTable::new(&self.entity),
+            entities: EntityTable::new(&self.entity, self.remember_ms),
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
             is_common: rules.is_common,
             policies: Policies::new(rules.list, self.can_mask),
@@ -229,12 +245,20 @@ impl FeatureSet {
         &self.matrix
     }
 
+    /// Memory for what policies remember of entities.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.policies.bytes()
+    }
+
     /// Computes every feature of every entity at one time. No sample is older than `stale_after_ms`
     /// and counts as fresh, and no held value is.
     pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {
         self.plan.eval(store, now_ms);
-        self.place();
         self.matrix.clear();
+        self.matrix.forgotten = self.entities.pass(now_ms);
+        self.place();
+        self.matrix.away = self.entities.away();
         self.matrix.born = self.entities.take_born();
         self.resize();
         for slot in self.matrix.born.clone() {
@@ -277,10 +301,10 @@ impl FeatureSet {
     }
 
     fn fill_values(&mut self) {
-        let matrix = &mut self.matrix;
+        let (matrix, entities) = (&mut self.matrix, &self.entities);
         for (feature, placed) in self.placed.iter().enumerate() {
             let put_common = |matrix: &mut FeatureMatrix, value| {
-                for slot in 0..matrix.slots() {
+                for slot in (0..matrix.slots()).filter(|slot| entities.occupied(*slot)) {
                     matrix.put(slot, feature, value, Provenance::Common);
                 }
             };
@@ -288,7 +312,7 @@ impl FeatureSet {
             if output.is_ok() && !faults.is_empty() {
                 matrix.errors.push((feature, faults.to_string()));
                 for conflict in faults.list() {
-                    for slot in self.entities.slots_of(&conflict.labels) {
+                    for slot in entities.slots_of(&conflict.labels) {
                         matrix.spoil(slot, feature);
                     }
                 }

@@ -5,6 +5,8 @@ use crate::series::{StorageConfig, Store};
 
 const NOW: i64 = 1_700_000_000_000;
 const STALE_AFTER: i64 = 120_000;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
 
 struct Fixture {
     specs: Vec<FeatureSpec>,
@@ -167,13 +169,63 @@ fn hosts_that_are_evicted_make_room_and_leave_no_memory() {
     let mut f = Fixture::new(&[FeatureSpec::new("held", "h").or(Missing::Hold)]);
     f.push("h", "x", &[], NOW, 1.0);
     f.check(NOW, &[("x", Complete, &[1.0])]);
-    let later = NOW + 3_600_000;
-    f.store.evict(later);
-    f.check(later, &[]);
+    let gone = NOW + HOUR;
+    f.store.evict(gone);
+    f.check(gone, &[]);
+    assert_eq!((f.set.matrix().slots(), f.set.matrix().away()), (1, 1));
+    // y does not get x's slot until x is forgotten.
+    let later = gone + HOUR;
     f.push("h", "y", &[], later, f64::NAN);
-    // y has x's slot, and must not have x's held value even if the clock jumps back.
-    f.check(NOW + 1_000, &[("y", Stale, &[f64::NAN])]);
+    f.check(later, &[("y", Incomplete, &[NAN])]);
+    assert_eq!((f.set.matrix().slots(), f.set.matrix().away()), (1, 0));
+    assert_eq!(f.set.matrix().born(), [0]);
+    // It must not have x's held value even if the clock jumps back.
+    f.check(NOW + 1_000, &[("y", Stale, &[NAN])]);
     assert_eq!(f.set.matrix().slots(), 1);
+}
+
+#[test]
+fn who_returns_has_its_slot_and_nobody_else_is_in_it() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("held", "h").or(Missing::Hold),
+        FeatureSpec::new("fleet", "vector(3)"),
+    ]);
+    f.push("h", "x", &[], NOW, 1.0);
+    f.check(NOW, &[("x", Complete, &[1.0, 3.0])]);
+    let gone = NOW + 20 * MINUTE;
+    assert_eq!(f.store.evict(gone), 1);
+    f.push("h", "y", &[], gone, 2.0);
+    f.check(gone, &[("y", Complete, &[2.0, 3.0])]);
+    assert_eq!((f.set.matrix().state(0), f.set.matrix().born()), (EntityState::Unknown, &[1][..]));
+    assert_eq!(f.set.matrix().provenance(0), [Provenance::Absent; 2], "not even what all have");
+    assert_eq!(f.set.matrix().counts()[1], [0, 1, 0, 0, 0, 0]);
+    f.push("h", "x", &[], gone + 1, 5.0);
+    f.check(gone + 1, &[("x", Complete, &[5.0, 3.0]), ("y", Complete, &[2.0, 3.0])]);
+    assert_eq!((f.set.matrix().slots(), f.set.matrix().away()), (2, 0));
+    assert!(f.set.matrix().born().is_empty());
+}
+
+#[test]
+fn what_vanished_while_a_host_was_away_is_not_filled() {
+    let mut f = Fixture::new(&[
+        FeatureSpec::new("load", "m"),
+        FeatureSpec::new("used", "u").or(Missing::Fill(0.0)),
+    ]);
+    use Provenance::{Absent, Filled, Own};
+    let remembered = Features::parse(&f.specs, &entity()).expect("good").remembering(3 * HOUR);
+    f.set = remembered.bind(&mut f.store);
+    f.push("m", "x", &[], NOW, 1.0);
+    f.push("u", "x", &[], NOW, 1.0);
+    f.eval(NOW);
+    for (away, provenance) in [(2 * HOUR, [Own, Absent]), (8 * HOUR, [Own, Filled])] {
+        let gone = NOW + away;
+        assert!(f.store.evict(gone) > 0);
+        assert!(f.eval(gone).is_empty());
+        let back = gone + away / 2;
+        f.push("m", "x", &[], back, 1.0);
+        f.eval(back);
+        assert_eq!(f.set.matrix().provenance(0), provenance, "away for {away} ms");
+    }
 }
 
 #[test]

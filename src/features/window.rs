@@ -46,6 +46,14 @@ impl Windows {
         }
     }
 
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        (self.rows.capacity() + self.gathered.capacity()) * size_of::<f32>()
+            + (self.filled.capacity() + self.ready.capacity()) * size_of::<usize>()
+            + self.last_ms.capacity() * size_of::<i64>()
+    }
+
     /// Takes in the matrix of one tick.
     pub fn push(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
         let size = self.length * self.features;

@@ -121,6 +121,12 @@ impl LevelSpec {
 }
 
 impl GuardSpec {
+    /// How long ago an error may be that still counts, in milliseconds.
+    #[must_use]
+    pub fn reach_ms(&self) -> i64 {
+        self.window.as_ms().saturating_add(self.delay.as_ms())
+    }
+
     /// Refuses what cannot guard anything.
     pub(super) fn check(&self) -> Result<(), ArtifactError> {
         let spans =

@@ -419,6 +419,9 @@ fn a_graph_is_told_who_it_knows() {
     assert!(error.starts_with("the model fails on an input of shape [3, 2]"), "{error}");
 }
 
+/// What the usual guard can use, a day and an hour.
+const REMEMBERED: i64 = 25 * HOUR;
+
 /// A detector that is fed by a store, as in serving: entities come and go.
 struct Served {
     store: Store,
@@ -430,7 +433,8 @@ impl Served {
     fn new(detector: Detector) -> Self {
         let mut store = Store::new(StorageConfig::default());
         let features = Features::parse(&specs(), &["instance".to_owned()]).expect("good features");
-        Self { set: features.bind(&mut store), store, detector }
+        let set = features.remembering(REMEMBERED).bind(&mut store);
+        Self { set, store, detector }
     }
 
     fn push(&mut self, instance: &str, now_ms: i64, values: [f64; 2]) {
@@ -456,38 +460,87 @@ impl Served {
         for (now_ms, value) in (from_ms..).step_by(STEP as usize).zip(values) {
             self.push(instance, now_ms, [*value, 2.0]);
             let judgement = self.judge(now_ms);
-            assert_eq!(self.set.matrix().slots(), 1);
+            assert!(judgement.scores.iter().all(|(_, it)| it.entity == labels(instance)));
             found.push(judgement.scores.first().map(|(_, it)| (it.score, it.threshold)));
         }
         found
     }
+
+    /// An entity ends, and its series are evicted or not when it has been gone for two steps.
+    fn end(&mut self, instance: &str, gone_ms: i64, evicts: bool) {
+        self.push(instance, gone_ms, [f64::from_bits(STALE_NAN_BITS); 2]);
+        for now_ms in [gone_ms, gone_ms + 2 * STEP] {
+            assert!(self.judge(now_ms).scores.is_empty());
+            if evicts {
+                self.store.evict(now_ms + STEP);
+            }
+        }
+        assert_eq!(self.store.stats().series, if evicts { 0 } else { 2 });
+        assert!(self.judge(gone_ms + 3 * STEP).scores.is_empty());
+        assert_eq!(self.set.matrix().away(), usize::from(evicts));
+    }
+}
+
+const START: i64 = 1_700_000_100_000;
+
+fn remembering() -> Served {
+    Served::new(detector(from_level(), true, |it| {
+        it.level = Some(level());
+        it.smoothing = vec![3.0];
+        it.adaptive_threshold = Some(GuardSpec::default());
+        it.threshold = 0.1;
+    }))
+}
+
+/// What is said of an entity that comes when x, which has been restless for half a day, has been gone
+/// for so long.
+fn after(name: &str, away_ms: i64, evicts: bool) -> Vec<Option<(f64, f64)>> {
+    let restless: Vec<f64> = (0..150).map(|i| if i % 2 == 0 { 500.0 } else { -500.0 }).collect();
+    let later: Vec<f64> = (0..20).map(|i| f64::from(i % 3) * 4.0).collect();
+    let gone_ms = START + 150 * STEP;
+    let mut served = remembering();
+    let before = served.run("x", START, &restless);
+    assert!(before.iter().flatten().any(|(_, threshold)| *threshold > 1.0), "{before:?}");
+    served.end("x", gone_ms, evicts);
+    let after = served.run(name, gone_ms + away_ms, &later);
+    // Smoothing goes on over a gap of thirty steps, as it does for who was silent.
+    let smooths_on = name == "x" && away_ms <= 30 * STEP;
+    assert_eq!(after[..3].iter().flatten().count(), if smooths_on { 3 } else { 1 });
+    // Who is new to a detector has the same scores whenever it comes.
+    let fresh = remembering().run(name, gone_ms + away_ms, &later);
+    assert_eq!(after == fresh, name != "x" || away_ms > REMEMBERED, "{name} after {away_ms} ms");
+    after
 }
 
 #[test]
-fn who_goes_and_returns_starts_afresh() {
-    const START: i64 = 1_700_000_100_000;
-    let remembering = || {
-        Served::new(detector(from_level(), true, |it| {
-            it.level = Some(level());
-            it.smoothing = vec![3.0];
-            it.adaptive_threshold = Some(GuardSpec::default());
-            it.threshold = 0.1;
-        }))
-    };
-    let restless: Vec<f64> = (0..150).map(|i| if i % 2 == 0 { 500.0 } else { -500.0 }).collect();
-    let later: Vec<f64> = (0..20).map(|i| f64::from(i % 3) * 4.0).collect();
-    let resumed = START + 200 * STEP;
-    for name in ["x", "y"] {
-        let mut served = remembering();
-        let before = served.run("x", START, &restless);
-        assert!(before.iter().flatten().any(|(_, threshold)| *threshold > 1.0), "{before:?}");
-        let gone = START + 150 * STEP;
-        served.push("x", gone, [f64::from_bits(STALE_NAN_BITS); 2]);
-        assert!(served.judge(gone).scores.is_empty());
-        assert_eq!(served.store.evict(resumed - STEP), 2);
-        assert!(served.judge(resumed - STEP).scores.is_empty());
-        let after = served.run(name, resumed, &later);
-        assert_eq!(after, remembering().run(name, resumed, &later));
-        assert_eq!(after[..3].iter().flatten().count(), 1);
+fn who_goes_and_returns_goes_on_as_if_it_had_been_silent() {
+    for away_ms in [4 * STEP, 50 * STEP, 24 * HOUR] {
+        assert_eq!(after("x", away_ms, true), after("x", away_ms, false), "after {away_ms} ms");
     }
+}
+
+#[test]
+fn who_is_away_for_longer_than_the_limit_starts_afresh() {
+    after("x", REMEMBERED + HOUR, true);
+}
+
+#[test]
+fn another_entity_never_inherits() {
+    for away_ms in [4 * STEP, 50 * STEP, 24 * HOUR, REMEMBERED + HOUR, 100 * HOUR] {
+        after("y", away_ms, true);
+    }
+}
+
+#[test]
+fn who_is_away_for_twenty_minutes_keeps_its_threshold() {
+    let mut served = Served::new(detector(sum(), true, |it| {
+        it.adaptive_threshold = Some(GuardSpec::default());
+    }));
+    let before = served.run("x", START, &[4.0; 150]);
+    let Some(Some((score, threshold))) = before.last() else { panic!("{before:?}") };
+    assert!(*score == 3.0 && (3.0..3.0 * 1.05).contains(threshold), "{score} {threshold}");
+    let gone_ms = START + 150 * STEP;
+    served.end("x", gone_ms, true);
+    let after = served.run("x", gone_ms + 4 * STEP, &[4.0; 20]);
+    assert!(after.iter().all(|it| *it == Some((*score, *threshold))), "{after:?}");
 }
