@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,12 +14,19 @@ use super::peers::Peers;
 use super::server::Server;
 use super::wait::wait_until;
 
+/// Where it says that it is ready.
+const READY: &str = "/-/ready";
+
+/// How long it may take to send what it has and to end.
+const END_LIMIT: Duration = Duration::from_secs(30);
+
 /// A running Prometheus with an empty database of its own.
 #[derive(Debug)]
 pub struct Prometheus {
     server: Server,
     /// Kept, because making a client costs more than a query.
     client: reqwest::Client,
+    flags: Vec<String>,
 }
 
 /// What an instant query gives.
@@ -55,16 +63,19 @@ impl Prometheus {
         let dir = TempDir::with_prefix("portent-prometheus-").expect("a temporary folder");
         let config = dir.path().join("prometheus.yml");
         fs::write(&config, config_yaml).expect("a fresh folder takes a file");
-        let mut command = Command::new(Peers::find().prometheus);
-        command
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
-            .arg("--web.enable-remote-write-receiver")
-            .args(flags);
-        let server = Server::start("prometheus", command, dir, "/-/ready").await;
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let command = command(dir.path(), "127.0.0.1:0", &flags);
+        let server = Server::start("prometheus", command, dir, READY).await;
         let client = http_client();
-        Self { server, client }
+        Self { server, client, flags }
+    }
+
+    /// Ends it as an operator does and starts it again, on the same port and database.
+    pub async fn restart(&mut self) {
+        self.server.signal("TERM");
+        self.server.wait_for_end(END_LIMIT).await;
+        let command = command(self.server.dir(), self.server.address(), &self.flags);
+        self.server.restart(command, READY).await;
     }
 
     /// The process.
@@ -150,6 +161,17 @@ impl Prometheus {
             Err(answer["error"].as_str().unwrap_or(&reply.body).to_owned())
         }
     }
+}
+
+fn command(dir: &Path, address: &str, flags: &[String]) -> Command {
+    let mut command = Command::new(Peers::find().prometheus);
+    command
+        .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .args(["--web.enable-lifecycle", "--web.enable-remote-write-receiver"])
+        .args(flags);
+    command
 }
 
 /// Milliseconds as the API takes them: seconds with exactly three digits after the point.

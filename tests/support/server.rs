@@ -36,33 +36,37 @@ impl Server {
     ///
     /// # Panics
     /// With the log, when it ends or is not ready in time.
-    pub async fn start(
-        name: &'static str,
-        mut command: Command,
-        dir: TempDir,
-        ready: &str,
-    ) -> Self {
-        let log = File::create(log_file(&dir)).expect("a fresh folder takes a file");
-        let stdout = log.try_clone().expect("a log can be shared");
-        let child = command
-            .current_dir(repository())
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+    pub async fn start(name: &'static str, command: Command, dir: TempDir, ready: &str) -> Self {
+        let child = spawn(name, command, &dir);
         let mut server = Self { name, child, dir, address: String::new() };
-        server.address = server.find_address().await;
-        let url = server.url(ready);
-        wait_until(START_LIMIT, &format!("{name} to be ready"), async || {
-            server.must_run();
+        server.becomes_ready(ready).await;
+        server
+    }
+
+    /// Starts it again in its folder, as [`Server::start`] does, once it has ended; its log begins
+    /// anew.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub async fn restart(&mut self, command: Command, ready: &str) {
+        // A stopped one would never end by itself, and two would share the folder.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(self.name, command, &self.dir);
+        self.becomes_ready(ready).await;
+    }
+
+    async fn becomes_ready(&mut self, ready: &str) {
+        self.address = self.find_address().await;
+        let url = self.url(ready);
+        wait_until(START_LIMIT, &format!("{} to be ready", self.name), async || {
+            self.must_run();
             match get(&url).await {
                 Ok(reply) if reply.status == 200 => Ok(()),
-                other => Err(format!("{other:?}\n{}", server.log_tail())),
+                other => Err(format!("{other:?}\n{}", self.log_tail())),
             }
         })
         .await;
-        server
     }
 
     async fn find_address(&mut self) -> String {
@@ -154,6 +158,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(name: &str, mut command: Command, dir: &TempDir) -> Child {
+    let log = File::create(log_file(dir)).expect("its own folder takes a file");
+    let stdout = log.try_clone().expect("a log can be shared");
+    command
+        .current_dir(repository())
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name} does not start: {error}"))
 }
 
 fn log_file(dir: &TempDir) -> PathBuf {
