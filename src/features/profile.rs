@@ -14,9 +14,11 @@ pub const PROFILE_ENTITY: [&str; 2] = ["job", "instance"];
 /// File systems that live in memory or only show part of another one.
 const NO_DISK: &str = r#"fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|nsfs|fuse.*""#;
 
-/// The share of all CPUs' time that was not idle, averaged over two minutes.
-const CPU_BUSY: &str =
-    r#"(1 - avg by (job, instance) (rate(node_cpu_seconds_total{mode="idle"}[2m])))"#;
+/// The share of all CPUs' time that was not idle, averaged over two minutes. The measure is the time
+/// that the first CPU counted in all its modes, which is a second a second where no scrape is missing:
+/// a window that lacks one, as there may be within a longer range, must not read as load.
+const CPU_BUSY: &str = r#"(1 - avg by (job, instance) (rate(node_cpu_seconds_total{mode="idle"}[2m]))
+  / on (job, instance) sum by (job, instance) (rate(node_cpu_seconds_total{cpu="0"}[2m])))"#;
 
 /// The share of memory that cannot be had without swapping.
 const MEMORY_USED: &str = "(1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)";

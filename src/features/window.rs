@@ -2,10 +2,10 @@
 //!
 //! In: a feature matrix at every tick. Out: `[entities, window, features]` for the entities that are
 //! complete now and were at each of the last steps, or nearly. Steps at which an entity had no
-//! complete vector (a failed scrape, a missed tick) are bridged by the vector before them, as long as
-//! that is not older than the limit; a longer gap, and a tick that is not a whole number of steps
-//! after the one before, begin the window anew: a model that has learnt evenly spaced steps must not
-//! be shown others.
+//! complete vector (a failed scrape, a missed tick) are bridged in a straight line from the vector
+//! before them to the one after them, as long as that before is not older than the limit; a longer gap,
+//! and a tick that is not a whole number of steps after the one before, begin the window anew: a model
+//! that has learnt evenly spaced steps must not be shown others. The newest vector is always measured.
 
 use ndarray::ArrayView3;
 
@@ -24,13 +24,15 @@ pub struct Windows {
     filled: Vec<usize>,
     /// When the newest row of a slot was taken in; of no meaning while none is filled.
     last_ms: Vec<i64>,
+    /// The newest row before the one that is taken in.
+    before: Vec<f32>,
     ready: Vec<usize>,
     gathered: Vec<f32>,
 }
 
 impl Windows {
-    /// Windows of so many steps of so many features. A row may stand for the steps after it until it
-    /// is `bridge_ms` old; one step is always bridged.
+    /// Windows of so many steps of so many features. Missing steps are bridged between rows that are
+    /// at most `bridge_ms` apart; a single one always is.
     #[must_use]
     pub fn new(length: usize, features: usize, step_ms: i64, bridge_ms: i64) -> Self {
         Self {
@@ -41,6 +43,7 @@ impl Windows {
             rows: Vec::new(),
             filled: Vec::new(),
             last_ms: Vec::new(),
+            before: Vec::new(),
             ready: Vec::new(),
             gathered: Vec::new(),
         }
@@ -68,14 +71,20 @@ impl Windows {
             if matrix.state(slot) != EntityState::Complete {
                 continue;
             }
-            self.bridge(slot, now_ms);
-            self.shift(slot);
-            let newest = &mut self.rows[slot * size..][size - self.features..size];
+            let missing = self.missing(slot, now_ms);
+            let rows = &mut self.rows[slot * size..][..size];
+            self.before.clear();
+            self.before.extend_from_slice(&rows[size - self.features..]);
+            // What is farther back than the window does not matter.
+            let steps = (missing + 1).min(self.length);
+            rows.copy_within(steps * self.features.., 0);
+            let newest = &mut rows[size - self.features..];
             for (to, from) in newest.iter_mut().zip(matrix.row(slot)) {
                 *to = *from as f32;
             }
+            bridge(rows, &self.before, missing);
             self.last_ms[slot] = now_ms;
-            self.filled[slot] = self.length.min(self.filled[slot] + 1);
+            self.filled[slot] = self.length.min(self.filled[slot] + missing + 1);
             if self.filled[slot] == self.length {
                 self.ready.push(slot);
             }
@@ -99,27 +108,29 @@ impl Windows {
         ArrayView3::from_shape(shape, &self.gathered).expect("one window for each ready slot")
     }
 
-    /// Repeats the newest row for the steps since, or begins anew.
-    fn bridge(&mut self, slot: usize, now_ms: i64) {
-        if self.filled[slot] == 0 {
-            return;
-        }
+    /// The steps that are missing since a slot's newest row; the window begins anew after too many.
+    fn missing(&mut self, slot: usize, now_ms: i64) -> usize {
         let elapsed_ms = now_ms.saturating_sub(self.last_ms[slot]);
-        if elapsed_ms <= 0 || elapsed_ms > self.bridge_ms || elapsed_ms % self.step_ms != 0 {
+        let follows = elapsed_ms > 0 && elapsed_ms % self.step_ms == 0;
+        if self.filled[slot] == 0 || !follows || elapsed_ms > self.bridge_ms {
             self.filled[slot] = 0;
-            return;
+            return 0;
         }
-        let missing = (elapsed_ms / self.step_ms - 1) as usize;
-        for _ in 0..missing.min(self.length) {
-            // The newest row stays where it is and moves one step back as well.
-            self.shift(slot);
-        }
-        self.filled[slot] = self.length.min(self.filled[slot] + missing);
+        (elapsed_ms / self.step_ms - 1) as usize
     }
+}
 
-    /// Moves a slot's rows one step back; the newest stands twice then.
-    fn shift(&mut self, slot: usize) {
-        let size = self.length * self.features;
-        self.rows[slot * size..][..size].copy_within(self.features.., 0);
+/// Fills the rows for the steps that are missing between a row and the newest one, in a straight line.
+///
+/// # NaN
+/// Where a feature is missing at either end.
+fn bridge(rows: &mut [f32], before: &[f32], missing: usize) {
+    let features = before.len();
+    let (earlier, newest) = rows.split_at_mut(rows.len() - features);
+    for (i, row) in earlier.rchunks_exact_mut(features).take(missing).enumerate() {
+        let share = (i + 1) as f32 / (missing + 1) as f32;
+        for ((cell, before), now) in row.iter_mut().zip(before).zip(&*newest) {
+            *cell = now + (before - now) * share;
+        }
     }
 }

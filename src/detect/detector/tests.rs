@@ -158,13 +158,13 @@ fn there_is_no_score_until_the_window_is_full() {
     assert!(fed.score([2.0, 0.0]).is_none());
     assert_eq!(fed.score([4.0, 0.0]).map(|it| it.error), Some(7.0));
     assert_eq!(fed.score([8.0, 0.0]).map(|it| it.error), Some(14.0));
-    // A step at which it lacks a feature, and one at which it is not there, are bridged by the step
-    // before, as long as that is one step only: two minutes are less than a step.
+    // A step at which it lacks a feature, and one at which it is not there, are bridged, as
+    // long as that is one step only: two minutes are less than a step.
     for gap in [Some([1.0, NAN]), None] {
-        // Each row stands for itself and for the steps after it that are missing.
+        // Half of what was before and half of what is now.
         for (missing, row, expected) in [
-            (1, 1.0, Some(17.0)),
-            (0, 4.0, Some(13.0)),
+            (1, 1.0, Some(13.5)),
+            (0, 4.0, Some(9.5)),
             (0, 8.0, Some(13.0)),
             (2, 2.0, None),
             (0, 4.0, None),
