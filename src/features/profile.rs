@@ -142,4 +142,19 @@ mod tests {
             }
         }
     }
+
+    /// A server that fails where label sets clash is asked by another text, whatever a feature is
+    /// made of.
+    #[test]
+    fn every_expression_can_be_written_back() {
+        for spec in profile() {
+            let text = format!("x / on (job, instance) ({}\n)", spec.expr);
+            let expr = crate::promql::Expr::parse(&text).expect("a good expression");
+            let vector = format!("x / on (job, instance) (sum by (a) ({}\n))", spec.expr);
+            let vector = crate::promql::Expr::parse(&vector).expect("a good expression");
+            assert!(vector.lenient_text().is_some(), "{text}");
+            let is_clock = crate::promql::Expr::parse(&spec.expr).expect("good").is_calendar();
+            assert!(expr.lenient_text().is_some() || is_clock, "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a server is asked: the features' own expressions, and what serving knows beside them.
 //!
-//! In: features and the entity labels. Out: for each feature the text to ask for, and one text for
-//! the times of samples. Serving sees in its rings that a series has ended and when samples were
+//! In: features and the entity labels. Out: for each feature the text to ask for and one for where
+//! label sets clash, and one text for the times of samples. Serving sees in its rings that a series has ended and when samples were
 //! taken; a server has to be asked. Two weeks of that cost one query more.
 //!
 //! A feature's ranges still return something for a while when their series have ended; serving leaves
@@ -20,6 +20,9 @@ const BESIDE_MS: i64 = crate::promql::LOOKBACK_MS;
 pub(super) struct Asked {
     /// For each feature.
     pub features: Vec<String>,
+    /// For each feature the text for where label sets clash, if it has one; see
+    /// [`Expr::lenient_text`].
+    pub lenient: Vec<Option<String>>,
     /// When the newest sample of each entity was taken, in seconds since 1970. Nothing where no
     /// selector has a metric name, as series of several names cannot be told apart without.
     pub sightings: Option<String>,
@@ -32,10 +35,15 @@ impl Asked {
         let entity = query.entity.join(", ");
         let exprs: Vec<Option<Expr>> =
             query.features.iter().map(|it| Expr::parse(&it.expr).ok()).collect();
+        let guarded = |text: &str, expr: &Option<Expr>| match expr {
+            Some(expr) if !expr.is_common() => guarded(text, expr, &entity),
+            _ => text.to_owned(),
+        };
         let features = query.features.iter().zip(&exprs);
-        let features = features.map(|(spec, expr)| match expr {
-            Some(expr) if !expr.is_common() => guarded(&spec.expr, expr, &entity),
-            _ => spec.expr.clone(),
+        let features = features.map(|(spec, expr)| guarded(&spec.expr, expr));
+        let lenient = exprs.iter().map(|expr| {
+            let text = expr.as_ref()?.lenient_text()?;
+            Some(guarded(&text, expr))
         });
         let own: Vec<&Expr> = exprs.iter().flatten().filter(|it| !it.is_common()).collect();
         let longest_ms = own.iter().map(|it| it.range_ms()).max().unwrap_or(0);
@@ -48,6 +56,7 @@ impl Asked {
         let times: Vec<String> = selectors.iter().map(|it| format!("timestamp({it})")).collect();
         Self {
             features: features.collect(),
+            lenient: lenient.collect(),
             sightings: (!times.is_empty())
                 .then(|| format!("max by ({entity}) ({})", times.join(" or "))),
             reach_ms: longest_ms.saturating_add(BESIDE_MS),
@@ -105,6 +114,19 @@ mod tests {
             .iter()
             .chain(&asked.sightings)
             .for_each(|it| drop(Expr::parse(it).expect(it)));
+    }
+
+    #[test]
+    fn where_label_sets_clash_the_same_guard_stands_around_another_text() {
+        let asked = asked(&["rate(a[2m]) / on (job) sum by (job) (b)", "a / b", "rollup(a[2m])"]);
+        let rate = r#"rate({__name__="a"}[120000ms])"#;
+        let text = format!(
+            "((({rate}) and on (job) (count by (job) ({rate}) == 1)) / on (job) \
+             (sum by (job) ({{__name__=\"b\"}}))\n) and on (job, instance) {{__name__=\"a\"}}"
+        );
+        assert_eq!(asked.lenient, [Some(text), None, None]);
+        let at = asked.features[0].find("\n) and on").expect("a guard");
+        assert!(asked.lenient[0].as_ref().expect("a text").ends_with(&asked.features[0][at..]));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! In: a server, expressions, a grid. Out: every answer, handed to the collection one by one and
 //! dropped. A query that is too much for the server is asked in halves, down to one step; the same
 //! expression is then not asked for that many steps again. One that the server refuses because
-//! label sets clash is asked in halves as well, until the steps at which they do are alone; those
-//! are left out. A server that is busy or away for a while is waited for.
+//! label sets clash is asked by a text without the groups that do, as serving leaves them out. Where
+//! there is none or that is refused as well, it is asked in halves, until the steps at which they
+//! clash are alone; those are left out. A server that is busy or away for a while is waited for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use super::answer::{self, Answer};
 use super::client::{Ask, Server};
 use super::collect::Collected;
 use super::error::HistoryError;
-use super::grid::{Grid, Piece};
+use super::grid::Piece;
 use super::progress::Progress;
+use super::question::{Purpose, Question};
 use super::reason::{Reason, Remedy};
 use super::resume::{Store, Stored};
 
@@ -40,70 +42,19 @@ pub(super) struct Patience {
     pub waits: u32,
 }
 
-/// What an answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// The values of a feature.
-    Feature(usize),
-    /// Steps that are left out.
-    Exclusion,
-    /// When the newest samples of entities were taken.
-    Sighting,
-}
-
-/// An expression, and whose it is.
-#[derive(Debug, Clone)]
-pub(super) struct Query {
-    /// For messages.
-    pub what: String,
-    pub expr: Arc<str>,
-    pub purpose: Purpose,
-    /// The steps it is asked at.
-    pub grid: Arc<Grid>,
-    /// Steps that were not too much, as far as is known.
-    pub max_steps: usize,
-    /// Whether it is known to have a result somewhere.
-    has_result: bool,
-    /// Steps that were left out.
-    left_out: usize,
-    /// Why the first of them was.
-    words: Option<String>,
-}
-
-impl Query {
-    /// Of which nothing is known yet.
-    pub fn new(
-        what: String,
-        expr: &str,
-        purpose: Purpose,
-        grid: &Arc<Grid>,
-        max_steps: usize,
-    ) -> Self {
-        Self {
-            what,
-            expr: expr.into(),
-            purpose,
-            grid: Arc::clone(grid),
-            max_steps,
-            has_result: false,
-            left_out: 0,
-            words: None,
-        }
-    }
-
-    /// Whether single steps that the server refuses may be left out.
-    fn may_lack_steps(&self) -> bool {
-        self.purpose != Purpose::Exclusion
-    }
-}
-
 /// One expression at some steps.
-type Work = (usize, Piece);
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    query: usize,
+    piece: Piece,
+    /// By the text without the groups that clash.
+    is_lenient: bool,
+}
 
 /// A run over all queries.
 pub(super) struct Fetch<'a> {
     pub server: Arc<Server>,
-    pub queries: Vec<Query>,
+    pub queries: Vec<Question>,
     pub store: Option<Store>,
     pub max_concurrency: usize,
     pub patience: Patience,
@@ -120,14 +71,15 @@ impl Fetch<'_> {
         let pieces: Vec<_> = self.queries.iter().map(|it| it.grid.pieces(it.max_steps)).collect();
         let pieces = pieces.into_iter();
         let mut all: usize = pieces.clone().map(Iterator::count).sum();
-        let mut fresh = pieces.enumerate().flat_map(|(i, it)| it.map(move |piece| (i, piece)));
+        let work = |query| move |piece| Work { query, piece, is_lenient: false };
+        let mut fresh = pieces.enumerate().flat_map(|(query, it)| it.map(work(query)));
         let mut halves: Vec<Work> = Vec::new();
         let mut asked: JoinSet<(Work, Result<Vec<u8>, Reason>)> = JoinSet::new();
         loop {
             while asked.len() < self.max_concurrency
                 && let Some(work) = halves.pop().or_else(|| fresh.next())
             {
-                let (query, piece) = work;
+                let Work { query, piece, .. } = work;
                 let is_large = piece.count > self.queries[query].max_steps;
                 match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
                     Some(Stored::Answer(body)) => match answer::parse(&body) {
@@ -165,37 +117,25 @@ impl Fetch<'_> {
             }
             self.progress.done_of(self.done, all);
         }
-        self.tell_left_out();
+        self.queries.iter().for_each(Question::tell);
         Ok(())
     }
 
-    fn tell_left_out(&self) {
-        for Query { what, left_out, words, .. } in &self.queries {
-            if let Some(words) = words {
-                tracing::warn!(
-                    query = what,
-                    steps = left_out,
-                    reason = words,
-                    "the server refuses steps at which label sets clash: they are left out"
-                );
-            }
-        }
-    }
-
-    fn ask(&self, (query, piece): Work) -> Ask<'_> {
-        let Piece { start_ms, count, .. } = piece;
-        let Query { expr, grid, .. } = &self.queries[query];
-        Ask { expr, start_ms, step_ms: grid.step_ms(), count }
+    fn ask(&self, work: Work) -> Ask<'_> {
+        let Piece { start_ms, count, .. } = work.piece;
+        let question = &self.queries[work.query];
+        let step_ms = question.grid.step_ms();
+        Ask { expr: question.text(work.is_lenient), start_ms, step_ms, count }
     }
 
     fn about(&self, work: Work, reason: Reason) -> HistoryError {
-        let Query { what, expr, .. } = &self.queries[work.0];
+        let Question { what, expr, .. } = &self.queries[work.query];
         reason.about(what, expr, &self.server.shown)
     }
 
     fn start(&self, work: Work, asked: &mut JoinSet<(Work, Result<Vec<u8>, Reason>)>) {
         let server = Arc::clone(&self.server);
-        let expr = Arc::clone(&self.queries[work.0].expr);
+        let expr = Arc::clone(self.queries[work.query].text(work.is_lenient));
         let Ask { start_ms, step_ms, count, .. } = self.ask(work);
         let patience = self.patience;
         asked.spawn(async move {
@@ -207,11 +147,12 @@ impl Fetch<'_> {
     /// Hands an answer over.
     fn take(
         &mut self,
-        (query, piece): Work,
+        work: Work,
         answer: Answer<'_>,
         collected: &mut Collected<'_>,
     ) -> Result<(), HistoryError> {
-        let Query { what, purpose, .. } = &self.queries[query];
+        let Work { query, piece, is_lenient } = work;
+        let Question { what, purpose, .. } = &self.queries[query];
         for element in &answer.elements {
             match *purpose {
                 Purpose::Feature(feature) => collected.add(feature, piece, element)?,
@@ -224,7 +165,7 @@ impl Fetch<'_> {
                 tracing::warn!(query = what, warning, "the server warns about its answer");
             }
         }
-        self.queries[query].has_result |= !answer.elements.is_empty();
+        self.queries[query].answered(piece.count, is_lenient, !answer.elements.is_empty());
         self.done += 1;
         Ok(())
     }
@@ -237,7 +178,7 @@ impl Fetch<'_> {
         halves: &mut Vec<Work>,
         collected: &mut Collected<'_>,
     ) -> Result<usize, HistoryError> {
-        let (query, piece) = work;
+        let Work { query, piece, is_lenient } = work;
         let may_lack_steps = self.queries[query].may_lack_steps();
         match reason.remedy(true) {
             Remedy::Halve if piece.count > 1 => {
@@ -250,10 +191,28 @@ impl Fetch<'_> {
                 self.keep_split(work)?;
                 Ok(self.split(work, halves))
             }
-            Remedy::LeaveOut if may_lack_steps && self.has_result(query).await? => {
+            Remedy::LeaveOut
+                if may_lack_steps
+                    && (self.has_other_text(work) || self.has_result(query).await?) =>
+            {
                 let words = reason.to_string();
                 self.keep_clash(work, &words)?;
                 Ok(self.part(work, words, halves, collected))
+            }
+            // One step is too much for the longer text, and clashes without.
+            Remedy::Halve if is_lenient && self.has_result(query).await? => {
+                Ok(self.part(work, reason.to_string(), halves, collected))
+            }
+            // The server does not know what the longer text is made of.
+            _ if is_lenient && matches!(reason, Reason::Refused { .. }) => {
+                let words = self.queries[query].give_up_lenient();
+                match self.has_result(query).await? {
+                    true => {
+                        let plain = Work { is_lenient: false, ..work };
+                        Ok(self.part(plain, words, halves, collected))
+                    }
+                    false => Err(self.about(work, reason)),
+                }
             }
             _ => Err(self.about(work, reason)),
         }
@@ -266,7 +225,7 @@ impl Fetch<'_> {
         }
         let tried = self.queries[query].grid.spread(TRIED_STEPS);
         for piece in tried {
-            let work = (query, piece);
+            let work = Work { query, piece, is_lenient: self.queries[query].has_lenient() };
             let body = match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
                 Some(Stored::Clash(_)) => continue,
                 Some(Stored::Answer(body)) if answer::parse(&body).is_ok() => body,
@@ -288,8 +247,12 @@ impl Fetch<'_> {
         Ok(false)
     }
 
-    /// Puts both halves in the place of a piece in which label sets clash; a single step is left
-    /// out. Gives by how many pieces there are more.
+    fn has_other_text(&self, work: Work) -> bool {
+        !work.is_lenient && self.queries[work.query].has_lenient()
+    }
+
+    /// Asks for a piece in which label sets clash by the other text. If there is none, puts both
+    /// halves in its place; a single step is left out. Gives by how many pieces there are more.
     fn part(
         &mut self,
         work: Work,
@@ -297,15 +260,19 @@ impl Fetch<'_> {
         halves: &mut Vec<Work>,
         collected: &mut Collected<'_>,
     ) -> usize {
-        if work.1.count > 1 {
+        if self.has_other_text(work) {
+            self.queries[work.query].clashes(words);
+            halves.push(Work { is_lenient: true, ..work });
+            return 0;
+        }
+        if work.piece.count > 1 {
             return self.halve(work, halves);
         }
-        let Query { purpose, left_out, words: first, .. } = &mut self.queries[work.0];
-        if let Purpose::Feature(feature) = *purpose {
-            collected.leave_out(feature, work.1.first);
+        let question = &mut self.queries[work.query];
+        if let Purpose::Feature(feature) = question.purpose {
+            collected.leave_out(feature, work.piece.first);
         }
-        *left_out += 1;
-        first.get_or_insert(words);
+        question.leave_out(words);
         self.done += 1;
         0
     }
@@ -321,17 +288,21 @@ impl Fetch<'_> {
     /// Puts both halves in the place of a piece that is too much, as are all of its length. Gives by
     /// how many pieces there are more.
     fn split(&mut self, work: Work, halves: &mut Vec<Work>) -> usize {
-        let known = &mut self.queries[work.0].max_steps;
-        // The larger half of an odd number is asked for as well.
-        *known = (*known).min(work.1.count.div_ceil(2));
+        // What is too much for the longer text may do for the other.
+        if !work.is_lenient {
+            let known = &mut self.queries[work.query].max_steps;
+            // The larger half of an odd number is asked for as well.
+            *known = (*known).min(work.piece.count.div_ceil(2));
+        }
         self.halve(work, halves)
     }
 
-    fn halve(&self, (query, piece): Work, halves: &mut Vec<Work>) -> usize {
+    fn halve(&self, work: Work, halves: &mut Vec<Work>) -> usize {
         // The earlier half is asked first.
-        let both = piece.halves(self.queries[query].grid.step_ms()).into_iter().flatten().rev();
+        let step_ms = self.queries[work.query].grid.step_ms();
+        let both = work.piece.halves(step_ms).into_iter().flatten().rev();
         let before = halves.len();
-        halves.extend(both.map(|half| (query, half)));
+        halves.extend(both.map(|piece| Work { piece, ..work }));
         // Two in the place of one.
         halves.len() - before - 1
     }

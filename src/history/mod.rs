@@ -13,7 +13,8 @@
 //! The server evaluates the very texts that serving evaluates, so that there is no second way to
 //! compute a feature. A range is asked for in pieces, since servers refuse too many steps at once;
 //! pieces are asked for in parallel, again when the server is busy, and smaller when it says they
-//! are too much. A step at which it refuses a feature, since label sets clash there, is left out
+//! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
+//! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
 //! Gaps stay gaps. VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.
@@ -40,6 +41,7 @@ mod fetch;
 mod grid;
 mod http_config;
 mod progress;
+mod question;
 mod reason;
 mod resume;
 mod secret;
@@ -55,8 +57,9 @@ pub use secret::Secret;
 use asked::Asked;
 use client::Server;
 use collect::Collected;
-use fetch::{Fetch, PATIENCE, Patience, Purpose};
+use fetch::{Fetch, PATIENCE, Patience};
 use grid::Grid;
+use question::{Purpose, Question};
 use resume::Store;
 
 /// What to read.
@@ -203,19 +206,20 @@ fn queries(
     asked: &Asked,
     grid: &Arc<Grid>,
     instants: Option<&Arc<Grid>>,
-) -> Vec<fetch::Query> {
+) -> Vec<Question> {
     let max_steps = query.config.max_steps_per_query;
     let features = query.features.iter().zip(&asked.features).enumerate().map(|(i, (it, expr))| {
         let what = format!("feature {:?}", it.name);
-        fetch::Query::new(what, expr, Purpose::Feature(i), grid, max_steps)
+        let lenient = asked.lenient[i].as_deref();
+        Question::new(what, expr, Purpose::Feature(i), grid, max_steps).or(lenient)
     });
     let exclusions = query.exclude.queries.iter().map(|expr| {
         let what = "an exclusion".to_owned();
-        fetch::Query::new(what, expr, Purpose::Exclusion, grid, max_steps)
+        Question::new(what, expr, Purpose::Exclusion, grid, max_steps)
     });
     let sightings = instants.zip(asked.sightings.as_ref()).map(|(instants, expr)| {
         let what = "the times of samples".to_owned();
-        fetch::Query::new(what, expr, Purpose::Sighting, instants, max_steps)
+        Question::new(what, expr, Purpose::Sighting, instants, max_steps)
     });
     features.chain(exclusions).chain(sightings).collect()
 }

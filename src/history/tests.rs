@@ -404,6 +404,71 @@ fn a_step_that_the_server_refuses_is_left_out_and_counted() {
     assert_eq!(whole.count(), 6);
 }
 
+/// Two features, of which only the first can meet groups that clash; see [`is_lenient`].
+const RESTRAINED: [(&str, &str); 2] = [("a", "x / on (job) sum by (job) (y)"), ("b", "y")];
+
+/// Whether that is asked by the text without them.
+fn is_lenient(asked: &Asked) -> bool {
+    asked.form["query"].contains("count by (job)")
+}
+
+#[test]
+fn where_label_sets_clash_the_other_entities_keep_their_values() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = TestServer::start(|asked, _| {
+        let refuses = asked.form["query"] == RESTRAINED[0].1 && covers(asked, 70.0);
+        if refuses { clash() } else { two_entities(asked) }
+    });
+    let query = query(&server.url(), &[(0, 99), (300, 399)], 1, &RESTRAINED);
+    let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
+    let query = resuming(Query { config, ..query }, dir.path());
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts, Counts::none(2));
+    assert!(recording.entities.iter().all(|it| it.values.iter().all(|cell| !cell.is_nan())));
+    assert!((0..recording.times_ms.len()).all(|step| !recording.is_refused(step, 0)));
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2 * 4 + 1);
+    let lenient: Vec<&Asked> = asked.iter().filter(|it| is_lenient(it)).collect();
+    assert_eq!(lenient.len(), 1);
+    assert!(lenient[0].steps() == 50 && covers(lenient[0], 70.0), "the whole piece");
+    // Both texts are known from then on.
+    let again = fetched(&query).expect("a recording");
+    assert_eq!(comparable(again), comparable(recording));
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn what_is_refused_by_either_text_is_left_out() {
+    fn unknown() -> Reply {
+        refusal(400, "unknown function")
+    }
+    fn too_much() -> Reply {
+        refusal(422, "too many samples")
+    }
+    // The longer text clashes at the step as well, means nothing to the server, or is too much.
+    for refused in [clash as fn() -> Reply, unknown, too_much] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = TestServer::start(move |asked, _| {
+            let always = refused().status == 400;
+            match (is_lenient(asked), covers(asked, 70.0)) {
+                (true, clashes) if clashes || always => refused(),
+                (false, true) if asked.form["query"] == RESTRAINED[0].1 => clash(),
+                _ => two_entities(asked),
+            }
+        });
+        let query = resuming(query(&server.url(), &[(0, 99)], 1, &RESTRAINED), dir.path());
+        let recording = fetched(&query).expect("a recording");
+        assert_eq!(recording.counts.failed, [1, 0]);
+        let refused: Vec<usize> = (0..100).filter(|step| recording.is_refused(*step, 0)).collect();
+        assert_eq!(refused, [70]);
+        // Both texts, the halves of what was refused, a step that was tried, and the other feature.
+        let count = server.asked().len();
+        assert!(count <= 2 + 2 * 7 + 1 + 1, "{count} questions");
+        let again = fetched(&query).expect("a recording");
+        assert_eq!(comparable(again), comparable(recording));
+    }
+}
+
 #[test]
 fn an_expression_that_is_always_refused_is_given_up_soon() {
     // Without a result before its series begin, which proves nothing.

@@ -26,19 +26,27 @@ pub(super) enum CalendarField {
     Year,
 }
 
+/// What the functions are called.
+const FIELDS: [(&str, CalendarField); 8] = [
+    ("minute", CalendarField::Minute),
+    ("hour", CalendarField::Hour),
+    ("day_of_week", CalendarField::DayOfWeek),
+    ("day_of_month", CalendarField::DayOfMonth),
+    ("day_of_year", CalendarField::DayOfYear),
+    ("days_in_month", CalendarField::DaysInMonth),
+    ("month", CalendarField::Month),
+    ("year", CalendarField::Year),
+];
+
 impl CalendarField {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "minute" => Self::Minute,
-            "hour" => Self::Hour,
-            "day_of_week" => Self::DayOfWeek,
-            "day_of_month" => Self::DayOfMonth,
-            "day_of_year" => Self::DayOfYear,
-            "days_in_month" => Self::DaysInMonth,
-            "month" => Self::Month,
-            "year" => Self::Year,
-            _ => return None,
-        })
+        FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
+    }
+
+    /// What its function is called.
+    pub(super) fn name(self) -> &'static str {
+        let found = FIELDS.iter().find(|(_, field)| *field == self);
+        found.map(|(name, _)| *name).expect("all are in the table")
     }
 }
 

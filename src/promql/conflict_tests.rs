@@ -9,12 +9,12 @@ use crate::series::{StorageConfig, Store};
 /// A multiple of every step used here.
 const NOW: i64 = 1_699_999_200_000;
 
-fn labels(pairs: &[(&str, &str)]) -> Labels {
+pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied()).expect("distinct names")
 }
 
 /// Appends samples, by seconds after [`NOW`], a number for each host and what else there is.
-fn append(store: &mut Store, pairs: &[(&str, &str)], samples: &[(i64, f64)]) {
+pub(super) fn append(store: &mut Store, pairs: &[(&str, &str)], samples: &[(i64, f64)]) {
     let sample = |(seconds, value): &(i64, f64)| Sample::new(NOW + seconds * 1_000, *value);
     let samples: Vec<Sample> = samples.iter().map(sample).collect();
     let series = vec![BatchSeries { labels: labels(pairs), samples, replica: None }];
@@ -41,9 +41,9 @@ fn fill(store: &mut Store, doubled: bool) {
     }
 }
 
-type Answer = Vec<(Labels, u64)>;
+pub(super) type Answer = Vec<(Labels, u64)>;
 
-fn answer(plan: &Plan, i: usize) -> Result<Answer, EvalError> {
+pub(super) fn answer(plan: &Plan, i: usize) -> Result<Answer, EvalError> {
     match plan.output(i).map_err(Clone::clone)? {
         Value::Scalar(value) => Ok(vec![(Labels::empty(), value.to_bits())]),
         Value::Vector(vector) => {
@@ -56,7 +56,7 @@ fn answer(plan: &Plan, i: usize) -> Result<Answer, EvalError> {
     }
 }
 
-fn evaluated(
+pub(super) fn evaluated(
     bind: fn(&[Expr], &mut Store) -> Plan,
     texts: &[&str],
     doubled: bool,

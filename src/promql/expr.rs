@@ -315,7 +315,8 @@ impl Node {
         }
     }
 
-    fn output_labels(&self) -> Option<Vec<String>> {
+    /// As of an expression.
+    pub(super) fn output_labels(&self) -> Option<Vec<String>> {
         let of = |labels: &Labels| Some(labels.iter().map(|(name, _)| name.to_owned()).collect());
         match self {
             Self::Number(_) | Self::Time | Self::Vector(_) | Self::Scalar(_) => Some(vec![]),

@@ -53,6 +53,18 @@ pub(super) fn is_aggregation(word: &str) -> bool {
     kin(word).is_some()
 }
 
+/// What the aggregation is called that a node is, if it is one.
+pub(super) fn aggregation_name(node: &Node) -> Option<&'static str> {
+    let kin = match node {
+        Node::Aggregate { op: AggregateOp::Fold(fold), .. } => Kin::Fold(*fold),
+        Node::Aggregate { op: AggregateOp::Quantile, .. } => Kin::Quantile,
+        Node::Top { largest, .. } => Kin::Top { largest: *largest },
+        Node::CountValues { .. } => Kin::CountValues,
+        _ => return None,
+    };
+    AGGREGATIONS.into_iter().find(|(_, other)| *other == kin).map(|(name, _)| name)
+}
+
 /// Reads an aggregation, whose name is the next token.
 pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
     let token = parser.bump();

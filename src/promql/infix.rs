@@ -23,8 +23,9 @@ pub(super) struct Infix {
     pub(super) power: u8,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Op {
+/// Which operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
     Set(SetOp),
     Binary(BinaryOp),
 }
@@ -57,6 +58,12 @@ impl Infix {
         }
         let found = OPERATORS.iter().find(|(name, ..)| token.text.eq_ignore_ascii_case(name));
         found.map(|(name, op, power)| Self { op: *op, name, power: *power })
+    }
+
+    /// How an operator is written.
+    pub(super) fn name_of(op: Op) -> &'static str {
+        let found = OPERATORS.iter().find(|(_, other, _)| *other == op);
+        found.map(|(name, ..)| *name).expect("all are in the table")
     }
 
     /// The least power of operators in its right operand; `^` groups to the right.

@@ -46,40 +46,57 @@ pub(super) enum MapFunction {
     Calendar(CalendarField),
 }
 
+/// What the functions of numbers are called.
+const MAP_FUNCTIONS: [(&str, MapFunction); 28] = [
+    ("abs", MapFunction::Abs),
+    ("ceil", MapFunction::Ceil),
+    ("floor", MapFunction::Floor),
+    ("round", MapFunction::Round),
+    ("sgn", MapFunction::Sgn),
+    ("sqrt", MapFunction::Sqrt),
+    ("exp", MapFunction::Exp),
+    ("ln", MapFunction::Ln),
+    ("log2", MapFunction::Log2),
+    ("log10", MapFunction::Log10),
+    ("sin", MapFunction::Sin),
+    ("cos", MapFunction::Cos),
+    ("tan", MapFunction::Tan),
+    ("asin", MapFunction::Asin),
+    ("acos", MapFunction::Acos),
+    ("atan", MapFunction::Atan),
+    ("sinh", MapFunction::Sinh),
+    ("cosh", MapFunction::Cosh),
+    ("tanh", MapFunction::Tanh),
+    ("asinh", MapFunction::Asinh),
+    ("acosh", MapFunction::Acosh),
+    ("atanh", MapFunction::Atanh),
+    ("deg", MapFunction::Deg),
+    ("rad", MapFunction::Rad),
+    ("clamp", MapFunction::Clamp),
+    ("clamp_min", MapFunction::ClampMin),
+    ("clamp_max", MapFunction::ClampMax),
+    ("histogram_stdvar", MapFunction::OfNativeHistogram),
+];
+
 impl MapFunction {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "abs" => Self::Abs,
-            "ceil" => Self::Ceil,
-            "floor" => Self::Floor,
-            "round" => Self::Round,
-            "sgn" => Self::Sgn,
-            "sqrt" => Self::Sqrt,
-            "exp" => Self::Exp,
-            "ln" => Self::Ln,
-            "log2" => Self::Log2,
-            "log10" => Self::Log10,
-            "sin" => Self::Sin,
-            "cos" => Self::Cos,
-            "tan" => Self::Tan,
-            "asin" => Self::Asin,
-            "acos" => Self::Acos,
-            "atan" => Self::Atan,
-            "sinh" => Self::Sinh,
-            "cosh" => Self::Cosh,
-            "tanh" => Self::Tanh,
-            "asinh" => Self::Asinh,
-            "acosh" => Self::Acosh,
-            "atanh" => Self::Atanh,
-            "deg" => Self::Deg,
-            "rad" => Self::Rad,
-            "clamp" => Self::Clamp,
-            "clamp_min" => Self::ClampMin,
-            "clamp_max" => Self::ClampMax,
+        match name {
             "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
-            | "histogram_stdvar" => Self::OfNativeHistogram,
-            _ => return CalendarField::from_name(name).map(Self::Calendar),
-        })
+            | "histogram_stdvar" => Some(Self::OfNativeHistogram),
+            _ => match MAP_FUNCTIONS.iter().find(|(known, _)| *known == name) {
+                Some((_, function)) => Some(*function),
+                None => CalendarField::from_name(name).map(Self::Calendar),
+            },
+        }
+    }
+
+    /// What it is called; none of a sign, nor of what several names stand for.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Calendar(field) => Some(field.name()),
+            Self::EvalTime => Some("timestamp"),
+            _ => MAP_FUNCTIONS.iter().find(|(_, it)| *it == self).map(|(name, _)| *name),
+        }
     }
 }
 

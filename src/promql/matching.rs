@@ -64,7 +64,7 @@ impl Matching {
     }
 
     /// The labels taken over from the side that has one element a group.
-    fn included(&self) -> &[String] {
+    pub(super) fn included(&self) -> &[String] {
         match &self.cardinality {
             Cardinality::OneToOne => &[],
             Cardinality::ManyToOne(labels) | Cardinality::OneToMany(labels) => labels,

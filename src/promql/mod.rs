@@ -52,6 +52,7 @@ mod selector;
 mod setop;
 mod subquery;
 mod summation;
+mod text;
 mod topk;
 mod when;
 
@@ -61,6 +62,8 @@ mod conflict_tests;
 mod refusal_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 
 pub use conflict::{Conflict, Conflicts};
 pub use error::{EvalError, Interrupted, ParseError, Reason};

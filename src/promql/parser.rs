@@ -18,7 +18,7 @@ use super::map::MapFunction;
 use super::{call, selector};
 
 /// The longest text; several times what a person would write.
-const MAX_TEXT_BYTES: usize = 64 << 10;
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// The most operators and brackets outside of `{}`. The trees of this many levels that they can
 /// make fit several times into the smallest stack of a thread, 2 MiB.

@@ -41,30 +41,38 @@ pub(super) enum RangeFunction {
     QuantileOverTime,
 }
 
+/// What the functions are called.
+const RANGE_FUNCTIONS: [(&str, RangeFunction); 19] = [
+    ("rate", RangeFunction::Rate),
+    ("increase", RangeFunction::Increase),
+    ("delta", RangeFunction::Delta),
+    ("irate", RangeFunction::Irate),
+    ("idelta", RangeFunction::Idelta),
+    ("deriv", RangeFunction::Deriv),
+    ("predict_linear", RangeFunction::PredictLinear),
+    ("changes", RangeFunction::Changes),
+    ("resets", RangeFunction::Resets),
+    ("avg_over_time", RangeFunction::AvgOverTime),
+    ("min_over_time", RangeFunction::MinOverTime),
+    ("max_over_time", RangeFunction::MaxOverTime),
+    ("sum_over_time", RangeFunction::SumOverTime),
+    ("count_over_time", RangeFunction::CountOverTime),
+    ("stddev_over_time", RangeFunction::StddevOverTime),
+    ("stdvar_over_time", RangeFunction::StdvarOverTime),
+    ("last_over_time", RangeFunction::LastOverTime),
+    ("present_over_time", RangeFunction::PresentOverTime),
+    ("quantile_over_time", RangeFunction::QuantileOverTime),
+];
+
 impl RangeFunction {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "rate" => Self::Rate,
-            "increase" => Self::Increase,
-            "delta" => Self::Delta,
-            "irate" => Self::Irate,
-            "idelta" => Self::Idelta,
-            "deriv" => Self::Deriv,
-            "predict_linear" => Self::PredictLinear,
-            "changes" => Self::Changes,
-            "resets" => Self::Resets,
-            "avg_over_time" => Self::AvgOverTime,
-            "min_over_time" => Self::MinOverTime,
-            "max_over_time" => Self::MaxOverTime,
-            "sum_over_time" => Self::SumOverTime,
-            "count_over_time" => Self::CountOverTime,
-            "stddev_over_time" => Self::StddevOverTime,
-            "stdvar_over_time" => Self::StdvarOverTime,
-            "last_over_time" => Self::LastOverTime,
-            "present_over_time" => Self::PresentOverTime,
-            "quantile_over_time" => Self::QuantileOverTime,
-            _ => return None,
-        })
+        RANGE_FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    }
+
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        let found = RANGE_FUNCTIONS.iter().find(|(_, function)| *function == self);
+        found.map(|(name, _)| *name).expect("all are in the table")
     }
 
     /// `last_over_time` is a selection; the others change what the value means.

@@ -22,19 +22,31 @@ pub(super) enum Relabel {
 }
 
 /// A compiled pattern; equal when written alike.
+/// In a box, as the parser's recursion holds many nodes on its stack.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern(Box<Compiled>);
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    text: String,
+    regex: Regex,
+}
 
 impl Pattern {
     /// The whole label must match. The error says what is wrong with the pattern.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        pattern::compile(text).map(Self)
+        Ok(Self(Box::new(Compiled { text: text.to_owned(), regex: pattern::compile(text)? })))
+    }
+
+    /// As it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.0.text
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.0.text == other.0.text
     }
 }
 
@@ -42,7 +54,7 @@ impl Eq for Pattern {}
 
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.as_str().hash(state);
+        self.0.text.hash(state);
     }
 }
 
@@ -57,7 +69,7 @@ impl Relabel {
     fn apply(&self, labels: &Labels) -> Labels {
         match self {
             Self::Replace { target, replacement, source, pattern } => {
-                match pattern.0.captures(labels.get(source)) {
+                match pattern.0.regex.captures(labels.get(source)) {
                     Some(captures) => {
                         let mut value = String::new();
                         captures.expand(replacement, &mut value);
