@@ -21,9 +21,8 @@ const STEP_WEIGHTS: [f32; WINDOW] = [0.2, 0.3, 0.5];
 /// does not.
 const CENTRE: f32 = 0.5;
 
-/// Name, expression, policy, and about how large it is. None that a server refuses while two pods
-/// claim one host, such as `node_load1 / on (job, instance) ..`: it refuses such a step for all hosts,
-/// where Portent takes that host alone out.
+/// Name, expression, policy, and about how large it is. `load_per_cpu` is one that a server refuses
+/// for all hosts while two pods claim one of them.
 fn features() -> Vec<(FeatureSpec, f32)> {
     let feature = |name: &str, expr: &str| FeatureSpec::new(name, expr);
     vec![
@@ -49,6 +48,13 @@ fn features() -> Vec<(FeatureSpec, f32)> {
             1.0,
         ),
         (feature("load", "node_load1"), 8.0),
+        (
+            feature(
+                "load_per_cpu",
+                r#"node_load1 / on (job, instance) count by (job, instance) (node_cpu_seconds_total{mode="idle"})"#,
+            ),
+            4.0,
+        ),
         (feature("sockets", "node_sockstat_sockets_used"), 500.0),
         (feature("switches", "rate(node_context_switches_total[5s])"), 20_000.0),
         (feature("memory_peak", "max_over_time(node_memory_MemFree_bytes[8s])"), 3e10),
