@@ -14,10 +14,14 @@ pub const PROFILE_ENTITY: [&str; 2] = ["job", "instance"];
 /// File systems that live in memory or only show part of another one.
 const NO_DISK: &str = r#"fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|nsfs|fuse.*""#;
 
-/// The share of all CPUs' time that was not idle, averaged over two minutes. The measure is the time
-/// that the first CPU counted in all its modes, which is a second a second where no scrape is missing:
-/// a window that lacks one, as there may be within a longer range, must not read as load.
-const CPU_BUSY: &str = r#"(1 - avg by (job, instance) (rate(node_cpu_seconds_total{mode="idle"}[2m]))
+/// The share of all CPUs' time that was not idle, averaged over two minutes.
+const CPU_BUSY: &str =
+    r#"(1 - avg by (job, instance) (rate(node_cpu_seconds_total{mode="idle"}[2m])))"#;
+
+/// The same as it is looked at within a longer range. The measure is the time that the first CPU
+/// counted in all its modes, which is a second a second where no scrape is missing: two minutes that
+/// lack one must not read as load there, where nobody sees that they do.
+const CPU_BUSY_WITHIN: &str = r#"(1 - avg by (job, instance) (rate(node_cpu_seconds_total{mode="idle"}[2m]))
   / on (job, instance) sum by (job, instance) (rate(node_cpu_seconds_total{cpu="0"}[2m])))"#;
 
 /// The share of memory that cannot be had without swapping.
@@ -98,9 +102,9 @@ fn engineered() -> Vec<FeatureSpec> {
     // An idle host must not divide by nothing: one percent of the CPUs is the least that counts.
     let disk_per_cpu = format!("{DISK_BUSY}\n  / clamp_min({CPU_BUSY}, 0.01)");
     vec![
-        FeatureSpec::new("cpu_busy_mean", over("avg_over_time", CPU_BUSY)),
-        FeatureSpec::new("cpu_busy_stddev", over("stddev_over_time", CPU_BUSY)),
-        FeatureSpec::new("cpu_busy_change", change(CPU_BUSY)),
+        FeatureSpec::new("cpu_busy_mean", over("avg_over_time", CPU_BUSY_WITHIN)),
+        FeatureSpec::new("cpu_busy_stddev", over("stddev_over_time", CPU_BUSY_WITHIN)),
+        FeatureSpec::new("cpu_busy_change", change(CPU_BUSY_WITHIN)),
         FeatureSpec::new("memory_used_mean", over("avg_over_time", MEMORY_USED)),
         FeatureSpec::new("memory_used_stddev", over("stddev_over_time", MEMORY_USED)),
         FeatureSpec::new("memory_used_change", change(MEMORY_USED)),

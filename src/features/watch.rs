@@ -24,8 +24,8 @@ struct Watched {
     placed: Placed,
     /// How far back its samples are kept.
     lookback_ms: i64,
-    /// By slot, when the newest sample was taken.
-    newest_ms: Vec<i64>,
+    /// By slot, when the newest sample was taken, and of which series.
+    newest: Vec<(i64, Option<SeriesId>)>,
 }
 
 /// The series whose samples stand for an entity's scrapes.
@@ -95,27 +95,31 @@ impl Watch {
         self.witnesses.clear();
         self.witnesses.resize(slots, [NOBODY; 2]);
         for (watched, (selector, _)) in self.selectors.iter_mut().zip(plan.series()) {
-            watched.newest_ms.clear();
-            watched.newest_ms.resize(slots, NONE);
+            watched.newest.clear();
+            watched.newest.resize(slots, (NONE, None));
+            // Many series and few entities: what is kept for each entity is combined afterwards.
             let members = store.members(selector).iter();
             for (id, place) in members.zip(&watched.placed.places) {
                 let Place::Entity(slot) = *place else {
                     continue;
                 };
                 let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or(ENDED);
-                let newest_ms = &mut watched.newest_ms[slot];
-                *newest_ms = taken_ms.max(*newest_ms);
-                let witness = Witness {
-                    lookback_ms: watched.lookback_ms,
-                    newest_ms: taken_ms,
-                    series: Some(*id),
-                };
-                let [longest, newest] = &mut self.witnesses[slot];
-                let rank = |it: &Witness| (it.lookback_ms, it.newest_ms);
-                if taken_ms > ENDED && rank(&witness) > rank(longest) {
+                let newest = &mut watched.newest[slot];
+                if taken_ms > newest.0 {
+                    *newest = (taken_ms, Some(*id));
+                }
+            }
+            for ((newest_ms, series), witnesses) in watched.newest.iter().zip(&mut self.witnesses) {
+                if *newest_ms <= ENDED {
+                    continue;
+                }
+                let (lookback_ms, newest_ms, series) = (watched.lookback_ms, *newest_ms, *series);
+                let witness = Witness { lookback_ms, newest_ms, series };
+                let [longest, newest] = witnesses;
+                if (lookback_ms, newest_ms) > (longest.lookback_ms, longest.newest_ms) {
                     *longest = witness;
                 }
-                if taken_ms > ENDED && taken_ms > newest.newest_ms {
+                if newest_ms > newest.newest_ms {
                     *newest = witness;
                 }
             }
@@ -145,7 +149,7 @@ impl Watch {
 
     /// Takes away what a range function still returns of series that have ended.
     pub fn leave_out_ended(&self, matrix: &mut FeatureMatrix, slot: usize) {
-        let has_ended = |selector: &usize| self.selectors[*selector].newest_ms[slot] == ENDED;
+        let has_ended = |selector: &usize| self.selectors[*selector].newest[slot].0 == ENDED;
         for (feature, selectors) in self.windows.iter().enumerate() {
             let cell = slot * matrix.features + feature;
             if matrix.cells[cell] == Provenance::Own && selectors.iter().any(has_ended) {
@@ -157,6 +161,6 @@ impl Watch {
     /// Whether an entity has series that a feature's ranges read, and they go on.
     pub fn has_begun(&self, feature: usize, slot: usize) -> bool {
         let mut selectors = self.windows[feature].iter();
-        selectors.any(|selector| self.selectors[*selector].newest_ms[slot] > ENDED)
+        selectors.any(|selector| self.selectors[*selector].newest[slot].0 > ENDED)
     }
 }
