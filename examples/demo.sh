@@ -108,7 +108,8 @@ ready prometheus "http://localhost:$prometheus_port/-/ready"
 echo "node_exporter  http://localhost:$node_port"
 echo "Prometheus     http://localhost:$prometheus_port/graph?g0.expr=anomaly_score"
 echo "Portent        http://localhost:$portent_port/metrics"
-echo "Ctrl-C ends all three. The first scores come when the first rates can be computed."
+echo "Ctrl-C ends all three. The first score comes when the host has been seen for as long as the"
+echo "features look back: twelve minutes for the built-in ones."
 
 begin=$(date +%s)
 while [ -z "${DEMO_SECONDS:-}" ] || [ $(($(date +%s) - begin)) -lt "$DEMO_SECONDS" ]; do
