@@ -26,10 +26,14 @@ const RECORDING: Duration = Duration::from_secs(120);
 const WARM_UP_MS: i64 = 16_000;
 
 /// As in features.yml.
-const STALE_AFTER: Duration = Duration::from_secs(10);
+const STALE_AFTER: Duration = Duration::from_secs(20);
 
-/// A tick, a scrape and two batches on their way, each a second, on a machine that is busy.
-const SLACK: Duration = Duration::from_secs(8);
+/// As in features.yml: batches leave every second.
+const EVALUATION_DELAY: Duration = Duration::from_secs(2);
+
+/// The delay of evaluation, and a tick, a scrape and two batches on their way, each a second, on a
+/// machine that is busy.
+const SLACK: Duration = EVALUATION_DELAY.saturating_add(Duration::from_secs(12));
 
 /// The median score of the last ten seconds, as Prometheus has scraped it.
 const SCORE: &str = r#"quantile_over_time(0.5, anomaly_score{job="node", model="e2e"}[10s])"#;
@@ -100,7 +104,9 @@ async fn record_and_train(prometheus: &Prometheus, model: &Path) {
 fn serve_config(name: &str, model: Option<&Path>) -> String {
     let file = model.map_or(String::new(), |path| format!(", file: '{}'", path.display()));
     format!(
-        "global: {{evaluation_interval: 1s, stale_after: {}s}}\nmodels: [{{name: {name}{file}}}]\n",
+        "global: {{evaluation_interval: 1s, evaluation_delay: {}s, stale_after: {}s}}\n\
+         models: [{{name: {name}{file}}}]\n",
+        EVALUATION_DELAY.as_secs(),
         STALE_AFTER.as_secs(),
     )
 }
