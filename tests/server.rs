@@ -193,6 +193,70 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
     .await;
 }
 
+/// One of a pair is heard, whatever the label is called that a reload says tells the two apart.
+#[tokio::test]
+async fn of_a_pair_one_is_heard_and_a_reload_can_say_by_which_label() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let own = config(&write_model(&dir), 2.0);
+    let portent = Portent::start(&own, &["--web.enable-lifecycle"]).await;
+    ready(&portent).await;
+    let pair = |label: &str, first: i64| -> Vec<Series> {
+        let sender = |(replica, at): (&str, i64)| {
+            let one = |name| {
+                let labels = [("__name__", name), ("instance", "h"), (label, replica)];
+                Series::new(&labels, &[(at, 1.0)])
+            };
+            [one("m_a"), one("m_b")]
+        };
+        [("one", first), ("other", first + 1)].into_iter().flat_map(sender).collect()
+    };
+    let deduplicated = |count: u32| {
+        format!("portent_remote_write_samples_total{{outcome=\"deduplicated\"}} {count}")
+    };
+    let is_scored = |page: &str| page.contains(r#"anomaly_score{instance="h",model="squares"} 1"#);
+    send(&portent, &pair("prometheus_replica", now_ms() - 10)).await;
+    page_with(&portent, "a score and what was left out", |page| {
+        page.lines().any(|line| line == deduplicated(2)) && is_scored(page)
+    })
+    .await;
+    let renamed = format!("{own}remote_write:\n  replica_labels: [source]\n");
+    std::fs::write(portent.config_file(), renamed).expect("writable");
+    assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
+    send(&portent, &pair("source", now_ms())).await;
+    page_with(&portent, "twice as much left out", |page| {
+        page.lines().any(|line| line == deduplicated(4)) && is_scored(page)
+    })
+    .await;
+}
+
+/// Another replica is heard when the first has been silent for the timeout, and the log names both.
+#[tokio::test]
+async fn a_replica_that_takes_over_is_counted_and_named() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let timeout = "remote_write:\n  replica_timeout: 100ms\n";
+    let own = format!("{}{timeout}", config(&write_model(&dir), 2.0));
+    let portent = Portent::start(&own, &[]).await;
+    ready(&portent).await;
+    let heard = |replica| {
+        let labels = [("__name__", "m_a"), ("instance", "h"), ("prometheus_replica", replica)];
+        vec![Series::new(&labels, &[(now_ms(), 1.0)])]
+    };
+    // Two of the first: a single sample would go to whoever has been heard for longer.
+    send(&portent, &heard("prometheus-a")).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    send(&portent, &heard("prometheus-a")).await;
+    wait_until(SOON, "the other one to take over", async || {
+        send(&portent, &heard("prometheus-b")).await;
+        let page = support::get(&portent.url("/metrics")).await?.body;
+        let changes = "portent_series_replica_changes_total 1";
+        if page.lines().any(|line| line == changes) { Ok(()) } else { Err(page) }
+    })
+    .await;
+    let log = portent.server.log();
+    let line = log.lines().find(|line| line.contains("a replica is silent")).expect("it is said");
+    assert!(line.contains("prometheus-a") && line.contains("prometheus-b"), "{line}");
+}
+
 #[tokio::test]
 async fn it_ends_within_its_time_whatever_clients_do() {
     for signal in ["TERM", "INT"] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3};
 use portent::detect::{DetectConfig, Detector, Judgement};
-use portent::evaluate::backtest;
+use portent::evaluate::{Backtest, backtest};
 use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
 use portent::labels::Labels;
@@ -88,21 +88,20 @@ fn trained(steps: usize) -> (tempfile::TempDir, Options, Summary) {
     (dir, options, summary)
 }
 
+/// What a model says of a history.
+fn evaluated(model: &Path, query: &Query) -> Backtest {
+    let history = portent::history::read(query).expect("history");
+    let (scorer, metadata) = load(model);
+    let detect = DetectConfig::default();
+    backtest(&metadata, scorer, &history.recording, &history.features, &detect).expect("scores")
+}
+
 /// The score at each step of a file, as it would have been exported.
 fn scores(model: &Path, text: &str) -> Vec<f64> {
     let dir = tempfile::tempdir().expect("a directory");
     let input = dir.path().join("later.csv");
     std::fs::write(&input, text).expect("written");
-    let history = portent::history::read(&query(Source::Csv(input))).expect("history");
-    let (scorer, metadata) = load(model);
-    let found = backtest(
-        &metadata,
-        scorer,
-        &history.recording,
-        &history.features,
-        &DetectConfig::default(),
-    );
-    let mut found = found.expect("scores");
+    let mut found = evaluated(model, &query(Source::Csv(input)));
     assert_eq!(found.entities.len(), 1);
     let shares: f64 = found.by_feature.iter().sum();
     assert!((shares - 1.0).abs() < 1e-6, "{shares}");
@@ -276,17 +275,9 @@ fn what_a_server_lacks_or_refuses_is_left_out_and_named() {
             assert!(text.contains(line), "{text}");
         }
         // What serving scores, evaluation does: with the same features, one of them never there.
-        let (scorer, metadata) = load(&options.output);
-        let query = Query { features: metadata.features.clone(), ..options.history.clone() };
-        let history = portent::history::read(&query).expect("history");
-        let found = backtest(
-            &metadata,
-            scorer,
-            &history.recording,
-            &history.features,
-            &DetectConfig::default(),
-        );
-        for entity in found.expect("scores").entities {
+        let (_, metadata) = load(&options.output);
+        let query = Query { features: metadata.features, ..options.history.clone() };
+        for entity in evaluated(&options.output, &query).entities {
             let scored = entity.scores.iter().filter(|it| it.is_finite()).count();
             assert!(scored > 350, "{scored} of {}", entity.labels);
         }
