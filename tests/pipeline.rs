@@ -100,9 +100,38 @@ fn the_score_is_the_error_divided_by_the_threshold() {
     assert_eq!(scores(&snapshot), [("x".to_owned(), 2.5), ("y".to_owned(), 0.5)]);
     let x = &only(&snapshot).entities[0];
     assert_eq!((x.error, x.newest_ms), (10.0, NOW));
-    assert_eq!(x.contributions, [(0, 0.8), (1, 0.2)], "the largest first, shares of one");
-    assert_eq!(only(&snapshot).entities[1].contributions, [(1, 1.0)], "no share, no entry");
+    let shares = |entity: &EntityScore| -> Vec<(u32, f32)> {
+        entity.contributions().map(|it| (it.feature, it.contribution)).collect()
+    };
+    assert_eq!(shares(x), [(0, 0.8), (1, 0.2)], "the largest first, shares of one");
+    assert_eq!(shares(&only(&snapshot).entities[1]), [(1, 1.0)], "no share, no entry");
     assert_eq!((only(&snapshot).threshold, only(&snapshot).evaluation.scored), (4.0, 2));
+}
+
+#[test]
+fn who_was_explained_is_remembered_for_nine_evaluations() {
+    let mut pipeline = one(&ab());
+    // Scores of 0.125 and 1.125.
+    let mut tick_at = |t: i64| {
+        for (host, value) in [("calm", 1.0), ("loud", 3.0)] {
+            push(&mut pipeline, "m_a", host, t, value);
+            push(&mut pipeline, "m_b", host, t, 0.0);
+        }
+        tick(&mut pipeline, t)
+    };
+    assert!(tick_at(NOW).earlier.is_empty());
+    for i in 1..=12 {
+        let snapshot = tick_at(NOW + i * 15_000);
+        assert_eq!(only(&snapshot).entities.len(), 2);
+        let earlier = &snapshot.earlier;
+        assert_eq!(earlier.len(), 9.min(i as usize));
+        for (before, model) in (1..).zip(earlier) {
+            assert_eq!(model.time_ms, NOW + (i - before) * 15_000);
+            let [loud] = &model.entities[..] else { panic!("{model:?}") };
+            assert_eq!((loud.entity.get("instance"), loud.score), ("loud", 1.125));
+            assert_eq!(loud.features[0].actual, 3.0);
+        }
+    }
 }
 
 #[test]

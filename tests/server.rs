@@ -125,6 +125,17 @@ async fn a_score_goes_in_and_comes_out() {
         assert!(page.lines().any(|l| l == line), "{line}\n{page}");
     }
     promtool_accepts(&page);
+    // The same in full.
+    let url = portent.url("/api/v1/anomalies?match[]={model=%22squares%22}&min_score=5");
+    let reply = support::get(&url).await.expect("an answer");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let answer: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+    let entities = &answer["data"]["entities"];
+    assert_eq!((&answer["data"]["total"], &entities[0]["score"]), (&1.into(), &5.0.into()));
+    let b = serde_json::json!({
+        "feature": "b", "contribution": 9.0, "actual": 3.0, "expected": null, "provenance": "own"
+    });
+    assert_eq!(entities[0]["features"][0], b);
 
     // An entity that ended is gone from the page.
     let at = now_ms();

@@ -101,7 +101,8 @@ fn strings(json: &mut Json, found: HashSet<&str>, limit: usize) -> Result<bool, 
     Ok(truncated)
 }
 
-fn selector(text: &str) -> Result<Selector, String> {
+/// A selector as a parameter, `match[]`.
+pub(super) fn selector(text: &str) -> Result<Selector, String> {
     parse_selector(text).map_err(|error| match error {
         SelectorError::Parse(error) => parse_error(&error),
         other => other.to_string(),

@@ -24,6 +24,8 @@ pub enum Endpoint {
     BuildInfo,
     /// `/api/v1/rules`, which Grafana asks for recording rules.
     Rules,
+    /// `/api/v1/anomalies`, Portent's own.
+    Anomalies,
     /// `/api/v1/query_exemplars`, which Grafana asks whether there are any.
     Exemplars,
 }
@@ -40,6 +42,7 @@ impl Endpoint {
             "metadata" => Self::Metadata,
             "status/buildinfo" => Self::BuildInfo,
             "rules" => Self::Rules,
+            "anomalies" => Self::Anomalies,
             "query_exemplars" => Self::Exemplars,
             other => {
                 let name = other.strip_prefix("label/")?.strip_suffix("/values")?;
@@ -52,9 +55,12 @@ impl Endpoint {
     #[must_use]
     pub const fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Query | Self::QueryRange | Self::Series | Self::Labels | Self::Exemplars => {
-                &[Method::GET, Method::POST]
-            }
+            Self::Query
+            | Self::QueryRange
+            | Self::Series
+            | Self::Labels
+            | Self::Anomalies
+            | Self::Exemplars => &[Method::GET, Method::POST],
             Self::LabelValues(_) | Self::Metadata | Self::BuildInfo | Self::Rules => &[Method::GET],
         }
     }
@@ -71,6 +77,7 @@ impl Endpoint {
             Self::Metadata => "metadata",
             Self::BuildInfo => "buildinfo",
             Self::Rules => "rules",
+            Self::Anomalies => "anomalies",
             Self::Exemplars => "query_exemplars",
         }
     }

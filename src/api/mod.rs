@@ -11,6 +11,7 @@
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/api.rs` compares
 //! with the real one.
 
+mod anomalies;
 mod body;
 mod catalogue;
 mod config;
@@ -37,8 +38,9 @@ use hyper::{Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::detect::Pipeline;
+use crate::detect::{Pipeline, Snapshot};
 use crate::series::ExcerptLimits;
+use anomalies::AnomalyQuery;
 use catalogue::{Lookup, Subject};
 use counters::{Working, record};
 use error::{ApiError, Stage};
@@ -87,13 +89,13 @@ impl Api {
         Self { places: Arc::new(Semaphore::new(places)), config, body_timeout, build }
     }
 
-    /// Answers a request whose method the endpoint allows; `look` has the pipeline's owner take a
-    /// look.
+    /// Answers a request whose method the endpoint allows, from what was found at the last tick, or
+    /// where that is not enough from a `look` that the pipeline's owner takes.
     pub async fn answer<B, L, F>(
         &self,
         endpoint: Endpoint,
         request: Request<B>,
-        now_ms: i64,
+        (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
     ) -> Answer
     where
@@ -104,7 +106,7 @@ impl Api {
     {
         let counted = counters::Request::begin(endpoint.name());
         let answer = match body::form(request, self.body_timeout).await {
-            Ok(form) => self.answer_form(endpoint, &form, now_ms, look).await,
+            Ok(form) => self.answer_form(endpoint, &form, (now_ms, snapshot), look).await,
             Err(error) => Err(error),
         };
         counted.end(answer.as_ref().err());
@@ -118,7 +120,7 @@ impl Api {
         &self,
         endpoint: Endpoint,
         form: &Form,
-        now_ms: i64,
+        (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
     ) -> Result<String, ApiError>
     where
@@ -135,6 +137,9 @@ impl Api {
             Endpoint::Metadata => self.metadata(form),
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
             Endpoint::Rules => Ok(status::no_rules()),
+            Endpoint::Anomalies => {
+                self.anomalies(AnomalyQuery::parse(form)?, snapshot, now_ms).await
+            }
             Endpoint::Exemplars => query::exemplars(form),
         }
     }
@@ -178,6 +183,18 @@ impl Api {
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
         turn.work(move |_| lookup.answer(series, max_bytes)).await
+    }
+
+    /// Who stands out, from the last tick.
+    async fn anomalies(
+        &self,
+        asked: AnomalyQuery,
+        snapshot: Arc<Snapshot>,
+        now_ms: i64,
+    ) -> Result<String, ApiError> {
+        let max_bytes = self.config.max_response_bytes;
+        let turn = self.turn(None).await?;
+        turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
     }
 
     fn metadata(&self, form: &Form) -> Result<String, ApiError> {

@@ -212,6 +212,9 @@ impl Config {
                 return wrong(&format!("storage.keep[{i}]"), error.to_string());
             }
         }
+        if self.global.explain_above.is_nan() || self.global.explain_above < 0.0 {
+            return wrong("global.explain_above", "must be a number, 0 or above".to_owned());
+        }
         if self.models.is_empty() {
             return wrong("models", "there must be at least one".to_owned());
         }

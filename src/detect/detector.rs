@@ -22,8 +22,8 @@ use super::DetectConfig;
 use super::guard::Guard;
 use super::level::Levels;
 use super::smoothing::Smoothing;
-use super::snapshot::EntityScore;
-use crate::features::{EntityState, FeatureMatrix, Windows};
+use super::snapshot::{EntityScore, FeatureScore};
+use crate::features::{EntityState, FeatureMatrix, Provenance, Windows};
 use crate::labels::Labels;
 use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
 
@@ -243,17 +243,13 @@ impl Detector {
                 guard.push(slot, now_ms, score);
                 guard.factor(slot)
             });
-            let share = |part: f32| if parts[0] > 0.0 { part / parts[0] } else { 0.0 };
-            let mut contributions: Vec<(u32, f32)> =
-                (0..).zip(parts[1..].iter().map(|part| share(*part))).collect();
-            contributions.retain(|(_, share)| *share > 0.0);
-            contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let expected = scores.reconstruction.as_ref().map(|it| it.row(i));
             let score = EntityScore {
                 entity: matrix.labels(slot).clone(),
                 score,
                 threshold,
                 error,
-                contributions,
+                features: explain(matrix, slot, &parts, expected),
                 newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
             };
             judgement.scores.push((slot, score));
@@ -292,6 +288,31 @@ impl Detector {
             levels.update(slot, &row);
         }
     }
+}
+
+/// What an entity's features say of its error: `parts` are the error and, where the model tells, the
+/// features' parts of it; `expected` is what it expected of them.
+fn explain(
+    matrix: &FeatureMatrix,
+    slot: usize,
+    parts: &[f32],
+    expected: Option<ArrayView1<'_, f32>>,
+) -> Vec<FeatureScore> {
+    let (error, parts) = (parts[0], &parts[1..]);
+    let share = |part: &f32| if error > 0.0 { part / error } else { 0.0 };
+    let cells = matrix.row(slot).iter().zip(matrix.provenance(slot)).enumerate();
+    let of_feature = |(feature, (value, provenance)): (usize, (&f64, &Provenance))| FeatureScore {
+        feature: feature as u32,
+        contribution: parts.get(feature).map_or(f32::NAN, share),
+        actual: *value as f32,
+        expected: expected.map_or(f32::NAN, |it| it[feature]),
+        provenance: *provenance,
+    };
+    let says = |it: &FeatureScore| it.contribution > 0.0 || it.actual.is_finite();
+    let mut features: Vec<FeatureScore> = cells.map(of_feature).filter(says).collect();
+    // Among equals the order of the features stays.
+    features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    features
 }
 
 #[cfg(test)]

@@ -3,9 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::features::ProvenanceCounts;
+use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
 use crate::series::Stats;
+
+/// A model that has not been evaluated for so many of its intervals says nothing any more: one
+/// tick may be late and one may fail.
+const MAX_AGE_INTERVALS: i64 = 3;
+
+/// With very short intervals, a pause of the machine must not make scores flicker.
+const MIN_MAX_AGE_MS: i64 = 10_000;
 
 /// What is known after a tick. Publishing it replaces the one before.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +21,8 @@ pub struct Snapshot {
     pub time_ms: i64,
     /// One for each model, in the configuration's order.
     pub models: Vec<Arc<ModelSnapshot>>,
+    /// Evaluations before those, the newest first, of the entities alone that were explained then.
+    pub earlier: Vec<Arc<ModelSnapshot>>,
     /// What the store holds.
     pub store: Stats,
     /// Memory for the feature values that can be queried.
@@ -36,8 +45,11 @@ pub struct ModelSnapshot {
     pub interval_ms: i64,
     /// The trained threshold: the error above which an entity is anomalous.
     pub threshold: f64,
-    /// The features' names, by which contributions are numbered.
+    /// The features' names, by which those of entities are numbered.
     pub feature_names: Arc<[String]>,
+    /// Entities with this score or more are explained on the metrics page, and remembered for a few
+    /// evaluations.
+    pub explain_above: f64,
     /// The entities that have a score, sorted by their labels. Empty when the evaluation failed.
     pub entities: Vec<EntityScore>,
     /// How the evaluation went.
@@ -56,11 +68,72 @@ pub struct EntityScore {
     pub threshold: f64,
     /// The model's error, smoothed where the model asks for it.
     pub error: f64,
-    /// Features that have a share of the error, as `(index, share)`, the largest first. Empty for
-    /// a model that does not tell.
-    pub contributions: Vec<(u32, f32)>,
+    /// What the features say of it, the one with the largest share of the error first. Those are left
+    /// out that have no value and no share.
+    pub features: Vec<FeatureScore>,
     /// When the newest sample behind the score was taken.
     pub newest_ms: i64,
+}
+
+impl EntityScore {
+    /// The features that have a share of the error, the largest first.
+    pub fn contributions(&self) -> impl Iterator<Item = &FeatureScore> {
+        self.features.iter().filter(|it| it.contribution > 0.0)
+    }
+}
+
+/// One feature's part in the score of one entity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeatureScore {
+    /// Its place among the names.
+    pub feature: u32,
+    /// Its share of the error, smoothed as that is; all of an entity sum to 1, or to 0 where the error
+    /// is 0.
+    ///
+    /// # NaN
+    /// The model does not tell.
+    pub contribution: f32,
+    /// What was measured, in the feature's own unit.
+    ///
+    /// # NaN
+    /// The value is missing.
+    pub actual: f32,
+    /// What the model expected in its place.
+    ///
+    /// # NaN
+    /// The model does not tell, or expects nothing of this feature.
+    pub expected: f32,
+    /// Where the value comes from.
+    pub provenance: Provenance,
+}
+
+impl ModelSnapshot {
+    /// Whether it was evaluated recently: nothing frozen is shown. A clock that was set back makes a
+    /// snapshot of the future, which is as old.
+    #[must_use]
+    pub fn is_current(&self, now_ms: i64) -> bool {
+        let max_age_ms = self.interval_ms.saturating_mul(MAX_AGE_INTERVALS).max(MIN_MAX_AGE_MS);
+        now_ms.abs_diff(self.time_ms) <= max_age_ms.unsigned_abs()
+    }
+
+    /// The entities that are explained.
+    pub fn explained(&self) -> impl Iterator<Item = &EntityScore> {
+        self.entities.iter().filter(|it| it.score >= self.explain_above)
+    }
+
+    /// What is remembered of an evaluation: who was explained, and no counts.
+    pub(super) fn remembered(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            time_ms: self.time_ms,
+            interval_ms: self.interval_ms,
+            threshold: self.threshold,
+            feature_names: Arc::clone(&self.feature_names),
+            explain_above: self.explain_above,
+            entities: self.explained().cloned().collect(),
+            evaluation: Evaluation::default(),
+        }
+    }
 }
 
 /// Counts of one evaluation, in entities unless they say otherwise.

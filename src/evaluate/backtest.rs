@@ -136,8 +136,8 @@ pub fn run(
         for (entity, score) in judgement.scores {
             entities[entity].scores[step] = score.score;
             entities[entity].thresholds[step] = score.threshold;
-            for (feature, share) in &score.contributions {
-                by_feature[*feature as usize] += f64::from(*share) * score.score;
+            for it in score.contributions() {
+                by_feature[it.feature as usize] += f64::from(it.contribution) * score.score;
             }
         }
         Ok(())

@@ -35,7 +35,8 @@ const DURATION_BUCKETS: [f64; 13] =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExporterConfig {
-    /// For how many features of each entity the contribution is shown, the largest first.
+    /// How many features of each entity that is explained (`global.explain_above`) are shown, those with
+    /// the largest contribution.
     pub max_contributions_per_entity: usize,
 }
 

@@ -2,16 +2,9 @@
 
 use super::page::Page;
 use super::{ExporterConfig, ModelInfo};
-use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
+use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
-
-/// A model that has not been evaluated for so many of its intervals says nothing any more: one
-/// tick may be late and one may fail.
-const MAX_AGE_INTERVALS: i64 = 3;
-
-/// With very short intervals, a pause of the machine must not make scores flicker.
-const MIN_MAX_AGE_MS: i64 = 10_000;
 
 /// Writes what models said recently, and which models there are.
 pub(super) fn render(
@@ -24,7 +17,7 @@ pub(super) fn render(
         .models
         .iter()
         .map(AsRef::as_ref)
-        .filter(|model| is_current(model, now_ms))
+        .filter(|model| model.is_current(now_ms))
         .collect();
     let mut page = Page::default();
     entities(
@@ -48,7 +41,7 @@ pub(super) fn render(
         "The model's error, smoothed where the model asks for it.",
         |entity| entity.error,
     );
-    contributions(&mut page, &models, config);
+    explanations(&mut page, &models, config);
     model_gauge(
         &mut page,
         &models,
@@ -77,12 +70,6 @@ pub(super) fn render(
     page.finish()
 }
 
-/// A clock that was set back makes a snapshot of the future, which is as old.
-fn is_current(model: &ModelSnapshot, now_ms: i64) -> bool {
-    let max_age_ms = model.interval_ms.saturating_mul(MAX_AGE_INTERVALS).max(MIN_MAX_AGE_MS);
-    now_ms.abs_diff(model.time_ms) <= max_age_ms.unsigned_abs()
-}
-
 fn entities(
     page: &mut Page,
     models: &[&ModelSnapshot],
@@ -98,21 +85,40 @@ fn entities(
     }
 }
 
-fn contributions(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterConfig) {
-    let mut family = page.gauge(
+/// What the page shows of the features of an entity: a family's name, what it is, and its value.
+type OfFeature = (&'static str, &'static str, fn(&FeatureScore) -> f32);
+
+const OF_FEATURES: [OfFeature; 3] = [
+    (
         "anomaly_feature_contribution",
         "A feature's share of the entity's error, for the features with the largest.",
-    );
-    for model in models {
-        for entity in &model.entities {
-            for (feature, share) in
-                entity.contributions.iter().take(config.max_contributions_per_entity)
-            {
-                let Some(feature) = model.feature_names.get(*feature as usize) else {
-                    continue;
-                };
-                let own = [("model", model.model.as_str()), ("feature", feature)];
-                family.sample(&entity.entity, &own, f64::from(*share));
+        |it| it.contribution,
+    ),
+    (
+        "anomaly_feature_actual",
+        "What was measured of a feature that has a large share of the entity's error, in its own unit.",
+        |it| it.actual,
+    ),
+    (
+        "anomaly_feature_expected",
+        "What the model expected of a feature that has a large share of the entity's error.",
+        |it| it.expected,
+    ),
+];
+
+/// Why the entities that are explained have their scores: at most so many features of each.
+fn explanations(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterConfig) {
+    for (name, help, value) in OF_FEATURES {
+        let mut family = page.gauge(name, help);
+        for model in models {
+            for entity in model.explained() {
+                for it in entity.contributions().take(config.max_contributions_per_entity) {
+                    let name = model.feature_names.get(it.feature as usize);
+                    if let Some(feature) = name.filter(|_| !value(it).is_nan()) {
+                        let own = [("model", model.model.as_str()), ("feature", feature)];
+                        family.sample(&entity.entity, &own, f64::from(value(it)));
+                    }
+                }
             }
         }
     }
@@ -216,6 +222,13 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000_000;
 
+    /// Of what was measured for one feature nothing was expected.
+    fn part(feature: u32, contribution: f32) -> FeatureScore {
+        let expected = if feature == 0 { f32::NAN } else { 0.5 };
+        let provenance = Provenance::Own;
+        FeatureScore { feature, contribution, actual: 4.0, expected, provenance }
+    }
+
     fn entity(instance: &str, error: f64) -> EntityScore {
         let labels = [("job", "node"), ("instance", instance)];
         EntityScore {
@@ -223,7 +236,7 @@ mod tests {
             score: error / 2.0,
             threshold: 1.0 + error,
             error,
-            contributions: vec![(1, 0.5), (0, 0.25), (2, 0.125)],
+            features: vec![part(1, 0.5), part(0, 0.25), part(2, 0.125)],
             newest_ms: NOW,
         }
     }
@@ -243,6 +256,7 @@ mod tests {
             interval_ms,
             threshold: 2.0,
             feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
+            explain_above: 0.8,
             entities,
             evaluation,
         }
@@ -278,10 +292,11 @@ mod tests {
                 r#"anomaly_score_threshold{instance="b",job="node",model="m"} 4"#,
                 r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
                 r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
-                r#"anomaly_feature_contribution{instance="a",job="node",model="m",feature="disk"} 0.5"#,
-                r#"anomaly_feature_contribution{instance="a",job="node",model="m",feature="cpu"} 0.25"#,
                 r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="disk"} 0.5"#,
                 r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="cpu"} 0.25"#,
+                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="disk"} 4"#,
+                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="cpu"} 4"#,
+                r#"anomaly_feature_expected{instance="b",job="node",model="m",feature="disk"} 0.5"#,
                 r#"anomaly_threshold{model="m"} 2"#,
                 r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
                 r#"portent_detect_entities{model="m",state="scored"} 2"#,

@@ -114,7 +114,8 @@ impl Router {
         }
         let live = Arc::clone(&self.live.borrow());
         let look = |look| self.look(look);
-        live.api.answer(endpoint, request, now_ms(), look).await
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        live.api.answer(endpoint, request, (now_ms(), snapshot), look).await
     }
 
     /// Hands a look at the pipeline to its owner.

@@ -108,10 +108,11 @@ pub(super) fn play(
         }
         for (entity, score) in judgement.scores {
             scores[entity][at] = score.error;
-            for (feature, share) in &score.contributions {
+            let contributions: Vec<(u32, f32)> =
+                score.contributions().map(|it| (it.feature, it.contribution)).collect();
+            for (feature, share) in &contributions {
                 by_feature[*feature as usize] += f64::from(*share) * score.error;
             }
-            let contributions = score.contributions;
             let error = score.error;
             moments.offer(Moment { entity, step: at, error, contributions, course: None });
         }

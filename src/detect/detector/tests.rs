@@ -134,6 +134,11 @@ impl Fed {
     }
 }
 
+/// The features that have a share of the error, with it.
+fn shares(score: &EntityScore) -> Vec<(u32, f32)> {
+    score.contributions().map(|it| (it.feature, it.contribution)).collect()
+}
+
 /// A row with this error.
 fn error(error: f32) -> [f32; 2] {
     [0.75 * error, 0.25 * error]
@@ -146,9 +151,32 @@ fn a_score_is_the_error_by_the_threshold_and_shares_are_sorted() {
     assert_eq!(judgement.warming, 0);
     let [(0, x), (1, y)] = judgement.scores.as_slice() else { panic!("{judgement:?}") };
     assert_eq!((x.error, x.score, x.threshold), (4.0, 2.0, 1.0));
-    assert_eq!(x.contributions, [(1, 0.75), (0, 0.25)]);
+    assert_eq!(shares(x), [(1, 0.75), (0, 0.25)]);
+    assert_eq!(x.features.iter().map(|it| it.actual).collect::<Vec<_>>(), [3.0, 1.0]);
+    assert!(x.features.iter().all(|it| it.expected.is_nan()), "the graph does not tell");
     assert_eq!((x.entity.get("instance"), x.newest_ms), ("x", STEP));
-    assert_eq!((y.score, y.contributions.as_slice()), (1.0, [(0, 1.0)].as_slice()));
+    assert_eq!((y.score, shares(y), y.features.len()), (1.0, vec![(0, 1.0)], 2));
+}
+
+/// What was expected comes from the graph, and a value that is filled in says so.
+#[test]
+fn features_tell_what_was_measured_and_what_was_expected() {
+    let mut graph = Graph::new("half");
+    graph.input("x", &shape(&[2])).constant("half", &[], &[0.5]);
+    graph.node("Mul", &["x", "half"], "y").output("y", &shape(&[2]));
+    let mut fed = Fed::new(detector(graph, true, |_| {}), &["x"]);
+    let score = fed.score([4.0, 6.0]).expect("a score");
+    let own = |feature, contribution, actual, expected| {
+        let provenance = Provenance::Own;
+        FeatureScore { feature, contribution, actual, expected, provenance }
+    };
+    let share = |value: f32| (value / 2.0).powi(2) / (4.0 + 9.0);
+    let expected = [own(1, share(6.0), 6.0, 3.0), own(0, share(4.0), 4.0, 2.0)];
+    for (found, expected) in score.features.iter().zip(expected) {
+        near(f64::from(found.contribution), f64::from(expected.contribution));
+        assert_eq!(*found, FeatureScore { contribution: found.contribution, ..expected });
+    }
+    assert_eq!(score.features.len(), 2);
 }
 
 #[test]
@@ -221,10 +249,11 @@ fn check_smoothing(spans: &[f64], power: f64, needed: usize) {
         near(score.error, error);
         near(score.score, error / 2.0);
         // Parts are smoothed as the whole is, so that they remain its parts.
-        let sum: f32 = score.contributions.iter().map(|(_, share)| share).sum();
+        let shares = shares(&score);
+        let sum: f32 = shares.iter().map(|(_, share)| share).sum();
         near(f64::from(sum), 1.0);
-        for (feature, share) in &score.contributions {
-            near(f64::from(*share), mean(&|row| row[*feature as usize]) / whole);
+        for (feature, share) in shares {
+            near(f64::from(share), mean(&|row| row[feature as usize]) / whole);
         }
     }
 }
@@ -279,7 +308,7 @@ fn a_share_that_is_no_number_is_none() {
     // 0 of 0 has no shares.
     let mut fed = Fed::new(detector(sum(), true, |_| {}), &["x"]);
     let score = fed.score([0.0, 0.0]).expect("a score");
-    assert_eq!((score.score, score.contributions.len()), (0.0, 0));
+    assert_eq!((score.score, shares(&score).len()), (0.0, 0));
     // Nor does it hide an error, or what smoothing remembers of it.
     let mut graph = Graph::new("a share of nothing");
     graph.input("x", &shape(&[2])).integers("axis", &[1]);
@@ -293,10 +322,10 @@ fn a_share_that_is_no_number_is_none() {
             fed.score([8.0, 0.0]);
         }
         let score = fed.score([8.0, 0.0]).expect("a score");
-        assert_eq!((score.error, score.contributions.as_slice()), (8.0, [(0, 1.0)].as_slice()));
+        assert_eq!((score.error, shares(&score)), (8.0, vec![(0, 1.0)]));
         let score = fed.score([0.0, 0.0]).expect("a score");
         near(score.error, 4.0);
-        assert_eq!(score.contributions, [(0, 1.0)]);
+        assert_eq!(shares(&score), [(0, 1.0)]);
     }
 }
 

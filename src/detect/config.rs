@@ -1,0 +1,43 @@
+//! The `global` section of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Duration;
+
+/// The `global` section of the configuration: when models are evaluated, and on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectConfig {
+    /// How often every model is evaluated. Without it, each at the step it was trained with.
+    pub evaluation_interval: Option<Duration>,
+    /// How long before its own time a tick looks: a tick at T evaluates what was measured up to T
+    /// minus this, as `query_offset` of Prometheus's rules.
+    pub evaluation_delay: Duration,
+    /// How old the newest sample of an entity may be at most for the entity to be scored, and how
+    /// long a window may go without. About two of the entity's own scrape intervals are the limit
+    /// where that is less.
+    pub stale_after: Duration,
+    /// Whether the threshold of an entity that has changed for good follows it, for models that
+    /// provide for that.
+    pub adaptive_threshold: bool,
+    /// Entities with this score or more are explained on the metrics page, and remembered for a few
+    /// evaluations.
+    pub explain_above: f64,
+}
+
+impl Default for DetectConfig {
+    fn default() -> Self {
+        Self {
+            // Most models look back at earlier steps and know one distance between them.
+            evaluation_interval: None,
+            // Prometheus sends a sample after at most 5 s (`queue_config.batch_send_deadline`); two
+            // more for the scrape itself and the way.
+            evaluation_delay: Duration::from_seconds(7),
+            // Two scrapes at the slowest common interval of a minute: one may fail.
+            stale_after: Duration::from_seconds(120),
+            adaptive_threshold: true,
+            // Shortly before it is an alert, so that its history begins before that.
+            explain_above: 0.8,
+        }
+    }
+}
