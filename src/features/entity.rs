@@ -25,7 +25,7 @@ const ALWAYS_AWAY: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// To the entity in this slot.
-    Entity(usize),
+    Entity(u32),
     /// It lacks one of the entity labels: to nobody.
     Nobody,
 }
@@ -118,12 +118,13 @@ impl EntityTable {
             self.away.remove(&(entity.left_ms, slot));
         }
         entity.references += 1;
-        Place::Entity(slot)
+        Place::Entity(slot as u32)
     }
 
     /// Gives one reference back; the entity is away after the last.
     pub(super) fn release(&mut self, place: Place) {
         let Place::Entity(slot) = place else { return };
+        let slot = slot as usize;
         let entity = &mut self.slots[slot];
         entity.references -= 1;
         if entity.references == 0 {
@@ -212,7 +213,7 @@ mod tests {
 
     fn acquire(table: &mut EntityTable, instance: &str) -> usize {
         match table.acquire(&labels(&[("instance", instance)])) {
-            Place::Entity(slot) => slot,
+            Place::Entity(slot) => slot as usize,
             Place::Nobody => panic!("{instance} is nobody"),
         }
     }
@@ -277,7 +278,7 @@ mod tests {
             forgotten += table.pass(pod);
             assert!(table.away() <= most);
             let slot = acquire(&mut table, &format!("pod {pod}"));
-            table.release(Place::Entity(slot));
+            table.release(Place::Entity(slot as u32));
         }
         assert_eq!(forgotten, 5_000 - 1 - most);
         assert_eq!(table.slots(), 10 + most + 1);
@@ -298,7 +299,7 @@ mod tests {
         table.pass(0);
         let slots = come(&mut table);
         assert_eq!((table.pass(1), table.take_born().len()), (0, 3_000));
-        slots.iter().for_each(|slot| table.release(Place::Entity(*slot)));
+        slots.iter().for_each(|slot| table.release(Place::Entity(*slot as u32)));
         assert_eq!((table.pass(2), table.away()), (0, 3_000));
         assert_eq!(come(&mut table), slots);
         assert!(table.take_born().is_empty());

@@ -206,7 +206,11 @@ impl Trail {
 /// The usual distance of the newest samples; `None` of a single one.
 fn interval(times_ms: &[i64]) -> Option<i64> {
     let newest = &times_ms[times_ms.len().saturating_sub(INTERVALS + 1)..];
-    let mut gaps: Vec<i64> = newest.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut room = [0; INTERVALS];
+    let gaps = &mut room[..newest.len().saturating_sub(1)];
+    for (gap, pair) in gaps.iter_mut().zip(newest.windows(2)) {
+        *gap = pair[1] - pair[0];
+    }
     gaps.sort_unstable();
     // The lower of the two in the middle: a gap is a failed scrape rather than an interval.
     (!gaps.is_empty()).then(|| gaps[(gaps.len() - 1) / 2])

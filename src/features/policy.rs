@@ -45,7 +45,9 @@ pub(super) struct Policies {
     can_mask: bool,
     /// How many own values there must be.
     needed: f64,
-    /// `[slot, feature]`: the latest own value.
+    /// Bits of the ranges that some feature has, by their place.
+    ranges: u64,
+    /// `[slot, feature]`: the latest own value of what is filled or held.
     held: Vec<Held>,
 }
 
@@ -55,7 +57,8 @@ impl Policies {
         let weighing = rules.iter().filter(|rule| rule.weighs).count();
         // Where nothing weighs there is nothing to judge by.
         let needed = (LEAST_OWN * weighing as f64).max(1.0);
-        Self { rules, can_mask, needed, held: Vec::new() }
+        let ranges = rules.iter().filter_map(|rule| rule.range).fold(0, |all, it| all | 1 << it);
+        Self { rules, can_mask, needed, ranges, held: Vec::new() }
     }
 
     /// Room for so many slots.
@@ -88,14 +91,19 @@ impl Policies {
         matrix.newest_ms[slot] = Some(liveness.newest_ms);
         self.leave_out(matrix, slot, liveness);
         let width = self.rules.len();
+        let row = slot * width..(slot + 1) * width;
+        let cells = matrix.cells[row.clone()].iter_mut().zip(&mut matrix.values[row.clone()]);
+        let kept = self.held[row].iter_mut().zip(&mut matrix.counts);
         let (mut complete, mut own) = (true, 0);
-        for (feature, rule) in self.rules.iter().enumerate() {
-            let cell = slot * width + feature;
-            let held = &mut self.held[cell];
-            let instead = match (matrix.cells[cell], rule.missing) {
-                (Provenance::Own, _) => {
+        for (feature, ((rule, (cell, value)), (held, counts))) in
+            self.rules.iter().zip(cells).zip(kept).enumerate()
+        {
+            let instead = match (*cell, rule.missing) {
+                (Provenance::Own, missing) => {
                     own += usize::from(rule.weighs);
-                    *held = Held { time_ms: now_ms, value: matrix.values[cell] };
+                    if matches!(missing, Missing::Fill(_) | Missing::Hold) {
+                        *held = Held { time_ms: now_ms, value: *value };
+                    }
                     None
                 }
                 (Provenance::Absent, Missing::Fill(value)) => {
@@ -110,15 +118,14 @@ impl Policies {
                 // Training makes a value of a median.
                 _ => None,
             };
-            if let Some((value, from)) = instead {
-                (matrix.values[cell], matrix.cells[cell]) = (value, from);
+            if let Some(instead) = instead {
+                (*value, *cell) = instead;
             }
-            let from = matrix.cells[cell];
             // What a model can do without may be left out, and so may what has gone of that which
             // is filled where it never was.
             let may_lack = matches!(rule.missing, Missing::Mask | Missing::Fill(_));
-            complete &= from.has_value() || (self.can_mask && may_lack);
-            matrix.counts[feature][from as usize] += 1;
+            complete &= cell.has_value() || (self.can_mask && may_lack);
+            counts[*cell as usize] += 1;
         }
         matrix.states[slot] = match (liveness.is_warming, complete && own as f64 >= self.needed) {
             (true, _) => EntityState::Warming,
@@ -131,6 +138,9 @@ impl Policies {
     fn leave_out(&self, matrix: &mut FeatureMatrix, slot: usize, liveness: Liveness) {
         let width = self.rules.len();
         let is_doubled = matrix.provenance(slot).contains(&Provenance::Ambiguous);
+        if !is_doubled && liveness.covered & self.ranges == self.ranges {
+            return;
+        }
         for (feature, rule) in self.rules.iter().enumerate() {
             let cell = slot * width + feature;
             if matrix.cells[cell] != Provenance::Own {

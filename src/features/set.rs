@@ -325,7 +325,7 @@ impl FeatureSet {
                     for ((value, _), place) in present.filter(|((_, present), _)| **present) {
                         match *place {
                             Place::Entity(slot) => {
-                                matrix.put(slot, feature, *value, Provenance::Own);
+                                matrix.put(slot as usize, feature, *value, Provenance::Own);
                             }
                             Place::Nobody if self.is_common[feature] => put_common(matrix, *value),
                             Place::Nobody => matrix.unplaced[feature] += 1,

@@ -18,6 +18,10 @@ const NONE: i64 = i64::MIN;
 /// An entity has series of a selector, and all of them have ended or are older than the lookback.
 const ENDED: i64 = i64::MIN + 1;
 
+/// So many entities' samples are fetched into the processor's cache at a time: a few minutes of
+/// samples of as many fit into the nearest ones.
+const TOUCHED: usize = 32;
+
 /// The series of one selector.
 #[derive(Debug, Default)]
 struct Watched {
@@ -38,6 +42,17 @@ struct Witness {
 
 const NOBODY: Witness = Witness { lookback_ms: -1, newest_ms: NONE, series: None };
 
+/// What the newest samples of an entity's series say at an instant.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// Of the series that are kept for the longest.
+    longest: Witness,
+    /// Of all.
+    newest: Witness,
+    /// Whether all its series of some selector have ended.
+    has_ended: bool,
+}
+
 /// The series that the features of one model read.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -46,8 +61,10 @@ pub(super) struct Watch {
     /// For each feature the selectors that its ranges read, by their places.
     windows: Vec<Vec<usize>>,
     freshness: Freshness,
-    /// By slot: of the series that are kept for the longest, and of all.
-    witnesses: Vec<[Witness; 2]>,
+    /// By slot.
+    seen: Vec<Seen>,
+    /// Room for some series and for the times of one.
+    touched: Vec<SeriesId>,
     times_ms: Vec<i64>,
 }
 
@@ -72,7 +89,14 @@ impl Watch {
             .map(|expr| expr.windows().into_iter().filter_map(|(it, _)| place(it)).collect())
             .collect();
         let freshness = rules.freshness.clone().with(0, resolution_ms);
-        Self { selectors, windows, freshness, witnesses: Vec::new(), times_ms: Vec::new() }
+        Self {
+            selectors,
+            windows,
+            freshness,
+            seen: Vec::new(),
+            touched: Vec::new(),
+            times_ms: Vec::new(),
+        }
     }
 
     /// Brings the places of series up to date.
@@ -92,8 +116,6 @@ impl Watch {
         stale_after_ms: i64,
     ) {
         self.freshness.stale_after_ms = stale_after_ms;
-        self.witnesses.clear();
-        self.witnesses.resize(slots, [NOBODY; 2]);
         for (watched, (selector, _)) in self.selectors.iter_mut().zip(plan.series()) {
             watched.newest.clear();
             watched.newest.resize(slots, (NONE, None));
@@ -104,32 +126,26 @@ impl Watch {
                     continue;
                 };
                 let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or(ENDED);
-                let newest = &mut watched.newest[slot];
+                let newest = &mut watched.newest[slot as usize];
                 if taken_ms > newest.0 {
                     *newest = (taken_ms, Some(*id));
                 }
             }
-            for ((newest_ms, series), witnesses) in watched.newest.iter().zip(&mut self.witnesses) {
-                if *newest_ms <= ENDED {
-                    continue;
-                }
-                let (lookback_ms, newest_ms, series) = (watched.lookback_ms, *newest_ms, *series);
-                let witness = Witness { lookback_ms, newest_ms, series };
-                let [longest, newest] = witnesses;
-                if (lookback_ms, newest_ms) > (longest.lookback_ms, longest.newest_ms) {
-                    *longest = witness;
-                }
-                if newest_ms > newest.newest_ms {
-                    *newest = witness;
-                }
-            }
         }
+        self.seen.clear();
+        self.seen.extend((0..slots).map(|slot| seen(&self.selectors, slot)));
     }
 
     /// What is known of an entity: by the series that is kept for the longest, or should that be late
-    /// by the one with the newest sample.
+    /// by the one with the newest sample. Entities in the order of their slots cost the least.
     pub fn liveness(&mut self, store: &Store, slot: usize, now_ms: i64) -> Option<Liveness> {
-        let [longest, newest] = self.witnesses[slot];
+        if slot.is_multiple_of(TOUCHED) {
+            let next = self.seen[slot..].iter().take(TOUCHED);
+            self.touched.clear();
+            self.touched.extend(next.filter_map(|seen| seen.longest.series));
+            store.touch_after(&self.touched, now_ms.saturating_sub(self.freshness.reach_ms()));
+        }
+        let Seen { longest, newest, .. } = self.seen[slot];
         let liveness = self.judge(store, longest, now_ms);
         let liveness = match liveness {
             None if newest.newest_ms > longest.newest_ms => self.judge(store, newest, now_ms),
@@ -149,6 +165,9 @@ impl Watch {
 
     /// Takes away what a range function still returns of series that have ended.
     pub fn leave_out_ended(&self, matrix: &mut FeatureMatrix, slot: usize) {
+        if !self.seen[slot].has_ended {
+            return;
+        }
         let has_ended = |selector: &usize| self.selectors[*selector].newest[slot].0 == ENDED;
         for (feature, selectors) in self.windows.iter().enumerate() {
             let cell = slot * matrix.features + feature;
@@ -163,4 +182,25 @@ impl Watch {
         let mut selectors = self.windows[feature].iter();
         selectors.any(|selector| self.selectors[*selector].newest[slot].0 > ENDED)
     }
+}
+
+/// Who speaks for the entity in a slot.
+fn seen(selectors: &[Watched], slot: usize) -> Seen {
+    let mut seen = Seen { longest: NOBODY, newest: NOBODY, has_ended: false };
+    for watched in selectors {
+        let (newest_ms, series) = watched.newest[slot];
+        seen.has_ended |= newest_ms == ENDED;
+        if newest_ms <= ENDED {
+            continue;
+        }
+        let witness = Witness { lookback_ms: watched.lookback_ms, newest_ms, series };
+        let longest = (seen.longest.lookback_ms, seen.longest.newest_ms);
+        if (witness.lookback_ms, newest_ms) > longest {
+            seen.longest = witness;
+        }
+        if newest_ms > seen.newest.newest_ms {
+            seen.newest = witness;
+        }
+    }
+    seen
 }

@@ -71,6 +71,13 @@ impl Ring {
         newest.fold(0, |seen, sample| seen ^ sample.timestamp_ms)
     }
 
+    /// Reads something of each line of memory with samples after a time, the newest first.
+    pub(super) fn touch_after(&self, start_ms: i64) -> i64 {
+        let lines = self.samples().iter().rev().step_by(SAMPLES_PER_LINE);
+        let times = lines.map(|sample| sample.timestamp_ms);
+        times.take_while(|time_ms| *time_ms > start_ms).fold(0, |seen, time_ms| seen ^ time_ms)
+    }
+
     /// Puts a sample in its place and forgets what is older than `retention_ms` before the newest
     /// or, when that is ahead of the clock, before `now_ms`: what a window at `now_ms` needs is not
     /// forgotten for a later sample. Beyond `max_samples` those ahead of the clock, which no window
