@@ -16,6 +16,7 @@ use super::histogram::Histogram;
 use super::layout::{Layout, Versions};
 use super::map::Map;
 use super::matching::VectorBinary;
+use super::narrowed::{Narrowed, ranges, widest};
 use super::plan::{Frame, Step};
 use super::range::{AbsentOverTime, Origin, Range, Samples};
 use super::reach::Instants;
@@ -81,14 +82,21 @@ pub(super) struct Builder<'a> {
     frame: Frame,
     nodes: HashMap<Node, NodeId>,
     subqueries: HashMap<Source, NodeId>,
+    /// Ranges of the frame that others may be part of.
+    ranges: Vec<Node>,
     /// What the node that is being laid out reads, as far as it is known.
     reads: Vec<NodeId>,
 }
 
 impl<'a> Builder<'a> {
-    /// A builder of a plan that wants these selectors.
-    pub(super) fn new(wanted: &'a Wanted, versions: &'a mut Versions) -> Self {
+    /// A builder of a plan that wants these selectors, for a frame of these trees.
+    pub(super) fn new<'t>(
+        wanted: &'a Wanted,
+        versions: &'a mut Versions,
+        trees: impl IntoIterator<Item = &'t Node>,
+    ) -> Self {
         Self {
+            ranges: ranges(trees),
             wanted,
             versions,
             frame: Frame::default(),
@@ -145,7 +153,8 @@ impl<'a> Builder<'a> {
             }
             Node::Range { function, source, parameter } => {
                 let parameter = self.optional(parameter);
-                Step::Range(Range::new(*function, self.samples(source), parameter))
+                let range = Range::new(*function, self.samples(source), parameter);
+                self.narrowed(tree, range)
             }
             Node::AbsentOverTime { source, labels } => {
                 self.one_element(labels, out);
@@ -171,6 +180,23 @@ impl<'a> Builder<'a> {
                 Step::Absent(Absent { vector })
             }
             grouped_or_two_sided => self.combination(grouped_or_two_sided),
+        }
+    }
+
+    /// A range, or should the plan have it for more series a part of that.
+    fn narrowed(&mut self, tree: &Node, range: Range) -> Step {
+        let wide = widest(&self.ranges, tree).cloned();
+        let membership = |node: Option<&Node>| match node {
+            Some(Node::Range { source: Source::Series { selector, .. }, .. }) => {
+                Some(self.wanted.place(selector))
+            }
+            _ => None,
+        };
+        match (membership(Some(tree)), membership(wide.as_ref()), wide) {
+            (Some(own), Some(of_wide), Some(wide)) => {
+                Step::Narrowed(Narrowed::new(range, own, (self.node(&wide), of_wide)))
+            }
+            _ => Step::Range(range),
         }
     }
 
@@ -241,7 +267,7 @@ impl<'a> Builder<'a> {
                 let id = match self.subqueries.get(source) {
                     Some(id) => *id,
                     None => {
-                        let mut builder = Builder::new(self.wanted, self.versions);
+                        let mut builder = Builder::new(self.wanted, self.versions, [&**inner]);
                         let root = builder.node(inner);
                         let frame = builder.finish();
                         let lasting = !inner.looks_ahead();

@@ -37,6 +37,7 @@ mod lexer;
 mod literal;
 mod map;
 mod matching;
+mod narrowed;
 mod order;
 mod over_time;
 mod parser;

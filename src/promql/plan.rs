@@ -15,6 +15,7 @@ use super::count_values::CountValues;
 use super::error::{EvalError, Interrupted};
 use super::expr::{Expr, ValueType};
 use super::layout::{Layout, Versions};
+use super::narrowed::Narrowed;
 use super::range::{AbsentOverTime, Range};
 use super::reduce::{Absent, ScalarOf};
 use super::relabel::Relabelled;
@@ -93,7 +94,7 @@ impl Plan {
         let wanted = Wanted::new(exprs);
         let memberships = wanted.register(store);
         let mut versions = Versions::default();
-        let mut builder = Builder::new(&wanted, &mut versions);
+        let mut builder = Builder::new(&wanted, &mut versions, exprs.iter().map(Expr::root));
         let nodes: Vec<NodeId> = exprs.iter().map(|expr| builder.node(expr.root())).collect();
         let frame = builder.finish();
         let root = |(node, expr): (NodeId, &Expr)| Root {
@@ -203,6 +204,12 @@ impl Plan {
         self.memberships.iter().map(|membership| (membership.id, &membership.layout))
     }
 
+    /// What the nodes outside of subqueries do.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.frame.cells.iter().map(|cell| &cell.step)
+    }
+
     /// The number of nodes outside of subqueries, for those who want to see what is shared.
     #[must_use]
     pub fn nodes(&self) -> usize {
@@ -270,6 +277,7 @@ pub(super) enum Step {
     Time,
     Select(Select),
     Range(Range),
+    Narrowed(Narrowed),
     Subquery(Box<Subquery>),
     AbsentOverTime(AbsentOverTime),
     Map(map::Map),
@@ -306,6 +314,7 @@ impl Step {
                 Ok(())
             }
             Self::Range(node) => node.eval(cx, inputs, out),
+            Self::Narrowed(node) => node.eval(cx, inputs, out),
             Self::Subquery(node) => node.eval(cx, out),
             Self::AbsentOverTime(node) => node.eval(cx, inputs, out),
             Self::Map(node) => node.eval(cx, inputs, out),

@@ -130,7 +130,7 @@ pub fn select_range(
     let wanted = Wanted::of_range(&range.source);
     let mut memberships = wanted.register(store);
     let mut versions = Versions::default();
-    let mut builder = Builder::new(&wanted, &mut versions);
+    let mut builder = Builder::new(&wanted, &mut versions, []);
     let mut samples = builder.samples(&range.source);
     let mut frame = builder.finish();
     for membership in &mut memberships {

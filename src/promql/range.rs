@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::sample::Sample;
 
-use super::context::{Context, Inputs, NodeId, Output};
+use super::context::{Context, Inputs, Membership, NodeId, Output};
 use super::error::EvalError;
 use super::layout::Layout;
 use super::over_time;
@@ -197,21 +197,23 @@ impl Range {
         Self { function, samples, parameter, scratch: Vec::new() }
     }
 
+    /// Gives an output the label sets that the function makes of a membership's.
+    pub(super) fn follow(&self, membership: &Membership, out: &mut Output) {
+        let keeps_name = self.function.keeps_name();
+        out.follow(if keeps_name { &membership.layout } else { &membership.nameless });
+    }
+
     pub(super) fn eval(
         &mut self,
         cx: &mut Context,
         inputs: Inputs,
         out: &mut Output,
     ) -> Result<(), EvalError> {
-        let keeps_name = self.function.keeps_name();
         match self.samples.origin {
-            Origin::Series(membership) => {
-                let membership = &cx.memberships[membership];
-                out.follow(if keeps_name { &membership.layout } else { &membership.nameless });
-            }
+            Origin::Series(membership) => self.follow(&cx.memberships[membership], out),
             Origin::Subquery(id) => {
                 let rows = &inputs.vector(id)?.layout;
-                if keeps_name {
+                if self.function.keeps_name() {
                     out.follow(rows);
                 } else {
                     out.derive_nameless(rows, cx.versions);

@@ -594,6 +594,65 @@ fn a_plan_shares_what_expressions_have_in_common() {
     assert!(plan.output(4).is_err(), "and the others have values all the same");
 }
 
+/// A range that the plan has for more series is a part of that: whatever is born, dies or goes
+/// stale, it is what it would be alone.
+#[test]
+fn a_part_of_a_wider_range_is_what_it_would_be_alone() {
+    let parts = [
+        r#"rate(cpu{mode="user"}[2m])"#,
+        r#"sum by (host) (rate(cpu{mode="idle",host="a"}[2m]))"#,
+        r#"max_over_time(sum by (host) (rate(cpu{mode="user"}[2m]) + rate(cpu[2m]))[3m:30s])"#,
+        r#"last_over_time(cpu{mode!="idle"}[2m])"#,
+        r#"rate(cpu{mode="user"}[1m])"#,
+    ];
+    let mut together = parts.to_vec();
+    together.extend(["rate(cpu[2m])", "last_over_time(cpu[2m])"]);
+    let together: Vec<Expr> = together.into_iter().map(parse).collect();
+    let mut store = Store::new(StorageConfig::default());
+    let mut plan = Plan::bind(&together, &mut store);
+    let mut alone: Vec<Plan> =
+        parts.iter().map(|part| Plan::bind(&[parse(part)], &mut store)).collect();
+    let narrowed = |step: &plan::Step| matches!(step, plan::Step::Narrowed(_));
+    assert_eq!(plan.steps().filter(|step| narrowed(step)).count(), 3);
+    let mut compared = 0;
+    for tick in 0..120_i64 {
+        let time_ms = NOW + 15_000 * tick;
+        let mut push = |host: &str, mode: &str, value: f64| {
+            let labels = labels(&format!(r#"cpu{{host="{host}",mode="{mode}"}}"#));
+            let samples = vec![Sample::new(time_ms, value)];
+            let series = vec![BatchSeries { labels, replica: None, samples }];
+            store.append(time_ms, &Batch { series });
+        };
+        // Hosts come and go, each at times of its own, and one of them in turns.
+        for (h, host) in ["c", "a", "b"].into_iter().enumerate() {
+            for (m, mode) in ["idle", "user", "nice"].into_iter().enumerate() {
+                let turn = tick + 7 * h as i64 + 3 * m as i64;
+                match turn % 40 {
+                    0..25 => push(host, mode, (turn * (3 + m as i64)) as f64),
+                    25 => push(host, mode, f64::from_bits(STALE_NAN_BITS)),
+                    _ => {}
+                }
+            }
+        }
+        if tick % 10 == 9 {
+            store.evict(time_ms + 1_000_000 * i64::from(tick == 99));
+        }
+        plan.eval(&store, time_ms);
+        for (i, alone) in alone.iter_mut().enumerate() {
+            alone.eval(&store, time_ms);
+            let expected = elements(alone.output(0).expect("a value"));
+            assert_eq!(
+                elements(plan.output(i).expect("a value")),
+                expected,
+                "{} at {tick}",
+                parts[i]
+            );
+            compared += expected.len();
+        }
+    }
+    assert!(compared > 500, "{compared}");
+}
+
 #[test]
 fn layouts_keep_their_version_until_series_are_born_or_die() {
     let (mut store, mut plan) = bind(&["sum by (host) (load) / on (host) load", "-load"]);
