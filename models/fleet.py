@@ -38,23 +38,33 @@ TROUBLE_SECONDS = 900
 #   jobs      an hour: minutes of much computing, reading and writing
 KINDS = {
     "idle": dict(busy=(0.003, 0.04), wave=(0, 0.3), restless=(0.1, 0.4), system=(0.2, 0.5), memory=(0.04, 0.5),
-                 traffic=(2e2, 2e5), disk=(1e3, 2e6), sockets=(3, 60), switches=(2e4, 8e4), jobs=(0, 1)),
+                 traffic=(2e2, 2e5), disk=(1e3, 2e6), sockets=(3, 60), switches=(5e3, 5e4), jobs=(0, 1)),
     "web": dict(busy=(0.08, 0.5), wave=(0.2, 0.6), restless=(0.05, 0.2), system=(0.15, 0.4), memory=(0.2, 0.7),
-                traffic=(5e5, 1e7), disk=(1e4, 2e6), sockets=(100, 3000), switches=(1e4, 5e4), jobs=(0, 1)),
+                traffic=(5e5, 1e7), disk=(1e4, 2e6), sockets=(100, 3000), switches=(4e3, 3e4), jobs=(0, 1)),
     "database": dict(busy=(0.05, 0.45), wave=(0.1, 0.5), restless=(0.05, 0.25), system=(0.1, 0.3), memory=(0.5, 0.9),
-                     traffic=(2e5, 6e6), disk=(2e6, 2e7), sockets=(30, 800), switches=(1e4, 4e4), jobs=(0.3, 2)),
+                     traffic=(2e5, 6e6), disk=(2e6, 2e7), sockets=(30, 800), switches=(4e3, 3e4), jobs=(0.3, 2)),
     "batch": dict(busy=(0.02, 0.3), wave=(0, 0.3), restless=(0.1, 0.3), system=(0.05, 0.2), memory=(0.1, 0.6),
-                  traffic=(1e4, 5e6), disk=(1e5, 1e7), sockets=(5, 100), switches=(1e3, 1e4), jobs=(1, 4)),
+                  traffic=(1e4, 5e6), disk=(1e5, 1e7), sockets=(5, 100), switches=(5e2, 1e4), jobs=(1, 4)),
     "build": dict(busy=(0.02, 0.15), wave=(0.1, 0.5), restless=(0.2, 0.5), system=(0.15, 0.35), memory=(0.08, 0.4),
                   traffic=(1e4, 4e6), disk=(1e5, 1e7), sockets=(5, 150), switches=(3e3, 2e4), jobs=(2, 6)),
     "cache": dict(busy=(0.03, 0.25), wave=(0.2, 0.6), restless=(0.04, 0.15), system=(0.4, 0.65), memory=(0.6, 0.93),
-                  traffic=(2e6, 3e7), disk=(1e3, 3e5), sockets=(300, 5000), switches=(4e4, 1.2e5), jobs=(0, 0.2)),
+                  traffic=(2e6, 3e7), disk=(1e3, 3e5), sockets=(300, 5000), switches=(1e4, 5e4), jobs=(0, 0.2)),
     "storage": dict(busy=(0.03, 0.25), wave=(0.1, 0.5), restless=(0.1, 0.3), system=(0.4, 0.7), memory=(0.1, 0.4),
-                    traffic=(1e6, 3e7), disk=(3e6, 4e7), sockets=(20, 400), switches=(2e4, 8e4), jobs=(0.5, 2)),
+                    traffic=(1e6, 3e7), disk=(3e6, 4e7), sockets=(20, 400), switches=(5e3, 4e4), jobs=(0.5, 2)),
     "router": dict(busy=(0.02, 0.2), wave=(0.2, 0.6), restless=(0.05, 0.2), system=(0.6, 0.85), memory=(0.05, 0.3),
-                   traffic=(3e6, 3e7), disk=(5e2, 5e4), sockets=(3, 40), switches=(1e4, 6e4), jobs=(0, 0.2)),
+                   traffic=(3e6, 3e7), disk=(5e2, 5e4), sockets=(3, 40), switches=(5e3, 4e4), jobs=(0, 0.2)),
     "container": dict(busy=(0.01, 0.4), wave=(0.1, 0.5), restless=(0.1, 0.4), system=(0.1, 0.4), memory=(0.1, 0.8),
-                      traffic=(1e3, 3e6), disk=(0, 0), sockets=(2, 300), switches=(5e3, 4e4), jobs=(0, 2)),
+                      traffic=(1e3, 3e6), disk=(0, 0), sockets=(2, 300), switches=(2e3, 3e4), jobs=(0, 2)),
+}  # fmt: skip
+
+# Kinds that no model is trained on, to judge by.
+OTHERS = {
+    "mail": dict(busy=(0.05, 0.3), wave=(0.2, 0.6), restless=(0.1, 0.3), system=(0.2, 0.4), memory=(0.15, 0.6),
+                 traffic=(5e4, 4e6), disk=(5e5, 1e7), sockets=(50, 900), switches=(3e3, 2e4), jobs=(0.2, 1)),
+    "desktop": dict(busy=(0.02, 0.2), wave=(0.1, 0.6), restless=(0.2, 0.5), system=(0.15, 0.4), memory=(0.15, 0.7),
+                    traffic=(2e3, 2e6), disk=(1e4, 5e6), sockets=(10, 200), switches=(5e3, 3e4), jobs=(0.5, 2)),
+    "monitor": dict(busy=(0.05, 0.35), wave=(0, 0.1), restless=(0.03, 0.15), system=(0.1, 0.25), memory=(0.3, 0.8),
+                    traffic=(3e5, 5e6), disk=(1e6, 1e7), sockets=(100, 1500), switches=(3e3, 2e4), jobs=(0.5, 1)),
 }  # fmt: skip
 
 TROUBLES = ("cpu_hog", "memory_leak", "swap_storm", "disk_saturation", "disk_full", "network_flood",
@@ -64,40 +74,56 @@ TROUBLES = ("cpu_hog", "memory_leak", "swap_storm", "disk_saturation", "disk_ful
 class Host:
     """One host: what it is, drawn once, and how it is at each moment, drawn step by step."""
 
-    def __init__(self, seed, number, kinds, interval):
+    def __init__(self, seed, number, kinds, interval, width):
         self.rng = rng = random.Random(f"{seed} {number}")
+        self.number, self.offsets, self.drawn = number, random.Random(seed), 0
         self.kind = kinds[number % len(kinds)]
         self.name = f"{self.kind}-{seed}-{number}:9100"
         self.interval = interval or rng.choice((15, 15, 15, 30, 30, 60))
-        of = KINDS[self.kind]
+        of = KINDS.get(self.kind) or OTHERS[self.kind]
         self.cores = rng.choice((1, 2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 32, 64))
         self.memory = max(1, self.cores * rng.choice((0.5, 1, 2, 2, 4, 4, 8))) * GIB
         self.busy, self.wave, self.restless, self.system = (
-            rng.uniform(*of[it]) for it in ("busy", "wave", "restless", "system"))  # fmt: skip
-        self.used, self.jobs = rng.uniform(*of["memory"]), rng.uniform(*of["jobs"])
+            self.even(*of[it]) for it in ("busy", "wave", "restless", "system"))  # fmt: skip
+        self.used, self.jobs = self.even(*of["memory"]), self.even(*of["jobs"])
         self.traffic, self.disk, self.sockets, self.switches = (
-            self.wide(*of[it]) for it in ("traffic", "disk", "sockets", "switches"))  # fmt: skip
-        self.phase = rng.uniform(0, DAY)
-        self.received = rng.uniform(0.2, 0.8)
-        self.read = rng.uniform(0.02, 0.7)
+            self.wide(*of[it]) * width for it in ("traffic", "disk", "sockets", "switches"))  # fmt: skip
+        self.phase = self.even(0, DAY)
+        self.received = self.even(0.2, 0.8)
+        self.read = self.even(0.02, 0.7)
         self.disk_speed = self.wide(8e7, 1e9)
-        self.patience = rng.uniform(0.02, 0.25)  # iowait for each busy disk and core
+        self.patience = self.even(0.02, 0.25)  # iowait for each busy disk and core
         self.is_virtual = rng.random() < 0.5
-        self.steal = self.wide(1e-4, 0.02) if self.is_virtual and rng.random() < 0.5 else 0.0
+        self.steal = self.wide(1e-4, 0.02) * self.is_virtual * (rng.random() < 0.5)
         self.interrupts = rng.uniform(0.01, 0.12)
         self.swap = rng.choice((0, 0, 1, 2, 8)) * GIB if self.kind != "container" else 0
-        self.swapped = rng.choice((0, 0, rng.uniform(0, 0.4)))
-        self.lossy = self.wide(1e-4, 0.3) if rng.random() < 0.3 else 0.0  # drops a second
-        self.retransmits = self.wide(1e-3, 0.2)  # a second and MB/s
-        self.filled = [rng.uniform(0.04, 0.88) for _ in range(3)]
+        self.swapped = rng.choice((0, 0, 1)) * self.even(0, 0.4)
+        self.lossy = self.wide(1e-3, 4) * width * (rng.random() < 0.3)  # drops a second
+        self.faulty = self.wide(1e-3, 0.3) * width * (rng.random() < 0.1)  # errors a second
+        self.paging = self.wide(0.05, 60) * width * (rng.random() < 0.5)  # pages a second, now and then
+        self.faults = self.wide(0.05, 20) * width
+        self.retransmits = self.wide(1e-3, 0.3) * width  # a second and MB/s
+        self.filled = [self.even(0.04, 0.86) for _ in range(3)]
         self.size = [self.wide(8, 500) * GIB, 0.5 * GIB, self.wide(50, 8000) * GIB]
         self.has_data = self.kind in ("database", "storage", "batch", "build") or rng.random() < 0.2
         self.memory_noise = self.wide(5e-4, 8e-3)
         self.reset()
 
+    def even(self, low, high):
+        """Between two numbers, such that the hosts of a fleet lie evenly there: each next host goes on by the
+        root of a number that has no rational one, from where the seed begins."""
+        self.drawn += 1
+        step = math.sqrt(2 + 4 * self.drawn)  # twice an odd number is no square
+        return low + (high - low) * math.modf(self.offsets.random() + self.number * step)[0]
+
     def wide(self, low, high):
-        """Between two numbers of different size."""
-        return math.exp(self.rng.uniform(math.log(low), math.log(high))) if low > 0 else 0.0
+        """The same between two numbers of different size."""
+        part = self.even(0, 1)
+        return low * (high / low) ** part if low > 0 else 0.0
+
+    def some(self, low, high):
+        """At a moment: between two numbers of different size."""
+        return low * (high / low) ** self.rng.random()
 
     def reset(self):
         """As after booting."""
@@ -124,11 +150,11 @@ class Host:
         if self.job_left <= 0:
             self.heavy = 0.0
             if rng.random() < self.jobs * dt / 3600:
-                self.job_left, self.heavy = self.wide(60, 1200), rng.uniform(0.2, 0.95)
+                self.job_left, self.heavy = self.some(60, 1200), rng.uniform(0.2, 0.95)
         if self.burst_left <= 0:
             self.burst = 0.0
             if rng.random() < 3 * dt / 3600:
-                self.burst_left, self.burst = self.wide(5, 90), rng.uniform(0.05, 0.5)
+                self.burst_left, self.burst = self.some(5, 90), rng.uniform(0.05, 0.5)
         starting = math.exp(-self.up / 90)
         wave = 1 + self.wave * math.sin(2 * math.pi * (now - self.phase) / DAY)
         noise = math.exp(self.restless * (0.7 * self.slow + 0.7 * self.fast))
@@ -138,21 +164,21 @@ class Host:
         working = busy * self.cores
         pulse = math.exp(rng.gauss(0, 0.25))
         disk = self.disk * (0.3 + working * 0.4) * pulse * (1 + 6 * self.heavy) + self.disk * 8 * starting
-        disk = min(disk, 0.6 * self.disk_speed)
+        disk = min(disk, 0.6 * self.disk_speed, 3e8)
         traffic = min(1.0e8, self.traffic * wave * (0.2 + 0.5 * busy / max(self.busy, 0.01) * 0.5)
                       * math.exp(0.3 * self.slow + rng.gauss(0, 0.15)))  # fmt: skip
         here = {
             "busy": busy, "system": self.system, "disk": disk, "traffic": traffic,
             "io": min(0.75, disk / self.disk_speed * 1.1 + min(0.05, disk / 4e7)) if disk else 0.0,
-            "memory": self.used * (1 - 0.5 * math.exp(-self.up / 300)) + self.memory_noise * self.wander
+            "memory": self.used * (1 - 0.25 * math.exp(-self.up / 300)) + self.memory_noise * self.wander
                       + 0.06 * self.heavy + 0.02 * busy,
             "running": working + 0.3 * self.heavy, "swapped": self.swapped,
             "sockets": self.sockets * (0.5 + 0.5 * wave) * (1 + 0.1 * self.slow),
-            "switches": 150 * self.cores + self.switches * working * (1 + 0.15 * self.fast),
-            "errors": 0.0, "drops": self.lossy if rng.random() < 0.1 else 0.0,
+            "switches": min(4e5, 150 * self.cores + self.switches * working * (1 + 0.15 * self.fast)),
+            "errors": self.faulty if rng.random() < 0.2 else 0.0, "drops": self.lossy if rng.random() < 0.2 else 0.0,
             "retransmits": 0.01 + self.retransmits * traffic / 1e6 * math.exp(rng.gauss(0, 0.4)),
-            "faults": 0.02 + 0.4 * busy * pulse + 30 * starting + 3 * self.heavy * (rng.random() < 0.2),
-            "paged": 2.0 * self.swapped * (rng.random() < 0.1) if self.swap else 0.0,
+            "faults": 0.02 + 0.4 * busy * pulse + 30 * starting + self.faults * (rng.random() < 0.05 + 0.2 * self.heavy),
+            "paged": self.paging * self.swapped * (rng.random() < 0.1),
             "wait": 0.0, "blocked": 0.0, "soft": self.interrupts, "filled": 0.0,
         }  # fmt: skip
         if trouble and into >= 0:
@@ -195,7 +221,7 @@ class Host:
         here["busy"] = max(here["busy"], here["busy"] + full * 0.15 * (1 - here["busy"]))
 
     def network_errors(self, here, _into, full):
-        here["errors"], here["drops"] = full * 40, here["drops"] + full * 20
+        here["errors"], here["drops"] = here["errors"] + full * 40, here["drops"] + full * 20
         here["retransmits"] += full * 10
 
     def switch_storm(self, here, _into, full):
@@ -265,11 +291,11 @@ class Host:
             ("SwapFree", self.swap * (1 - here["swapped"])),
         ):  # fmt: skip
             yield f"node_memory_{name}_bytes", "", round(value)
+        paged = here["paged"] * 0.5 * (self.swap > 0)
         for name, rate in (
-            ("pswpin", here["paged"] * 0.5), ("pswpout", here["paged"] * 0.5), ("pgmajfault", here["faults"]),
-            ("oom_kill", 0.0),
+            ("pswpin", paged), ("pswpout", paged), ("pgmajfault", here["faults"]), ("oom_kill", 0.0)
         ):  # fmt: skip
-            yield f"node_vmstat_{name}", "", round(self.count(name, rate if self.swap or name[1] != "s" else 0.0))
+            yield f"node_vmstat_{name}", "", round(self.count(name, rate))
 
     def disks(self, here):
         device = "vda" if self.is_virtual else "nvme0n1"
@@ -357,14 +383,15 @@ def main():
     parser.add_argument("--end", type=int, required=True, help="when that ends, in seconds since 1970")
     parser.add_argument("--seed", default="1", help="seed of all choices (default 1)")
     parser.add_argument("--interval", type=int, help="seconds between scrapes (default: each host its own)")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="of which kinds (default: all)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of which kinds, in turn")
+    parser.add_argument("--width", type=float, default=1.0, help="how much larger sizes and rates are (default 1)")
     parser.add_argument("--trouble", action="store_true", help="trouble in the last quarter of an hour")
     options = parser.parse_args()
     kinds = options.kinds.split(",")
-    if set(kinds) - set(KINDS):
-        parser.error(f"kinds are {', '.join(KINDS)}")
+    if set(kinds) - set(KINDS) - set(OTHERS):
+        parser.error(f"kinds are {', '.join([*KINDS, *OTHERS])}")
     for number in range(options.hosts):
-        host = Host(options.seed, number, kinds, options.interval)
+        host = Host(options.seed, number, kinds, options.interval, options.width)
         trouble = None
         if options.trouble:
             trouble = TROUBLES[number // len(kinds) % len(TROUBLES)]
