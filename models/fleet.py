@@ -18,7 +18,8 @@ import math
 import random
 import sys
 
-MODES = ("user", "system", "iowait", "irq", "nice", "softirq", "steal")
+# Those of the kernel's modes in which these hosts spend time, less idle. `irq` and `nice` would be 0.
+MODES = ("user", "system", "iowait", "softirq", "steal")
 GIB = 1 << 30
 PAGE = 4096
 DAY = 86_400
@@ -81,8 +82,8 @@ class Host:
         self.name = f"{self.kind}-{seed}-{number}:9100"
         self.interval = interval or rng.choice((15, 15, 15, 30, 30, 60))
         of = KINDS.get(self.kind) or OTHERS[self.kind]
-        self.cores = rng.choice((1, 2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 32, 64))
-        self.memory = max(1, self.cores * rng.choice((0.5, 1, 2, 2, 4, 4, 8))) * GIB
+        self.cores = rng.choice((1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 16, 16, 32))
+        self.memory = max(1, self.cores * rng.choice((0.5, 1, 2, 4, 4, 8, 16))) * GIB
         self.busy, self.wave, self.restless, self.system = (
             self.even(*of[it]) for it in ("busy", "wave", "restless", "system"))  # fmt: skip
         self.used, self.jobs = self.even(*of["memory"]), self.even(*of["jobs"])
@@ -255,7 +256,7 @@ class Host:
         wait = min(wait, max(0.0, 1 - busy - self.steal))
         soft = busy * min(0.5, here["soft"])
         system = busy * here["system"] * (1 - min(0.5, here["soft"]))
-        shares = (busy - soft - system, system, wait, 0.0, 0.0, soft, self.steal * min(1.0, 0.2 + busy))
+        shares = (busy - soft - system, system, wait, soft, self.steal * min(1.0, 0.2 + busy))
         for cpu in range(self.cores):
             uneven = 1 + 0.1 * math.sin(cpu * 1.7 + self.phase)
             uneven = uneven * (1 - here["busy"]) + here["busy"]
