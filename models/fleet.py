@@ -95,13 +95,13 @@ class Host:
         self.disk_speed = self.wide(8e7, 1e9)
         self.patience = self.even(0.02, 0.25)  # iowait for each busy disk and core
         self.is_virtual = rng.random() < 0.5
-        self.steal = self.wide(1e-4, 0.02) * self.is_virtual * (rng.random() < 0.5)
+        self.steal = self.wide(5e-4, 0.03) * width * self.is_virtual * (rng.random() < 0.5)
         self.interrupts = rng.uniform(0.01, 0.12)
         self.swap = rng.choice((0, 0, 1, 2, 8)) * GIB if self.kind != "container" else 0
-        self.swapped = rng.choice((0, 0, 1)) * self.even(0, 0.4)
-        self.lossy = self.wide(1e-3, 4) * width * (rng.random() < 0.3)  # drops a second
-        self.faulty = self.wide(1e-3, 0.3) * width * (rng.random() < 0.1)  # errors a second
-        self.paging = self.wide(0.05, 60) * width * (rng.random() < 0.5)  # pages a second, now and then
+        self.swapped = rng.choice((0, 1, 1)) * self.even(0, 0.4)
+        self.lossy = self.wide(1e-3, 4) * width * (rng.random() < 0.4)  # drops a second
+        self.faulty = self.wide(1e-3, 0.3) * width * (rng.random() < 0.2)  # errors a second
+        self.paging = self.wide(0.05, 40) * width * (rng.random() < 0.6)  # pages a second, now and then
         self.faults = self.wide(0.05, 20) * width
         self.retransmits = self.wide(1e-3, 0.3) * width  # a second and MB/s
         self.filled = [self.even(0.04, 0.86) for _ in range(3)]
@@ -176,10 +176,10 @@ class Host:
             "running": working + 0.3 * self.heavy, "swapped": self.swapped,
             "sockets": self.sockets * (0.5 + 0.5 * wave) * (1 + 0.1 * self.slow),
             "switches": min(4e5, 150 * self.cores + self.switches * working * (1 + 0.15 * self.fast)),
-            "errors": self.faulty if rng.random() < 0.2 else 0.0, "drops": self.lossy if rng.random() < 0.2 else 0.0,
+            "errors": self.faulty * rng.random(), "drops": self.lossy * rng.random(),
             "retransmits": 0.01 + self.retransmits * traffic / 1e6 * math.exp(rng.gauss(0, 0.4)),
-            "faults": 0.02 + 0.4 * busy * pulse + 30 * starting + self.faults * (rng.random() < 0.05 + 0.2 * self.heavy),
-            "paged": self.paging * self.swapped * (rng.random() < 0.1),
+            "faults": 0.02 + 0.4 * busy * pulse + 30 * starting + self.faults * rng.random() * (0.3 + self.heavy),
+            "paged": self.paging * min(1.0, self.swapped * 3) * rng.random(),
             "wait": 0.0, "blocked": 0.0, "soft": self.interrupts, "filled": 0.0,
         }  # fmt: skip
         if trouble and into >= 0:

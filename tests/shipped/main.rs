@@ -14,6 +14,9 @@ use portent::series::StorageConfig;
 const START: i64 = 1_700_000_010_000;
 const MINUTE: i64 = 60_000;
 
+/// The model's step: what was scraped at its beginning has come by its end.
+const TICK: i64 = 15_000;
+
 /// Each kind of trouble, and on how many of the seven hosts the model finds it at least.
 const TROUBLES: [(Trouble, usize); 9] = [
     (Trouble::CpuHog, 5),
@@ -47,8 +50,8 @@ fn scores(pipeline: &mut Pipeline, now_ms: i64) -> Vec<(String, f64, String)> {
     scored.collect()
 }
 
-/// Every kind of host for two hours and a half; of each kind one undisturbed and one to which something happens that
-/// is no trouble.
+/// Every kind of host for two hours and a half; of each kind one undisturbed and one to which something
+/// happens that is no trouble.
 #[test]
 fn calm_hosts_stay_below_one_from_their_first_score_on() {
     let mut pipeline = pipeline();
@@ -76,7 +79,7 @@ fn calm_hosts_stay_below_one_from_their_first_score_on() {
                 pipeline.append(now_ms, &host.scrape(now_ms, None));
             }
         }
-        for (name, score, feature) in scores(&mut pipeline, now_ms + 7_000) {
+        for (name, score, feature) in scores(&mut pipeline, now_ms + TICK) {
             assert!(score <= 1.0, "{name} has {score} in minute {minute}, of {feature}");
             let largest = seen.entry(name).or_insert((0, 0.0_f64));
             *largest = (largest.0 + 1, largest.1.max(score));
@@ -86,7 +89,7 @@ fn calm_hosts_stay_below_one_from_their_first_score_on() {
     assert!(seen.len() == hosts.len() && seen.values().all(|(steps, _)| *steps > 350), "{seen:?}");
 }
 
-/// Half an hour of calm, then a quarter of an hour of trouble of one kind on each host of every kind.
+/// Twenty minutes of calm, then a quarter of an hour of one kind of trouble on a host of every kind.
 #[test]
 fn trouble_is_found_on_hosts_that_it_has_never_seen() {
     let mut pipeline = pipeline();
@@ -109,7 +112,7 @@ fn trouble_is_found_on_hosts_that_it_has_never_seen() {
         if now_ms < begins_ms - MINUTE {
             continue;
         }
-        for (name, score, feature) in scores(&mut pipeline, now_ms + 7_000) {
+        for (name, score, feature) in scores(&mut pipeline, now_ms + TICK) {
             assert!(now_ms >= begins_ms || score <= 1.0, "calm {name} has {score} of {feature}");
             let entry = found.entry(name).or_insert((score, i64::MAX));
             if score > 1.0 {
