@@ -125,7 +125,8 @@ impl Host {
             self.kind.suffer(&mut now, trouble, lasts);
         }
         self.load += (now.running + now.blocked - self.load) * (1.0 - (-seconds / 60.0).exp());
-        let mut scrape = Scrape { host: self, now_ms, seconds, batch: Batch { series: Vec::new() } };
+        let mut scrape =
+            Scrape { host: self, now_ms, seconds, batch: Batch { series: Vec::new() } };
         scrape.processors(&now);
         scrape.memory(&now);
         scrape.disk(&now);
