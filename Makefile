@@ -34,8 +34,12 @@ bench: onnxruntime ## the benches
 	$(CARGO) bench $(ARGS)
 
 .PHONY: model
-model: onnxruntime peers ## make models/node.onnx again: records this machine under load for 50 minutes
+model: onnxruntime peers ## make models/node.onnx again: a made-up fleet beside a recorded machine
 	$(CARGO) build --release
+	models/fit.sh
+
+.PHONY: recording
+recording: peers ## record that machine anew: this one, under load for 50 minutes
 	models/record.sh
 
 .PHONY: onnxruntime

@@ -1,16 +1,14 @@
 #!/bin/sh
-# Makes models/node.onnx: records a host under models/load.py with a real Prometheus and
-# node_exporter, one scrape a second, and trains on the recording.
+# Makes models/machine.om.gz, the recorded machine that models/fit.sh trains on beside the made-up
+# fleet: this one, under models/load.py, as a real Prometheus and node_exporter see it.
 #
-# usage: models/record.sh            (make model)
+# usage: models/record.sh            (make recording)
 #
-#   RECORD_MINUTES   how long to record (50): the first ten fill the longest window of the profile
-#                    and are not trained on
+#   RECORD_MINUTES   how long to record (50): the first twelve fill the longest window of the profile
 #   RECORD_SEED      seed of the load (1)
 #   RECORD_DIR       where Prometheus keeps the recording (target/recording)
 #   RECORD_PORT      Prometheus's port (9390); node_exporter takes the next one
-#   RECORD_CONFIG    Portent's configuration: how the model is trained (models/node.yml)
-#   RECORD_OUTPUT    the model's file (models/node.onnx)
+#   RECORD_OUTPUT    the recording (models/machine.om.gz)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,26 +17,27 @@ seed=${RECORD_SEED:-1}
 dir=${RECORD_DIR:-target/recording}
 port=${RECORD_PORT:-9390}
 node_port=$((port + 1))
-config=${RECORD_CONFIG:-models/node.yml}
-output=${RECORD_OUTPUT:-models/node.onnx}
-warmup=600 # seconds; the longest range in the profile
+output=${RECORD_OUTPUT:-models/machine.om.gz}
+warmup=12 # minutes; the longest range in the profile, of rates over two
+# What the profile reads on Linux.
+series='{__name__=~"node_(cpu_seconds_total|load1|procs_(running|blocked)|context_switches_total|memory_(MemTotal|MemAvailable|MemFree|Buffers|Cached|SwapTotal|SwapFree)_bytes|vmstat_(pswpin|pswpout|pgmajfault)|disk_(read_bytes|written_bytes|io_time_seconds)_total|filesystem_(avail_bytes|size_bytes|readonly)|network_(receive|transmit)_(bytes|errs|drop)_total|sockstat_TCP_inuse|netstat_Tcp_RetransSegs)"}'
 
 fail() {
     echo "record: $*" >&2
     exit 1
 }
 
-[ "$minutes" -gt $((warmup / 60)) ] || fail "RECORD_MINUTES must be more than $((warmup / 60))"
+[ "$minutes" -gt "$warmup" ] || fail "RECORD_MINUTES must be more than $warmup"
 PATH=${PORTENT_PEERS:-$PWD/.peers/usr/bin}:$PATH
 command -v prometheus >/dev/null || fail "prometheus is missing: run \`make peers\`"
 node_exporter=$(command -v prometheus-node-exporter || command -v node_exporter) ||
     fail "node_exporter is missing: run \`make peers\`"
 
+rm -rf "$dir"
 mkdir -p "$dir"
 cat >"$dir/prometheus.yml" <<YAML
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
+  scrape_interval: 15s
 scrape_configs:
   - job_name: node
     static_configs:
@@ -64,15 +63,12 @@ pids="$pids $!"
 sleep 3
 # shellcheck disable=SC2086
 kill -0 $pids 2>/dev/null || fail "a server did not start, see $dir/*.log"
-start=$(($(date +%s) + warmup))
 # Its disk traffic goes beside the recording. In the background, because a shell that waits for a
 # command in front hears no signal.
 python3 models/load.py --minutes "$minutes" --seed "$seed" --dir "$dir" &
 load=$!
 pids="$pids $load"
 wait "$load"
-end=$(date +%s)
-
-cargo run --release --quiet -- train --config.file "$config" \
-    --prometheus.url "http://127.0.0.1:$port" --start "$start" --end "$end" --step 1s \
-    --output "$output"
+stop
+pids=
+promtool tsdb dump-openmetrics --match "$series" "$dir/data" | gzip -9n >"$output"

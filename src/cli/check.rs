@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::duration::Duration;
-use crate::features::Features;
+use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
 use crate::model::{Artifact, GuardSpec, Metadata, ModelConfig, shipped};
 
 /// What to check.
@@ -59,6 +59,9 @@ fn config(args: &ConfigArgs) -> Outcome {
     }
     if args.print {
         print!("{}", config.to_yaml());
+        if config.models.iter().any(|it| it.file.is_none() && it.features.is_none()) {
+            print!("{}", guide());
+        }
     } else {
         let name = args
             .file
@@ -107,6 +110,7 @@ fn description(metadata: &Metadata) -> String {
         lines.push(("validation", text));
     }
     lines.push(("features", metadata.features.len().to_string()));
+    lines.extend(metadata.profile.map(|version| ("profile", profile(version))));
     let line = |(name, text): &(&str, String)| format!("{name:<12} {text}\n");
     let mut description: String = lines.iter().map(line).collect();
     for feature in &metadata.features {
@@ -114,6 +118,23 @@ fn description(metadata: &Metadata) -> String {
         description += &format!("  {:<24} {expr}  [missing: {}]\n", feature.name, feature.missing);
     }
     description
+}
+
+/// What the features of the built-in profile mean, as comments.
+fn guide() -> String {
+    let lines = profile_guide().into_iter().map(|feature| {
+        let ProfileFeature { spec, meaning, unit, domain: [least, most], fallback } = feature;
+        format!("#   {}: {meaning}; {unit}, {least} to {most}; fallback: {fallback}\n", spec.name)
+    });
+    format!("# The features of the built-in profile:\n{}", lines.collect::<String>())
+}
+
+/// Of which built-in profile the features are.
+fn profile(version: u32) -> String {
+    match version {
+        PROFILE_VERSION => format!("version {version}, that of this program"),
+        _ => format!("version {version}; that of this program is {PROFILE_VERSION}"),
+    }
 }
 
 /// What serving remembers of each entity for the model.

@@ -23,7 +23,7 @@ pub use clock::{Clock, TIME_OF_DAY, TIME_OF_WEEK};
 pub use freshness::{Freshness, Liveness, Trail};
 pub use matrix::{EntityState, FeatureMatrix, Provenance, ProvenanceCounts};
 pub use playback::{Observed, Playback};
-pub use profile::{PROFILE_ENTITY, profile};
+pub use profile::{PROFILE_ENTITY, PROFILE_VERSION, ProfileFeature, profile, profile_guide};
 pub use recording::{Counts, EntityRecording, Recording, Sightings};
 pub use set::{FeatureError, FeatureSet, Features};
 pub use spec::{FeatureSpec, Missing, MissingError};

@@ -12,7 +12,7 @@ use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::state::{GuardSpec, LevelSpec};
 use crate::duration::Duration;
-use crate::features::{FeatureSpec, Missing, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::features::{FeatureSpec, Missing, PROFILE_VERSION, TIME_OF_DAY, TIME_OF_WEEK, profile};
 use crate::timestamp;
 
 /// The layout of the keys below. A file that says more was written by a later version; one that
@@ -56,6 +56,8 @@ pub struct Metadata {
     pub entities: Vec<Vec<String>>,
     /// The names of features that the error does not depend on: constant ones, clocks.
     pub weightless: Vec<String>,
+    /// The version of the built-in profile, where the features are that.
+    pub profile: Option<u32>,
     /// The smoothed error above which an entity is anomalous. Above zero.
     pub threshold: f64,
     /// How the threshold was found, for people.
@@ -94,6 +96,7 @@ pub(super) struct Recorded {
     adaptive_threshold: Option<GuardSpec>,
     entities: Vec<Vec<String>>,
     weightless: Vec<String>,
+    profile: Option<u32>,
     threshold: Option<f64>,
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
@@ -114,6 +117,7 @@ impl Metadata {
     pub fn new(features: Vec<FeatureSpec>, entity: Vec<String>, step: Duration) -> Self {
         Self {
             schema: SCHEMA,
+            profile: profile_version(&features),
             features,
             entity,
             step,
@@ -161,6 +165,7 @@ impl Metadata {
         if !self.weightless.is_empty() {
             entries.push(("weightless", json(&self.weightless)));
         }
+        entries.extend(self.profile.map(|it| ("profile", it.to_string())));
         entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
     }
@@ -212,6 +217,16 @@ impl Metadata {
     }
 }
 
+/// Whether training added it.
+fn is_clock(feature: &FeatureSpec) -> bool {
+    [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.is(feature))
+}
+
+/// The version of the built-in profile, if these are its features.
+fn profile_version(features: &[FeatureSpec]) -> Option<u32> {
+    features.iter().filter(|it| !is_clock(it)).eq(&profile()).then_some(PROFILE_VERSION)
+}
+
 impl Recorded {
     /// Reads one entry of a file; those of others are left alone, and so are keys that a later
     /// version of the same schema may add.
@@ -236,6 +251,7 @@ impl Recorded {
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
             "weightless" => self.weightless = from_json(key, value)?,
+            "profile" => self.profile = Some(parse(key, value)?),
             "threshold" => self.threshold = Some(parse(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
@@ -257,8 +273,7 @@ impl Recorded {
             }
         }
         let added = self.features.iter().flatten().skip(features.len());
-        let is_clock = |it: &&FeatureSpec| [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|c| c.is(it));
-        features.extend(added.filter(is_clock).cloned());
+        features.extend(added.filter(|it| is_clock(it)).cloned());
         Some(features)
     }
 
@@ -301,6 +316,7 @@ impl Recorded {
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
             weightless: self.weightless.clone(),
+            profile: self.profile,
             threshold,
             threshold_method: self
                 .threshold_method

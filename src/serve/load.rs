@@ -45,6 +45,13 @@ fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel>
         threshold = metadata.threshold,
         "model loaded"
     );
+    if config.file.is_none() {
+        tracing::info!(
+            model = config.name,
+            "the shipped model knows no host of yours; one that is trained on them finds more: \
+             portent train --prometheus.url URL --start -14d --step 1m --output FILE"
+        );
+    }
     Ok(LoadedModel { name: config.name.clone(), metadata, scorer })
 }
 
