@@ -45,7 +45,7 @@ fn scores(pipeline: &mut Pipeline, now_ms: i64) -> Vec<(String, f64, String)> {
     let model = &snapshot.models[0];
     let scored = model.entities.iter().map(|it| {
         let feature =
-            it.contributions.first().map(|(i, _)| model.feature_names[*i as usize].clone());
+            it.contributions().next().map(|it| model.feature_names[it.feature as usize].clone());
         (it.entity.get("instance").to_owned(), it.score, feature.unwrap_or_default())
     });
     scored.collect()
