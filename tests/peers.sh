@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 into=.peers
 bin=$into/usr/bin
+texts=$into/usr/share/alertmanager
 packages="prometheus promtool prometheus-node-exporter prometheus-alertmanager" # named as their programs
 oldest_major=3 # Prometheus 3 made ranges left-open; Portent computes what 3 computes.
 
@@ -87,6 +88,12 @@ from_apt() {
     for package in "$work"/*.deb; do
         dpkg -x "$package" "$work/tree" || return 1
     done
+    # Debian's Alertmanager reads the texts of its messages from a folder of the system. Another path of
+    # the same length, from the root of the repository, where tests start it, has them here.
+    LC_ALL=C sed -i 's#/usr/share/prometheus/alertmanager#.peers/usr/share/././/alertmanager#g' \
+        "$work/tree/usr/bin/prometheus-alertmanager" || return 1
+    mkdir -p "$texts"
+    cp "$work/tree/usr/share/prometheus/alertmanager"/*.tmpl "$texts/" || return 1
     # Only the programs: the packages' services and documentation are of no use to a test.
     # Each takes its place at once, as tests of another checkout may be starting the one before.
     mkdir -p "$bin"

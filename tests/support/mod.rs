@@ -6,6 +6,7 @@
 // Each test binary compiles all of this and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod alertmanager;
 mod client;
 mod node_exporter;
 mod peers;
@@ -15,6 +16,7 @@ mod remote_writer;
 mod server;
 mod wait;
 
+pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
 pub use node_exporter::NodeExporter;
 pub use peers::Peers;
