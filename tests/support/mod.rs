@@ -15,6 +15,7 @@ mod prometheus;
 mod remote_writer;
 mod server;
 mod wait;
+mod watched;
 
 pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
@@ -25,3 +26,4 @@ pub use prometheus::{Answer, Element, Prometheus, RangeElement};
 pub use remote_writer::{RemoteWriter, Series, encode, write_request};
 pub use server::{Server, repository};
 pub use wait::wait_until;
+pub use watched::Watched;
