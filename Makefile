@@ -18,7 +18,7 @@ demo: onnxruntime peers ## node_exporter, Prometheus and Portent wired together,
 	examples/demo.sh
 
 .PHONY: test
-test: onnxruntime peers ## every test, those with a real Prometheus and node_exporter included
+test: onnxruntime peers ## every test, those with a real Prometheus and Alertmanager included
 	$(CARGO) test $(ARGS)
 
 # The tests come last, so that their results are what one sees.

@@ -56,6 +56,8 @@ trap 'exit 143' TERM
 
 sed -e "s/localhost:9847/localhost:$portent_port/" -e "s/localhost:9100/localhost:$node_port/" \
     -e "s/scrape_interval: 15s/scrape_interval: ${interval}s/" examples/prometheus.yml >"$work/prometheus.yml"
+mkdir "$work/rules"
+cp examples/rules/portent.yml "$work/rules/"
 
 # start NAME COMMAND...: in the background, with a log of its own.
 start() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the real programs that the tests start into .peers/usr/bin:
 #
-#   prometheus (3 or newer), promtool, prometheus-node-exporter
+#   prometheus (3 or newer), promtool, prometheus-node-exporter, prometheus-alertmanager, amtool
 #
 # Where apt knows a Debian archive, the packages of Debian unstable are unpacked there; apt's own
 # state and the system stay as they are, and no root is needed. Elsewhere the programs that are on
@@ -13,6 +13,8 @@ cd "$(dirname "$0")/.."
 
 into=.peers
 bin=$into/usr/bin
+texts=$into/usr/share/alertmanager
+packages="prometheus promtool prometheus-node-exporter prometheus-alertmanager" # named as their programs
 oldest_major=3 # Prometheus 3 made ranges left-open; Portent computes what 3 computes.
 
 fail() {
@@ -36,10 +38,20 @@ new_enough() {
     [ -n "$found" ] && [ "$found" -ge "$oldest_major" ]
 }
 
-# has_all FOLDER: all three programs are there and run.
+# has_all FOLDER: all programs are there, and its prometheus runs. Debian's names and those of the
+# projects themselves will do.
 has_all() {
-    [ -x "$1/promtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
-        { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; }
+    [ -x "$1/promtool" ] && [ -x "$1/amtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
+        { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; } &&
+        { [ -x "$1/prometheus-alertmanager" ] || [ -x "$1/alertmanager" ]; }
+}
+
+# on_path PROGRAM...: one of them is on PATH.
+on_path() {
+    for name in "$@"; do
+        command -v "$name" >/dev/null 2>&1 && return
+    done
+    return 1
 }
 
 # archive: the first Debian archive among apt's sources, in either of their two formats.
@@ -67,7 +79,8 @@ from_apt() {
         apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
             -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
     }
-    if ! (apt update && cd "$work" && apt download prometheus promtool prometheus-node-exporter) >"$work/log" 2>&1; then
+    # shellcheck disable=SC2086  # a list of packages
+    if ! (apt update && cd "$work" && apt download $packages) >"$work/log" 2>&1; then
         echo "peers: apt could not fetch the packages of Debian unstable:" >&2
         tail -n 3 "$work/log" >&2
         return 1
@@ -75,26 +88,34 @@ from_apt() {
     for package in "$work"/*.deb; do
         dpkg -x "$package" "$work/tree" || return 1
     done
+    # Debian's Alertmanager reads the texts of its messages from a folder of the system. Another path of
+    # the same length, from the root of the repository, where tests start it, has them here.
+    LC_ALL=C sed -i 's#/usr/share/prometheus/alertmanager#.peers/usr/share/././/alertmanager#g' \
+        "$work/tree/usr/bin/prometheus-alertmanager" || return 1
+    mkdir -p "$texts"
+    cp "$work/tree/usr/share/prometheus/alertmanager"/*.tmpl "$texts/" || return 1
     # Only the programs: the packages' services and documentation are of no use to a test.
+    # Each takes its place at once, as tests of another checkout may be starting the one before.
     mkdir -p "$bin"
-    for program in prometheus promtool prometheus-node-exporter; do
-        mv -f "$work/tree/usr/bin/$program" "$bin/" || return 1
+    for program in $packages amtool; do
+        mv -f "$work/tree/usr/bin/$program" "$bin/.$program.new" &&
+            mv -f "$bin/.$program.new" "$bin/$program" || return 1
     done
 }
 
 if [ -n "${PORTENT_PEERS:-}" ]; then
     has_all "$PORTENT_PEERS" ||
-        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool or node_exporter"
+        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool, node_exporter, alertmanager or amtool"
     echo "peers: Prometheus $(version "$PORTENT_PEERS/prometheus") from PORTENT_PEERS"
 elif has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is already in $bin"
 elif from_apt && has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is now in $bin"
-elif command -v prometheus >/dev/null 2>&1 && ! new_enough prometheus; then
+elif on_path prometheus && ! new_enough prometheus; then
     fail "the prometheus on PATH is $(version prometheus); the tests need $oldest_major.0 or newer"
-elif command -v prometheus >/dev/null 2>&1 && command -v promtool >/dev/null 2>&1 &&
-    { command -v node_exporter >/dev/null 2>&1 || command -v prometheus-node-exporter >/dev/null 2>&1; }; then
+elif on_path prometheus && on_path promtool && on_path node_exporter prometheus-node-exporter &&
+    on_path alertmanager prometheus-alertmanager && on_path amtool; then
     echo "peers: Prometheus $(version prometheus) from PATH"
 else
-    fail "install prometheus $oldest_major or newer (with promtool) and node_exporter, and put them on PATH"
+    fail "install prometheus $oldest_major or newer (with promtool), node_exporter and alertmanager (with amtool), and put them on PATH"
 fi

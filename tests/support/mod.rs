@@ -6,6 +6,7 @@
 // Each test binary compiles all of this and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod alertmanager;
 mod client;
 mod node_exporter;
 mod peers;
@@ -14,7 +15,9 @@ mod prometheus;
 mod remote_writer;
 mod server;
 mod wait;
+mod watched;
 
+pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
 pub use node_exporter::NodeExporter;
 pub use peers::Peers;
@@ -23,3 +26,4 @@ pub use prometheus::{Answer, Element, Prometheus, RangeElement};
 pub use remote_writer::{RemoteWriter, Series, encode, write_request};
 pub use server::{Server, repository};
 pub use wait::wait_until;
+pub use watched::Watched;

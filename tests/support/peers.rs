@@ -15,6 +15,10 @@ pub struct Peers {
     pub promtool: PathBuf,
     /// `prometheus-node-exporter` (Debian's name) or `node_exporter`.
     pub node_exporter: PathBuf,
+    /// `prometheus-alertmanager` (Debian's name) or `alertmanager`.
+    pub alertmanager: PathBuf,
+    /// `amtool` beside it.
+    pub amtool: PathBuf,
 }
 
 impl Peers {
@@ -28,6 +32,8 @@ impl Peers {
             prometheus: program(&folders, &["prometheus"]),
             promtool: program(&folders, &["promtool"]),
             node_exporter: program(&folders, &["prometheus-node-exporter", "node_exporter"]),
+            alertmanager: program(&folders, &["prometheus-alertmanager", "alertmanager"]),
+            amtool: program(&folders, &["amtool"]),
         }
     }
 }

@@ -1,0 +1,190 @@
+//! The example rules and the example Alertmanager hold: the real programs accept them, every alert
+//! is tested, finds its receiver and says what it is about.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use serde_yaml::Value;
+use support::{Alertmanager, Peers, repository, wait_until};
+
+const RULES: &str = "examples/rules/portent.yml";
+const RULES_TEST: &str = "examples/rules/portent_test.yml";
+const ALERTMANAGER: &str = "examples/alertmanager.yml";
+
+/// Runs a program in the repository's root and gives what it printed.
+#[track_caller]
+fn accepted(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(repository())
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said
+}
+
+fn yaml(file: &str) -> Value {
+    let text = fs::read_to_string(repository().join(file)).expect("a file of the repository");
+    serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_sequence().map_or(&[], Vec::as_slice)
+}
+
+fn alerts() -> Vec<Value> {
+    let rules = yaml(RULES);
+    let rules = list(&rules, "groups").iter().flat_map(|group| list(group, "rules"));
+    let alerts: Vec<Value> = rules.filter(|rule| !rule["alert"].is_null()).cloned().collect();
+    assert!(alerts.len() >= 10, "{alerts:?}");
+    alerts
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value:?}"))
+}
+
+#[test]
+fn promtool_accepts_the_rules_and_their_tests_pass() {
+    let promtool = Peers::find().promtool;
+    accepted(&promtool, &["check", "rules", "--lint=all", "--lint-fatal", RULES]);
+    accepted(&promtool, &["test", "rules", RULES_TEST]);
+}
+
+#[test]
+fn every_alert_is_tested_to_fire_and_not_to_fire() {
+    let tests = yaml(RULES_TEST);
+    let mut fires = BTreeSet::new();
+    let mut silent = BTreeSet::new();
+    for test in list(&tests, "tests").iter().flat_map(|test| list(test, "alert_rule_test")) {
+        let set = if list(test, "exp_alerts").is_empty() { &mut silent } else { &mut fires };
+        set.insert(text(test, "alertname").to_owned());
+    }
+    let all: BTreeSet<String> = alerts().iter().map(|it| text(it, "alert").to_owned()).collect();
+    assert_eq!(fires, all);
+    assert_eq!(silent, all);
+}
+
+#[test]
+fn every_alert_says_what_it_is_about() {
+    for alert in alerts() {
+        for annotation in ["summary", "description"] {
+            assert!(!text(&alert["annotations"], annotation).is_empty());
+        }
+        assert!(alert["for"].is_string(), "{alert:?} fires at once");
+    }
+}
+
+#[test]
+fn amtool_accepts_the_configuration_and_every_alert_finds_its_receiver() {
+    let amtool = Peers::find().amtool;
+    accepted(&amtool, &["check-config", ALERTMANAGER]);
+    for alert in alerts() {
+        let severity = text(&alert["labels"], "severity");
+        let receiver = match severity {
+            "page" => "pages",
+            "ticket" => "tickets",
+            _ => panic!("{severity} has no route of its own: {alert:?}"),
+        };
+        let name = format!("alertname={}", text(&alert, "alert"));
+        accepted(
+            &amtool,
+            &[
+                "config",
+                "routes",
+                "test",
+                &format!("--config.file={ALERTMANAGER}"),
+                &format!("--verify.receivers={receiver}"),
+                &name,
+                "job=node",
+                "instance=db-1:9100",
+                &format!("severity={severity}"),
+            ],
+        );
+    }
+}
+
+/// The alert's name and its host, and whether another one holds it back.
+type Held = (String, String, bool);
+
+/// What a real Alertmanager makes of alerts, given as `(name, job, instance, severity)`.
+async fn held_back(alerts: &[[&str; 4]]) -> Vec<Held> {
+    let alertmanager = Alertmanager::start(&repository().join(ALERTMANAGER)).await;
+    let alert = |[name, job, instance, severity]: &[&str; 4]| {
+        json!({"labels": {"alertname": name, "job": job, "instance": instance, "model": "node",
+            "severity": severity}})
+    };
+    let sent: serde_json::Value = alerts.iter().map(alert).collect();
+    alertmanager.send(&sent).await;
+    wait_until(Duration::from_secs(30), "all alerts to be known", async || {
+        let known = alertmanager.alerts().await?;
+        if known.len() < alerts.len() {
+            return Err(format!("{known:?}"));
+        }
+        let label =
+            |it: &serde_json::Value, name| it["labels"][name].as_str().unwrap_or("").to_owned();
+        let is_held = |it: &serde_json::Value| it["status"]["inhibitedBy"] != json!([]);
+        let mut held: Vec<Held> = known
+            .iter()
+            .map(|it| (label(it, "alertname"), label(it, "instance"), is_held(it)))
+            .collect();
+        held.sort();
+        // It looks at what holds back what when it groups, a moment after an alert came in.
+        if held.iter().any(|(_, _, held)| *held) { Ok(held) } else { Err(format!("{held:?}")) }
+    })
+    .await
+}
+
+fn held(name: &str, instance: &str, held: bool) -> Held {
+    (name.to_owned(), instance.to_owned(), held)
+}
+
+#[tokio::test]
+async fn an_anomalous_fleet_holds_back_its_hosts_and_no_others() {
+    let found = held_back(&[
+        ["FleetAnomalous", "node", "", "page"],
+        ["HostAnomalous", "node", "db-1", "ticket"],
+        ["HostAnomalous", "other", "web-1", "ticket"],
+        ["HostScoreAbsent", "node", "db-2", "ticket"],
+    ])
+    .await;
+    assert_eq!(
+        found,
+        [
+            held("FleetAnomalous", "", false),
+            held("HostAnomalous", "db-1", true),
+            held("HostAnomalous", "web-1", false),
+            held("HostScoreAbsent", "db-2", false),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_portent_that_is_down_holds_back_the_scores_that_are_absent() {
+    let found = held_back(&[
+        ["PortentDown", "portent", "portent:9847", "page"],
+        ["HostScoreAbsent", "node", "db-1", "ticket"],
+        ["PortentReloadFailed", "portent", "portent:9847", "ticket"],
+    ])
+    .await;
+    assert_eq!(
+        found,
+        [
+            held("HostScoreAbsent", "db-1", true),
+            held("PortentDown", "portent:9847", false),
+            held("PortentReloadFailed", "portent:9847", false),
+        ]
+    );
+}
