@@ -108,6 +108,8 @@ class Host:
         self.size = [self.wide(8, 500) * GIB, 0.5 * GIB, self.wide(50, 8000) * GIB]
         self.has_data = self.kind in ("database", "storage", "batch", "build") or rng.random() < 0.2
         self.memory_noise = self.wide(5e-4, 8e-3)
+        self.breath = self.wide(1e-4, 8e-3) * width  # how far file systems fill and empty again
+        self.scratch = self.even(0, 0.06) * width  # what a job writes, of a file system
         self.reset()
 
     def even(self, low, high):
@@ -181,6 +183,7 @@ class Host:
             "faults": 0.02 + 0.4 * busy * pulse + 30 * starting + self.faults * rng.random() * (0.3 + self.heavy),
             "paged": self.paging * min(1.0, self.swapped * 3) * rng.random(),
             "wait": 0.0, "blocked": 0.0, "soft": self.interrupts, "filled": 0.0,
+            "written": self.breath * self.wander + self.scratch * self.heavy,
         }  # fmt: skip
         if trouble and into >= 0:
             getattr(self, trouble)(here, into, min(1.0, into / 30))
@@ -312,7 +315,7 @@ class Host:
         places = [("/", "ext4", 0), ("/boot/efi", "vfat", 1)] + [("/data", "xfs", 2)] * self.has_data
         for mount, kind, i in places:
             labels = f'device="/dev/{device}p{i + 1}",fstype="{kind}",mountpoint="{mount}"'
-            filled = self.filled[i] if i != 1 else 0.05
+            filled = max(0.01, self.filled[i] + here["written"]) if i != 1 else 0.05
             if i != 1 and mount == places[-1][0] or (not self.has_data and i == 0):
                 filled += (0.997 - filled) * here["filled"]
             yield "node_filesystem_size_bytes", labels, round(self.size[i])

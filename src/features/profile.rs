@@ -166,8 +166,10 @@ fn cpu() -> Vec<ProfileFeature> {
     let load = format!("max by (job, instance) (node_load1)\n  / {cores}");
     let running =
         format!("max by (job, instance) (avg_over_time(node_procs_running[2m]))\n  / {cores}");
-    let switches =
-        "rate(node_context_switches_total[2m]) or rate(node_exec_context_switches_total[2m])";
+    let switches = format!(
+        "max by (job, instance) (rate(node_context_switches_total[2m])
+    or rate(node_exec_context_switches_total[2m]))\n  / {cores}"
+    );
     let share = ("share of CPU time", SHARE);
     vec![
         row(("cpu_user", cpu_share("user")), "programs at normal priority", share, NONE),
@@ -203,9 +205,9 @@ fn cpu() -> Vec<ProfileFeature> {
             NONE,
         ),
         row(
-            ("context_switches", switches),
+            ("context_switches_per_core", switches),
             "changes from one task to another",
-            ("per second", AMOUNT),
+            ("per second and online CPU", AMOUNT),
             "FreeBSD's node_exec_context_switches_total",
         ),
     ]
@@ -289,7 +291,7 @@ fn network() -> Vec<ProfileFeature> {
     ]
 }
 
-/// What CPU and memory did over ten minutes.
+/// What CPU, memory and the fullest file system did over ten minutes.
 fn lately() -> Vec<ProfileFeature> {
     let over = |function: &str, expr: &str| format!("{function}(({expr})[10m:30s])");
     // In units of the feature itself: how much it would change over the ten minutes. A line through
@@ -330,6 +332,12 @@ fn lately() -> Vec<ProfileFeature> {
             "how far that rose or fell",
             (memory, slope),
             as_memory,
+        ),
+        row(
+            ("filesystem_used_change", change(&filesystem_used())),
+            "how far filesystem_used rose or fell",
+            ("share of its size", slope),
+            NONE,
         ),
     ]
 }

@@ -93,13 +93,11 @@ impl Fleet {
     /// One scrape of everything; the n-th is 15 s after the one before.
     pub fn scrape(&self, start_ms: i64, n: i64) -> Batch {
         let series = self.series.iter().enumerate().map(|(i, labels)| {
-            // Counters and gauges alike: a slope of its own and a wave, never falling.
-            // A CPU has a second a second for all its modes.
-            let slope = match labels.metric_name() {
-                "node_cpu_seconds_total" => 15.0 / MODES.len() as f64,
-                _ => 1.0 + (i % 97) as f64 / 10.0,
+            let wave = (n as f64 / 7.0 + i as f64).sin() * 0.1;
+            let value = match whole(labels.metric_name()) {
+                Some(size) => size * (1.0 + wave / 10.0),
+                None => slope(i, labels.metric_name()) * (n as f64 + 2.0) + wave,
             };
-            let value = slope * (n as f64 + 2.0) + (n as f64 / 7.0 + i as f64).sin() * 0.1;
             BatchSeries {
                 labels: labels.clone(),
                 replica: None,
@@ -107,5 +105,25 @@ impl Fleet {
             }
         });
         Batch { series: series.collect() }
+    }
+}
+
+/// What is no counter and has to be in proportion, in bytes.
+fn whole(name: &str) -> Option<f64> {
+    Some(match name {
+        "node_memory_MemTotal_bytes" | "node_filesystem_size_bytes" => 16e9,
+        "node_memory_SwapTotal_bytes" => 4e9,
+        "node_memory_MemAvailable_bytes" | "node_filesystem_avail_bytes" => 8e9,
+        "node_memory_SwapFree_bytes" => 2e9,
+        _ => return None,
+    })
+}
+
+/// What comes to a counter at a scrape: of its own, but for a CPU, which has a second a second for all
+/// its modes. Gauges rise alike.
+fn slope(i: usize, name: &str) -> f64 {
+    match name {
+        "node_cpu_seconds_total" => 15.0 / MODES.len() as f64,
+        _ => 1.0 + (i % 97) as f64 / 10.0,
     }
 }

@@ -54,7 +54,7 @@ fn tick(hosts: usize) -> f64 {
     let mut fleet = Fleet::new(hosts);
     let mut store = Store::new(StorageConfig { max_series: usize::MAX, ..Default::default() });
     let features = Features::parse(&profile(), &PROFILE_ENTITY.map(str::to_owned));
-    let mut set = features.expect("the profile").bind(&mut store);
+    let mut set = features.expect("the profile").maskable(true).bind(&mut store);
     for n in 0..SCRAPES {
         append(&mut store, &fleet, n);
     }
