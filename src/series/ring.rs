@@ -29,6 +29,9 @@ pub(super) enum Appended {
     TooOld,
 }
 
+/// So many lines are fetched for many series at once: two minutes of 15 s scrapes and what lies around.
+const NEWEST_LINES: usize = 3;
+
 /// Recent samples of one series.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -57,9 +60,7 @@ impl Ring {
     pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> &[Sample] {
         let samples = self.samples();
         let to = match samples.last() {
-            Some(last) if last.timestamp_ms > end_ms => {
-                samples.partition_point(|sample| sample.timestamp_ms <= end_ms)
-            }
+            Some(last) if last.timestamp_ms > end_ms => first_after(samples, end_ms),
             _ => samples.len(),
         };
         &samples[first_after(&samples[..to], start_ms)..to]
@@ -67,7 +68,7 @@ impl Ring {
 
     /// Reads something of each of the newest lines of memory.
     pub(super) fn touch(&self) -> i64 {
-        let newest = self.buffer.iter().rev().step_by(SAMPLES_PER_LINE).take(3);
+        let newest = self.buffer.iter().rev().step_by(SAMPLES_PER_LINE).take(NEWEST_LINES);
         newest.fold(0, |seen, sample| seen ^ sample.timestamp_ms)
     }
 
@@ -154,7 +155,7 @@ impl Ring {
 /// The place of the first sample after a time. It looks from the newest on, because that is where
 /// windows are and what is still in the processor's cache.
 fn first_after(samples: &[Sample], time_ms: i64) -> usize {
-    let (mut end, mut step) = (samples.len(), 8);
+    let (mut end, mut step) = (samples.len(), NEWEST_LINES * SAMPLES_PER_LINE);
     loop {
         let start = end.saturating_sub(step);
         if start == 0 || samples[start].timestamp_ms <= time_ms {
