@@ -19,14 +19,14 @@ const TICK: i64 = 15_000;
 
 /// Each kind of trouble, and on how many of the seven hosts the model finds it at least.
 const TROUBLES: [(Trouble, usize); 9] = [
-    (Trouble::CpuHog, 5),
+    (Trouble::CpuHog, 6),
     (Trouble::MemoryLeak, 6),
     (Trouble::SwapStorm, 7),
-    (Trouble::DiskSaturation, 6),
-    (Trouble::DiskFull, 0),
+    (Trouble::DiskSaturation, 7),
+    (Trouble::DiskFull, 6),
     (Trouble::NetworkFlood, 7),
     (Trouble::NetworkErrors, 7),
-    (Trouble::SwitchStorm, 4),
+    (Trouble::SwitchStorm, 7),
     (Trouble::Retransmits, 7),
 ];
 
