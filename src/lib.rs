@@ -24,7 +24,7 @@
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
-//! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON |
+//! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
 //! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 6 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 6 | `report` | numbers → tables and plots → one HTML page |
