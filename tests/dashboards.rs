@@ -1,6 +1,8 @@
 //! The example dashboards and alerts show something: they are well formed, and a real Prometheus that
 //! scraped a real Portent answers each of their queries.
 
+#[path = "dashboards/picture.rs"]
+mod picture;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -322,10 +324,25 @@ async fn every_query_has_an_answer_and_the_alert_comes_with_its_reasons_and_goes
         "{description}"
     );
 
+    let told = wait_until(SOON, "people to be told", async || {
+        let told = watched.webhook.notified("HostAnomalous", "firing");
+        if told.is_empty() { Err("nobody was told".to_owned()) } else { Ok(told) }
+    })
+    .await;
+    let pages = picture::draw(&watched.prometheus, &dashboards()).await;
+    println!("as people see it: {}", pages.display());
+
     watched.node_exporter.server().signal("TERM");
     wait_until(SOON, "the alert to be over", async || {
         let found = descriptions(&watched, "HostAnomalous").await?;
-        if found.is_empty() { Ok(()) } else { Err(format!("{found:?}")) }
+        let told = watched.webhook.notified("HostAnomalous", "resolved");
+        if found.is_empty() && told.len() == 1 {
+            Ok(())
+        } else {
+            Err(format!("{found:?} {told:?}"))
+        }
     })
     .await;
+    let told_again = watched.webhook.notified("HostAnomalous", "firing");
+    assert_eq!(told_again, told[..1], "one trouble is one message");
 }

@@ -16,6 +16,7 @@ mod remote_writer;
 mod server;
 mod wait;
 mod watched;
+mod webhook;
 
 pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
@@ -27,3 +28,4 @@ pub use remote_writer::{RemoteWriter, Series, encode, write_request};
 pub use server::{Server, repository};
 pub use wait::wait_until;
 pub use watched::Watched;
+pub use webhook::Webhook;

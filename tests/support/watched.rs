@@ -7,6 +7,7 @@ use std::path::Path;
 
 use portent::model::Dim;
 use portent::model::graph::Graph;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::alertmanager::Alertmanager;
@@ -14,6 +15,7 @@ use super::node_exporter::NodeExporter;
 use super::portent::Portent;
 use super::prometheus::Prometheus;
 use super::server::repository;
+use super::webhook::Webhook;
 
 /// All four, and the folder of the model and the rules.
 #[derive(Debug)]
@@ -24,8 +26,10 @@ pub struct Watched {
     pub portent: Portent,
     /// With the rules of the example, which wait for a second where they wait for minutes there.
     pub prometheus: Prometheus,
-    /// With the example's configuration.
+    /// With the example's routes; all of its receivers notify the webhook, a second after an alert.
     pub alertmanager: Alertmanager,
+    /// What people would have been told.
+    pub webhook: Webhook,
     dir: TempDir,
 }
 
@@ -39,8 +43,10 @@ impl Watched {
         fs::write(&rules, impatient_rules()).expect("a fresh folder takes a file");
         let node_exporter = NodeExporter::start().await;
         let portent = Portent::start(&portent_yml(&model), &[]).await;
-        let alertmanager = repository().join("examples/alertmanager.yml");
-        let alertmanager = Alertmanager::start(&alertmanager).await;
+        let webhook = Webhook::start().await;
+        let routes = dir.path().join("alertmanager.yml");
+        fs::write(&routes, alertmanager_yml(webhook.url())).expect("a fresh folder takes a file");
+        let alertmanager = Alertmanager::start(&routes).await;
         let config = prometheus_yml(
             &rules,
             node_exporter.address(),
@@ -50,7 +56,7 @@ impl Watched {
         // By default it waits a minute at its end for a receiver that is gone as well.
         let flags = ["--storage.remote.flush-deadline=1s"];
         let prometheus = Prometheus::start(&config, &flags).await;
-        Self { node_exporter, portent, prometheus, alertmanager, dir }
+        Self { node_exporter, portent, prometheus, alertmanager, webhook, dir }
     }
 }
 
@@ -97,6 +103,23 @@ fn impatient_rules() -> String {
         _ => line.to_owned(),
     };
     rules.lines().map(|it| line(it) + "\n").collect()
+}
+
+/// The example's configuration with another way to people.
+fn alertmanager_yml(webhook: &str) -> String {
+    let example = repository().join("examples/alertmanager.yml");
+    let example = fs::read_to_string(example).expect("the example configuration");
+    let mut config: Value = serde_yaml::from_str(&example).expect("YAML");
+    config["global"] = json!({});
+    for wait in ["group_wait", "group_interval"] {
+        assert!(config["route"][wait].is_string(), "{config:#}");
+        config["route"][wait] = json!("1s");
+    }
+    for receiver in config["receivers"].as_array_mut().expect("receivers") {
+        let webhooks = [json!({"url": webhook, "send_resolved": true})];
+        *receiver = json!({"name": receiver["name"], "webhook_configs": webhooks});
+    }
+    serde_yaml::to_string(&config).expect("JSON is YAML")
 }
 
 fn prometheus_yml(rules: &Path, node: &str, portent: &str, alertmanager: &str) -> String {
