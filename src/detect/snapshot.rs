@@ -76,6 +76,12 @@ pub struct EntityScore {
 }
 
 impl EntityScore {
+    /// Whether the score is above the threshold that is in force.
+    #[must_use]
+    pub fn is_anomalous(&self) -> bool {
+        self.score > self.threshold
+    }
+
     /// The features that have a share of the error, the largest first.
     pub fn contributions(&self) -> impl Iterator<Item = &FeatureScore> {
         self.features.iter().filter(|it| it.contribution > 0.0)
