@@ -229,6 +229,27 @@ fn each_model_is_evaluated_at_multiples_of_its_own_step() {
 }
 
 #[test]
+fn a_lag_is_that_of_the_models_own_last_evaluation() {
+    let mut minutely = model("minutely", &ab(), 1);
+    minutely.metadata.step = Duration::from_seconds(60);
+    let mut pipeline = pipeline(vec![minutely, model("quarterly", &ab(), 1)]);
+    let minute = NOW - NOW.rem_euclid(60_000);
+    // Each look at the watch is 100 ms after the one before.
+    let mut lags = |now: i64, late_ms: u64| -> Vec<u128> {
+        let looks = std::cell::Cell::new(0);
+        let stopwatch = || {
+            looks.set(looks.get() + 1);
+            StdDuration::from_millis(late_ms + 100 * looks.get())
+        };
+        let snapshot = pipeline.tick(now, &stopwatch);
+        snapshot.models.iter().map(|model| model.evaluation.lag.as_millis()).collect()
+    };
+    // Three looks for each model, and the last when both are there.
+    assert_eq!(lags(minute, 2_000), [2_700, 2_700]);
+    assert_eq!(lags(minute + 15_000, 0), [2_700, 400]);
+}
+
+#[test]
 fn a_window_must_fill_first() {
     let mut pipeline = pipeline(vec![model("zeros", &ab(), 3)]);
     let aligned = NOW - NOW.rem_euclid(STEP);

@@ -241,13 +241,14 @@ impl Pipeline {
 
     /// Evaluates the models that are due at `now_ms` and says what is known then.
     ///
-    /// `stopwatch` returns the time since some fixed moment; it is used for durations alone.
+    /// `stopwatch` returns how long ago `now_ms` was: more at each call, by as much as has passed.
     pub fn tick(
         &mut self,
         now_ms: i64,
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> Arc<Snapshot> {
         let evicted = self.evict(now_ms);
+        let mut evaluated: Vec<(&mut Model, ModelSnapshot)> = Vec::new();
         for model in &mut self.models {
             // At multiples of its own interval alone, whatever other models are due: what it has
             // learnt are even steps.
@@ -256,8 +257,14 @@ impl Pipeline {
                 model.last_tick_ms = Some(now_ms);
                 model.remember();
                 let snapshot = model.evaluate(&self.store, now_ms, &self.config, stopwatch);
-                model.snapshot = Some(Arc::new(snapshot));
+                evaluated.push((model, snapshot));
             }
+        }
+        // They are published together.
+        let lag = stopwatch();
+        for (model, mut snapshot) in evaluated {
+            snapshot.evaluation.lag = lag;
+            model.snapshot = Some(Arc::new(snapshot));
         }
         Arc::new(Snapshot {
             time_ms: now_ms,

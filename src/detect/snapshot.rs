@@ -177,4 +177,7 @@ pub struct Evaluation {
     pub features_duration: Duration,
     /// Time spent in the model.
     pub inference_duration: Duration,
+    /// How long after the time of the tick all of its models were evaluated: the wait for what was
+    /// done before, and the tick itself. Without `global.evaluation_delay`, which comes on top.
+    pub lag: Duration,
 }

@@ -1,4 +1,4 @@
-//! The fleet as text: how many entities are what, and how they do as a whole.
+//! The fleet as text: how many entities are what, how they do as a whole, and how old it all is.
 //!
 //! Everything here is counted from the snapshot, for each model by itself. What is about scored
 //! entities is absent where none is scored: a number would be a wrong one.
@@ -25,6 +25,28 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
         "The share of scored entities above their threshold in force; absent when none is scored.",
         |model| share(anomalous(model), model.entities.len()),
     );
+    model_gauge(
+        page,
+        models,
+        "anomaly_evaluation_lag_seconds",
+        "How long after the time of the tick its scores were there, queueing and computing included.",
+        |model| Some(model.evaluation.lag.as_secs_f64()),
+    );
+    newest(page, models);
+}
+
+/// How far back what scores rest on is: of each entity that has one.
+fn newest(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "anomaly_newest_sample_timestamp_seconds",
+        "When the newest sample behind the entity's score was taken.",
+    );
+    for model in models {
+        for it in model.entities.iter().filter(|it| it.newest_ms != i64::MIN) {
+            let seconds = it.newest_ms as f64 / 1000.0;
+            family.sample(&it.entity, &[("model", &model.model)], seconds);
+        }
+    }
 }
 
 fn anomalous(model: &ModelSnapshot) -> usize {
@@ -139,5 +161,16 @@ mod tests {
         check(&[(4.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.25, 1.0)], [2, 2], &["1.25"], &["0.5"]);
         // Nobody is scored: there is no middle and no share.
         check(&[], [0, 0], &[], &[]);
+    }
+
+    #[test]
+    fn how_old_it_is() {
+        let lag = std::time::Duration::from_millis(1_500);
+        let mut model =
+            model(&[(0.5, 1.0), (0.5, 1.0)], Evaluation { lag, ..Evaluation::default() });
+        model.entities[1].newest_ms = i64::MIN;
+        assert_eq!(family(&model, "anomaly_evaluation_lag_seconds"), [r#"{model="m"} 1.5"#]);
+        let newest = family(&model, "anomaly_newest_sample_timestamp_seconds");
+        assert_eq!(newest, [r#"{instance="0",model="m"} 1699999992.75"#]);
     }
 }
