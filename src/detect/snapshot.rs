@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
 use crate::series::Stats;
@@ -164,6 +165,9 @@ pub struct Evaluation {
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
     pub unplaced: Vec<u32>,
+    /// For each feature, how many measured values lie outside of the range of training; empty where
+    /// the model's file does not tell that.
+    pub ranges: Vec<RangeCount>,
     /// Entities that two sources claim: some feature has two values for them.
     pub doubled: usize,
     /// One of them.

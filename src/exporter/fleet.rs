@@ -1,11 +1,12 @@
 //! The fleet as text: how many entities are what, how they do as a whole, and how old it all is.
 //!
 //! Everything here is counted from the snapshot, for each model by itself. What is about scored
-//! entities is absent where none is scored: a number would be a wrong one.
+//! entities is absent where none is scored, and what is about the model's input where nothing is
+//! measured: a number would be a wrong one.
 
 use super::page::Page;
 use super::scores::model_gauge;
-use crate::detect::ModelSnapshot;
+use crate::detect::{ModelSnapshot, RangeCount};
 use crate::labels::Labels;
 
 /// Writes all of it.
@@ -33,6 +34,19 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
         |model| Some(model.evaluation.lag.as_secs_f64()),
     );
     newest(page, models);
+    model_gauge(
+        page,
+        models,
+        "anomaly_features_out_of_range_ratio",
+        "The share of measured values outside of the range that the model was trained on.",
+        |model| {
+            let ranges = &model.evaluation.ranges;
+            let sum =
+                |part: fn(&RangeCount) -> u32| ranges.iter().map(|it| part(it) as usize).sum();
+            share(sum(|it| it.outside), sum(|it| it.own))
+        },
+    );
+    outside(page, models);
 }
 
 /// How far back what scores rest on is: of each entity that has one.
@@ -45,6 +59,22 @@ fn newest(page: &mut Page, models: &[&ModelSnapshot]) {
         for it in model.entities.iter().filter(|it| it.newest_ms != i64::MIN) {
             let seconds = it.newest_ms as f64 / 1000.0;
             family.sample(&it.entity, &[("model", &model.model)], seconds);
+        }
+    }
+}
+
+/// Drift by feature: those that have a range and that somebody has measured.
+fn outside(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "anomaly_feature_out_of_range_ratio",
+        "The share of the feature's measured values outside of the range that the model was trained on.",
+    );
+    for model in models {
+        for (feature, it) in model.feature_names.iter().zip(&model.evaluation.ranges) {
+            if let Some(share) = share(it.outside as usize, it.own as usize) {
+                let own = [("model", model.model.as_str()), ("feature", feature)];
+                family.sample(&Labels::empty(), &own, share);
+            }
         }
     }
 }
@@ -172,5 +202,28 @@ mod tests {
         assert_eq!(family(&model, "anomaly_evaluation_lag_seconds"), [r#"{model="m"} 1.5"#]);
         let newest = family(&model, "anomaly_newest_sample_timestamp_seconds");
         assert_eq!(newest, [r#"{instance="0",model="m"} 1699999992.75"#]);
+    }
+
+    #[test]
+    fn what_lies_outside_of_the_range_of_training() {
+        let ranges = |counts: &[(u32, u32)]| {
+            let counts =
+                counts.iter().map(|(own, outside)| RangeCount { own: *own, outside: *outside });
+            model(&[], Evaluation { ranges: counts.collect(), ..Evaluation::default() })
+        };
+        let found = ranges(&[(4, 1), (0, 0), (12, 0)]);
+        assert_eq!(
+            family(&found, "anomaly_features_out_of_range_ratio"),
+            [r#"{model="m"} 0.0625"#]
+        );
+        assert_eq!(
+            family(&found, "anomaly_feature_out_of_range_ratio"),
+            [r#"{model="m",feature="cpu"} 0.25"#, r#"{model="m",feature="net"} 0"#]
+        );
+        // The file does not tell; nobody has a value of its own.
+        for absent in [ranges(&[]), ranges(&[(0, 0), (0, 0), (0, 0)])] {
+            assert_eq!(family(&absent, "anomaly_features_out_of_range_ratio"), [""; 0]);
+            assert_eq!(family(&absent, "anomaly_feature_out_of_range_ratio"), [""; 0]);
+        }
     }
 }
