@@ -24,7 +24,9 @@ const SOON: Duration = Duration::from_secs(120);
 
 /// Parts of queries that have no answer where nothing is wrong, or where a model is not one that
 /// Portent trained.
-const MAY_BE_EMPTY: [&str; 8] = [
+const MAY_BE_EMPTY: [&str; 10] = [
+    "anomaly_features_out_of_range_ratio",
+    "anomaly_feature_out_of_range_ratio",
     "portent_http_connections_limited_total",
     "portent_http_connections_timed_out_total",
     "portent_http_accept_errors_total",

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use portent::detect::{DetectConfig, EntityScore, LoadedModel, ModelSnapshot, Pipeline, Snapshot};
+use portent::detect::{
+    DetectConfig, EntityScore, LoadedModel, ModelSnapshot, Pipeline, RangeCount, Snapshot,
+};
 use portent::duration::Duration;
 use portent::features::{FeatureSpec, Missing};
 use portent::labels::Labels;
 use portent::model::graph::Graph;
-use portent::model::{Artifact, Dim, GuardSpec, ModelConfig, Runtime, Scorer};
+use portent::model::{Artifact, Dim, FeatureRange, GuardSpec, ModelConfig, Runtime, Scorer};
 use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use portent::series::{ExcerptLimits, StorageConfig, Wanted};
@@ -226,6 +228,52 @@ fn each_model_is_evaluated_at_multiples_of_its_own_step() {
     pipeline.reconfigure(at_once(), StorageConfig::default(), models()).expect("good");
     assert_eq!(times(&mut pipeline, minute + 90_000), [90]);
     assert_eq!(times(&mut pipeline, minute + 120_000), [120, 120]);
+}
+
+#[test]
+fn a_lag_is_that_of_the_models_own_last_evaluation() {
+    let mut minutely = model("minutely", &ab(), 1);
+    minutely.metadata.step = Duration::from_seconds(60);
+    let mut pipeline = pipeline(vec![minutely, model("quarterly", &ab(), 1)]);
+    let minute = NOW - NOW.rem_euclid(60_000);
+    // Each look at the watch is 100 ms after the one before.
+    let mut lags = |now: i64, late_ms: u64| -> Vec<u128> {
+        let looks = std::cell::Cell::new(0);
+        let stopwatch = || {
+            looks.set(looks.get() + 1);
+            StdDuration::from_millis(late_ms + 100 * looks.get())
+        };
+        let snapshot = pipeline.tick(now, &stopwatch);
+        snapshot.models.iter().map(|model| model.evaluation.lag.as_millis()).collect()
+    };
+    // Three looks for each model, and the last when both are there.
+    assert_eq!(lags(minute, 2_000), [2_700, 2_700]);
+    assert_eq!(lags(minute + 15_000, 0), [2_700, 400]);
+}
+
+#[test]
+fn measured_values_outside_of_the_range_of_training_are_counted() {
+    let range = |lower, upper| Some(FeatureRange { lower, upper });
+    let [a, b] = ab();
+    let specs = [a, b.or(Missing::Fill(9.0))];
+    let ranges = |ranges: Vec<Option<FeatureRange>>| {
+        let mut model = model("zeros", &specs, 1);
+        model.metadata.ranges = ranges;
+        let mut pipeline = pipeline(vec![model]);
+        for (host, value) in [("v", 0.0), ("w", 2.0), ("x", 2.5), ("y", -0.5)] {
+            push(&mut pipeline, "m_a", host, NOW, value);
+        }
+        // Of the others b is filled in, and z, without a, is not complete.
+        push(&mut pipeline, "m_b", "v", NOW, 1.5);
+        push(&mut pipeline, "m_b", "z", NOW, 1.5);
+        let snapshot = tick(&mut pipeline, NOW);
+        assert_eq!(only(&snapshot).entities.len(), 4);
+        only(&snapshot).evaluation.ranges.clone()
+    };
+    let count = |own, outside| RangeCount { own, outside };
+    assert_eq!(ranges(vec![range(0.0, 2.0), range(-1.0, 1.0)]), [count(4, 2), count(1, 1)]);
+    assert_eq!(ranges(vec![None, range(1.5, 1.5)]), [count(0, 0), count(1, 0)]);
+    assert_eq!(ranges(Vec::new()), []);
 }
 
 #[test]

@@ -157,6 +157,7 @@ async fn an_anomalous_fleet_holds_back_its_hosts_and_no_others() {
         ["FleetAnomalous", "node", "", "page"],
         ["HostAnomalous", "node", "db-1", "ticket"],
         ["HostAnomalous", "other", "web-1", "ticket"],
+        ["HostUnlikePeers", "node", "db-1", "ticket"],
         ["HostScoreAbsent", "node", "db-2", "ticket"],
     ])
     .await;
@@ -167,6 +168,7 @@ async fn an_anomalous_fleet_holds_back_its_hosts_and_no_others() {
             held("HostAnomalous", "db-1", true),
             held("HostAnomalous", "web-1", false),
             held("HostScoreAbsent", "db-2", false),
+            held("HostUnlikePeers", "db-1", false),
         ]
     );
 }

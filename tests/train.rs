@@ -5,12 +5,15 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3};
-use portent::detect::{DetectConfig, Detector, Judgement};
+use portent::detect::{DetectConfig, Detector, Judgement, LoadedModel, Pipeline};
+use portent::duration::Duration;
 use portent::evaluate::{Backtest, backtest};
 use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
 use portent::labels::Labels;
 use portent::model::{Artifact, Context, GuardSpec, Metadata, ModelConfig, Runtime, Scorer};
+use portent::sample::{Batch, BatchSeries, Sample};
+use portent::series::StorageConfig;
 use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, run};
 
 const START_MS: i64 = 1_795_428_900_000;
@@ -174,6 +177,42 @@ fn with_clocks(step: usize) -> [f32; 6] {
     let [cpu, traffic, temperature, errors] = row(step);
     let [day, week] = [TIME_OF_DAY, TIME_OF_WEEK].map(|clock| clock.value(time_ms(step)));
     [cpu, traffic, temperature, errors, day, week]
+}
+
+#[test]
+fn serving_tells_when_values_leave_the_range_of_training() {
+    const LATER: usize = 30;
+    let (_dir, options, _) = trained(1_200);
+    let (scorer, metadata) = load(&options.output);
+    let ranges = metadata.ranges.clone();
+    assert_eq!((ranges.len(), &ranges[4..]), (6, [None, None].as_slice()), "clocks have none");
+    let errors = ranges[3].expect("it was measured");
+    assert_eq!((errors.lower, errors.upper), (0.0, 0.0));
+    let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
+    let models = vec![LoadedModel { name: "m".to_owned(), metadata, scorer }];
+    let mut pipeline = Pipeline::new(config, StorageConfig::default(), models).expect("good");
+    // The first steps of the training part again, and then ten times the traffic; nothing of CPU.
+    for step in 0..2 * LATER {
+        let now_ms = time_ms(step);
+        let mut row = row(step);
+        row[1] *= if step < LATER { 1.0 } else { 10.0 };
+        let of_column = |(name, value): (&&str, f32)| BatchSeries {
+            labels: Labels::from_pairs([("__name__", *name), ("instance", "1")])
+                .expect("two names"),
+            replica: None,
+            samples: vec![Sample::new(now_ms, f64::from(value))],
+        };
+        let series = COLUMNS[1..].iter().zip(row[1..].iter().copied()).map(of_column).collect();
+        pipeline.append(now_ms, &Batch { series });
+        let snapshot = pipeline.tick(now_ms, &|| std::time::Duration::ZERO);
+        let counts = snapshot.models[0].evaluation.ranges.iter();
+        let counts: Vec<(u32, u32)> = counts.map(|it| (it.own, it.outside)).collect();
+        let traffic = u32::from(step >= LATER);
+        // Before it has warmed up nothing counts, and the first windows are not full in training.
+        if step >= 10 {
+            assert_eq!(counts, [(0, 0), (1, traffic), (1, 0), (1, 0), (0, 0), (0, 0)], "{step}");
+        }
+    }
 }
 
 #[test]

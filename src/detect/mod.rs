@@ -16,6 +16,7 @@ mod detector;
 mod guard;
 mod history;
 pub mod level;
+mod range;
 mod replay;
 mod smoothing;
 mod snapshot;
@@ -27,7 +28,7 @@ use crate::duration::Duration;
 use crate::features::{EntityState, FeatureError, FeatureSet, Features};
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::model::{Metadata, Scorer};
+use crate::model::{FeatureRange, Metadata, Scorer};
 use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
 use crate::series::{
@@ -38,6 +39,7 @@ use history::History;
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement};
 pub use history::FEATURE_METRIC;
+pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
 
@@ -103,6 +105,7 @@ struct Model {
     name: String,
     feature_names: Arc<[String]>,
     features: FeatureSet,
+    ranges: Vec<Option<FeatureRange>>,
     detector: Detector,
     interval_ms: i64,
     /// The tick that was evaluated last.
@@ -241,13 +244,14 @@ impl Pipeline {
 
     /// Evaluates the models that are due at `now_ms` and says what is known then.
     ///
-    /// `stopwatch` returns the time since some fixed moment; it is used for durations alone.
+    /// `stopwatch` returns how long ago `now_ms` was: more at each call, by as much as has passed.
     pub fn tick(
         &mut self,
         now_ms: i64,
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> Arc<Snapshot> {
         let evicted = self.evict(now_ms);
+        let mut evaluated: Vec<(&mut Model, ModelSnapshot)> = Vec::new();
         for model in &mut self.models {
             // At multiples of its own interval alone, whatever other models are due: what it has
             // learnt are even steps.
@@ -256,8 +260,14 @@ impl Pipeline {
                 model.last_tick_ms = Some(now_ms);
                 model.remember();
                 let snapshot = model.evaluate(&self.store, now_ms, &self.config, stopwatch);
-                model.snapshot = Some(Arc::new(snapshot));
+                evaluated.push((model, snapshot));
             }
+        }
+        // They are published together.
+        let lag = stopwatch();
+        for (model, mut snapshot) in evaluated {
+            snapshot.evaluation.lag = lag;
+            model.snapshot = Some(Arc::new(snapshot));
         }
         Arc::new(Snapshot {
             time_ms: now_ms,
@@ -311,6 +321,7 @@ fn bind(
     Model {
         history: History::new(&model.name, &names, retention_ms),
         name: model.name,
+        ranges: model.metadata.ranges.clone(),
         detector: Detector::new(&model.metadata, model.scorer, interval.as_ms(), config),
         feature_names: names,
         features: features.bind(store),
@@ -360,6 +371,7 @@ impl Model {
             doubled: doubled.len(),
             doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),
             unplaced: matrix.unplaced().to_vec(),
+            ranges: range::count(matrix, &self.ranges),
             feature_errors: matrix.errors().to_vec(),
             model_error: judgement.error.map(|error| error.to_string()),
             features_duration: computed.saturating_sub(begun),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
 use crate::series::Stats;
@@ -76,6 +77,12 @@ pub struct EntityScore {
 }
 
 impl EntityScore {
+    /// Whether the score is above the threshold that is in force.
+    #[must_use]
+    pub fn is_anomalous(&self) -> bool {
+        self.score > self.threshold
+    }
+
     /// The features that have a share of the error, the largest first.
     pub fn contributions(&self) -> impl Iterator<Item = &FeatureScore> {
         self.features.iter().filter(|it| it.contribution > 0.0)
@@ -158,6 +165,9 @@ pub struct Evaluation {
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.
     pub unplaced: Vec<u32>,
+    /// For each feature, how many measured values lie outside of the range of training; empty where
+    /// the model's file does not tell that.
+    pub ranges: Vec<RangeCount>,
     /// Entities that two sources claim: some feature has two values for them.
     pub doubled: usize,
     /// One of them.
@@ -171,4 +181,7 @@ pub struct Evaluation {
     pub features_duration: Duration,
     /// Time spent in the model.
     pub inference_duration: Duration,
+    /// How long after the time of the tick all of its models were evaluated: the wait for what was
+    /// done before, and the tick itself. Without `global.evaluation_delay`, which comes on top.
+    pub lag: Duration,
 }

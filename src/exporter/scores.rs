@@ -1,7 +1,7 @@
 //! The scores of the last tick as text.
 
 use super::page::Page;
-use super::{ExporterConfig, ModelInfo};
+use super::{ExporterConfig, ModelInfo, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
@@ -47,22 +47,22 @@ pub(super) fn render(
         &models,
         "anomaly_threshold",
         "The model's threshold: the error at which the score is 1.",
-        |model| model.threshold,
+        |model| Some(model.threshold),
     );
     model_gauge(
         &mut page,
         &models,
         "anomaly_last_tick_timestamp_seconds",
         "The time for which the scores were computed.",
-        |model| model.time_ms as f64 / 1000.0,
+        |model| Some(model.time_ms as f64 / 1000.0),
     );
-    states(&mut page, &models);
+    fleet::render(&mut page, &models);
     model_gauge(
         &mut page,
         &models,
         "portent_detect_away_entities",
         "Entities whose series are gone and that go on where they were when they return.",
-        |model| model.evaluation.away as f64,
+        |model| Some(model.evaluation.away as f64),
     );
     provenance(&mut page, &models);
     unplaced(&mut page, &models);
@@ -124,35 +124,18 @@ fn explanations(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterCon
     }
 }
 
-fn model_gauge(
+/// One sample for each model that has such a value.
+pub(super) fn model_gauge(
     page: &mut Page,
     models: &[&ModelSnapshot],
     name: &'static str,
     help: &str,
-    value: impl Fn(&ModelSnapshot) -> f64,
+    value: impl Fn(&ModelSnapshot) -> Option<f64>,
 ) {
     let mut family = page.gauge(name, help);
     for model in models {
-        family.sample(&Labels::empty(), &[("model", &model.model)], value(model));
-    }
-}
-
-fn states(page: &mut Page, models: &[&ModelSnapshot]) {
-    let mut family = page.gauge(
-        "portent_detect_entities",
-        "Entities at the last tick by what became of them; only those that are scored have a score.",
-    );
-    for model in models {
-        let e = &model.evaluation;
-        for (state, count) in [
-            ("scored", e.scored),
-            ("stale", e.stale),
-            ("incomplete", e.incomplete),
-            ("warming", e.warming),
-            ("not_finite", e.not_finite),
-        ] {
-            let own = [("model", model.model.as_str()), ("state", state)];
-            family.sample(&Labels::empty(), &own, count as f64);
+        if let Some(value) = value(model) {
+            family.sample(&Labels::empty(), &[("model", &model.model)], value);
         }
     }
 }
@@ -299,11 +282,17 @@ mod tests {
                 r#"anomaly_feature_expected{instance="b",job="node",model="m",feature="disk"} 0.5"#,
                 r#"anomaly_threshold{model="m"} 2"#,
                 r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
-                r#"portent_detect_entities{model="m",state="scored"} 2"#,
-                r#"portent_detect_entities{model="m",state="stale"} 1"#,
-                r#"portent_detect_entities{model="m",state="incomplete"} 0"#,
-                r#"portent_detect_entities{model="m",state="warming"} 0"#,
-                r#"portent_detect_entities{model="m",state="not_finite"} 0"#,
+                r#"anomaly_entities{model="m",state="anomalous"} 0"#,
+                r#"anomaly_entities{model="m",state="normal"} 2"#,
+                r#"anomaly_entities{model="m",state="stale"} 1"#,
+                r#"anomaly_entities{model="m",state="incomplete"} 0"#,
+                r#"anomaly_entities{model="m",state="warming"} 0"#,
+                r#"anomaly_entities{model="m",state="not_finite"} 0"#,
+                r#"anomaly_score_median{model="m"} 1"#,
+                r#"anomaly_entities_anomalous_ratio{model="m"} 0"#,
+                r#"anomaly_evaluation_lag_seconds{model="m"} 0"#,
+                r#"anomaly_newest_sample_timestamp_seconds{instance="a",job="node",model="m"} 1700000000"#,
+                r#"anomaly_newest_sample_timestamp_seconds{instance="b",job="node",model="m"} 1700000000"#,
                 r#"portent_detect_away_entities{model="m"} 4"#,
                 r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,

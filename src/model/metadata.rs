@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
+use super::range::FeatureRange;
 use super::state::{GuardSpec, LevelSpec};
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing, PROFILE_VERSION, TIME_OF_DAY, TIME_OF_WEEK, profile};
@@ -56,6 +57,9 @@ pub struct Metadata {
     pub entities: Vec<Vec<String>>,
     /// The names of features that the error does not depend on: constant ones, clocks.
     pub weightless: Vec<String>,
+    /// For each feature the range of its measured values in training, where there were any; empty
+    /// where the file does not tell.
+    pub ranges: Vec<Option<FeatureRange>>,
     /// The version of the built-in profile, where the features are that.
     pub profile: Option<u32>,
     /// The smoothed error above which an entity is anomalous. Above zero.
@@ -96,6 +100,7 @@ pub(super) struct Recorded {
     adaptive_threshold: Option<GuardSpec>,
     entities: Vec<Vec<String>>,
     weightless: Vec<String>,
+    ranges: Vec<Option<FeatureRange>>,
     profile: Option<u32>,
     threshold: Option<f64>,
     threshold_method: Option<String>,
@@ -128,6 +133,7 @@ impl Metadata {
             adaptive_threshold: None,
             entities: Vec::new(),
             weightless: Vec::new(),
+            ranges: Vec::new(),
             threshold: 1.0,
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
@@ -164,6 +170,9 @@ impl Metadata {
         }
         if !self.weightless.is_empty() {
             entries.push(("weightless", json(&self.weightless)));
+        }
+        if !self.ranges.is_empty() {
+            entries.push(("ranges", json(&self.ranges)));
         }
         entries.extend(self.profile.map(|it| ("profile", it.to_string())));
         entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
@@ -206,6 +215,7 @@ impl Metadata {
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
         self.adaptive_threshold.iter().try_for_each(GuardSpec::check)?;
+        FeatureRange::check(&self.ranges, self.features.len())?;
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
         }
@@ -251,6 +261,7 @@ impl Recorded {
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
             "weightless" => self.weightless = from_json(key, value)?,
+            "ranges" => self.ranges = from_json(key, value)?,
             "profile" => self.profile = Some(parse(key, value)?),
             "threshold" => self.threshold = Some(parse(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
@@ -316,6 +327,7 @@ impl Recorded {
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
             weightless: self.weightless.clone(),
+            ranges: self.ranges.clone(),
             profile: self.profile,
             threshold,
             threshold_method: self
@@ -417,6 +429,7 @@ mod tests {
             }),
             entities: vec![vec!["a:9100".to_owned()], vec!["b \"9100".to_owned()]],
             weightless: vec!["a".to_owned()],
+            ranges: vec![Some(FeatureRange { lower: -0.1, upper: 1e9 }), None],
             threshold: 0.1 + 0.2,
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),
@@ -517,6 +530,7 @@ mod tests {
         let mut with_clocks = metadata();
         let configured = with_clocks.features.clone();
         with_clocks.level = None;
+        with_clocks.ranges = Vec::new();
         with_clocks.features.extend([TIME_OF_DAY.spec(), TIME_OF_WEEK.spec()]);
         let config = ModelConfig { features: Some(configured), ..ModelConfig::default() };
         let found = recorded(&with_clocks).resolve(&config, None).expect("no contradiction");
@@ -557,6 +571,11 @@ mod tests {
             ..recorded.clone()
         };
         check_error(&twice, &config, "features: \"a\" occurs twice");
+        let range = |lower, upper| Some(FeatureRange { lower, upper });
+        let few = Recorded { ranges: vec![None], ..recorded.clone() };
+        check_error(&few, &config, "ranges: there are 1 for 2 features");
+        let wrong = Recorded { ranges: vec![range(0.0, 0.0), range(2.0, 1.5)], ..recorded.clone() };
+        check_error(&wrong, &config, "ranges: 2 to 1.5 is none");
         let none = Recorded { window: Some(0), ..recorded };
         check_error(&none, &config, "window: it must be at least 1");
     }

@@ -101,8 +101,6 @@ fn run(
     snapshots: &watch::Sender<Arc<Snapshot>>,
     runtime: &Handle,
 ) {
-    let begun = Instant::now();
-    let stopwatch = || begun.elapsed();
     let mut schedule = Schedule::default();
     let mut troubles = Troubles::default();
     let quiet = Quiet::new(&[REPLICA_CHANGE]);
@@ -110,7 +108,9 @@ fn run(
         let now = now_ms();
         if let Some(due) = schedule.poll(now, |time| pipeline.next_tick_ms(time)) {
             let before = Instant::now();
-            let snapshot = pipeline.tick(due.tick_ms, &stopwatch);
+            // The queue and what was done before make a tick late.
+            let late = Duration::from_millis(now.abs_diff(due.tick_ms));
+            let snapshot = pipeline.tick(due.tick_ms, &|| late + before.elapsed());
             exporter::count_tick(&snapshot, before.elapsed());
             exporter::count_missed_ticks(due.missed);
             report(&snapshot, due.missed);

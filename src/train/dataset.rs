@@ -11,6 +11,7 @@
 
 use ndarray::{Array2, Array3, ArrayView2};
 
+use super::range::OwnCells;
 use crate::detect::{DetectConfig, Played, Replay, Step};
 use crate::duration::Duration;
 use crate::features::{EntityState, FeatureSpec, Missing, Provenance, Recording};
@@ -52,6 +53,8 @@ pub(super) struct Rows {
     pub values: Array2<f32>,
     /// For each step, whether it can be learnt from.
     pub usable: Vec<bool>,
+    /// The values that the entity measured itself at that step.
+    pub own: OwnCells,
 }
 
 /// What became of a recording, in counts.
@@ -332,6 +335,7 @@ fn clean(
     let (steps, count) = entity.values.dim();
     let mut values = Array2::from_elem((steps, count), f32::NAN);
     let mut usable = vec![false; steps];
+    let mut own = OwnCells::new(steps, count);
     let mut present = vec![false; count];
     let columns = (0..count).map(Some).collect();
     Replay::new(recording, played, columns, config).run(|Step { step, matrix, .. }| {
@@ -348,6 +352,9 @@ fn clean(
             cleaning.masked[i] += usize::from(complete && !from.has_value());
             cleaning.dropped_for[i] += usize::from(!complete && !from.has_value());
             *cell = *now as f32;
+            if *from == Provenance::Own {
+                own.mark(step, i);
+            }
         }
         let is_excluded = entity.is_excluded(step);
         usable[step] = complete && !is_excluded;
@@ -364,7 +371,7 @@ fn clean(
     } else {
         cleaning.empty_entities += 1;
     }
-    Rows { labels: entity.labels.clone(), values, usable }
+    Rows { labels: entity.labels.clone(), values, usable, own }
 }
 
 fn nothing(cleaning: &Cleaning, features: &[FeatureSpec], steps: usize) -> DatasetError {

@@ -38,6 +38,7 @@ mod network;
 mod optimizer;
 mod own;
 mod page;
+mod range;
 mod report;
 mod residual;
 mod run;

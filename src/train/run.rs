@@ -16,7 +16,7 @@ use super::report::Summary;
 use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::validate::{self, Validated};
-use super::{medians, tune, write};
+use super::{medians, range, tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
 use crate::features::{
@@ -132,6 +132,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         threshold: thresholds.threshold,
         threshold_method: thresholds.method.clone(),
         validation: Some(judged(&validated.scores, thresholds.threshold)),
+        ranges: range::ranges(&dataset, &split.training()),
         ..draft
     };
     let bytes = export(&models, &metadata);

@@ -37,7 +37,12 @@ pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
             step_ms: recording.step_ms,
             stale_after: DetectConfig::default().stale_after,
             entities: (recording.entities.into_iter().zip(usable))
-                .map(|(it, usable)| Rows { labels: it.labels, values: it.values, usable })
+                .map(|(it, usable)| Rows {
+                    labels: it.labels,
+                    values: it.values,
+                    usable,
+                    own: OwnCells::default(),
+                })
                 .collect(),
             cleaning: Cleaning::default(),
         },
