@@ -93,7 +93,8 @@ class Host:
         self.received = self.even(0.2, 0.8)
         self.read = self.even(0.02, 0.7)
         self.disk_speed = self.wide(8e7, 1e9)
-        self.patience = self.even(0.02, 0.25)  # iowait for each busy disk and core
+        self.most_disk = 3e8 * width
+        self.patience = self.even(0.02, 0.25) * width  # iowait for each busy disk and core
         self.is_virtual = rng.random() < 0.5
         self.steal = self.wide(5e-4, 0.03) * width * self.is_virtual * (rng.random() < 0.5)
         self.interrupts = rng.uniform(0.01, 0.12)
@@ -107,7 +108,9 @@ class Host:
         self.filled = [self.even(0.04, 0.86) for _ in range(3)]
         self.size = [self.wide(8, 500) * GIB, 0.5 * GIB, self.wide(50, 8000) * GIB]
         self.has_data = self.kind in ("database", "storage", "batch", "build") or rng.random() < 0.2
-        self.memory_noise = self.wide(5e-4, 8e-3)
+        self.memory_noise = self.wide(5e-4, 8e-3) * width
+        self.cold = 0.25 * width  # the part of its memory that a host has yet to fill after booting
+        self.hoard = 0.06 * width  # what a job takes, of all memory
         self.breath = self.wide(1e-4, 8e-3) * width  # how far file systems fill and empty again
         self.scratch = self.even(0, 0.06) * width  # what a job writes, of a file system
         self.reset()
@@ -167,14 +170,14 @@ class Host:
         working = busy * self.cores
         pulse = math.exp(rng.gauss(0, 0.25))
         disk = self.disk * (0.3 + working * 0.4) * pulse * (1 + 6 * self.heavy) + self.disk * 8 * starting
-        disk = min(disk, 0.6 * self.disk_speed, 3e8)
+        disk = min(disk, 0.6 * self.disk_speed, self.most_disk)
         traffic = min(1.0e8, self.traffic * wave * (0.2 + 0.5 * busy / max(self.busy, 0.01) * 0.5)
                       * math.exp(0.3 * self.slow + rng.gauss(0, 0.15)))  # fmt: skip
         here = {
             "busy": busy, "system": self.system, "disk": disk, "traffic": traffic,
             "io": min(0.75, disk / self.disk_speed * 1.1 + min(0.05, disk / 4e7)) if disk else 0.0,
-            "memory": self.used * (1 - 0.25 * math.exp(-self.up / 300)) + self.memory_noise * self.wander
-                      + 0.06 * self.heavy + 0.02 * busy,
+            "memory": self.used * (1 - self.cold * math.exp(-self.up / 300)) + self.memory_noise * self.wander
+                      + self.hoard * self.heavy + 0.02 * busy,
             "running": working + 0.3 * self.heavy, "swapped": self.swapped,
             "sockets": self.sockets * (0.5 + 0.5 * wave) * (1 + 0.1 * self.slow),
             "switches": min(4e5, 150 * self.cores + self.switches * working * (1 + 0.15 * self.fast)),

@@ -37,9 +37,9 @@
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
 //! clock. A new protocol is a room on floor 6 that makes a [`sample::Batch`]; a new way to compute
-//! a feature belongs in [`promql`]; a new branch of the ensemble has its arithmetic in `train::branch`
-//! and the same once more as a graph in `train::export`, and training refuses to write a file in
-//! which the two differ.
+//! a feature belongs in [`promql`]; a new branch of the ensemble has its numbers in `train::branch` and
+//! its arithmetic, which there is once, as a graph in `train::export`. `train::reference` has it again
+//! in float64, for tests alone.
 //!
 //! # What is deliberately absent
 //!

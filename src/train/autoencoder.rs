@@ -15,7 +15,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::branch::{Base, INPUT_CLIP, Prepared};
+use super::branch::{Base, INPUT_CLIP};
 use super::config::TrainConfig;
 use super::dataset::{Dataset, Place};
 use super::fit::{FitError, OnEpoch};
@@ -107,35 +107,11 @@ impl Autoencoder {
         clips && alike(&self.factor, 1.0) && alike(&self.offset, 0.0)
     }
 
-    /// The steps that the network looks at, one row each.
-    fn inputs(&self, batch: &Prepared) -> Array2<f64> {
-        let (rows, window, features) = batch.windows.dim();
-        let steps = batch.windows.slice(s![.., window - self.steps.., ..]);
-        let mut inputs = Array2::zeros((rows, self.steps * features));
-        for ((row, step, feature), value) in steps.indexed_iter() {
-            inputs[[row, step * features + feature]] = self.line(feature, *value, self.input_clip);
-        }
-        inputs
-    }
-
-    fn line(&self, feature: usize, deviation: f64, (low, high): (f32, f32)) -> f64 {
+    /// A deviation as the network sees it; what stands for a missing one.
+    pub fn line(&self, feature: usize, deviation: f64, (low, high): (f32, f32)) -> f64 {
         let offset = f64::from(self.offset[feature]);
         let value = deviation * f64::from(self.factor[feature]) + offset;
         if value.is_nan() { offset } else { value.clamp(f64::from(low), f64::from(high)) }
-    }
-
-    /// The newest step as it is held against the expectation; NaN where a value is missing.
-    pub fn observed(&self, batch: &Prepared) -> Array2<f64> {
-        let newest = batch.windows.slice(s![.., batch.windows.dim().1 - 1, ..]);
-        Array2::from_shape_fn(newest.dim(), |(row, feature)| match newest[[row, feature]] {
-            value if value.is_nan() => f64::NAN,
-            value => self.line(feature, value, self.residual_clip),
-        })
-    }
-
-    /// The newest step as it should be.
-    pub fn expect(&self, batch: &Prepared) -> Array2<f64> {
-        self.network.run(self.inputs(batch).view())
     }
 
     /// The same with a network that was trained on windows of the features that enter: of its outputs

@@ -1,8 +1,8 @@
 //! A branch: one way to say what an entity should be doing, and how far it is from that.
 //!
 //! In: windows of raw values, the entity's level at each. Out: a residual for each feature, in units
-//! of the feature's own usual residual. All branches of a model share one scaler, one season and one
-//! aggregate each; the graph that `export` writes repeats this arithmetic in float32.
+//! of the feature's own usual residual, and one number for all of them. What is here are the numbers
+//! that a branch is made of; the graph that `export` writes of them is the arithmetic.
 //!
 //! | branch | expects | residual in units of |
 //! |---|---|---|
@@ -11,12 +11,11 @@
 //! | forecast | what follows from the last steps of all features | all residuals of the training range |
 //! | autoencoder | what its bottleneck restores of the window | all residuals of the training range |
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip, s};
+use ndarray::{Array2, Array3, ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
 use super::autoencoder::Autoencoder;
 use super::forecast::Forecast;
-use super::residual::{Aggregate, Aggregated};
 use super::scaler::Scaler;
 use super::season::Season;
 
@@ -65,6 +64,16 @@ impl Kind {
     }
 }
 
+/// How the residuals of a row become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aggregate {
+    /// The root of their mean square: many small departures matter.
+    RootMeanSquare,
+    /// The mean of so many of the largest: one large departure matters. Equal ones at the border all
+    /// have their share, as comparison alone tells them apart in a graph.
+    Largest(usize),
+}
+
 /// What all branches know of the features.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Base {
@@ -82,58 +91,22 @@ pub(super) struct Base {
     pub window: usize,
 }
 
-/// A batch as every branch needs it.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    /// Scaled windows `[rows, window, features]`; NaN is missing.
-    pub windows: ndarray::Array3<f64>,
-    /// The same, clipped.
-    pub clipped: ndarray::Array3<f64>,
-    /// Sines and cosines of the newest step.
-    pub waves: Array2<f64>,
-    /// The season's course at the newest step without its mean, `[rows, features]`.
-    pub course: Array2<f64>,
-    /// How far the newest step is from the entity's level, and the level's scale, in deviations.
-    pub from_level: Array2<f64>,
-    /// The level's scale in deviations.
-    pub level_scale: Array2<f64>,
-}
-
 impl Base {
-    /// The first float32 operations are the graph's own, so that huge values round alike.
-    pub fn prepare(
-        &self,
-        raw: ArrayView3<'_, f32>,
-        level: (ArrayView2<'_, f32>, ArrayView2<'_, f32>),
-    ) -> Prepared {
+    /// What a map can be learnt from: windows in deviations, clipped, NaN where a value is missing,
+    /// and sines and cosines of their newest steps.
+    ///
+    /// # Shapes
+    /// Raw windows `[rows, window, features]`.
+    pub fn inputs(&self, raw: ArrayView3<'_, f32>) -> (Array3<f64>, Array2<f64>) {
         let (rows, window, features) = raw.dim();
         let flat = raw.to_shape((rows * window, features)).expect("the same values");
-        let scaled = self.scaler.scale(flat.view());
-        let windows = scaled
-            .mapv(f64::from)
-            .into_shape_with_order((rows, window, features))
-            .expect("as many");
         let clip = f64::from(INPUT_CLIP);
-        let clipped = windows.mapv(|it| if it.is_nan() { it } else { it.clamp(-clip, clip) });
+        let clipped = |it: f32| f64::from(it).clamp(-clip, clip);
+        let clipped = self.scaler.scale(flat.view()).mapv(clipped);
+        let clipped = clipped.into_shape_with_order((rows, window, features)).expect("as many");
         let newest = raw.slice(s![.., window - 1, ..]);
-        let clock = |column: usize| newest.column(column).mapv(f64::from);
-        let [day, week] = self.clocks.map(clock);
-        let waves = self.season.harmonics.of(day.view(), week.view());
-        let course = waves.dot(&self.season.weights);
-        let inverse = Array1::from(self.scaler.inverse.clone());
-        let from_level = ((&newest - &level.0) * &inverse).mapv(f64::from);
-        let level_scale = (&level.1 * &inverse).mapv(f64::from);
-        Prepared { windows, clipped, waves, course, from_level, level_scale }
-    }
-
-    /// Features that count and are there: others have no residual.
-    fn counted(&self, mut residual: Array2<f64>) -> Array2<f64> {
-        for (kind, mut column) in self.scaler.kinds.iter().zip(residual.axis_iter_mut(Axis(1))) {
-            if !kind.counts() {
-                column.fill(f64::NAN);
-            }
-        }
-        residual
+        let [day, week] = self.clocks.map(|column| newest.column(column).mapv(f64::from));
+        (clipped, self.season.harmonics.of(day.view(), week.view()))
     }
 }
 
@@ -181,76 +154,4 @@ impl Branch {
             Model::Autoencoder(_) => Kind::Autoencoder,
         }
     }
-
-    /// The newest step as it should be, in deviations, `[rows, features]`.
-    pub fn expect(&self, base: &Base, batch: &Prepared) -> Array2<f64> {
-        match &self.model {
-            Model::Season => &batch.course + &Array1::from(base.season.bias.clone()),
-            Model::Level => {
-                let newest = batch.windows.slice(s![.., base.window - 1, ..]);
-                &newest - &batch.from_level + &batch.course
-            }
-            Model::Forecast { lags, map } => {
-                let earlier = batch.clipped.slice(s![.., base.window - 1 - lags.., ..]);
-                map.expect(earlier, batch.waves.view())
-            }
-            Model::Autoencoder(autoencoder) => {
-                let mut expected = autoencoder.expect(batch);
-                for (feature, mut column) in expected.axis_iter_mut(Axis(1)).enumerate() {
-                    let offset = f64::from(autoencoder.offset[feature]);
-                    let factor = f64::from(autoencoder.factor[feature]);
-                    column.mapv_inplace(|it| (it - offset) / factor);
-                }
-                expected
-            }
-        }
-    }
-
-    /// Residuals before they are divided by their usual size, `[rows, features]`; NaN where a
-    /// feature does not count or is missing.
-    pub fn raw_residual(&self, base: &Base, batch: &Prepared) -> Array2<f64> {
-        let last = base.window - 1;
-        let residual = match &self.model {
-            Model::Season => &batch.windows.slice(s![.., last, ..]) - &self.expect(base, batch),
-            Model::Level => (&batch.from_level - &batch.course) / own_scale(base, batch),
-            Model::Forecast { .. } => {
-                &batch.clipped.slice(s![.., last, ..]) - &self.expect(base, batch)
-            }
-            Model::Autoencoder(autoencoder) => {
-                autoencoder.observed(batch) - autoencoder.expect(batch)
-            }
-        };
-        base.counted(residual)
-    }
-
-    /// What residuals say of each row, in the branch's own measure.
-    pub fn aggregate(&self, base: &Base, batch: &Prepared) -> Aggregated {
-        let mut residual = self.raw_residual(base, batch);
-        for (inverse, mut column) in self.inverse.iter().zip(residual.axis_iter_mut(Axis(1))) {
-            column.mapv_inplace(|it| it * f64::from(*inverse));
-        }
-        self.kind().aggregate().of(residual.view())
-    }
-
-    /// The branch's part of the whole for a value of its own measure.
-    pub fn part(&self, value: f64) -> f64 {
-        let ratio = value / f64::from(self.quantile);
-        f64::from(self.weight) * self.cap.map_or(ratio, |cap| ratio.min(f64::from(cap)))
-    }
-}
-
-/// The scale of each feature's departure from its level: that of training, or the entity's own
-/// without the season's part where that is larger.
-fn own_scale(base: &Base, batch: &Prepared) -> Array2<f64> {
-    let mut scale = batch.level_scale.clone();
-    let (wave, least) = (
-        Array1::from(base.wave_square.clone()).mapv(f64::from),
-        Array1::from(base.season_scale.clone()).mapv(f64::from),
-    );
-    Zip::from(scale.rows_mut()).for_each(|mut row| {
-        Zip::from(&mut row).and(&wave).and(&least).for_each(|scale, wave, least| {
-            *scale = (*scale * *scale - wave).max(0.0).sqrt().max(*least);
-        });
-    });
-    scale
 }

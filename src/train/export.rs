@@ -8,8 +8,9 @@
 //! ```
 //!
 //! The graph has everything that happens between a window and its error, so that serving adds
-//! nothing and cannot differ. What is missing is 0 after scaling, the mean, and has residual 0; what
-//! does not count has residual 0 and is its own reconstruction.
+//! nothing and cannot differ. It is the only arithmetic there is: what training says of a model, this
+//! graph has said ([`measuring`]). What is missing is 0 after scaling, the mean, and has residual 0;
+//! what does not count has residual 0 and is its own reconstruction.
 //!
 //! Of several fits every parameter is a stack, the shared one first, from which each row takes its
 //! entity's by the input `entity`.
@@ -37,14 +38,30 @@ const DROP: [Attribute; 1] = [Attribute::Int("keepdims", 0)];
 
 /// The bytes of the model file.
 pub(super) fn export(models: &Models, metadata: &Metadata) -> Bytes {
-    let mut writer = Writer { graph: Graph::new("portent"), fits: models.all() };
-    writer.inputs();
-    writer.common();
-    for branch in &models.shared.branches {
-        writer.branch(branch);
+    Writer::of(models.all()).graph.encode(metadata.properties())
+}
+
+/// The graph of one fit with what training has to know of each branch as outputs beside the others:
+/// [`residual`], in the units that the fit divides by, and [`value`]. Both are there in every graph of
+/// ours; only in this one can they be asked for, as each output is a copy in memory.
+pub(super) fn measuring(fitted: &Fitted) -> Bytes {
+    let mut writer = Writer::of(vec![fitted]);
+    let row = [Dim::Dynamic("N".to_owned()), Dim::Fixed(writer.features())];
+    let one = [row[0].clone(), Dim::Fixed(1)];
+    for branch in &fitted.branches {
+        writer.graph.output(&residual(branch.kind()), &row).output(&value(branch.kind()), &one);
     }
-    writer.outputs();
-    writer.graph.encode(metadata.properties())
+    writer.graph.encode(Vec::new())
+}
+
+/// The output with a branch's residuals, `[N, F]`; 0 where a feature does not count or is missing.
+pub(super) fn residual(kind: Kind) -> String {
+    format!("{}_residual", kind.name())
+}
+
+/// The output with what a branch makes of its residuals, `[N, 1]`, at least 0.
+pub(super) fn value(kind: Kind) -> String {
+    format!("{}_value", kind.name())
 }
 
 /// A graph in the making.
@@ -67,6 +84,18 @@ enum With {
 }
 
 impl<'a> Writer<'a> {
+    /// The whole graph of fits of the same shapes.
+    fn of(fits: Vec<&'a Fitted>) -> Self {
+        let mut writer = Self { graph: Graph::new("portent"), fits };
+        writer.inputs();
+        writer.common();
+        for branch in &writer.first().branches {
+            writer.branch(branch);
+        }
+        writer.outputs();
+        writer
+    }
+
     /// The fit that gives shapes, and whatever all have in common.
     fn first(&self) -> &'a Fitted {
         self.fits[0]

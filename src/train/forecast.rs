@@ -84,16 +84,19 @@ fn inputs(windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) -> Array2<f6
 }
 
 impl Forecast {
-    /// The newest step of scaled windows as it should be, `[rows, features]`.
-    pub fn expect(&self, windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) -> Array2<f64> {
-        let bias = ndarray::ArrayView1::from(self.bias.as_slice());
-        inputs(windows, waves).dot(&self.weights) + bias
-    }
-
     /// The same map with every number rounded to float32, as a graph holds it.
     pub fn rounded(mut self) -> Self {
         round(&mut self.weights, &mut self.bias);
         self
+    }
+}
+
+#[cfg(test)]
+impl Forecast {
+    /// The newest step of scaled windows as it should be, `[rows, features]`.
+    pub fn expect(&self, windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) -> Array2<f64> {
+        let bias = ndarray::ArrayView1::from(self.bias.as_slice());
+        inputs(windows, waves).dot(&self.weights) + bias
     }
 }
 

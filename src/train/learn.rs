@@ -9,9 +9,11 @@ use super::calendar::{self, Role};
 use super::config::TrainConfig;
 use super::dataset::{Dataset, Split};
 use super::fit::{self, FitError, Fitted};
+use super::run::TrainError;
 use super::tune::{self, Tuning};
 use crate::features::{Clock, FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::history::Progress;
+use crate::model::Runtime;
 
 /// A fit, and what was tried for it.
 pub(super) struct Learnt {
@@ -27,6 +29,8 @@ pub(super) struct Learnt {
 
 /// Learning from a dataset.
 pub(super) struct Learning<'a> {
+    /// What tells what a graph says.
+    pub runtime: &'a Runtime,
     /// What from.
     pub dataset: &'a Dataset,
     /// What each feature is good for.
@@ -40,6 +44,7 @@ pub(super) struct Learning<'a> {
 impl<'a> Learning<'a> {
     /// A dataset in parts, and the settings to begin with.
     pub fn new(
+        runtime: &'a Runtime,
         dataset: &'a Dataset,
         split: &'a Split,
         features: &[FeatureSpec],
@@ -54,11 +59,11 @@ impl<'a> Learning<'a> {
             found.expect("they were added")
         };
         let clocks = [place(TIME_OF_DAY), place(TIME_OF_WEEK)];
-        Self { dataset, roles, clocks, split, config }
+        Self { runtime, dataset, roles, clocks, split, config }
     }
 
     /// Fits, after a search for better settings where there is a budget for one.
-    pub fn run(&self, budget: Option<tune::Budget>) -> Result<Learnt, FitError> {
+    pub fn run(&self, budget: Option<tune::Budget>) -> Result<Learnt, TrainError> {
         let Some(budget) = budget else {
             let config = self.config.clone();
             let progress = Progress::start("fit", config.epochs);
@@ -102,8 +107,9 @@ impl<'a> Learning<'a> {
         split: &Split,
         config: &TrainConfig,
         on_epoch: fit::OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
-        fit::fit(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
+    ) -> Result<Fitted, TrainError> {
+        let of = (self.dataset, split);
+        fit::fit(self.runtime, of, (&self.roles, self.clocks), config, on_epoch)
     }
 
     /// A trial: of all branches only the network has parameters to try.

@@ -6,14 +6,16 @@
 //! ```text
 //! history ─▶ recording ─▶ dataset ─▶ base ──┬▶ season ──────┐
 //!            steps×values  clean rows scaler ├▶ level ───────┤
-//!                          in parts   season ├▶ forecast ────┼▶ export ─▶ validate ─▶ threshold ─▶ write
-//!                                            └▶ autoencoder ─┘  graph     scores      chosen       proven
+//!                          in parts   season ├▶ forecast ────┼▶ ensemble ─▶ export ─▶ validate ─▶ threshold ─▶ write
+//!                                            └▶ autoencoder ─┘  what is     graph     scores      chosen
+//!                                                               usual
 //! ```
 //!
 //! Invariants: nothing of the validation part, which lies after the training part in time, enters
 //! scaler or weights; the same data and seed give the same bytes; a file appears under its name
-//! only after ONNX Runtime has loaded it and given the trainer's own errors; whatever was left out
-//! is in the summary with a count.
+//! only after it has been read back and ONNX Runtime has loaded it; what training says of a model is
+//! what ONNX Runtime computes with the graph that serves, and nothing else computes it; whatever was
+//! left out is in the summary with a count.
 //!
 //! Memory: values are float32 throughout. A recording takes 4 bytes a value, the network's fit as
 //! many again, and a window some 40 bytes; everything else works on 4,096 windows at a time. A
@@ -27,6 +29,7 @@ mod branch;
 mod calendar;
 mod config;
 mod dataset;
+mod ensemble;
 mod export;
 mod fit;
 mod forecast;
@@ -39,8 +42,9 @@ mod optimizer;
 mod own;
 mod page;
 mod range;
+#[cfg(test)]
+mod reference;
 mod report;
-mod residual;
 mod run;
 mod scaler;
 mod season;

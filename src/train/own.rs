@@ -23,7 +23,7 @@ use super::{threshold, validate};
 use crate::bytesize::ByteSize;
 use crate::history::Progress;
 use crate::labels::Labels;
-use crate::model::{LevelSpec, LevelStart, MAX_FILE_BYTES, Metadata, Runtime};
+use crate::model::{LevelSpec, LevelStart, MAX_FILE_BYTES, Metadata};
 
 /// The fits that one graph holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +90,6 @@ impl Models {
 /// When there are so many that the file would be larger than this program reads, and when there is
 /// no threshold for the shared one.
 pub(super) fn fit(
-    runtime: &Runtime,
     learning: &Learning<'_>,
     config: &TrainConfig,
     split: &Split,
@@ -102,7 +101,7 @@ pub(super) fn fit(
         // It has the shared one to itself.
         return Ok(Models::one(shared));
     }
-    let fitting = Fitting { runtime, learning, config, draft };
+    let fitting = Fitting { learning, config, draft };
     let mut models = Models::one(shared);
     too_many(export(&models, draft).len(), count)?;
     let progress = Progress::start("entities", count);
@@ -138,7 +137,6 @@ fn too_many(bytes: usize, entities: usize) -> Result<(), FitError> {
 }
 
 struct Fitting<'a> {
-    runtime: &'a Runtime,
     learning: &'a Learning<'a>,
     config: &'a TrainConfig,
     draft: &'a Metadata,
@@ -153,9 +151,10 @@ impl Fitting<'_> {
         if Harmonics::for_span(span_ms) != shared.base.season.harmonics {
             return Err("its history is shorter than that of the others".to_owned());
         }
-        let Learning { roles, clocks, .. } = self.learning;
+        let Learning { runtime, roles, clocks, .. } = self.learning;
         let mut on_epoch = |_: usize, _: f64| ControlFlow::Continue(());
-        let fitted = fit::fit(&dataset, &split, roles, *clocks, self.config, &mut on_epoch);
+        let of = (&dataset, &split);
+        let fitted = fit::fit(runtime, of, (roles, *clocks), self.config, &mut on_epoch);
         let mut models = Models::one(fitted.map_err(|error| error.to_string())?);
         let threshold = self.threshold(&dataset, &split, &models);
         let threshold = threshold.map_err(|error| error.to_string())?;
@@ -172,7 +171,7 @@ impl Fitting<'_> {
     ) -> Result<f64, TrainError> {
         let level = self.draft.level.is_some().then(|| models.shared.level.clone());
         let draft = Metadata { level, ..self.draft.clone() };
-        let validated = validate::play(self.runtime, dataset, split, &draft, models)?;
+        let validated = validate::play(self.learning.runtime, dataset, split, &draft, models)?;
         Ok(threshold::find(&validated.scores, &self.config.threshold)?.threshold)
     }
 }

@@ -1,8 +1,7 @@
 //! A run: from options to a file that has been proven.
 //!
 //! This is the only place that knows all the others; it computes nothing itself. The file is
-//! written beside its destination, loaded in ONNX Runtime, held against the trainer's own
-//! arithmetic, and only then given its name.
+//! written beside its destination, read back, loaded in ONNX Runtime, and only then given its name.
 
 use std::path::PathBuf;
 
@@ -80,19 +79,6 @@ pub enum TrainError {
     /// ONNX Runtime refuses the file: a mistake in this program.
     #[error("the model does not run")]
     Scorer(#[from] ScorerError),
-    /// The graph computes something else: a mistake in this program or in ONNX Runtime.
-    #[error(
-        "the model gives window {row} the error {graph}, training gives it {trainer}: the file \
-         would be wrong and was not written"
-    )]
-    Parity {
-        /// A validation window.
-        row: usize,
-        /// ONNX Runtime's value.
-        graph: f64,
-        /// Ours.
-        trainer: f64,
-    },
     /// The file cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -118,12 +104,12 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let (dataset, features) = read(options)?;
     let window = fit::window(&options.config);
     let split = dataset.split(options.config.validation_share, window)?;
-    let learning = Learning::new(&dataset, &split, &features, &options.config);
+    let learning = Learning::new(&runtime, &dataset, &split, &features, &options.config);
     let Learnt { fitted, config, tuning, split } = learning.run(options.tune)?;
     let draft = metadata(options, &dataset, features.clone(), &fitted);
     let models = match config.fit {
         FitKind::Pooled => Models::one(fitted),
-        FitKind::PerEntity => own::fit(&runtime, &learning, &config, &split, (fitted, &draft))?,
+        FitKind::PerEntity => own::fit(&learning, &config, &split, (fitted, &draft))?,
     };
     let draft = models.describe(&dataset, draft);
     let validated = validate::play(&runtime, &dataset, &split, &draft, &models)?;
@@ -136,9 +122,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         ..draft
     };
     let bytes = export(&models, &metadata);
-    write::write(&options.output, &bytes, |bytes| {
-        write::prove(&runtime, bytes, &metadata, &models, (&dataset, &split))
-    })?;
+    write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
     Ok(summary(Outcome {
         models,
         windows: [split.fit.len(), split.stopping.len(), split.validation.len()],

@@ -14,7 +14,7 @@ use super::threshold::ValidationScores;
 use crate::detect::{DetectConfig, Detector};
 use crate::features::Playback;
 use crate::labels::Labels;
-use crate::model::{Artifact, Metadata, Runtime, Scorer};
+use crate::model::{Artifact, Context, Metadata, Runtime, Scorer, ScorerError};
 
 /// Moments that the report shows.
 const WORST: usize = 6;
@@ -81,6 +81,7 @@ pub(super) fn play(
     let metadata = Metadata { level, threshold: 1.0, ..metadata.clone() };
     let artifact = Artifact::read(export(models, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
+    let mut teller = Scorer::new(runtime, &artifact, &metadata)?;
     let config = DetectConfig {
         stale_after: dataset.stale_after,
         adaptive_threshold: false,
@@ -119,7 +120,7 @@ pub(super) fn play(
     }
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
-        moment.course = around(dataset, split, models, moment);
+        moment.course = around(&mut teller, dataset, split, models, moment)?;
     }
     Ok(Validated {
         times_ms: dataset.times_ms[split.validation_from..].to_vec(),
@@ -131,11 +132,17 @@ pub(super) fn play(
 }
 
 /// What was and what should have been around a moment, where windows were full.
-fn around(dataset: &Dataset, split: &Split, models: &Models, moment: &Moment) -> Option<Around> {
+fn around(
+    scorer: &mut Scorer,
+    dataset: &Dataset,
+    split: &Split,
+    models: &Models,
+    moment: &Moment,
+) -> Result<Option<Around>, ScorerError> {
     let at = split.validation_from + moment.step;
     let shown: Vec<usize> =
         moment.contributions.iter().take(SHOWN).map(|(feature, _)| *feature as usize).collect();
-    let (_, fitted) = models.of(moment.entity);
+    let (number, fitted) = models.of(moment.entity);
     let window = fitted.base.window;
     let to = (at + AFTER + 1).min(dataset.times_ms.len());
     let mut places = dataset.windows(at.saturating_sub(BEFORE), to, window);
@@ -144,15 +151,22 @@ fn around(dataset: &Dataset, split: &Split, models: &Models, moment: &Moment) ->
         times_ms: places.iter().map(|place| dataset.times_ms[place.step as usize]).collect(),
         features: shown.iter().map(|feature| (*feature, Vec::new(), Vec::new())).collect(),
     };
+    let mut outcome = Ok(());
     leveling::walk(dataset, &fitted.level, &places, &mut |batch: &Levelled<'_>| {
         let raw = dataset.gather(batch.places, window);
-        let expected = fitted.evaluate(raw.view(), (batch.mean.view(), batch.scale.view()));
+        let entity = Array1::from_elem(batch.places.len(), number as f32);
+        let level = Some((batch.mean.view(), batch.scale.view()));
+        let context = Context { level, entity: Some(entity.view()) };
+        let expected = match scorer.score_in(raw.view(), &context) {
+            Ok(scores) => scores.reconstruction.expect("our graphs have it"),
+            Err(error) => return outcome = Err(error),
+        };
         for (feature, was, should) in &mut around.features {
             was.extend(raw.slice(s![.., window - 1, *feature]).iter().map(|it| f64::from(*it)));
-            should.extend(expected.reconstruction.column(*feature));
+            should.extend(expected.column(*feature).iter().map(|it| f64::from(*it)));
         }
     });
-    (!around.times_ms.is_empty()).then_some(around)
+    outcome.map(|()| (!around.times_ms.is_empty()).then_some(around))
 }
 
 /// The worst moments so far, the worst first.

@@ -17,7 +17,7 @@ mod reconstruction;
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayView3, s};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, s};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
@@ -108,6 +108,10 @@ impl<'a> Context<'a> {
 /// Rows that the graph is run on at once: what it computes for them stays in a core's cache.
 const BATCH_ROWS: usize = 1_024;
 
+/// Is handed what the graph gave for some rows, the rows, and which of them are sound.
+type OnPart<'a> =
+    dyn FnMut(&Scorer, Outputs, ArrayView3<'_, f32>, &[bool]) -> Result<(), ScorerError> + 'a;
+
 /// A loaded graph.
 #[derive(Debug)]
 pub struct Scorer {
@@ -132,7 +136,20 @@ impl Scorer {
         artifact: &Artifact,
         metadata: &Metadata,
     ) -> Result<Self, ScorerError> {
-        let (features, window) = (metadata.features.len(), metadata.window);
+        Self::of(runtime, artifact, metadata.features.len(), metadata.window)
+    }
+
+    /// Loads a graph of which no more is known than what it is fed with: so many features, in windows
+    /// of so many steps.
+    ///
+    /// # Errors
+    /// As [`Scorer::new`].
+    pub fn of(
+        runtime: &Runtime,
+        artifact: &Artifact,
+        features: usize,
+        window: usize,
+    ) -> Result<Self, ScorerError> {
         let inputs = contract::judge_inputs(artifact.inputs(), features, window)?;
         let session = builder(runtime)
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
@@ -214,6 +231,63 @@ impl Scorer {
         features: ArrayView3<'_, f32>,
         context: &Context<'_>,
     ) -> Result<Scores, ScorerError> {
+        let mut scores = self.nothing();
+        scores.reserve(features.dim().0);
+        self.in_parts(features, context, &mut |scorer, outputs, batch, sound| {
+            let mut found = scorer.interpret(outputs, batch)?;
+            // A graph may hide such a value, as Clip does: the row would look normal.
+            for (error, sound) in found.error.iter_mut().zip(sound) {
+                if !(*sound && error.is_finite()) {
+                    *error = f32::NAN;
+                }
+            }
+            scores.append(found);
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// What the graph gives for a batch under names that the contract does not know: rows of any width,
+    /// one for each window, in the order of `names`. See [`Scorer::score_in`] for the batch.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_in`], and when there is no such output or its rows are not the batch's.
+    pub fn measure(
+        &mut self,
+        features: ArrayView3<'_, f32>,
+        context: &Context<'_>,
+        names: &[String],
+    ) -> Result<Vec<Array2<f32>>, ScorerError> {
+        let mut all: Vec<Option<Array2<f32>>> = vec![None; names.len()];
+        self.in_parts(features, context, &mut |_, mut outputs, batch, _| {
+            for (all, name) in all.iter_mut().zip(names) {
+                let more = outputs::rows_of(&mut outputs, name, batch.dim().0)?;
+                match all {
+                    None => *all = Some(more),
+                    Some(all) => {
+                        let width = all.ncols();
+                        let shape = || vec![more.nrows(), more.ncols()];
+                        all.append(Axis(0), more.view()).map_err(|_| ScorerError::Output {
+                            name: name.clone(),
+                            found: shape(),
+                            expected: vec![more.nrows(), width],
+                        })?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(all.into_iter().map(|it| it.unwrap_or_else(|| Array2::zeros((0, 0)))).collect())
+    }
+
+    /// Runs the graph on some rows after the others, and hands over what it gave for each part: the
+    /// outputs, the part, and which of its windows are sound (see [`Scorer::fill`]).
+    fn in_parts(
+        &mut self,
+        features: ArrayView3<'_, f32>,
+        context: &Context<'_>,
+        each: &mut OnPart<'_>,
+    ) -> Result<(), ScorerError> {
         let (rows, window, columns) = features.dim();
         if (window, columns) != (self.window, self.features) {
             return Err(ScorerError::Batch {
@@ -223,23 +297,14 @@ impl Scorer {
                 model_features: self.features,
             });
         }
-        let mut scores = self.nothing();
-        scores.reserve(rows);
         for from in (0..rows).step_by(BATCH_ROWS) {
             let part = from..rows.min(from + BATCH_ROWS);
             let batch = features.slice(s![part.clone(), .., ..]);
             let sound = self.fill(batch);
             let outputs = self.run(part.len(), &context.part(part))?;
-            let mut found = self.interpret(outputs, batch)?;
-            // A graph may hide such a value, as Clip does: the row would look normal.
-            for (error, sound) in found.error.iter_mut().zip(sound) {
-                if !(sound && error.is_finite()) {
-                    *error = f32::NAN;
-                }
-            }
-            scores.append(found);
+            each(self, outputs, batch, &sound)?;
         }
-        Ok(scores)
+        Ok(())
     }
 
     /// Puts a batch where the graph reads it; tells of each window whether it has nothing that would

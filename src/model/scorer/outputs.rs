@@ -113,6 +113,19 @@ pub(super) fn copied(outputs: &SessionOutputs<'_>) -> Outputs {
     outputs.iter().map(|(name, value)| (name.to_owned(), values(&value))).collect()
 }
 
+/// The output of this name as one row for each window.
+pub(super) fn rows_of(
+    outputs: &mut Outputs,
+    name: &str,
+    rows: usize,
+) -> Result<Array2<f32>, ScorerError> {
+    let (_, values) = take(outputs, Some(name));
+    match *values.shape() {
+        [found, width] if found == rows => shaped(name, values, &[rows, width]),
+        ref found => Err(unexpected(name, found, &[rows, 0])),
+    }
+}
+
 /// The output of this name, or the only one; an empty array where the graph no longer gives it.
 fn take(outputs: &mut Outputs, name: Option<&str>) -> (String, ArrayD<f32>) {
     let position = outputs.iter().position(|(it, _)| name.is_none_or(|name| it == name));

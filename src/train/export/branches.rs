@@ -1,14 +1,13 @@
 //! What a graph does in each branch: from what all need to a residual, a value and shares.
 
-use super::{END, KEEP, With, Writer, rounded};
+use super::{END, KEEP, With, Writer, residual, rounded, value};
 use crate::model::LEVEL;
 use crate::model::graph::Attribute;
 use crate::train::autoencoder::Autoencoder;
-use crate::train::branch::{Branch, Kind, Model};
+use crate::train::branch::{Aggregate, Branch, Kind, Model};
 use crate::train::fit::Fitted;
 use crate::train::forecast::Forecast;
 use crate::train::network::Output;
-use crate::train::residual::Aggregate;
 
 /// The forecast of a fit that has one.
 fn map_of(fitted: &Fitted) -> &Forecast {
@@ -37,18 +36,18 @@ impl Writer<'_> {
             Model::Autoencoder(autoencoder) => self.autoencoder(autoencoder),
         }
         let own = |part: &str| format!("{name}_{part}");
-        let [residual, inverse, scaled, kept] = ["residual", "inverse", "ratio", "kept"].map(own);
+        let [distance, inverse, scaled] = ["distance", "inverse", "ratio"].map(own);
         let kind = branch.kind();
+        let (residual, value) = (residual(kind), value(kind));
         self.parameter(&inverse, With::Rows, &|it| it.branch(kind).inverse.clone());
-        self.graph.node("Mul", &[&residual, &inverse], &scaled).node(
+        self.graph.node("Mul", &[&distance, &inverse], &scaled).node(
             "Mul",
             &[&scaled, "counted"],
-            &kept,
+            &residual,
         );
-        self.aggregate(name, &kept, branch.kind().aggregate());
-        let [value, usual, ratio, capped, weight, part, share, contribution] =
-            ["value", "usual", "usuals", "capped", "weight", "part", "share", "contribution"]
-                .map(own);
+        self.aggregate(kind);
+        let [usual, ratio, capped, weight, part, share, contribution] =
+            ["usual", "usuals", "capped", "weight", "part", "share", "contribution"].map(own);
         self.parameter(&usual, With::Rows, &|it| vec![it.branch(kind).quantile]);
         self.graph.constant(&weight, &[], &[branch.weight]).node("Div", &[&value, &usual], &ratio);
         let counted = match branch.cap {
@@ -71,7 +70,7 @@ impl Writer<'_> {
         self.graph.node("Add", &["course", "season_bias"], "season_expected").node(
             "Sub",
             &["newest", "season_expected"],
-            "season_residual",
+            "season_distance",
         );
     }
 
@@ -90,7 +89,7 @@ impl Writer<'_> {
             .node("Clip", &["level_rest", "zero"], "level_positive")
             .node("Sqrt", &["level_positive"], "level_own")
             .node("Max", &["level_own", "season_scale"], "level_unit")
-            .node("Div", &["level_unscaled", "level_unit"], "level_residual");
+            .node("Div", &["level_unscaled", "level_unit"], "level_distance");
     }
 
     fn forecast(&mut self, lags: usize, (inputs, width): (usize, usize)) {
@@ -109,7 +108,7 @@ impl Writer<'_> {
         let weights = ("forecast_weights", [inputs, width]);
         self.linear(input, weights, "forecast_bias", &map, "forecast_expected");
         self.newest("clipped", "clipped_newest");
-        self.graph.node("Sub", &["clipped_newest", "forecast_expected"], "forecast_residual");
+        self.graph.node("Sub", &["clipped_newest", "forecast_expected"], "forecast_distance");
     }
 
     fn autoencoder(&mut self, autoencoder: &Autoencoder) {
@@ -139,7 +138,7 @@ impl Writer<'_> {
             self.graph.node(activation, &[&sum], &output);
         }
         let expected = format!("layer_{}", layers.len());
-        self.graph.node("Sub", &["network_observed", &expected], "autoencoder_residual");
+        self.graph.node("Sub", &["network_observed", &expected], "autoencoder_distance");
     }
 
     /// What the network is fed with, and what its answer is held against, where these are not simply
@@ -164,12 +163,13 @@ impl Writer<'_> {
     }
 
     /// The value of a branch, `[N, 1]`, and each feature's share of it.
-    fn aggregate(&mut self, name: &str, kept: &str, aggregate: Aggregate) {
-        let own = |part: &str| format!("{name}_{part}");
-        let [value, size, sum, parts] = ["value", "size", "sum", "parts"].map(own);
+    fn aggregate(&mut self, kind: Kind) {
+        let own = |part: &str| format!("{}_{part}", kind.name());
+        let [size, sum, parts] = ["size", "sum", "parts"].map(own);
+        let (kept, value) = (&residual(kind), value(kind));
         let features = self.features();
         let graph = &mut self.graph;
-        match aggregate {
+        match kind.aggregate() {
             Aggregate::RootMeanSquare => {
                 let mean = own("mean");
                 graph

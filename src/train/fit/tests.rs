@@ -1,4 +1,4 @@
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 
 use super::*;
 use crate::duration::Duration;
@@ -9,6 +9,7 @@ use crate::train::config::ModelKind;
 use crate::train::dataset::{Cleaning, Rows};
 use crate::train::export::export;
 use crate::train::own::Models;
+use crate::train::reference::Evaluation;
 
 /// Three features that follow one load, one that never moves, one that tells the hour, the clocks.
 const FEATURES: usize = 7;
@@ -79,9 +80,31 @@ fn parts(dataset: &Dataset, config: &TrainConfig) -> Split {
     dataset.split(config.validation_share, window(config)).expect("three parts")
 }
 
-fn try_fit(dataset: &Dataset, config: &TrainConfig) -> Result<Fitted, FitError> {
+fn runtime() -> Runtime {
+    Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it")
+}
+
+/// A fit, with someone who watches.
+fn watched(
+    dataset: &Dataset,
+    config: &TrainConfig,
+    on_epoch: OnEpoch<'_>,
+) -> Result<Fitted, TrainError> {
     let split = parts(dataset, config);
-    fit(dataset, &split, &ROLES, CLOCKS, config, &mut |_, _| ControlFlow::Continue(()))
+    fit(&runtime(), (dataset, &split), (&ROLES, CLOCKS), config, on_epoch)
+}
+
+fn try_fit(dataset: &Dataset, config: &TrainConfig) -> Result<Fitted, TrainError> {
+    watched(dataset, config, &mut |_, _| ControlFlow::Continue(()))
+}
+
+/// Why there is no fit.
+#[track_caller]
+fn refusal(result: Result<Fitted, TrainError>) -> FitError {
+    match result {
+        Err(TrainError::Fit(error)) => error,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]
@@ -139,8 +162,7 @@ fn scorer(fitted: &Fitted) -> Scorer {
     };
     let artifact =
         Artifact::read(export(&Models::one(fitted.clone()), &metadata)).expect("our own file");
-    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
-    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
+    let scorer = Scorer::new(&runtime(), &artifact, &metadata).expect("our own graph");
     assert_eq!(scorer.takes_level(), fitted.uses_level());
     assert!(scorer.takes_mask());
     scorer
@@ -314,8 +336,7 @@ fn patience_ends_a_fit_with_the_best_weights() {
         ..config(ModelKind::Autoencoder)
     };
     let mut losses = Vec::new();
-    let split = parts(&dataset, &config);
-    let fitted = fit(&dataset, &split, &ROLES, CLOCKS, &config, &mut |epoch, loss| {
+    let fitted = watched(&dataset, &config, &mut |epoch, loss| {
         losses.push(loss);
         assert_eq!(epoch, losses.len());
         ControlFlow::Continue(())
@@ -338,8 +359,7 @@ fn patience_ends_a_fit_with_the_best_weights() {
 fn whoever_watches_may_end_a_fit() {
     let dataset = dataset(1, 200, 15_000);
     let config = TrainConfig { epochs: 50, ..config(ModelKind::Ensemble) };
-    let split = parts(&dataset, &config);
-    let fitted = fit(&dataset, &split, &ROLES, CLOCKS, &config, &mut |epoch, _| match epoch {
+    let fitted = watched(&dataset, &config, &mut |epoch, _| match epoch {
         2 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
@@ -354,15 +374,16 @@ fn nothing_that_moves_is_an_error() {
     for model in KINDS {
         let config = config(model);
         let rows = parts(&dataset, &config).training().len();
-        assert_eq!(try_fit(&dataset, &config), Err(FitError::NothingMoves { rows }), "{model:?}");
+        let found = refusal(try_fit(&dataset, &config));
+        assert_eq!(found, FitError::NothingMoves { rows }, "{model:?}");
     }
 }
 
 #[test]
 fn weights_that_run_away_are_an_error() {
     let config = TrainConfig { learning_rate: 1e200, ..config(ModelKind::Ensemble) };
-    let error = try_fit(&dataset(1, 100, 15_000), &config);
-    assert_eq!(error, Err(FitError::Diverged { epoch: 1 }));
+    let error = refusal(try_fit(&dataset(1, 100, 15_000), &config));
+    assert_eq!(error, FitError::Diverged { epoch: 1 });
 }
 
 #[test]
@@ -374,8 +395,9 @@ fn more_features_than_a_forecast_takes_are_an_error() {
     let config = config(ModelKind::Forecast);
     let split = parts(&dataset, &config);
     let roles = vec![Role::Observed; features];
-    let error = fit(&dataset, &split, &roles, CLOCKS, &config, &mut |_, _| ControlFlow::Break(()));
-    assert_eq!(error, Err(FitError::TooWide { features, most: features - 1 }));
+    let of = (&dataset, &split);
+    let found = fit(&runtime(), of, (&roles, CLOCKS), &config, &mut |_, _| ControlFlow::Break(()));
+    assert_eq!(refusal(found), FitError::TooWide { features, most: features - 1 });
 }
 
 #[test]

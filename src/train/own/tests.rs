@@ -1,7 +1,7 @@
 use super::super::dataset::tests::dataset;
 use super::*;
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
-use crate::model::{Artifact, Context, Scorer};
+use crate::model::{Artifact, Context, Runtime, Scorer};
 use ndarray::Array1;
 
 const NAN: f32 = f32::NAN;
@@ -44,7 +44,8 @@ fn fitted(dataset: &Dataset) -> (Runtime, Split, Models, Metadata) {
     let config =
         TrainConfig { epochs: 3, window: 6, smoothing: Vec::new(), ..TrainConfig::default() };
     let split = dataset.split(0.2, fit::window(&config)).expect("parts");
-    let learning = Learning::new(dataset, &split, &features(), &config);
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
+    let learning = Learning::new(&runtime, dataset, &split, &features(), &config);
     let shared = learning.run(None).expect("a fit").fitted;
     let step = crate::duration::Duration::from_ms(dataset.step_ms);
     let draft = Metadata {
@@ -52,8 +53,7 @@ fn fitted(dataset: &Dataset) -> (Runtime, Split, Models, Metadata) {
         level: Some(shared.level.clone()),
         ..Metadata::new(features(), vec!["instance".to_owned()], step)
     };
-    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
-    let models = fit(&runtime, &learning, &config, &split, (shared, &draft)).expect("models");
+    let models = fit(&learning, &config, &split, (shared, &draft)).expect("models");
     let metadata = models.describe(dataset, draft);
     (runtime, split, models, metadata)
 }

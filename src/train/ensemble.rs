@@ -1,0 +1,177 @@
+//! An ensemble: branches that count for as much as they should, each in units of what is usual for it.
+//!
+//! In: branches that have learnt, the windows they learnt from and those of validation. Out: for each
+//! branch its usual residual of every feature, from training and validation, and its usual value, from
+//! validation. Both are what ONNX Runtime gives for the graph that will serve: nothing here computes a
+//! residual.
+//!
+//! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
+//! floor, and the rounding of float32 stays as small as it is.
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+
+use super::branch::{Base, Branch, Kind, Model};
+use super::dataset::{Dataset, Place, Split};
+use super::export::{self, measuring};
+use super::fit::Fitted;
+use super::leveling::{self, Levelled};
+use super::run::TrainError;
+use super::scaler::Scaling;
+use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
+
+/// A branch's usual value is the one that this percentage of validation does not exceed.
+const USUAL_PERCENT: f64 = 99.0;
+
+/// What the season and the network count for at most in an ensemble, in usual values: a host that has
+/// changed for good is out of both for ever, and the other branches shall be heard even so.
+const CAP: f32 = 4.0;
+
+/// Residuals of the forecast and the network, in deviations (or ranges), that count as usual at
+/// least: a feature that was foretold to a tenth is not ten times as telling.
+const LEAST_RESIDUAL: [f64; 2] = [0.1, 0.01];
+
+/// A branch's usual value is at least this. Residuals are in units of their own usual size, so that the
+/// largest of a hundred windows is between one and three of those where nothing happens; a validation
+/// part that is calmer than half of one tells of itself, not of what is usual.
+const LEAST_USUAL: f32 = 0.5;
+
+/// Branches with their weights, before anything is known of what is usual for them.
+pub(super) fn branches(base: &Base, models: Vec<(Model, f64)>) -> Vec<Branch> {
+    let features = base.scaler.kinds.len();
+    let total: f64 = models.iter().map(|(_, weight)| weight).sum();
+    let branch = |(model, weight): (Model, f64)| Branch {
+        inverse: match model {
+            Model::Season => base.season_scale.iter().map(|it| 1.0 / it).collect(),
+            _ => vec![1.0; features],
+        },
+        cap: (matches!(model, Model::Season | Model::Autoencoder(_)) && total > weight)
+            .then_some(CAP),
+        model,
+        quantile: 1.0,
+        weight: (weight / total) as f32,
+    };
+    models.into_iter().map(branch).collect()
+}
+
+/// Finds what is usual for the branches of a fit, in residuals first and then, with these, in values.
+///
+/// # Errors
+/// When ONNX Runtime refuses the graph: a mistake in this program.
+pub(super) fn measure(
+    runtime: &Runtime,
+    fitted: &mut Fitted,
+    dataset: &Dataset,
+    split: &Split,
+    scaling: Scaling,
+) -> Result<(), TrainError> {
+    let least = |model: &Model| match model {
+        // They know what is usual from the season.
+        Model::Season | Model::Level => None,
+        Model::Autoencoder(_) if scaling == Scaling::MinMax => Some(LEAST_RESIDUAL[1]),
+        Model::Forecast { .. } | Model::Autoencoder(_) => Some(LEAST_RESIDUAL[0]),
+    };
+    if fitted.branches.iter().any(|branch| least(&branch.model).is_some()) {
+        let mut places = [split.training().as_slice(), &split.validation].concat();
+        places.sort_by_key(|place| (place.entity, place.step));
+        let squares = mean_squares(runtime, fitted, dataset, &places)?;
+        for (branch, squares) in fitted.branches.iter_mut().zip(squares) {
+            if let Some(least) = least(&branch.model) {
+                let inverse = |square: f64| (1.0 / square.sqrt().max(least)) as f32;
+                branch.inverse = squares.into_iter().map(inverse).collect();
+            }
+        }
+    }
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); fitted.branches.len()];
+    let mut meter = Meter::new(runtime, fitted, export::value)?;
+    meter.walk(dataset, fitted, &split.validation, &mut |measured, _| {
+        for (values, measured) in values.iter_mut().zip(measured) {
+            values.extend(measured.iter().copied().map(f64::from));
+        }
+    })?;
+    for (branch, values) in fitted.branches.iter_mut().zip(&mut values) {
+        branch.quantile = (percentile(values, USUAL_PERCENT) as f32).max(LEAST_USUAL);
+    }
+    Ok(())
+}
+
+/// For each branch the mean square of each feature's residuals that are there.
+fn mean_squares(
+    runtime: &Runtime,
+    fitted: &Fitted,
+    dataset: &Dataset,
+    places: &[Place],
+) -> Result<Vec<Vec<f64>>, TrainError> {
+    let features = fitted.base.scaler.kinds.len();
+    let mut squares = vec![vec![0.0; features]; fitted.branches.len()];
+    let mut counts = vec![0.0_f64; features];
+    let mut meter = Meter::new(runtime, fitted, export::residual)?;
+    meter.walk(dataset, fitted, places, &mut |measured, newest| {
+        for (count, column) in counts.iter_mut().zip(newest.axis_iter(Axis(1))) {
+            *count += column.iter().filter(|it| it.is_finite()).count() as f64;
+        }
+        for (squares, measured) in squares.iter_mut().zip(measured) {
+            for (square, column) in squares.iter_mut().zip(measured.axis_iter(Axis(1))) {
+                *square += column.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>();
+            }
+        }
+    })?;
+    for squares in &mut squares {
+        squares.iter_mut().zip(&counts).for_each(|(square, count)| *square /= count.max(1.0));
+    }
+    Ok(squares)
+}
+
+/// Is handed what the graph says of some windows, by branches, and the newest step of each window.
+type OnMeasured<'a> = dyn FnMut(&[Array2<f32>], ArrayView2<'_, f32>) + 'a;
+
+/// A graph that tells something of each of its branches.
+struct Meter {
+    scorer: Scorer,
+    names: Vec<String>,
+}
+
+impl Meter {
+    fn new(
+        runtime: &Runtime,
+        fitted: &Fitted,
+        output: fn(Kind) -> String,
+    ) -> Result<Self, TrainError> {
+        let artifact = Artifact::read(measuring(fitted))?;
+        let features = fitted.base.scaler.kinds.len();
+        let scorer = Scorer::of(runtime, &artifact, features, fitted.base.window)?;
+        let names = fitted.branches.iter().map(|branch| output(branch.kind())).collect();
+        Ok(Self { scorer, names })
+    }
+
+    /// Asks about windows, which are in the order of entity and time.
+    fn walk(
+        &mut self,
+        dataset: &Dataset,
+        fitted: &Fitted,
+        places: &[Place],
+        each: &mut OnMeasured<'_>,
+    ) -> Result<(), ScorerError> {
+        let window = fitted.base.window;
+        let mut outcome = Ok(());
+        leveling::walk(dataset, &fitted.level, places, &mut |batch: &Levelled<'_>| {
+            if outcome.is_err() {
+                return;
+            }
+            let raw = dataset.gather(batch.places, window);
+            let level = Some((batch.mean.view(), batch.scale.view()));
+            let context = Context { level, entity: None };
+            match self.scorer.measure(raw.view(), &context, &self.names) {
+                Ok(measured) => each(&measured, raw.slice(s![.., window - 1, ..])),
+                Err(error) => outcome = Err(error),
+            }
+        });
+        outcome
+    }
+}
+
+/// The value that so many percent do not exceed, by rank.
+fn percentile(values: &mut [f64], percent: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
+    values.get(rank.max(1) - 1).copied().unwrap_or(0.0)
+}
