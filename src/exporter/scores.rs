@@ -1,7 +1,7 @@
 //! The scores of the last tick as text.
 
 use super::page::Page;
-use super::{ExporterConfig, ModelInfo};
+use super::{ExporterConfig, ModelInfo, absence};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
@@ -57,6 +57,7 @@ pub(super) fn render(
         |model| model.time_ms as f64 / 1000.0,
     );
     states(&mut page, &models);
+    absence::render(&mut page, &models);
     model_gauge(
         &mut page,
         &models,
@@ -304,6 +305,10 @@ mod tests {
                 r#"portent_detect_entities{model="m",state="incomplete"} 0"#,
                 r#"portent_detect_entities{model="m",state="warming"} 0"#,
                 r#"portent_detect_entities{model="m",state="not_finite"} 0"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="cpu"} 0"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="disk"} 0"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="net"} 0"#,
+                r#"anomaly_entities_absent{model="m"} 0"#,
                 r#"portent_detect_away_entities{model="m"} 4"#,
                 r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,
