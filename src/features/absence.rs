@@ -99,7 +99,7 @@ mod tests {
     fn what_returns_is_not_missing_and_has_its_grace_again() {
         let mut presence = Presence::default();
         (0..10).for_each(|_| presence.has());
-        let mut lacks = |presence: &mut Presence, steps: i64| {
+        let lacks = |presence: &mut Presence, steps: i64| {
             (1..=steps).map(|step| presence.lacks(step * 60_000, LIMIT, true)).collect::<Vec<_>>()
         };
         assert_eq!(lacks(&mut presence, 4), [false, false, true, true]);
