@@ -116,7 +116,7 @@ mod tests {
         (0..9).for_each(|_| presence.has());
         assert!((3..9).all(|step| !presence.lacks(step * 60_000, LIMIT, true)));
         presence.has();
-        assert!((3..6).map(|step| presence.lacks(step * 60_000, LIMIT, true)).any(|it| it));
+        assert!((3..6).any(|step| presence.lacks(step * 60_000, LIMIT, true)));
     }
 
     #[test]

@@ -159,10 +159,7 @@ mod tests {
             unplaced: vec![3, 0],
             doubled: 2,
             doubled_example: Labels::from_pairs([("instance", "x")]).ok(),
-            absences: Absences {
-                lacking: ["y", "z"].map(|name| lacking(name)).into(),
-                entities: Vec::new(),
-            },
+            absences: Absences { lacking: ["y", "z"].map(lacking).into(), entities: Vec::new() },
             ..Evaluation::default()
         }));
         let texts: Vec<(&str, &str)> =
