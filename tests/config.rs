@@ -88,6 +88,7 @@ fn the_commented_keys_of_the_example_are_real() {
         "  - name:",
         "    expr:",
         "    missing:",
+        "    absence:",
         "step:",
         "window:",
         "threshold:",

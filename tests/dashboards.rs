@@ -24,13 +24,14 @@ const SOON: Duration = Duration::from_secs(120);
 
 /// Parts of queries that have no answer where nothing is wrong, or where a model is not one that
 /// Portent trained.
-const MAY_BE_EMPTY: [&str; 10] = [
+const MAY_BE_EMPTY: [&str; 11] = [
     "anomaly_features_out_of_range_ratio",
     "anomaly_feature_out_of_range_ratio",
     "portent_http_connections_limited_total",
     "portent_http_connections_timed_out_total",
     "portent_http_accept_errors_total",
     "portent_model_trained_to_timestamp_seconds",
+    "anomaly_missing_features",
     "unless anomaly_score",
     "(anomaly_score_threshold{",
     "ALERTS{",

@@ -9,7 +9,7 @@ use portent::detect::{
     DetectConfig, EntityScore, LoadedModel, ModelSnapshot, Pipeline, RangeCount, Snapshot,
 };
 use portent::duration::Duration;
-use portent::features::{FeatureSpec, Missing};
+use portent::features::{ABSENCE_MEMORY_MS, Absence, FeatureSpec, Missing};
 use portent::labels::Labels;
 use portent::model::graph::Graph;
 use portent::model::{Artifact, Dim, FeatureRange, GuardSpec, ModelConfig, Runtime, Scorer};
@@ -19,6 +19,7 @@ use portent::series::{ExcerptLimits, StorageConfig, Wanted};
 
 const NOW: i64 = 1_700_000_010_000;
 const STEP: i64 = 15_000;
+const ENDED: f64 = f64::from_bits(STALE_NAN_BITS);
 
 /// A graph that answers every input with zeros of its shape.
 fn zeros(shape: &[Dim]) -> bytes::Bytes {
@@ -488,4 +489,86 @@ fn a_host_that_was_away_goes_on_with_its_threshold() {
     assert_eq!(run(1, &["x", "y"]).0, Some((4.0, 1.0)));
     let x = query(&pipeline, r#"portent:feature{feature="a",instance="x"}"#, i64::MAX);
     assert_eq!(x[0].1, [(start + minute * MINUTE, 4.0)]);
+}
+
+/// Who misses which features, and who is absent, by instance.
+fn absences(snapshot: &Snapshot) -> (Vec<(String, Vec<u32>)>, Vec<String>) {
+    let found = &only(snapshot).evaluation.absences;
+    let name = |entity: &Labels| entity.get("instance").to_owned();
+    let lacking = found.lacking.iter().map(|it| (name(&it.entity), it.features.clone()));
+    (lacking.collect(), found.entities.iter().map(|it| name(&it.entity)).collect())
+}
+
+#[test]
+fn a_feature_that_is_gone_is_a_finding_and_takes_the_score_where_it_is_told_to() {
+    let filled = |absence| FeatureSpec::new("b", "m_b").or(Missing::Hold).when_gone(absence);
+    for absence in [Absence::Ignore, Absence::NoScore, Absence::Anomalous] {
+        let mut pipeline = one(&[FeatureSpec::new("a", "m_a"), filled(absence)]);
+        let mut at = |step: i64, has_b: bool| {
+            let now = NOW + step * STEP;
+            push(&mut pipeline, "m_a", "x", now, 2.0);
+            push(&mut pipeline, "m_a", "y", now, 2.0);
+            push(&mut pipeline, "m_b", "y", now, 2.0);
+            push(&mut pipeline, "m_b", "x", now, if has_b { 2.0 } else { ENDED });
+            tick(&mut pipeline, now)
+        };
+        for step in 0..20 {
+            let snapshot = at(step, true);
+            assert_eq!(absences(&snapshot), (vec![], vec![]));
+        }
+        assert_eq!(absences(&at(26, false)).0, []);
+        (27..30).for_each(|step| drop(at(step, false)));
+        let snapshot = at(30, false);
+        let is_finding = absence != Absence::Ignore;
+        let expected = is_finding.then(|| ("x".to_owned(), vec![1]));
+        assert_eq!(absences(&snapshot).0, Vec::from_iter(expected), "{absence}");
+        let of_x: &[u32] = if is_finding { &[1] } else { &[] };
+        let absences_now = &only(&snapshot).evaluation.absences;
+        assert_eq!(absences_now.by_feature(2), [0, u32::from(is_finding)]);
+        let x = Labels::from_pairs([("job", "node"), ("instance", "x")]).expect("two names");
+        assert_eq!(absences_now.of(&x), of_x);
+        assert_eq!(absences(&at(31, true)).0, []);
+    }
+}
+
+#[test]
+fn a_host_that_had_a_score_is_absent_until_it_returns_or_for_a_day() {
+    let mut host = model("zeros", &ab(), 1);
+    // So that entities are remembered for a day and an hour.
+    host.metadata.adaptive_threshold = Some(GuardSpec::default());
+    let mut pipeline = pipeline(vec![host]);
+    let both = |pipeline: &mut Pipeline, host: &str, now: i64, value: f64| {
+        push(pipeline, "m_a", host, now, value);
+        push(pipeline, "m_b", host, now, value);
+    };
+    both(&mut pipeline, "gone", NOW, 1.0);
+    both(&mut pipeline, "stays", NOW, 1.0);
+    // It never has a score.
+    push(&mut pipeline, "m_a", "half", NOW, 1.0);
+    let found = tick(&mut pipeline, NOW);
+    assert_eq!((scores(&found).len(), absences(&found).1), (2, vec![]));
+    let absent = |pipeline: &mut Pipeline, now: i64| {
+        both(pipeline, "stays", now, 1.0);
+        absences(&tick(pipeline, now)).1
+    };
+    both(&mut pipeline, "gone", NOW + STEP, ENDED);
+    push(&mut pipeline, "m_a", "half", NOW + STEP, ENDED);
+    assert_eq!(absent(&mut pipeline, NOW + STEP), ["gone"]);
+    // It has a score again, and goes for good.
+    both(&mut pipeline, "gone", NOW + 2 * STEP, 1.0);
+    assert!(absent(&mut pipeline, NOW + 2 * STEP).is_empty());
+    both(&mut pipeline, "gone", NOW + 3 * STEP, ENDED);
+    let found = tick(&mut pipeline, NOW + 3 * STEP);
+    let last = &only(&found).evaluation.absences.entities[0];
+    assert_eq!(last.scored_ms, NOW + 2 * STEP);
+    // First stale, then away.
+    let end = NOW + 2 * STEP + ABSENCE_MEMORY_MS;
+    let mut away = 0;
+    for now in (NOW + 20 * STEP..end).step_by(40 * STEP as usize) {
+        assert_eq!(absent(&mut pipeline, now), ["gone"], "{now}");
+        let snapshot = pipeline.tick(now, &|| StdDuration::ZERO);
+        away = away.max(only(&snapshot).evaluation.away);
+    }
+    assert_eq!(away, 2);
+    assert!(absent(&mut pipeline, end).is_empty());
 }

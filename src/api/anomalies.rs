@@ -13,12 +13,19 @@
 //! (`total`) and a page of them (`entities`), the last evaluation first and in it the highest score.
 //! Times are RFC 3339, values JSON numbers; what is missing or not told is `null`. A feature has its
 //! share of the error (`contribution`, all sum to 1), what was measured (`actual`) and what the model
-//! expected, both in its own unit, and where the value comes from (`provenance`).
+//! expected, both in its own unit, and where the value comes from (`provenance`). `missingFeatures` are
+//! those that the entity used to have and has not; of evaluations before the last they are not told.
+//!
+//! Beside them stand two lists of the last evaluation alone, each with its `total` and a page by the
+//! same `match[]`, `limit` and `offset`, sorted by labels: under `missing` the entities that miss
+//! `features`, with a score or without; under `absent` those that had a score at `lastScored`, within a
+//! day, and are not there.
 //!
 //! Invariant: a model that is not evaluated any more has no last evaluation here.
 
 use serde::Serialize;
 
+use super::absences;
 use super::catalogue::selector;
 use super::error::{ApiError, Limit};
 use super::form::Form;
@@ -57,6 +64,7 @@ struct Entry<'a> {
     threshold: f64,
     error: f64,
     features: Vec<FeatureEntry<'a>>,
+    missing_features: Option<Vec<&'a str>>,
 }
 
 /// A feature of it.
@@ -111,16 +119,18 @@ impl AnomalyQuery {
         now_ms: i64,
         max_bytes: ByteSize,
     ) -> Result<String, ApiError> {
-        let last = snapshot.models.iter().filter(|model| model.is_current(now_ms));
+        let last = snapshot.models.iter().map(AsRef::as_ref);
+        let last: Vec<&ModelSnapshot> = last.filter(|model| model.is_current(now_ms)).collect();
         let mut found: Vec<(usize, Labels, &ModelSnapshot, &EntityScore)> = Vec::new();
-        for model in last.map(AsRef::as_ref) {
+        for &model in &last {
             let earlier = snapshot.earlier.iter().map(AsRef::as_ref);
             let earlier = earlier.filter(|it| it.model == model.model);
             let evaluations = std::iter::once(model).chain(earlier).take(self.evaluations);
             for (age, evaluation) in evaluations.enumerate() {
                 let least = self.min_score.unwrap_or(evaluation.explain_above);
                 let entities = evaluation.entities.iter().filter(|it| it.score >= least);
-                let named = entities.map(|it| (age, labels(evaluation, it), evaluation, it));
+                let named =
+                    entities.map(|it| (age, labels(evaluation, &it.entity), evaluation, it));
                 found.extend(named.filter(|(_, labels, ..)| self.wants(labels)));
             }
         }
@@ -131,11 +141,17 @@ impl AnomalyQuery {
         let mut json = Json::success(max_bytes.as_len());
         json.raw(&format!(r#"{{"total":{},"entities":"#, found.len()));
         let page = found.iter().skip(self.offset).take(self.limit);
-        let written = json.list(page, |json, (_, labels, model, it)| {
+        let written = json.list(page, |json, (age, labels, model, it)| {
+            let missing = || absences::names(model, model.evaluation.absences.of(&it.entity));
+            let entry = entry(labels, model, it, (*age == 0).then(missing));
             // Numbers that are not finite become null.
-            json.raw(&serde_json::to_string(&entry(labels, model, it)).unwrap_or_default());
+            json.raw(&serde_json::to_string(&entry).unwrap_or_default());
         });
-        written.map_err(Limit::response(max_bytes))?;
+        let wants = |labels: &Labels| self.wants(labels);
+        let page = absences::Page { wants: &wants, offset: self.offset, limit: self.limit };
+        written
+            .and_then(|()| absences::write(&mut json, &last, &page))
+            .map_err(Limit::response(max_bytes))?;
         json.raw("}");
         Ok(json.finish(false))
     }
@@ -146,15 +162,20 @@ impl AnomalyQuery {
 }
 
 /// The labels that the entity's `anomaly_score` has on the metrics page.
-fn labels(model: &ModelSnapshot, entity: &EntityScore) -> Labels {
+pub(super) fn labels(model: &ModelSnapshot, entity: &Labels) -> Labels {
     let own = [("model", model.model.as_str())];
-    let all = entity.entity.beside(&own).map(|(name, value)| (name.into_owned(), value.to_owned()));
+    let all = entity.beside(&own).map(|(name, value)| (name.into_owned(), value.to_owned()));
     let added = [(METRIC_NAME, SCORE_METRIC), own[0]];
     let added = added.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Labels::from_pairs(all.chain(added)).unwrap_or_else(|_| Labels::empty())
 }
 
-fn entry<'a>(labels: &'a Labels, model: &'a ModelSnapshot, entity: &'a EntityScore) -> Entry<'a> {
+fn entry<'a>(
+    labels: &'a Labels,
+    model: &'a ModelSnapshot,
+    entity: &'a EntityScore,
+    missing_features: Option<Vec<&'a str>>,
+) -> Entry<'a> {
     let of_feature = |it: &crate::detect::FeatureScore| {
         let feature = model.feature_names.get(it.feature as usize)?;
         Some(FeatureEntry {
@@ -173,6 +194,7 @@ fn entry<'a>(labels: &'a Labels, model: &'a ModelSnapshot, entity: &'a EntitySco
         threshold: entity.threshold,
         error: entity.error,
         features: entity.features.iter().filter_map(of_feature).collect(),
+        missing_features,
     }
 }
 
@@ -181,7 +203,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::detect::{Evaluation, FeatureScore};
+    use crate::detect::{Absences, AbsentEntity, Evaluation, FeatureScore, LackingEntity};
     use crate::features::Provenance;
 
     const NOW: i64 = 1_700_000_000_000;
@@ -288,8 +310,64 @@ mod tests {
                 {"feature": "disk", "contribution": 0.75, "actual": 2.0, "expected": 0.5, "provenance": "own"},
                 {"feature": "cpu", "contribution": 0.25, "actual": 2.0, "expected": null, "provenance": "own"},
             ],
+            "missingFeatures": [],
         });
         assert_eq!(data["entities"][0], expected);
+    }
+
+    /// What was there and is not, beside the scores of [`snapshot`].
+    fn absences(query: &str) -> serde_json::Value {
+        let named = |name| Labels::from_pairs([("instance", name)]).expect("one name");
+        let lacking = |name, features: &[u32]| LackingEntity {
+            entity: named(name),
+            features: features.to_vec(),
+        };
+        let mut snapshot = snapshot();
+        let mut with = |place: usize, absences| {
+            Arc::get_mut(&mut snapshot.models[place]).expect("ours alone").evaluation.absences =
+                absences;
+        };
+        with(
+            0,
+            Absences {
+                lacking: vec![lacking("b", &[0, 1]), lacking("unscored", &[1])],
+                entities: vec![AbsentEntity { entity: named("gone"), scored_ms: NOW - 60_000 }],
+            },
+        );
+        // A model that is not evaluated any more says nothing.
+        with(2, Absences { lacking: vec![lacking("b", &[0])], entities: Vec::new() });
+        let form = Form::parse(b"", query).expect("a form");
+        let asked = AnomalyQuery::parse(&form).expect("good parameters");
+        let answer = asked.answer(&snapshot, NOW, ByteSize::from_mib(1)).expect("short");
+        let mut answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        answer["data"].take()
+    }
+
+    #[test]
+    fn what_used_to_be_there_and_is_not() {
+        let data = absences("match[]={model=\"m\"}&evaluations=2");
+        let time = "2023-11-14T22:13:20Z";
+        let labels = |name: &str| serde_json::json!({"instance": name, "model": "m"});
+        let expected = serde_json::json!({"total": 2, "entities": [
+            {"labels": labels("b"), "time": time, "features": ["cpu", "disk"]},
+            {"labels": labels("unscored"), "time": time, "features": ["disk"]},
+        ]});
+        assert_eq!(data["missing"], expected);
+        let expected = serde_json::json!({"total": 1, "entities": [
+            {"labels": labels("gone"), "time": time, "lastScored": "2023-11-14T22:12:20Z"},
+        ]});
+        assert_eq!(data["absent"], expected);
+        let of_entities: Vec<&serde_json::Value> = (data["entities"].as_array().expect("a list"))
+            .iter()
+            .map(|it| &it["missingFeatures"])
+            .collect();
+        let (none, untold) = (serde_json::json!([]), serde_json::Value::Null);
+        assert_eq!(of_entities, [&serde_json::json!(["cpu", "disk"]), &none, &untold]);
+        let data = absences("match[]={instance=~\"un.*\"}");
+        assert_eq!((&data["missing"]["total"], &data["absent"]["total"]), (&1.into(), &0.into()));
+        let data = absences("limit=1&offset=1");
+        assert_eq!(data["missing"]["entities"][0]["labels"], labels("unscored"));
+        assert_eq!((&data["absent"]["total"], &data["absent"]["entities"]), (&1.into(), &none));
     }
 
     #[test]

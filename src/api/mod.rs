@@ -11,6 +11,7 @@
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/api.rs` compares
 //! with the real one.
 
+mod absences;
 mod anomalies;
 mod body;
 mod catalogue;

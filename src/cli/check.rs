@@ -115,7 +115,8 @@ fn description(metadata: &Metadata) -> String {
     let mut description: String = lines.iter().map(line).collect();
     for feature in &metadata.features {
         let expr = feature.expr.split_whitespace().collect::<Vec<_>>().join(" ");
-        description += &format!("  {:<24} {expr}  [missing: {}]\n", feature.name, feature.missing);
+        let (name, missing, absence) = (&feature.name, feature.missing, feature.absence);
+        description += &format!("  {name:<24} {expr}  [missing: {missing}, absence: {absence}]\n");
     }
     description
 }
@@ -205,8 +206,8 @@ mod tests {
              threshold    1 (none)\n\
              trained      from unknown to unknown\n\
              features     2\n  \
-               up                       up  [missing: mask]\n  \
-               swap                     swap_used / swap_size  [missing: fill 0]\n",
+               up                       up  [missing: mask, absence: anomalous]\n  \
+               swap                     swap_used / swap_size  [missing: fill 0, absence: anomalous]\n",
         );
     }
 
@@ -251,7 +252,7 @@ mod tests {
              trained      from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z\n\
              validation   7 rows, mean error 5.000e-1, largest 3.000e0, 12.50 % above the threshold\n\
              features     1\n  \
-               up                       up  [missing: mask]\n",
+               up                       up  [missing: mask, absence: anomalous]\n",
         );
         check(
             |it| {
@@ -264,7 +265,7 @@ mod tests {
              threshold    1 (none)\n\
              trained      from unknown to unknown\n\
              features     1\n  \
-               up                       up  [missing: mask]\n",
+               up                       up  [missing: mask, absence: anomalous]\n",
         );
     }
 }

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::DetectConfig;
+use super::absence::{Absences, LastScores};
 use super::guard::Guard;
 use super::level::Levels;
 use super::smoothing::Smoothing;
@@ -57,6 +58,7 @@ pub struct Detector {
     guard: Option<Guard>,
     /// The place of each slot's entity, as the graph takes it.
     places: Vec<f32>,
+    last_scores: LastScores,
 }
 
 /// What a detector says of one step.
@@ -109,6 +111,7 @@ impl Detector {
             seen: Vec::new(),
             guard: guard.map(|spec| Guard::new(&spec, interval_ms)),
             places: Vec::new(),
+            last_scores: LastScores::default(),
             scorer,
         }
     }
@@ -132,6 +135,7 @@ impl Detector {
             + self.levels.as_ref().map_or(0, Levels::bytes)
             + self.guard.as_ref().map_or(0, Guard::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
+            + self.last_scores.bytes()
     }
 
     /// Takes in a step without judging it: what a model remembers of it is as if it had.
@@ -157,10 +161,17 @@ impl Detector {
         judgement
     }
 
+    /// What used to be there and is not at a step that was judged.
+    #[must_use]
+    pub fn absences(&self, matrix: &FeatureMatrix, now_ms: i64) -> Absences {
+        self.last_scores.absences(matrix, now_ms)
+    }
+
     /// Makes room for new entities and moves the windows on.
     fn follow(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
         let slots = matrix.slots();
         self.windows.push(matrix, now_ms);
+        self.last_scores.follow(matrix);
         self.seen.resize(slots, 0);
         self.smoothing.iter_mut().for_each(|it| it.resize(slots));
         self.levels.iter_mut().for_each(|it| it.resize(slots));
@@ -252,6 +263,7 @@ impl Detector {
                 features: explain(matrix, slot, &parts, expected),
                 newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
             };
+            self.last_scores.push(slot, now_ms);
             judgement.scores.push((slot, score));
         }
     }

@@ -11,6 +11,7 @@
 //! once had) outlives its series: for as long as the threshold can make use of it, which is the window
 //! and the delay of the model's `adaptive_threshold`, 25 h by default, and at least an hour.
 
+mod absence;
 mod config;
 mod detector;
 mod guard;
@@ -36,6 +37,7 @@ use crate::series::{
 };
 use history::History;
 
+pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement};
 pub use history::FEATURE_METRIC;
@@ -372,6 +374,7 @@ impl Model {
             doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),
             unplaced: matrix.unplaced().to_vec(),
             ranges: range::count(matrix, &self.ranges),
+            absences: self.detector.absences(matrix, at_ms),
             feature_errors: matrix.errors().to_vec(),
             model_error: judgement.error.map(|error| error.to_string()),
             features_duration: computed.saturating_sub(begun),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::absence::Absences;
 use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
@@ -172,6 +173,8 @@ pub struct Evaluation {
     pub doubled: usize,
     /// One of them.
     pub doubled_example: Option<Labels>,
+    /// What used to be there and is not.
+    pub absences: Absences,
     /// Features whose expression failed, for everyone or for some groups of labels, each once: as
     /// `(index, reason)`.
     pub feature_errors: Vec<(usize, String)>,

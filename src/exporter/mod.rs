@@ -8,6 +8,7 @@
 //! nor the time: `now` is an argument.
 //! Source: Prometheus "Exposition formats", "Metric and label naming".
 
+mod absence;
 mod fleet;
 mod own;
 mod page;

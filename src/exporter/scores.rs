@@ -1,7 +1,7 @@
 //! The scores of the last tick as text.
 
 use super::page::Page;
-use super::{ExporterConfig, ModelInfo, fleet};
+use super::{ExporterConfig, ModelInfo, absence, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
@@ -57,6 +57,7 @@ pub(super) fn render(
         |model| Some(model.time_ms as f64 / 1000.0),
     );
     fleet::render(&mut page, &models);
+    absence::render(&mut page, &models);
     model_gauge(
         &mut page,
         &models,
@@ -293,6 +294,10 @@ mod tests {
                 r#"anomaly_evaluation_lag_seconds{model="m"} 0"#,
                 r#"anomaly_newest_sample_timestamp_seconds{instance="a",job="node",model="m"} 1700000000"#,
                 r#"anomaly_newest_sample_timestamp_seconds{instance="b",job="node",model="m"} 1700000000"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="cpu"} 0"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="disk"} 0"#,
+                r#"anomaly_feature_missing_entities{model="m",feature="net"} 0"#,
+                r#"anomaly_entities_absent{model="m"} 0"#,
                 r#"portent_detect_away_entities{model="m"} 4"#,
                 r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,

@@ -51,6 +51,8 @@ pub(super) struct EntityTable {
     free: Vec<usize>,
     /// Slots that were given to an entity since the last [`EntityTable::take_born`].
     born: Vec<usize>,
+    /// Slots whose entity was forgotten since the last [`EntityTable::take_freed`].
+    freed: Vec<usize>,
     remember_ms: i64,
     now_ms: i64,
     /// How many entities were there at a time, at most. Room for as many has been made anyway.
@@ -151,11 +153,17 @@ impl EntityTable {
         std::mem::take(&mut self.born)
     }
 
+    /// The slots whose entity was forgotten since the last call.
+    pub(super) fn take_freed(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.freed)
+    }
+
     /// Forgets who has been away for the longest.
     fn forget_first(&mut self) {
         if let Some((_, slot)) = self.away.pop_first() {
             self.index.remove(&self.slots[slot].labels);
             self.free.push(slot);
+            self.freed.push(slot);
         }
     }
 
@@ -237,9 +245,10 @@ mod tests {
         assert!(table.take_born().is_empty());
         table.release(Place::Entity(0));
         table.pass(2 * HOUR - 2);
+        assert!(table.take_freed().is_empty());
         assert_eq!(acquire(&mut table, "c"), 2);
         table.pass(2 * HOUR - 1);
-        assert_eq!(table.away(), 0);
+        assert_eq!((table.away(), table.take_freed()), (0, vec![0]));
         assert_eq!((acquire(&mut table, "d"), acquire(&mut table, "a")), (0, 3));
         assert_eq!(table.take_born(), [2, 0, 3]);
     }

@@ -63,7 +63,9 @@ pub struct FeatureMatrix {
     pub(super) counts: Vec<ProvenanceCounts>,
     pub(super) unplaced: Vec<u32>,
     pub(super) errors: Vec<(usize, String)>,
+    pub(super) missing: Vec<(usize, usize)>,
     pub(super) born: Vec<usize>,
+    pub(super) freed: Vec<usize>,
     pub(super) away: usize,
     pub(super) forgotten: usize,
 }
@@ -152,6 +154,19 @@ impl FeatureMatrix {
         &self.errors
     }
 
+    /// What fresh entities used to have and have not, by the features' policies, as `(slot, feature)` in
+    /// the order of slots and features.
+    #[must_use]
+    pub fn missing(&self) -> &[(usize, usize)] {
+        &self.missing
+    }
+
+    /// Slots whose entity was forgotten at this evaluation, in no order.
+    #[must_use]
+    pub fn freed(&self) -> &[usize] {
+        &self.freed
+    }
+
     /// Slots that were given to a new entity at this evaluation; one that returns is not new.
     #[must_use]
     pub fn born(&self) -> &[usize] {
@@ -199,7 +214,9 @@ impl FeatureMatrix {
         self.counts.fill(ProvenanceCounts::default());
         self.unplaced.fill(0);
         self.errors.clear();
+        self.missing.clear();
         self.born.clear();
+        self.freed.clear();
     }
 
     /// Puts a result into a cell; a second result for the same cell spoils it. What a model's float32

@@ -5,6 +5,7 @@
 //! asks a server to evaluate the same text, and what a server answered comes back as a matrix by
 //! [`Playback`]. It does not know models, files or clocks.
 
+mod absence;
 mod clock;
 mod entity;
 mod freshness;
@@ -19,6 +20,7 @@ mod spec;
 mod watch;
 mod window;
 
+pub use absence::ABSENCE_MEMORY_MS;
 pub use clock::{Clock, TIME_OF_DAY, TIME_OF_WEEK};
 pub use freshness::{Freshness, Liveness, Trail};
 pub use matrix::{EntityState, FeatureMatrix, Provenance, ProvenanceCounts};
@@ -26,7 +28,7 @@ pub use playback::{Observed, Playback};
 pub use profile::{PROFILE_ENTITY, PROFILE_VERSION, ProfileFeature, profile, profile_guide};
 pub use recording::{Counts, EntityRecording, Recording, Sightings};
 pub use set::{FeatureError, FeatureSet, Features};
-pub use spec::{FeatureSpec, Missing, MissingError};
+pub use spec::{Absence, FeatureSpec, Missing, MissingError};
 pub use window::Windows;
 
 #[cfg(test)]

@@ -95,7 +95,8 @@ impl Playback {
             }
             let times = (now_ms, hold_ms);
             let is_unknown = |feature| observed.unknown.contains(&feature);
-            self.policies.settle(&mut self.matrix, slot, times, observed.liveness, is_unknown);
+            let liveness = observed.liveness;
+            self.policies.settle(&mut self.matrix, slot, times, liveness, |_| false, is_unknown);
         }
         &self.matrix
     }
@@ -125,7 +126,7 @@ impl Playback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::Missing;
+    use crate::features::{Absence, Missing};
 
     const NAN: f32 = f32::NAN;
     const INF: f32 = f32::INFINITY;
@@ -207,6 +208,40 @@ mod tests {
         assert_eq!(found, EntityState::Incomplete, "held for longer than the limit");
         let (found, _) = state(playback.step(32, 20, |_| None));
         assert_eq!(found, EntityState::Stale);
+    }
+
+    /// For each step of three minutes whether the second feature is missing, and whether the entity is
+    /// scored, when it was there ten times and then is not, as far as that is known.
+    #[track_caller]
+    fn check_absence(gone: Observed<'_>, expected: &[(bool, EntityState)]) {
+        let missing = FeatureSpec::new("gone", "rate(b[2m])").when_gone(Absence::NoScore);
+        let specs = [FeatureSpec::new("a", "a"), missing];
+        let features = Features::parse(&specs, &["x".to_owned()]).expect("good").maskable(true);
+        let mut playback = Playback::new(&features, &[Labels::empty()]);
+        for step in 0..10 {
+            let matrix = playback.step(step, 120_000, |_| Some(Observed::row(&[1.0, 1.0], 0)));
+            assert!(matrix.missing().is_empty());
+        }
+        for (step, (is_missing, state)) in (1..).zip(expected) {
+            let matrix = playback.step(step * 180_000, 120_000, |_| Some(gone));
+            let cells: &[(usize, usize)] = if *is_missing { &[(0, 1)] } else { &[] };
+            assert_eq!((matrix.missing(), matrix.state(0)), (cells, *state), "{step}");
+        }
+    }
+
+    #[test]
+    fn only_what_could_have_been_there_is_missing() {
+        use EntityState::{Complete, Incomplete, Warming};
+        let gone = Observed::row(&[1.0, NAN], 0);
+        let two = [(false, Complete); 2];
+        check_absence(gone, &[two[0], two[1], (true, Incomplete), (true, Incomplete)]);
+        check_absence(Observed { unknown: &[1], ..gone }, &[(false, Complete); 9]);
+        let ambiguous = Observed { ambiguous: &[1], ..gone };
+        check_absence(ambiguous, &[two[0], two[1], (true, Incomplete)]);
+        let uncovered = Liveness { covered: 0, ..gone.liveness };
+        check_absence(Observed { liveness: uncovered, ..gone }, &[(false, Complete); 9]);
+        let warming = Liveness { is_warming: true, ..gone.liveness };
+        check_absence(Observed { liveness: warming, ..gone }, &[(false, Warming); 9]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Policies: what an entity gets for features that have no value at a tick.
+//! Policies: what an entity gets for features that have no value at a tick, and which it used to have.
 //!
 //! In: a matrix with missing cells, `now`, what is known of the entity's samples. Out: the same
 //! matrix with what the policies put there, and whether each entity can be scored. Live samples and
@@ -8,9 +8,10 @@
 //! has to be there; `fill` never stands for what the entity once had, for what is ambiguous, or for
 //! what has begun and has no value yet.
 
+use super::absence::Presence;
 use super::freshness::Liveness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
-use super::spec::Missing;
+use super::spec::{Absence, Missing};
 
 /// The share of an entity's features that it must have measured, however many may be left out. Less
 /// than half of a picture is another picture.
@@ -20,6 +21,7 @@ const LEAST_OWN: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rule {
     pub missing: Missing,
+    pub absence: Absence,
     /// Whether it counts towards the half that has to be there: it can be an entity's own, and the
     /// model's error depends on it.
     pub weighs: bool,
@@ -47,8 +49,10 @@ pub(super) struct Policies {
     needed: f64,
     /// Bits of the ranges that some feature has, by their place.
     ranges: u64,
-    /// `[slot, feature]`: the latest own value of what is filled or held.
+    /// `[slot, feature]`: the latest own value.
     held: Vec<Held>,
+    /// `[slot, feature]`: whether the entity used to have it.
+    presences: Vec<Presence>,
 }
 
 impl Policies {
@@ -58,28 +62,30 @@ impl Policies {
         // Where nothing weighs there is nothing to judge by.
         let needed = (LEAST_OWN * weighing as f64).max(1.0);
         let ranges = rules.iter().filter_map(|rule| rule.range).fold(0, |all, it| all | 1 << it);
-        Self { rules, can_mask, needed, ranges, held: Vec::new() }
+        Self { rules, can_mask, needed, ranges, held: Vec::new(), presences: Vec::new() }
     }
 
     /// Room for so many slots.
     pub fn resize(&mut self, slots: usize) {
         self.held.resize(slots * self.rules.len(), NEVER);
+        self.presences.resize(slots * self.rules.len(), Presence::default());
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.held.capacity() * size_of::<Held>()
+        self.held.capacity() * size_of::<Held>() + self.presences.capacity() * size_of::<Presence>()
     }
 
     /// The slot has a new entity.
     pub fn forget(&mut self, slot: usize) {
         let width = self.rules.len();
         self.held[slot * width..][..width].fill(NEVER);
+        self.presences[slot * width..][..width].fill(Presence::default());
     }
 
     /// Applies the policies to one entity that is there, and says whether it can be scored. Values
-    /// are held up to `hold_ms`. `has_begun` says of a feature without a value whether the entity
-    /// has series for it all the same.
+    /// are held up to `hold_ms`. Of a feature without a value, `has_begun` says whether the entity has
+    /// series for it all the same, and `is_unknown` whether it could not be computed.
     pub fn settle(
         &mut self,
         matrix: &mut FeatureMatrix,
@@ -87,6 +93,7 @@ impl Policies {
         (now_ms, hold_ms): (i64, i64),
         liveness: Liveness,
         has_begun: impl Fn(usize) -> bool,
+        is_unknown: impl Fn(usize) -> bool,
     ) {
         matrix.newest_ms[slot] = Some(liveness.newest_ms);
         self.leave_out(matrix, slot, liveness);
@@ -99,15 +106,15 @@ impl Policies {
             self.rules.iter().zip(cells).zip(kept).enumerate()
         {
             let instead = match (*cell, rule.missing) {
-                (Provenance::Own, missing) => {
+                (Provenance::Own, _) => {
                     own += usize::from(rule.weighs);
-                    if matches!(missing, Missing::Fill(_) | Missing::Hold) {
-                        *held = Held { time_ms: now_ms, value: *value };
-                    }
+                    *held = Held { time_ms: now_ms, value: *value };
                     None
                 }
                 (Provenance::Absent, Missing::Fill(value)) => {
-                    let never = held.time_ms == i64::MIN && !has_begun(feature);
+                    // What could not be computed is not what the entity has never had.
+                    let is_open = has_begun(feature) || is_unknown(feature);
+                    let never = held.time_ms == i64::MIN && !is_open;
                     (never && !liveness.is_warming).then_some((value, Provenance::Filled))
                 }
                 (Provenance::Absent | Provenance::Ambiguous, Missing::Hold) => {
@@ -127,11 +134,43 @@ impl Policies {
             complete &= cell.has_value() || (self.can_mask && may_lack);
             counts[*cell as usize] += 1;
         }
+        complete &= self.find_missing(matrix, slot, (now_ms, hold_ms), liveness, is_unknown);
         matrix.states[slot] = match (liveness.is_warming, complete && own as f64 >= self.needed) {
             (true, _) => EntityState::Warming,
             (false, true) => EntityState::Complete,
             (false, false) => EntityState::Incomplete,
         };
+    }
+
+    /// Notes which features the entity used to have and has not, and says whether it may have a score
+    /// without them.
+    fn find_missing(
+        &mut self,
+        matrix: &mut FeatureMatrix,
+        slot: usize,
+        (now_ms, grace_ms): (i64, i64),
+        liveness: Liveness,
+        is_unknown: impl Fn(usize) -> bool,
+    ) -> bool {
+        let mut may_be_scored = true;
+        for (feature, rule) in self.rules.iter().enumerate() {
+            let cell = slot * self.rules.len() + feature;
+            let presence = &mut self.presences[cell];
+            if rule.absence == Absence::Ignore {
+                continue;
+            }
+            if matrix.cells[cell] == Provenance::Own {
+                presence.has();
+                continue;
+            }
+            let age_ms = now_ms.saturating_sub(self.held[cell].time_ms);
+            let can_be = !liveness.is_warming && liveness.covers(rule.range);
+            if presence.lacks(age_ms, grace_ms, can_be && !is_unknown(feature)) {
+                matrix.missing.push((slot, feature));
+                may_be_scored &= rule.absence != Absence::NoScore;
+            }
+        }
+        may_be_scored
     }
 
     /// Takes away what is not a whole window, and what two sources have a part in.

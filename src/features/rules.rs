@@ -26,6 +26,7 @@ impl Rules {
         let list = (specs.iter().zip(exprs).zip(&ranges).zip(&is_common))
             .map(|(((spec, expr), range_ms), is_common)| Rule {
                 missing: spec.missing,
+                absence: spec.absence,
                 weighs: !is_common && !weightless.contains(&spec.name),
                 aggregates: !is_common && expr.output_labels().is_some(),
                 range: freshness.place(*range_ms).filter(|_| !is_common),
@@ -39,6 +40,7 @@ impl Rules {
     pub fn of_columns(specs: &[FeatureSpec], is_common: &[bool], weightless: &[String]) -> Self {
         let rule = |(spec, is_common): (&FeatureSpec, &bool)| Rule {
             missing: spec.missing,
+            absence: spec.absence,
             weighs: !is_common && !weightless.contains(&spec.name),
             aggregates: false,
             range: None,

@@ -260,6 +260,7 @@ impl FeatureSet {
         self.place();
         self.matrix.away = self.entities.away();
         self.matrix.born = self.entities.take_born();
+        self.matrix.freed = self.entities.take_freed();
         self.resize();
         for slot in self.matrix.born.clone() {
             self.policies.forget(slot);
@@ -270,12 +271,10 @@ impl FeatureSet {
         for slot in 0..self.matrix.slots() {
             if let Some(liveness) = self.watch.liveness(store, slot, now_ms) {
                 self.watch.leave_out_ended(&mut self.matrix, slot);
-                // What could not be computed is not what the entity has never had.
-                let has_begun = |feature| {
-                    self.watch.has_begun(feature, slot) || self.plan.output(feature).is_err()
-                };
-                let times = (now_ms, stale_after_ms);
-                self.policies.settle(&mut self.matrix, slot, times, liveness, has_begun);
+                let has_begun = |feature| self.watch.has_begun(feature, slot);
+                let is_unknown = |feature| self.plan.output(feature).is_err();
+                let (matrix, times) = (&mut self.matrix, (now_ms, stale_after_ms));
+                self.policies.settle(matrix, slot, times, liveness, has_begun, is_unknown);
             } else if self.entities.occupied(slot) {
                 self.matrix.states[slot] = EntityState::Stale;
             }

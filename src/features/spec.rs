@@ -16,13 +16,17 @@ pub struct FeatureSpec {
     /// What an entity gets that has no value.
     #[serde(default)]
     pub missing: Missing,
+    /// What it is when an entity that used to have a value has none.
+    #[serde(default)]
+    pub absence: Absence,
 }
 
 impl FeatureSpec {
-    /// A feature with the usual policy.
+    /// A feature with the usual policies.
     #[must_use]
     pub fn new(name: impl Into<String>, expr: impl Into<String>) -> Self {
-        Self { name: name.into(), expr: expr.into(), missing: Missing::default() }
+        let (missing, absence) = (Missing::default(), Absence::default());
+        Self { name: name.into(), expr: expr.into(), missing, absence }
     }
 
     /// The same feature with another policy.
@@ -30,6 +34,39 @@ impl FeatureSpec {
     pub fn or(mut self, missing: Missing) -> Self {
         self.missing = missing;
         self
+    }
+
+    /// The same feature with another policy for when it is gone.
+    #[must_use]
+    pub fn when_gone(mut self, absence: Absence) -> Self {
+        self.absence = absence;
+        self
+    }
+}
+
+/// What it is when a feature that an entity used to have is gone. What the model is fed then is said
+/// by [`Missing`]; the score is never made higher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Absence {
+    /// Nothing: for what comes and goes by nature, such as a ratio that is undefined on an idle host.
+    Ignore,
+    /// A finding, and the entity has no score while it lasts: for what the score means nothing
+    /// without.
+    NoScore,
+    /// A finding, and the entity is scored by what is left. The usual one: a collector that died is
+    /// what nobody looks for, and it takes no score away.
+    #[default]
+    Anomalous,
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ignore => "ignore",
+            Self::NoScore => "no_score",
+            Self::Anomalous => "anomalous",
+        })
     }
 }
 
@@ -132,6 +169,14 @@ mod tests {
         let spec = FeatureSpec::new("swap", "1 - a / b").or(Missing::Fill(0.0));
         let text = serde_json::to_string(&spec).expect("plain data");
         assert_eq!(serde_json::from_str::<FeatureSpec>(&text).expect("our own text"), spec);
+        for absence in [Absence::Ignore, Absence::NoScore, Absence::Anomalous] {
+            let text = format!(r#"{{"name":"a","expr":"b","absence":"{absence}"}}"#);
+            let spec = serde_json::from_str::<FeatureSpec>(&text).expect("a policy");
+            assert_eq!(spec, FeatureSpec::new("a", "b").when_gone(absence));
+        }
+        // A file from before there was such a policy.
+        let before = serde_json::from_str::<FeatureSpec>(r#"{"name":"a","expr":"b"}"#);
+        assert_eq!(before.expect("a feature").absence, Absence::Anomalous);
         let unknown = r#"{"name":"a","expr":"b","misssing":"hold"}"#;
         assert!(serde_json::from_str::<FeatureSpec>(unknown).is_err());
     }

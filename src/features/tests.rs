@@ -446,3 +446,98 @@ fn what_two_sources_have_a_part_in_is_ambiguous() {
     assert_eq!(doubled.len(), 1);
     assert_eq!(f.set.matrix().labels(doubled[0]).get("instance"), "y");
 }
+
+/// A host whose feature `b`, under a policy, is looked at every 15 s.
+struct Watched {
+    fixture: Fixture,
+    now: i64,
+}
+
+impl Watched {
+    fn new(absence: Absence) -> Self {
+        let b = FeatureSpec::new("b", "b").when_gone(absence);
+        let specs =
+            [FeatureSpec::new("a", "m"), b, FeatureSpec::new("c", "m"), FeatureSpec::new("d", "m")];
+        let mut fixture = Fixture::new(&specs);
+        // A model that can do without.
+        let features = Features::parse(&specs, &entity()).expect("good features").maskable(true);
+        fixture.set = features.bind(&mut fixture.store);
+        Self { fixture, now: NOW }
+    }
+
+    /// Goes on for so many evaluations with these metrics, and gives for each whether `b` is missing
+    /// and the state of the host.
+    fn go(&mut self, times: usize, metrics: &[(&str, f64)]) -> Vec<(bool, EntityState)> {
+        (0..times)
+            .map(|_| {
+                self.now += 15_000;
+                for (name, value) in metrics {
+                    self.fixture.push(name, "x", &[], self.now, *value);
+                }
+                let matrix = self.fixture.set.eval(&self.fixture.store, self.now, STALE_AFTER);
+                assert!(matrix.missing().iter().all(|it| *it == (0, 1)), "{:?}", matrix.missing());
+                (!matrix.missing().is_empty(), matrix.state(0))
+            })
+            .collect()
+    }
+}
+
+const BOTH: [(&str, f64); 2] = [("m", 1.0), ("b", 2.0)];
+const B_ENDS: [(&str, f64); 2] = [("m", 1.0), ("b", ENDED)];
+
+#[test]
+fn a_feature_that_ends_is_missing_after_the_grace_and_until_it_returns() {
+    let mut host = Watched::new(Absence::Anomalous);
+    assert!(host.go(20, &BOTH).iter().all(|it| *it == (false, Complete)));
+    // The first is 15 s after the last value, the eighth two minutes.
+    assert_eq!(host.go(7, &B_ENDS), [(false, Complete); 7]);
+    assert_eq!(host.go(20, &B_ENDS), [(true, Complete); 20]);
+    assert_eq!(host.go(1, &BOTH), [(false, Complete)]);
+    assert_eq!(host.go(7, &B_ENDS), [(false, Complete); 7]);
+    assert_eq!(host.go(1, &B_ENDS), [(true, Complete)]);
+    assert!(host.fixture.set.state_bytes() >= 4 * (16 + 2));
+}
+
+#[test]
+fn policies_say_what_an_absence_is() {
+    let mut host = Watched::new(Absence::NoScore);
+    host.go(20, &BOTH);
+    assert_eq!(host.go(7, &B_ENDS), [(false, Complete); 7]);
+    assert_eq!(host.go(5, &B_ENDS), [(true, Incomplete); 5]);
+    assert_eq!(host.go(1, &BOTH), [(false, Complete)]);
+    let mut host = Watched::new(Absence::Ignore);
+    host.go(20, &BOTH);
+    assert_eq!(host.go(30, &B_ENDS), [(false, Complete); 30]);
+}
+
+#[test]
+fn a_host_that_is_silent_or_new_misses_nothing() {
+    let mut host = Watched::new(Absence::NoScore);
+    host.go(20, &BOTH);
+    let all_end = [("m", ENDED), ("b", ENDED)];
+    assert_eq!(host.go(20, &all_end), [(false, Stale); 20]);
+    // It returns without the feature: the grace is three evaluations, as the limit has passed.
+    let found = host.go(3, &[("m", 1.0)]);
+    assert_eq!(found, [(false, Complete), (false, Complete), (true, Incomplete)]);
+    // Forgotten, and there again without what another entity in its slot used to have.
+    host.now += 20 * MINUTE;
+    host.fixture.store.evict(host.now);
+    host.go(1, &[]);
+    host.now += 2 * HOUR;
+    host.fixture.set.eval(&host.fixture.store, host.now, STALE_AFTER);
+    assert_eq!(host.fixture.set.matrix().freed(), [0]);
+    assert_eq!(host.go(20, &[("m", 1.0)]), [(false, Complete); 20]);
+    assert!(host.fixture.set.matrix().freed().is_empty());
+}
+
+#[test]
+fn what_two_sources_claim_is_missing() {
+    let mut host = Watched::new(Absence::Anomalous);
+    host.go(20, &BOTH);
+    let twice = |host: &mut Watched| {
+        host.fixture.push("b", "x", &[("source", "other")], host.now + 15_000, 3.0);
+        host.go(1, &BOTH)[0]
+    };
+    let found: Vec<bool> = (0..9).map(|_| twice(&mut host).0).collect();
+    assert_eq!(found, [false, false, false, false, false, false, false, true, true]);
+}

@@ -361,7 +361,9 @@ fn agree<T: Clone + PartialEq>(
 }
 
 fn describe_features(features: &[FeatureSpec]) -> String {
-    let texts = features.iter().map(|it| format!("{}: {} ({})", it.name, it.expr, it.missing));
+    let texts = features
+        .iter()
+        .map(|it| format!("{}: {} ({}, {})", it.name, it.expr, it.missing, it.absence));
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
@@ -503,8 +505,8 @@ mod tests {
             ..ModelConfig::default()
         };
         let error = recorded.resolve(&config, None).expect_err("other features");
-        assert!(error.to_string().contains("a: swap (fill 0.5)"), "{error}");
-        assert!(error.to_string().contains("[a: b (mask)]"), "{error}");
+        assert!(error.to_string().contains("a: swap (fill 0.5, anomalous)"), "{error}");
+        assert!(error.to_string().contains("[a: b (mask, anomalous)]"), "{error}");
     }
 
     /// Training adds them, and the configuration that it was made with does not name them.

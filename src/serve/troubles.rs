@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::detect::{ModelSnapshot, Snapshot};
+use crate::detect::{LackingEntity, ModelSnapshot, Snapshot};
 
 /// A trouble that is gone for so long is over; until then it may come and go, as a scrape does that
 /// fails now and then.
@@ -28,6 +28,8 @@ enum Kind {
     Unplaced,
     /// Two sources claim one entity.
     Doubled,
+    /// Entities that used to have it have it not.
+    Missing,
 }
 
 /// The troubles that were named.
@@ -60,6 +62,9 @@ impl Troubles {
                     tracing::info!(model, feature, "every element has the entity labels again");
                 }
                 Kind::Doubled => tracing::info!(model, "no entity is claimed twice any more"),
+                Kind::Missing => {
+                    tracing::info!(model, feature, "no entity misses the feature any more");
+                }
             }
         }
     }
@@ -108,13 +113,24 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
             Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Doubled };
         found.push((trouble, text));
     }
+    let absences = &evaluation.absences;
+    let counts = absences.by_feature(model.feature_names.len());
+    for (feature, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let misses = |it: &&LackingEntity| it.features.contains(&(feature as u32));
+        let example = absences.lacking.iter().find(misses).map(|it| it.entity.to_string());
+        let text = format!(
+            "{count} entities used to have the feature and have it not, such as {}",
+            example.unwrap_or_default()
+        );
+        found.push((of(feature, Kind::Missing), text));
+    }
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Evaluation;
+    use crate::detect::{Absences, Evaluation};
     use crate::labels::Labels;
 
     fn snapshot(evaluation: Evaluation) -> ModelSnapshot {
@@ -130,6 +146,11 @@ mod tests {
         }
     }
 
+    fn lacking(instance: &str) -> LackingEntity {
+        let entity = Labels::from_pairs([("instance", instance)]).expect("one name");
+        LackingEntity { entity, features: vec![1] }
+    }
+
     #[test]
     fn each_trouble_has_a_sentence() {
         assert!(found(&snapshot(Evaluation::default())).is_empty());
@@ -138,6 +159,7 @@ mod tests {
             unplaced: vec![3, 0],
             doubled: 2,
             doubled_example: Labels::from_pairs([("instance", "x")]).ok(),
+            absences: Absences { lacking: ["y", "z"].map(lacking).into(), entities: Vec::new() },
             ..Evaluation::default()
         }));
         let texts: Vec<(&str, &str)> =
@@ -145,6 +167,13 @@ mod tests {
         assert_eq!(texts[0], ("b", "a feature failed: many-to-many"));
         assert!(texts[1].0 == "a" && texts[1].1.starts_with("3 elements"), "{texts:?}");
         assert!(texts[2].0.is_empty() && texts[2].1.contains(r#"such as {instance="x"}"#));
+        assert_eq!(
+            texts[3..],
+            [(
+                "b",
+                r#"2 entities used to have the feature and have it not, such as {instance="y"}"#
+            )]
+        );
     }
 
     #[test]

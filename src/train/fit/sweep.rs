@@ -63,7 +63,7 @@ impl Data {
             Self::Copies => (1 + feature) as f64 * noise(step, 0),
             Self::Constant => 3.0,
             Self::NearConstant => 3.0 + 1e-5 * noise(step, feature),
-            Self::Spikes => 1.0 + if (step + 5 * feature) % 31 == 0 { 4.0 } else { 0.0 },
+            Self::Spikes => 1.0 + if (step + 5 * feature).is_multiple_of(31) { 4.0 } else { 0.0 },
             Self::Ramp => step as f64 * (1 + feature) as f64,
         }
     }
