@@ -30,4 +30,6 @@ pub use spec::{FeatureSpec, Missing, MissingError};
 pub use window::Windows;
 
 #[cfg(test)]
+mod churn_tests;
+#[cfg(test)]
 mod tests;

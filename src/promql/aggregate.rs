@@ -12,7 +12,8 @@ use crate::labels::Labels;
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
 use super::expr::Grouping;
-use super::layout::Layout;
+use super::labelsets::LabelSets;
+use super::layout::{Layout, is_metadata};
 use super::summation::{Mean, Sum, quantile};
 
 /// How the elements of a group become one.
@@ -43,7 +44,7 @@ pub(super) enum Fold {
 pub(super) struct Groups {
     made_from: Arc<Layout>,
     numbers: HashMap<Labels, u32>,
-    labels: Vec<Labels>,
+    labels: LabelSets,
     /// The group of each element.
     pub(super) of: Vec<u32>,
     /// Elements ordered by group, and where in that order each group begins.
@@ -57,26 +58,28 @@ impl Groups {
         &mut self,
         layout: &Arc<Layout>,
         grouping: &Grouping,
-    ) -> Option<&[Labels]> {
+    ) -> Option<&LabelSets> {
         if self.made_from.version == layout.version {
             return None;
         }
         let groups = self.labels.len();
+        let mut born = Vec::new();
         let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
         self.of = elements
             .map(|(labels, before)| match before {
                 Some(place) => self.of[place],
                 None => {
-                    let next = self.labels.len() as u32;
+                    let next = (groups + born.len()) as u32;
                     let group = grouping.group_of(labels);
                     *self.numbers.entry(group).or_insert_with_key(|group| {
-                        self.labels.push(group.clone());
+                        born.push(group.clone());
                         next
                     })
                 }
             })
             .collect();
         self.made_from = Arc::clone(layout);
+        self.labels = self.labels.grown(born);
         self.order(self.labels.len());
         let dropped = self.drop_empty();
         (dropped || self.labels.len() != groups).then_some(&self.labels)
@@ -89,13 +92,17 @@ impl Groups {
         if kept.len() == self.labels.len() {
             return false;
         }
-        let mut new_number = vec![0; self.labels.len()];
+        let mut new_number = vec![None; self.labels.len()];
         for (new, old) in kept.iter().enumerate() {
-            new_number[*old as usize] = new as u32;
+            new_number[*old as usize] = Some(new as u32);
         }
-        self.labels = kept.iter().map(|group| self.labels[*group as usize].clone()).collect();
-        self.numbers = self.labels.iter().cloned().zip(0..).collect();
-        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize]);
+        self.labels = self.labels.followed(kept.len(), |new| &self.labels[kept[new] as usize]);
+        self.numbers.retain(|_, number| {
+            let new = new_number[*number as usize];
+            *number = new.unwrap_or(*number);
+            new.is_some()
+        });
+        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize].unwrap_or(*group));
         self.order(kept.len());
         true
     }
@@ -162,7 +169,10 @@ impl Aggregate {
             None => 0.0,
         };
         if let Some(labels) = self.groups.refresh(&input.layout, &self.grouping) {
-            out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels.to_vec())));
+            let may_have_name = self.grouping.without
+                || self.grouping.labels.iter().any(|label| is_metadata(label));
+            let make = if may_have_name { Layout::distinct } else { Layout::apart };
+            out.follow(&Arc::new(make(cx.versions.next(), labels.clone())));
         }
         for group in 0..self.groups.len() {
             let mut values = self
