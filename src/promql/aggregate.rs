@@ -62,27 +62,53 @@ impl Groups {
         if self.made_from.version == layout.version {
             return None;
         }
-        let groups = self.labels.len();
+        let (groups, elements) = (self.labels.len(), self.of.len());
         let mut born = Vec::new();
-        let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
-        self.of = elements
-            .map(|(labels, before)| match before {
-                Some(place) => self.of[place],
-                None => {
-                    let next = (groups + born.len()) as u32;
-                    let group = grouping.group_of(labels);
-                    *self.numbers.entry(group).or_insert_with_key(|group| {
-                        born.push(group.clone());
-                        next
-                    })
-                }
+        let mut number = |labels: &Labels| {
+            let next = (groups + born.len()) as u32;
+            *self.numbers.entry(grouping.group_of(labels)).or_insert_with_key(|group| {
+                born.push(group.clone());
+                next
             })
-            .collect();
+        };
+        let has_grown = if let Some(more) = layout.grown_from(&self.made_from) {
+            self.of.extend(more.map(number));
+            true
+        } else {
+            let before = std::mem::take(&mut self.of);
+            let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
+            self.of.reserve(layout.len());
+            self.of.extend(elements.map(|(labels, place)| match place {
+                Some(place) => before[place],
+                None => number(labels),
+            }));
+            false
+        };
         self.made_from = Arc::clone(layout);
         self.labels = self.labels.grown(born);
+        if has_grown && self.append(groups as u32, elements) {
+            return (self.labels.len() != groups).then_some(&self.labels);
+        }
         self.order(self.labels.len());
         let dropped = self.drop_empty();
         (dropped || self.labels.len() != groups).then_some(&self.labels)
+    }
+
+    /// Adds the members of groups that are new, if the elements from a place on are of no other ones
+    /// and in the order of the groups.
+    fn append(&mut self, groups: u32, first: usize) -> bool {
+        let new = &self.of[first..];
+        if self.starts.is_empty() || !new.is_sorted() || new.first().is_some_and(|it| *it < groups)
+        {
+            return false;
+        }
+        for (i, group) in (first as u32..).zip(new) {
+            self.members.push(i);
+            // Groups are numbered as their first elements come, so that none is left out.
+            self.starts.resize(*group as usize + 2, i);
+            self.starts[*group as usize + 1] = i + 1;
+        }
+        true
     }
 
     /// Lets groups go of which no element is left; says whether there were any.

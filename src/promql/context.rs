@@ -76,8 +76,8 @@ impl Membership {
             before.followed(members.len(), |i| store.labels(members[i]))
         };
         self.departures = departures;
-        self.typed |= std::iter::zip(labels.iter(), labels.places_in(before))
-            .any(|(labels, place)| place.is_none() && has_type_or_unit(labels));
+        let born = if labels.begins_with(before) { before.len() } else { 0 };
+        self.typed = self.typed || labels.since(born).any(has_type_or_unit);
         // Series differ in more than the name that all of them have.
         let are_apart = store.selector(self.id).metric_name().is_some() && !self.typed;
         let make = if are_apart { Layout::apart } else { Layout::distinct };

@@ -119,6 +119,28 @@ impl LabelSets {
         (!same).then_some(all)
     }
 
+    /// Whether an older list is the begin of this one: nothing has gone, and what is new stands
+    /// behind. A list for which that is so may be denied it, never the other way round.
+    pub(super) fn begins_with(&self, older: &Self) -> bool {
+        let Some(last) = older.pieces.len().checked_sub(1) else {
+            return true;
+        };
+        let whole = older.pieces[..last].iter().zip(&self.pieces);
+        let Some(piece) = self.pieces.get(last) else {
+            return false;
+        };
+        whole.into_iter().all(|(old, new)| Arc::ptr_eq(old, new))
+            && piece.len() >= older.pieces[last].len()
+            && older.pieces[last].iter().zip(&**piece).all(|(old, new)| old.is_same(new))
+    }
+
+    /// The elements from a place on.
+    pub(super) fn since(&self, first: usize) -> impl Iterator<Item = &Labels> {
+        let piece = self.starts.partition_point(|start| *start <= first).saturating_sub(1);
+        let begin = self.starts.get(piece).copied().unwrap_or(0);
+        self.pieces[piece..].iter().flat_map(|piece| piece.iter()).skip(first - begin)
+    }
+
     /// For each element the place that it has in an older list, where it is found again.
     ///
     /// Elements are told by the identity of the label sets, not by their text, and looked for in
@@ -288,6 +310,12 @@ mod tests {
                 let grown = list.grown(all[all.len() - born..].iter().cloned());
                 let followed = list.followed(all.len(), |i| &all[i]);
                 prop_assert!(followed.iter().eq(&all));
+                let is_begin = all.len() >= before.len()
+                    && before.iter().zip(&all).all(|(a, b)| a.is_same(b));
+                prop_assert_eq!(followed.begins_with(&list), is_begin);
+                for first in [0, all.len() / 2, all.len()] {
+                    prop_assert!(followed.since(first).eq(&all[first..]));
+                }
                 if gone.is_empty() {
                     prop_assert!(grown.iter().eq(&all));
                 }

@@ -89,6 +89,12 @@ impl Layout {
         self.labels.places_in(&older.labels)
     }
 
+    /// The elements that are new since an older layout, where all of that are still there and these
+    /// stand behind them.
+    pub(crate) fn grown_from(&self, older: &Self) -> Option<impl Iterator<Item = &Labels>> {
+        self.labels.begins_with(&older.labels).then(|| self.labels.since(older.len()))
+    }
+
     /// Each label set changed by a function; the same layout when nothing changes. `before` is an
     /// older layout and what the same function made of it, which is used again. `keeps` says that the
     /// function drops no more than [`without_metadata`] does.
