@@ -169,11 +169,11 @@ impl Evaluation {
             plan.eval_step(store, time_ms, i == 0, go_on).map_err(EvalError::from)?;
             match plan.output(0).map_err(Clone::clone)? {
                 Value::Scalar(value) => {
-                    rows.add(None, &[Labels::empty()], &[value], &[true], time_ms)
+                    rows.add(None, [&Labels::empty()], &[value], &[true], time_ms)
                 }
                 Value::Vector(v) => {
                     let version = Some(v.layout.version);
-                    rows.add(version, &v.layout.labels, v.values, v.present, time_ms);
+                    rows.add(version, v.layout.labels.iter(), v.values, v.present, time_ms);
                 }
             }
             self.check_samples(rows.points)?;
@@ -252,16 +252,16 @@ struct Rows {
 
 impl Rows {
     /// Adds the elements that are present at an instant. `version` tells layouts apart.
-    fn add(
+    fn add<'a>(
         &mut self,
         version: Option<u64>,
-        labels: &[Labels],
+        labels: impl IntoIterator<Item = &'a Labels>,
         values: &[f64],
         present: &[bool],
         time_ms: i64,
     ) {
         // A version says nothing about an empty layout, and a scalar has none.
-        if self.version != version || self.places.len() != labels.len() {
+        if self.version != version || self.places.len() != values.len() {
             self.version = version;
             self.places.clear();
             for labels in labels {

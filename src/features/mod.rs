@@ -32,4 +32,6 @@ pub use spec::{Absence, FeatureSpec, Missing, MissingError};
 pub use window::Windows;
 
 #[cfg(test)]
+mod churn_tests;
+#[cfg(test)]
 mod tests;

@@ -205,15 +205,18 @@ impl Placed {
         if self.layout.version == layout.version {
             return;
         }
-        let mut gone = std::mem::take(&mut self.places);
-        let elements = layout.labels.iter().zip(layout.places_in(&self.layout));
-        self.places = elements
-            .map(|(labels, before)| match before {
+        if let Some(more) = layout.grown_from(&self.layout) {
+            self.places.extend(more.map(|labels| entities.acquire(labels)));
+        } else {
+            let mut gone = std::mem::take(&mut self.places);
+            let elements = layout.labels.iter().zip(layout.places_in(&self.layout));
+            self.places.reserve(layout.len());
+            self.places.extend(elements.map(|(labels, before)| match before {
                 Some(place) => std::mem::replace(&mut gone[place], Place::Nobody),
                 None => entities.acquire(labels),
-            })
-            .collect();
-        gone.into_iter().for_each(|place| entities.release(place));
+            }));
+            gone.into_iter().for_each(|place| entities.release(place));
+        }
         self.layout = Arc::clone(layout);
     }
 }

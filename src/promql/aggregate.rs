@@ -12,7 +12,8 @@ use crate::labels::Labels;
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
 use super::expr::Grouping;
-use super::layout::Layout;
+use super::labelsets::LabelSets;
+use super::layout::{Layout, is_metadata};
 use super::summation::{Mean, Sum, quantile};
 
 /// How the elements of a group become one.
@@ -43,7 +44,7 @@ pub(super) enum Fold {
 pub(super) struct Groups {
     made_from: Arc<Layout>,
     numbers: HashMap<Labels, u32>,
-    labels: Vec<Labels>,
+    labels: LabelSets,
     /// The group of each element.
     pub(super) of: Vec<u32>,
     /// Elements ordered by group, and where in that order each group begins.
@@ -57,29 +58,57 @@ impl Groups {
         &mut self,
         layout: &Arc<Layout>,
         grouping: &Grouping,
-    ) -> Option<&[Labels]> {
+    ) -> Option<&LabelSets> {
         if self.made_from.version == layout.version {
             return None;
         }
-        let groups = self.labels.len();
-        let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
-        self.of = elements
-            .map(|(labels, before)| match before {
-                Some(place) => self.of[place],
-                None => {
-                    let next = self.labels.len() as u32;
-                    let group = grouping.group_of(labels);
-                    *self.numbers.entry(group).or_insert_with_key(|group| {
-                        self.labels.push(group.clone());
-                        next
-                    })
-                }
+        let (groups, elements) = (self.labels.len(), self.of.len());
+        let mut born = Vec::new();
+        let mut number = |labels: &Labels| {
+            let next = (groups + born.len()) as u32;
+            *self.numbers.entry(grouping.group_of(labels)).or_insert_with_key(|group| {
+                born.push(group.clone());
+                next
             })
-            .collect();
+        };
+        let has_grown = if let Some(more) = layout.grown_from(&self.made_from) {
+            self.of.extend(more.map(number));
+            true
+        } else {
+            let before = std::mem::take(&mut self.of);
+            let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
+            self.of.reserve(layout.len());
+            self.of.extend(elements.map(|(labels, place)| match place {
+                Some(place) => before[place],
+                None => number(labels),
+            }));
+            false
+        };
         self.made_from = Arc::clone(layout);
+        self.labels = self.labels.grown(born);
+        if has_grown && self.append(groups as u32, elements) {
+            return (self.labels.len() != groups).then_some(&self.labels);
+        }
         self.order(self.labels.len());
         let dropped = self.drop_empty();
         (dropped || self.labels.len() != groups).then_some(&self.labels)
+    }
+
+    /// Adds the members of groups that are new, if the elements from a place on are of no other ones
+    /// and in the order of the groups.
+    fn append(&mut self, groups: u32, first: usize) -> bool {
+        let new = &self.of[first..];
+        if self.starts.is_empty() || !new.is_sorted() || new.first().is_some_and(|it| *it < groups)
+        {
+            return false;
+        }
+        for (i, group) in (first as u32..).zip(new) {
+            self.members.push(i);
+            // Groups are numbered as their first elements come, so that none is left out.
+            self.starts.resize(*group as usize + 2, i);
+            self.starts[*group as usize + 1] = i + 1;
+        }
+        true
     }
 
     /// Lets groups go of which no element is left; says whether there were any.
@@ -89,13 +118,17 @@ impl Groups {
         if kept.len() == self.labels.len() {
             return false;
         }
-        let mut new_number = vec![0; self.labels.len()];
+        let mut new_number = vec![None; self.labels.len()];
         for (new, old) in kept.iter().enumerate() {
-            new_number[*old as usize] = new as u32;
+            new_number[*old as usize] = Some(new as u32);
         }
-        self.labels = kept.iter().map(|group| self.labels[*group as usize].clone()).collect();
-        self.numbers = self.labels.iter().cloned().zip(0..).collect();
-        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize]);
+        self.labels = self.labels.followed(kept.len(), |new| &self.labels[kept[new] as usize]);
+        self.numbers.retain(|_, number| {
+            let new = new_number[*number as usize];
+            *number = new.unwrap_or(*number);
+            new.is_some()
+        });
+        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize].unwrap_or(*group));
         self.order(kept.len());
         true
     }
@@ -162,7 +195,10 @@ impl Aggregate {
             None => 0.0,
         };
         if let Some(labels) = self.groups.refresh(&input.layout, &self.grouping) {
-            out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels.to_vec())));
+            let may_have_name = self.grouping.without
+                || self.grouping.labels.iter().any(|label| is_metadata(label));
+            let make = if may_have_name { Layout::distinct } else { Layout::apart };
+            out.follow(&Arc::new(make(cx.versions.next(), labels.clone())));
         }
         for group in 0..self.groups.len() {
             let mut values = self

@@ -39,6 +39,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Membership {
     pub(super) id: SelectorId,
     version: Option<u64>,
+    /// How many series had left the selector when its members were taken over.
+    departures: u64,
     pub(super) layout: Arc<Layout>,
     /// The same without metric names.
     pub(super) nameless: Arc<Layout>,
@@ -48,7 +50,14 @@ pub(super) struct Membership {
 
 impl Membership {
     pub(super) fn new(id: SelectorId) -> Self {
-        Self { id, version: None, layout: Arc::default(), nameless: Arc::default(), typed: false }
+        Self {
+            id,
+            version: None,
+            departures: 0,
+            layout: Arc::default(),
+            nameless: Arc::default(),
+            typed: false,
+        }
     }
 
     /// Takes over series that were born or died since the last time; says whether any were.
@@ -59,20 +68,22 @@ impl Membership {
         }
         self.version = Some(version);
         let members = store.members(self.id);
-        let labels = members.iter().map(|id| store.labels(*id).clone()).collect();
-        let layout = Arc::new(Layout::distinct(versions.next(), labels));
-        self.typed |= std::iter::zip(&layout.labels, layout.places_in(&self.layout))
-            .any(|(labels, place)| place.is_none() && has_type_or_unit(labels));
-        let changed = layout.changed((&self.layout, &self.nameless), without_metadata);
-        let one_name = store.selector(self.id).metric_name().is_some();
-        self.nameless = match changed {
-            None => Arc::clone(&layout),
-            // Series differ in more than the name that all of them have.
-            Some(labels) if one_name && !self.typed => {
-                Arc::new(Layout::distinct(versions.next(), labels))
-            }
-            Some(labels) => Arc::new(Layout::new(versions.next(), labels)),
+        let (before, departures) = (&self.layout.labels, store.departures(self.id));
+        let labels = if self.departures == departures {
+            // All that were there still are, and those that were born came behind them.
+            before.grown(members[before.len()..].iter().map(|id| store.labels(*id).clone()))
+        } else {
+            before.followed(members.len(), |i| store.labels(members[i]))
         };
+        self.departures = departures;
+        let born = if labels.begins_with(before) { before.len() } else { 0 };
+        self.typed = self.typed || labels.since(born).any(has_type_or_unit);
+        // Series differ in more than the name that all of them have.
+        let are_apart = store.selector(self.id).metric_name().is_some() && !self.typed;
+        let make = if are_apart { Layout::apart } else { Layout::distinct };
+        let layout = Arc::new(make(versions.next(), labels));
+        let before = (&*self.layout, &*self.nameless);
+        self.nameless = layout.mapped(versions, before, true, without_metadata);
         self.layout = layout;
         true
     }
@@ -126,15 +137,17 @@ impl Output {
         }
     }
 
-    /// Uses an input's layout with each label set changed by a function, which is always the same.
+    /// Uses an input's layout with each label set changed by a function, which is always the same
+    /// and of which `keeps` says whether it drops metadata only.
     pub(super) fn derive(
         &mut self,
         input: &Arc<Layout>,
         versions: &mut Versions,
+        keeps: bool,
         change: impl Fn(&Labels) -> Labels,
     ) {
         if self.derived_from.version != input.version {
-            let layout = input.mapped(versions, (&self.derived_from, &self.layout), change);
+            let layout = input.mapped(versions, (&self.derived_from, &self.layout), keeps, change);
             self.follow(&layout);
             self.derived_from = Arc::clone(input);
         }
@@ -142,7 +155,7 @@ impl Output {
 
     /// Uses an input's layout without metric names.
     pub(super) fn derive_nameless(&mut self, input: &Arc<Layout>, versions: &mut Versions) {
-        self.derive(input, versions, without_metadata);
+        self.derive(input, versions, true, without_metadata);
     }
 
     pub(super) fn put(&mut self, i: usize, value: Option<f64>) {

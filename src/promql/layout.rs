@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use crate::labels::{Labels, METRIC_NAME};
 
+use super::labelsets::LabelSets;
+
 /// The label sets of a vector's elements.
 ///
 /// A label set may occur more than once; then at most one of its elements is present at a time.
@@ -17,9 +19,11 @@ pub struct Layout {
     /// Another number whenever the labels are others; unique within a plan, 0 only when empty.
     pub version: u64,
     /// One label set an element.
-    pub labels: Vec<Labels>,
+    pub labels: LabelSets,
     /// For layouts with repeated label sets: the number of each element's label set.
     repeats: Option<Repeats>,
+    /// The label sets are known to differ in more than what [`without_metadata`] drops.
+    apart: bool,
 }
 
 #[derive(Debug)]
@@ -31,7 +35,8 @@ struct Repeats {
 impl Layout {
     /// A layout of label sets that may repeat.
     #[must_use]
-    pub fn new(version: u64, labels: Vec<Labels>) -> Self {
+    pub fn new(version: u64, labels: impl Into<LabelSets>) -> Self {
+        let labels = labels.into();
         let mut numbers: HashMap<&Labels, u32> = HashMap::with_capacity(labels.len());
         let class: Vec<u32> = labels
             .iter()
@@ -42,12 +47,17 @@ impl Layout {
             .collect();
         let classes = numbers.len();
         let repeats = (classes < labels.len()).then_some(Repeats { class, classes });
-        Self { version, labels, repeats }
+        Self { version, labels, repeats, apart: false }
     }
 
     /// A layout of label sets that are known to differ.
-    pub(super) fn distinct(version: u64, labels: Vec<Labels>) -> Self {
-        Self { version, labels, repeats: None }
+    pub(super) fn distinct(version: u64, labels: impl Into<LabelSets>) -> Self {
+        Self { version, labels: labels.into(), repeats: None, apart: false }
+    }
+
+    /// A layout of label sets that are known to differ in more than what says what a metric is.
+    pub(super) fn apart(version: u64, labels: impl Into<LabelSets>) -> Self {
+        Self { apart: true, ..Self::distinct(version, labels) }
     }
 
     /// The number of elements, present or not.
@@ -73,29 +83,32 @@ impl Layout {
     }
 
     /// For each element the place that it had in an older layout, where it is found again.
-    ///
-    /// Elements are told by the identity of their label sets, not by their text, and looked for in
-    /// order: series that stay keep theirs and new ones come last. Where that does not hold,
-    /// elements that were there may seem new, never the other way round.
+    /// Elements that were there may seem new, never the other way round; where new ones come last
+    /// (series in the order of birth) none does.
     pub fn places_in<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = Option<usize>> + 'a {
-        let mut next = 0;
-        self.labels.iter().map(move |labels| {
-            let found = older.labels[next..].iter().position(|old| old.is_same(labels));
-            next = found.map_or(older.len(), |ahead| next + ahead + 1);
-            found.map(|_| next - 1)
-        })
+        self.labels.places_in(&older.labels)
+    }
+
+    /// The elements that are new since an older layout, where all of that are still there and these
+    /// stand behind them.
+    pub(crate) fn grown_from(&self, older: &Self) -> Option<impl Iterator<Item = &Labels>> {
+        self.labels.begins_with(&older.labels).then(|| self.labels.since(older.len()))
     }
 
     /// Each label set changed by a function; the same layout when nothing changes. `before` is an
-    /// older layout and what the same function made of it, which is used again.
+    /// older layout and what the same function made of it, which is used again. `keeps` says that the
+    /// function drops no more than [`without_metadata`] does.
     pub(super) fn mapped(
         self: &Arc<Self>,
         versions: &mut Versions,
         before: (&Self, &Self),
+        keeps: bool,
         change: impl Fn(&Labels) -> Labels,
     ) -> Arc<Self> {
         match self.changed(before, change) {
             None => Arc::clone(self),
+            // No need to look for repeats.
+            Some(labels) if keeps && self.apart => Arc::new(Self::apart(versions.next(), labels)),
             Some(labels) => Arc::new(Self::new(versions.next(), labels)),
         }
     }
@@ -105,15 +118,8 @@ impl Layout {
         &self,
         (older, made): (&Self, &Self),
         change: impl Fn(&Labels) -> Labels,
-    ) -> Option<Vec<Labels>> {
-        let changed = |(labels, place): (&Labels, Option<usize>)| match place {
-            Some(place) => made.labels[place].clone(),
-            None => change(labels),
-        };
-        let labels: Vec<Labels> =
-            self.labels.iter().zip(self.places_in(older)).map(changed).collect();
-        let all_same = labels.iter().zip(&self.labels).all(|(new, old)| new.is_same(old));
-        (!all_same).then_some(labels)
+    ) -> Option<LabelSets> {
+        self.labels.changed((&older.labels, &made.labels), change)
     }
 }
 
@@ -139,6 +145,11 @@ pub(super) fn without_metadata(labels: &Labels) -> Labels {
     } else {
         labels.clone()
     }
+}
+
+/// Whether a label says what a metric is.
+pub(super) fn is_metadata(name: &str) -> bool {
+    METADATA_LABELS.contains(&name)
 }
 
 /// Whether a set has labels that go with the metric name, beside it.
@@ -263,10 +274,11 @@ mod tests {
             Arc::new(Layout::new(versions.next(), vec![labels(&[("x", "a")])])),
             Layout::default(),
         );
-        assert_eq!(layout.mapped(&mut versions, (&none, &none), Labels::clone).version, 1);
-        let named = layout.mapped(&mut versions, (&none, &none), |l| l.with(METRIC_NAME, "up"));
+        assert_eq!(layout.mapped(&mut versions, (&none, &none), true, Labels::clone).version, 1);
+        let named =
+            layout.mapped(&mut versions, (&none, &none), false, |l| l.with(METRIC_NAME, "up"));
         assert_eq!(named.version, 2);
-        let nameless = named.mapped(&mut versions, (&none, &none), without_metadata);
+        let nameless = named.mapped(&mut versions, (&none, &none), true, without_metadata);
         assert_eq!((nameless.version, &nameless.labels), (3, &layout.labels));
     }
 
@@ -281,6 +293,6 @@ mod tests {
         assert_eq!(places, [Some(0), Some(2), None]);
         let changed = newer.changed((&older, &made), |labels| labels.with("y", "new"));
         let expected = vec![set("1"), set("3"), labels(&[("x", "d"), ("y", "new")])];
-        assert_eq!(changed, Some(expected));
+        assert_eq!(changed, Some(expected.into()));
     }
 }

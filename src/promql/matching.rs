@@ -272,7 +272,9 @@ impl VectorBinary {
     ) -> Arc<Layout> {
         if self.matching.included().is_empty() {
             let before = (&*self.made_from.0, made);
-            return many.mapped(versions, before, |labels| self.result_labels(labels, None));
+            let drops = self.matching.cardinality == Cardinality::OneToOne
+                && (self.matching.on || !self.matching.labels.is_empty());
+            return many.mapped(versions, before, !drops, |it| self.result_labels(it, None));
         }
         let labels = many
             .labels
@@ -285,7 +287,7 @@ impl VectorBinary {
                 };
                 self.result_labels(labels, from)
             })
-            .collect();
+            .collect::<Vec<_>>();
         Arc::new(Layout::new(versions.next(), labels))
     }
 

@@ -101,7 +101,7 @@ impl Relabelled {
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let input = inputs.vector(self.vector)?;
-        out.derive(&input.layout, cx.versions, |labels| self.relabel.apply(labels));
+        out.derive(&input.layout, cx.versions, false, |labels| self.relabel.apply(labels));
         out.copy(input);
         out.check_run(cx, Some(&input.layout))
     }

@@ -125,6 +125,7 @@ impl Subquery {
             for (set, row) in &self.row_of {
                 labels[*row as usize] = set.clone();
             }
+            let labels = out.layout.labels.followed(labels.len(), |row| &labels[row]);
             out.follow(&Arc::new(Layout::distinct(cx.versions.next(), labels)));
         }
         Ok(())
@@ -202,7 +203,7 @@ impl Subquery {
         if self.mapped != vector.layout.version {
             self.mapped = vector.layout.version;
             self.row_of_element.clear();
-            for labels in &vector.layout.labels {
+            for labels in vector.layout.labels.iter() {
                 let next = self.rows.len() as u32;
                 let row = *self.row_of.entry(labels.clone()).or_insert(next);
                 if row == next {

@@ -110,7 +110,7 @@ impl Arrangement {
         }
         let mut elements: Vec<usize> = (0..input.len()).collect();
         elements.sort_by_key(|i| self.places[*i]);
-        let labels = elements.into_iter().map(|i| input.labels[i].clone()).collect();
+        let labels: Vec<_> = elements.into_iter().map(|i| input.labels[i].clone()).collect();
         Arc::new(Layout::new(cx.versions.next(), labels))
     }
 }

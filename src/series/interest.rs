@@ -16,6 +16,8 @@ struct Watched {
     references: usize,
     members: Vec<SeriesId>,
     version: u64,
+    /// How many series have left.
+    departures: u64,
 }
 
 /// The selectors in use, found by the metric name they ask for.
@@ -44,6 +46,7 @@ impl Interest {
             references: 1,
             members: Vec::new(),
             version,
+            departures: 0,
         };
         let slot = self.watched.iter().position(Option::is_none).unwrap_or_else(|| {
             self.watched.push(None);
@@ -117,6 +120,7 @@ impl Interest {
                 watched.members.retain(|series| !gone(*series));
                 if watched.members.len() != before {
                     watched.version = version;
+                    watched.departures += (before - watched.members.len()) as u64;
                     self.versions = version;
                 }
             }
@@ -139,6 +143,11 @@ impl Interest {
     /// A number that changes whenever the members do.
     pub(super) fn version(&self, id: SelectorId) -> u64 {
         self.get(id).version
+    }
+
+    /// How many series have left the selector.
+    pub(super) fn departures(&self, id: SelectorId) -> u64 {
+        self.get(id).departures
     }
 
     /// The selector itself.

@@ -203,6 +203,13 @@ impl Store {
         self.interest.version(id)
     }
 
+    /// How many series have left the selector: as long as it is the same, those that come stand
+    /// behind all that were there.
+    #[must_use]
+    pub fn departures(&self, id: SelectorId) -> u64 {
+        self.interest.departures(id)
+    }
+
     /// The selector that was registered.
     #[must_use]
     pub fn selector(&self, id: SelectorId) -> &Selector {
