@@ -292,7 +292,7 @@ fn all_are_exported(page: &str, texts: &[String]) {
 
 /// Alertmanager's alerts of a name, as their descriptions.
 async fn descriptions(watched: &Watched, name: &str) -> Result<Vec<String>, String> {
-    let alerts = watched.alertmanager.alerts().await?;
+    let alerts = watched.alerting.alertmanager.alerts().await?;
     let alerts = alerts.iter().filter(|it| it["labels"]["alertname"] == name);
     Ok(alerts.map(|it| text(&it["annotations"], "description").to_owned()).collect())
 }
@@ -328,7 +328,7 @@ async fn every_query_has_an_answer_and_the_alert_comes_with_its_reasons_and_goes
     );
 
     let told = wait_until(SOON, "people to be told", async || {
-        let told = watched.webhook.notified("HostAnomalous", "firing");
+        let told = watched.alerting.webhook.notified("HostAnomalous", "firing");
         if told.is_empty() { Err("nobody was told".to_owned()) } else { Ok(told) }
     })
     .await;
@@ -338,7 +338,7 @@ async fn every_query_has_an_answer_and_the_alert_comes_with_its_reasons_and_goes
     watched.node_exporter.server().signal("TERM");
     wait_until(SOON, "the alert to be over", async || {
         let found = descriptions(&watched, "HostAnomalous").await?;
-        let told = watched.webhook.notified("HostAnomalous", "resolved");
+        let told = watched.alerting.webhook.notified("HostAnomalous", "resolved");
         if found.is_empty() && told.len() == 1 {
             Ok(())
         } else {
@@ -346,6 +346,6 @@ async fn every_query_has_an_answer_and_the_alert_comes_with_its_reasons_and_goes
         }
     })
     .await;
-    let told_again = watched.webhook.notified("HostAnomalous", "firing");
+    let told_again = watched.alerting.webhook.notified("HostAnomalous", "firing");
     assert_eq!(told_again, told[..1], "one trouble is one message");
 }

@@ -1,9 +1,9 @@
 //! The whole path with real programs: a real Prometheus scrapes a real node_exporter, Portent is
 //! trained on that history, scores the host from what Prometheus pushes, and Prometheus has the
-//! score back. Under real pressure the score tells, and names the cause; without samples there is
-//! no score.
+//! score back. Under real pressure the score tells, names the cause, and people are told once; without
+//! samples there is no score.
 //!
-//! One test of four minutes and alone in its binary: other tests of the same binary would be part
+//! One test of five minutes and alone in its binary: other tests of the same binary would be part
 //! of the load. Whatever else runs on the machine meanwhile is in the training data too.
 
 #[path = "../support/mod.rs"]
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use load::Load;
 use support::{
-    Element, NodeExporter, Portent, Prometheus, post, repository, run_portent, wait_until,
+    Alerting, Element, NodeExporter, Portent, Prometheus, post, repository, run_portent, wait_until,
 };
 
 /// How long everyday work is recorded for training.
@@ -35,8 +35,19 @@ const EVALUATION_DELAY: Duration = Duration::from_secs(2);
 /// machine that is busy.
 const SLACK: Duration = EVALUATION_DELAY.saturating_add(Duration::from_secs(12));
 
+/// How long the score has to be too high before an alert, and how long it is one after that: on a busy
+/// machine one trouble shall be one.
+const PATIENCE: &str = "20s";
+
+/// How long it may take for the score to be what it should be, on a machine that is busy with other
+/// things, too: then what is everyday work comes and goes.
+const LIMIT: Duration = Duration::from_secs(180);
+
 /// The median score of the last ten seconds, as Prometheus has scraped it.
 const SCORE: &str = r#"quantile_over_time(0.5, anomaly_score{job="node", model="e2e"}[10s])"#;
+
+/// The example's alert on a host.
+const ALERT: &str = "HostAnomalous";
 
 #[tokio::test]
 async fn pressure_on_a_host_is_scored_and_scraped_back() {
@@ -44,7 +55,9 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     let node_exporter = NodeExporter::start().await;
     // Portent is there from the start: what pushing and scoring cost the host is normal, too.
     let portent = Portent::start(&serve_config("node", None), &["--web.enable-lifecycle"]).await;
-    let prometheus = Prometheus::start(&scrape_config(&node_exporter, &portent), &[]).await;
+    let alerting = Alerting::start(PATIENCE).await;
+    let config = scrape_config(&node_exporter, &portent, &alerting);
+    let prometheus = Prometheus::start(&config, &[]).await;
     let mut everyday = Load::everyday(disk.path());
 
     let model = disk.path().join("model.onnx");
@@ -53,21 +66,23 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     let reloaded = post(&portent.url("/-/reload")).await.expect("portent answers");
     assert_eq!(reloaded.status, 200, "{}", reloaded.body);
 
-    let quiet = score_becomes(&prometheus, 60, "quiet", |score| score < 1.0).await;
+    let quiet = score_becomes(&prometheus, "quiet", |score| score < 1.0).await;
 
+    let told = alerting.webhook.notified(ALERT, "firing").len();
     let pressure_since = Instant::now();
     let mut pressure = Load::pressure(disk.path());
-    let loud = score_becomes(&prometheus, 60, "well above quiet", |score| {
-        score > 1.0 && score > 3.0 * quiet
-    })
-    .await;
+    let loud =
+        score_becomes(&prometheus, "well above quiet", |score| score > 1.0 && score > 3.0 * quiet)
+            .await;
     println!("score {quiet:.2} quiet, {loud:.2} after {:?} of pressure", pressure_since.elapsed());
     names_cpu_or_disk(&prometheus).await;
+    let told = people_are_told(&alerting, told).await;
     pressure.must_run();
     drop(pressure);
 
-    let after = score_becomes(&prometheus, 90, "quiet again", |score| score < 1.0).await;
+    let after = score_becomes(&prometheus, "quiet again", |score| score < 1.0).await;
     println!("score {after:.2} after the pressure");
+    the_alert_ends(&alerting, told).await;
     everyday.must_run();
 
     every_sample_arrived(&prometheus).await;
@@ -111,15 +126,17 @@ fn serve_config(name: &str, model: Option<&Path>) -> String {
     )
 }
 
-/// One scrape a second of the host and of Portent, and pushes to it.
-fn scrape_config(node_exporter: &NodeExporter, portent: &Portent) -> String {
+/// One scrape a second of the host and of Portent, pushes to it, and the example's alerts.
+fn scrape_config(node_exporter: &NodeExporter, portent: &Portent, alerting: &Alerting) -> String {
     format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+         {}\
          scrape_configs:\n\
          - {{job_name: node, static_configs: [{{targets: ['{}']}}]}}\n\
          - {{job_name: portent, honor_labels: true, static_configs: [{{targets: ['{}']}}]}}\n\
          remote_write:\n\
          - url: '{}'\n  queue_config: {{batch_send_deadline: 1s}}\n",
+        alerting.section(),
         node_exporter.address(),
         portent.address(),
         portent.url("/api/v1/write")
@@ -127,14 +144,8 @@ fn scrape_config(node_exporter: &NodeExporter, portent: &Portent) -> String {
 }
 
 /// Waits until the host's median score is as it should be, and returns it.
-async fn score_becomes(
-    prometheus: &Prometheus,
-    seconds: u64,
-    what: &str,
-    is_so: impl Fn(f64) -> bool,
-) -> f64 {
-    let limit = Duration::from_secs(seconds);
-    wait_until(limit, &format!("the score to be {what}"), async || {
+async fn score_becomes(prometheus: &Prometheus, what: &str, is_so: impl Fn(f64) -> bool) -> f64 {
+    wait_until(LIMIT, &format!("the score to be {what}"), async || {
         let seen = watch(prometheus).await?;
         match (&seen.scores[..], &seen.counts[..]) {
             // Five of ten: a median of one sample says nothing, and scrapes of a busy machine fail.
@@ -174,6 +185,33 @@ async fn names_cpu_or_disk(prometheus: &Prometheus) {
     println!("largest contributions: {causes:?}");
     let names = |what: &str| causes.iter().any(|(feature, _)| feature.starts_with(what));
     assert!(names("cpu_") || names("disk_"), "{causes:?}");
+}
+
+/// The example's alert on the host reaches people, with the features behind the score; gives how many
+/// messages they have by then.
+async fn people_are_told(alerting: &Alerting, before: usize) -> usize {
+    let told = wait_until(LIMIT, "people to be told of the host", async || {
+        let told = alerting.webhook.notified(ALERT, "firing");
+        if told.len() > before { Ok(told) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    let last = &told[told.len() - 1]["annotations"];
+    println!("people are told: {:#}", last);
+    let text = last["description"].as_str().expect("a description");
+    assert!(text.contains(" of the error, measured ") && text.contains(", expected "), "{text}");
+    assert_eq!(told.len(), before + 1, "one trouble is one message: {told:#?}");
+    told.len()
+}
+
+/// It is taken back, and was no second message in between.
+async fn the_alert_ends(alerting: &Alerting, told: usize) {
+    wait_until(LIMIT, "the alert to be taken back", async || {
+        let resolved = alerting.webhook.notified(ALERT, "resolved");
+        if resolved.len() >= told { Ok(()) } else { Err(format!("{resolved:?}")) }
+    })
+    .await;
+    let firing = alerting.webhook.notified(ALERT, "firing");
+    assert_eq!(firing.len(), told, "one trouble is one message: {firing:#?}");
 }
 
 /// Prometheus itself counts what Portent refused: nothing.

@@ -6,6 +6,7 @@
 // Each test binary compiles all of this and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod alerting;
 mod alertmanager;
 mod client;
 mod node_exporter;
@@ -18,6 +19,7 @@ mod wait;
 mod watched;
 mod webhook;
 
+pub use alerting::Alerting;
 pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
 pub use node_exporter::NodeExporter;
