@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
 const FLOORS: [&[&str]; 9] = [
-    &["duration", "labels", "matcher", "sample", "timestamp", "bytesize", "proto"],
+    &["duration", "labels", "matcher", "sample", "statistics", "timestamp", "bytesize", "proto"],
     &["series"],
     &["promql"],
     &["features"],

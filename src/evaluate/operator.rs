@@ -6,6 +6,7 @@
 
 use super::Settings;
 use super::episodes::{Run, firing, merged, runs};
+use crate::statistics;
 
 /// The labels, and what is asked of them again and again.
 pub(super) struct Truth {
@@ -167,10 +168,10 @@ pub(super) fn alarms(
     let precision = share(hits, samples_above).unwrap_or(0.0);
     let recall = share(hits, truth.anomalous()).unwrap_or(0.0);
     let both = precision + recall;
-    let mut delays = seen.delays.clone();
-    delays.sort_unstable();
+    let delays = &seen.delays;
     let seconds = |steps: f64| steps * settings.step_ms as f64 / 1_000.0;
     let mean = share(delays.iter().sum(), delays.len());
+    let median = statistics::median(delays.iter().map(|steps| *steps as f64).collect());
     Alarms {
         threshold_range: range(thresholds),
         events: truth.events.len(),
@@ -183,8 +184,8 @@ pub(super) fn alarms(
         normal_time_in_alarm: share(seen.normal_in_alarm, truth.normal()),
         false_positive_rate: share(samples_above - hits, truth.normal()),
         delay_mean_seconds: mean.map(seconds),
-        delay_median_seconds: median(&delays).map(seconds),
-        delay_max_seconds: delays.last().map(|steps| seconds(*steps as f64)),
+        delay_median_seconds: median.map(seconds),
+        delay_max_seconds: delays.iter().max().map(|steps| seconds(*steps as f64)),
         precision,
         recall,
         f1: if both > 0.0 { 2.0 * precision * recall / both } else { 0.0 },
@@ -196,10 +197,4 @@ fn range(thresholds: &[f64]) -> Option<[f64; 2]> {
     known.fold(None, |range: Option<[f64; 2]>, it| {
         Some(range.map_or([it, it], |[low, high]| [low.min(it), high.max(it)]))
     })
-}
-
-/// Of ascending values; the mean of the two in the middle where there are two.
-fn median(sorted: &[usize]) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    Some((sorted[last / 2] + sorted[last.div_ceil(2)]) as f64 / 2.0)
 }

@@ -24,7 +24,6 @@ mod budget;
 mod config;
 mod episodes;
 mod normality;
-mod percentile;
 mod pot;
 mod tail;
 
@@ -32,7 +31,10 @@ pub use config::{ThresholdConfig, ThresholdMethod};
 
 use config::MEAN_STD_SIGMAS;
 use episodes::Steps;
-use percentile::PERCENTILES;
+
+/// The percentiles that are always shown side by side: from what a first look at data takes to what
+/// leaves one step in a thousand.
+const PERCENTILES: [f64; 4] = [95.0, 99.0, 99.5, 99.9];
 
 /// Validation scores, as they will be served.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +122,7 @@ pub fn find(
         percentiles.push(config.percentile);
     }
     for percent in percentiles {
-        let found = Ok(percentile::percentile(steps.sorted(), percent));
+        let found = Ok(steps.percentile(percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());

@@ -8,7 +8,6 @@
 
 use super::ThresholdError;
 use super::episodes::Steps;
-use super::percentile::percentile;
 use super::tail::{SHAPES, Tail};
 
 /// Where the tail begins: the authors' level.
@@ -24,7 +23,7 @@ pub(super) const MIN_EXCESSES: usize = 30;
 /// The score that a step exceeds with a probability of `risk`.
 pub(super) fn threshold(steps: &Steps, risk: f64) -> (Result<f64, ThresholdError>, String) {
     let sorted = steps.sorted();
-    let level = percentile(sorted, TAIL_PERCENT);
+    let level = steps.percentile(TAIL_PERCENT);
     let first = sorted.partition_point(|score| *score <= level);
     let excesses: Vec<f64> = sorted[first..].iter().map(|score| score - level).collect();
     if excesses.len() < MIN_EXCESSES {

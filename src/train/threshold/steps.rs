@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{ThresholdError, ValidationScores};
 use crate::duration::Duration;
+use crate::statistics;
 
 /// Steps that are merged at least: one step below the threshold between two above is a waver, no
 /// recovery.
@@ -59,6 +60,11 @@ impl Steps {
     /// The largest score.
     pub fn max(&self) -> f64 {
         self.sorted[self.sorted.len() - 1]
+    }
+
+    /// The score at this percentage, between two of them where it falls there.
+    pub fn percentile(&self, percent: f64) -> f64 {
+        statistics::interpolated(&self.sorted, percent / 100.0).expect("at least one score")
     }
 
     /// Entities with a score.
