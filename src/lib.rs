@@ -23,6 +23,7 @@
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only place that imports `ort`) |
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
+//! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 6 | `http` | connections: limits, time-outs, graceful end |
 //! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
@@ -54,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod duration;
+pub mod episodes;
 pub mod evaluate;
 pub mod exporter;
 pub mod features;

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 9] = [
     &["promql"],
     &["features"],
     &["model"],
-    &["detect"],
+    &["detect", "episodes"],
     &["remote_write", "api", "exporter", "http", "history", "report"],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],

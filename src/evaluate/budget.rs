@@ -6,7 +6,6 @@
 //! detector and is passed over.
 
 use super::Settings;
-use super::episodes::runs;
 use super::operator::{Seen, Truth};
 use crate::statistics;
 
@@ -38,11 +37,11 @@ pub struct BudgetRecall {
 }
 
 /// Recall for each budget, in ascending order of the budgets.
-pub(super) fn recalls(scores: &[f64], truth: &Truth, settings: &Settings) -> Vec<BudgetRecall> {
+pub(super) fn recalls(scores: &[f64], truth: &Truth<'_>, settings: &Settings) -> Vec<BudgetRecall> {
     let mut recalls = BUDGETS
         .map(|false_alarms_per_day| BudgetRecall { false_alarms_per_day, event_recall: 0.0 });
     for threshold in candidates(scores) {
-        let above = runs(scores.len(), |i| scores[i] > threshold);
+        let above = truth.line.runs(|i| scores[i] > threshold);
         let seen = Seen::new(truth, &above, settings);
         let in_alarm = seen.normal_in_alarm as f64 / truth.normal().max(1) as f64;
         if above.is_empty() || in_alarm > MAX_TIME_IN_ALARM {

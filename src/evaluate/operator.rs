@@ -5,11 +5,13 @@
 //! it). An episode is a false alarm when it touches no event and no tolerance around one.
 
 use super::Settings;
-use super::episodes::{Run, firing, merged, runs};
+use crate::episodes::{Run, Timeline, firing};
 use crate::statistics;
 
 /// The labels, and what is asked of them again and again.
-pub(super) struct Truth {
+pub(super) struct Truth<'a> {
+    /// The times of the samples.
+    pub line: Timeline<'a>,
     /// The events.
     pub events: Vec<Run>,
     /// Samples.
@@ -22,15 +24,19 @@ pub(super) struct Truth {
     near_before: Vec<usize>,
 }
 
-impl Truth {
-    pub fn new(labels: &[bool], settings: &Settings) -> Self {
-        let events = runs(labels.len(), |i| labels[i]);
+impl<'a> Truth<'a> {
+    pub fn new(times_ms: &'a [i64], labels: &[bool], settings: &Settings) -> Self {
+        // Neighbouring samples are neighbours whatever the settings.
+        let reach_ms = settings.reach_ms.max(settings.step_ms);
+        let line = Timeline { times_ms, reach_ms };
+        let events = line.runs(|i| labels[i]);
         let mut near = labels.to_vec();
         for event in &events {
             let end = event.last.saturating_add(settings.tolerance).min(labels.len() - 1);
             near[event.first.saturating_sub(settings.tolerance)..=end].fill(true);
         }
         Self {
+            line,
             events,
             count: labels.len(),
             days: labels.len() as f64 * settings.step_ms as f64 / 86_400_000.0,
@@ -86,7 +92,7 @@ pub struct Alarms {
     pub events_detected: usize,
     /// Their share, the detection rate; 0 without events.
     pub event_recall: f64,
-    /// Alarms, those within the merge gap counted once.
+    /// Alarms, those within the reach of one another counted once.
     pub alarm_episodes: usize,
     /// Episodes that touch no event.
     pub false_alarms: usize,
@@ -126,9 +132,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub fn new(truth: &Truth, above: &[Run], settings: &Settings) -> Self {
+    pub fn new(truth: &Truth<'_>, above: &[Run], settings: &Settings) -> Self {
         let firing = firing(above, settings.for_steps);
-        let episodes = merged(&firing, settings.merge_gap);
+        let episodes = truth.line.merged(&firing);
         let delay = |event: &Run| {
             let run = firing.get(firing.partition_point(|run| run.last < event.first))?;
             let at = run.first.max(event.first);
@@ -143,11 +149,11 @@ impl Seen {
         }
     }
 
-    pub fn event_recall(&self, truth: &Truth) -> f64 {
+    pub fn event_recall(&self, truth: &Truth<'_>) -> f64 {
         self.delays.len() as f64 / truth.events.len().max(1) as f64
     }
 
-    pub fn false_alarms_per_day(&self, truth: &Truth) -> f64 {
+    pub fn false_alarms_per_day(&self, truth: &Truth<'_>) -> f64 {
         self.false_alarms as f64 / truth.days
     }
 }
@@ -156,11 +162,11 @@ impl Seen {
 pub(super) fn alarms(
     scores: &[f64],
     thresholds: &[f64],
-    truth: &Truth,
+    truth: &Truth<'_>,
     settings: &Settings,
 ) -> Alarms {
     let threshold = |i: usize| if thresholds.len() == 1 { thresholds[0] } else { thresholds[i] };
-    let above = runs(truth.count, |i| scores[i].is_finite() && scores[i] > threshold(i));
+    let above = truth.line.runs(|i| scores[i].is_finite() && scores[i] > threshold(i));
     let seen = Seen::new(truth, &above, settings);
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     let samples_above: usize = above.iter().map(|run| run.len()).sum();

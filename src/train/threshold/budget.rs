@@ -22,7 +22,7 @@
 //! level) and 5.3 (declustered peaks); Hampel 1974 (why the median).
 
 use super::ThresholdError;
-use super::episodes::Steps;
+use super::steps::Steps;
 use crate::statistics::robust_exponential_scale;
 
 /// A threshold that is exceeded all the time has one episode, too: it is never below this percentile.
@@ -44,7 +44,7 @@ const COUNTABLE: usize = 10;
 const MAX_RATIO: f64 = 2.0;
 
 /// The threshold for `budget` episodes an entity and week.
-pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdError>, String) {
+pub(super) fn threshold(steps: &Steps<'_>, budget: f64) -> (Result<f64, ThresholdError>, String) {
     let weeks = steps.entity_weeks();
     // As far as f64 counts: more than there are steps is as good as all of them.
     let allowed = (budget * weeks).min(steps.sorted().len() as f64) as usize;
@@ -65,7 +65,7 @@ pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdErr
     let which = if bounded < inferred {
         "twice the largest score, as the tail goes farther"
     } else {
-        "by the tail"
+        "extrapolated from the tail, so that validation itself may hold more"
     };
     let note = format!(
         "{which}: {span}; {} peaks above {level:.4}, half of them by less than {:.4}",
@@ -78,7 +78,7 @@ pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdErr
 /// The first level with enough peaks above it, else the one with most, and the peaks. Of levels
 /// with equally few peaks the lowest: when one episode lasts as long as the data, its height above
 /// the usual says more than that above its own shoulder.
-fn peaks(steps: &Steps) -> (f64, Vec<f64>) {
+fn peaks(steps: &Steps<'_>) -> (f64, Vec<f64>) {
     let mut best: (f64, Vec<f64>) = (steps.max(), Vec::new());
     for percent in LEVEL_PERCENTS {
         let level = steps.percentile(percent);

@@ -1,45 +1,31 @@
-//! An episode: scores above a threshold that an operator takes for one alert.
+//! The scored steps of all entities: how much time they are, how many of them are above a threshold,
+//! and which episodes these make.
 //!
-//! Two steps above the threshold belong to the same episode when their distance, in scored steps of
-//! their entity, is at most the merge gap. Steps without a score are left out before: they neither
-//! alarm nor end anything.
+//! What an episode is, `crate::episodes` says. A step without a score neither alarms nor counts as
+//! scored time.
 
 use std::collections::BTreeSet;
 
 use super::{ThresholdError, ValidationScores};
-use crate::duration::Duration;
+use crate::episodes::{self, Run, Timeline};
 use crate::statistics;
-
-/// Steps that are merged at least: one step below the threshold between two above is a waver, no
-/// recovery.
-const MIN_GAP_STEPS: usize = 2;
 
 const WEEK_MS: f64 = 7.0 * 86_400_000.0;
 
 /// Scored steps of all entities.
-pub(super) struct Steps {
-    entities: Vec<Vec<f64>>,
+pub(super) struct Steps<'a> {
+    scores: &'a ValidationScores,
     sorted: Vec<f64>,
-    step_ms: i64,
-    gap: usize,
 }
 
-impl Steps {
-    /// Leaves out the steps without a score.
+impl<'a> Steps<'a> {
+    /// Of scores, one of which is one at least.
     ///
     /// # Errors
     /// With an infinite score, or without any.
-    pub fn new(scores: &ValidationScores, merge_gap: Duration) -> Result<Self, ThresholdError> {
-        let step_ms = scores.step_ms.max(1);
-        let gap = usize::try_from(merge_gap.as_ms() / step_ms).unwrap_or(usize::MAX);
-        let mut entities = Vec::with_capacity(scores.entities.len());
-        for entity in &scores.entities {
-            let scored: Vec<f64> = entity.iter().copied().filter(|it| !it.is_nan()).collect();
-            if !scored.is_empty() {
-                entities.push(scored);
-            }
-        }
-        let mut sorted: Vec<f64> = entities.iter().flatten().copied().collect();
+    pub fn new(scores: &'a ValidationScores) -> Result<Self, ThresholdError> {
+        let all = scores.entities.iter().flatten().copied();
+        let mut sorted: Vec<f64> = all.filter(|it| !it.is_nan()).collect();
         if let Some(bad) = sorted.iter().find(|score| !score.is_finite()) {
             return Err(ThresholdError::NotFinite(*bad));
         }
@@ -47,9 +33,7 @@ impl Steps {
             return Err(ThresholdError::Empty);
         }
         sorted.sort_unstable_by(f64::total_cmp);
-        // A gap beyond all steps is as good as that of all steps, and cannot overflow below.
-        let gap = gap.clamp(MIN_GAP_STEPS, sorted.len().max(MIN_GAP_STEPS));
-        Ok(Self { entities, sorted, step_ms, gap })
+        Ok(Self { scores, sorted })
     }
 
     /// All scores, ascending; at least one.
@@ -69,12 +53,13 @@ impl Steps {
 
     /// Entities with a score.
     pub fn entities(&self) -> usize {
-        self.entities.len()
+        let is_scored = |scores: &&Vec<f64>| scores.iter().any(|it| !it.is_nan());
+        self.scores.entities.iter().filter(is_scored).count()
     }
 
     /// Scored time of all entities, in weeks.
     pub fn entity_weeks(&self) -> f64 {
-        self.sorted.len() as f64 * self.step_ms as f64 / WEEK_MS
+        self.sorted.len() as f64 * self.scores.step_ms as f64 / WEEK_MS
     }
 
     /// The share of the scores above a threshold.
@@ -85,27 +70,25 @@ impl Steps {
 
     /// Episodes of all entities, and of the one that has most.
     pub fn episodes(&self, threshold: f64) -> (usize, usize) {
-        let counts = self.entities.iter().map(|scores| self.runs(scores, threshold).len());
+        let entities = self.scores.entities.iter();
+        let counts = entities.map(|scores| self.episodes_of(scores, threshold).len());
         counts.fold((0, 0), |(total, most), count| (total + count, most.max(count)))
     }
 
     /// The largest score of each episode.
     pub fn peaks(&self, threshold: f64) -> Vec<f64> {
-        self.entities.iter().flat_map(|scores| self.runs(scores, threshold)).collect()
+        let peaks = |scores: &'a Vec<f64>| {
+            let peak =
+                |it: Run| scores[it.first..=it.last].iter().copied().fold(threshold, f64::max);
+            self.episodes_of(scores, threshold).into_iter().map(peak)
+        };
+        self.scores.entities.iter().flat_map(peaks).collect()
     }
 
-    /// The peaks of one entity's episodes.
-    fn runs(&self, scores: &[f64], threshold: f64) -> Vec<f64> {
-        let mut peaks: Vec<f64> = Vec::new();
-        let mut last = None;
-        for (at, &score) in scores.iter().enumerate().filter(|(_, score)| **score > threshold) {
-            match (last, peaks.last_mut()) {
-                (Some(last), Some(peak)) if at - last <= self.gap => *peak = peak.max(score),
-                _ => peaks.push(score),
-            }
-            last = Some(at);
-        }
-        peaks
+    /// The episodes of one entity.
+    fn episodes_of(&self, scores: &[f64], threshold: f64) -> Vec<Run> {
+        let times_ms = &self.scores.times_ms[..scores.len()];
+        Timeline::new(times_ms, self.scores.step_ms).episodes(|at| scores[at] > threshold)
     }
 
     /// The smallest score above `floor` such that a threshold there, or anywhere above, gives at most
@@ -114,30 +97,36 @@ impl Steps {
     ///
     /// Takes the scores from the largest down and follows how the episodes appear, grow and merge.
     pub fn lowest_within(&self, allowed: usize, floor: f64) -> f64 {
-        // Entities one after another, too far apart to merge.
+        let reach_ms = episodes::reach_ms(self.scores.step_ms);
         let mut places = Vec::new();
-        let mut offset = 0;
-        for scores in &self.entities {
-            let above = scores.iter().enumerate().filter(|(_, score)| **score > floor);
-            places.extend(above.map(|(i, score)| (*score, offset + i)));
-            offset += scores.len() + self.gap;
+        for (entity, scores) in self.scores.entities.iter().enumerate() {
+            let timed = scores.iter().zip(&self.scores.times_ms);
+            let above = timed.filter(|(score, _)| **score > floor);
+            places.extend(above.map(|(score, time_ms)| (*score, (entity, *time_ms))));
         }
         places.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut above = BTreeSet::new();
-        let mut episodes = 0;
+        let mut count = 0;
         for equal in places.chunk_by(|a, b| a.0 == b.0) {
-            for &(_, at) in equal {
-                let before = above.range(at.saturating_sub(self.gap)..at).next_back().copied();
-                let after = above.range(at + 1..=at + self.gap).next().copied();
+            for &(_, place) in equal {
+                let (entity, at) = place;
+                let earliest = (entity, at.saturating_sub(reach_ms));
+                let latest = (entity, at.saturating_add(reach_ms));
+                let before: Option<&(usize, i64)> = above.range(earliest..place).next_back();
+                let after = above.range(place..=latest).next();
                 match (before, after) {
-                    (None, None) => episodes += 1,
+                    (None, None) => count += 1,
                     // They were two until now.
-                    (Some(before), Some(after)) if after - before > self.gap => episodes -= 1,
+                    (Some((_, before)), Some((_, after)))
+                        if after.saturating_sub(*before) > reach_ms =>
+                    {
+                        count -= 1;
+                    }
                     _ => {}
                 }
-                above.insert(at);
+                above.insert(place);
             }
-            if episodes > allowed {
+            if count > allowed {
                 return equal[0].0;
             }
         }
@@ -146,42 +135,42 @@ impl Steps {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::scores;
     use super::*;
 
-    /// Steps a minute apart.
-    pub fn minutes(entities: &[&[f64]], gap_minutes: i64) -> Steps {
-        let entities = entities.iter().map(|it| it.to_vec()).collect();
-        let scores = ValidationScores { step_ms: 60_000, entities };
-        Steps::new(&scores, Duration::from_seconds(60 * gap_minutes)).expect("scores")
-    }
+    const NAN: f64 = f64::NAN;
 
     #[track_caller]
-    fn check(scores: &[f64], threshold: f64, peaks: &[f64]) {
-        let steps = minutes(&[scores], 3);
+    fn check(course: &[f64], threshold: f64, peaks: &[f64]) {
+        // Two steps, the least, are farther than ten minutes.
+        let scores = scores(vec![course.to_vec()], 3_600_000);
+        let steps = Steps::new(&scores).expect("scores");
         assert_eq!(steps.peaks(threshold), peaks);
         assert_eq!(steps.episodes(threshold), (peaks.len(), peaks.len()));
     }
 
     #[test]
-    fn runs_closer_than_the_gap_are_one_episode() {
+    fn a_peak_is_the_largest_score_of_an_episode() {
         check(&[0.0, 2.0, 3.0, 0.0], 1.0, &[3.0]);
-        // Three steps from one to the next are still one episode, four are not.
-        check(&[2.0, 0.0, 0.0, 3.0], 1.0, &[3.0]);
-        check(&[2.0, 0.0, 0.0, 0.0, 3.0], 1.0, &[2.0, 3.0]);
-        check(&[2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.5], 1.0, &[2.5]);
+        check(&[2.0, 0.0, 3.0], 1.0, &[3.0]);
+        check(&[2.0, 0.0, 0.0, 3.0], 1.0, &[2.0, 3.0]);
+        check(&[2.0, 0.0, 2.0, NAN, 2.5, 0.0, 0.0, 1.5], 1.0, &[2.5, 1.5]);
         // Above, not at.
         check(&[1.0, 1.0], 1.0, &[]);
-        // A missing step neither alarms nor ends anything, nor does it count as time.
-        check(&[2.0, f64::NAN, f64::NAN, f64::NAN, f64::NAN, 3.0], 1.0, &[3.0]);
+        // A step without a score ends nothing by itself, but time goes on.
+        check(&[2.0, NAN, 3.0], 1.0, &[3.0]);
+        check(&[2.0, NAN, NAN, 3.0], 1.0, &[2.0, 3.0]);
     }
 
     #[test]
     fn entities_do_not_merge_and_time_is_scored_time() {
-        let steps = minutes(&[&[0.0, 2.0], &[2.0, f64::NAN, 0.0, f64::NAN]], 10);
+        let scores = scores(vec![vec![0.0, 2.0], vec![2.0, NAN, 0.0, NAN]], 60_000);
+        let steps = Steps::new(&scores).expect("scores");
         assert_eq!(steps.episodes(1.0), (2, 1));
+        assert_eq!(steps.entities(), 2);
         assert!((steps.entity_weeks() - 4.0 / 10_080.0).abs() < 1e-15);
         assert!((steps.share_above(1.0) - 0.5).abs() < 1e-15);
         assert_eq!(steps.lowest_within(1, 0.0), 2.0);
@@ -189,13 +178,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_step_still_merges_neighbours() {
-        let scores = ValidationScores {
-            step_ms: 3_600_000,
-            entities: vec![vec![2.0, 0.0, 2.0, 0.0, 0.0, 2.0]],
-        };
-        let steps = Steps::new(&scores, Duration::from_seconds(600)).expect("scores");
+    fn days_without_data_are_no_bridge() {
+        let times_ms = [0, 60_000, 3 * 86_400_000, 3 * 86_400_000 + 60_000].to_vec();
+        let entities = vec![vec![2.0; 4]];
+        let scores = ValidationScores { step_ms: 60_000, times_ms, entities };
+        let steps = Steps::new(&scores).expect("scores");
         assert_eq!(steps.episodes(1.0), (2, 2));
+        assert_eq!((steps.lowest_within(1, 1.0), steps.lowest_within(2, 1.0)), (2.0, 1.0));
     }
 
     proptest! {
@@ -203,13 +192,16 @@ pub(super) mod tests {
         fn the_lowest_within_is_what_trying_every_score_finds(
             first in prop::collection::vec(0_u8..12, 1..60),
             second in prop::collection::vec(0_u8..12, 1..30),
+            pauses in prop::collection::vec(1_i64..5, 60),
             allowed in 0_usize..6,
-            gap in 0_i64..5,
             floor in 0_u8..8,
         ) {
             let as_scores = |values: &[u8]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-            let (first, second) = (as_scores(&first), as_scores(&second));
-            let steps = minutes(&[&first, &second], gap);
+            let mut now = 0;
+            let times_ms = pauses.iter().map(|it| { now += it * 240_000; now }).collect();
+            let entities = vec![as_scores(&first), as_scores(&second)];
+            let scores = ValidationScores { step_ms: 240_000, times_ms, entities };
+            let steps = Steps::new(&scores).expect("scores");
             let floor = f64::from(floor);
             let descending = steps.sorted().iter().rev().copied().filter(|score| *score > floor);
             // Just below such a score it would be too much.
