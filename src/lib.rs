@@ -16,27 +16,30 @@
 //! | floor | room | what it is |
 //! |---|---|---|
 //! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize` | label set, condition on labels, value at a time, `15s`, RFC 3339, `32MiB` |
+//! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold; the scorer (the only place that imports `ort`) |
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
-//! | 6 | `remote_write` | request bytes → batch; outcome → HTTP status |
-//! | 6 | `http` | connections: limits, time-outs, graceful end |
-//! | 6 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
-//! | 6 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
-//! | 6 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
-//! | 6 | `report` | numbers → tables and plots → one HTML page |
-//! | 7 | `train` | recording → dataset → fit → one graph → validation → threshold → proven model file, table, page |
-//! | 7 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
-//! | 7 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
-//! | 8 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
+//! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
+//! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed |
+//! | 7 | `remote_write` | request bytes → batch; outcome → HTTP status |
+//! | 7 | `http` | connections: limits, time-outs, graceful end |
+//! | 7 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
+//! | 7 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
+//! | 7 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
+//! | 7 | `report` | numbers → tables and plots → one HTML page |
+//! | 8 | `train` | recording → dataset → fit → one graph → validation → threshold → proven model file, table, page |
+//! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
+//! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
+//! | 9 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
 //! # Where to start reading
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
-//! clock. A new protocol is a room on floor 6 that makes a [`sample::Batch`]; a new way to compute
+//! clock. A new protocol is a room on floor 7 that makes a [`sample::Batch`]; a new way to compute
 //! a feature belongs in [`promql`]; a new branch of the ensemble has its numbers in `train::branch` and
 //! its arithmetic, which there is once, as a graph in `train::export`. `train::reference` has it again
 //! in float64, for tests alone.
@@ -53,9 +56,11 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod duration;
+pub mod episodes;
 pub mod evaluate;
 pub mod exporter;
 pub mod features;
+pub mod files;
 pub mod history;
 pub mod http;
 pub mod labels;
@@ -68,6 +73,7 @@ pub mod report;
 pub mod sample;
 pub mod series;
 pub mod serve;
+pub mod statistics;
 pub mod timestamp;
 pub mod train;
 

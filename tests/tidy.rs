@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
-const FLOORS: [&[&str]; 9] = [
-    &["duration", "labels", "matcher", "sample", "timestamp", "bytesize", "proto"],
+const FLOORS: [&[&str]; 10] = [
+    &["duration", "labels", "matcher", "sample", "statistics", "timestamp", "bytesize", "proto"],
     &["series"],
     &["promql"],
     &["features"],
     &["model"],
-    &["detect"],
+    &["detect", "episodes"],
+    &["files"],
     &["remote_write", "api", "exporter", "http", "history", "report"],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
@@ -21,13 +22,14 @@ const FLOORS: [&[&str]; 9] = [
 const CORE: usize = 5;
 
 /// What the core does not know. `model/runtime.rs` looks for a shared library on disk.
-const SHELL_ONLY: [&str; 11] = [
+const SHELL_ONLY: [&str; 12] = [
     "tokio::",
     "hyper::",
     "reqwest::",
     "clap::",
     "serde_yaml::",
     "metrics::",
+    "tempfile::",
     "tracing::",
     "std::net",
     "std::fs",

@@ -8,7 +8,7 @@ use clap::Args;
 use super::source::SourceArgs;
 use super::{Failure, Outcome, command_line, write_file};
 use crate::config::Config;
-use crate::evaluate::{self, Backtest, Judgement, Settings};
+use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
 use crate::history::{self, Source};
 use crate::model::{Artifact, Runtime, Scorer};
 
@@ -88,6 +88,7 @@ fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<(Judgement, Vec<boo
         bail!("{}: no label has the time of any step of the history", path.display());
     }
     let mut by_step = vec![false; backtest.times_ms.len()];
+    let times_ms: Vec<i64> = labels.iter().map(|(time_ms, _)| *time_ms).collect();
     let (mut scores, mut thresholds, mut flags) = (Vec::new(), Vec::new(), Vec::new());
     for (time_ms, label) in &labels {
         let at = step(time_ms);
@@ -97,23 +98,21 @@ fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<(Judgement, Vec<boo
         at.into_iter().for_each(|at| by_step[at] = *label);
     }
     let settings = Settings::for_step(backtest.step_ms);
-    Ok((evaluate::judge(&scores, &flags, &thresholds, &settings)?, by_step))
+    Ok((evaluate::judge(&times_ms, &scores, &flags, &thresholds, &settings)?, by_step))
 }
 
 /// What there is to say without labels.
 fn overview(backtest: &Backtest) -> String {
     let mut text = String::new();
     for entity in &backtest.entities {
-        let pairs = || entity.scores.iter().zip(&entity.thresholds);
-        let scored = pairs().filter(|(score, _)| score.is_finite()).count();
-        let above = pairs().filter(|(score, threshold)| score > threshold).count();
-        let largest = entity.scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
+        let Tally { scored, above, episodes, largest } = backtest.tally(entity);
         let name = match entity.labels.is_empty() {
             true => String::new(),
             false => format!("{}: ", entity.labels),
         };
         text.push_str(&format!(
-            "{name}{scored} of {} steps scored, {above} above the threshold, largest {largest:.2}\n",
+            "{name}{scored} of {} steps scored, {above} above the threshold, episodes: {episodes}, \
+             largest {largest:.2}\n",
             entity.scores.len()
         ));
     }
@@ -125,5 +124,33 @@ fn same_file(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Scored;
+    use crate::labels::Labels;
+
+    #[test]
+    fn an_entity_is_summed_up_in_a_line() {
+        let mut scores = vec![0.5; 60];
+        scores[0] = f64::NAN;
+        // Within ten minutes of one another, and later again; 3 is not above its own threshold.
+        (scores[10], scores[20], scores[40], scores[50]) = (1.5, 1.25, 2.0, 3.0);
+        let mut thresholds = vec![1.0; 60];
+        thresholds[50] = 3.0;
+        let labels = Labels::from_pairs([("instance", "a")]).expect("one name");
+        let backtest = Backtest {
+            times_ms: (0..60).map(|minute| minute * 60_000).collect(),
+            step_ms: 60_000,
+            entities: vec![Scored { labels, scores, thresholds }],
+            by_feature: Vec::new(),
+            feature_names: Vec::new(),
+        };
+        let expected = "{instance=\"a\"}: 59 of 60 steps scored, 3 above the threshold, episodes: 2, \
+                        largest 3.00\n";
+        assert_eq!(overview(&backtest), expected);
     }
 }

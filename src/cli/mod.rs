@@ -8,6 +8,7 @@ mod evaluate;
 mod source;
 mod train;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
+use crate::files::Draft;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::serve;
 
@@ -99,18 +101,14 @@ fn command_line() -> String {
     std::iter::once("portent".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// Writes a text beside its destination and renames it.
+/// Writes a text, whole or not at all.
 fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
-    written.with_context(context).inspect_err(|_| {
-        // It may never have been made; the error to report is the first one.
-        let _ = std::fs::remove_file(&temporary);
-    })
+    let write = || -> std::io::Result<()> {
+        let mut draft = Draft::of(path)?;
+        draft.write_all(text.as_bytes())?;
+        draft.publish()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Runs the command that the process was started with.

@@ -7,6 +7,7 @@
 use ndarray::Array1;
 
 use crate::detect::{DetectConfig, Detector, Played, Replay, Step};
+use crate::episodes::Timeline;
 use crate::features::{FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
@@ -38,6 +39,37 @@ pub struct Scored {
     pub scores: Vec<f64>,
     /// The score above which the entity is anomalous at each step; 1 where there is no score.
     pub thresholds: Vec<f64>,
+}
+
+impl Backtest {
+    /// What there is to say of an entity without labels.
+    #[must_use]
+    pub fn tally(&self, entity: &Scored) -> Tally {
+        let known = |step: &usize| entity.scores[*step].is_finite();
+        let is_above = |step: usize| {
+            entity.scores[step].is_finite() && entity.scores[step] > entity.thresholds[step]
+        };
+        let steps = 0..entity.scores.len();
+        Tally {
+            scored: steps.clone().filter(known).count(),
+            above: steps.clone().filter(|step| is_above(*step)).count(),
+            episodes: Timeline::new(&self.times_ms, self.step_ms).episodes(is_above).len(),
+            largest: steps.filter(known).map(|step| entity.scores[step]).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// An entity's scores in numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tally {
+    /// Steps with a score.
+    pub scored: usize,
+    /// Steps above the threshold.
+    pub above: usize,
+    /// Episodes of these, as training counts them for its budget.
+    pub episodes: usize,
+    /// The largest score; 0 without any.
+    pub largest: f64,
 }
 
 /// Why there are no scores.

@@ -6,8 +6,8 @@
 //! detector and is passed over.
 
 use super::Settings;
-use super::episodes::runs;
 use super::operator::{Seen, Truth};
+use crate::statistics;
 
 /// False alarms a day: one a week, one in two days, one, two and five a day. Beyond five, people
 /// stop reading.
@@ -37,11 +37,11 @@ pub struct BudgetRecall {
 }
 
 /// Recall for each budget, in ascending order of the budgets.
-pub(super) fn recalls(scores: &[f64], truth: &Truth, settings: &Settings) -> Vec<BudgetRecall> {
+pub(super) fn recalls(scores: &[f64], truth: &Truth<'_>, settings: &Settings) -> Vec<BudgetRecall> {
     let mut recalls = BUDGETS
         .map(|false_alarms_per_day| BudgetRecall { false_alarms_per_day, event_recall: 0.0 });
     for threshold in candidates(scores) {
-        let above = runs(scores.len(), |i| scores[i] > threshold);
+        let above = truth.line.runs(|i| scores[i] > threshold);
         let seen = Seen::new(truth, &above, settings);
         let in_alarm = seen.normal_in_alarm as f64 / truth.normal().max(1) as f64;
         if above.is_empty() || in_alarm > MAX_TIME_IN_ALARM {
@@ -64,12 +64,14 @@ fn candidates(scores: &[f64]) -> Vec<f64> {
     sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     let mut different = sorted.clone();
     different.dedup();
+    let exceeded_by = |values: &[f64], share: f64| statistics::interpolated(values, 1.0 - share);
     let (from, to, count) = OF_DIFFERENT;
+    let shares = geometric(from, to, count);
     let mut candidates: Vec<f64> =
-        geometric(from, to, count).map(|share| quantile(&different, 1.0 - share)).collect();
+        shares.filter_map(|share| exceeded_by(&different, share)).collect();
     let (to, count) = OF_ALL;
     let shares = geometric(1.0 / sorted.len() as f64, to, count);
-    candidates.extend(shares.map(|share| quantile(&sorted, 1.0 - share)));
+    candidates.extend(shares.filter_map(|share| exceeded_by(&sorted, share)));
     candidates.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     candidates.dedup();
     candidates
@@ -86,34 +88,9 @@ fn geometric(from: f64, to: f64, count: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// Linear between the two nearest of ascending values.
-///
-/// Source: numpy's `quantile`, which starts from the nearer one, so that a quantile that is a
-/// value is exactly that value.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let last = sorted.len() - 1;
-    let position = share * last as f64;
-    let lower = (position.max(0.0) as usize).min(last);
-    let (a, b) = (sorted[lower], sorted[(lower + 1).min(last)]);
-    let part = position - lower as f64;
-    match part {
-        part if lower == last || part <= 0.0 => a,
-        part if part < 0.5 => a + (b - a) * part,
-        part => b - (b - a) * (1.0 - part),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_lie_between_neighbours() {
-        let sorted = [1.0, 2.0, 4.0];
-        let found = [0.0, 0.25, 0.5, 0.875, 1.0].map(|share| quantile(&sorted, share));
-        assert_eq!(found, [1.0, 1.5, 2.0, 3.5, 4.0]);
-        assert_eq!(quantile(&[3.0], 0.7), 3.0);
-    }
 
     #[test]
     fn a_geometric_row_ends_where_it_should() {

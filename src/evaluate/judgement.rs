@@ -26,6 +26,17 @@ pub enum JudgeError {
         /// Labels.
         labels: usize,
     },
+    /// A score has no time, or a time no score.
+    #[error("{scores} scores but {times} times; give one time for each score")]
+    Times {
+        /// Scores.
+        scores: usize,
+        /// Times.
+        times: usize,
+    },
+    /// A time is not after the one before.
+    #[error("the times are not in order; give the samples in order of time, each once")]
+    Order,
     /// Thresholds are neither one nor one for each sample.
     #[error(
         "{scores} scores but {thresholds} thresholds; give one for all scores, or one for each"
@@ -79,20 +90,21 @@ pub struct Judgement {
 /// Holds scores against labels.
 ///
 /// # Shapes
-/// One score and one label for each sample, in order of time and `settings.step_ms` apart; one
-/// threshold for all of them, or one for each. A sample is above when its score is larger than its
-/// threshold.
+/// One time in milliseconds, one score and one label for each sample, in order of time and, where none
+/// is missing, `settings.step_ms` apart; one threshold for all of them, or one for each. A sample is
+/// above when its score is larger than its threshold.
 ///
 /// # NaN
 /// A score that is not finite ranks as the lowest finite one and never alarms; it is counted. With
 /// a threshold of NaN nothing is above.
 ///
 /// # Errors
-/// When lengths differ, nothing is there, or the step is not positive.
+/// When lengths differ, nothing is there, times are not ascending, or the step is not positive.
 ///
 /// # Source
 /// `tests/reference/judge.py`, which gets the same figures from Python.
 pub fn judge(
+    times_ms: &[i64],
     scores: &[f64],
     labels: &[bool],
     thresholds: &[f64],
@@ -104,13 +116,19 @@ pub fn judge(
     if scores.is_empty() {
         return Err(JudgeError::Empty);
     }
+    if times_ms.len() != scores.len() {
+        return Err(JudgeError::Times { scores: scores.len(), times: times_ms.len() });
+    }
+    if !times_ms.is_sorted_by(|a, b| a < b) {
+        return Err(JudgeError::Order);
+    }
     if thresholds.len() != scores.len() && thresholds.len() != 1 {
         return Err(JudgeError::Thresholds { scores: scores.len(), thresholds: thresholds.len() });
     }
     if settings.step_ms <= 0 {
         return Err(JudgeError::Step(settings.step_ms));
     }
-    let truth = Truth::new(labels, settings);
+    let truth = Truth::new(times_ms, labels, settings);
     let both_kinds = truth.anomalous() > 0 && truth.normal() > 0;
     Ok(Judgement {
         samples: scores.len(),
@@ -122,7 +140,7 @@ pub fn judge(
     })
 }
 
-fn ranking(scores: &[f64], labels: &[bool], truth: &Truth, settings: &Settings) -> Ranking {
+fn ranking(scores: &[f64], labels: &[bool], truth: &Truth<'_>, settings: &Settings) -> Ranking {
     let finite = || scores.iter().copied().filter(|score| score.is_finite());
     let lowest = finite().reduce(f64::min).unwrap_or(0.0);
     let known = scores.iter().map(|score| if score.is_finite() { *score } else { lowest });

@@ -2,17 +2,16 @@
 //!
 //! In: a header with the columns `timestamp` (RFC 3339, or seconds since 1970, possibly with a
 //! fraction) and `label` (0 or 1), in any order and among others, then a line for each step in order
-//! of time. Gzip is told by the file's first bytes. Out: times and labels, in order of time, every
+//! of time; compressed by gzip or not. Out: times and labels, in order of time, every
 //! time once. A time that comes again with the same label counts once; with another one it is an
 //! error.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Take};
+use std::io::{Read, Take};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
-use flate2::bufread::MultiGzDecoder;
 
+use crate::files::open_table;
 use crate::timestamp;
 
 /// Bytes of a file after decompression, at most: some ten million lines, 19 years of minutes. A
@@ -66,13 +65,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<(i64, bool)>, LabelsError> {
         path: path.to_path_buf(),
         reason: error.to_string(),
     };
-    let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
-    let is_gzip = input.fill_buf().map_err(unreadable)?.starts_with(b"\x1f\x8b");
-    if is_gzip {
-        parse(path, MultiGzDecoder::new(input), MAX_BYTES)
-    } else {
-        parse(path, input, MAX_BYTES)
-    }
+    parse(path, open_table(path).map_err(unreadable)?, MAX_BYTES)
 }
 
 fn parse(path: &Path, input: impl Read, max_bytes: u64) -> Result<Vec<(i64, bool)>, LabelsError> {

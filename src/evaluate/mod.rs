@@ -12,7 +12,8 @@
 //! labels ─┴─▶ operator  events and alarm episodes   ─┘
 //! ```
 //!
-//! Invariants: 64-bit arithmetic; the order of the samples is that of time and equally spaced; a
+//! Invariants: 64-bit arithmetic; the order of the samples is that of time; a sample stands for a step
+//! of time, and an alarm or an event does not outlast a gap in them (`crate::episodes`); a
 //! score that is missing or infinite is the lowest of all in a ranking and never alarms; nothing is
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
@@ -22,7 +23,6 @@
 
 mod backtest;
 mod budget;
-mod episodes;
 mod judgement;
 mod labels;
 mod operator;
@@ -33,7 +33,7 @@ mod ranking;
 mod tests;
 mod volume;
 
-pub use backtest::{Backtest, BacktestError, Scored, run as backtest};
+pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
 pub use judgement::{JudgeError, Judgement, Ranking, judge};
 pub use labels::{LabelsError, read_labels};
@@ -41,13 +41,11 @@ pub use operator::Alarms;
 pub use output::{OutputError, write as write_scores};
 pub use page::page;
 
+use crate::episodes;
+
 /// How far around an event a score may rise and still earn a share of it, in minutes, both sides
 /// together: 100 samples of a minute, the default of the authors' own evaluation.
 const VUS_WINDOW_MINUTES: i64 = 100;
-
-/// Distance of two alarms that an operator takes for one, in minutes: two of Alertmanager's default
-/// `group_interval` of 5 minutes, within which the alerts of a group reach people together.
-const MERGE_GAP_MINUTES: i64 = 10;
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -61,8 +59,9 @@ pub struct Settings {
     pub vus_window: usize,
     /// Samples in a row above the threshold until there is an alarm; 0 counts as 1.
     pub for_steps: usize,
-    /// Alarms whose distance is at most so many steps are one episode.
-    pub merge_gap: usize,
+    /// Alarms that are at most so far apart are one episode, in milliseconds. Where time leaps
+    /// farther, a run of samples ends.
+    pub reach_ms: i64,
     /// Steps before and after an event in which an alarm is not false, and after it in which the
     /// event still counts as found.
     pub tolerance: usize,
@@ -80,7 +79,7 @@ impl Settings {
             step_ms,
             vus_window: steps(VUS_WINDOW_MINUTES),
             for_steps: 1,
-            merge_gap: steps(MERGE_GAP_MINUTES),
+            reach_ms: episodes::reach_ms(step_ms.max(1)),
             tolerance: 0,
         }
     }

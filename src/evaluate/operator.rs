@@ -5,10 +5,13 @@
 //! it). An episode is a false alarm when it touches no event and no tolerance around one.
 
 use super::Settings;
-use super::episodes::{Run, firing, merged, runs};
+use crate::episodes::{Run, Timeline, firing};
+use crate::statistics;
 
 /// The labels, and what is asked of them again and again.
-pub(super) struct Truth {
+pub(super) struct Truth<'a> {
+    /// The times of the samples.
+    pub line: Timeline<'a>,
     /// The events.
     pub events: Vec<Run>,
     /// Samples.
@@ -21,15 +24,19 @@ pub(super) struct Truth {
     near_before: Vec<usize>,
 }
 
-impl Truth {
-    pub fn new(labels: &[bool], settings: &Settings) -> Self {
-        let events = runs(labels.len(), |i| labels[i]);
+impl<'a> Truth<'a> {
+    pub fn new(times_ms: &'a [i64], labels: &[bool], settings: &Settings) -> Self {
+        // Neighbouring samples are neighbours whatever the settings.
+        let reach_ms = settings.reach_ms.max(settings.step_ms);
+        let line = Timeline { times_ms, reach_ms };
+        let events = line.runs(|i| labels[i]);
         let mut near = labels.to_vec();
         for event in &events {
             let end = event.last.saturating_add(settings.tolerance).min(labels.len() - 1);
             near[event.first.saturating_sub(settings.tolerance)..=end].fill(true);
         }
         Self {
+            line,
             events,
             count: labels.len(),
             days: labels.len() as f64 * settings.step_ms as f64 / 86_400_000.0,
@@ -85,7 +92,7 @@ pub struct Alarms {
     pub events_detected: usize,
     /// Their share, the detection rate; 0 without events.
     pub event_recall: f64,
-    /// Alarms, those within the merge gap counted once.
+    /// Alarms, those within the reach of one another counted once.
     pub alarm_episodes: usize,
     /// Episodes that touch no event.
     pub false_alarms: usize,
@@ -125,9 +132,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub fn new(truth: &Truth, above: &[Run], settings: &Settings) -> Self {
+    pub fn new(truth: &Truth<'_>, above: &[Run], settings: &Settings) -> Self {
         let firing = firing(above, settings.for_steps);
-        let episodes = merged(&firing, settings.merge_gap);
+        let episodes = truth.line.merged(&firing);
         let delay = |event: &Run| {
             let run = firing.get(firing.partition_point(|run| run.last < event.first))?;
             let at = run.first.max(event.first);
@@ -142,11 +149,11 @@ impl Seen {
         }
     }
 
-    pub fn event_recall(&self, truth: &Truth) -> f64 {
+    pub fn event_recall(&self, truth: &Truth<'_>) -> f64 {
         self.delays.len() as f64 / truth.events.len().max(1) as f64
     }
 
-    pub fn false_alarms_per_day(&self, truth: &Truth) -> f64 {
+    pub fn false_alarms_per_day(&self, truth: &Truth<'_>) -> f64 {
         self.false_alarms as f64 / truth.days
     }
 }
@@ -155,11 +162,11 @@ impl Seen {
 pub(super) fn alarms(
     scores: &[f64],
     thresholds: &[f64],
-    truth: &Truth,
+    truth: &Truth<'_>,
     settings: &Settings,
 ) -> Alarms {
     let threshold = |i: usize| if thresholds.len() == 1 { thresholds[0] } else { thresholds[i] };
-    let above = runs(truth.count, |i| scores[i].is_finite() && scores[i] > threshold(i));
+    let above = truth.line.runs(|i| scores[i].is_finite() && scores[i] > threshold(i));
     let seen = Seen::new(truth, &above, settings);
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     let samples_above: usize = above.iter().map(|run| run.len()).sum();
@@ -167,10 +174,10 @@ pub(super) fn alarms(
     let precision = share(hits, samples_above).unwrap_or(0.0);
     let recall = share(hits, truth.anomalous()).unwrap_or(0.0);
     let both = precision + recall;
-    let mut delays = seen.delays.clone();
-    delays.sort_unstable();
+    let delays = &seen.delays;
     let seconds = |steps: f64| steps * settings.step_ms as f64 / 1_000.0;
     let mean = share(delays.iter().sum(), delays.len());
+    let median = statistics::median(delays.iter().map(|steps| *steps as f64).collect());
     Alarms {
         threshold_range: range(thresholds),
         events: truth.events.len(),
@@ -183,8 +190,8 @@ pub(super) fn alarms(
         normal_time_in_alarm: share(seen.normal_in_alarm, truth.normal()),
         false_positive_rate: share(samples_above - hits, truth.normal()),
         delay_mean_seconds: mean.map(seconds),
-        delay_median_seconds: median(&delays).map(seconds),
-        delay_max_seconds: delays.last().map(|steps| seconds(*steps as f64)),
+        delay_median_seconds: median.map(seconds),
+        delay_max_seconds: delays.iter().max().map(|steps| seconds(*steps as f64)),
         precision,
         recall,
         f1: if both > 0.0 { 2.0 * precision * recall / both } else { 0.0 },
@@ -196,10 +203,4 @@ fn range(thresholds: &[f64]) -> Option<[f64; 2]> {
     known.fold(None, |range: Option<[f64; 2]>, it| {
         Some(range.map_or([it, it], |[low, high]| [low.min(it), high.max(it)]))
     })
-}
-
-/// Of ascending values; the mean of the two in the middle where there are two.
-fn median(sorted: &[usize]) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    Some((sorted[last / 2] + sorted[last.div_ceil(2)]) as f64 / 2.0)
 }

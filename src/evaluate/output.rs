@@ -2,12 +2,13 @@
 //!
 //! For a CSV input there is a line for each of its lines, with the time as it is written there; for
 //! a server a line for each entity and step. A step without a score has an empty one. The file is
-//! written beside its destination and renamed.
+//! there whole or not at all.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::backtest::{Backtest, Scored};
+use crate::files::Draft;
 use crate::history::{CsvError, each_time};
 
 /// Why scores are not written.
@@ -38,25 +39,12 @@ pub fn write(
     input: Option<(&Path, &[usize])>,
 ) -> Result<(), OutputError> {
     let failed = |source| OutputError::Write { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = || -> Result<(), OutputError> {
-        let mut file = BufWriter::new(std::fs::File::create(&temporary).map_err(failed)?);
-        match input {
-            Some((input, rows)) => lines(&mut file, backtest, input, rows, &failed)?,
-            None => steps(&mut file, backtest, entity_names).map_err(failed)?,
-        }
-        file.into_inner()
-            .map_err(|error| failed(error.into_error()))?
-            .sync_all()
-            .map_err(failed)?;
-        std::fs::rename(&temporary, path).map_err(failed)
-    };
-    written().inspect_err(|_| {
-        // It may never have been made; the error to report is the first one.
-        let _ = std::fs::remove_file(&temporary);
-    })
+    let mut file = BufWriter::new(Draft::of(path).map_err(failed)?);
+    match input {
+        Some((input, rows)) => lines(&mut file, backtest, input, rows, &failed)?,
+        None => steps(&mut file, backtest, entity_names).map_err(failed)?,
+    }
+    file.into_inner().map_err(|error| failed(error.into_error()))?.publish().map_err(failed)
 }
 
 fn lines(

@@ -1,7 +1,8 @@
 //! A page: how a model did on history, for a browser.
 
-use super::backtest::Backtest;
+use super::backtest::{Backtest, Tally};
 use super::judgement::Judgement;
+use crate::episodes::{Run, Timeline};
 use crate::report::{
     Bar, Bars, Event, Page, Plot, ReportError, Table, Threshold, TimeSeries, TimedSeries,
 };
@@ -55,15 +56,10 @@ pub fn page(
     Ok(page.render())
 }
 
-/// The largest score of an entity.
-fn largest(scores: &[f64]) -> f64 {
-    scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max)
-}
-
 fn scores(backtest: &Backtest, labels: Option<&[bool]>) -> Plot {
     let mut order: Vec<usize> = (0..backtest.entities.len()).collect();
     order.sort_by(|a, b| {
-        let [a, b] = [a, b].map(|i| largest(&backtest.entities[*i].scores));
+        let [a, b] = [a, b].map(|i| backtest.tally(&backtest.entities[*i]).largest);
         b.total_cmp(&a)
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&i| {
@@ -78,47 +74,41 @@ fn scores(backtest: &Backtest, labels: Option<&[bool]>) -> Plot {
         y_label: "anomaly_score".to_owned(),
         series: series.collect(),
         thresholds: vec![Threshold { value: 1.0, label: "anomalous above".to_owned() }],
-        events: labels.map_or_else(Vec::new, |labels| events(&backtest.times_ms, labels)),
+        events: labels.map_or_else(Vec::new, |labels| events(backtest, labels)),
         events_label: "labelled events".to_owned(),
         log_y: true,
     })
 }
 
 /// Runs of labelled steps.
-fn events(times_ms: &[i64], labels: &[bool]) -> Vec<Event> {
-    let mut events: Vec<Event> = Vec::new();
-    let mut open = false;
-    for (time_ms, label) in times_ms.iter().zip(labels) {
-        match (open, *label, events.last_mut()) {
-            (true, true, Some(event)) => event.to_ms = *time_ms,
-            (false, true, _) => {
-                events.push(Event { from_ms: *time_ms, to_ms: *time_ms, label: String::new() });
-            }
-            _ => {}
-        }
-        open = *label;
-    }
-    events
+fn events(backtest: &Backtest, labels: &[bool]) -> Vec<Event> {
+    let line = Timeline::new(&backtest.times_ms, backtest.step_ms);
+    let event = |run: Run| Event {
+        from_ms: backtest.times_ms[run.first],
+        to_ms: backtest.times_ms[run.last],
+        label: String::new(),
+    };
+    line.runs(|step| labels[step]).into_iter().map(event).collect()
 }
 
 fn entities(page: &mut Page, backtest: &Backtest) {
     page.section(
         "Entities",
-        "Steps with a score, steps above the threshold, and the largest score.",
+        "Steps with a score, steps above the threshold, the episodes that these make, and the largest \
+         score.",
     );
     let rows = backtest.entities.iter().map(|entity| {
-        let pairs = || entity.scores.iter().zip(&entity.thresholds);
-        let scored = pairs().filter(|(score, _)| score.is_finite()).count();
-        let above = pairs().filter(|(score, threshold)| score > threshold).count();
+        let Tally { scored, above, episodes, largest } = backtest.tally(entity);
         vec![
             entity.labels.to_string(),
             scored.to_string(),
             above.to_string(),
-            format!("{:.2}", largest(&entity.scores)),
+            episodes.to_string(),
+            format!("{largest:.2}"),
         ]
     });
     page.table(&Table {
-        columns: ["entity", "scored", "above", "largest"].map(str::to_owned).to_vec(),
+        columns: ["entity", "scored", "above", "episodes", "largest"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
         emphasis: None,
     });

@@ -10,6 +10,7 @@ const REFERENCE: &str = include_str!("../../tests/reference/judge.json");
 const TOLERANCE: f64 = 1e-9;
 
 struct Case {
+    times_ms: Vec<i64>,
     scores: Vec<f64>,
     labels: Vec<bool>,
     thresholds: Vec<f64>,
@@ -19,7 +20,8 @@ struct Case {
 
 impl Case {
     fn judged(&self) -> Judgement {
-        judge(&self.scores, &self.labels, &self.thresholds, &self.settings).expect("judged")
+        judge(&self.times_ms, &self.scores, &self.labels, &self.thresholds, &self.settings)
+            .expect("judged")
     }
 }
 
@@ -33,15 +35,19 @@ fn reference(name: &str) -> Case {
     let cases = all.as_array().expect("cases");
     let it = cases.iter().find(|it| it["name"] == name).expect("a case of this name");
     let setting = |key: &str| it["settings"][key].as_u64().expect("a setting") as usize;
+    let step_ms = setting("step_ms") as i64;
+    let scores = numbers(&it["scores"]);
     Case {
-        scores: numbers(&it["scores"]),
+        times_ms: (0..scores.len() as i64).map(|step| step * step_ms).collect(),
+        scores,
         labels: it["labels"].as_str().expect("labels").bytes().map(|it| it == b'1').collect(),
         thresholds: numbers(&it["thresholds"]),
         settings: Settings {
-            step_ms: setting("step_ms") as i64,
+            step_ms,
             vus_window: setting("vus_window"),
             for_steps: setting("for_steps"),
-            merge_gap: setting("merge_gap"),
+            // The reference counts in steps.
+            reach_ms: setting("merge_gap") as i64 * step_ms,
             tolerance: setting("tolerance"),
         },
         expected: it["expected"].clone(),
@@ -149,7 +155,7 @@ fn one_threshold_is_that_of_every_sample() {
 #[test]
 fn the_largest_settings_are_no_danger() {
     let mut case = reference("plain");
-    let rule = Settings { merge_gap: usize::MAX, tolerance: usize::MAX, ..case.settings };
+    let rule = Settings { reach_ms: i64::MAX, tolerance: usize::MAX, ..case.settings };
     case.settings = rule;
     let seen = case.judged().at_threshold;
     assert_eq!((seen.alarm_episodes, seen.false_alarms), (1, 0));
@@ -166,26 +172,33 @@ fn the_largest_settings_are_no_danger() {
 }
 
 #[track_caller]
-fn check_settings(step_ms: i64, vus_window: usize, merge_gap: usize) {
-    let expected = Settings { step_ms, vus_window, for_steps: 1, merge_gap, tolerance: 0 };
+fn check_settings(step_ms: i64, vus_window: usize, reach_ms: i64) {
+    let expected = Settings { step_ms, vus_window, for_steps: 1, reach_ms, tolerance: 0 };
     assert_eq!(Settings::for_step(step_ms), expected);
 }
 
 #[test]
 fn settings_are_the_same_minutes_for_every_step() {
-    check_settings(15_000, 400, 40);
-    check_settings(60_000, 100, 10);
-    check_settings(300_000, 20, 2);
-    check_settings(3_600_000, 1, 1);
-    check_settings(i64::MAX, 1, 1);
+    check_settings(15_000, 400, 600_000);
+    check_settings(60_000, 100, 600_000);
+    check_settings(300_000, 20, 600_000);
+    check_settings(3_600_000, 1, 7_200_000);
+    check_settings(i64::MAX, 1, i64::MAX);
     check_settings(0, 6_000_000, 600_000);
 }
 
 #[track_caller]
 fn check_error(lengths: [usize; 3], step_ms: i64, expected: &str) {
     let [scores, labels, thresholds] = lengths;
+    let times_ms: Vec<i64> = (0..scores as i64).collect();
     let settings = Settings { step_ms, ..Settings::for_step(60_000) };
-    let found = judge(&vec![0.5; scores], &vec![true; labels], &vec![0.5; thresholds], &settings);
+    let found = judge(
+        &times_ms,
+        &vec![0.5; scores],
+        &vec![true; labels],
+        &vec![0.5; thresholds],
+        &settings,
+    );
     assert_eq!(found.expect_err("a refusal").to_string(), expected);
 }
 
@@ -212,6 +225,39 @@ fn what_cannot_be_judged_is_refused() {
         0,
         "a step of 0 ms is no step; give the distance of two scores in milliseconds",
     );
+}
+
+#[test]
+fn times_that_are_none_are_refused() {
+    let settings = Settings::for_step(60_000);
+    let judged = |times_ms: &[i64]| {
+        judge(times_ms, &[0.5; 2], &[true; 2], &[1.0], &settings).expect_err("a refusal")
+    };
+    assert_eq!(judged(&[0]), JudgeError::Times { scores: 2, times: 1 });
+    assert_eq!(judged(&[0, 0]), JudgeError::Order);
+    assert_eq!(judged(&[1, 0]), JudgeError::Order);
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Minutes of three hours, and then of three more, `pause_days` later.
+fn two_parts(pause_days: i64) -> Vec<i64> {
+    let minute = |i: i64| i * 60_000 + if i < 180 { 0 } else { pause_days * DAY_MS };
+    (0..360).map(minute).collect()
+}
+
+#[test]
+fn days_without_data_are_no_bridge() {
+    let found = |pause_days: i64| {
+        let labels: Vec<bool> = (0..360).map(|i| (170..190).contains(&i)).collect();
+        let scores: Vec<f64> = labels.iter().map(|it| f64::from(u8::from(*it))).collect();
+        let settings = Settings::for_step(60_000);
+        let times_ms = two_parts(pause_days);
+        let found = judge(&times_ms, &scores, &labels, &[0.5], &settings).expect("judged");
+        (found.at_threshold.events, found.at_threshold.alarm_episodes)
+    };
+    assert_eq!(found(0), (1, 1));
+    assert_eq!(found(3), (2, 2));
 }
 
 #[test]

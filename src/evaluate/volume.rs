@@ -11,7 +11,7 @@
 //! Source: Paparrizos et al., "Volume Under the Surface", VLDB 2022, in the faster form its authors
 //! published later (250 thresholds, evenly spread over the ranking).
 
-use super::episodes::Run;
+use crate::episodes::Run;
 
 /// Thresholds, as the authors have it: enough that more change nothing that is printed.
 const THRESHOLDS: usize = 250;

@@ -8,6 +8,7 @@ use super::page::Page;
 use super::scores::model_gauge;
 use crate::detect::{ModelSnapshot, RangeCount};
 use crate::labels::Labels;
+use crate::statistics;
 
 /// Writes all of it.
 pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
@@ -17,7 +18,7 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
         models,
         "anomaly_score_median",
         "The score in the middle of all scored entities; absent when none is scored.",
-        |model| median(model.entities.iter().map(|it| it.score).collect()),
+        |model| statistics::median(model.entities.iter().map(|it| it.score).collect()),
     );
     model_gauge(
         page,
@@ -104,20 +105,6 @@ fn states(page: &mut Page, models: &[&ModelSnapshot]) {
             family.sample(&Labels::empty(), &own, count as f64);
         }
     }
-}
-
-/// The middle value; of an even number the mean of the two in the middle, as Prometheus's
-/// `quantile(0.5, ..)` has it. Nothing of nothing.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    let middle = values.len() / 2;
-    if values.is_empty() {
-        return None;
-    }
-    let is_even = values.len().is_multiple_of(2);
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    let lower = below.iter().copied().max_by(f64::total_cmp).filter(|_| is_even);
-    Some(lower.map_or(upper, |lower| f64::midpoint(lower, upper)))
 }
 
 /// A part of a whole, nothing of nothing.

@@ -3,23 +3,22 @@
 //! In: a header with a name for each column, then lines: a time (RFC 3339, or seconds since 1970,
 //! possibly with a fraction) and a number for each feature. A cell that is empty, `NaN` or infinite
 //! is a missing value; infinite ones are counted. Of lines with the same time the first one counts,
-//! and every line knows its step. A time that goes back is an error. Gzip is told by the file's
-//! first bytes. Out: a recording, and the features. The step is the most common distance.
+//! and every line knows its step. A time that goes back is an error. The file may be compressed
+//! by gzip. Out: a recording, and the features. The step is the most common distance.
 //!
 //! A column that is named as a configured feature is that feature, with its expression: history
 //! exported from elsewhere trains a model that serves on live samples. Any other column becomes
 //! the selector of a metric of that name. All columns are the entity's own but those of clocks.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
-use flate2::bufread::MultiGzDecoder;
 use ndarray::Array2;
 
 use crate::features::{Counts, EntityRecording, Recording};
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::files::open_table;
 use crate::labels::Labels;
 use crate::timestamp;
 
@@ -81,10 +80,7 @@ fn open(path: &Path) -> Result<ShortLines<Box<dyn Read>>, CsvError> {
         path: path.to_path_buf(),
         reason: error.to_string(),
     };
-    let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
-    let is_gzip = input.fill_buf().map_err(unreadable)?.starts_with(b"\x1f\x8b");
-    let input: Box<dyn Read> =
-        if is_gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(input) };
+    let input = open_table(path).map_err(unreadable)?;
     Ok(ShortLines { input, left: MAX_LINE_BYTES })
 }
 

@@ -2,10 +2,10 @@
 //!
 //! In: a folder, and each answer as it comes. Out: the answers that are there already. A file is
 //! one answer, compressed; it holds what was asked in full, so that no answer is taken for another
-//! one, and gzip's checksum. It is written under another name and renamed: what has the name is
-//! whole. A file that is not as it should be counts as absent. Where a query had to be split, an
-//! empty answer says so, and where its label sets clash, the server's words behind a mark do, so
-//! that it is not asked again. Nothing in a file is a secret.
+//! one, and gzip's checksum, and is there whole or not at all. A file that is not as it should be
+//! counts as absent. Where a query had to be split, an empty answer says so, and where its label
+//! sets clash, the server's words behind a mark do, so that it is not asked again. Nothing in a file
+//! is a secret.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -15,6 +15,7 @@ use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
 
 use super::client::Ask;
 use super::error::HistoryError;
+use crate::files::Draft;
 
 /// What stands before the server's words where label sets clash: no JSON begins with it.
 const CLASH: u8 = b'!';
@@ -65,22 +66,14 @@ impl Store {
     /// Keeps an answer.
     pub fn keep(&self, ask: Ask<'_>, body: &[u8]) -> Result<(), HistoryError> {
         let path = self.path(ask);
-        // Another run in the same folder has another process number.
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
-            let file = File::create(&temporary)?;
             // Answers are mostly digits: the fastest level leaves a sixth of them.
             let builder = GzBuilder::new().comment(self.key(ask));
-            let mut encoder = builder.write(file, Compression::fast());
+            let mut encoder = builder.write(Draft::of(&path)?, Compression::fast());
             encoder.write_all(body)?;
-            encoder.finish()?.sync_all()?;
-            fs::rename(&temporary, &path)
+            encoder.finish()?.publish()
         };
-        write().map_err(|error| {
-            // It may never have been made; the error to report is the first one.
-            let _ = fs::remove_file(&temporary);
-            failed(&path, &error)
-        })
+        write().map_err(|error| failed(&path, &error))
     }
 
     /// Remembers that a query is asked for in halves.

@@ -18,9 +18,10 @@ use super::leveling::{self, Levelled};
 use super::run::TrainError;
 use super::scaler::Scaling;
 use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
+use crate::statistics;
 
-/// A branch's usual value is the one that this percentage of validation does not exceed.
-const USUAL_PERCENT: f64 = 99.0;
+/// A branch's usual value is the one that this share of validation does not exceed.
+const USUAL_SHARE: f64 = 0.99;
 
 /// What the season and the network count for at most in an ensemble, in usual values: a host that has
 /// changed for good is out of both for ever, and the other branches shall be heard even so.
@@ -88,8 +89,9 @@ pub(super) fn measure(
             values.extend(measured.iter().copied().map(f64::from));
         }
     })?;
-    for (branch, values) in fitted.branches.iter_mut().zip(&mut values) {
-        branch.quantile = (percentile(values, USUAL_PERCENT) as f32).max(LEAST_USUAL);
+    for (branch, values) in fitted.branches.iter_mut().zip(values) {
+        let usual = statistics::by_rank(values, USUAL_SHARE);
+        branch.quantile = usual.map_or(LEAST_USUAL, |usual| (usual as f32).max(LEAST_USUAL));
     }
     Ok(())
 }
@@ -167,11 +169,4 @@ impl Meter {
         });
         outcome
     }
-}
-
-/// The value that so many percent do not exceed, by rank.
-fn percentile(values: &mut [f64], percent: f64) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
-    values.get(rank.max(1) - 1).copied().unwrap_or(0.0)
 }

@@ -4,6 +4,7 @@
 //! their median over the steps before the validation part, of all entities.
 
 use crate::features::{FeatureSpec, Missing, Recording};
+use crate::statistics;
 
 /// Puts the median's value in its place. A feature without a single value before the validation part,
 /// whose share of the steps is given, is masked instead.
@@ -16,22 +17,9 @@ pub(super) fn fill_in(recording: &Recording, features: &mut [FeatureSpec], valid
                 let before = entity.values.column(column);
                 values.extend(before.iter().take(steps).filter(|value| value.is_finite()));
             }
-            feature.missing = median(values).map_or(Missing::Mask, Missing::Fill);
+            feature.missing = statistics::median(values).map_or(Missing::Mask, Missing::Fill);
         }
     }
-}
-
-/// The middle value; of an even number the mean of the two in the middle. Nothing of nothing.
-fn median(mut values: Vec<f32>) -> Option<f64> {
-    let middle = values.len() / 2;
-    if values.is_empty() {
-        return None;
-    }
-    let is_even = values.len().is_multiple_of(2);
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
-    let upper = f64::from(*upper);
-    let lower = below.iter().copied().max_by(f32::total_cmp).filter(|_| is_even);
-    Some(lower.map_or(upper, |lower| f64::midpoint(f64::from(lower), upper)))
 }
 
 #[cfg(test)]
@@ -57,9 +45,6 @@ mod tests {
 
     #[test]
     fn without_a_value_there_is_no_median() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![7.0]), Some(7.0));
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
         let rows = [vec![NAN], vec![NAN], vec![8.0], vec![8.0]];
         let mut features = [FeatureSpec::new("a", "b").or(Missing::FillMedian)];
         fill_in(&recording(&[&rows]), &mut features, 0.5);

@@ -3,6 +3,7 @@
 //! In: a summary and the command that made it. Out: one self-contained HTML page.
 
 use super::report::Summary;
+use super::threshold::Candidate;
 use super::tune::{Ending, Outcome, Tuning};
 use super::validate::Moment;
 use crate::report::{
@@ -117,7 +118,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&entity| TimedSeries {
         name: name(summary, entity),
-        points: (validated.times_ms.iter().zip(&validated.scores.entities[entity]))
+        points: (validated.scores.times_ms.iter().zip(&validated.scores.entities[entity]))
             .map(|(time_ms, error)| (*time_ms, error / threshold))
             .collect(),
     });
@@ -155,16 +156,18 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         true => format!("{value:.digits$}"),
         false => String::new(),
     };
+    let count = |it: &Candidate| it.episodes.map_or_else(String::new, |count| count.to_string());
     let rows = thresholds.candidates.iter().map(|it| {
         vec![
             it.method.clone(),
             it.threshold.as_ref().map_or_else(ToString::to_string, |found| format!("{found:.4}")),
             figure(100.0 * it.above, 2),
-            figure(it.episodes_per_week, 1),
+            count(it),
             it.note.clone(),
         ]
     });
-    let columns = ["method", "threshold", "% above", "episodes a week", "how"];
+    let episodes = format!("episodes in {:.3} entity-weeks", thresholds.entity_weeks);
+    let columns = ["method", "threshold", "% above", &episodes, "how"];
     page.table(&Table {
         columns: columns.map(str::to_owned).to_vec(),
         rows: rows.collect(),
@@ -217,7 +220,7 @@ fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
 
 fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
     let around = moment.course.as_ref()?;
-    let time_ms = summary.validated.times_ms[moment.step];
+    let time_ms = summary.validated.scores.times_ms[moment.step];
     let panels = around.features.iter().map(|(feature, actual, expected)| Panel {
         label: summary.metadata.features[*feature].name.clone(),
         actual: actual.clone(),

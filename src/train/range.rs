@@ -6,6 +6,7 @@
 
 use super::dataset::{Dataset, Place};
 use crate::model::FeatureRange;
+use crate::statistics;
 
 /// The share of values on either side that is left out of a range: so few that two in a thousand
 /// outside are no drift, and so many that one spike in two weeks of minutes does not hide one.
@@ -52,11 +53,8 @@ pub(super) fn ranges(dataset: &Dataset, places: &[Place]) -> Vec<Option<FeatureR
 }
 
 /// The range without its tails: from one value that was there to another.
-fn range(mut values: Vec<f32>) -> Option<FeatureRange> {
-    let last = values.len().checked_sub(1)?;
-    let tail = (TAIL * last as f64) as usize;
-    let lower = *values.select_nth_unstable_by(tail, f32::total_cmp).1;
-    let upper = *values.select_nth_unstable_by(last - tail, f32::total_cmp).1;
+fn range(values: Vec<f32>) -> Option<FeatureRange> {
+    let (lower, upper) = statistics::trimmed_range(values, TAIL)?;
     Some(FeatureRange { lower, upper })
 }
 

@@ -128,10 +128,11 @@ impl Summary {
         for candidate in &self.thresholds.candidates {
             let text = match &candidate.threshold {
                 Ok(threshold) => format!(
-                    "{threshold:.4}  {}: {:.2} % of validation above, {:.1} episodes an entity and week",
+                    "{threshold:.4}  {}: {:.2} % of validation above, episodes: {} in {:.3} entity-weeks",
                     candidate.method,
                     100.0 * candidate.above,
-                    candidate.episodes_per_week
+                    candidate.episodes.unwrap_or(0),
+                    self.thresholds.entity_weeks
                 ),
                 Err(error) => format!("none    {}: {error}", candidate.method),
             };
@@ -141,6 +142,10 @@ impl Summary {
             "threshold",
             format!("{:.6} ({})", metadata.threshold, metadata.threshold_method),
         ));
+        let note = &self.thresholds.candidates[self.thresholds.chosen].note;
+        if !note.is_empty() {
+            lines.push(("found", note.clone()));
+        }
         if let Some(validation) = &metadata.validation {
             let text = format!(
                 "{:.2} % of {} scores above the threshold, largest {:.3}",

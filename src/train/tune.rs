@@ -27,6 +27,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::scaler::Scaling;
+use crate::statistics;
 
 /// Earlier trials before one is measured against them: the median of fewer is chance.
 const MIN_EARLIER: usize = 4;
@@ -306,13 +307,12 @@ impl Course<'_> {
         }
         // One that ended before has what it ended with.
         let at = |course: &Vec<f64>| course.get(self.best.len() - 1).or(course.last()).copied();
-        let mut reached: Vec<f64> = self.earlier.iter().filter_map(at).collect();
-        reached.sort_unstable_by(f64::total_cmp);
+        let reached: Vec<f64> = self.earlier.iter().filter_map(at).collect();
         // The larger of the two in the middle: what is as good as half of them goes on.
-        let Some(median) = reached.get(reached.len() / 2) else {
+        let Some(median) = statistics::median_high(reached) else {
             return ControlFlow::Continue(());
         };
-        if best > *median {
+        if best > median {
             self.stopped = true;
             return ControlFlow::Break(());
         }

@@ -32,11 +32,9 @@ const AFTER: usize = 30;
 /// What a model would have said of the validation part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validated {
-    /// The steps.
-    pub times_ms: Vec<i64>,
     /// The entities' labels.
     pub entities: Vec<Labels>,
-    /// For each entity its smoothed error at each step.
+    /// The steps, and for each entity its smoothed error at each of them.
     pub scores: ValidationScores,
     /// Each feature's share of all errors.
     pub by_feature: Vec<f64>,
@@ -123,9 +121,12 @@ pub(super) fn play(
         moment.course = around(&mut teller, dataset, split, models, moment)?;
     }
     Ok(Validated {
-        times_ms: dataset.times_ms[split.validation_from..].to_vec(),
         entities: labels,
-        scores: ValidationScores { step_ms: dataset.step_ms, entities: scores },
+        scores: ValidationScores {
+            step_ms: dataset.step_ms,
+            times_ms: dataset.times_ms[split.validation_from..].to_vec(),
+            entities: scores,
+        },
         by_feature: (by_feature / total).to_vec(),
         worst: moments.worst,
     })

@@ -238,9 +238,9 @@ fn judge(backtest: &Backtest, labels: &Path) -> anyhow::Result<Judgement> {
     };
     let scores = of(&entity.scores, f64::NAN);
     let thresholds = of(&entity.thresholds, 1.0);
-    let labels: Vec<bool> = labels.iter().map(|(_, label)| *label).collect();
+    let (times_ms, labels): (Vec<i64>, Vec<bool>) = labels.into_iter().unzip();
     let settings = Settings::for_step(backtest.step_ms);
-    Ok(evaluate::judge(&scores, &labels, &thresholds, &settings)?)
+    Ok(evaluate::judge(&times_ms, &scores, &labels, &thresholds, &settings)?)
 }
 
 /// Of all threads of the program.

@@ -22,8 +22,8 @@
 //! level) and 5.3 (declustered peaks); Hampel 1974 (why the median).
 
 use super::ThresholdError;
-use super::episodes::Steps;
-use super::percentile::percentile;
+use super::steps::Steps;
+use crate::statistics::robust_exponential_scale;
 
 /// A threshold that is exceeded all the time has one episode, too: it is never below this percentile.
 const USUAL_PERCENT: f64 = 98.0;
@@ -44,11 +44,11 @@ const COUNTABLE: usize = 10;
 const MAX_RATIO: f64 = 2.0;
 
 /// The threshold for `budget` episodes an entity and week.
-pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdError>, String) {
+pub(super) fn threshold(steps: &Steps<'_>, budget: f64) -> (Result<f64, ThresholdError>, String) {
     let weeks = steps.entity_weeks();
     // As far as f64 counts: more than there are steps is as good as all of them.
     let allowed = (budget * weeks).min(steps.sorted().len() as f64) as usize;
-    let usual = percentile(steps.sorted(), USUAL_PERCENT);
+    let usual = steps.percentile(USUAL_PERCENT);
     let counted = steps.lowest_within(allowed, usual);
     let span = format!("{weeks:.3} entity-weeks allow {allowed} episodes");
     if allowed >= COUNTABLE {
@@ -56,17 +56,16 @@ pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdErr
     }
     let (level, peaks) = peaks(steps);
     let excesses: Vec<f64> = peaks.iter().map(|peak| peak - level).collect();
-    if excesses.is_empty() {
+    let Some(scale) = robust_exponential_scale(excesses) else {
         return (Ok(counted), format!("the largest score: {span}, and there is no peak"));
-    }
-    let scale = median(excesses) / std::f64::consts::LN_2;
+    };
     let rate = peaks.len() as f64 / (budget * weeks);
     let inferred = level + scale * rate.ln().max(0.0);
     let bounded = inferred.min(MAX_RATIO * steps.max());
     let which = if bounded < inferred {
         "twice the largest score, as the tail goes farther"
     } else {
-        "by the tail"
+        "extrapolated from the tail, so that validation itself may hold more"
     };
     let note = format!(
         "{which}: {span}; {} peaks above {level:.4}, half of them by less than {:.4}",
@@ -76,19 +75,13 @@ pub(super) fn threshold(steps: &Steps, budget: f64) -> (Result<f64, ThresholdErr
     (Ok(bounded.max(usual)), note)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
-}
-
 /// The first level with enough peaks above it, else the one with most, and the peaks. Of levels
 /// with equally few peaks the lowest: when one episode lasts as long as the data, its height above
 /// the usual says more than that above its own shoulder.
-fn peaks(steps: &Steps) -> (f64, Vec<f64>) {
+fn peaks(steps: &Steps<'_>) -> (f64, Vec<f64>) {
     let mut best: (f64, Vec<f64>) = (steps.max(), Vec::new());
     for percent in LEVEL_PERCENTS {
-        let level = percentile(steps.sorted(), percent);
+        let level = steps.percentile(percent);
         let peaks = steps.peaks(level);
         if !peaks.is_empty() && peaks.len() >= best.1.len() {
             best = (level, peaks);

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::super::config::ConfigError;
 use super::pot::TAIL_SHARE;
-use crate::duration::Duration;
 
 /// Sigmas above the mean: of normally distributed scores one in 741 lies farther out.
 pub(super) const MEAN_STD_SIGMAS: f64 = 3.0;
@@ -36,8 +35,6 @@ pub struct ThresholdConfig {
     pub budget: f64,
     /// For `pot`: the probability that a normal step exceeds it.
     pub risk: f64,
-    /// Alerts closer than this are one episode, and so are alerts two steps apart.
-    pub merge_gap: Duration,
 }
 
 impl Default for ThresholdConfig {
@@ -50,8 +47,6 @@ impl Default for ThresholdConfig {
             budget: 1.0,
             // One step in 10,000: at 15 s once in two days.
             risk: 1e-4,
-            // Whoever was called has not yet closed the case; and smoothing remembers it as long.
-            merge_gap: Duration::from_seconds(3_600),
         }
     }
 }
@@ -101,7 +96,7 @@ mod tests {
     #[test]
     fn what_gives_no_threshold_is_named() {
         check("{}", None);
-        check("{method: mean_std, merge_gap: 0s}", None);
+        check("{method: mean_std}", None);
         check("{method: percentile, percentile: 100}", None);
         check("percentile: 0", Some("train.threshold.percentile is 0.0"));
         check("percentile: 100.1", Some("train.threshold.percentile is 100.1"));

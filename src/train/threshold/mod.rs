@@ -17,28 +17,32 @@
 //! many neither sets the threshold alone nor is it left out; the note tells when one of several
 //! entities causes most of the episodes.
 //!
-//! Invariants: time is scored time, a step without a score is as if it had not been; the same
-//! scores give the same threshold.
+//! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
+//! too (`crate::episodes`); the same scores give the same threshold.
 
 mod budget;
 mod config;
-mod episodes;
 mod normality;
-mod percentile;
 mod pot;
+mod steps;
 mod tail;
 
 pub use config::{ThresholdConfig, ThresholdMethod};
 
 use config::MEAN_STD_SIGMAS;
-use episodes::Steps;
-use percentile::PERCENTILES;
+use steps::Steps;
+
+/// The percentiles that are always shown side by side: from what a first look at data takes to what
+/// leaves one step in a thousand.
+const PERCENTILES: [f64; 4] = [95.0, 99.0, 99.5, 99.9];
 
 /// Validation scores, as they will be served.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationScores {
-    /// The distance between steps.
+    /// The distance between steps where none is missing.
     pub step_ms: i64,
+    /// The steps, ascending.
+    pub times_ms: Vec<i64>,
     /// For each entity its score at each step, in order.
     ///
     /// # NaN
@@ -55,8 +59,8 @@ pub struct Candidate {
     pub threshold: Result<f64, ThresholdError>,
     /// The share of the validation scores above it. NaN without one.
     pub above: f64,
-    /// Episodes an entity and week on validation. NaN without a threshold.
-    pub episodes_per_week: f64,
+    /// Episodes of all entities on validation, counted; nothing without a threshold.
+    pub episodes: Option<usize>,
     /// How it came about, for the report; empty where the method says it all.
     pub note: String,
 }
@@ -72,6 +76,8 @@ pub struct Thresholds {
     pub threshold: f64,
     /// How it was found, with what was asked for where that is something else.
     pub method: String,
+    /// The scored time of all entities, in which episodes were counted, in weeks.
+    pub entity_weeks: f64,
 }
 
 /// Why there is no threshold.
@@ -113,14 +119,14 @@ pub fn find(
     scores: &ValidationScores,
     config: &ThresholdConfig,
 ) -> Result<Thresholds, ThresholdError> {
-    let steps = Steps::new(scores, config.merge_gap)?;
+    let steps = Steps::new(scores)?;
     let mut candidates = Vec::new();
     let mut percentiles = PERCENTILES.to_vec();
     if config.method == ThresholdMethod::Percentile && !percentiles.contains(&config.percentile) {
         percentiles.push(config.percentile);
     }
     for percent in percentiles {
-        let found = Ok(percentile::percentile(steps.sorted(), percent));
+        let found = Ok(steps.percentile(percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());
@@ -149,11 +155,11 @@ pub fn find(
         method = format!("{}, as {method} does not fit", candidates[chosen].method);
     }
     let threshold = candidates[chosen].threshold.clone()?;
-    Ok(Thresholds { candidates, chosen, threshold, method })
+    Ok(Thresholds { candidates, chosen, threshold, method, entity_weeks: steps.entity_weeks() })
 }
 
 fn candidate(
-    steps: &Steps,
+    steps: &Steps<'_>,
     method: String,
     found: Result<f64, ThresholdError>,
     mut note: String,
@@ -164,17 +170,17 @@ fn candidate(
         threshold if threshold <= 0.0 => Err(ThresholdError::NotPositive(threshold)),
         threshold => Ok(threshold),
     });
-    let (mut above, mut episodes_per_week) = (f64::NAN, f64::NAN);
+    let (mut above, mut episodes) = (f64::NAN, None);
     if let Ok(threshold) = threshold {
         above = steps.share_above(threshold);
         let (total, most) = steps.episodes(threshold);
-        episodes_per_week = total as f64 / steps.entity_weeks();
+        episodes = Some(total);
         if steps.entities() > 1 && total > 1 && 2 * most > total {
             let text = format!("{most} of {total} episodes are one entity's");
             note = if note.is_empty() { text } else { format!("{note}; {text}") };
         }
     }
-    Candidate { method, threshold, above, episodes_per_week, note }
+    Candidate { method, threshold, above, episodes, note }
 }
 
 #[cfg(test)]

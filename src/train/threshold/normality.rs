@@ -10,6 +10,7 @@
 
 use super::ThresholdError;
 use super::config::MEAN_STD_SIGMAS;
+use crate::statistics::{mean_and_sigma, normal_above, normal_quantile};
 
 /// A test at this level rejects one normal sample in twenty: custom.
 const SIGNIFICANCE: f64 = 0.05;
@@ -72,14 +73,6 @@ fn evenly_spaced(sorted: &[f64]) -> Vec<f64> {
     let stretch = sorted.len() as f64 / MAX_SAMPLE as f64;
     let place = |i: usize| ((i as f64 + 0.5) * stretch) as usize;
     (0..MAX_SAMPLE).map(|i| sorted[place(i)]).collect()
-}
-
-/// The mean and the square root of the unbiased variance.
-fn mean_and_sigma(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0)).sqrt())
 }
 
 /// The Shapiro-Wilk statistic of at least 12 and at most 5000 ascending values and its p-value.
@@ -157,25 +150,4 @@ pub(super) fn lilliefors(sorted: &[f64]) -> Option<(f64, f64)> {
 
 fn polynomial(coefficients: &[f64], x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
-}
-
-/// The probability that a standard normal variable is above `x`.
-fn normal_above(x: f64) -> f64 {
-    0.5 * libm::erfc(x / std::f64::consts::SQRT_2)
-}
-
-/// The value that a standard normal variable is below with this probability, between 0 and 1/2.
-fn normal_quantile(probability: f64) -> f64 {
-    // Farther out than any probability that a sample of 5000 asks for. The tail is monotone, and
-    // halving an interval of 16 for 60 times leaves nothing of it.
-    let (mut low, mut high) = (-16.0, 0.0);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if normal_above(-middle) < probability {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    0.5 * (low + high)
 }

@@ -7,8 +7,7 @@
 //! theory", equation 1.
 
 use super::ThresholdError;
-use super::episodes::Steps;
-use super::percentile::percentile;
+use super::steps::Steps;
 use super::tail::{SHAPES, Tail};
 
 /// Where the tail begins: the authors' level.
@@ -22,9 +21,9 @@ pub(super) const TAIL_SHARE: f64 = 0.02;
 pub(super) const MIN_EXCESSES: usize = 30;
 
 /// The score that a step exceeds with a probability of `risk`.
-pub(super) fn threshold(steps: &Steps, risk: f64) -> (Result<f64, ThresholdError>, String) {
+pub(super) fn threshold(steps: &Steps<'_>, risk: f64) -> (Result<f64, ThresholdError>, String) {
     let sorted = steps.sorted();
-    let level = percentile(sorted, TAIL_PERCENT);
+    let level = steps.percentile(TAIL_PERCENT);
     let first = sorted.partition_point(|score| *score <= level);
     let excesses: Vec<f64> = sorted[first..].iter().map(|score| score - level).collect();
     if excesses.len() < MIN_EXCESSES {

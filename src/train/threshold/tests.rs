@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::duration::Duration;
+use crate::evaluate::{Settings, judge};
 
 const REFERENCE: &str = include_str!("../../../tests/reference/threshold.json");
 
@@ -52,8 +52,10 @@ fn near(what: &str, found: f64, expected: f64, relative: f64) {
     assert!((found - expected).abs() <= relative * expected.abs(), "{what}: {found}, {expected}");
 }
 
-fn scores(entities: Vec<Vec<f64>>, step_ms: i64) -> ValidationScores {
-    ValidationScores { step_ms, entities }
+pub(super) fn scores(entities: Vec<Vec<f64>>, step_ms: i64) -> ValidationScores {
+    let longest = entities.iter().map(Vec::len).max().unwrap_or(0);
+    let times_ms = (0..longest as i64).map(|step| step * step_ms).collect();
+    ValidationScores { step_ms, times_ms, entities }
 }
 
 fn config(method: ThresholdMethod) -> ThresholdConfig {
@@ -80,8 +82,9 @@ fn the_normality_tests_are_scipys() {
 fn the_tail_is_scipys() {
     for it in reference("pot") {
         let (recipe, count, figure) = case(&it);
-        let steps = Steps::new(&scores(vec![sample(recipe, count)], 60_000), Duration::from_ms(0));
-        let (found, note) = pot::threshold(&steps.expect("scores"), figure("risk"));
+        let scores = scores(vec![sample(recipe, count)], 60_000);
+        let steps = Steps::new(&scores).expect("scores");
+        let (found, note) = pot::threshold(&steps, figure("risk"));
         let name = format!("{recipe} {count}: {note}");
         near(&name, found.expect("enough"), figure("threshold"), 1e-6);
         assert!(note.contains(&format!("shape {:.3}", figure("shape"))), "{name}");
@@ -175,7 +178,8 @@ fn a_budget_is_kept_where_it_can_be_counted() {
     let entities = vec![exponential(&mut rng, 10_080), exponential(&mut rng, 10_080)];
     let found = find(&scores(entities, 300_000), &config(ThresholdMethod::Budget)).expect("one");
     let chosen = &found.candidates[found.chosen];
-    assert!(chosen.episodes_per_week <= 1.0, "{chosen:?}");
+    assert!(chosen.episodes.is_some_and(|count| count <= 10), "{chosen:?}");
+    near("weeks", found.entity_weeks, 10.0, 1e-12);
     // The 10th largest of 20160.
     near(&chosen.note, found.threshold, (20_160.0_f64 / 10.0).ln(), 0.1);
     assert!(
@@ -269,4 +273,38 @@ fn a_restless_entity_among_many_is_told() {
     let found = find(&scores(entities, 300_000), &config(ThresholdMethod::Budget)).expect("one");
     let chosen = &found.candidates[found.chosen];
     assert!(chosen.note.ends_with("20 of 20 episodes are one entity's"), "{chosen:?}");
+}
+
+/// Whoever reads what training's budget came to finds the same number in an evaluation.
+#[test]
+fn training_and_evaluation_count_the_same_episodes() {
+    // Waves of several lengths, a spike here and there, and hours without a score.
+    let score = |i: i64| match i {
+        100..=230 => f64::NAN,
+        i if i % 97 == 0 => 9.0,
+        i => 2.0 + (i as f64 / 7.0).sin() + (i as f64 / 3.1).cos(),
+    };
+    let scores: Vec<f64> = (0..360).map(score).collect();
+    let mut counts = std::collections::BTreeSet::new();
+    for (pause_days, step_ms) in [(0, 60_000), (2, 60_000), (0, 300_000), (0, 900_000)] {
+        let times_ms: Vec<i64> = (0..360)
+            .map(|i| i * step_ms + if i < 180 { 0 } else { pause_days * 86_400_000 })
+            .collect();
+        let validation = ValidationScores {
+            step_ms,
+            times_ms: times_ms.clone(),
+            entities: vec![scores.clone()],
+        };
+        let steps = Steps::new(&validation).expect("scores");
+        for threshold in (1..9).map(|it| f64::from(it) / 2.0) {
+            let settings = Settings::for_step(step_ms);
+            let labels = vec![false; scores.len()];
+            let judged =
+                judge(&times_ms, &scores, &labels, &[threshold], &settings).expect("judged");
+            let (count, _) = steps.episodes(threshold);
+            assert_eq!(judged.at_threshold.alarm_episodes, count, "{step_ms} {threshold}");
+            counts.insert(count);
+        }
+    }
+    assert!(counts.len() > 5, "{counts:?}");
 }

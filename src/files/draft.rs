@@ -1,0 +1,123 @@
+//! A draft: a file that is written beside its destination and then takes its name.
+//!
+//! Whoever reads the destination finds what was there before or all of the new one, whatever fails
+//! and whenever the program ends. A draft that is not published is removed; only a killed program
+//! leaves one behind, as `.name.XXXXXX.tmp`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Who may read and write a file that is simply created, before the umask takes some of it away. A
+/// temporary file would otherwise be its owner's alone.
+#[cfg(unix)]
+const MODE: u32 = 0o666;
+
+/// A file under way.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    destination: PathBuf,
+}
+
+impl Draft {
+    /// An empty one, in the folder of its destination.
+    ///
+    /// # Errors
+    /// When the destination has no file name, or nothing can be created in its folder.
+    pub fn of(destination: &Path) -> io::Result<Self> {
+        let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(destination.file_name().ok_or_else(no_name)?);
+        prefix.push(".");
+        let folder = destination.parent().filter(|it| !it.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).suffix(".tmp");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE));
+        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        Ok(Self { file, destination: destination.to_path_buf() })
+    }
+
+    /// Where it is until it is published, for whoever wants to look at it before.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives it its destination's name, after the disk has all of it: the name must not outlive a
+    /// crash that the bytes do not.
+    ///
+    /// # Errors
+    /// When the disk fails, or the destination cannot be replaced.
+    pub fn publish(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.destination)?;
+        Ok(())
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        File::flush(self.file.as_file_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        entries.map(|it| it.expect("a file").file_name().into_string().expect("text")).collect()
+    }
+
+    #[test]
+    fn a_draft_takes_its_name_when_it_is_published() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("model.onnx");
+        fs::write(&path, "before").expect("written");
+        let mut draft = Draft::of(&path).expect("a draft");
+        draft.write_all(b"after").expect("written");
+        assert_eq!(fs::read(draft.path()).expect("the draft"), b"after");
+        assert_eq!(fs::read(&path).expect("the file"), b"before");
+        assert_eq!(names(dir.path()).len(), 2);
+        draft.publish().expect("published");
+        assert_eq!(fs::read(&path).expect("the file"), b"after");
+        assert_eq!(names(dir.path()), ["model.onnx"]);
+    }
+
+    #[test]
+    fn what_is_not_published_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("page.html");
+        drop(Draft::of(&path).expect("a draft"));
+        assert_eq!(names(dir.path()), [""; 0]);
+        // A folder is not replaced.
+        fs::create_dir(&path).expect("a folder");
+        Draft::of(&path).expect("a draft").publish().expect_err("a folder of that name");
+        assert_eq!(names(dir.path()), ["page.html"]);
+        Draft::of(Path::new("/")).expect_err("no name");
+        Draft::of(&dir.path().join("absent/file")).expect_err("no folder");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_draft_is_as_readable_as_a_file_that_is_created() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let [plain, drafted] = ["plain", "drafted"].map(|name| dir.path().join(name));
+        fs::write(&plain, "").expect("written");
+        Draft::of(&drafted).expect("a draft").publish().expect("published");
+        let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode();
+        assert_eq!(mode(&drafted), mode(&plain));
+    }
+}
