@@ -141,6 +141,7 @@ impl Summary {
             "threshold",
             format!("{:.6} ({})", metadata.threshold, metadata.threshold_method),
         ));
+        lines.push(("warning", self.thresholds.warning.clone()));
         if let Some(validation) = &metadata.validation {
             let text = format!(
                 "{:.2} % of {} scores above the threshold, largest {:.3}",

@@ -17,11 +17,16 @@
 //! many neither sets the threshold alone nor is it left out; the note tells when one of several
 //! entities causes most of the episodes.
 //!
+//! Few scores say nothing: a method that stands on fewer than it needs gives no threshold, and says
+//! how much more history it takes. Two hours at 15 s are enough for a budget; what is less than a day
+//! is said to be little.
+//!
 //! Invariants: time is scored time, a step without a score is as if it had not been; the same
 //! scores give the same threshold.
 
 mod budget;
 mod config;
+mod enough;
 mod episodes;
 mod normality;
 mod percentile;
@@ -31,6 +36,7 @@ mod tail;
 pub use config::{ThresholdConfig, ThresholdMethod};
 
 use config::MEAN_STD_SIGMAS;
+use enough::{is_little, needed};
 use episodes::Steps;
 use percentile::PERCENTILES;
 
@@ -72,6 +78,8 @@ pub struct Thresholds {
     pub threshold: f64,
     /// How it was found, with what was asked for where that is something else.
     pub method: String,
+    /// What is to be known of it, where it stands on little; else empty.
+    pub warning: String,
 }
 
 /// Why there is no threshold.
@@ -83,6 +91,17 @@ pub enum ThresholdError {
     /// A score that is not a number to compare with: scoring went wrong before.
     #[error("validation scores hold {0}, which is no number to compare with")]
     NotFinite(f64),
+    /// Too little for any threshold, or for what this method asks of it.
+    #[error(
+        "{found} validation scores are too few: {needed} are needed, which takes {}",
+        enough::history(.found, .needed)
+    )]
+    TooFewScores {
+        /// How many there are, at least one.
+        found: usize,
+        /// How many it takes.
+        needed: usize,
+    },
     /// A threshold of zero would make every score anomalous.
     #[error("the threshold would be {0}: the validation rows never differ from what was learnt")]
     NotPositive(f64),
@@ -108,7 +127,8 @@ pub enum ThresholdError {
 /// `mean_std` and the scores are not normally distributed, it is `budget` instead.
 ///
 /// # Errors
-/// Without scores, with one that is infinite, and when the chosen method has no threshold.
+/// Without scores, with one that is infinite, and when the chosen method has no threshold, or too few
+/// scores for one.
 pub fn find(
     scores: &ValidationScores,
     config: &ThresholdConfig,
@@ -119,8 +139,14 @@ pub fn find(
     if config.method == ThresholdMethod::Percentile && !percentiles.contains(&config.percentile) {
         percentiles.push(config.percentile);
     }
+    let enough = |needed: usize| match steps.sorted().len() {
+        found if found < needed => Err(ThresholdError::TooFewScores { found, needed }),
+        _ => Ok(()),
+    };
+    enough(needed(None))?;
     for percent in percentiles {
-        let found = Ok(percentile::percentile(steps.sorted(), percent));
+        let found = enough(needed(Some(percent)));
+        let found = found.map(|()| percentile::percentile(steps.sorted(), percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());
@@ -149,7 +175,7 @@ pub fn find(
         method = format!("{}, as {method} does not fit", candidates[chosen].method);
     }
     let threshold = candidates[chosen].threshold.clone()?;
-    Ok(Thresholds { candidates, chosen, threshold, method })
+    Ok(Thresholds { candidates, chosen, threshold, method, warning: is_little(scores) })
 }
 
 fn candidate(
