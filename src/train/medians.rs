@@ -124,7 +124,7 @@ mod tests {
         let value = |step: usize| match step {
             _ if is_incident(step) || step >= 185 => 1_000.0,
             // Missing now and then: what is filled in for it is no value.
-            _ if step % 9 == 0 => NAN,
+            _ if step.is_multiple_of(9) => NAN,
             _ => 47.0 + (step % 2) as f32,
         };
         let rows: Vec<Vec<f32>> = (0..STEPS).map(|step| vec![value(step), 1.0]).collect();
