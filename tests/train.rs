@@ -154,6 +154,8 @@ fn the_file_tells_everything_about_itself() {
     // Smoothing sees nine of sixty errors first.
     let validation = metadata.validation.expect("it was measured");
     assert_eq!(validation.rows, 51);
+    let summary = summary.to_string();
+    assert!(summary.contains("warning        the threshold stands on 12m45s of"), "{summary}");
     assert_eq!(validation.above_threshold, 0.0);
     assert!(validation.max_error <= metadata.threshold);
     // What was expected is in the features' own units.
@@ -432,6 +434,9 @@ fn check_failure(text: &str, change: impl FnOnce(&mut Options), expected: &[&str
 fn a_failure_leaves_no_file_and_says_what_to_do() {
     let few = ["windows of 10 steps to train on and 9 to validate with", "use a longer range"];
     check_failure(&normal(44), |_| {}, &few);
+    let handful =
+        ["11 validation scores are too few: 30 are needed", "takes 2.8 times the history"];
+    check_failure(&normal(100), |_| {}, &handful);
     check_failure(
         "time,a\n",
         |_| {},

@@ -6,19 +6,13 @@
 use ndarray::{Array1, Array2};
 
 use super::branch::Base;
+use super::coverage::Coverage;
 use super::dataset::{Dataset, Place};
 use super::scaler::Scaler;
 use super::season::{self, Harmonics};
 
 /// Windows that are looked at at once, so that memory does not grow with the recording.
 const CHUNK: usize = 4_096;
-
-/// The time between the first and the last of windows.
-pub(super) fn span_ms(dataset: &Dataset, places: &[Place]) -> i64 {
-    let time = |place: &Place| dataset.times_ms[place.step as usize];
-    let first = places.iter().map(time).min().unwrap_or(0);
-    places.iter().map(time).max().unwrap_or(0) - first
-}
 
 /// What the branches share, from the training part.
 pub(super) fn fit(
@@ -28,7 +22,7 @@ pub(super) fn fit(
     clocks: [usize; 2],
     window: usize,
 ) -> Base {
-    let harmonics = Harmonics::for_span(span_ms(dataset, training));
+    let harmonics = Harmonics::known_from(&Coverage::of(dataset, training));
     let features = scaler.kinds.len();
     let mut learning = season::Learning::new(harmonics, features);
     for places in training.chunks(CHUNK) {

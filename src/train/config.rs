@@ -30,7 +30,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Passes without a better validation loss after which training ends.
     pub patience: usize,
-    /// The share of the steps, the latest ones, that the fit does not see, above 0 and below 1.
+    /// The share of the steps, the latest ones, that weights, scaling and season are not learnt from,
+    /// above 0 and below 1. What is usual and the threshold are found on it.
     pub validation_share: f64,
     /// Spans of the exponentially weighted means that smooth an entity's errors; of several, their
     /// mean counts. None is shorter than four steps. Without one, errors are left as they are.

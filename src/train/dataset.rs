@@ -20,7 +20,7 @@ use crate::labels::Labels;
 /// Windows of the training part, at least: one batch. Fewer say nothing about what is normal.
 pub(super) const MIN_TRAINING_ROWS: usize = 32;
 
-/// Windows of the validation part, at least: fewer make no threshold.
+/// Windows of the validation part, at least: fewer do not tell what is usual. A threshold takes more.
 pub(super) const MIN_VALIDATION_ROWS: usize = 8;
 
 /// The last part of what may be learnt, which decides when learning ends.
@@ -147,7 +147,8 @@ pub(super) struct Split {
     pub fit: Vec<Place>,
     /// Later than those: decide when to stop.
     pub stopping: Vec<Place>,
-    /// Later still: what comes out is judged by these alone.
+    /// Later still: weights, scaler and season know nothing of these. What is usual is found on them
+    /// too, and the threshold on them alone.
     pub validation: Vec<Place>,
     /// The first step of the validation part.
     pub validation_from: usize,

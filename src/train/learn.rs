@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use super::calendar::{self, Role};
 use super::config::TrainConfig;
+use super::coverage::Coverage;
 use super::dataset::{Dataset, Split};
 use super::fit::{self, FitError, Fitted};
 use super::run::TrainError;
@@ -51,9 +52,8 @@ impl<'a> Learning<'a> {
         config: &'a TrainConfig,
     ) -> Self {
         // Only what the fit sees tells whether it has seen every hour.
-        let times = || split.fit.iter().map(|place| dataset.times_ms[place.step as usize]);
-        let span_ms = times().max().unwrap_or(0) - times().min().unwrap_or(0);
-        let roles = features.iter().map(|feature| calendar::role(feature, span_ms)).collect();
+        let coverage = Coverage::of(dataset, &split.fit);
+        let roles = features.iter().map(|feature| calendar::role(feature, &coverage)).collect();
         let place = |clock: Clock| {
             let found = features.iter().position(|it| clock.is(it));
             found.expect("they were added")

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Invariants: nothing of the validation part, which lies after the training part in time, enters
-//! scaler or weights; the same data and seed give the same bytes; a file appears under its name
+//! weights, scaler or season; what residuals are usual comes from both parts, what values are usual and
+//! the threshold from validation. The same data and seed give the same bytes on one machine; a file appears under its name
 //! only after it has been read back and ONNX Runtime has loaded it; what training says of a model is
 //! what ONNX Runtime computes with the graph that serves, and nothing else computes it; whatever was
 //! left out is in the summary with a count.
@@ -28,6 +29,7 @@ mod base;
 mod branch;
 mod calendar;
 mod config;
+mod coverage;
 mod dataset;
 mod ensemble;
 mod export;

@@ -11,8 +11,8 @@
 
 use std::ops::ControlFlow;
 
-use super::base;
 use super::config::TrainConfig;
+use super::coverage::Coverage;
 use super::dataset::{Dataset, Split};
 use super::export::export;
 use super::fit::{self, FitError, Fitted};
@@ -147,9 +147,9 @@ impl Fitting<'_> {
     fn own(&self, split: &Split, entity: usize, shared: &Fitted) -> Result<Fitted, String> {
         let split = split.only(entity).ok_or("it has too few windows of its own")?;
         let dataset = self.learning.dataset.only(entity);
-        let span_ms = base::span_ms(&dataset, &split.training());
-        if Harmonics::for_span(span_ms) != shared.base.season.harmonics {
-            return Err("its history is shorter than that of the others".to_owned());
+        let coverage = Coverage::of(&dataset, &split.training());
+        if Harmonics::known_from(&coverage) != shared.base.season.harmonics {
+            return Err("its own history covers too little of the day or the week".to_owned());
         }
         let Learning { runtime, roles, clocks, .. } = self.learning;
         let mut on_epoch = |_: usize, _: f64| ControlFlow::Continue(());

@@ -106,8 +106,11 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
     let (validated, threshold) = (&summary.validated, summary.metadata.threshold);
     page.section(
         "Scores on validation",
-        "The fit has not seen these steps. Scores are smoothed and divided by the threshold, as \
-         they are served: above 1 is anomalous.",
+        "Weights, scaling and season have not seen these steps, which lie after those that they were \
+         learnt from. What residuals are usual was found on both, what values are usual and the \
+         threshold on these alone: how many of them are above it says how it was chosen, not how it \
+         will do. Scores are smoothed and divided by the threshold, as they are served: above 1 is \
+         anomalous.",
     );
     let largest =
         |scores: &[f64]| scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);

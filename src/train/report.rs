@@ -146,6 +146,7 @@ impl Summary {
         if !note.is_empty() {
             lines.push(("found", note.clone()));
         }
+        lines.push(("warning", self.thresholds.warning.clone()));
         if let Some(validation) = &metadata.validation {
             let text = format!(
                 "{:.2} % of {} scores above the threshold, largest {:.3}",

@@ -147,9 +147,11 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
             features.push(clock.spec());
         }
     }
-    medians::fill_in(&recording, &mut features, options.config.validation_share);
     Features::parse(&features, &options.history.entity)?;
-    let entity = &options.history.entity;
+    let (entity, global) = (&options.history.entity, &options.global);
+    let (share, window) = (options.config.validation_share, fit::window(&options.config));
+    let parting = medians::Parting { entity, global, share, window };
+    medians::fill_in(&recording, &mut features, parting)?;
     Ok((Dataset::clean(recording, &features, entity, &options.global)?, features))
 }
 

@@ -3,8 +3,10 @@
 //! In: scaled values with the time of day and of the week as shares of them. Out: a baseline for
 //! each feature, a sum of sines and cosines of the first harmonics, scaled.
 //!
-//! A day's baseline needs two days to tell what recurs from what happened once, a week's two weeks.
-//! Without enough history the baseline is the mean.
+//! A day's baseline needs every hour of the day on two days, which tells what recurs from what
+//! happened once, a week's every part of the week in two weeks: see [`super::coverage`]. Sines say
+//! something of hours that were never seen, too, and it is nonsense. Without enough history the
+//! baseline is the mean.
 //!
 //! Source: harmonic regression (Bloomfield 2000, ch. 4), kept small as in [`super::linear`].
 
@@ -12,6 +14,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
+use super::coverage::{Coverage, Period};
 use super::linear::{Normal, round};
 
 /// Harmonics of the day: the fourth still follows a lunch hour.
@@ -33,13 +36,12 @@ pub(super) struct Harmonics {
 }
 
 impl Harmonics {
-    /// What so much history can teach.
-    pub fn for_span(span_ms: i64) -> Self {
-        const DAY_MS: i64 = 86_400_000;
-        Self {
-            daily: if span_ms >= 2 * DAY_MS { DAILY } else { 0 },
-            weekly: if span_ms >= 14 * DAY_MS { WEEKLY } else { 0 },
-        }
+    /// What windows of these hours can teach. The week's need the day's: without them a week would
+    /// be fitted to what is a day's course.
+    pub fn known_from(coverage: &Coverage) -> Self {
+        let day = coverage.recurs(Period::DAY);
+        let week = day && coverage.recurs(Period::WEEK);
+        Self { daily: if day { DAILY } else { 0 }, weekly: if week { WEEKLY } else { 0 } }
     }
 
     /// Numbers that a moment becomes, without the constant 1.
@@ -134,6 +136,7 @@ impl Season {
 
 #[cfg(test)]
 mod tests {
+    use super::super::coverage::tests::hours;
     use super::*;
     use ndarray::Array1;
 
@@ -163,7 +166,7 @@ mod tests {
         for i in (0..STEPS).step_by(7) {
             rows[[i, 0]] = f64::NAN;
         }
-        let harmonics = Harmonics::for_span(28 * 86_400_000);
+        let harmonics = Harmonics::known_from(&hours(0..24, 28));
         assert_eq!((harmonics.daily, harmonics.weekly), (DAILY, WEEKLY));
         let mut learning = Learning::new(harmonics, 2);
         learning.add(rows.view(), day.view(), week.view());
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn short_history_has_no_season() {
-        let harmonics = Harmonics::for_span(86_400_000);
+        let harmonics = Harmonics::known_from(&hours(0..24, 1));
         assert_eq!(harmonics.count(), 0);
         let (day, week) = moments();
         let mut learning = Learning::new(harmonics, 1);
@@ -185,6 +188,9 @@ mod tests {
         learning.add(rows.view(), day.view(), week.view());
         let season = learning.finish();
         assert!((expect(&season, &day, &week)[[5, 0]] - 0.5).abs() < 0.01);
-        assert_eq!(Harmonics::for_span(3 * 86_400_000), Harmonics { daily: 4, weekly: 0 });
+        let daily = Harmonics { daily: 4, weekly: 0 };
+        assert_eq!(Harmonics::known_from(&hours(0..24, 3)), daily);
+        // However long it is.
+        assert_eq!(Harmonics::known_from(&hours(9..12, 80)).count(), 0);
     }
 }

@@ -142,6 +142,29 @@ impl Batch {
     }
 }
 
+/// Mornings of eight days say nothing of midnight: sines that were fitted to them would.
+#[test]
+fn an_hour_that_was_never_seen_is_expected_at_the_mean() {
+    let mut data = dataset(1, 8 * 144, 600_000);
+    for (step, usable) in data.entities[0].usable.iter_mut().enumerate() {
+        // 09:00 to 12:00.
+        *usable = (54..72).contains(&(step % 144));
+    }
+    let config = config(ModelKind::Season);
+    let fitted = fitted(&data, &config);
+    assert_eq!(fitted.base.season.harmonics.count(), 0);
+    let training = data.newest(&parts(&data, &config).training());
+    let mean = training.mapv(f64::from).mean_axis(ndarray::Axis(0)).expect("rows");
+    let midnight = row(0, 0, 9 * 86_400_000);
+    let raw = Array3::from_shape_fn((1, 1, FEATURES), |(_, _, feature)| midnight[feature]);
+    let level = Array2::from_shape_fn((1, FEATURES), |(_, feature)| mean[feature] as f32);
+    let found = fitted.evaluate(raw.view(), (level.view(), level.view()));
+    for feature in 0..CONSTANT {
+        let (found, mean) = (found.reconstruction[[0, feature]], mean[feature]);
+        assert!((found - mean).abs() < 1e-3 * mean.abs(), "{feature}: {found} {mean}");
+    }
+}
+
 const KINDS: [ModelKind; 5] = [
     ModelKind::Ensemble,
     ModelKind::Autoencoder,

@@ -17,11 +17,16 @@
 //! many neither sets the threshold alone nor is it left out; the note tells when one of several
 //! entities causes most of the episodes.
 //!
+//! Few scores say nothing: a method that stands on fewer than it needs gives no threshold, and says
+//! how much more history it takes. Two hours at 15 s are enough for a budget; what is less than a day
+//! is said to be little.
+//!
 //! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
 //! too (`crate::episodes`); the same scores give the same threshold.
 
 mod budget;
 mod config;
+mod enough;
 mod normality;
 mod pot;
 mod steps;
@@ -30,6 +35,7 @@ mod tail;
 pub use config::{ThresholdConfig, ThresholdMethod};
 
 use config::MEAN_STD_SIGMAS;
+use enough::{is_little, needed};
 use steps::Steps;
 
 /// The percentiles that are always shown side by side: from what a first look at data takes to what
@@ -78,6 +84,8 @@ pub struct Thresholds {
     pub method: String,
     /// The scored time of all entities, in which episodes were counted, in weeks.
     pub entity_weeks: f64,
+    /// What is to be known of it, where it stands on little; else empty.
+    pub warning: String,
 }
 
 /// Why there is no threshold.
@@ -89,6 +97,17 @@ pub enum ThresholdError {
     /// A score that is not a number to compare with: scoring went wrong before.
     #[error("validation scores hold {0}, which is no number to compare with")]
     NotFinite(f64),
+    /// Too little for any threshold, or for what this method asks of it.
+    #[error(
+        "{found} validation scores are too few: {needed} are needed, which takes {}",
+        enough::history(.found, .needed)
+    )]
+    TooFewScores {
+        /// How many there are, at least one.
+        found: usize,
+        /// How many it takes.
+        needed: usize,
+    },
     /// A threshold of zero would make every score anomalous.
     #[error("the threshold would be {0}: the validation rows never differ from what was learnt")]
     NotPositive(f64),
@@ -114,7 +133,8 @@ pub enum ThresholdError {
 /// `mean_std` and the scores are not normally distributed, it is `budget` instead.
 ///
 /// # Errors
-/// Without scores, with one that is infinite, and when the chosen method has no threshold.
+/// Without scores, with one that is infinite, and when the chosen method has no threshold, or too few
+/// scores for one.
 pub fn find(
     scores: &ValidationScores,
     config: &ThresholdConfig,
@@ -125,8 +145,13 @@ pub fn find(
     if config.method == ThresholdMethod::Percentile && !percentiles.contains(&config.percentile) {
         percentiles.push(config.percentile);
     }
+    let enough = |needed: usize| match steps.sorted().len() {
+        found if found < needed => Err(ThresholdError::TooFewScores { found, needed }),
+        _ => Ok(()),
+    };
+    enough(needed(None))?;
     for percent in percentiles {
-        let found = Ok(steps.percentile(percent));
+        let found = enough(needed(Some(percent))).map(|()| steps.percentile(percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());
@@ -155,7 +180,8 @@ pub fn find(
         method = format!("{}, as {method} does not fit", candidates[chosen].method);
     }
     let threshold = candidates[chosen].threshold.clone()?;
-    Ok(Thresholds { candidates, chosen, threshold, method, entity_weeks: steps.entity_weeks() })
+    let (entity_weeks, warning) = (steps.entity_weeks(), is_little(scores));
+    Ok(Thresholds { candidates, chosen, threshold, method, entity_weeks, warning })
 }
 
 fn candidate(

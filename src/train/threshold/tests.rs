@@ -158,7 +158,19 @@ fn what_gives_no_threshold_says_why() {
     check(vec![], budget, "no validation scores");
     check(vec![vec![f64::NAN; 9], vec![]], budget, "no validation scores");
     check(vec![vec![1.0, f64::INFINITY]], budget, "hold inf");
-    check(vec![vec![0.0; 9]], budget, "the threshold would be 0");
+    check(vec![vec![0.0; 30]], budget, "the threshold would be 0");
+    // Seven scores make no threshold, whatever the method; one in 200 cannot be told of 90.
+    let methods =
+        [budget, ThresholdMethod::Percentile, ThresholdMethod::MeanStd, ThresholdMethod::Pot];
+    for method in methods {
+        let text =
+            "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
+        check(vec![sample("uniform", 7)], method, text);
+        check(vec![sample("uniform", 3), sample("bell", 4)], method, text);
+    }
+    let text = "90 validation scores are too few: 200 are needed, which takes 2.3 times the history \
+                with this method";
+    check(vec![sample("uniform", 90)], ThresholdMethod::Percentile, text);
     check(
         vec![sample("uniform", 500)],
         ThresholdMethod::Pot,
@@ -252,6 +264,25 @@ fn few_scores_do_not_run_away() {
     // All the same: there is no tail.
     let found = find(&scores(vec![vec![0.5; 40]], 1_000), &config(ThresholdMethod::Budget));
     assert_eq!(found.expect("one").threshold, 0.5);
+}
+
+/// Two hours at 15 s, of which the last fifth validates: 96 windows, less those that fill smoothing.
+#[test]
+fn a_first_try_of_two_hours_has_a_threshold_and_a_warning() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let short = scores(vec![smoothed(&mut rng, 87)], 15_000);
+    let found = find(&short, &config(ThresholdMethod::Budget)).expect("one");
+    let max = short.entities[0].iter().copied().fold(0.0, f64::max);
+    assert!((max..=2.0 * max).contains(&found.threshold), "{found:?}");
+    assert!(found.warning.contains("stands on 21m45s of scores"), "{}", found.warning);
+    // What 87 scores cannot tell is no candidate.
+    let is_there = |method: &str| {
+        let found = found.candidates.iter().find(|it| it.method == method);
+        found.expect("a candidate").threshold.is_ok()
+    };
+    assert!(is_there("percentile 95") && !is_there("percentile 99"));
+    let long = scores(vec![sample("exponential", 5_760)], 15_000);
+    assert_eq!(find(&long, &config(ThresholdMethod::Budget)).expect("one").warning, "");
 }
 
 #[test]
