@@ -5,7 +5,7 @@
 #
 # usage: models/fit.sh            (make model)
 #
-#   MODEL_HOSTS      how many hosts are made up (96)
+#   MODEL_HOSTS      how many hosts are made up (144)
 #   MODEL_SEED       their seed (1)
 #   MODEL_MINUTES    how long they are seen (120)
 #   MODEL_DIR        for what comes between (target/model)
@@ -16,7 +16,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-hosts=${MODEL_HOSTS:-96}
+hosts=${MODEL_HOSTS:-144}
 seed=${MODEL_SEED:-1}
 minutes=${MODEL_MINUTES:-120}
 dir=${MODEL_DIR:-target/model}
@@ -25,14 +25,8 @@ config=${MODEL_CONFIG:-models/node.yml}
 output=${MODEL_OUTPUT:-models/node.onnx}
 warmup=720 # seconds: the longest range in the profile, of rates over two minutes
 
-fail() {
-    echo "model: $*" >&2
-    exit 1
-}
-
-PATH=${PORTENT_PEERS:-$PWD/.peers/usr/bin}:$PATH
-command -v prometheus >/dev/null && command -v promtool >/dev/null ||
-    fail "prometheus or promtool is missing: run \`make peers\`"
+name=model
+. models/history.sh
 
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -48,29 +42,7 @@ echo "model: $hosts hosts, seed $seed, $minutes minutes" >&2
 # Half as large again as the hosts that the model is judged by: it shall know what is beyond them.
 python3 models/fleet.py --hosts "$hosts" --seed "$seed" --minutes "$minutes" --width 1.5 --end "$end" \
     >"$dir/fleet.om"
-for text in "$dir"/*.om; do
-    promtool tsdb create-blocks-from openmetrics -q "$text" "$dir/data"
-    rm "$text"
-done
-
-echo 'global: {}' >"$dir/prometheus.yml"
-# However long ago the recording was made.
-prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/data" \
-    --storage.tsdb.retention.time=100y --web.listen-address=127.0.0.1:"$port" >"$dir/prometheus.log" 2>&1 &
-server=$!
-stop() {
-    kill "$server" 2>/dev/null || true
-    wait
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-waited=0
-until grep -q 'ready to receive web requests' "$dir/prometheus.log"; do
-    kill -0 "$server" 2>/dev/null && [ "$waited" -lt 60 ] || fail "Prometheus did not start, see $dir/prometheus.log"
-    waited=$((waited + 1))
-    sleep 1
-done
+serve_history
 
 # More than three tasks for two CPUs is no calm: such minutes of a recording are left out.
 overload='node_load1 > on (job, instance) 1.5 * count by (job, instance) (node_cpu_seconds_total{mode="idle"})'

@@ -18,36 +18,15 @@ port=${JUDGE_PORT:-9390}
 end=1795600800
 kinds=idle,web,database,batch,build,cache,storage,router,container,mail,desktop,monitor
 
-PATH=${PORTENT_PEERS:-$PWD/.peers/usr/bin}:$PATH
+name=judge
+. models/history.sh
+
 rm -rf "$dir"
 mkdir -p "$dir"
 python3 models/fleet.py --end $end --minutes 90 --seed "$seed" --hosts 96 --kinds $kinds >"$dir/calm.om"
 python3 models/fleet.py --end $end --minutes 45 --seed $((seed + 1)) --hosts 108 --kinds $kinds --trouble \
     >"$dir/trouble.om"
-for text in "$dir"/*.om; do
-    promtool tsdb create-blocks-from openmetrics -q "$text" "$dir/data"
-    rm "$text"
-done
-echo 'global: {}' >"$dir/prometheus.yml"
-prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/data" \
-    --storage.tsdb.retention.time=100y --web.listen-address=127.0.0.1:"$port" >"$dir/prometheus.log" 2>&1 &
-server=$!
-stop() {
-    kill "$server" 2>/dev/null || true
-    wait
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-waited=0
-until grep -q 'ready to receive web requests' "$dir/prometheus.log"; do
-    if ! kill -0 "$server" 2>/dev/null || [ "$waited" -ge 60 ]; then
-        echo "judge: Prometheus did not start, see $dir/prometheus.log" >&2
-        exit 1
-    fi
-    waited=$((waited + 1))
-    sleep 1
-done
+serve_history
 ${PORTENT:-cargo run --release --quiet --} evaluate --model "${JUDGE_MODEL:-models/node.onnx}" \
     --prometheus.url "http://127.0.0.1:$port" --start $((end - 5400)) --end $end --step 60s \
     --scores "$dir/scores.csv" >"$dir/evaluate.log"
