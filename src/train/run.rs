@@ -1,4 +1,4 @@
-//! A run: from options to a file that has been proven.
+//! A run: from options to a file that reads back and runs.
 //!
 //! This is the only place that knows all the others; it computes nothing itself. The file is
 //! written beside its destination, read back, loaded in ONNX Runtime, and only then given its name.
@@ -58,7 +58,7 @@ pub enum TrainError {
     /// A feature that serving could not compute.
     #[error(transparent)]
     Feature(#[from] FeatureError),
-    /// No ONNX Runtime to prove the file with.
+    /// No ONNX Runtime to measure with and to load the file in.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// No history.

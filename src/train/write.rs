@@ -1,4 +1,4 @@
-//! Writing: a model's file appears under its name only after it has been proven.
+//! Writing: a model's file appears under its name only after it has been read back and loaded.
 //!
 //! In: bytes and a path. Out: the file, or an error and whatever was there before. The file is
 //! written beside its destination, read back and loaded as serving does it, and published.
