@@ -40,9 +40,13 @@
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
 //! clock. A new protocol is a room on floor 7 that makes a [`sample::Batch`]; a new way to compute
-//! a feature belongs in [`promql`]; a new branch of the ensemble has its numbers in `train::branch` and
-//! its arithmetic, which there is once, as a graph in `train::export`. `train::reference` has it again
-//! in float64, for tests alone.
+//! a feature belongs in [`promql`]; a new branch of the ensemble is a file in `train::branches`.
+//!
+//! A training is `train::run`, from top to bottom: `history::read` → a recording; `train::data` → a
+//! dataset in parts; `train::tune`, where it is asked for → settings; `train::ensemble` → a fit, of
+//! `train::branches`, which says of itself what is usual; `train::validate` → scores, by the detector
+//! that serves; `train::threshold` → a threshold; `train::graph` → the file's bytes. The arithmetic of a
+//! model is there once, as that graph. `train::reference` has it again in float64, for tests alone.
 //!
 //! # What is deliberately absent
 //!

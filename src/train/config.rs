@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::branch::Kind;
-use super::scaler::Scaling;
+use super::branches::Kind;
+use super::data::Scaling;
 use super::threshold::ThresholdConfig;
 use super::tune::{Space, Trial};
 use crate::duration::Duration;

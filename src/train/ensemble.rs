@@ -1,172 +1,199 @@
-//! An ensemble: branches that count for as much as they should, each in units of what is usual for it.
+//! An ensemble: a fit, of branches that count for as much as they should, each in units of what is usual
+//! for it.
 //!
-//! In: branches that have learnt, the windows they learnt from and those of validation. Out: for each
-//! branch its usual residual of every feature, from training and validation, and its usual value, from
-//! validation. Both are what ONNX Runtime gives for the graph that will serve: nothing here computes a
-//! residual.
-//!
-//! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
-//! floor, and the rounding of float32 stays as small as it is.
+//! In: a dataset in parts, the features' roles, the configuration. Out: everything that gives a window
+//! its error, for all entities or for one, and how learning went. Weights, scaler and season come from
+//! the training part alone; for what is usual see [`usual`].
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+mod entities;
+mod usual;
 
-use super::branch::{Base, Branch, Kind, Model};
-use super::dataset::{Dataset, Place, Split};
-use super::export::{self, measuring};
-use super::fit::Fitted;
-use super::leveling::{self, Levelled};
+use std::ops::ControlFlow;
+
+use super::branches::autoencoder::{Autoencoder, Course};
+use super::branches::forecast::{Forecast, LAGS};
+use super::branches::{Base, Branch, Kind, Model, level};
+use super::config::TrainConfig;
+use super::data::{Scaler, Scaling, Training};
 use super::run::TrainError;
-use super::scaler::Scaling;
-use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
-use crate::statistics;
+use crate::bytesize::ByteSize;
+use crate::features::FeatureSpec;
+use crate::model::LevelSpec;
 
-/// A branch's usual value is the one that this share of validation does not exceed.
-const USUAL_SHARE: f64 = 0.99;
+pub(super) use entities::Fits;
+pub use entities::Sharing;
 
-/// What the season and the network count for at most in an ensemble, in usual values: a host that has
-/// changed for good is out of both for ever, and the other branches shall be heard even so.
-const CAP: f32 = 4.0;
-
-/// Residuals of the forecast and the network, in deviations (or ranges), that count as usual at
-/// least: a feature that was foretold to a tenth is not ten times as telling.
-const LEAST_RESIDUAL: [f64; 2] = [0.1, 0.01];
-
-/// A branch's usual value is at least this. Residuals are in units of their own usual size, so that the
-/// largest of a hundred windows is between one and three of those where nothing happens; a validation
-/// part that is calmer than half of one tells of itself, not of what is usual.
-const LEAST_USUAL: f32 = 0.5;
-
-/// Branches with their weights, before anything is known of what is usual for them.
-pub(super) fn branches(base: &Base, models: Vec<(Model, f64)>) -> Vec<Branch> {
-    let features = base.scaler.kinds.len();
-    let total: f64 = models.iter().map(|(_, weight)| weight).sum();
-    let branch = |(model, weight): (Model, f64)| Branch {
-        inverse: match model {
-            Model::Season => base.season_scale.iter().map(|it| 1.0 / it).collect(),
-            _ => vec![1.0; features],
-        },
-        cap: (matches!(model, Model::Season | Model::Autoencoder(_)) && total > weight)
-            .then_some(CAP),
-        model,
-        quantile: 1.0,
-        weight: (weight / total) as f32,
-    };
-    models.into_iter().map(branch).collect()
+/// Everything that gives a window its error.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fit {
+    /// What the branches share.
+    pub base: Base,
+    /// In the order of [`Kind::ALL`].
+    pub branches: Vec<Branch>,
+    /// What the pipeline keeps for the branch of that name.
+    pub level: LevelSpec,
+    /// How the network's learning went; empty without one.
+    pub course: Course,
+    /// What errors are multiplied with in the end, so that those of several fits compare.
+    pub gain: f32,
 }
 
-/// Finds what is usual for the branches of a fit, in residuals first and then, with these, in values.
+/// Why a fit has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// Nothing to learn.
+    #[error(
+        "no feature moves in the {rows} training windows: nothing can be learnt; use a longer \
+         range, or a machine that does something"
+    )]
+    NothingMoves {
+        /// Windows of the training part.
+        rows: usize,
+    },
+    /// Weights ran away.
+    #[error("the loss is no longer a number in pass {epoch}: lower train.learning_rate")]
+    Diverged {
+        /// The pass.
+        epoch: usize,
+    },
+    /// A model each for too many entities.
+    #[error(
+        "a model each for {entities} entities makes a file of {bytes}, more than {most}: use \
+         `train.fit: pooled`, or train on fewer entities"
+    )]
+    TooMany {
+        /// The entities.
+        entities: usize,
+        /// What the file would take.
+        bytes: ByteSize,
+        /// The limit.
+        most: ByteSize,
+    },
+    /// A forecast of too many features.
+    #[error(
+        "{features} features are too many for a forecast: at most {most}; use `train.model: \
+         autoencoder`, or fewer features"
+    )]
+    TooWide {
+        /// The features.
+        features: usize,
+        /// The limit.
+        most: usize,
+    },
+}
+
+/// Is told the number of each look at the network's loss, and the loss; may end its learning.
+pub(super) type OnEpoch<'a> = &'a mut dyn FnMut(usize, f64) -> ControlFlow<()>;
+
+/// The length of window that a configuration needs.
+pub(super) fn window(config: &TrainConfig) -> usize {
+    let weighted = config.model.weights();
+    let uses = |kind| weighted.iter().any(|(it, _)| *it == kind);
+    let lags = if uses(Kind::Forecast) { LAGS + 1 } else { 1 };
+    if uses(Kind::Autoencoder) { lags.max(config.window) } else { lags }
+}
+
+/// Trains the network alone, for its losses.
 ///
 /// # Errors
-/// When ONNX Runtime refuses the graph: a mistake in this program.
-pub(super) fn measure(
-    runtime: &Runtime,
-    fitted: &mut Fitted,
-    dataset: &Dataset,
-    split: &Split,
-    scaling: Scaling,
-) -> Result<(), TrainError> {
-    let least = |model: &Model| match model {
-        // They know what is usual from the season.
-        Model::Season | Model::Level => None,
-        Model::Autoencoder(_) if scaling == Scaling::MinMax => Some(LEAST_RESIDUAL[1]),
-        Model::Forecast { .. } | Model::Autoencoder(_) => Some(LEAST_RESIDUAL[0]),
-    };
-    if fitted.branches.iter().any(|branch| least(&branch.model).is_some()) {
-        let mut places = [split.training().as_slice(), &split.validation].concat();
-        places.sort_by_key(|place| (place.entity, place.step));
-        let squares = mean_squares(runtime, fitted, dataset, &places)?;
-        for (branch, squares) in fitted.branches.iter_mut().zip(squares) {
-            if let Some(least) = least(&branch.model) {
-                let inverse = |square: f64| (1.0 / square.sqrt().max(least)) as f32;
-                branch.inverse = squares.into_iter().map(inverse).collect();
-            }
-        }
-    }
-    let mut values: Vec<Vec<f64>> = vec![Vec::new(); fitted.branches.len()];
-    let mut meter = Meter::new(runtime, fitted, export::value)?;
-    meter.walk(dataset, fitted, &split.validation, &mut |measured, _| {
-        for (values, measured) in values.iter_mut().zip(measured) {
-            values.extend(measured.iter().copied().map(f64::from));
-        }
-    })?;
-    for (branch, values) in fitted.branches.iter_mut().zip(values) {
-        let usual = statistics::by_rank(values, USUAL_SHARE);
-        branch.quantile = usual.map_or(LEAST_USUAL, |usual| (usual as f32).max(LEAST_USUAL));
-    }
-    Ok(())
+/// See [`Autoencoder::learn`].
+pub(super) fn network(
+    training: &Training<'_>,
+    config: &TrainConfig,
+    on_epoch: OnEpoch<'_>,
+) -> Result<(), FitError> {
+    let base = base(training, config);
+    Autoencoder::learn(training, &base, config, on_epoch).map(|_| ())
 }
 
-/// For each branch the mean square of each feature's residuals that are there.
-fn mean_squares(
-    runtime: &Runtime,
-    fitted: &Fitted,
-    dataset: &Dataset,
-    places: &[Place],
-) -> Result<Vec<Vec<f64>>, TrainError> {
-    let features = fitted.base.scaler.kinds.len();
-    let mut squares = vec![vec![0.0; features]; fitted.branches.len()];
-    let mut counts = vec![0.0_f64; features];
-    let mut meter = Meter::new(runtime, fitted, export::residual)?;
-    meter.walk(dataset, fitted, places, &mut |measured, newest| {
-        for (count, column) in counts.iter_mut().zip(newest.axis_iter(Axis(1))) {
-            *count += column.iter().filter(|it| it.is_finite()).count() as f64;
-        }
-        for (squares, measured) in squares.iter_mut().zip(measured) {
-            for (square, column) in squares.iter_mut().zip(measured.axis_iter(Axis(1))) {
-                *square += column.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>();
-            }
-        }
-    })?;
-    for squares in &mut squares {
-        squares.iter_mut().zip(&counts).for_each(|(square, count)| *square /= count.max(1.0));
-    }
-    Ok(squares)
+fn base(training: &Training<'_>, config: &TrainConfig) -> Base {
+    let places = training.split.training();
+    let scaler = Scaler::of(training.dataset, &places, training.roles, Scaling::Standard);
+    Base::learn(training, scaler, &places, window(config))
 }
 
-/// Is handed what the graph says of some windows, by branches, and the newest step of each window.
-type OnMeasured<'a> = dyn FnMut(&[Array2<f32>], ArrayView2<'_, f32>) + 'a;
-
-/// A graph that tells something of each of its branches.
-struct Meter {
-    scorer: Scorer,
-    names: Vec<String>,
-}
-
-impl Meter {
-    fn new(
-        runtime: &Runtime,
-        fitted: &Fitted,
-        output: fn(Kind) -> String,
+impl Fit {
+    /// Learns. ONNX Runtime tells what is usual, by the graph that will serve.
+    ///
+    /// # Errors
+    /// When nothing moves, when a branch cannot be learnt, and when ONNX Runtime refuses the graph.
+    pub fn learn(
+        training: &Training<'_>,
+        config: &TrainConfig,
+        on_epoch: OnEpoch<'_>,
     ) -> Result<Self, TrainError> {
-        let artifact = Artifact::read(measuring(fitted))?;
-        let features = fitted.base.scaler.kinds.len();
-        let scorer = Scorer::of(runtime, &artifact, features, fitted.base.window)?;
-        let names = fitted.branches.iter().map(|branch| output(branch.kind())).collect();
-        Ok(Self { scorer, names })
+        let places = training.split.training();
+        let base = base(training, config);
+        if !base.scaler.is_learnt() {
+            return Err(FitError::NothingMoves { rows: places.len() }.into());
+        }
+        let mut course = Course::default();
+        let mut branches = Vec::new();
+        let weights = config.model.weights();
+        let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+        for (kind, weight) in weights {
+            let model = match kind {
+                Kind::Season => Model::Season,
+                Kind::Level => Model::Level,
+                Kind::Forecast => {
+                    Model::Forecast(Forecast::learn(training.dataset, &places, &base)?)
+                }
+                Kind::Autoencoder => {
+                    let (network, of) = Autoencoder::learn(training, &base, config, on_epoch)?;
+                    course = of;
+                    Model::Autoencoder(network)
+                }
+            };
+            branches.push(Branch {
+                inverse: match kind {
+                    Kind::Season => base.season.scale.iter().map(|it| 1.0 / it).collect(),
+                    _ => vec![1.0; base.scaler.kinds.len()],
+                },
+                cap: model.cap().filter(|_| total > *weight),
+                model,
+                quantile: 1.0,
+                weight: (weight / total) as f32,
+            });
+        }
+        let level = level::spec(training.dataset, &base);
+        let mut fit = Self { base, branches, level, course, gain: 1.0 };
+        usual::measure(training, &mut fit)?;
+        Ok(fit)
     }
 
-    /// Asks about windows, which are in the order of entity and time.
-    fn walk(
-        &mut self,
-        dataset: &Dataset,
-        fitted: &Fitted,
-        places: &[Place],
-        each: &mut OnMeasured<'_>,
-    ) -> Result<(), ScorerError> {
-        let window = fitted.base.window;
-        let mut outcome = Ok(());
-        leveling::walk(dataset, &fitted.level, places, &mut |batch: &Levelled<'_>| {
-            if outcome.is_err() {
-                return;
-            }
-            let raw = dataset.gather(batch.places, window);
-            let level = Some((batch.mean.view(), batch.scale.view()));
-            let context = Context { level, entity: None };
-            match self.scorer.measure(raw.view(), &context, &self.names) {
-                Ok(measured) => each(&measured, raw.slice(s![.., window - 1, ..])),
-                Err(error) => outcome = Err(error),
-            }
-        });
-        outcome
+    /// The names of the features that the error does not depend on.
+    pub fn weightless(&self, features: &[FeatureSpec]) -> Vec<String> {
+        let kinds = features.iter().zip(&self.base.scaler.kinds);
+        kinds.filter(|(_, kind)| !kind.counts()).map(|(it, _)| it.name.clone()).collect()
+    }
+
+    /// The branch of this kind.
+    ///
+    /// # Panics
+    /// Without one.
+    pub fn branch(&self, kind: Kind) -> &Branch {
+        let found = self.branches.iter().find(|branch| branch.model.kind() == kind);
+        found.expect("fits of one configuration have the same branches")
+    }
+
+    /// Whether the entities' levels are asked for.
+    pub fn uses_level(&self) -> bool {
+        self.branches.iter().any(|branch| branch.model.kind() == Kind::Level)
+    }
+
+    /// The branches and what each counts for; they sum to 1.
+    pub fn shares(&self) -> Vec<(Kind, f64)> {
+        self.branches.iter().map(|it| (it.model.kind(), f64::from(it.weight))).collect()
+    }
+
+    /// The branch that tells what was expected: the one that counts most.
+    pub fn teller(&self) -> &Branch {
+        let heaviest = self.branches.iter().max_by(|a, b| a.weight.total_cmp(&b.weight));
+        heaviest.expect("a model has a branch")
     }
 }
+
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,10 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip, s};
 
-use super::autoencoder::Autoencoder;
-use super::branch::{Aggregate, Base, Branch, Model};
-use super::fit::Fitted;
+use super::branches::autoencoder::Autoencoder;
+use super::branches::forecast::LAGS;
+use super::branches::{Aggregate, Base, Branch, Model};
+use super::ensemble::Fit;
 
 /// What a model says about windows.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,8 +108,8 @@ impl Branch {
                 let newest = batch.windows.slice(s![.., base.window - 1, ..]);
                 &newest - &batch.from_level + &batch.course
             }
-            Model::Forecast { lags, map } => {
-                let earlier = batch.clipped.slice(s![.., base.window - 1 - lags.., ..]);
+            Model::Forecast(map) => {
+                let earlier = batch.clipped.slice(s![.., base.window - 1 - LAGS.., ..]);
                 map.expect(earlier, batch.waves.view())
             }
             Model::Autoencoder(autoencoder) => {
@@ -130,7 +131,7 @@ impl Branch {
         let residual = match &self.model {
             Model::Season => &batch.windows.slice(s![.., last, ..]) - &self.expect(base, batch),
             Model::Level => (&batch.from_level - &batch.course) / own_scale(base, batch),
-            Model::Forecast { .. } => {
+            Model::Forecast(_) => {
                 &batch.clipped.slice(s![.., last, ..]) - &self.expect(base, batch)
             }
             Model::Autoencoder(autoencoder) => {
@@ -146,7 +147,7 @@ impl Branch {
         for (inverse, mut column) in self.inverse.iter().zip(residual.axis_iter_mut(Axis(1))) {
             column.mapv_inplace(|it| it * f64::from(*inverse));
         }
-        self.kind().aggregate().of(residual.view())
+        self.model.kind().aggregate().of(residual.view())
     }
 
     /// The branch's part of the whole for a value of its own measure.
@@ -161,8 +162,8 @@ impl Branch {
 fn own_scale(base: &Base, batch: &Prepared) -> Array2<f64> {
     let mut scale = batch.level_scale.clone();
     let (wave, least) = (
-        Array1::from(base.wave_square.clone()).mapv(f64::from),
-        Array1::from(base.season_scale.clone()).mapv(f64::from),
+        Array1::from(base.season.wave_square.clone()).mapv(f64::from),
+        Array1::from(base.season.scale.clone()).mapv(f64::from),
     );
     Zip::from(scale.rows_mut()).for_each(|mut row| {
         Zip::from(&mut row).and(&wave).and(&least).for_each(|scale, wave, least| {
@@ -225,7 +226,7 @@ fn keep_largest(parts: &mut [f64], count: usize) -> f64 {
     sorted.iter().sum()
 }
 
-impl Fitted {
+impl Fit {
     /// Everything about raw windows `[rows, window, features]` and the levels at them.
     pub fn evaluate(
         &self,
@@ -261,8 +262,9 @@ impl Fitted {
         error *= f64::from(self.gain);
         let newest = raw.index_axis(Axis(1), window - 1);
         for (error, row) in error.iter_mut().zip(newest.outer_iter()) {
-            let counts =
-                |(value, kind): (&f32, &super::scaler::Kind)| kind.counts() && value.is_finite();
+            let counts = |(value, kind): (&f32, &super::data::scaler::Kind)| {
+                kind.counts() && value.is_finite()
+            };
             // Of what nothing is known there is no error.
             if !row.iter().zip(&scaler.kinds).any(counts) {
                 *error = f64::NAN;

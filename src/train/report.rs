@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::autoencoder::Course;
-use super::branch::Kind;
+use super::branches::Kind;
+use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
-use super::dataset::Cleaning;
-use super::own::Sharing;
+use super::data::Cleaning;
+use super::ensemble::Sharing;
 use super::threshold::Thresholds;
 use super::tune::Tuning;
 use super::validate::Validated;

@@ -3,25 +3,24 @@
 //! This is the only place that knows all the others; it computes nothing itself. The file is
 //! written beside its destination, read back, loaded in ONNX Runtime, and only then given its name.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::config::{ConfigError, FitKind, TrainConfig};
-use super::dataset::{Dataset, DatasetError};
-use super::export::export;
-use super::fit::{self, FitError, Fitted};
-use super::learn::{Learning, Learnt};
-use super::own::{self, Models};
+use super::data::scaler::Kind;
+use super::data::{Dataset, DatasetError, Training, medians, range, roles};
+use super::ensemble::{self, Fit, FitError, Fits};
+use super::graph::export;
 use super::report::Summary;
-use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::validate::{self, Validated};
-use super::{medians, range, tune, write};
+use super::{tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
 use crate::features::{
     Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
 };
-use crate::history::{self, History, HistoryError, Query, Source};
+use crate::history::{self, History, HistoryError, Progress, Query, Source};
 use crate::model::{
     ArtifactError, GuardSpec, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError, Validation,
 };
@@ -102,17 +101,38 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
     let (dataset, features) = read(options)?;
-    let window = fit::window(&options.config);
-    let split = dataset.split(options.config.validation_share, window)?;
-    let learning = Learning::new(&runtime, &dataset, &split, &features, &options.config);
-    let Learnt { fitted, config, tuning, split } = learning.run(options.tune)?;
-    let draft = metadata(options, &dataset, features.clone(), &fitted);
-    let models = match config.fit {
-        FitKind::Pooled => Models::one(fitted),
-        FitKind::PerEntity => own::fit(&learning, &config, &split, (fitted, &draft))?,
+    let parts =
+        |config: &TrainConfig| dataset.split(config.validation_share, ensemble::window(config));
+    let split = parts(&options.config)?;
+    let roles = roles(&features, &dataset, &split.fit);
+    let training = Training {
+        runtime: &runtime,
+        dataset: &dataset,
+        split: &split,
+        roles: &roles,
+        clocks: clocks(&features),
     };
-    let draft = models.describe(&dataset, draft);
-    let validated = validate::play(&runtime, &dataset, &split, &draft, &models)?;
+    let tuning = options.tune.map(|budget| trials(&training, &options.config, budget));
+    let best = tuning.as_ref().and_then(|tuning| tuning.best());
+    let config = best.map_or_else(
+        || options.config.clone(),
+        |best| options.config.with(&best.trial, options.config.seed),
+    );
+    // A longer window needs steps that were a shorter one's own.
+    let split = parts(&config)?;
+    let training = Training { split: &split, ..training };
+    let progress = Progress::start("fit", config.epochs);
+    let shared = Fit::learn(&training, &config, &mut |epoch, loss| {
+        progress.done(epoch, format!("loss {loss:.3e}"));
+        ControlFlow::Continue(())
+    })?;
+    let draft = metadata(options, &dataset, features.clone(), &shared);
+    let fits = match config.fit {
+        FitKind::Pooled => Fits::one(shared),
+        FitKind::PerEntity => Fits::learn(&training, &config, shared, &draft)?,
+    };
+    let draft = fits.describe(&dataset, draft);
+    let validated = validate::play(&training, &draft, &fits)?;
     let thresholds = threshold::find(&validated.scores, &options.config.threshold)?;
     let metadata = Metadata {
         threshold: thresholds.threshold,
@@ -121,10 +141,10 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         ranges: range::ranges(&dataset, &split.training()),
         ..draft
     };
-    let bytes = export(&models, &metadata);
+    let bytes = export(&fits, &metadata);
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
     Ok(summary(Outcome {
-        models,
+        fits,
         windows: [split.fit.len(), split.stopping.len(), split.validation.len()],
         config,
         tuning,
@@ -132,6 +152,33 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         output: (options.output.clone(), bytes.len()),
         dataset,
     }))
+}
+
+/// A search for better settings of the network: of all branches it alone has parameters to try.
+fn trials(training: &Training<'_>, config: &TrainConfig, budget: tune::Budget) -> tune::Tuning {
+    let progress = Progress::start("trials", budget.trials * budget.executions);
+    let mut done = 0;
+    tune::search(&config.space(), budget, config.seed, &mut |trial, seed, tell| {
+        let config = config.with(trial, seed);
+        let split = training.dataset.split(config.validation_share, ensemble::window(&config));
+        let split = split.map_err(|error| error.to_string())?;
+        let training = Training { split: &split, ..training.clone() };
+        let mut least = f64::INFINITY;
+        let outcome = ensemble::network(&training, &config, &mut |epoch, loss| {
+            least = least.min(loss);
+            tell(epoch, loss)
+        });
+        outcome.map_err(|error| error.to_string())?;
+        done += 1;
+        progress.done(done, format!("loss {least:.3e}"));
+        Ok::<f64, String>(least)
+    })
+}
+
+/// Columns of the time of day and of the week.
+fn clocks(features: &[FeatureSpec]) -> [usize; 2] {
+    [TIME_OF_DAY, TIME_OF_WEEK]
+        .map(|clock| features.iter().position(|it| clock.is(it)).expect("they were added"))
 }
 
 /// History, cleaned, with the clocks that every model of ours reads.
@@ -149,7 +196,7 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     }
     Features::parse(&features, &options.history.entity)?;
     let (entity, global) = (&options.history.entity, &options.global);
-    let (share, window) = (options.config.validation_share, fit::window(&options.config));
+    let (share, window) = (options.config.validation_share, ensemble::window(&options.config));
     let parting = medians::Parting { entity, global, share, window };
     medians::fill_in(&recording, &mut features, parting)?;
     Ok((Dataset::clean(recording, &features, entity, &options.global)?, features))
@@ -174,20 +221,20 @@ fn metadata(
     options: &Options,
     dataset: &Dataset,
     features: Vec<FeatureSpec>,
-    fitted: &Fitted,
+    fit: &Fit,
 ) -> Metadata {
     let recorded = Duration::from_ms(dataset.step_ms);
     // A model that looks at one step alone serves at any distance between steps.
-    let free = fitted.base.window == 1 && options.config.smoothing.is_empty();
+    let free = fit.base.window == 1 && options.config.smoothing.is_empty();
     let is_csv = matches!(options.history.source, Source::Csv(_));
     let step = options.model.step.filter(|_| is_csv || free).unwrap_or(recorded);
     Metadata {
-        window: fitted.base.window,
+        window: fit.base.window,
         smoothing: options.config.spans(step.as_ms()),
         smoothing_power: if options.config.smoothing.is_empty() { 1.0 } else { POWER },
-        level: fitted.uses_level().then(|| fitted.level.clone()),
+        level: fit.uses_level().then(|| fit.level.clone()),
         adaptive_threshold: Some(GuardSpec::default()),
-        weightless: fitted.weightless(&features),
+        weightless: fit.weightless(&features),
         trained_from_ms: dataset.times_ms.first().copied(),
         trained_to_ms: dataset.times_ms.last().copied(),
         ..Metadata::new(features, options.history.entity.clone(), step)
@@ -211,7 +258,7 @@ fn judged(scores: &ValidationScores, threshold: f64) -> Validation {
 struct Outcome {
     dataset: Dataset,
     windows: [usize; 3],
-    models: Models,
+    fits: Fits,
     config: TrainConfig,
     tuning: Option<tune::Tuning>,
     found: (Metadata, Thresholds, Validated),
@@ -221,7 +268,7 @@ struct Outcome {
 fn summary(outcome: Outcome) -> Summary {
     let (metadata, thresholds, validated) = outcome.found;
     let (output, bytes) = outcome.output;
-    let shared = &outcome.models.shared;
+    let shared = &outcome.fits.shared;
     let base = &shared.base;
     // The season and what reads it look at the clocks, which no branch takes for a feature.
     let is_read = |i: usize| base.season.harmonics.count() > 0 && base.clocks.contains(&i);
@@ -238,10 +285,10 @@ fn summary(outcome: Outcome) -> Summary {
         context: names(Kind::Context),
         neutral: names(Kind::Neutral),
         branches: shared.shares(),
-        own: outcome.models.own.len(),
-        sharing: outcome.models.sharing,
+        own: outcome.fits.own.len(),
+        sharing: outcome.fits.sharing,
         config: outcome.config,
-        course: outcome.models.shared.course,
+        course: outcome.fits.shared.course,
         tuning: outcome.tuning,
         thresholds,
         validated,

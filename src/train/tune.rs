@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::scaler::Scaling;
+use super::data::Scaling;
 use crate::statistics;
 
 /// Earlier trials before one is measured against them: the median of fewer is chance.

@@ -5,16 +5,16 @@
 
 use ndarray::{Array1, s};
 
-use super::dataset::{Dataset, Split};
-use super::export::export;
-use super::leveling::{self, Levelled};
-use super::own::Models;
+use super::branches::level::{self, Levelled};
+use super::data::Training;
+use super::ensemble::Fits;
+use super::graph::export;
 use super::run::TrainError;
 use super::threshold::ValidationScores;
 use crate::detect::{DetectConfig, Detector};
 use crate::features::Playback;
 use crate::labels::Labels;
-use crate::model::{Artifact, Context, Metadata, Runtime, Scorer, ScorerError};
+use crate::model::{Artifact, Context, Metadata, Scorer, ScorerError};
 
 /// Moments that the report shows.
 const WORST: usize = 6;
@@ -68,16 +68,15 @@ pub struct Around {
 
 /// Plays the dataset through a detector.
 pub(super) fn play(
-    runtime: &Runtime,
-    dataset: &Dataset,
-    split: &Split,
+    training: &Training<'_>,
     metadata: &Metadata,
-    models: &Models,
+    fits: &Fits,
 ) -> Result<Validated, TrainError> {
+    let Training { runtime, dataset, split, .. } = *training;
     // Levels begin as they did when training began, and run through all of it.
-    let level = metadata.level.as_ref().map(leveling::anew);
+    let level = metadata.level.as_ref().map(level::anew);
     let metadata = Metadata { level, threshold: 1.0, ..metadata.clone() };
-    let artifact = Artifact::read(export(models, &metadata))?;
+    let artifact = Artifact::read(export(fits, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
     let mut teller = Scorer::new(runtime, &artifact, &metadata)?;
     let config = DetectConfig {
@@ -118,7 +117,7 @@ pub(super) fn play(
     }
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
-        moment.course = around(&mut teller, dataset, split, models, moment)?;
+        moment.course = around(&mut teller, training, fits, moment)?;
     }
     Ok(Validated {
         entities: labels,
@@ -135,16 +134,16 @@ pub(super) fn play(
 /// What was and what should have been around a moment, where windows were full.
 fn around(
     scorer: &mut Scorer,
-    dataset: &Dataset,
-    split: &Split,
-    models: &Models,
+    training: &Training<'_>,
+    fits: &Fits,
     moment: &Moment,
 ) -> Result<Option<Around>, ScorerError> {
+    let Training { dataset, split, .. } = *training;
     let at = split.validation_from + moment.step;
     let shown: Vec<usize> =
         moment.contributions.iter().take(SHOWN).map(|(feature, _)| *feature as usize).collect();
-    let (number, fitted) = models.of(moment.entity);
-    let window = fitted.base.window;
+    let (number, fit) = fits.of(moment.entity);
+    let window = fit.base.window;
     let to = (at + AFTER + 1).min(dataset.times_ms.len());
     let mut places = dataset.windows(at.saturating_sub(BEFORE), to, window);
     places.retain(|place| place.entity as usize == moment.entity);
@@ -153,7 +152,7 @@ fn around(
         features: shown.iter().map(|feature| (*feature, Vec::new(), Vec::new())).collect(),
     };
     let mut outcome = Ok(());
-    leveling::walk(dataset, &fitted.level, &places, &mut |batch: &Levelled<'_>| {
+    level::walk(dataset, &fit.level, &places, &mut |batch: &Levelled<'_>| {
         let raw = dataset.gather(batch.places, window);
         let entity = Array1::from_elem(batch.places.len(), number as f32);
         let level = Some((batch.mean.view(), batch.scale.view()));

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::dataset::{Dataset, Place};
+use super::{Dataset, Place};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -19,7 +19,7 @@ const TIMES: usize = 2;
 
 /// What comes around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Period {
+pub struct Period {
     /// How long it takes.
     ///
     /// # Units
@@ -46,7 +46,7 @@ impl Period {
 
 /// The hours that windows lie in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Coverage {
+pub struct Coverage {
     /// Hours since 1970.
     hours: BTreeSet<i64>,
 }
@@ -89,7 +89,7 @@ impl Coverage {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
     use super::*;
 
     /// Of these hours of the day on so many days from the first of 1970, a Thursday.

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, s};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::dataset::Place;
+use crate::train::data::Place;
 
 /// How often a feature is missing in training. Often enough to be learnt, seldom enough that most
 /// windows are whole.
@@ -18,7 +18,7 @@ const LEAST_VARIANCE: f64 = 0.01;
 
 /// Values as the network sees them, of all entities and steps. Windows are put together when they
 /// are needed: all at once would take as many times the memory as a window has steps.
-pub(super) struct Values {
+pub struct Values {
     /// By entity `[steps, features]`, features that enter only; NaN is missing.
     pub entities: Vec<Array2<f32>>,
     /// For each of these features whether it counts.
@@ -30,7 +30,7 @@ pub(super) struct Values {
 }
 
 /// Some windows, as the network is trained on them.
-pub(super) struct Batch {
+pub struct Batch {
     /// `[windows, steps * features]`.
     pub inputs: Array2<f64>,
     /// Likewise.
@@ -95,7 +95,7 @@ impl Values {
 }
 
 /// Takes random features out of each window, with all their steps.
-pub(super) fn drop_some(batch: &mut Batch, offsets: &[f64], rng: &mut ChaCha8Rng) {
+pub fn drop_some(batch: &mut Batch, offsets: &[f64], rng: &mut ChaCha8Rng) {
     let features = offsets.len();
     let rows = batch.inputs.outer_iter_mut().zip(batch.there.outer_iter_mut());
     for (mut inputs, mut there) in rows {

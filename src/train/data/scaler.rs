@@ -11,8 +11,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Role;
-use super::dataset::{Dataset, Place};
+use super::{Dataset, Place, Role};
 
 /// A range counts as at least this part of the values. What stood at 0.776 to 0.777 while it was
 /// watched, as the use of a disk does, is not a hundred times out of its range at 0.8; a departure
@@ -41,7 +40,7 @@ pub enum Scaling {
 
 /// The line that brings each feature to a common size.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Scaler {
+pub struct Scaler {
     /// What becomes 0.
     pub offset: Vec<f32>,
     /// One over the distance of what becomes 1; 0 for a neutral feature.
@@ -54,7 +53,7 @@ pub(super) struct Scaler {
 
 /// What becomes of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Is learnt from and counts in the error.
     Learnt,
     /// Never moved in training: counts in the error when it departs from its value.
@@ -105,7 +104,7 @@ impl Seen {
 
 impl Scaler {
     /// Fits to the newest steps of windows.
-    pub fn fit(dataset: &Dataset, places: &[Place], roles: &[Role], scaling: Scaling) -> Self {
+    pub fn of(dataset: &Dataset, places: &[Place], roles: &[Role], scaling: Scaling) -> Self {
         let mut seen = vec![Seen::new(); roles.len()];
         for place in places {
             let row = dataset.entities[place.entity as usize].values.row(place.step as usize);
@@ -146,6 +145,11 @@ impl Scaler {
             0.0 => 0.0,
             inverse => 1.0 / inverse,
         }
+    }
+
+    /// Whether anything moves that counts.
+    pub fn is_learnt(&self) -> bool {
+        self.kinds.contains(&Kind::Learnt)
     }
 
     /// 1 for the features that count in the error, otherwise 0.
@@ -192,14 +196,14 @@ fn line(seen: &Seen, role: Role, scaling: Scaling) -> (f64, f64, Kind) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::dataset::tests::dataset;
+    use crate::train::data::tests::dataset;
 
     #[track_caller]
     fn check(scaling: Scaling, role: Role, column: &[f32], kind: Kind, pairs: &[(f32, f32)]) {
         let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
         let dataset = dataset(&[&rows]);
         let places = dataset.windows(0, column.len(), 1);
-        let scaler = Scaler::fit(&dataset, &places, &[role], scaling);
+        let scaler = Scaler::of(&dataset, &places, &[role], scaling);
         assert_eq!(scaler.kinds, [kind], "{column:?}");
         for (value, expected) in pairs {
             let found = scaler.scale(ndarray::arr2(&[[*value]]).view())[[0, 0]];
@@ -262,7 +266,7 @@ mod tests {
                 let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
                 let dataset = dataset(&[&rows]);
                 let places = dataset.windows(0, column.len(), 1);
-                let scaler = Scaler::fit(&dataset, &places, &[Role::Observed], scaling);
+                let scaler = Scaler::of(&dataset, &places, &[Role::Observed], scaling);
                 let spread = column[0].abs() + column[1].abs();
                 for value in [column[0], column[1], 0.0, -spread, 30.0 * spread] {
                     let scaled = scaler.scale(ndarray::arr2(&[[value]]).view())[[0, 0]];
@@ -275,7 +279,7 @@ mod tests {
         // What is always missing has no size to come back by.
         let dataset = dataset(&[&vec![vec![f32::NAN]; 2]]);
         let places = dataset.windows(0, 2, 1);
-        let scaler = Scaler::fit(&dataset, &places, &[Role::Observed], Scaling::Standard);
+        let scaler = Scaler::of(&dataset, &places, &[Role::Observed], Scaling::Standard);
         assert_eq!(scaler.size(0), 0.0);
     }
 }

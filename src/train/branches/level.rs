@@ -1,14 +1,17 @@
-//! Levelling: the level that serving would keep for each entity, at each window of a dataset.
+//! The level: where each entity has been lately, as serving keeps it.
 //!
-//! In: a dataset and windows of it. Out: the windows in batches with the entity's level before each,
-//! by the same arithmetic that serving uses. Levels run through all usable steps from the first on.
+//! In: a dataset and windows of it. Out: what the model's file says of levels, and windows in batches
+//! with the entity's level before each, by the same arithmetic that serving uses. Levels run through
+//! all usable steps from the first on. The residual is the departure from the level, moved by the
+//! season, in units of what training strayed or of the level's own scale, whichever is larger.
 
 use ndarray::Array2;
 
-use super::branch::Base;
-use super::dataset::{Dataset, Place};
+use super::{Base, CHUNK};
 use crate::detect::level::Levels;
-use crate::model::{LevelSpec, LevelStart};
+use crate::model::{LEVEL, LevelSpec, LevelStart};
+use crate::train::data::{Dataset, Place};
+use crate::train::graph::{With, Writer};
 
 /// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
 /// does not become the standard by noon; short enough that a machine which has changed for good is
@@ -25,11 +28,8 @@ const FLOOR: f32 = 0.1;
 /// takes over within the hour.
 const POOLED_PRIOR_MS: f64 = 3_600_000.0;
 
-/// Windows that are handed over at once.
-const CHUNK: usize = 4_096;
-
 /// Windows with the entity's level before each.
-pub(super) struct Levelled<'a> {
+pub struct Levelled<'a> {
     /// The windows.
     pub places: &'a [Place],
     /// `[windows, features]`.
@@ -39,7 +39,7 @@ pub(super) struct Levelled<'a> {
 }
 
 /// The level that training begins with.
-pub(super) fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
+pub fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
     let features = base.scaler.kinds.len();
     let size = |i: usize| base.scaler.size(i).max(f32::MIN_POSITIVE);
     LevelSpec {
@@ -55,7 +55,7 @@ pub(super) fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
 }
 
 /// The same level as training begins it: the first steps speak for themselves.
-pub(super) fn anew(spec: &LevelSpec) -> LevelSpec {
+pub fn anew(spec: &LevelSpec) -> LevelSpec {
     let anew = |start: &LevelStart| LevelStart { prior: 1.0, ..start.clone() };
     let entities = spec.entities.iter().map(anew).collect();
     LevelSpec { prior: 1.0, entities, ..spec.clone() }
@@ -63,7 +63,7 @@ pub(super) fn anew(spec: &LevelSpec) -> LevelSpec {
 
 /// The level that training leaves behind: where one entity is at the end, or where several are on
 /// average.
-pub(super) fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
+pub fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
     let mut spec = start(dataset, base);
     let features = spec.mean.len();
     let mut last: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
@@ -102,7 +102,7 @@ fn levels(spec: &LevelSpec) -> Levels {
 }
 
 /// Hands over windows, which are in the order of entity and time, with the level before each.
-pub(super) fn walk(
+pub fn walk(
     dataset: &Dataset,
     spec: &LevelSpec,
     places: &[Place],
@@ -131,5 +131,26 @@ pub(super) fn walk(
             let array = |values| Array2::from_shape_vec(shape, values).expect("a row each");
             each(&Levelled { places, mean: array(mean), scale: array(scale) });
         }
+    }
+}
+
+impl Writer<'_> {
+    /// How far the newest step is from the level, in the level's unit.
+    pub(in crate::train) fn level(&mut self) {
+        let [mean, scale] = LEVEL;
+        self.parameter("wave_square", With::Rows, &|it| it.base.season.wave_square.clone());
+        self.parameter("season_scale", With::Rows, &|it| it.base.season.scale.clone());
+        self.parameter("deviations_per_unit", With::Rows, &|it| it.base.scaler.inverse.clone());
+        self.graph
+            .node("Sub", &["raw", mean], "from_level")
+            .node("Mul", &["from_level", "deviations_per_unit"], "level_departure")
+            .node("Sub", &["level_departure", "course"], "level_unscaled")
+            .node("Mul", &[scale, "deviations_per_unit"], "level_deviation")
+            .node("Mul", &["level_deviation", "level_deviation"], "level_variance")
+            .node("Sub", &["level_variance", "wave_square"], "level_rest")
+            .node("Clip", &["level_rest", "zero"], "level_positive")
+            .node("Sqrt", &["level_positive"], "level_own")
+            .node("Max", &["level_own", "season_scale"], "level_unit")
+            .node("Div", &["level_unscaled", "level_unit"], "level_distance");
     }
 }

@@ -1,15 +1,16 @@
 //! What a graph gives: score, contributions, reconstruction.
 
-use super::branches::network_of;
 use super::{DROP, With, Writer};
 use crate::model::{Dim, LEVEL};
-use crate::train::branch::Model;
-use crate::train::fit::Fitted;
+use crate::train::branches::Model;
+use crate::train::branches::autoencoder::network_of;
+use crate::train::ensemble::Fit;
 
 impl Writer<'_> {
     /// Puts the branches together and names what comes out.
     pub(super) fn outputs(&mut self) {
-        let kinds: Vec<&str> = self.first().branches.iter().map(|it| it.kind().name()).collect();
+        let kinds: Vec<&str> =
+            self.first().branches.iter().map(|it| it.model.kind().name()).collect();
         for (what, whole) in [("part", "total"), ("contribution", "contributions")] {
             let names: Vec<String> = kinds.iter().map(|kind| format!("{kind}_{what}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -52,7 +53,7 @@ impl Writer<'_> {
                     .node("Add", &["level_at", "course"], "level_expected");
                 "level_expected".to_owned()
             }
-            Model::Forecast { .. } => "forecast_expected".to_owned(),
+            Model::Forecast(_) => "forecast_expected".to_owned(),
             Model::Autoencoder(autoencoder) if autoencoder.is_plain() => {
                 format!("layer_{}", autoencoder.network.layers.len())
             }
@@ -68,7 +69,7 @@ impl Writer<'_> {
                 "network_expected".to_owned()
             }
         };
-        let of_counting = |it: &Fitted, value: &dyn Fn(usize) -> f32, other: f32| -> Vec<f32> {
+        let of_counting = |it: &Fit, value: &dyn Fn(usize) -> f32, other: f32| -> Vec<f32> {
             let kinds = it.base.scaler.kinds.iter().enumerate();
             kinds.map(|(i, kind)| if kind.counts() { value(i) } else { other }).collect()
         };

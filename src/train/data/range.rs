@@ -4,7 +4,7 @@
 //! that entities measured themselves, for the model's file. Serving counts what lies outside: there a
 //! model says little, and when much does the fleet is not the one that it was trained on.
 
-use super::dataset::{Dataset, Place};
+use super::{Dataset, Place};
 use crate::model::FeatureRange;
 use crate::statistics;
 
@@ -14,7 +14,7 @@ const TAIL: f64 = 0.001;
 
 /// Which cells of an entity's rows it measured itself, a bit for each.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct OwnCells {
+pub struct OwnCells {
     features: usize,
     bits: Vec<u64>,
 }
@@ -39,7 +39,7 @@ impl OwnCells {
 }
 
 /// The range of each feature at the newest steps of windows; none for what no entity measured itself.
-pub(super) fn ranges(dataset: &Dataset, places: &[Place]) -> Vec<Option<FeatureRange>> {
+pub fn ranges(dataset: &Dataset, places: &[Place]) -> Vec<Option<FeatureRange>> {
     let features = dataset.entities[0].values.ncols();
     let of_feature = |feature: usize| {
         let value = |place: &Place| {
@@ -60,7 +60,7 @@ fn range(values: Vec<f32>) -> Option<FeatureRange> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dataset::tests::recording;
+    use super::super::tests::recording;
     use super::*;
     use crate::detect::DetectConfig;
     use crate::features::{FeatureSpec, Missing};

@@ -1,4 +1,4 @@
-//! An autoencoder: a network that restores a window through a bottleneck too narrow for anything but
+//! The autoencoder: a network that restores a window through a bottleneck too narrow for anything but
 //! what usually goes together.
 //!
 //! In: windows in deviations from the mean, clipped; the mean where a value is missing. Out: the
@@ -10,19 +10,23 @@
 //! A value far out says all it can at the clip: farther out a network answers nonsense for all other
 //! features as well.
 
+mod network;
+mod optimizer;
+mod values;
+
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut1, Axis, s};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::branch::{Base, INPUT_CLIP};
-use super::config::TrainConfig;
-use super::dataset::{Dataset, Place};
-use super::fit::{FitError, OnEpoch};
-use super::network::{Network, Output, Places};
-use super::optimizer::Adam;
-use super::scaler::{Kind, Scaler, Scaling};
-use super::values::{Batch, Values, drop_some};
+use super::{Base, CHUNK, INPUT_CLIP, Kind, Model};
+use crate::train::config::TrainConfig;
+use crate::train::data::{Dataset, Place, Rows, Scaler, Scaling, Split, Training};
+use crate::train::ensemble::{Fit, FitError, OnEpoch};
+use crate::train::graph::{END, With, Writer, rounded};
+use network::{Network, Output, Places};
+use optimizer::Adam;
+use values::{Batch, Values, drop_some};
 
 /// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
 const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
@@ -36,12 +40,15 @@ const GAIN: f64 = 1e-3;
 /// Updates between two looks at the loss, at least: a pass over little data changes next to nothing.
 const LEAST_UPDATES: usize = 100;
 
-/// Rows that are evaluated at once, so that memory does not grow with the recording.
-const CHUNK: usize = 4_096;
+/// What it counts for at most in an ensemble, in usual values: see the season's.
+pub const CAP: f32 = 4.0;
+
+/// Residuals, in deviations or in ranges, that count as usual at least: see the forecast's.
+const LEAST_RESIDUAL: [f64; 2] = [0.1, 0.01];
 
 /// A network that restores the newest step of a window from the whole window.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Autoencoder {
+pub struct Autoencoder {
     /// Steps that it looks at.
     pub steps: usize,
     /// What becomes of deviations first, by feature: `factor * deviation + offset`.
@@ -72,7 +79,7 @@ pub struct Course {
 
 impl Autoencoder {
     /// What everything but the network is for these settings.
-    pub fn blank(base: &Base, range: &Scaler, config: &TrainConfig) -> Self {
+    fn blank(base: &Base, range: &Scaler, config: &TrainConfig) -> Self {
         let features = base.scaler.kinds.len();
         let (factor, offset, input_clip, residual_clip) = match config.scaling {
             Scaling::Standard => {
@@ -93,7 +100,10 @@ impl Autoencoder {
                 (factor, offset, RANGE_CLIP, RANGE_RESIDUAL_CLIP)
             }
         };
-        let output = output(config.scaling);
+        let output = match config.scaling {
+            Scaling::Standard => Output::Linear,
+            Scaling::MinMax => Output::Sigmoid,
+        };
         let network = Network { layers: Vec::new(), output };
         let steps = config.window;
         Self { steps, factor, offset, input_clip, residual_clip, network }
@@ -105,6 +115,11 @@ impl Autoencoder {
         let alike = |values: &[f32], it: f32| values.iter().all(|value| *value == it);
         let clips = self.input_clip == clip && self.residual_clip == clip;
         clips && alike(&self.factor, 1.0) && alike(&self.offset, 0.0)
+    }
+
+    /// The residual that counts as usual at least.
+    pub fn least_residual(&self) -> f64 {
+        LEAST_RESIDUAL[usize::from(!self.is_plain())]
     }
 
     /// A deviation as the network sees it; what stands for a missing one.
@@ -135,9 +150,9 @@ impl Autoencoder {
     }
 
     /// All values as the network is trained on them.
-    pub fn values(&self, base: &Base, dataset: &Dataset) -> Values {
+    fn values(&self, base: &Base, dataset: &Dataset) -> Values {
         let places = entering(&base.scaler);
-        let of_entity = |rows: &super::dataset::Rows| {
+        let of_entity = |rows: &Rows| {
             let mut values = Array2::zeros((rows.values.nrows(), places.len()));
             for (to, from) in values.axis_iter_mut(Axis(1)).zip(&places) {
                 let column = rows.values.slice(s![.., *from..*from + 1]);
@@ -172,75 +187,47 @@ impl Autoencoder {
     }
 }
 
-fn output(scaling: Scaling) -> Output {
-    match scaling {
-        Scaling::Standard => Output::Linear,
-        Scaling::MinMax => Output::Sigmoid,
-    }
-}
-
 /// The features that the network sees.
 fn entering(scaler: &Scaler) -> Vec<usize> {
     let kinds = scaler.kinds.iter().enumerate();
     kinds.filter(|(_, kind)| kind.enters()).map(|(i, _)| i).collect()
 }
 
-/// Learns on some windows, and stops when others say so. `on_epoch` is told the number of each look at
-/// the loss and the loss, and may end it all.
-///
-/// # Errors
-/// When nothing moves, and when the loss is no longer a number.
-pub(super) fn fit(
-    blank: Autoencoder,
-    base: &Base,
-    values: &Values,
-    (training, stopping): (&[Place], &[Place]),
-    config: &TrainConfig,
-    on_epoch: OnEpoch<'_>,
-) -> Result<(Autoencoder, Course), FitError> {
-    if !base.scaler.kinds.contains(&Kind::Learnt) {
-        return Err(FitError::NothingMoves { rows: training.len() });
+impl Autoencoder {
+    /// Learns on some windows, and stops when others say so. `on_epoch` is told the number of each look
+    /// at the loss and the loss, and may end it all.
+    ///
+    /// # Errors
+    /// When nothing moves, and when the loss is no longer a number.
+    pub fn learn(
+        training: &Training<'_>,
+        base: &Base,
+        config: &TrainConfig,
+        on_epoch: OnEpoch<'_>,
+    ) -> Result<(Self, Course), FitError> {
+        let Training { dataset, split: Split { fit, stopping, .. }, .. } = training;
+        if !base.scaler.is_learnt() {
+            return Err(FitError::NothingMoves { rows: fit.len() });
+        }
+        let range = Scaler::of(dataset, fit, training.roles, Scaling::MinMax);
+        let blank = Self::blank(base, &range, config);
+        let values = blank.values(base, dataset);
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        let some: Vec<Place> = fit.iter().step_by(fit.len().div_ceil(CHUNK)).copied().collect();
+        let Batch { inputs, targets, .. } = values.batch(&some);
+        let (output, layers) = (blank.network.output, &config.layers);
+        let network = Network::new(inputs.view(), targets.view(), layers, output, &mut rng);
+        let units = values.units(fit);
+        let pass = Pass {
+            values: &values,
+            units: &units,
+            order: fit.clone(),
+            adam: Adam::new(&network, config.learning_rate),
+            batch_size: config.batch_size,
+        };
+        let (best, course) = pass.repeat(network, stopping, config, rng, on_epoch)?;
+        Ok((blank.with(base, &best), course))
     }
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let some: Vec<Place> =
-        training.iter().step_by(training.len().div_ceil(CHUNK)).copied().collect();
-    let Batch { inputs, targets, .. } = values.batch(&some);
-    let output = output(config.scaling);
-    let mut network = Network::new(inputs.view(), targets.view(), &config.layers, output, &mut rng);
-    let units = values.units(training);
-    let mut pass = Pass {
-        values,
-        units: &units,
-        order: training.to_vec(),
-        adam: Adam::new(&network, config.learning_rate),
-        batch_size: config.batch_size,
-    };
-    let mut best = network.clone();
-    let mut course = Course::default();
-    let (mut waited, mut to_beat, mut least) = (0, f64::INFINITY, f64::INFINITY);
-    while course.epochs < config.epochs && waited < config.patience {
-        course.epochs += 1;
-        let training_loss = pass.run(&mut network, &mut rng);
-        let stopping_loss = loss(&network, values, stopping, &units);
-        if !(training_loss.is_finite() && stopping_loss.is_finite()) {
-            return Err(FitError::Diverged { epoch: course.epochs });
-        }
-        course.training.push(training_loss);
-        course.stopping.push(stopping_loss);
-        if stopping_loss < least {
-            least = stopping_loss;
-            best.clone_from(&network);
-            course.best_epoch = course.epochs;
-        }
-        waited += 1;
-        if stopping_loss < to_beat * (1.0 - GAIN) {
-            (waited, to_beat) = (0, stopping_loss);
-        }
-        if on_epoch(course.epochs, stopping_loss).is_break() {
-            break;
-        }
-    }
-    Ok((blank.with(base, &best), course))
 }
 
 /// One pass after another over the training part.
@@ -254,6 +241,43 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// Passes until the loss on other windows falls no more; gives the best weights.
+    fn repeat(
+        mut self,
+        mut network: Network,
+        stopping: &[Place],
+        config: &TrainConfig,
+        mut rng: ChaCha8Rng,
+        on_epoch: OnEpoch<'_>,
+    ) -> Result<(Network, Course), FitError> {
+        let mut best = network.clone();
+        let mut course = Course::default();
+        let (mut waited, mut to_beat, mut least) = (0, f64::INFINITY, f64::INFINITY);
+        while course.epochs < config.epochs && waited < config.patience {
+            course.epochs += 1;
+            let training_loss = self.run(&mut network, &mut rng);
+            let stopping_loss = loss(&network, self.values, stopping, self.units);
+            if !(training_loss.is_finite() && stopping_loss.is_finite()) {
+                return Err(FitError::Diverged { epoch: course.epochs });
+            }
+            course.training.push(training_loss);
+            course.stopping.push(stopping_loss);
+            if stopping_loss < least {
+                least = stopping_loss;
+                best.clone_from(&network);
+                course.best_epoch = course.epochs;
+            }
+            waited += 1;
+            if stopping_loss < to_beat * (1.0 - GAIN) {
+                (waited, to_beat) = (0, stopping_loss);
+            }
+            if on_epoch(course.epochs, stopping_loss).is_break() {
+                break;
+            }
+        }
+        Ok((best, course))
+    }
+
     /// Gives the mean loss of the batches, each before its own update.
     fn run(&mut self, network: &mut Network, rng: &mut ChaCha8Rng) -> f64 {
         let updates = self.order.len().div_ceil(self.batch_size);
@@ -291,4 +315,66 @@ fn loss(network: &Network, values: &Values, places: &[Place], units: &Array1<f64
         sum += (&residual * &residual * &weights(there, units)).sum();
     }
     sum / places.len() as f64
+}
+
+impl Writer<'_> {
+    /// How far the newest step is from what the network restores.
+    pub(in crate::train) fn autoencoder(&mut self, autoencoder: &Autoencoder) {
+        if autoencoder.is_plain() {
+            self.flattened("clipped", (-(autoencoder.steps as i64), END), "layer_0");
+            self.newest("clipped", "network_observed");
+        } else {
+            self.network_values(autoencoder);
+        }
+        let layers = &autoencoder.network.layers;
+        for (i, layer) in layers.iter().enumerate() {
+            let (rows, columns) = layer.weights.dim();
+            let [input, output] = [i, i + 1].map(|i| format!("layer_{i}"));
+            let [weights_name, bias_name, sum] =
+                ["weights", "bias", "sum"].map(|part| format!("{part}_{}", i + 1));
+            let activation = match (i + 1 == layers.len(), autoencoder.network.output) {
+                (true, Output::Linear) => "Identity",
+                (true, Output::Sigmoid) => "Sigmoid",
+                (false, _) => "Relu",
+            };
+            let layer = |it: &Fit| {
+                let layer = &network_of(it).network.layers[i];
+                (rounded(&layer.weights), rounded(&layer.bias))
+            };
+            let weights = (weights_name.as_str(), [rows, columns]);
+            self.linear(&input, weights, &bias_name, &layer, &sum);
+            self.graph.node(activation, &[&sum], &output);
+        }
+        let expected = format!("layer_{}", layers.len());
+        self.graph.node("Sub", &["network_observed", &expected], "autoencoder_distance");
+    }
+
+    /// What the network is fed with, and what its answer is held against, where these are not simply
+    /// the deviations.
+    fn network_values(&mut self, autoencoder: &Autoencoder) {
+        let (low, high) = autoencoder.input_clip;
+        let (least, most) = autoencoder.residual_clip;
+        self.parameter("network_factor", With::Windows, &|it| network_of(it).factor.clone());
+        self.parameter("network_offset", With::Windows, &|it| network_of(it).offset.clone());
+        self.graph
+            .constant("network_low", &[], &[low])
+            .constant("network_high", &[], &[high])
+            .constant("network_least", &[], &[least])
+            .constant("network_most", &[], &[most])
+            .node("Mul", &["scaled", "network_factor"], "network_scaled")
+            .node("Add", &["network_scaled", "network_offset"], "network_values")
+            .node("Clip", &["network_values", "network_low", "network_high"], "network_clipped");
+        self.flattened("network_clipped", (-(autoencoder.steps as i64), END), "layer_0");
+        self.newest("network_values", "network_newest");
+        let clip = ["network_newest", "network_least", "network_most"];
+        self.graph.node("Clip", &clip, "network_observed");
+    }
+}
+
+/// The autoencoder of a fit that has one.
+pub fn network_of(fit: &Fit) -> &Autoencoder {
+    match &fit.branch(Kind::Autoencoder).model {
+        Model::Autoencoder(autoencoder) => autoencoder,
+        other => unreachable!("{other:?} is no autoencoder"),
+    }
 }

@@ -1,21 +1,24 @@
-//! A season: what each feature should be at this time of day, and of the week.
+//! The season: what each feature should be at this time of day, and of the week.
 //!
-//! In: scaled values with the time of day and of the week as shares of them. Out: a baseline for
-//! each feature, a sum of sines and cosines of the first harmonics, scaled.
+//! In: windows to learn from, scaled. Out: a baseline for each feature, a sum of sines and cosines of
+//! the first harmonics; how far features usually stray from it, and how much of their movement it
+//! makes. Its residual is in units of what training strayed.
 //!
 //! A day's baseline needs every hour of the day on two days, which tells what recurs from what
-//! happened once, a week's every part of the week in two weeks: see [`super::coverage`]. Sines say
-//! something of hours that were never seen, too, and it is nonsense. Without enough history the
-//! baseline is the mean.
+//! happened once, a week's every part of the week in two weeks: see [`Coverage`]. Sines say something
+//! of hours that were never seen, too, and it is nonsense. Without enough history the baseline is the
+//! mean.
 //!
 //! Source: harmonic regression (Bloomfield 2000, ch. 4), kept small as in [`super::linear`].
 
 use std::f64::consts::TAU;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::coverage::{Coverage, Period};
+use super::CHUNK;
 use super::linear::{Normal, round};
+use crate::train::data::{Coverage, Dataset, Period, Place, Scaler};
+use crate::train::graph::{With, Writer, rounded};
 
 /// Harmonics of the day: the fourth still follows a lunch hour.
 const DAILY: usize = 4;
@@ -23,12 +26,16 @@ const DAILY: usize = 4;
 /// Harmonics of the week: the third tells work days from the weekend.
 const WEEKLY: usize = 3;
 
+/// What the season counts for at most in an ensemble, in usual values: a host that has changed for good
+/// is out of it for ever, and the other branches shall be heard even so.
+pub const CAP: f32 = 4.0;
+
 /// The penalty in rows: a few rows of nothing before the first real one.
 const PENALTY: f64 = 10.0;
 
 /// Which harmonics a baseline has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Harmonics {
+pub struct Harmonics {
     /// Of the day.
     pub daily: usize,
     /// Of the week.
@@ -70,31 +77,35 @@ impl Harmonics {
 
 /// What each feature should be at a time of day and of the week.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Season {
+pub struct Season {
     /// Which harmonics.
     pub harmonics: Harmonics,
     /// Harmonics by features.
     pub weights: Array2<f64>,
     /// One for each feature.
     pub bias: Vec<f64>,
+    /// The usual residual, in deviations: never below the scaler's least.
+    pub scale: Vec<f32>,
+    /// The mean square of the waves.
+    pub wave_square: Vec<f32>,
 }
 
-/// A season in the making.
-pub(super) struct Learning {
+/// What a baseline is solved from.
+struct Sums {
     harmonics: Harmonics,
     /// One for each feature, since each lacks other values.
     normals: Vec<Normal>,
 }
 
-impl Learning {
+impl Sums {
     /// For so many features.
-    pub fn new(harmonics: Harmonics, features: usize) -> Self {
+    fn new(harmonics: Harmonics, features: usize) -> Self {
         let normals = (0..features).map(|_| Normal::new(harmonics.count() + 1, 1)).collect();
         Self { harmonics, normals }
     }
 
     /// Learns from scaled rows at their moments; NaN is missing.
-    pub fn add(
+    fn add(
         &mut self,
         rows: ArrayView2<'_, f64>,
         day: ArrayView1<'_, f64>,
@@ -110,8 +121,9 @@ impl Learning {
         }
     }
 
-    /// The baseline.
-    pub fn finish(self) -> Season {
+    /// The baseline, rounded to float32 as a graph holds it; nothing is known yet of how far values
+    /// stray from it.
+    fn solve(self) -> Season {
         let (harmonics, features) = (self.harmonics, self.normals.len());
         let mut weights = Array2::zeros((harmonics.count(), features));
         let mut bias = Vec::with_capacity(features);
@@ -122,23 +134,100 @@ impl Learning {
             }
             bias.push(solution[[harmonics.count(), 0]]);
         }
-        Season { harmonics, weights, bias }
+        round(&mut weights, &mut bias);
+        Season { harmonics, weights, bias, scale: Vec::new(), wave_square: Vec::new() }
+    }
+}
+
+/// How far features stray from their season, by feature.
+struct Spread {
+    counts: Array1<f64>,
+    sums: Array1<f64>,
+    squares: Array1<f64>,
+    waves: Array1<f64>,
+}
+
+impl Spread {
+    fn new(features: usize) -> Self {
+        let zeros = || Array1::zeros(features);
+        Self { counts: zeros(), sums: zeros(), squares: zeros(), waves: zeros() }
+    }
+
+    /// Adds residuals from the season, and the season's course.
+    fn add(&mut self, residuals: &Array2<f64>, course: &Array2<f64>) {
+        for (row, course) in residuals.outer_iter().zip(course.outer_iter()) {
+            for (i, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+                self.counts[i] += 1.0;
+                self.sums[i] += value;
+                self.squares[i] += value * value;
+                self.waves[i] += course[i] * course[i];
+            }
+        }
+    }
+
+    /// Adds one entity's, around its own mean: how much one differs from another is not how much it
+    /// moves.
+    fn merge(&mut self, own: &Self) {
+        for i in 0..own.counts.len() {
+            if own.counts[i] > 0.0 {
+                let around = own.squares[i] - own.sums[i] * own.sums[i] / own.counts[i];
+                self.squares[i] += around.max(0.0);
+                self.counts[i] += own.counts[i];
+                self.waves[i] += own.waves[i];
+            }
+        }
     }
 }
 
 impl Season {
-    /// The same baseline with every number rounded to float32, as a graph holds it.
-    pub fn rounded(mut self) -> Self {
-        round(&mut self.weights, &mut self.bias);
-        self
+    /// Learns from the newest steps of windows, which are in the order of entities.
+    pub fn learn(dataset: &Dataset, places: &[Place], scaler: &Scaler, clocks: [usize; 2]) -> Self {
+        let features = scaler.kinds.len();
+        let moments = |rows: &Array2<f32>| clocks.map(|at| rows.column(at).mapv(f64::from));
+        let mut sums = Sums::new(Harmonics::known_from(&Coverage::of(dataset, places)), features);
+        for places in places.chunks(CHUNK) {
+            let rows = dataset.newest(places);
+            let [day, week] = moments(&rows);
+            let scaled = scaler.scale(rows.view()).mapv(f64::from);
+            sums.add(scaled.view(), day.view(), week.view());
+        }
+        let mut season = sums.solve();
+        let mut spread = Spread::new(features);
+        for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
+            let mut own = Spread::new(features);
+            for places in of_entity.chunks(CHUNK) {
+                let rows = dataset.newest(places);
+                let [day, week] = moments(&rows);
+                let course = season.harmonics.of(day.view(), week.view()).dot(&season.weights);
+                own.add(&(scaler.scale(rows.view()).mapv(f64::from) - &course), &course);
+            }
+            spread.merge(&own);
+        }
+        let mean = |sums: &Array1<f64>, i: usize| sums[i] / spread.counts[i].max(1.0);
+        season.scale = (scaler.least.iter().enumerate())
+            .map(|(i, least)| (mean(&spread.squares, i).sqrt() as f32).max(*least))
+            .collect();
+        season.wave_square = (0..features).map(|i| mean(&spread.waves, i) as f32).collect();
+        season
+    }
+}
+
+impl Writer<'_> {
+    /// How far the newest step is from its time's usual value, in deviations.
+    pub(in crate::train) fn season(&mut self) {
+        self.parameter("season_bias", With::Rows, &|it| rounded(&it.base.season.bias));
+        self.graph.node("Add", &["course", "season_bias"], "season_expected").node(
+            "Sub",
+            &["newest", "season_expected"],
+            "season_distance",
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::coverage::tests::hours;
     use super::*;
-    use ndarray::Array1;
+    use crate::train::data::hours;
 
     const STEPS: usize = 28 * 96;
 
@@ -168,9 +257,9 @@ mod tests {
         }
         let harmonics = Harmonics::known_from(&hours(0..24, 28));
         assert_eq!((harmonics.daily, harmonics.weekly), (DAILY, WEEKLY));
-        let mut learning = Learning::new(harmonics, 2);
-        learning.add(rows.view(), day.view(), week.view());
-        let found = expect(&learning.finish(), &day, &week);
+        let mut sums = Sums::new(harmonics, 2);
+        sums.add(rows.view(), day.view(), week.view());
+        let found = expect(&sums.solve(), &day, &week);
         for i in 0..STEPS {
             // The penalty takes ten rows of two thousand.
             assert!((found[[i, 0]] - course(i)).abs() < 0.03, "{i}: {}", found[[i, 0]]);
@@ -183,10 +272,10 @@ mod tests {
         let harmonics = Harmonics::known_from(&hours(0..24, 1));
         assert_eq!(harmonics.count(), 0);
         let (day, week) = moments();
-        let mut learning = Learning::new(harmonics, 1);
+        let mut sums = Sums::new(harmonics, 1);
         let rows = Array2::from_shape_fn((STEPS, 1), |(i, _)| (i % 2) as f64);
-        learning.add(rows.view(), day.view(), week.view());
-        let season = learning.finish();
+        sums.add(rows.view(), day.view(), week.view());
+        let season = sums.solve();
         assert!((expect(&season, &day, &week)[[5, 0]] - 0.5).abs() < 0.01);
         let daily = Harmonics { daily: 4, weekly: 0 };
         assert_eq!(Harmonics::known_from(&hours(0..24, 3)), daily);

@@ -1,8 +1,9 @@
-//! A branch: one way to say what an entity should be doing, and how far it is from that.
+//! Branches: each is one way to say what an entity should be doing, and how far it is from that.
 //!
 //! In: windows of raw values, the entity's level at each. Out: a residual for each feature, in units
-//! of the feature's own usual residual, and one number for all of them. What is here are the numbers
-//! that a branch is made of; the graph that `export` writes of them is the arithmetic.
+//! of the feature's own usual residual, and one number for all of them. Each has a file: how it
+//! learns, the numbers that it is made of, its limits, and the graph, which is its arithmetic. What all
+//! have in common is here: the base, and what becomes of residuals.
 //!
 //! | branch | expects | residual in units of |
 //! |---|---|---|
@@ -11,17 +12,26 @@
 //! | forecast | what follows from the last steps of all features | all residuals of the training range |
 //! | autoencoder | what its bottleneck restores of the window | all residuals of the training range |
 
+pub mod autoencoder;
+pub mod forecast;
+pub mod level;
+mod linear;
+pub mod season;
+
 use ndarray::{Array2, Array3, ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
-use super::autoencoder::Autoencoder;
-use super::forecast::Forecast;
-use super::scaler::Scaler;
-use super::season::Season;
+use super::data::{Place, Scaler, Training};
+use autoencoder::Autoencoder;
+use forecast::Forecast;
+use season::Season;
+
+/// Windows that are looked at at once, so that memory does not grow with the recording.
+const CHUNK: usize = 4_096;
 
 /// What forecast and autoencoder are fed with at most, in deviations: a value farther out says all
 /// it can, and would drown all others in a linear map.
-pub(super) const INPUT_CLIP: f32 = 5.0;
+pub const INPUT_CLIP: f32 = 5.0;
 
 /// How many of the largest residuals the season and the level look at: what is wrong with a host
 /// shows in a few features, seldom in one alone.
@@ -66,7 +76,7 @@ impl Kind {
 
 /// How the residuals of a row become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aggregate {
+pub enum Aggregate {
     /// The root of their mean square: many small departures matter.
     RootMeanSquare,
     /// The mean of so many of the largest: one large departure matters. Equal ones at the border all
@@ -76,15 +86,11 @@ pub(super) enum Aggregate {
 
 /// What all branches know of the features.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Base {
+pub struct Base {
     /// Raw values to deviations from the mean.
     pub scaler: Scaler,
     /// Each feature's usual course, in deviations.
     pub season: Season,
-    /// The usual residual from the season, in deviations: never below the scaler's least.
-    pub season_scale: Vec<f32>,
-    /// The mean square of the season's waves.
-    pub wave_square: Vec<f32>,
     /// Columns of the time of day and of the week.
     pub clocks: [usize; 2],
     /// Steps of a window.
@@ -92,6 +98,13 @@ pub(super) struct Base {
 }
 
 impl Base {
+    /// Learns from windows, for a graph of windows of this length.
+    pub fn learn(training: &Training<'_>, scaler: Scaler, places: &[Place], window: usize) -> Self {
+        let clocks = training.clocks;
+        let season = Season::learn(training.dataset, places, &scaler, clocks);
+        Self { scaler, season, clocks, window }
+    }
+
     /// What a map can be learnt from: windows in deviations, clipped, NaN where a value is missing,
     /// and sines and cosines of their newest steps.
     ///
@@ -112,10 +125,10 @@ impl Base {
 
 /// One branch, fitted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Branch {
+pub struct Branch {
     /// Its arithmetic.
     pub model: Model,
-    /// One over the usual residual of each feature; 1 where the branch finds its own.
+    /// One over the usual residual of each feature; 1 for the level, which finds its own.
     pub inverse: Vec<f32>,
     /// The value that few of the validation windows exceed: divided by it, branches compare.
     pub quantile: f32,
@@ -127,31 +140,43 @@ pub(super) struct Branch {
 
 /// The arithmetic of a branch.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Model {
+pub enum Model {
     /// See [`Kind::Season`].
     Season,
     /// See [`Kind::Level`].
     Level,
-    /// See [`Kind::Forecast`]. Its inputs are the last `lags` steps before the newest, and the
-    /// season's waves.
-    Forecast {
-        /// Steps that it looks at.
-        lags: usize,
-        /// The map.
-        map: Forecast,
-    },
+    /// See [`Kind::Forecast`].
+    Forecast(Forecast),
     /// See [`Kind::Autoencoder`].
     Autoencoder(Autoencoder),
 }
 
-impl Branch {
-    /// Which one it is.
+impl Model {
+    /// Which branch it is of.
     pub fn kind(&self) -> Kind {
-        match self.model {
-            Model::Season => Kind::Season,
-            Model::Level => Kind::Level,
-            Model::Forecast { .. } => Kind::Forecast,
-            Model::Autoencoder(_) => Kind::Autoencoder,
+        match self {
+            Self::Season => Kind::Season,
+            Self::Level => Kind::Level,
+            Self::Forecast(_) => Kind::Forecast,
+            Self::Autoencoder(_) => Kind::Autoencoder,
+        }
+    }
+
+    /// What it counts for at most beside others, in usual values.
+    pub fn cap(&self) -> Option<f32> {
+        match self {
+            Self::Season => Some(season::CAP),
+            Self::Autoencoder(_) => Some(autoencoder::CAP),
+            Self::Level | Self::Forecast(_) => None,
+        }
+    }
+
+    /// The residual that counts as usual at least; none where what is usual is known from the season.
+    pub fn least_residual(&self) -> Option<f64> {
+        match self {
+            Self::Season | Self::Level => None,
+            Self::Forecast(_) => Some(forecast::LEAST_RESIDUAL),
+            Self::Autoencoder(autoencoder) => Some(autoencoder.least_residual()),
         }
     }
 }

@@ -20,7 +20,7 @@ const LEAST_PIVOT: f64 = 1e-14;
 
 /// Sums of products of inputs and outputs.
 #[derive(Debug, Clone)]
-pub(super) struct Normal {
+pub struct Normal {
     /// Inputs by inputs, of which the upper triangle counts; the rest is 0.
     pub gram: Array2<f64>,
     /// Inputs by outputs.
@@ -131,7 +131,7 @@ fn by_rows(matrix: &mut Array2<f64>) -> MatMut<'_, f64> {
 }
 
 /// Rounds a map to float32, as a graph holds it.
-pub(super) fn round(weights: &mut Array2<f64>, bias: &mut [f64]) {
+pub fn round(weights: &mut Array2<f64>, bias: &mut [f64]) {
     let round = |value: f64| f64::from(value as f32);
     weights.mapv_inplace(round);
     bias.iter_mut().for_each(|it| *it = round(*it));

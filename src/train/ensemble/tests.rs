@@ -1,4 +1,4 @@
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 use super::*;
 use crate::duration::Duration;
@@ -6,9 +6,9 @@ use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::model::{Artifact, Context, Metadata, Runtime, Scorer};
 use crate::train::config::ModelKind;
-use crate::train::dataset::{Cleaning, Rows};
-use crate::train::export::export;
-use crate::train::own::Models;
+use crate::train::data::range::OwnCells;
+use crate::train::data::{Cleaning, Dataset, Role, Rows, Split};
+use crate::train::graph::export;
 use crate::train::reference::Evaluation;
 
 /// Three features that follow one load, one that never moves, one that tells the hour, the clocks.
@@ -58,7 +58,7 @@ fn dataset(entities: usize, steps: usize, step_ms: i64) -> Dataset {
             labels: Labels::from_pairs([("instance", entity.to_string())]).expect("one name"),
             values: Array2::from_shape_vec((steps, FEATURES), values).expect("rows"),
             usable: vec![true; steps],
-            own: crate::train::range::OwnCells::default(),
+            own: OwnCells::default(),
         }
     };
     let entities = (0..entities).map(entity).collect();
@@ -89,18 +89,19 @@ fn watched(
     dataset: &Dataset,
     config: &TrainConfig,
     on_epoch: OnEpoch<'_>,
-) -> Result<Fitted, TrainError> {
+) -> Result<Fit, TrainError> {
     let split = parts(dataset, config);
-    fit(&runtime(), (dataset, &split), (&ROLES, CLOCKS), config, on_epoch)
+    let (runtime, roles, clocks) = (&runtime(), &ROLES, CLOCKS);
+    Fit::learn(&Training { runtime, dataset, split: &split, roles, clocks }, config, on_epoch)
 }
 
-fn try_fit(dataset: &Dataset, config: &TrainConfig) -> Result<Fitted, TrainError> {
+fn try_fit(dataset: &Dataset, config: &TrainConfig) -> Result<Fit, TrainError> {
     watched(dataset, config, &mut |_, _| ControlFlow::Continue(()))
 }
 
 /// Why there is no fit.
 #[track_caller]
-fn refusal(result: Result<Fitted, TrainError>) -> FitError {
+fn refusal(result: Result<Fit, TrainError>) -> FitError {
     match result {
         Err(TrainError::Fit(error)) => error,
         other => panic!("{other:?}"),
@@ -108,12 +109,12 @@ fn refusal(result: Result<Fitted, TrainError>) -> FitError {
 }
 
 #[track_caller]
-fn fitted(dataset: &Dataset, config: &TrainConfig) -> Fitted {
+fn fitted(dataset: &Dataset, config: &TrainConfig) -> Fit {
     try_fit(dataset, config).expect("a fit")
 }
 
 /// Windows of the validation part, and the level that training left behind for each.
-fn validation(dataset: &Dataset, fitted: &Fitted, config: &TrainConfig) -> Batch {
+fn validation(dataset: &Dataset, fitted: &Fit, config: &TrainConfig) -> Batch {
     let places = parts(dataset, config).validation;
     let raw = dataset.gather(&places, fitted.base.window);
     let rows = |values: &[f32]| {
@@ -131,7 +132,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn evaluate(&self, fitted: &Fitted) -> Evaluation {
+    fn evaluate(&self, fitted: &Fit) -> Evaluation {
         fitted.evaluate(self.raw.view(), (self.mean.view(), self.scale.view()))
     }
 
@@ -173,7 +174,7 @@ const KINDS: [ModelKind; 5] = [
     ModelKind::Level,
 ];
 
-fn scorer(fitted: &Fitted) -> Scorer {
+fn scorer(fitted: &Fit) -> Scorer {
     let mut features: Vec<_> =
         (0..CLOCKS[0]).map(|i| FeatureSpec::new(format!("f{i}"), "x")).collect();
     features.extend([TIME_OF_DAY.spec(), TIME_OF_WEEK.spec()]);
@@ -184,7 +185,7 @@ fn scorer(fitted: &Fitted) -> Scorer {
         ..Metadata::new(features, entity, Duration::from_seconds(600))
     };
     let artifact =
-        Artifact::read(export(&Models::one(fitted.clone()), &metadata)).expect("our own file");
+        Artifact::read(export(&Fits::one(fitted.clone()), &metadata)).expect("our own file");
     let scorer = Scorer::new(&runtime(), &artifact, &metadata).expect("our own graph");
     assert_eq!(scorer.takes_level(), fitted.uses_level());
     assert!(scorer.takes_mask());
@@ -192,7 +193,7 @@ fn scorer(fitted: &Fitted) -> Scorer {
 }
 
 /// Windows inside and far outside of what was learnt, with values missing, with levels of all kinds.
-fn strange(dataset: &Dataset, fitted: &Fitted) -> Batch {
+fn strange(dataset: &Dataset, fitted: &Fit) -> Batch {
     let places = dataset.windows(0, dataset.times_ms.len(), fitted.base.window);
     let mut raw = dataset.gather(&places, fitted.base.window);
     let factors = [1.0, -3.0, 40.0, 1e6, 1e20];
@@ -411,15 +412,16 @@ fn weights_that_run_away_are_an_error() {
 
 #[test]
 fn more_features_than_a_forecast_takes_are_an_error() {
-    let features = forecast::MAX_INPUTS / LAGS + 1;
+    let features = crate::train::branches::forecast::MAX_INPUTS / LAGS + 1;
     let mut dataset = dataset(1, 60, 15_000);
     let values = Array2::from_shape_fn((60, features), |(row, feature)| (row + feature) as f32);
     dataset.entities[0].values = values;
     let config = config(ModelKind::Forecast);
     let split = parts(&dataset, &config);
     let roles = vec![Role::Observed; features];
-    let of = (&dataset, &split);
-    let found = fit(&runtime(), of, (&roles, CLOCKS), &config, &mut |_, _| ControlFlow::Break(()));
+    let (runtime, dataset, split, roles) = (&runtime(), &dataset, &split, &roles);
+    let training = Training { runtime, dataset, split, roles, clocks: CLOCKS };
+    let found = Fit::learn(&training, &config, &mut |_, _| ControlFlow::Break(()));
     assert_eq!(refusal(found), FitError::TooWide { features, most: features - 1 });
 }
 

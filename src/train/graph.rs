@@ -1,4 +1,4 @@
-//! Export: a fit as an ONNX graph that computes error, contributions and reconstruction by itself.
+//! The graph: a fit as an ONNX graph that computes error, contributions and reconstruction by itself.
 //!
 //! ```text
 //! features, mask ─▶ scaled ─┬─ newest ─────────────┬─▶ season ──────┐
@@ -15,14 +15,13 @@
 //! Of several fits every parameter is a stack, the shared one first, from which each row takes its
 //! entity's by the input `entity`.
 
-mod branches;
+mod branch;
 mod outputs;
 
 use bytes::Bytes;
 
-use super::branch::{INPUT_CLIP, Kind};
-use super::fit::Fitted;
-use super::own::Models;
+use super::branches::{INPUT_CLIP, Kind};
+use super::ensemble::{Fit, Fits};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::{Dim, ENTITY, LEVEL, MASK, Metadata};
 
@@ -31,25 +30,28 @@ use crate::model::{Dim, ENTITY, LEVEL, MASK, Metadata};
 const TINY: f32 = 1e-30;
 
 /// The end of a slice that goes to the end.
-const END: i64 = i32::MAX as i64;
+pub(super) const END: i64 = i32::MAX as i64;
 
 const KEEP: [Attribute; 1] = [Attribute::Int("keepdims", 1)];
 const DROP: [Attribute; 1] = [Attribute::Int("keepdims", 0)];
 
 /// The bytes of the model file.
-pub(super) fn export(models: &Models, metadata: &Metadata) -> Bytes {
-    Writer::of(models.all()).graph.encode(metadata.properties())
+pub(super) fn export(fits: &Fits, metadata: &Metadata) -> Bytes {
+    Writer::of(fits.all()).graph.encode(metadata.properties())
 }
 
 /// The graph of one fit with what training has to know of each branch as outputs beside the others:
 /// [`residual`], in the units that the fit divides by, and [`value`]. Both are there in every graph of
 /// ours; only in this one can they be asked for, as each output is a copy in memory.
-pub(super) fn measuring(fitted: &Fitted) -> Bytes {
-    let mut writer = Writer::of(vec![fitted]);
+pub(super) fn measuring(fit: &Fit) -> Bytes {
+    let mut writer = Writer::of(vec![fit]);
     let row = [Dim::Dynamic("N".to_owned()), Dim::Fixed(writer.features())];
     let one = [row[0].clone(), Dim::Fixed(1)];
-    for branch in &fitted.branches {
-        writer.graph.output(&residual(branch.kind()), &row).output(&value(branch.kind()), &one);
+    for branch in &fit.branches {
+        writer
+            .graph
+            .output(&residual(branch.model.kind()), &row)
+            .output(&value(branch.model.kind()), &one);
     }
     writer.graph.encode(Vec::new())
 }
@@ -65,10 +67,10 @@ pub(super) fn value(kind: Kind) -> String {
 }
 
 /// A graph in the making.
-struct Writer<'a> {
-    graph: Graph,
+pub(super) struct Writer<'a> {
+    pub(super) graph: Graph,
     /// At least one; all of the same shapes.
-    fits: Vec<&'a Fitted>,
+    fits: Vec<&'a Fit>,
 }
 
 /// A matrix by rows, and a bias.
@@ -76,7 +78,7 @@ type Affine = (Vec<f32>, Vec<f32>);
 
 /// What a parameter is used with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum With {
+pub(super) enum With {
     /// Rows `[N, ..]`.
     Rows,
     /// Windows `[N, W · F]`: it is repeated for each step.
@@ -85,7 +87,7 @@ enum With {
 
 impl<'a> Writer<'a> {
     /// The whole graph of fits of the same shapes.
-    fn of(fits: Vec<&'a Fitted>) -> Self {
+    fn of(fits: Vec<&'a Fit>) -> Self {
         let mut writer = Self { graph: Graph::new("portent"), fits };
         writer.inputs();
         writer.common();
@@ -97,7 +99,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The fit that gives shapes, and whatever all have in common.
-    fn first(&self) -> &'a Fitted {
+    pub(super) fn first(&self) -> &'a Fit {
         self.fits[0]
     }
 
@@ -110,14 +112,14 @@ impl<'a> Writer<'a> {
     }
 
     fn uses(&self, kind: Kind) -> bool {
-        self.first().branches.iter().any(|branch| branch.kind() == kind)
+        self.first().branches.iter().any(|branch| branch.model.kind() == kind)
     }
 
     /// A number or a row of numbers, each of which belongs to a fit: a constant, or what each row of
     /// the batch takes from the stack of all fits.
-    fn parameter(&mut self, name: &str, with: With, of: &dyn Fn(&Fitted) -> Vec<f32>) {
+    pub(super) fn parameter(&mut self, name: &str, with: With, of: &dyn Fn(&Fit) -> Vec<f32>) {
         let times = if with == With::Windows { self.first().base.window } else { 1 };
-        let row = |fitted: &&Fitted| of(fitted).repeat(times);
+        let row = |fit: &&Fit| of(fit).repeat(times);
         let mut values: Vec<f32> = self.fits.iter().flat_map(row).collect();
         let width = values.len() / self.fits.len();
         if self.fits.len() == 1 {
@@ -130,15 +132,15 @@ impl<'a> Writer<'a> {
     }
 
     /// A matrix that belongs to a fit, and its bias: `input · matrix + bias`.
-    fn linear(
+    pub(super) fn linear(
         &mut self,
         input: &str,
         (weights, dims): (&str, [usize; 2]),
         bias: &str,
-        of: &dyn Fn(&Fitted) -> Affine,
+        of: &dyn Fn(&Fit) -> Affine,
         output: &str,
     ) {
-        let mut values: Vec<f32> = self.fits.iter().flat_map(|fitted| of(fitted).0).collect();
+        let mut values: Vec<f32> = self.fits.iter().flat_map(|fit| of(fit).0).collect();
         if self.fits.len() == 1 {
             self.graph.constant(weights, &dims, &values).constant(
                 bias,
@@ -149,7 +151,7 @@ impl<'a> Writer<'a> {
             return;
         }
         self.stacked(weights, &dims, &mut values);
-        self.parameter(bias, With::Rows, &|fitted| of(fitted).1);
+        self.parameter(bias, With::Rows, &|fit| of(fit).1);
         let [row, product, flat] = ["row", "product", "flat"].map(|it| format!("{output}_{it}"));
         self.graph
             .node("Unsqueeze", &[input, "step_axis"], &row)
@@ -196,13 +198,13 @@ impl<'a> Writer<'a> {
     }
 
     /// The newest step of windows, `[N, F]`.
-    fn newest(&mut self, input: &str, output: &str) {
+    pub(super) fn newest(&mut self, input: &str, output: &str) {
         self.flattened(input, (-1, END), output);
     }
 
     /// Some steps of windows, oldest first: windows are rows `[N, W · F]` from the beginning, as
     /// operations on few long rows cost less than on many short ones.
-    fn flattened(&mut self, input: &str, (from, to): (i64, i64), output: &str) {
+    pub(super) fn flattened(&mut self, input: &str, (from, to): (i64, i64), output: &str) {
         let features = self.features() as i64;
         if from == -(self.first().base.window as i64) && to == END {
             self.graph.node("Identity", &[input], output);
@@ -298,6 +300,6 @@ impl<'a> Writer<'a> {
 }
 
 /// Numbers as a graph holds them. Those of a fit were rounded before: this is exact.
-fn rounded<'v>(values: impl IntoIterator<Item = &'v f64>) -> Vec<f32> {
+pub(super) fn rounded<'v>(values: impl IntoIterator<Item = &'v f64>) -> Vec<f32> {
     values.into_iter().map(|it| *it as f32).collect()
 }

@@ -4,14 +4,14 @@
 //! their median over the rows that the fit uses, of all entities: what was excluded, dropped, or kept
 //! for stopping and validation does not count, nor does what was held or filled in.
 
-use super::dataset::{Dataset, DatasetError};
+use super::{Dataset, DatasetError};
 use crate::detect::DetectConfig;
 use crate::features::{FeatureSpec, Missing, Recording};
 use crate::statistics;
 
 /// What decides which rows the fit uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parting<'a> {
+pub struct Parting<'a> {
     /// The entity labels.
     pub entity: &'a [String],
     /// How values are held.
@@ -27,7 +27,7 @@ pub(super) struct Parting<'a> {
 ///
 /// # Errors
 /// When there are too few rows to fit on.
-pub(super) fn fill_in(
+pub fn fill_in(
     recording: &Recording,
     features: &mut [FeatureSpec],
     parting: Parting<'_>,
@@ -74,7 +74,7 @@ fn put(recording: &Recording, used: &[Vec<bool>], features: &mut [FeatureSpec]) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::dataset::tests::recording;
+    use super::super::tests::recording;
     use super::*;
 
     const NAN: f32 = f32::NAN;

@@ -8,11 +8,11 @@ use super::*;
 use crate::duration::Duration;
 use crate::features::{TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
-use crate::model::{Artifact, Context, Scorer};
+use crate::model::{Artifact, Context, Runtime, Scorer};
 use crate::train::config::ModelKind;
-use crate::train::dataset::{Cleaning, Rows};
-use crate::train::export::measuring;
-use crate::train::range::OwnCells;
+use crate::train::data::range::OwnCells;
+use crate::train::data::{Cleaning, Dataset, Role, Rows, Split};
+use crate::train::graph::measuring;
 
 /// How far the graph may be from float64, in parts of the error or of the usual one.
 const TOLERANCE: f64 = 1e-4;
@@ -90,28 +90,27 @@ fn dataset(columns: &[Data], scale: f64, days: usize) -> Dataset {
     Dataset { times_ms, step_ms, stale_after, entities, cleaning: Cleaning::default() }
 }
 
-fn learnt(dataset: &Dataset, config: &TrainConfig) -> Result<(Fitted, Split), TrainError> {
+fn learnt(dataset: &Dataset, config: &TrainConfig) -> Result<(Fit, Split), TrainError> {
     let columns = dataset.entities[0].values.ncols() - 2;
     let mut roles = vec![Role::Observed; columns];
     roles.extend([Role::LeftOut; 2]);
     let split = dataset.split(config.validation_share, window(config))?;
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
-    let of = (dataset, &split);
     let clocks = [columns, columns + 1];
-    let watch = &mut |_: usize, _: f64| ControlFlow::Continue(());
-    Ok((fit(&runtime, of, (&roles, clocks), config, watch)?, split))
+    let training = Training { runtime: &runtime, dataset, split: &split, roles: &roles, clocks };
+    Ok((Fit::learn(&training, config, &mut |_, _| ControlFlow::Continue(()))?, split))
 }
 
 /// The largest difference between the graph's errors and those of float64, in parts of the error or of
 /// the usual one, whichever is larger; and the largest error.
-fn difference(dataset: &Dataset, (fitted, split): &(Fitted, Split)) -> (f64, f64) {
+fn difference(dataset: &Dataset, (fitted, split): &(Fit, Split)) -> (f64, f64) {
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let artifact = Artifact::read(measuring(fitted)).expect("our own file");
     let base = &fitted.base;
     let features = base.scaler.kinds.len();
     let mut scorer = Scorer::of(&runtime, &artifact, features, base.window).expect("our graph");
     let (mut most, mut largest) = (0.0_f64, 0.0_f64);
-    leveling::walk(dataset, &fitted.level, &split.validation, &mut |batch| {
+    level::walk(dataset, &fitted.level, &split.validation, &mut |batch| {
         let raw = dataset.gather(batch.places, base.window);
         let level = (batch.mean.view(), batch.scale.view());
         let context = Context { level: Some(level), entity: None };

@@ -1,7 +1,8 @@
-//! A forecast: what the newest step should be, by a linear map of the steps before it.
+//! The forecast: what the newest step should be, by a linear map of the steps before it.
 //!
 //! In: scaled windows, clipped, 0 where a value is missing, and the time as sines and cosines. Out:
-//! the expected newest step, scaled. All features of all earlier steps predict each feature.
+//! the expected newest step, scaled. All features of all earlier steps predict each feature. The
+//! residual is in units of all residuals of the training range.
 //!
 //! Serving may lack any feature. So the map is the one that is best on average when every feature is
 //! missing from a window, with all its steps, with a small probability: the expectation over what is
@@ -13,36 +14,56 @@
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::linear::{Normal, round};
+use super::{Base, CHUNK, Kind, Model};
+use crate::model::graph::Attribute;
+use crate::train::data::{Dataset, Place};
+use crate::train::ensemble::{Fit, FitError};
+use crate::train::graph::{Writer, rounded};
+
+/// Steps that it looks at.
+pub const LAGS: usize = 5;
+
+/// The penalty in rows: a few rows of nothing before the first real one.
+const PENALTY: f64 = 10.0;
+
+/// How often a feature is taken to be missing: as seldom as that is. The network, which is told apart
+/// from the forecast by what it sees, learns absence from more of it; a linear map that expects much of
+/// it no longer trusts what features say of one another.
+const MISSING: f64 = 0.005;
+
+/// Residuals, in deviations, that count as usual at least: a feature that was foretold to a tenth is
+/// not ten times as telling.
+pub const LEAST_RESIDUAL: f64 = 0.1;
 
 /// How many inputs there may be: their products take 0.8 GB then.
-pub(super) const MAX_INPUTS: usize = 10_000;
+pub const MAX_INPUTS: usize = 10_000;
 
 /// What the newest step should be, by a linear map of the steps before it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Forecast {
+pub struct Forecast {
     /// `[(window - 1) * features + waves, features]`, oldest step first.
     pub weights: Array2<f64>,
     /// One for each feature.
     pub bias: Vec<f64>,
 }
 
-/// A forecast in the making.
-pub(super) struct Learning {
+/// What a map is solved from.
+struct Sums {
     normal: Normal,
     features: usize,
     lagged: usize,
 }
 
-impl Learning {
+impl Sums {
     /// For windows of this length, and so many sines and cosines.
-    pub fn new(window: usize, features: usize, waves: usize) -> Self {
+    fn new(window: usize, features: usize, waves: usize) -> Self {
         let lagged = (window - 1) * features;
         Self { normal: Normal::new(lagged + waves + 1, features), features, lagged }
     }
 
     /// Learns from scaled windows `[rows, window, features]`, NaN is missing, and the waves of their
     /// newest steps.
-    pub fn add(&mut self, windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) {
+    fn add(&mut self, windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) {
         let (rows, window, features) = windows.dim();
         let inputs = inputs(windows, waves);
         let with_one = ndarray::concatenate![Axis(1), inputs, Array2::ones((rows, 1))];
@@ -55,7 +76,7 @@ impl Learning {
     }
 
     /// The map for features that are missing with probability `missing`.
-    pub fn finish(mut self, penalty: f64, missing: f64) -> Forecast {
+    fn solve(mut self, penalty: f64, missing: f64) -> Forecast {
         let last = self.normal.gram.nrows() - 1;
         let there = 1.0 - missing;
         // How often an input is there: always, if it is of the time or the constant 1.
@@ -84,10 +105,54 @@ fn inputs(windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) -> Array2<f6
 }
 
 impl Forecast {
-    /// The same map with every number rounded to float32, as a graph holds it.
-    pub fn rounded(mut self) -> Self {
-        round(&mut self.weights, &mut self.bias);
-        self
+    /// Learns from windows; every number is rounded to float32, as a graph holds it.
+    ///
+    /// # Errors
+    /// With too many features.
+    pub fn learn(dataset: &Dataset, places: &[Place], base: &Base) -> Result<Self, FitError> {
+        let features = base.scaler.kinds.len();
+        if LAGS * features > MAX_INPUTS {
+            return Err(FitError::TooWide { features, most: MAX_INPUTS / LAGS });
+        }
+        let mut sums = Sums::new(LAGS + 1, features, base.season.harmonics.count());
+        for places in places.chunks(CHUNK) {
+            let raw = dataset.gather(places, base.window);
+            let (clipped, waves) = base.inputs(raw.view());
+            sums.add(clipped.slice(s![.., base.window - 1 - LAGS.., ..]), waves.view());
+        }
+        let mut map = sums.solve(PENALTY, MISSING);
+        round(&mut map.weights, &mut map.bias);
+        Ok(map)
+    }
+}
+
+impl Writer<'_> {
+    /// How far the newest step is from what the map foretells, in deviations.
+    pub(in crate::train) fn forecast(&mut self, (inputs, width): (usize, usize)) {
+        self.flattened("clipped", (-1 - LAGS as i64, -1), "forecast_earlier");
+        let input = if self.first().base.season.harmonics.count() > 0 {
+            let names = ["forecast_earlier", "waves"];
+            self.graph.node_with("Concat", &names, "forecast_input", &[Attribute::Int("axis", 1)]);
+            "forecast_input"
+        } else {
+            "forecast_earlier"
+        };
+        let map = |it: &Fit| {
+            let map = map_of(it);
+            (rounded(&map.weights), rounded(&map.bias))
+        };
+        let weights = ("forecast_weights", [inputs, width]);
+        self.linear(input, weights, "forecast_bias", &map, "forecast_expected");
+        self.newest("clipped", "clipped_newest");
+        self.graph.node("Sub", &["clipped_newest", "forecast_expected"], "forecast_distance");
+    }
+}
+
+/// The map of a fit that has one.
+fn map_of(fit: &Fit) -> &Forecast {
+    match &fit.branch(Kind::Forecast).model {
+        Model::Forecast(map) => map,
+        other => unreachable!("{other:?} is no forecast"),
     }
 }
 
@@ -118,11 +183,11 @@ mod tests {
     }
 
     fn learnt(windows: &Array3<f64>, missing: f64) -> Forecast {
-        let mut learning = Learning::new(3, 2, 0);
+        let mut sums = Sums::new(3, 2, 0);
         for chunk in windows.axis_chunks_iter(Axis(0), 16) {
-            learning.add(chunk, none(chunk.dim().0).view());
+            sums.add(chunk, none(chunk.dim().0).view());
         }
-        learning.finish(1e-6, missing)
+        sums.solve(1e-6, missing)
     }
 
     fn error(forecast: &Forecast, windows: &Array3<f64>) -> f64 {

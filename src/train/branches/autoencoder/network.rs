@@ -17,7 +17,7 @@ const MIN_SPREAD: f64 = 1e-3;
 
 /// Dense layers from a row to another.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Network {
+pub struct Network {
     /// In the order of computation.
     pub layers: Vec<Dense>,
     /// What the last one does with its sums.
@@ -26,7 +26,7 @@ pub(super) struct Network {
 
 /// What the last layer does with its sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub enum Output {
     /// 0 to 1.
     Sigmoid,
     /// Nothing.
@@ -35,7 +35,7 @@ pub(super) enum Output {
 
 /// `activation(x W + b)`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Dense {
+pub struct Dense {
     /// Inputs by outputs.
     pub weights: Array2<f64>,
     /// One for each output.
@@ -44,7 +44,7 @@ pub(super) struct Dense {
 
 /// The weighted squared error of some rows and its gradient by every weight, both means over the
 /// rows.
-pub(super) struct Gradient {
+pub struct Gradient {
     /// The error.
     pub loss: f64,
     /// Shaped as the layers.
@@ -182,7 +182,7 @@ impl Network {
 
 /// Where the columns of a network are among those of wider rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Places<'a> {
+pub struct Places<'a> {
     /// Columns of the wider rows.
     pub width: usize,
     /// The column of each of the network's own.

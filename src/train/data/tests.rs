@@ -1,5 +1,6 @@
 use super::*;
-use crate::features::EntityRecording;
+use crate::detect::DetectConfig;
+use crate::features::{EntityRecording, FeatureSpec, Missing, Recording};
 
 const NAN: f32 = f32::NAN;
 

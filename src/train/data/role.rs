@@ -1,11 +1,11 @@
-//! Features that tell the time and nothing else, and what a recording must cover to learn them.
+//! A role: what a feature is for a fit. Features that tell the time and nothing else, and what a recording must cover to learn them.
 //!
 //! Such a feature is context: it tells the network when it is, and no moment is an anomaly by
 //! itself, so that it never counts in the error. Trained on half an hour at noon, or on every morning
 //! of a month, a network would even so give nonsense at midnight, having never seen such an input:
 //! then the feature is left out of the network altogether.
 
-use super::coverage::{Coverage, Period};
+use super::{Coverage, Dataset, Period, Place};
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::promql::Expr;
 
@@ -19,7 +19,7 @@ const PERIODS: [(&[&str], Period); 4] = [
 
 /// What a feature is for a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
     /// Its deviations are anomalies.
     Observed,
     /// It tells the time: an input that never counts in the error.
@@ -28,8 +28,14 @@ pub(super) enum Role {
     LeftOut,
 }
 
-/// The role of a feature in a fit on windows of these hours.
-pub(super) fn role(feature: &FeatureSpec, coverage: &Coverage) -> Role {
+/// The roles of features in a fit on these windows: only what it sees tells whether it has seen every
+/// hour.
+pub fn roles(features: &[FeatureSpec], dataset: &Dataset, places: &[Place]) -> Vec<Role> {
+    let coverage = Coverage::of(dataset, places);
+    features.iter().map(|feature| role(feature, &coverage)).collect()
+}
+
+fn role(feature: &FeatureSpec, coverage: &Coverage) -> Role {
     if [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.is(feature)) {
         // The season's own input: as a line from 0 to 1 it would tear midnight apart.
         Role::LeftOut
@@ -52,7 +58,7 @@ fn is_covered(expr: &str, coverage: &Coverage) -> bool {
 }
 
 /// Whether a feature depends on the time alone. A text that is not PromQL is a column of a file.
-pub(super) fn is_calendar(feature: &FeatureSpec) -> bool {
+pub fn is_calendar(feature: &FeatureSpec) -> bool {
     Expr::parse(&feature.expr).is_ok_and(|expr| expr.is_calendar())
 }
 

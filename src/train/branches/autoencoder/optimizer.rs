@@ -15,7 +15,7 @@ const EPSILON: f64 = 1e-8;
 
 /// The state of the optimiser of one network.
 #[derive(Debug)]
-pub(super) struct Adam {
+pub struct Adam {
     learning_rate: f64,
     steps: i32,
     mean: Vec<Dense>,
@@ -78,8 +78,8 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
+    use super::super::network::Output;
     use super::*;
-    use crate::train::network::Output;
 
     /// The first two steps for one weight, worked out by hand from the paper's formulas.
     #[test]

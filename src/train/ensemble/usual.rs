@@ -1,0 +1,127 @@
+//! What is usual: for each branch its usual residual of every feature, from training and validation, and
+//! its usual value, from validation. Both are what ONNX Runtime gives for the graph that will serve:
+//! nothing here computes a residual.
+//!
+//! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
+//! floor, and the rounding of float32 stays as small as it is.
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+
+use super::Fit;
+use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
+use crate::statistics;
+use crate::train::branches::Kind;
+use crate::train::branches::level::{self, Levelled};
+use crate::train::data::{Dataset, Place, Training};
+use crate::train::graph::{self, measuring};
+use crate::train::run::TrainError;
+
+/// A branch's usual value is the one that this share of validation does not exceed.
+const USUAL_SHARE: f64 = 0.99;
+
+/// A branch's usual value is at least this. Residuals are in units of their own usual size, so that the
+/// largest of a hundred windows is between one and three of those where nothing happens; a validation
+/// part that is calmer than half of one tells of itself, not of what is usual.
+const LEAST_USUAL: f32 = 0.5;
+
+/// Finds what is usual for the branches of a fit, in residuals first and then, with these, in values.
+///
+/// # Errors
+/// When ONNX Runtime refuses the graph: a mistake in this program.
+pub(super) fn measure(training: &Training<'_>, fit: &mut Fit) -> Result<(), TrainError> {
+    let Training { runtime, dataset, split, .. } = *training;
+    if fit.branches.iter().any(|branch| branch.model.least_residual().is_some()) {
+        let mut places = [split.training().as_slice(), &split.validation].concat();
+        places.sort_by_key(|place| (place.entity, place.step));
+        let squares = mean_squares(runtime, fit, dataset, &places)?;
+        for (branch, squares) in fit.branches.iter_mut().zip(squares) {
+            if let Some(least) = branch.model.least_residual() {
+                let inverse = |square: f64| (1.0 / square.sqrt().max(least)) as f32;
+                branch.inverse = squares.into_iter().map(inverse).collect();
+            }
+        }
+    }
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); fit.branches.len()];
+    let mut meter = Meter::new(runtime, fit, graph::value)?;
+    meter.walk(dataset, fit, &split.validation, &mut |measured, _| {
+        for (values, measured) in values.iter_mut().zip(measured) {
+            values.extend(measured.iter().copied().map(f64::from));
+        }
+    })?;
+    for (branch, values) in fit.branches.iter_mut().zip(values) {
+        let usual = statistics::by_rank(values, USUAL_SHARE);
+        branch.quantile = usual.map_or(LEAST_USUAL, |usual| (usual as f32).max(LEAST_USUAL));
+    }
+    Ok(())
+}
+
+/// For each branch the mean square of each feature's residuals that are there.
+fn mean_squares(
+    runtime: &Runtime,
+    fit: &Fit,
+    dataset: &Dataset,
+    places: &[Place],
+) -> Result<Vec<Vec<f64>>, TrainError> {
+    let features = fit.base.scaler.kinds.len();
+    let mut squares = vec![vec![0.0; features]; fit.branches.len()];
+    let mut counts = vec![0.0_f64; features];
+    let mut meter = Meter::new(runtime, fit, graph::residual)?;
+    meter.walk(dataset, fit, places, &mut |measured, newest| {
+        for (count, column) in counts.iter_mut().zip(newest.axis_iter(Axis(1))) {
+            *count += column.iter().filter(|it| it.is_finite()).count() as f64;
+        }
+        for (squares, measured) in squares.iter_mut().zip(measured) {
+            for (square, column) in squares.iter_mut().zip(measured.axis_iter(Axis(1))) {
+                *square += column.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>();
+            }
+        }
+    })?;
+    for squares in &mut squares {
+        squares.iter_mut().zip(&counts).for_each(|(square, count)| *square /= count.max(1.0));
+    }
+    Ok(squares)
+}
+
+/// Is handed what the graph says of some windows, by branches, and the newest step of each window.
+type OnMeasured<'a> = dyn FnMut(&[Array2<f32>], ArrayView2<'_, f32>) + 'a;
+
+/// A graph that tells something of each of its branches.
+struct Meter {
+    scorer: Scorer,
+    names: Vec<String>,
+}
+
+impl Meter {
+    fn new(runtime: &Runtime, fit: &Fit, output: fn(Kind) -> String) -> Result<Self, TrainError> {
+        let artifact = Artifact::read(measuring(fit))?;
+        let features = fit.base.scaler.kinds.len();
+        let scorer = Scorer::of(runtime, &artifact, features, fit.base.window)?;
+        let names = fit.branches.iter().map(|branch| output(branch.model.kind())).collect();
+        Ok(Self { scorer, names })
+    }
+
+    /// Asks about windows, which are in the order of entity and time.
+    fn walk(
+        &mut self,
+        dataset: &Dataset,
+        fit: &Fit,
+        places: &[Place],
+        each: &mut OnMeasured<'_>,
+    ) -> Result<(), ScorerError> {
+        let window = fit.base.window;
+        let mut outcome = Ok(());
+        level::walk(dataset, &fit.level, places, &mut |batch: &Levelled<'_>| {
+            if outcome.is_err() {
+                return;
+            }
+            let raw = dataset.gather(batch.places, window);
+            let level = Some((batch.mean.view(), batch.scale.view()));
+            let context = Context { level, entity: None };
+            match self.scorer.measure(raw.view(), &context, &self.names) {
+                Ok(measured) => each(&measured, raw.slice(s![.., window - 1, ..])),
+                Err(error) => outcome = Err(error),
+            }
+        });
+        outcome
+    }
+}
