@@ -12,7 +12,9 @@ use portent::duration::Duration;
 use portent::features::{ABSENCE_MEMORY_MS, Absence, FeatureSpec, Missing};
 use portent::labels::Labels;
 use portent::model::graph::Graph;
-use portent::model::{Artifact, Dim, FeatureRange, GuardSpec, ModelConfig, Runtime, Scorer};
+use portent::model::{
+    AdaptiveThreshold, Artifact, Dim, FeatureRange, ModelConfig, Runtime, Scorer,
+};
 use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use portent::series::{ExcerptLimits, StorageConfig, Wanted};
@@ -437,14 +439,9 @@ fn more_is_kept_when_asked_for() {
 #[test]
 fn a_host_that_was_away_goes_on_with_its_threshold() {
     const MINUTE: i64 = 60_000;
-    let guard = GuardSpec {
-        window: Duration::from_seconds(7_200),
-        delay: Duration::from_seconds(3_600),
-        ..GuardSpec::default()
-    };
     let mut model = model("zeros", &ab(), 1);
     model.metadata.step = Duration::from_ms(MINUTE);
-    model.metadata.adaptive_threshold = Some(guard);
+    model.metadata.adaptive_threshold = Some(AdaptiveThreshold::default());
     let mut pipeline = pipeline(vec![model]);
     let start = NOW - NOW.rem_euclid(MINUTE);
     let mut minute = 0;
@@ -466,7 +463,7 @@ fn a_host_that_was_away_goes_on_with_its_threshold() {
     };
     let (before, snapshot) = run(300, &["x", "y"]);
     let (score, threshold) = before.expect("a score");
-    assert!(score == 4.0 && (4.0..4.2).contains(&threshold), "{score} {threshold}");
+    assert_eq!((score, threshold), (4.0, 4.0));
     let bytes = snapshot.state_bytes;
     // A machine is upgraded. It is not among those that are counted, nor are its values kept.
     let (_, snapshot) = run(20, &["y"]);
@@ -478,14 +475,18 @@ fn a_host_that_was_away_goes_on_with_its_threshold() {
     assert_eq!(after, before);
     assert_eq!((only(&snapshot).evaluation.away, snapshot.state_bytes), (0, bytes));
     // Another host has nothing of it, neither while it is away nor in its place.
-    for minutes in [20, 300] {
+    // A week and two hours, and some more.
+    const FORGOTTEN: i64 = 170 * 60 + 100;
+    for minutes in [20, FORGOTTEN] {
         let (_, snapshot) = run(minutes, &["y"]);
         assert_eq!(only(&snapshot).evaluation.away, usize::from(minutes == 20));
         let (_, snapshot) = run(1, &["y", "z"]);
         let thresholds: Vec<f64> = only(&snapshot).entities.iter().map(|it| it.threshold).collect();
-        assert_eq!(thresholds, [threshold, 1.0]);
+        // After a week y has had its score at this hour of seven days, too.
+        let of_y = if minutes == 20 { threshold } else { 1.25 * threshold };
+        assert_eq!(thresholds, [of_y, 1.0]);
     }
-    // It has been away for longer than the guard looks back.
+    // It has been away for longer than the threshold looks back.
     assert_eq!(run(1, &["x", "y"]).0, Some((4.0, 1.0)));
     let x = query(&pipeline, r#"portent:feature{feature="a",instance="x"}"#, i64::MAX);
     assert_eq!(x[0].1, [(start + minute * MINUTE, 4.0)]);
@@ -534,8 +535,8 @@ fn a_feature_that_is_gone_is_a_finding_and_takes_the_score_where_it_is_told_to()
 #[test]
 fn a_host_that_had_a_score_is_absent_until_it_returns_or_for_a_day() {
     let mut host = model("zeros", &ab(), 1);
-    // So that entities are remembered for a day and an hour.
-    host.metadata.adaptive_threshold = Some(GuardSpec::default());
+    // So that entities are remembered for a week.
+    host.metadata.adaptive_threshold = Some(AdaptiveThreshold::default());
     let mut pipeline = pipeline(vec![host]);
     let both = |pipeline: &mut Pipeline, host: &str, now: i64, value: f64| {
         push(pipeline, "m_a", host, now, value);

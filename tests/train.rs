@@ -11,7 +11,9 @@ use portent::evaluate::{Backtest, backtest};
 use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
 use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
 use portent::labels::Labels;
-use portent::model::{Artifact, Context, GuardSpec, Metadata, ModelConfig, Runtime, Scorer};
+use portent::model::{
+    AdaptiveThreshold, Artifact, Context, Metadata, ModelConfig, Runtime, Scorer,
+};
 use portent::sample::{Batch, BatchSeries, Sample};
 use portent::series::StorageConfig;
 use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, run};
@@ -147,7 +149,7 @@ fn the_file_tells_everything_about_itself() {
     assert_eq!(metadata.entity, ["instance"]);
     assert_eq!(metadata.step.to_string(), "15s");
     assert_eq!((metadata.window, metadata.smoothing.as_slice()), (10, [20.0, 240.0].as_slice()));
-    assert_eq!(metadata.adaptive_threshold, Some(GuardSpec::default()));
+    assert_eq!(metadata.adaptive_threshold, Some(AdaptiveThreshold::default()));
     assert_eq!(metadata.threshold_method, "budget 1 per week");
     assert_eq!(metadata.trained_from_ms, Some(time_ms(0)));
     assert_eq!(metadata.trained_to_ms, Some(time_ms(299)));

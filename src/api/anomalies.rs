@@ -62,6 +62,7 @@ struct Entry<'a> {
     newest_sample: String,
     score: f64,
     threshold: f64,
+    state: &'static str,
     error: f64,
     features: Vec<FeatureEntry<'a>>,
     missing_features: Option<Vec<&'a str>>,
@@ -192,6 +193,7 @@ fn entry<'a>(
         newest_sample: timestamp::format_ms(entity.newest_ms),
         score: entity.score,
         threshold: entity.threshold,
+        state: entity.state.name(),
         error: entity.error,
         features: entity.features.iter().filter_map(of_feature).collect(),
         missing_features,
@@ -203,7 +205,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::detect::{Absences, AbsentEntity, Evaluation, FeatureScore, LackingEntity};
+    use crate::detect::{
+        Absences, AbsentEntity, AnomalyState, Evaluation, FeatureScore, LackingEntity,
+    };
     use crate::features::Provenance;
 
     const NOW: i64 = 1_700_000_000_000;
@@ -217,6 +221,7 @@ mod tests {
             entity: Labels::from_pairs([("instance", instance)]).expect("one name"),
             score,
             threshold: 1.0,
+            state: AnomalyState::New,
             error: 2.0 * score,
             features: vec![part(1, 0.75, 0.5), part(0, 0.25, f32::NAN)],
             newest_ms: NOW - 1_000,
@@ -305,6 +310,7 @@ mod tests {
             "newestSample": "2023-11-14T22:13:19Z",
             "score": 4.0,
             "threshold": 1.0,
+            "state": "new",
             "error": 8.0,
             "features": [
                 {"feature": "disk", "contribution": 0.75, "actual": 2.0, "expected": 0.5, "provenance": "own"},

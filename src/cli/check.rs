@@ -9,7 +9,7 @@ use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
-use crate::model::{Artifact, GuardSpec, Metadata, ModelConfig, shipped};
+use crate::model::{AdaptiveThreshold, Artifact, Metadata, ModelConfig, shipped};
 
 /// What to check.
 #[derive(Debug, Subcommand)]
@@ -95,7 +95,7 @@ fn description(metadata: &Metadata) -> String {
     ];
     lines.extend(memory(metadata));
     lines.push(("threshold", format!("{} ({})", metadata.threshold, metadata.threshold_method)));
-    lines.extend(metadata.adaptive_threshold.map(|guard| ("adaptive", adaptive(&guard))));
+    lines.extend(metadata.adaptive_threshold.map(|spec| ("adaptive", adaptive(&spec))));
     let time = |ms: Option<i64>| ms.map_or("unknown".to_owned(), crate::timestamp::format_ms);
     let [from, to] = [metadata.trained_from_ms, metadata.trained_to_ms].map(time);
     lines.push(("trained", format!("from {from} to {to}")));
@@ -161,11 +161,12 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn adaptive(guard: &GuardSpec) -> String {
-    let GuardSpec { quantile, window, delay, bound } = guard;
+fn adaptive(spec: &AdaptiveThreshold) -> String {
+    let AdaptiveThreshold { hours_per_week, same_hour } = spec;
+    let same_hour = if *same_hour { " or at the same hour on five of seven days," } else { "" };
     format!(
-        "up to quantile {quantile} of the entity's own errors over {window}, those of the last \
-         {delay} left out, and {bound} times the threshold at most"
+        "in force is what the entity's own score reached in more than {hours_per_week} hours of a \
+         week,{same_hour} or for the last two hours"
     )
 }
 
@@ -231,7 +232,7 @@ mod tests {
                 it.entities = vec![vec!["node".to_owned(), "a".to_owned()]; 3];
                 it.threshold = 2.5;
                 it.threshold_method = "budget 1".to_owned();
-                it.adaptive_threshold = Some(GuardSpec::default());
+                it.adaptive_threshold = Some(AdaptiveThreshold::default());
                 it.trained_from_ms = Some(0);
                 it.trained_to_ms = Some(60_000);
                 it.validation = Some(Validation {
@@ -247,8 +248,8 @@ mod tests {
              level        half-life 3d (4320 steps)\n\
              known        3 entities, told apart\n\
              threshold    2.5 (budget 1)\n\
-             adaptive     up to quantile 0.8 of the entity's own errors over 1d, those of the last 1h \
-             left out, and 10 times the threshold at most\n\
+             adaptive     in force is what the entity's own score reached in more than 11 hours \
+             of a week, or at the same hour on five of seven days, or for the last two hours\n\
              trained      from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z\n\
              validation   7 rows, mean error 5.000e-1, largest 3.000e0, 12.50 % above the threshold\n\
              features     1\n  \

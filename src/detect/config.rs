@@ -17,8 +17,8 @@ pub struct DetectConfig {
     /// long a window may go without. About two of the entity's own scrape intervals are the limit
     /// where that is less.
     pub stale_after: Duration,
-    /// Whether the threshold of an entity that has changed for good follows it, for models that
-    /// provide for that.
+    /// Whether the score above which an entity is anomalous follows its own recent hours, for models
+    /// that provide for that.
     pub adaptive_threshold: bool,
     /// Entities with this score or more are explained on the metrics page, and remembered for a few
     /// evaluations.

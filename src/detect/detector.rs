@@ -8,11 +8,11 @@
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
-//!                     ▲ level                          guard ─▶ score above which it is anomalous
+//!                     ▲ level                          hours ─▶ score above which it is anomalous
 //! ```
 //!
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
-//! seen a few errors has no score; what is judged enters level and guard only afterwards.
+//! seen a few errors has no score; what is judged enters level and hours only afterwards.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::DetectConfig;
 use super::absence::{Absences, LastScores};
-use super::guard::Guard;
+use super::hours::{AnomalyState, Hours};
 use super::level::Levels;
 use super::smoothing::Smoothing;
 use super::snapshot::{EntityScore, FeatureScore};
@@ -55,7 +55,7 @@ pub struct Detector {
     seen: Vec<usize>,
     /// How many errors smoothing has to see before there is a score.
     needed: usize,
-    guard: Option<Guard>,
+    hours: Option<Hours>,
     /// The place of each slot's entity, as the graph takes it.
     places: Vec<f32>,
     last_scores: LastScores,
@@ -92,7 +92,7 @@ impl Detector {
             .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
             .collect();
         let shortest = metadata.smoothing.iter().copied().fold(f64::INFINITY, f64::min);
-        let guard = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
+        let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let known = metadata.entities.iter().cloned().zip(1..).collect();
         Self {
             threshold: metadata.threshold,
@@ -109,7 +109,7 @@ impl Detector {
             power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
-            guard: guard.map(|spec| Guard::new(&spec, interval_ms)),
+            hours: adaptive.map(Hours::new),
             places: Vec::new(),
             last_scores: LastScores::default(),
             scorer,
@@ -133,7 +133,7 @@ impl Detector {
     pub fn bytes(&self) -> usize {
         self.windows.bytes()
             + self.levels.as_ref().map_or(0, Levels::bytes)
-            + self.guard.as_ref().map_or(0, Guard::bytes)
+            + self.hours.as_ref().map_or(0, Hours::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
             + self.last_scores.bytes()
     }
@@ -175,13 +175,13 @@ impl Detector {
         self.seen.resize(slots, 0);
         self.smoothing.iter_mut().for_each(|it| it.resize(slots));
         self.levels.iter_mut().for_each(|it| it.resize(slots));
-        self.guard.iter_mut().for_each(|it| it.resize(slots));
+        self.hours.iter_mut().for_each(|it| it.resize(slots));
         let before = self.places.len();
         self.places.resize(slots, 0.0);
         for slot in (before..slots).chain(matrix.born().iter().copied().filter(|it| *it < before)) {
             self.seen[slot] = 0;
             self.smoothing.iter_mut().for_each(|it| it.reset(slot));
-            self.guard.iter_mut().for_each(|it| it.reset(slot));
+            self.hours.iter_mut().for_each(|it| it.reset(slot));
             let place = self.place(matrix.labels(slot));
             self.places[slot] = place as f32;
             self.levels.iter_mut().for_each(|it| it.reset(slot, place));
@@ -250,15 +250,17 @@ impl Detector {
             }
             let error = f64::from(parts[0]);
             let score = error / self.threshold;
-            let threshold = self.guard.as_mut().map_or(1.0, |guard| {
-                guard.push(slot, now_ms, score);
-                guard.factor(slot)
-            });
+            let (threshold, state) = match &mut self.hours {
+                Some(hours) => hours.judge(slot, now_ms, score),
+                None if score > 1.0 => (1.0, AnomalyState::New),
+                None => (1.0, AnomalyState::Normal),
+            };
             let expected = scores.reconstruction.as_ref().map(|it| it.row(i));
             let score = EntityScore {
                 entity: matrix.labels(slot).clone(),
                 score,
                 threshold,
+                state,
                 error,
                 features: explain(matrix, slot, &parts, expected),
                 newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),

@@ -8,14 +8,14 @@
 //! Invariant: a score is from this tick's samples or it is not in the snapshot.
 //!
 //! What models remember of an entity (window, level, smoothing, adaptive threshold, which features it
-//! once had) outlives its series: for as long as the threshold can make use of it, which is the window
-//! and the delay of the model's `adaptive_threshold`, 25 h by default, and at least an hour.
+//! once had) outlives its series: for as long as the threshold can make use of it, which is a week for a
+//! model with an `adaptive_threshold`, and at least an hour.
 
 mod absence;
 mod config;
 mod detector;
-mod guard;
 mod history;
+mod hours;
 pub mod level;
 mod range;
 mod replay;
@@ -29,7 +29,7 @@ use crate::duration::Duration;
 use crate::features::{EntityState, FeatureError, FeatureSet, Features};
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::model::{FeatureRange, Metadata, Scorer};
+use crate::model::{AdaptiveThreshold, FeatureRange, Metadata, Scorer};
 use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
 use crate::series::{
@@ -41,6 +41,7 @@ pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement};
 pub use history::FEATURE_METRIC;
+pub use hours::AnomalyState;
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
@@ -318,7 +319,7 @@ fn bind(
         .maskable(model.scorer.takes_mask())
         .weightless(&model.metadata.weightless)
         .at_steps_of(interval.as_ms())
-        .remembering(model.metadata.adaptive_threshold.map_or(0, |guard| guard.reach_ms()));
+        .remembering(model.metadata.adaptive_threshold.map_or(0, |_| AdaptiveThreshold::REACH_MS));
     let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
     Model {
         history: History::new(&model.name, &names, retention_ms),

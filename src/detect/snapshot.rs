@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::absence::Absences;
+use super::hours::AnomalyState;
 use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
@@ -66,8 +67,11 @@ pub struct EntityScore {
     /// Error divided by the trained threshold: 0 to 1 is normal, above 1 is anomalous unless the
     /// threshold in force is higher.
     pub score: f64,
-    /// The score above which the entity is anomalous: 1, or more where it has changed for good.
+    /// The score above which the entity is anomalous: 1, or more where its own recent hours were
+    /// restless.
     pub threshold: f64,
+    /// What that makes of it.
+    pub state: AnomalyState,
     /// The model's error, smoothed where the model asks for it.
     pub error: f64,
     /// What the features say of it, the one with the largest share of the error first. Those are left

@@ -6,7 +6,7 @@
 
 use super::page::Page;
 use super::scores::model_gauge;
-use crate::detect::{ModelSnapshot, RangeCount};
+use crate::detect::{AnomalyState, EntityScore, ModelSnapshot, RangeCount};
 use crate::labels::Labels;
 use crate::statistics;
 
@@ -89,13 +89,16 @@ fn anomalous(model: &ModelSnapshot) -> usize {
 fn states(page: &mut Page, models: &[&ModelSnapshot]) {
     let mut family = page.gauge(
         "anomaly_entities",
-        "Entities at the last tick by what became of them; the anomalous and the normal ones have a score.",
+        "Entities at the last tick by what became of them; the anomalous, the lasting and the normal ones have a score.",
     );
     for model in models {
         let (e, anomalous) = (&model.evaluation, anomalous(model));
+        let is_lasting = |it: &&EntityScore| it.state == AnomalyState::Lasting;
+        let lasting = model.entities.iter().filter(is_lasting).count();
         for (state, count) in [
             ("anomalous", anomalous),
-            ("normal", model.entities.len() - anomalous),
+            ("lasting", lasting),
+            ("normal", model.entities.len() - anomalous - lasting),
             ("stale", e.stale),
             ("incomplete", e.incomplete),
             ("warming", e.warming),
@@ -115,7 +118,7 @@ fn share(part: usize, whole: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{EntityScore, Evaluation};
+    use crate::detect::Evaluation;
 
     const NOW: i64 = 1_700_000_000_000;
 
@@ -125,6 +128,12 @@ mod tests {
             entity: Labels::from_pairs([("instance", i.to_string())]).expect("one name"),
             score: *score,
             threshold: *threshold,
+            // Above what is usual, and below what it has been for two hours.
+            state: if (2.0..=*threshold).contains(score) {
+                AnomalyState::Lasting
+            } else {
+                AnomalyState::default()
+            },
             error: 1.0,
             features: Vec::new(),
             newest_ms: NOW - 7_250,
@@ -151,11 +160,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(scores: &[(f64, f64)], states: [usize; 2], median: &[&str], share: &[&str]) {
+    fn check(scores: &[(f64, f64)], states: [usize; 3], median: &[&str], share: &[&str]) {
         let evaluation =
             Evaluation { stale: 3, incomplete: 4, warming: 5, ..Evaluation::default() };
         let model = model(scores, evaluation);
-        let counts = [("anomalous", states[0]), ("normal", states[1]), ("stale", 3)];
+        let [anomalous, lasting, normal] = states;
+        let counts =
+            [("anomalous", anomalous), ("lasting", lasting), ("normal", normal), ("stale", 3)];
         let counts =
             counts.into_iter().chain([("incomplete", 4), ("warming", 5), ("not_finite", 0)]);
         let expected: Vec<String> =
@@ -172,12 +183,13 @@ mod tests {
 
     #[test]
     fn a_fleet_in_numbers() {
-        check(&[(0.5, 1.0)], [0, 1], &["0.5"], &["0"]);
-        // At its threshold it is normal; those of the second and third have risen.
-        check(&[(1.0, 1.0), (3.0, 4.0), (5.0, 4.0)], [1, 2], &["3"], &["0.3333333333333333"]);
-        check(&[(4.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.25, 1.0)], [2, 2], &["1.25"], &["0.5"]);
+        check(&[(0.5, 1.0)], [0, 0, 1], &["0.5"], &["0"]);
+        // At its threshold it is normal; those of the second and third have risen, and what the second has
+        // lasts.
+        check(&[(1.0, 1.0), (3.0, 4.0), (5.0, 4.0)], [1, 1, 1], &["3"], &["0.3333333333333333"]);
+        check(&[(4.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.25, 1.0)], [2, 0, 2], &["1.25"], &["0.5"]);
         // Nobody is scored: there is no middle and no share.
-        check(&[], [0, 0], &[], &[]);
+        check(&[], [0, 0, 0], &[], &[]);
     }
 
     #[test]

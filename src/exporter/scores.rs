@@ -31,9 +31,10 @@ pub(super) fn render(
         &mut page,
         &models,
         "anomaly_score_threshold",
-        "The score above which the entity is anomalous: 1, or more where it has changed for good.",
+        "The score above which the entity is anomalous: 1, or more where its recent hours were restless.",
         |entity| entity.threshold,
     );
+    states(&mut page, &models);
     entities(
         &mut page,
         &models,
@@ -82,6 +83,20 @@ fn entities(
     for model in models {
         for entity in &model.entities {
             family.sample(&entity.entity, &[("model", &model.model)], value(entity));
+        }
+    }
+}
+
+/// What each entity is, once: the series of what it was ends.
+fn states(page: &mut Page, models: &[&ModelSnapshot]) {
+    let mut family = page.gauge(
+        "anomaly_state",
+        "Always 1; the label says what the entity is: new (anomalous), lasting (as it has been for two hours, which alone keeps it from being new) or normal.",
+    );
+    for model in models {
+        for entity in &model.entities {
+            let own = [("model", model.model.as_str()), ("state", entity.state.name())];
+            family.sample(&entity.entity, &own, 1.0);
         }
     }
 }
@@ -202,7 +217,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::detect::Evaluation;
+    use crate::detect::{AnomalyState, Evaluation};
 
     const NOW: i64 = 1_700_000_000_000;
 
@@ -219,6 +234,7 @@ mod tests {
             entity: Labels::from_pairs(labels).expect("distinct names"),
             score: error / 2.0,
             threshold: 1.0 + error,
+            state: AnomalyState::Normal,
             error,
             features: vec![part(1, 0.5), part(0, 0.25), part(2, 0.125)],
             newest_ms: NOW,
@@ -274,6 +290,8 @@ mod tests {
                 r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
                 r#"anomaly_score_threshold{instance="a",job="node",model="m"} 2"#,
                 r#"anomaly_score_threshold{instance="b",job="node",model="m"} 4"#,
+                r#"anomaly_state{instance="a",job="node",model="m",state="normal"} 1"#,
+                r#"anomaly_state{instance="b",job="node",model="m",state="normal"} 1"#,
                 r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
                 r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
                 r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="disk"} 0.5"#,
@@ -284,6 +302,7 @@ mod tests {
                 r#"anomaly_threshold{model="m"} 2"#,
                 r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
                 r#"anomaly_entities{model="m",state="anomalous"} 0"#,
+                r#"anomaly_entities{model="m",state="lasting"} 0"#,
                 r#"anomaly_entities{model="m",state="normal"} 2"#,
                 r#"anomaly_entities{model="m",state="stale"} 1"#,
                 r#"anomaly_entities{model="m",state="incomplete"} 0"#,

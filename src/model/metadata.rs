@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::range::FeatureRange;
-use super::state::{GuardSpec, LevelSpec};
+use super::state::{AdaptiveThreshold, LevelSpec};
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing, PROFILE_VERSION, TIME_OF_DAY, TIME_OF_WEEK, profile};
 use crate::timestamp;
@@ -51,7 +51,7 @@ pub struct Metadata {
     /// The entity's own level, for a graph that asks for it.
     pub level: Option<LevelSpec>,
     /// How the threshold follows an entity that changes for good; `None` leaves it where it is.
-    pub adaptive_threshold: Option<GuardSpec>,
+    pub adaptive_threshold: Option<AdaptiveThreshold>,
     /// The entities that the graph tells apart: the values of the entity labels, in order. Empty
     /// for a graph that treats all alike.
     pub entities: Vec<Vec<String>>,
@@ -97,7 +97,7 @@ pub(super) struct Recorded {
     smoothing: Vec<f64>,
     smoothing_power: Option<f64>,
     level: Option<LevelSpec>,
-    adaptive_threshold: Option<GuardSpec>,
+    adaptive_threshold: Option<AdaptiveThreshold>,
     entities: Vec<Vec<String>>,
     weightless: Vec<String>,
     ranges: Vec<Option<FeatureRange>>,
@@ -214,7 +214,7 @@ impl Metadata {
         self.level
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
-        self.adaptive_threshold.iter().try_for_each(GuardSpec::check)?;
+        self.adaptive_threshold.iter().try_for_each(AdaptiveThreshold::check)?;
         FeatureRange::check(&self.ranges, self.features.len())?;
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
@@ -423,12 +423,7 @@ mod tests {
                     2
                 ],
             }),
-            adaptive_threshold: Some(GuardSpec {
-                quantile: 0.995,
-                window: Duration::from_seconds(86_400),
-                delay: Duration::from_seconds(3_600),
-                bound: 10.0,
-            }),
+            adaptive_threshold: Some(AdaptiveThreshold { hours_per_week: 5, same_hour: false }),
             entities: vec![vec!["a:9100".to_owned()], vec!["b \"9100".to_owned()]],
             weightless: vec!["a".to_owned()],
             ranges: vec![Some(FeatureRange { lower: -0.1, upper: 1e9 }), None],

@@ -30,7 +30,7 @@ pub use metadata::{Metadata, Validation};
 pub use range::FeatureRange;
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
-pub use state::{GuardSpec, LevelSpec, LevelStart};
+pub use state::{AdaptiveThreshold, LevelSpec, LevelStart};
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of
 /// [`crate::features::profile`]. `models/README.md` says how it was made.

@@ -6,7 +6,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
-use crate::duration::Duration;
 
 /// An entity's own long-running level: exponentially weighted mean and deviation of each feature.
 ///
@@ -46,38 +45,24 @@ pub struct LevelStart {
     pub floor: Vec<f32>,
 }
 
-/// The guard against drift: an entity's threshold rises to a quantile of its own recent errors.
+/// How the score above which an entity is anomalous follows its own recent hours.
+///
+/// Files of before these keys have others, which no longer count: they get the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GuardSpec {
-    /// The quantile, above 0 and below 1.
-    pub quantile: f64,
-    /// Of the errors of so long a time.
-    pub window: Duration,
-    /// Which ended so long ago: what begins now must not hide itself.
-    pub delay: Duration,
-    /// The threshold never rises above so many times the trained one.
-    pub bound: f64,
+#[serde(default)]
+pub struct AdaptiveThreshold {
+    /// How many hours of a week may be in alarm: what more of them reach is how the entity is. Less than
+    /// 168.
+    pub hours_per_week: u32,
+    /// Whether what happens on most days at the same hour is no news. Not for faults that come back
+    /// every day.
+    pub same_hour: bool,
 }
 
-/// Windows and delays beyond this would cost a hundred megabytes for ten thousand entities.
-const MAX_SPAN_MS: i64 = 7 * 86_400_000;
-
-/// Beyond this bound a guard guards nothing, and its bins would cost memory.
-const MAX_BOUND: f64 = 1_000.0;
-
-impl Default for GuardSpec {
+impl Default for AdaptiveThreshold {
     fn default() -> Self {
-        Self {
-            // Above the threshold for a fifth of a day: no incident, but how it is now.
-            quantile: 0.8,
-            // Every hour of the day is in it once.
-            window: Duration::from_seconds(86_400),
-            // An incident is seen before it counts for normal.
-            delay: Duration::from_seconds(3_600),
-            // What is ten times the threshold is news every day.
-            bound: 10.0,
-        }
+        // A long night, or a short incident a day.
+        Self { hours_per_week: 11, same_hour: true }
     }
 }
 
@@ -120,26 +105,19 @@ impl LevelSpec {
     }
 }
 
-impl GuardSpec {
-    /// How long ago an error may be that still counts, in milliseconds.
-    #[must_use]
-    pub fn reach_ms(&self) -> i64 {
-        self.window.as_ms().saturating_add(self.delay.as_ms())
-    }
+impl AdaptiveThreshold {
+    /// For how long an entity's hours count, in milliseconds.
+    pub const REACH_MS: i64 = 170 * 3_600_000;
 
-    /// Refuses what cannot guard anything.
+    /// Refuses what adapts to anything.
     pub(super) fn check(&self) -> Result<(), ArtifactError> {
-        let spans =
-            (1..=MAX_SPAN_MS).contains(&self.window.as_ms()) && self.delay.as_ms() <= MAX_SPAN_MS;
-        if (0.5..1.0).contains(&self.quantile) && spans && (1.0..=MAX_BOUND).contains(&self.bound) {
-            return Ok(());
+        match self.hours_per_week < 168 {
+            true => Ok(()),
+            false => invalid(
+                "adaptive_threshold",
+                format!("hours_per_week is {}: a week has 168", self.hours_per_week),
+            ),
         }
-        invalid(
-            "adaptive_threshold",
-            "the quantile must be at least 0.5 and below 1, the window above 0 and at most 7d, the \
-             delay at most 7d, the bound at least 1 and at most 1000"
-                .to_owned(),
-        )
     }
 }
 
@@ -152,25 +130,17 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_guard(change: impl FnOnce(&mut GuardSpec), good: bool) {
-        let mut spec = GuardSpec::default();
-        change(&mut spec);
+    fn check_hours(hours_per_week: u32, good: bool) {
+        let spec = AdaptiveThreshold { hours_per_week, same_hour: true };
         assert_eq!(spec.check().is_ok(), good, "{spec:?}");
     }
 
     #[test]
-    fn what_cannot_guard_is_refused() {
-        check_guard(|_| {}, true);
-        check_guard(|it| it.quantile = 0.4, false);
-        check_guard(|it| it.quantile = 1.0, false);
-        check_guard(|it| it.quantile = f64::NAN, false);
-        check_guard(|it| it.window = Duration::from_seconds(0), false);
-        check_guard(|it| it.window = Duration::from_seconds(8 * 86_400), false);
-        check_guard(|it| it.delay = Duration::from_seconds(8 * 86_400), false);
-        check_guard(|it| it.delay = Duration::from_seconds(0), true);
-        check_guard(|it| it.bound = 0.9, false);
-        check_guard(|it| it.bound = f64::INFINITY, false);
-        check_guard(|it| it.bound = 1.0, true);
+    fn what_would_excuse_everything_is_refused() {
+        check_hours(0, true);
+        check_hours(11, true);
+        check_hours(168, false);
+        check_hours(u32::MAX, false);
     }
 
     #[track_caller]
@@ -186,6 +156,18 @@ mod tests {
         };
         change(&mut spec);
         assert_eq!(spec.check(2, 1).is_ok(), good, "{spec:?}");
+    }
+
+    #[test]
+    fn older_files_get_the_defaults() {
+        let old = r#"{"quantile": 0.8, "window": "1d", "delay": "1h", "bound": 10}"#;
+        assert_eq!(
+            serde_json::from_str::<AdaptiveThreshold>(old).ok(),
+            Some(AdaptiveThreshold::default())
+        );
+        let own: AdaptiveThreshold =
+            serde_json::from_str(r#"{"same_hour": false}"#).expect("a spec");
+        assert_eq!(own, AdaptiveThreshold { same_hour: false, ..AdaptiveThreshold::default() });
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::features::{
 };
 use crate::history::{self, History, HistoryError, Progress, Query, Source};
 use crate::model::{
-    ArtifactError, GuardSpec, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError, Validation,
+    AdaptiveThreshold, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError,
+    Validation,
 };
 
 /// The exponent of the means that smooth: between the plain mean, which forgets a peak, and the root
@@ -233,7 +234,7 @@ fn metadata(
         smoothing: options.config.spans(step.as_ms()),
         smoothing_power: if options.config.smoothing.is_empty() { 1.0 } else { POWER },
         level: fit.uses_level().then(|| fit.level.clone()),
-        adaptive_threshold: Some(GuardSpec::default()),
+        adaptive_threshold: Some(AdaptiveThreshold::default()),
         weightless: fit.weightless(&features),
         trained_from_ms: dataset.times_ms.first().copied(),
         trained_to_ms: dataset.times_ms.last().copied(),

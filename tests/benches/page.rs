@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use portent::detect::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
+use portent::detect::{
+    AnomalyState, EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot,
+};
 use portent::exporter::{Exporter, ExporterConfig};
 use portent::features::{Provenance, profile};
 use portent::labels::Labels;
@@ -65,6 +67,7 @@ fn snapshot(hosts: usize, nth: usize) -> Snapshot {
             entity: Labels::from_pairs(labels).expect("distinct names"),
             score: if host.is_multiple_of(nth) { 1.5 } else { 0.3 } + host as f64 * 1e-7,
             threshold: 1.0,
+            state: AnomalyState::Normal,
             error: 0.7 + host as f64 * 1e-7,
             features: (0..count).map(|it| feature(host, it)).collect(),
             newest_ms: NOW_MS - host as i64 % 15_000,

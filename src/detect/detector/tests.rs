@@ -2,7 +2,7 @@ use super::*;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Features, Observed, Playback};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::{Artifact, Dim, GuardSpec, LevelSpec, Runtime};
+use crate::model::{AdaptiveThreshold, Artifact, Dim, LevelSpec, Runtime};
 use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use crate::series::{StorageConfig, Store};
 
@@ -348,7 +348,7 @@ fn an_error_that_is_no_number_is_counted_and_not_remembered() {
     near(judgement.scores[0].1.error, 1.0);
 }
 
-fn guarded(adaptive: bool, spec: Option<GuardSpec>) -> Fed {
+fn adapting(adaptive: bool, spec: Option<AdaptiveThreshold>) -> Fed {
     Fed::new(detector(sum(), adaptive, |it| it.adaptive_threshold = spec), &["x"])
 }
 
@@ -368,28 +368,30 @@ fn thresholds(fed: &mut Fed, hours: i64, score: f32) -> Vec<f64> {
 
 #[test]
 fn the_threshold_follows_what_lasts() {
-    let mut fed = guarded(true, Some(GuardSpec::default()));
+    let mut fed = adapting(true, Some(AdaptiveThreshold::default()));
     // Begins with an hour, so that hours of the clock are hours here.
     fed.now_ms = -STEP;
     assert!(thresholds(&mut fed, 24, 0.5).iter().all(|it| *it == 1.0));
-    // A fifth of a day, and the delay of an hour, have to pass.
+    // News for two turns of the hour, and lasting from then on.
     let risen = thresholds(&mut fed, 24, 3.0);
-    let first = risen.iter().position(|it| *it > 1.0).expect("it rises");
-    assert!((5..=6).contains(&first), "{risen:?}");
-    let last = risen[23];
-    assert!((3.0..3.0 * 1.05).contains(&last), "{risen:?}");
-    // So high that nothing is excused by it.
-    assert_eq!(thresholds(&mut fed, 24, 1e6).last(), Some(&10.0));
-    assert_eq!(thresholds(&mut fed, 48, 0.5).last(), Some(&1.0));
+    assert_eq!(risen[..3], [1.0, 1.0, 3.0], "{risen:?}");
+    assert!(risen[3..].iter().all(|it| *it == 3.0), "{risen:?}");
+    let judged = fed.score(error(6.0)).expect("a score");
+    assert_eq!((judged.threshold, judged.state), (3.0, AnomalyState::Normal));
+    let judged = fed.score(error(6.1)).expect("a score");
+    assert_eq!((judged.is_anomalous(), judged.state), (true, AnomalyState::New));
+    // A week later nothing of it is left.
+    assert_eq!(thresholds(&mut fed, 170, 0.5).last(), Some(&1.0));
 }
 
 #[test]
 fn the_threshold_stays_where_it_was_trained() {
-    for mut fed in [guarded(false, Some(GuardSpec::default())), guarded(true, None)] {
+    let adaptive = Some(AdaptiveThreshold::default());
+    for mut fed in [adapting(false, adaptive), adapting(true, None)] {
         assert!(thresholds(&mut fed, 48, 3.0).iter().all(|it| *it == 1.0));
+        assert_eq!(fed.score(error(6.0)).map(|it| it.state), Some(AnomalyState::New));
+        assert_eq!(fed.score(error(2.0)).map(|it| it.state), Some(AnomalyState::Normal));
     }
-    let bound = GuardSpec { bound: 2.0, ..GuardSpec::default() };
-    assert_eq!(thresholds(&mut guarded(true, Some(bound)), 48, 3.0).last(), Some(&2.0));
 }
 
 #[test]
@@ -448,8 +450,8 @@ fn a_graph_is_told_who_it_knows() {
     assert!(error.starts_with("the model fails on an input of shape [3, 2]"), "{error}");
 }
 
-/// What the usual guard can use, a day and an hour.
-const REMEMBERED: i64 = 25 * HOUR;
+/// What the threshold can use: a week and an hour or two.
+const REMEMBERED: i64 = 170 * HOUR;
 
 /// A detector that is fed by a store, as in serving: entities come and go.
 struct Served {
@@ -516,7 +518,7 @@ fn remembering() -> Served {
     Served::new(detector(from_level(), true, |it| {
         it.level = Some(level());
         it.smoothing = vec![3.0];
-        it.adaptive_threshold = Some(GuardSpec::default());
+        it.adaptive_threshold = Some(AdaptiveThreshold::default());
         it.threshold = 0.1;
     }))
 }
@@ -555,7 +557,7 @@ fn who_is_away_for_longer_than_the_limit_starts_afresh() {
 
 #[test]
 fn another_entity_never_inherits() {
-    for away_ms in [4 * STEP, 50 * STEP, 24 * HOUR, REMEMBERED + HOUR, 100 * HOUR] {
+    for away_ms in [4 * STEP, 50 * STEP, 24 * HOUR, REMEMBERED + HOUR, 500 * HOUR] {
         after("y", away_ms, true);
     }
 }
@@ -563,11 +565,11 @@ fn another_entity_never_inherits() {
 #[test]
 fn who_is_away_for_twenty_minutes_keeps_its_threshold() {
     let mut served = Served::new(detector(sum(), true, |it| {
-        it.adaptive_threshold = Some(GuardSpec::default());
+        it.adaptive_threshold = Some(AdaptiveThreshold::default());
     }));
     let before = served.run("x", START, &[4.0; 150]);
     let Some(Some((score, threshold))) = before.last() else { panic!("{before:?}") };
-    assert!(*score == 3.0 && (3.0..3.0 * 1.05).contains(threshold), "{score} {threshold}");
+    assert_eq!((*score, *threshold), (2.0 + 1.0, 3.0));
     let gone_ms = START + 150 * STEP;
     served.end("x", gone_ms, true);
     let after = served.run("x", gone_ms + 4 * STEP, &[4.0; 20]);
