@@ -6,7 +6,6 @@
 //! ```text
 //! percentile   a share of the steps lies above: simple, and silent about how often that alarms
 //! mean_std     mean + 3 sigma: only for scores that two tests take for normally distributed
-//! pot          the level that one step in so many exceeds, by the tail beyond the 98th percentile
 //! budget       the level that so many episodes an entity and week exceed: what an operator feels
 //! ```
 //!
@@ -28,9 +27,7 @@ mod budget;
 mod config;
 mod enough;
 mod normality;
-mod pot;
 mod steps;
-mod tail;
 
 pub use config::{ThresholdConfig, ThresholdMethod};
 
@@ -59,7 +56,7 @@ pub struct ValidationScores {
 /// What one method gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// `percentile 99.5`, `mean_std 3`, `pot 0.0001`, `budget 1 per week`.
+    /// `percentile 99.5`, `mean_std 3`, `budget 1 per week`.
     pub method: String,
     /// The threshold, or why this method has none.
     pub threshold: Result<f64, ThresholdError>,
@@ -156,8 +153,6 @@ pub fn find(
     }
     let (found, note) = normality::mean_std(steps.sorted());
     candidates.push(candidate(&steps, format!("mean_std {MEAN_STD_SIGMAS}"), found, note));
-    let (found, note) = pot::threshold(&steps, config.risk);
-    candidates.push(candidate(&steps, format!("pot {}", config.risk), found, note));
     let (found, note) = budget::threshold(&steps, config.budget);
     let budget = format!("budget {} per week", config.budget);
     candidates.push(candidate(&steps, budget.clone(), found, note));
@@ -166,7 +161,6 @@ pub fn find(
         ThresholdMethod::Budget => budget,
         ThresholdMethod::Percentile => format!("percentile {}", config.percentile),
         ThresholdMethod::MeanStd => format!("mean_std {MEAN_STD_SIGMAS}"),
-        ThresholdMethod::Pot => format!("pot {}", config.risk),
     };
     let place = candidates.iter().position(|it| it.method == wanted);
     let mut chosen = place.expect("every method has a candidate");
