@@ -17,7 +17,7 @@
 //! entities causes most of the episodes.
 //!
 //! Few scores say nothing: a method that stands on fewer than it needs gives no threshold, and says
-//! how much more history it takes. Two hours at 15 s are enough for a budget; what is less than a day
+//! how much more history it takes: before the fit, where it is sure to be too few. Two hours at 15 s are enough for a budget; what is less than a day
 //! is said to be little.
 //!
 //! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
@@ -126,6 +126,19 @@ pub enum ThresholdError {
     NotNormal,
 }
 
+/// Refuses so few scores, whatever they will be, that the method that counts has no threshold of them.
+///
+/// # Errors
+/// As [`find`] will say.
+pub fn is_enough(scores: usize, config: &ThresholdConfig) -> Result<(), ThresholdError> {
+    let percent = (config.method == ThresholdMethod::Percentile).then_some(config.percentile);
+    match needed(percent) {
+        _ if scores == 0 => Err(ThresholdError::Empty),
+        needed if scores < needed => Err(ThresholdError::TooFewScores { found: scores, needed }),
+        _ => Ok(()),
+    }
+}
+
 /// The candidates for these scores, and the one that the configuration asks for. Where that is
 /// `mean_std` and the scores are not normally distributed, it is `budget` instead.
 ///
@@ -146,7 +159,7 @@ pub fn find(
         found if found < needed => Err(ThresholdError::TooFewScores { found, needed }),
         _ => Ok(()),
     };
-    enough(needed(None))?;
+    is_enough(steps.sorted().len(), config)?;
     for percent in percentiles {
         let found = enough(needed(Some(percent))).map(|()| steps.percentile(percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));

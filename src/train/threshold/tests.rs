@@ -136,18 +136,32 @@ fn what_does_not_fit_gives_way_to_the_budget() {
 fn what_gives_no_threshold_says_why() {
     #[track_caller]
     fn check(entities: Vec<Vec<f64>>, method: ThresholdMethod, expected: &str) {
+        let count = entities.iter().flatten().filter(|it| !it.is_nan()).count();
         let error = find(&scores(entities, 15_000), &config(method)).expect_err("none");
         assert!(error.to_string().contains(expected), "{error}");
+        // Their number alone tells it as well, or that it may be enough.
+        let by_number = is_enough(count, &config(method)).map_err(|error| error.to_string());
+        let is_of_number = expected.contains("validation scores");
+        assert_eq!(by_number, if is_of_number { Err(error.to_string()) } else { Ok(()) });
     }
     let budget = ThresholdMethod::Budget;
     check(vec![], budget, "no validation scores");
     check(vec![vec![f64::NAN; 9], vec![]], budget, "no validation scores");
-    check(vec![vec![1.0, f64::INFINITY]], budget, "hold inf");
+    let mut infinite = vec![1.0; 30];
+    infinite[7] = f64::INFINITY;
+    check(vec![infinite], budget, "which is no number to compare with");
     check(vec![vec![0.0; 30]], budget, "the threshold would be 0");
     // Seven scores make no threshold, whatever the method; one in 200 cannot be told of 90.
-    for method in [budget, ThresholdMethod::Percentile, ThresholdMethod::MeanStd] {
-        let text =
-            "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
+    let thirty =
+        "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
+    let hundreds = "7 validation scores are too few: 200 are needed, which takes 28.6 times the \
+                    history with this method";
+    let cases = [
+        (budget, thirty),
+        (ThresholdMethod::Percentile, hundreds),
+        (ThresholdMethod::MeanStd, thirty),
+    ];
+    for (method, text) in cases {
         check(vec![sample("uniform", 7)], method, text);
         check(vec![sample("uniform", 3), sample("bell", 4)], method, text);
     }
