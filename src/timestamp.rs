@@ -1,19 +1,33 @@
-//! A moment as people write it: RFC 3339 (`2026-11-23T10:15:00Z`) or seconds since 1970.
+//! A moment as people write it: RFC 3339 (`2026-11-23T10:15:00Z`) or seconds since 1970; and where it
+//! is in the calendar.
 //!
-//! In: text. Out: milliseconds since 1970-01-01T00:00:00Z, and back. It knows no clock and no time
-//! zone but the offset in the text.
+//! In: text, or a number. Out: milliseconds since 1970-01-01T00:00:00Z, and back; year, month, day and
+//! time of day. It knows no clock and no time zone but the offset in the text.
 //!
-//! Source: RFC 3339 section 5.6; the civil calendar by counting days from 1 March of year 0, which
-//! puts the leap day at the end of the year.
+//! The calendar is jiff's, which no other room names. Two things are done here. jiff's years end at
+//! 9999, while PromQL asks for the year of any number: as the calendar repeats after 400 years, every
+//! moment is moved into the first 400 from 1970 on, and the years that this took are added again. And
+//! jiff reads more than RFC 3339 (`2026-11-23T10Z`, a zone's name in brackets), so that the form is
+//! looked at before.
+//!
+//! Source: RFC 3339 section 5.6.
 
-/// Days from 1 March of year 0 to 1 January 1970.
-const EPOCH_DAYS: i64 = 719_468;
-/// Days in 400 years, after which the calendar repeats.
-const ERA_DAYS: i64 = 146_097;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
+
 /// The last moment of year 9999: as far as RFC 3339 can write.
-const MAX_MS: i64 = 253_402_300_799_999;
+pub const LAST_MS: i64 = 253_402_300_799_999;
+/// Years after which the calendar repeats, as they are whole weeks, too.
+const CYCLE_YEARS: i64 = 400;
+const CYCLE_SECONDS: i64 = 146_097 * 86_400;
+/// Where time is counted from.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// Dates and times with whole seconds, in which `0` is any digit.
+const FORMS: [&str; 2] = ["0000-00-00T00:00:00", "0000-00-00 00:00:00"];
+/// Digits of a fraction of a second that are read. There may be more.
+const FRACTION_DIGITS: usize = 9;
 
 /// Why a text is not a moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +35,26 @@ const MAX_MS: i64 = 253_402_300_799_999;
     "{0:?} is not a time; write RFC 3339 (\"2026-11-23T10:15:00Z\") or seconds since 1970 (\"1795428900.5\")"
 )]
 pub struct TimestampError(String);
+
+/// A moment in the calendar, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Civil {
+    /// The year. The one before year 1 is 0.
+    pub year: i64,
+    /// Month, day, day of the week and time, in a year from 1970 to 2369 in which they are the same.
+    pub in_cycle: DateTime,
+}
+
+impl Civil {
+    /// So many seconds after 1970 began.
+    #[must_use]
+    pub fn of_seconds(seconds: i64) -> Self {
+        let moment = Timestamp::from_second(seconds.rem_euclid(CYCLE_SECONDS));
+        let in_cycle = Offset::UTC.to_datetime(moment.expect("jiff knows the years up to 9999"));
+        let cycles = seconds.div_euclid(CYCLE_SECONDS);
+        Self { year: CYCLE_YEARS * cycles + i64::from(in_cycle.year()), in_cycle }
+    }
+}
 
 /// Reads RFC 3339 or seconds since 1970, possibly with a fraction, which is rounded to milliseconds.
 ///
@@ -46,96 +80,41 @@ fn parse(text: &str, other: impl Fn(&str) -> Option<i64>) -> Result<i64, Timesta
         Ok(_) => None,
         Err(_) => other(text),
     };
-    ms.filter(|ms| (0..=MAX_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
+    ms.filter(|ms| (0..=LAST_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
 }
 
 /// RFC 3339 in UTC; with milliseconds only where there are any.
 #[must_use]
 pub fn format_ms(ms: i64) -> String {
-    let (year, month, day) = civil(ms.div_euclid(DAY_MS));
-    let rest = ms.rem_euclid(DAY_MS);
-    let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    if rest % 1_000 != 0 {
-        text.push_str(&format!(".{:03}", rest % 1_000));
+    let Civil { year, in_cycle } = Civil::of_seconds(ms.div_euclid(1_000));
+    let rest = in_cycle.strftime("%m-%dT%H:%M:%S");
+    match ms.rem_euclid(1_000) {
+        0 => format!("{year:04}-{rest}Z"),
+        fraction => format!("{year:04}-{rest}.{fraction:03}Z"),
     }
-    text.push('Z');
-    text
 }
 
 fn rfc3339_ms(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| -> Option<i64> {
-        let digits = text.get(range)?;
-        (digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    let zone = zone_at(text)?;
+    let read = zone.min(FORMS[0].len() + 1 + FRACTION_DIGITS);
+    let text = format!("{}{}", &text[..read], &text[zone..]);
+    let pieces = Pieces::parse(&text).ok()?;
+    // Not a `Timestamp`, which ends a day before the year 9999 does.
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH).as_nanos();
+    let offset = i128::from(pieces.to_numeric_offset()?.seconds()) * 1_000_000_000;
+    i64::try_from((local - offset + 500_000).div_euclid(1_000_000)).ok()
+}
+
+/// Where the zone, `Z` or an offset, begins in a text of the form of RFC 3339.
+fn zone_at(text: &str) -> Option<usize> {
+    let any_digit = |c: char| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() };
+    let form: String = text.chars().map(any_digit).collect();
+    let rest = FORMS.iter().find_map(|it| form.strip_prefix(it))?;
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => Some(fraction.trim_start_matches('0')).filter(|it| *it != fraction)?,
+        None => rest,
     };
-    let byte = |at: usize| text.as_bytes().get(at).copied();
-    let separators = [(4, b"-"), (7, b"-"), (13, b":"), (16, b":")];
-    let separated = separators.iter().all(|(at, sign)| byte(*at) == Some(sign[0]));
-    if !separated || !matches!(byte(10), Some(b'T' | b't' | b' ')) {
-        return None;
-    }
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let days = days_from_civil(year, month, day);
-    // Counting back finds 30 February and the like.
-    if civil(days) != (year, month, day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let (fraction_ms, zone) = fraction(text.get(19..)?)?;
-    let seconds = (hour * 60 + minute) * 60 + second;
-    Some(days * DAY_MS + seconds * 1_000 + fraction_ms - offset_ms(zone)?)
-}
-
-/// `.25Z` is 250 ms and the zone `Z`.
-fn fraction(text: &str) -> Option<(i64, &str)> {
-    let Some(digits) = text.strip_prefix('.') else {
-        return Some((0, text));
-    };
-    let len = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let value: f64 = format!("0.{}", &digits[..len]).parse().ok()?;
-    (len > 0).then(|| ((value * 1_000.0).round() as i64, &digits[len..]))
-}
-
-fn offset_ms(zone: &str) -> Option<i64> {
-    if matches!(zone, "Z" | "z") {
-        return Some(0);
-    }
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-    if !two_digits(hours) || !two_digits(minutes) {
-        return None;
-    }
-    let ms = (hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?) * 60_000;
-    match zone.as_bytes().first() {
-        Some(b'+') => Some(ms),
-        Some(b'-') => Some(-ms),
-        _ => None,
-    }
-}
-
-/// Days since 1970-01-01. The day may lie outside of the month.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let month_from_march = (month + 9) % 12;
-    // 153 days in each run of five months from March on: 31, 30, 31, 30, 31.
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * ERA_DAYS + day_of_era - EPOCH_DAYS
-}
-
-/// Year, month and day of so many days since 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + EPOCH_DAYS;
-    let (era, day_of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
-    let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day)
+    matches!(zone, "Z" | "+00:00" | "-00:00").then(|| form.len() - zone.len())
 }
 
 #[cfg(test)]
@@ -157,6 +136,11 @@ mod tests {
         check("2026-11-23T11:15:00+01:00", Some(1_795_428_900_000));
         check("2026-11-23 04:45:00.25-05:30", Some(1_795_428_900_250));
         check("2024-02-29T00:00:00Z", Some(1_709_164_800_000));
+        check("2026-11-23t10:15:00z", Some(1_795_428_900_000));
+        check("2026-11-23T10:15:00-00:00", Some(1_795_428_900_000));
+        check("2026-11-23T10:15:00.2505Z", Some(1_795_428_900_251));
+        check("2026-11-23T10:15:00.25049999999999999999Z", Some(1_795_428_900_250));
+        check("9999-12-31T23:59:59.999Z", Some(LAST_MS));
     }
 
     #[test]
@@ -174,6 +158,16 @@ mod tests {
             "2026-11-23T24:00:00Z",
             "2026-11-23T10:15:00+1:00",
             "2026-11-23T10:15:00.Z",
+            "2026-11-23T10:15:00,5Z",
+            "2026-11-23T10:15Z",
+            "20261123T101500Z",
+            "2026-11-23T10:15:00+0100",
+            "2026-11-23T10:15:00+01",
+            "2026-11-23T10:15:00+01:00[Europe/Berlin]",
+            "2026-11-23T10:15:61Z",
+            "+002026-11-23T10:15:00Z",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-01:00",
             "２026-11-23T10:15:00Z",
         ] {
             check(bad, None);
@@ -195,10 +189,19 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for ms in [0, 951_782_399_999, 951_782_400_000, 1_795_428_900_250, MAX_MS] {
+        for ms in [0, 951_782_399_999, 951_782_400_000, 1_795_428_900_250, LAST_MS] {
             check(&format_ms(ms), Some(ms));
         }
         assert_eq!(format_ms(1_795_428_900_000), "2026-11-23T10:15:00Z");
         assert_eq!(format_ms(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(format_ms(1_795_428_900_050), "2026-11-23T10:15:00.050Z");
+    }
+
+    #[test]
+    fn any_number_is_written_somehow() {
+        assert_eq!(format_ms(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(format_ms(LAST_MS + 1), "10000-01-01T00:00:00Z");
+        assert_eq!(format_ms(i64::MIN), "-292275055-05-16T16:47:04.192Z");
+        assert_eq!(format_ms(i64::MAX), "292278994-08-17T07:12:55.807Z");
     }
 }

@@ -448,8 +448,12 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
         let lines = (0..200).map(|i| format!("{},{cell}\n", 15 * i));
         format!("time,{name}\n{}", lines.collect::<String>())
     };
+    // Before the fit, which would find that there is nothing to learn.
+    let constant = column("5", "a");
+    let hundred: String = constant.split_inclusive('\n').take(101).collect();
+    check_failure(&hundred, |_| {}, &handful);
     let still = ["no feature moves in the 151 training windows", "use a longer range"];
-    check_failure(&column("5", "a"), |_| {}, &still);
+    check_failure(&constant, |_| {}, &still);
     check_failure(&column(",5", "a,b"), |_| {}, &still);
     let nothing = ["no feature has a value at any of 200 steps", "look at"];
     check_failure(&column("NaN", "a"), |_| {}, &nothing);

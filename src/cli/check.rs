@@ -9,7 +9,7 @@ use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
-use crate::model::{AdaptiveThreshold, Artifact, Metadata, ModelConfig, shipped};
+use crate::model::{AdaptiveThreshold, Artifact, FeatureRange, Metadata, ModelConfig, shipped};
 
 /// What to check.
 #[derive(Debug, Subcommand)]
@@ -113,12 +113,19 @@ fn description(metadata: &Metadata) -> String {
     lines.extend(metadata.profile.map(|version| ("profile", profile(version))));
     let line = |(name, text): &(&str, String)| format!("{name:<12} {text}\n");
     let mut description: String = lines.iter().map(line).collect();
-    for feature in &metadata.features {
+    for (place, feature) in metadata.features.iter().enumerate() {
         let expr = feature.expr.split_whitespace().collect::<Vec<_>>().join(" ");
         let (name, missing, absence) = (&feature.name, feature.missing, feature.absence);
-        description += &format!("  {name:<24} {expr}  [missing: {missing}, absence: {absence}]\n");
+        let range = metadata.ranges.get(place).copied().flatten().map(range).unwrap_or_default();
+        description +=
+            &format!("  {name:<24} {expr}  [missing: {missing}, absence: {absence}{range}]\n");
     }
     description
+}
+
+/// Where a feature was in training.
+fn range(FeatureRange { lower, upper }: FeatureRange) -> String {
+    format!(", range: {lower} to {upper}")
 }
 
 /// What the features of the built-in profile mean, as comments.
@@ -209,6 +216,21 @@ mod tests {
              features     2\n  \
                up                       up  [missing: mask, absence: anomalous]\n  \
                swap                     swap_used / swap_size  [missing: fill 0, absence: anomalous]\n",
+        );
+    }
+
+    #[test]
+    fn where_features_were_in_training_is_described() {
+        check(
+            |it| it.ranges = vec![None, Some(FeatureRange { lower: -0.1, upper: 2.5e6 })],
+            "entity       job, instance\n\
+             step         1m, window of 1\n\
+             threshold    1 (none)\n\
+             trained      from unknown to unknown\n\
+             features     2\n  \
+               up                       up  [missing: mask, absence: anomalous]\n  \
+               swap                     swap_used / swap_size  [missing: fill 0, absence: anomalous, \
+             range: -0.1 to 2500000]\n",
         );
     }
 

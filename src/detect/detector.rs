@@ -91,7 +91,6 @@ impl Detector {
         let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
             .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
             .collect();
-        let shortest = metadata.smoothing.iter().copied().fold(f64::INFINITY, f64::min);
         let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let known = metadata.entities.iter().cloned().zip(1..).collect();
         Self {
@@ -105,7 +104,7 @@ impl Detector {
                 config.stale_after.as_ms(),
             ),
             levels: metadata.level.as_ref().filter(|_| scorer.takes_level()).map(Levels::new),
-            needed: if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) },
+            needed: errors_needed(&metadata.smoothing),
             power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
@@ -302,6 +301,13 @@ impl Detector {
             levels.update(slot, &row);
         }
     }
+}
+
+/// Errors of an entity that make its first score, where they are smoothed over these spans.
+#[must_use]
+pub fn errors_needed(smoothing: &[f64]) -> usize {
+    let shortest = smoothing.iter().copied().fold(f64::INFINITY, f64::min);
+    if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) }
 }
 
 /// What an entity's features say of its error: `parts` are the error and, where the model tells, the

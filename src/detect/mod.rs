@@ -39,7 +39,7 @@ use history::History;
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
-pub use detector::{Detector, Judgement};
+pub use detector::{Detector, Judgement, errors_needed};
 pub use history::FEATURE_METRIC;
 pub use hours::AnomalyState;
 pub use range::RangeCount;

@@ -9,7 +9,6 @@ use super::Settings;
 use super::budget::{BudgetRecall, recalls};
 use super::operator::{Alarms, Truth, alarms};
 use super::ranking::{Areas, areas, descending};
-use super::volume::volumes;
 use crate::duration::Duration;
 
 /// Why scores cannot be judged.
@@ -60,10 +59,6 @@ pub struct Ranking {
     pub auc_pr: f64,
     /// The probability that an anomalous sample scores higher than a normal one; 0.5 is random.
     pub auc_roc: f64,
-    /// As `auc_pr`, with a share for scores that rise near an event, averaged over windows.
-    pub vus_pr: f64,
-    /// As `auc_roc`, with a share for scores that rise near an event, averaged over windows.
-    pub vus_roc: f64,
     /// The F1 of the best of all thresholds, sample by sample, without point adjustment.
     pub best_f1: f64,
     /// Events found with the best threshold within a budget of false alarms, by budget.
@@ -147,12 +142,9 @@ fn ranking(scores: &[f64], labels: &[bool], truth: &Truth<'_>, settings: &Settin
     let scores: Vec<f64> = known.collect();
     let order = descending(&scores);
     let Areas { auc_pr, auc_roc, best_f1 } = areas(&scores, labels, &order);
-    let volumes = volumes(&scores, labels, &truth.events, &order, settings.vus_window);
     Ranking {
         auc_pr,
         auc_roc,
-        vus_pr: volumes.vus_pr,
-        vus_roc: volumes.vus_roc,
         best_f1,
         event_recall_at_fa_per_day: recalls(&scores, truth, settings),
     }
@@ -214,7 +206,7 @@ fn alarm_lines(seen: &Alarms) -> Vec<(&'static str, String)> {
 }
 
 fn ranking_lines(ranking: &Ranking) -> Vec<(&'static str, String)> {
-    let Ranking { auc_pr, auc_roc, vus_pr, vus_roc, best_f1, .. } = ranking;
+    let Ranking { auc_pr, auc_roc, best_f1, .. } = ranking;
     let budget = |it: &BudgetRecall| {
         format!("{:.2}: {}", it.false_alarms_per_day, percent(Some(it.event_recall)))
     };
@@ -224,7 +216,6 @@ fn ranking_lines(ranking: &Ranking) -> Vec<(&'static str, String)> {
             "any threshold",
             format!("average precision {auc_pr:.3}, ROC AUC {auc_roc:.3}, best F1 {best_f1:.3}"),
         ),
-        ("around events", format!("VUS-PR {vus_pr:.3}, VUS-ROC {vus_roc:.3}")),
         (
             "best threshold",
             format!("share of events by false alarms a day: {}", budgets.join(", ")),

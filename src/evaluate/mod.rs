@@ -7,8 +7,7 @@
 //!
 //! ```text
 //! scores ─┬─▶ ranking   each sample by itself       ─┐
-//!         ├─▶ volume    samples near an event too    ├─▶ judgement
-//!         ├─▶ budget    events against false alarms  │
+//!         ├─▶ budget    events against false alarms  ├─▶ judgement
 //! labels ─┴─▶ operator  events and alarm episodes   ─┘
 //! ```
 //!
@@ -31,7 +30,6 @@ mod page;
 mod ranking;
 #[cfg(test)]
 mod tests;
-mod volume;
 
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
@@ -43,20 +41,11 @@ pub use page::page;
 
 use crate::episodes;
 
-/// How far around an event a score may rise and still earn a share of it, in minutes, both sides
-/// together: 100 samples of a minute, the default of the authors' own evaluation.
-const VUS_WINDOW_MINUTES: i64 = 100;
-
-const MINUTE_MS: i64 = 60_000;
-
 /// What the figures depend on besides the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Settings {
     /// Distance of two samples.
     pub step_ms: i64,
-    /// The widest window around an event in which the volumes reward a score, in steps. The work
-    /// of [`judge`] grows with it.
-    pub vus_window: usize,
     /// Samples in a row above the threshold until there is an alarm; 0 counts as 1.
     pub for_steps: usize,
     /// Alarms that are at most so far apart are one episode, in milliseconds. Where time leaps
@@ -71,16 +60,7 @@ impl Settings {
     /// What fits samples of this distance: the same minutes for every step.
     #[must_use]
     pub fn for_step(step_ms: i64) -> Self {
-        let steps = |minutes: i64| {
-            let steps = (minutes * MINUTE_MS / step_ms.max(1)).max(1);
-            usize::try_from(steps).unwrap_or(usize::MAX)
-        };
-        Self {
-            step_ms,
-            vus_window: steps(VUS_WINDOW_MINUTES),
-            for_steps: 1,
-            reach_ms: episodes::reach_ms(step_ms.max(1)),
-            tolerance: 0,
-        }
+        let reach_ms = episodes::reach_ms(step_ms.max(1));
+        Self { step_ms, for_steps: 1, reach_ms, tolerance: 0 }
     }
 }

@@ -44,7 +44,6 @@ fn reference(name: &str) -> Case {
         thresholds: numbers(&it["thresholds"]),
         settings: Settings {
             step_ms,
-            vus_window: setting("vus_window"),
             for_steps: setting("for_steps"),
             // The reference counts in steps.
             reach_ms: setting("merge_gap") as i64 * step_ms,
@@ -80,7 +79,7 @@ fn check(name: &str) {
     ] {
         same(ours, &found[ours], &expected[theirs]);
     }
-    for key in ["auc_pr", "auc_roc", "vus_pr", "vus_roc", "best_f1"] {
+    for key in ["auc_pr", "auc_roc", "best_f1"] {
         same(key, &found["ranking"][key], &expected[key]);
     }
     let budgets = &expected["event_recall_at_fa_per_day"];
@@ -163,28 +162,25 @@ fn the_largest_settings_are_no_danger() {
     assert_eq!(case.judged().at_threshold.alarm_episodes, 0);
     case.settings = Settings { for_steps: 0, ..rule };
     assert_eq!(case.judged().at_threshold, seen);
-    case.settings = Settings { vus_window: 10 * case.scores.len(), ..rule };
-    let ranking = case.judged().ranking.expect("both kinds");
-    assert!((0.0..=1.0).contains(&ranking.vus_roc), "{ranking:?}");
     case.scores[60] = f64::MAX;
     case.scores[61] = f64::MIN;
     assert!(case.judged().ranking.is_some());
 }
 
 #[track_caller]
-fn check_settings(step_ms: i64, vus_window: usize, reach_ms: i64) {
-    let expected = Settings { step_ms, vus_window, for_steps: 1, reach_ms, tolerance: 0 };
+fn check_settings(step_ms: i64, reach_ms: i64) {
+    let expected = Settings { step_ms, for_steps: 1, reach_ms, tolerance: 0 };
     assert_eq!(Settings::for_step(step_ms), expected);
 }
 
 #[test]
 fn settings_are_the_same_minutes_for_every_step() {
-    check_settings(15_000, 400, 600_000);
-    check_settings(60_000, 100, 600_000);
-    check_settings(300_000, 20, 600_000);
-    check_settings(3_600_000, 1, 7_200_000);
-    check_settings(i64::MAX, 1, i64::MAX);
-    check_settings(0, 6_000_000, 600_000);
+    check_settings(15_000, 600_000);
+    check_settings(60_000, 600_000);
+    check_settings(300_000, 600_000);
+    check_settings(3_600_000, 7_200_000);
+    check_settings(i64::MAX, i64::MAX);
+    check_settings(0, 600_000);
 }
 
 #[track_caller]
@@ -274,11 +270,10 @@ false alarms   7, 25.20 a day
 normal time    10.69 % in alarm, 4.05 % above the threshold (false positive rate)
 by sample      precision 0.736, recall 0.722, F1 0.729
 any threshold  average precision 0.815, ROC AUC 0.945, best F1 0.743
-around events  VUS-PR 0.878, VUS-ROC 0.976
 best threshold share of events by false alarms a day: 0.14: 66.67 %, 0.50: 66.67 %, 1.00: 66.67 %, 2.00: 66.67 %, 5.00: 66.67 %
 ";
     assert_eq!(table, expected);
     let bare = reference("no event").judged().to_string();
     assert!(bare.contains("time to detect mean none, median none, longest none\n"), "{bare}");
-    assert!(!bare.contains("VUS"), "{bare}");
+    assert!(!bare.contains("any threshold"), "{bare}");
 }

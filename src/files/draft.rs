@@ -1,8 +1,9 @@
 //! A draft: a file that is written beside its destination and then takes its name.
 //!
 //! Whoever reads the destination finds what was there before or all of the new one, whatever fails
-//! and whenever the program ends. A draft that is not published is removed; only a killed program
-//! leaves one behind, as `.name.XXXXXX.tmp`.
+//! and whenever the program ends; once it is published, the new one, even if the power is cut then. A
+//! draft that is not published is removed; only a killed program leaves one behind, as
+//! `.name.XXXXXX.tmp`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -32,12 +33,11 @@ impl Draft {
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(destination.file_name().ok_or_else(no_name)?);
         prefix.push(".");
-        let folder = destination.parent().filter(|it| !it.as_os_str().is_empty());
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(".tmp");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE));
-        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let file = builder.tempfile_in(folder(destination))?;
         Ok(Self { file, destination: destination.to_path_buf() })
     }
 
@@ -48,13 +48,44 @@ impl Draft {
     }
 
     /// Gives it its destination's name, after the disk has all of it: the name must not outlive a
-    /// crash that the bytes do not.
+    /// crash that the bytes do not. Nor must the file that had the name before, so that the disk gets
+    /// the folder, too.
     ///
     /// # Errors
-    /// When the disk fails, or the destination cannot be replaced.
+    /// When the disk fails, or the destination cannot be replaced. Only where the folder does not reach
+    /// the disk has the file its name already.
     pub fn publish(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
+        // Opened before, so that one that cannot be is found out while nothing has changed.
+        let folder = Folder::open(folder(&self.destination))?;
         self.file.persist(&self.destination)?;
+        folder.sync()
+    }
+}
+
+/// The folder of a file.
+fn folder(of: &Path) -> &Path {
+    of.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A folder whose names are to reach the disk. Only Unix opens folders like files.
+struct Folder {
+    #[cfg(unix)]
+    file: File,
+}
+
+impl Folder {
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            file: File::open(path)?,
+        })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        self.file.sync_all()?;
         Ok(())
     }
 }
@@ -107,6 +138,38 @@ mod tests {
         assert_eq!(names(dir.path()), ["page.html"]);
         Draft::of(Path::new("/")).expect_err("no name");
         Draft::of(&dir.path().join("absent/file")).expect_err("no folder");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_opened_changes_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("model.onnx");
+        fs::write(&path, "before").expect("written");
+        let mut draft = Draft::of(&path).expect("a draft");
+        draft.write_all(b"after").expect("written");
+        let allow = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode));
+        allow(0o300).expect("not to be read");
+        // An administrator reads everything.
+        let is_open = File::open(dir.path()).is_ok();
+        assert_eq!(draft.publish().is_ok(), is_open);
+        let expected = if is_open { "after" } else { "before" };
+        assert_eq!(fs::read_to_string(&path).expect("the file"), expected);
+        allow(0o700).expect("to be removed");
+        assert_eq!(names(dir.path()), ["model.onnx"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_does_not_reach_the_disk_is_an_error() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Folder::open(dir.path()).expect("a folder").sync().expect("synced");
+        // It is on no disk.
+        Folder::open(Path::new("/proc")).expect("a folder").sync().expect_err("no disk");
+        assert!(Folder::open(&dir.path().join("absent")).is_err());
+        assert_eq!(folder(Path::new("model.onnx")), Path::new("."));
+        assert_eq!(folder(Path::new("/model.onnx")), Path::new("/"));
     }
 
     #[cfg(unix)]

@@ -1,16 +1,9 @@
 //! A calendar field: minute, hour, day, month or year of a time in UTC.
 //!
 //! Times are whole seconds since the epoch in the proleptic Gregorian calendar.
-//! Source: Prometheus `promql/functions.go`, `dateWrapper`; the algorithm counts days in eras of
-//! 400 years that begin in March (Hinnant, "chrono-compatible low-level date algorithms").
+//! Source: Prometheus `promql/functions.go`, `dateWrapper`.
 
-const SECONDS_PER_DAY: i64 = 86_400;
-
-/// The days of 400 Gregorian years.
-const DAYS_PER_ERA: i64 = 146_097;
-
-/// From 0000-03-01, where eras begin, to 1970-01-01.
-const EPOCH_DAY: i64 = 719_468;
+use crate::timestamp::Civil;
 
 /// What is asked of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,68 +43,19 @@ impl CalendarField {
     }
 }
 
-struct Date {
-    year: i64,
-    /// From 1.
-    month: i64,
-    /// From 1.
-    day: i64,
-}
-
 /// The field of a time; Sunday is day 0 of the week, everything else counts as people do.
 pub(super) fn field(field: CalendarField, seconds: i64) -> f64 {
-    let days = seconds.div_euclid(SECONDS_PER_DAY);
-    let second = seconds.rem_euclid(SECONDS_PER_DAY);
-    let value = match field {
-        CalendarField::Minute => second / 60 % 60,
-        CalendarField::Hour => second / 3_600,
-        // The epoch was a Thursday.
-        CalendarField::DayOfWeek => (days + 4).rem_euclid(7),
-        CalendarField::DayOfMonth => date(days).day,
-        CalendarField::DayOfYear => days - first_day(date(days).year) + 1,
-        CalendarField::DaysInMonth => {
-            let date = date(days);
-            days_in_month(date.year, date.month)
-        }
-        CalendarField::Month => date(days).month,
-        CalendarField::Year => date(days).year,
-    };
-    value as f64
-}
-
-fn date(days: i64) -> Date {
-    let shifted = days + EPOCH_DAY;
-    let era = shifted.div_euclid(DAYS_PER_ERA);
-    let day_of_era = shifted.rem_euclid(DAYS_PER_ERA);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    // From 1 March.
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Date { year, month, day }
-}
-
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 => 28 + i64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
+    let Civil { year, in_cycle: at } = Civil::of_seconds(seconds);
+    match field {
+        CalendarField::Minute => at.minute().into(),
+        CalendarField::Hour => at.hour().into(),
+        CalendarField::DayOfWeek => at.weekday().to_sunday_zero_offset().into(),
+        CalendarField::DayOfMonth => at.day().into(),
+        CalendarField::DayOfYear => at.day_of_year().into(),
+        CalendarField::DaysInMonth => at.days_in_month().into(),
+        CalendarField::Month => at.month().into(),
+        CalendarField::Year => year as f64,
     }
-}
-
-/// The day number of 1 January.
-fn first_day(year: i64) -> i64 {
-    let before = year - 1;
-    365 * before + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400)
-        // From 0001-01-01 to the epoch.
-        - 719_162
 }
 
 #[cfg(test)]
@@ -149,22 +93,33 @@ mod tests {
     }
 
     #[test]
-    fn extreme_times_do_not_overflow() {
-        for seconds in [i64::MIN, i64::MAX] {
-            for f in [CalendarField::Year, CalendarField::DayOfYear] {
-                assert!(field(f, seconds).is_finite());
-            }
-        }
+    fn times_beyond_what_people_write() {
+        check(253_402_300_800, [10_000, 1, 1, 6, 1, 31, 0, 0]);
+        check(-377_705_116_801, [-10_000, 12, 31, 0, 366, 31, 23, 59]);
+        check(1_000_000_000_000_000, [31_690_708, 7, 5, 0, 187, 31, 1, 46]);
+        check(-1_000_000_000_000_000, [-31_686_769, 6, 29, 0, 180, 30, 22, 13]);
+        check(i64::MAX, [292_277_026_596, 12, 4, 0, 339, 31, 15, 30]);
+        check(i64::MIN, [-292_277_022_657, 1, 27, 0, 27, 31, 8, 29]);
     }
 
     #[test]
     fn days_follow_one_another() {
-        let mut last = date(-200_000);
-        for days in -199_999..200_000 {
-            let next = date(days);
-            let new_month = last.day == days_in_month(last.year, last.month);
-            assert_eq!(next.day, if new_month { 1 } else { last.day + 1 });
-            assert!(first_day(next.year) <= days);
+        let of = |day: i64| {
+            let fields = [
+                CalendarField::DayOfMonth,
+                CalendarField::DaysInMonth,
+                CalendarField::DayOfYear,
+                CalendarField::DayOfWeek,
+            ];
+            fields.map(|it| field(it, day * 86_400) as i64)
+        };
+        let mut last = of(-200_000);
+        for day in -199_999..200_000 {
+            let next = of(day);
+            let new_month = last[0] == last[1];
+            assert_eq!(next[0], if new_month { 1 } else { last[0] + 1 });
+            assert!(next[2] == last[2] + 1 || (next[2] == 1 && new_month && last[2] >= 365));
+            assert_eq!(next[3], (last[3] + 1) % 7);
             last = next;
         }
     }

@@ -4,15 +4,13 @@
 //! day, `23 Nov` at midnight, `Nov` at the first of a month, `2026` at new year.
 
 use super::scale::{Scale, Tick};
-use crate::timestamp;
+use crate::timestamp::{self, Civil, LAST_MS};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The last moment that `timestamp` writes: the end of year 9999.
-const LAST_MS: i64 = 253_402_300_799_999;
 /// 1970 began on a Thursday: the first Monday is four days later.
 const FIRST_MONDAY: i64 = 4 * DAY;
 /// Steps that divide the next larger unit evenly; a week begins on Monday.
@@ -48,31 +46,15 @@ const MONTH_STEPS: [i64; 12] = [1, 2, 3, 6, 12, 24, 60, 120, 240, 1_200, 6_000, 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A moment in its parts.
-struct Moment {
-    year: i64,
-    month: i64,
-    day: i64,
-    /// `14:30:05`.
-    time: String,
-}
-
-fn moment(ms: i64) -> Moment {
-    let text = timestamp::format_ms(ms.clamp(0, LAST_MS));
-    let number = |range: std::ops::Range<usize>| text[range].parse().unwrap_or(0);
-    Moment {
-        year: number(0..4),
-        month: number(5..7),
-        day: number(8..10),
-        time: text[11..19].to_owned(),
-    }
+fn civil(ms: i64) -> Civil {
+    Civil::of_seconds(ms.clamp(0, LAST_MS).div_euclid(SECOND))
 }
 
 /// A moment for a sentence: `2026-11-23 14:30`, with seconds where there are any.
 pub(super) fn date_and_time(ms: i64) -> String {
-    let text = timestamp::format_ms(ms.clamp(0, LAST_MS));
-    let time = if &text[17..19] == "00" { &text[11..16] } else { &text[11..19] };
-    format!("{} {time}", &text[..10])
+    let Civil { year, in_cycle } = civil(ms);
+    let form = if in_cycle.second() == 0 { "%m-%d %H:%M" } else { "%m-%d %H:%M:%S" };
+    format!("{year:04}-{}", in_cycle.strftime(form))
 }
 
 /// At most so many ticks, in a scale of milliseconds since 1970.
@@ -96,18 +78,18 @@ fn regular(from: i64, to: i64, step: i64) -> Vec<(i64, String)> {
 }
 
 fn label(ms: i64, step: i64) -> String {
-    let Moment { month, day, time, .. } = moment(ms);
-    match () {
-        () if ms % DAY == 0 => format!("{day} {}", MONTHS[(month - 1).clamp(0, 11) as usize]),
-        () if step % MINUTE == 0 => time[..5].to_owned(),
-        () => time,
-    }
+    let form = match () {
+        () if ms % DAY == 0 => "%-d %b",
+        () if step % MINUTE == 0 => "%H:%M",
+        () => "%H:%M:%S",
+    };
+    civil(ms).in_cycle.strftime(form).to_string()
 }
 
 fn months(from: i64, to: i64, most: i64) -> Vec<(i64, String)> {
     let count = |ms: i64| {
-        let Moment { year, month, .. } = moment(ms);
-        year * 12 + month - 1
+        let Civil { year, in_cycle } = civil(ms);
+        year * 12 + i64::from(in_cycle.month()) - 1
     };
     let span = count(to) - count(from);
     let step = MONTH_STEPS.into_iter().find(|step| span / step < most).unwrap_or(24_000);

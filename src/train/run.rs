@@ -113,6 +113,10 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         roles: &roles,
         clocks: clocks(&features),
     };
+    // What will have no threshold is not worth fitting.
+    let step = step(options, &dataset, ensemble::window(&options.config));
+    let most = validate::most_scores(&training, &options.config.spans(step.as_ms()));
+    threshold::is_enough(most, &options.config.threshold)?;
     let tuning = options.tune.map(|budget| trials(&training, &options.config, budget));
     let best = tuning.as_ref().and_then(|tuning| tuning.best());
     let config = best.map_or_else(
@@ -218,17 +222,22 @@ fn add_clock(recording: &mut Recording, clock: Clock) {
     recording.counts.add_feature();
 }
 
+/// The step of the model that will be.
+fn step(options: &Options, dataset: &Dataset, window: usize) -> Duration {
+    // A model that looks at one step alone serves at any distance between steps.
+    let free = window == 1 && options.config.smoothing.is_empty();
+    let is_csv = matches!(options.history.source, Source::Csv(_));
+    let configured = options.model.step.filter(|_| is_csv || free);
+    configured.unwrap_or(Duration::from_ms(dataset.step_ms))
+}
+
 fn metadata(
     options: &Options,
     dataset: &Dataset,
     features: Vec<FeatureSpec>,
     fit: &Fit,
 ) -> Metadata {
-    let recorded = Duration::from_ms(dataset.step_ms);
-    // A model that looks at one step alone serves at any distance between steps.
-    let free = fit.base.window == 1 && options.config.smoothing.is_empty();
-    let is_csv = matches!(options.history.source, Source::Csv(_));
-    let step = options.model.step.filter(|_| is_csv || free).unwrap_or(recorded);
+    let step = step(options, dataset, fit.base.window);
     Metadata {
         window: fit.base.window,
         smoothing: options.config.spans(step.as_ms()),

@@ -6,12 +6,12 @@
 use ndarray::{Array1, s};
 
 use super::branches::level::{self, Levelled};
-use super::data::Training;
+use super::data::{Rows, Training};
 use super::ensemble::Fits;
 use super::graph::export;
 use super::run::TrainError;
 use super::threshold::ValidationScores;
-use crate::detect::{DetectConfig, Detector};
+use crate::detect::{DetectConfig, Detector, errors_needed};
 use crate::features::Playback;
 use crate::labels::Labels;
 use crate::model::{Artifact, Context, Metadata, Scorer, ScorerError};
@@ -64,6 +64,18 @@ pub struct Around {
     pub times_ms: Vec<i64>,
     /// For each feature its place, what was, and what should have been.
     pub features: Vec<(usize, Vec<f64>, Vec<f64>)>,
+}
+
+/// The most scores that [`play`] can give for errors that are smoothed over these spans, whatever is
+/// fitted: those of all usable steps but for the first ones of each entity. Gaps may make them fewer.
+pub(super) fn most_scores(training: &Training<'_>, smoothing: &[f64]) -> usize {
+    let Training { dataset, split, .. } = training;
+    let swallowed = errors_needed(smoothing).saturating_sub(1);
+    let of_entity = |rows: &Rows| {
+        let usable = rows.usable[split.validation_from..].iter().filter(|it| **it).count();
+        usable.saturating_sub(swallowed)
+    };
+    dataset.entities.iter().map(of_entity).sum()
 }
 
 /// Plays the dataset through a detector.

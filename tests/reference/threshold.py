@@ -11,7 +11,7 @@ import json
 import pathlib
 
 import numpy
-from scipy import optimize, stats
+from scipy import stats
 
 HERE = pathlib.Path(__file__).parent
 STEPS = [0.6180339887498949, 0.41421356237309515, 0.7320508075688772, 0.6457513110645906]
@@ -46,40 +46,6 @@ def normality(recipe, n):
     return {"recipe": recipe, "n": n, "w": w, "w_p": w_p, "d": float(d), "d_p": d_p}
 
 
-def fitted(excesses):
-    """Shape and scale of the largest likelihood; scipy's own fit, then to the last digits."""
-
-    def loss(p):
-        return stats.genpareto.nnlf((p[0], 0.0, p[1]), excesses)
-
-    start = stats.genpareto.fit(excesses, floc=0.0)
-    best = None
-    for first in [(start[0], start[2]), (0.1, excesses.mean())]:
-        found = optimize.minimize(
-            loss, first, method="Nelder-Mead", options={"xatol": 1e-11, "fatol": 1e-13, "maxiter": 9999}
-        )
-        if best is None or found.fun < best.fun:
-            best = found
-    return best.x
-
-
-def peaks(recipe, n, risk):
-    x = sample(recipe, n)
-    level = numpy.percentile(x, 98)
-    excesses = x[x > level] - level
-    shape, scale = fitted(excesses)
-    threshold = level + stats.genpareto.isf(risk * n / len(excesses), shape, 0.0, scale)
-    return {
-        "recipe": recipe,
-        "n": n,
-        "risk": risk,
-        "excesses": len(excesses),
-        "shape": shape,
-        "scale": scale,
-        "threshold": threshold,
-    }
-
-
 def main():
     reference = {
         "scipy": __import__("scipy").__version__,
@@ -100,17 +66,6 @@ def main():
                 ("exponential", 20),
                 ("exponential", 50),
                 ("heavy", 5000),
-            ]
-        ],
-        "pot": [
-            peaks(*case)
-            for case in [
-                ("exponential", 2000, 1e-3),
-                ("exponential", 20000, 1e-4),
-                ("heavy", 5000, 1e-4),
-                ("heavy", 20000, 1e-5),
-                ("bell", 5000, 1e-4),
-                ("normal", 3000, 1e-4),
             ]
         ],
     }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::config::ConfigError;
-use super::pot::TAIL_SHARE;
 
 /// Sigmas above the mean: of normally distributed scores one in 741 lies farther out.
 pub(super) const MEAN_STD_SIGMAS: f64 = 3.0;
@@ -18,8 +17,6 @@ pub enum ThresholdMethod {
     Percentile,
     /// Mean + 3 sigma where the scores are normally distributed, else as `budget`.
     MeanStd,
-    /// Peaks over threshold: the score that a step exceeds at a given risk.
-    Pot,
 }
 
 /// The `train.threshold` section: how the threshold is found. Every method gives a candidate; this
@@ -33,8 +30,6 @@ pub struct ThresholdConfig {
     pub percentile: f64,
     /// For `budget`: alert episodes of an entity in a week.
     pub budget: f64,
-    /// For `pot`: the probability that a normal step exceeds it.
-    pub risk: f64,
 }
 
 impl Default for ThresholdConfig {
@@ -45,8 +40,6 @@ impl Default for ThresholdConfig {
             percentile: 99.5,
             // An operator of ten machines is called twice a day for nothing at more than this.
             budget: 1.0,
-            // One step in 10,000: at 15 s once in two days.
-            risk: 1e-4,
         }
     }
 }
@@ -69,12 +62,6 @@ impl ThresholdConfig {
             "threshold.budget",
             &self.budget,
             "write how many alert episodes an entity may have in a week, such as 1 or 0.5",
-        )?;
-        ConfigError::check(
-            self.risk > 0.0 && self.risk < TAIL_SHARE,
-            "threshold.risk",
-            &self.risk,
-            "write a probability above 0 and below 0.02, such as 1e-4",
         )
     }
 }
@@ -102,9 +89,6 @@ mod tests {
         check("percentile: 100.1", Some("train.threshold.percentile is 100.1"));
         check("budget: 0", Some("train.threshold.budget is 0.0"));
         check("budget: .inf", Some("train.threshold.budget is inf"));
-        check("risk: 0", Some("train.threshold.risk is 0.0"));
-        check("risk: 0.02", Some("train.threshold.risk is 0.02"));
-        check("risk: .nan", Some("train.threshold.risk is NaN"));
     }
 
     #[test]

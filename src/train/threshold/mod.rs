@@ -6,7 +6,6 @@
 //! ```text
 //! percentile   a share of the steps lies above: simple, and silent about how often that alarms
 //! mean_std     mean + 3 sigma: only for scores that two tests take for normally distributed
-//! pot          the level that one step in so many exceeds, by the tail beyond the 98th percentile
 //! budget       the level that so many episodes an entity and week exceed: what an operator feels
 //! ```
 //!
@@ -18,7 +17,7 @@
 //! entities causes most of the episodes.
 //!
 //! Few scores say nothing: a method that stands on fewer than it needs gives no threshold, and says
-//! how much more history it takes. Two hours at 15 s are enough for a budget; what is less than a day
+//! how much more history it takes: before the fit, where it is sure to be too few. Two hours at 15 s are enough for a budget; what is less than a day
 //! is said to be little.
 //!
 //! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
@@ -28,9 +27,7 @@ mod budget;
 mod config;
 mod enough;
 mod normality;
-mod pot;
 mod steps;
-mod tail;
 
 pub use config::{ThresholdConfig, ThresholdMethod};
 
@@ -59,7 +56,7 @@ pub struct ValidationScores {
 /// What one method gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// `percentile 99.5`, `mean_std 3`, `pot 0.0001`, `budget 1 per week`.
+    /// `percentile 99.5`, `mean_std 3`, `budget 1 per week`.
     pub method: String,
     /// The threshold, or why this method has none.
     pub threshold: Result<f64, ThresholdError>,
@@ -129,6 +126,19 @@ pub enum ThresholdError {
     NotNormal,
 }
 
+/// Refuses so few scores, whatever they will be, that the method that counts has no threshold of them.
+///
+/// # Errors
+/// As [`find`] will say.
+pub fn is_enough(scores: usize, config: &ThresholdConfig) -> Result<(), ThresholdError> {
+    let percent = (config.method == ThresholdMethod::Percentile).then_some(config.percentile);
+    match needed(percent) {
+        _ if scores == 0 => Err(ThresholdError::Empty),
+        needed if scores < needed => Err(ThresholdError::TooFewScores { found: scores, needed }),
+        _ => Ok(()),
+    }
+}
+
 /// The candidates for these scores, and the one that the configuration asks for. Where that is
 /// `mean_std` and the scores are not normally distributed, it is `budget` instead.
 ///
@@ -149,15 +159,13 @@ pub fn find(
         found if found < needed => Err(ThresholdError::TooFewScores { found, needed }),
         _ => Ok(()),
     };
-    enough(needed(None))?;
+    is_enough(steps.sorted().len(), config)?;
     for percent in percentiles {
         let found = enough(needed(Some(percent))).map(|()| steps.percentile(percent));
         candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());
     candidates.push(candidate(&steps, format!("mean_std {MEAN_STD_SIGMAS}"), found, note));
-    let (found, note) = pot::threshold(&steps, config.risk);
-    candidates.push(candidate(&steps, format!("pot {}", config.risk), found, note));
     let (found, note) = budget::threshold(&steps, config.budget);
     let budget = format!("budget {} per week", config.budget);
     candidates.push(candidate(&steps, budget.clone(), found, note));
@@ -166,7 +174,6 @@ pub fn find(
         ThresholdMethod::Budget => budget,
         ThresholdMethod::Percentile => format!("percentile {}", config.percentile),
         ThresholdMethod::MeanStd => format!("mean_std {MEAN_STD_SIGMAS}"),
-        ThresholdMethod::Pot => format!("pot {}", config.risk),
     };
     let place = candidates.iter().position(|it| it.method == wanted);
     let mut chosen = place.expect("every method has a candidate");

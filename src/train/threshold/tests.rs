@@ -79,20 +79,6 @@ fn the_normality_tests_are_scipys() {
 }
 
 #[test]
-fn the_tail_is_scipys() {
-    for it in reference("pot") {
-        let (recipe, count, figure) = case(&it);
-        let scores = scores(vec![sample(recipe, count)], 60_000);
-        let steps = Steps::new(&scores).expect("scores");
-        let (found, note) = pot::threshold(&steps, figure("risk"));
-        let name = format!("{recipe} {count}: {note}");
-        near(&name, found.expect("enough"), figure("threshold"), 1e-6);
-        assert!(note.contains(&format!("shape {:.3}", figure("shape"))), "{name}");
-        assert!(note.contains(&format!("of {} scores", figure("excesses"))), "{name}");
-    }
-}
-
-#[test]
 fn mean_and_three_sigmas_are_for_normal_scores_alone() {
     let (found, note) = normality::mean_std(&sorted("normal", 1_000));
     let values = sorted("normal", 1_000);
@@ -113,7 +99,7 @@ fn mean_and_three_sigmas_are_for_normal_scores_alone() {
 #[test]
 fn candidates_stand_side_by_side() {
     let scores = scores(vec![sample("exponential", 20_000)], 60_000);
-    let found = find(&scores, &config(ThresholdMethod::Pot)).expect("a threshold");
+    let found = find(&scores, &config(ThresholdMethod::Budget)).expect("a threshold");
     let methods: Vec<_> = found.candidates.iter().map(|it| it.method.as_str()).collect();
     let expected = [
         "percentile 95",
@@ -121,11 +107,10 @@ fn candidates_stand_side_by_side() {
         "percentile 99.5",
         "percentile 99.9",
         "mean_std 3",
-        "pot 0.0001",
         "budget 1 per week",
     ];
     assert_eq!(methods, expected);
-    assert_eq!((found.chosen, found.method.as_str()), (5, "pot 0.0001"));
+    assert_eq!((found.chosen, found.method.as_str()), (5, "budget 1 per week"));
     let percentile = &found.candidates[1];
     near("percentile 99", percentile.above, 0.01, 0.01);
     near("percentile 99", percentile.threshold.clone().expect("one"), 100_f64.ln(), 0.01);
@@ -151,31 +136,38 @@ fn what_does_not_fit_gives_way_to_the_budget() {
 fn what_gives_no_threshold_says_why() {
     #[track_caller]
     fn check(entities: Vec<Vec<f64>>, method: ThresholdMethod, expected: &str) {
+        let count = entities.iter().flatten().filter(|it| !it.is_nan()).count();
         let error = find(&scores(entities, 15_000), &config(method)).expect_err("none");
         assert!(error.to_string().contains(expected), "{error}");
+        // Their number alone tells it as well, or that it may be enough.
+        let by_number = is_enough(count, &config(method)).map_err(|error| error.to_string());
+        let is_of_number = expected.contains("validation scores");
+        assert_eq!(by_number, if is_of_number { Err(error.to_string()) } else { Ok(()) });
     }
     let budget = ThresholdMethod::Budget;
     check(vec![], budget, "no validation scores");
     check(vec![vec![f64::NAN; 9], vec![]], budget, "no validation scores");
-    check(vec![vec![1.0, f64::INFINITY]], budget, "hold inf");
+    let mut infinite = vec![1.0; 30];
+    infinite[7] = f64::INFINITY;
+    check(vec![infinite], budget, "which is no number to compare with");
     check(vec![vec![0.0; 30]], budget, "the threshold would be 0");
     // Seven scores make no threshold, whatever the method; one in 200 cannot be told of 90.
-    let methods =
-        [budget, ThresholdMethod::Percentile, ThresholdMethod::MeanStd, ThresholdMethod::Pot];
-    for method in methods {
-        let text =
-            "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
+    let thirty =
+        "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
+    let hundreds = "7 validation scores are too few: 200 are needed, which takes 28.6 times the \
+                    history with this method";
+    let cases = [
+        (budget, thirty),
+        (ThresholdMethod::Percentile, hundreds),
+        (ThresholdMethod::MeanStd, thirty),
+    ];
+    for (method, text) in cases {
         check(vec![sample("uniform", 7)], method, text);
         check(vec![sample("uniform", 3), sample("bell", 4)], method, text);
     }
     let text = "90 validation scores are too few: 200 are needed, which takes 2.3 times the history \
                 with this method";
     check(vec![sample("uniform", 90)], ThresholdMethod::Percentile, text);
-    check(
-        vec![sample("uniform", 500)],
-        ThresholdMethod::Pot,
-        "10 scores above the 98th percentile",
-    );
 }
 
 /// Random scores with an exponential tail, mostly independent from step to step.

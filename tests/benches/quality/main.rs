@@ -5,12 +5,17 @@
 //! over `test.csv.gz` beside it as `portent evaluate` would, and is judged by `test_label.csv`. With
 //! `PORTENT_SCORES=DIR` models, scores and every figure are kept there, as `SET-ENTITY.onnx`, `.csv`
 //! and `.json`, for other judges.
+//!
+//! `volume` is the one figure that only this table has: others publish it.
+
+mod volume;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, ensure};
 use portent::config::Config;
+use portent::episodes::Timeline;
 use portent::evaluate::{self, Backtest, Judgement, Settings};
 use portent::features::{FeatureSpec, PROFILE_ENTITY, profile};
 use portent::history::{self, Exclusions, Query, Source};
@@ -91,9 +96,18 @@ struct Entity {
     folder: PathBuf,
 }
 
+/// An entity's scores held against its labels.
+#[derive(serde::Serialize)]
+struct Judged {
+    #[serde(flatten)]
+    judgement: Judgement,
+    /// As the average precision, with a share for scores that rise near an event.
+    vus_pr: Option<f64>,
+}
+
 /// What came out for one entity.
 struct Row {
-    judgement: Judgement,
+    judged: Judged,
     train_cpu_seconds: f64,
 }
 
@@ -193,9 +207,9 @@ impl Bench {
         })?;
         let train_cpu_seconds = cpu_seconds() - before;
         let backtest = self.backtest(&file, &entity.folder.join("test.csv.gz"))?;
-        let judgement = judge(&backtest, &entity.folder.join("test_label.csv"))?;
-        fs::write(file.with_extension("json"), serde_json::to_string_pretty(&judgement)?)?;
-        Ok(Row { judgement, train_cpu_seconds })
+        let judged = judge(&backtest, &entity.folder.join("test_label.csv"))?;
+        fs::write(file.with_extension("json"), serde_json::to_string_pretty(&judged)?)?;
+        Ok(Row { judged, train_cpu_seconds })
     }
 
     fn backtest(&self, model: &Path, input: &Path) -> anyhow::Result<Backtest> {
@@ -226,7 +240,7 @@ impl Bench {
 }
 
 /// The scores of the only entity held against the labels of the same times.
-fn judge(backtest: &Backtest, labels: &Path) -> anyhow::Result<Judgement> {
+fn judge(backtest: &Backtest, labels: &Path) -> anyhow::Result<Judged> {
     let [entity] = backtest.entities.as_slice() else {
         anyhow::bail!("a recording of {} entities", backtest.entities.len());
     };
@@ -239,8 +253,13 @@ fn judge(backtest: &Backtest, labels: &Path) -> anyhow::Result<Judgement> {
     let scores = of(&entity.scores, f64::NAN);
     let thresholds = of(&entity.thresholds, 1.0);
     let (times_ms, labels): (Vec<i64>, Vec<bool>) = labels.into_iter().unzip();
+    let (line, widest) =
+        (Timeline::new(&times_ms, backtest.step_ms), volume::widest(backtest.step_ms));
     let settings = Settings::for_step(backtest.step_ms);
-    Ok(evaluate::judge(&times_ms, &scores, &labels, &thresholds, &settings)?)
+    Ok(Judged {
+        judgement: evaluate::judge(&times_ms, &scores, &labels, &thresholds, &settings)?,
+        vus_pr: volume::vus_pr(line, &scores, &labels, widest),
+    })
 }
 
 /// Of all threads of the program.
@@ -251,6 +270,7 @@ fn cpu_seconds() -> f64 {
 
 /// What the columns are.
 const LEGEND: &str = "\
+AUC-PR: average precision, sample by sample. VUS-PR: with a share for scores that rise near an event.
 found@1, found@.5: the share of events that the best threshold finds at one false alarm a day, and at
   one in two days. From there on at the model's own threshold.
 found: the share of events found; in a mean, of all events together. events: found and all.
@@ -281,7 +301,8 @@ struct Cells {
 
 impl Cells {
     fn of(row: &Row) -> Self {
-        let (ranking, seen) = (row.judgement.ranking.as_ref(), &row.judgement.at_threshold);
+        let Judged { judgement, vus_pr } = &row.judged;
+        let (ranking, seen) = (judgement.ranking.as_ref(), &judgement.at_threshold);
         let recall = |budget: f64| {
             let recalls = &ranking?.event_recall_at_fa_per_day;
             Some(recalls.iter().find(|it| it.false_alarms_per_day == budget)?.event_recall)
@@ -289,7 +310,7 @@ impl Cells {
         Self {
             values: [
                 ranking.map(|it| it.auc_pr),
-                ranking.map(|it| it.vus_pr),
+                *vus_pr,
                 ranking.map(|it| it.best_f1),
                 recall(1.0),
                 recall(0.5),

@@ -1,27 +1,25 @@
-//! A volume: the areas of a ranking, averaged over windows in which the samples around an event
-//! count in part.
+//! A volume: the area below precision and recall, averaged over windows in which the samples around an
+//! event count in part.
 //!
-//! In: finite scores, labels of both kinds, the widest window. Out: the volumes below the
-//! characteristic and below precision and recall. For each window `w` of 0 to the widest, the
-//! samples up to `w / 2` steps away from an event earn `sqrt(1 - distance / w)` of a hit, and the
-//! recall is multiplied by the share of the events (with their surroundings; those that overlap
-//! are one) that are touched. A label that is a few minutes off, or a score that rises early, costs
-//! little.
+//! In: scores and labels of one entity, the widest window. Out: one figure, VUS-PR, by which other
+//! detectors are compared. For each window `w` of 0 to the widest, the samples up to `w / 2` steps away
+//! from an event earn `sqrt(1 - distance / w)` of a hit, and the recall is multiplied by the share of
+//! the events (with their surroundings; those that overlap are one) that are touched. A label that is
+//! a few minutes off, or a score that rises early, costs little. A score that is missing or infinite is
+//! the lowest of all.
 //!
 //! Source: Paparrizos et al., "Volume Under the Surface", VLDB 2022, in the faster form its authors
-//! published later (250 thresholds, evenly spread over the ranking).
+//! published later (250 thresholds, evenly spread over the ranking). `tests/volume.rs` compares it with
+//! Python.
 
-use crate::episodes::Run;
+use portent::episodes::{Run, Timeline};
+
+/// How far around an event a score may rise and still earn a share of it, in milliseconds, both sides
+/// together: 100 samples of a minute, the default of the authors' own evaluation.
+const WIDEST_MS: i64 = 100 * 60_000;
 
 /// Thresholds, as the authors have it: enough that more change nothing that is printed.
 const THRESHOLDS: usize = 250;
-
-/// The two volumes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Volumes {
-    pub vus_roc: f64,
-    pub vus_pr: f64,
-}
 
 /// What does not depend on the window.
 struct Cuts<'a> {
@@ -39,31 +37,35 @@ struct Cuts<'a> {
     first_cut: Vec<usize>,
 }
 
-/// The volumes of scores with at least one event and one normal sample.
+/// The widest window for samples of this distance, in steps: the same minutes for all.
+pub fn widest(step_ms: i64) -> usize {
+    usize::try_from(WIDEST_MS / step_ms.max(1)).unwrap_or(0).max(1)
+}
+
+/// The volume; nothing unless there are anomalous and normal samples.
 ///
 /// # Shapes
-/// `order` is the samples in descending order of their scores.
-pub(super) fn volumes(
-    scores: &[f64],
-    labels: &[bool],
-    events: &[Run],
-    order: &[usize],
-    widest: usize,
-) -> Volumes {
-    let cuts = Cuts::new(scores, labels, events, order);
-    let mut credit = vec![0.0; scores.len()];
-    let mut sum = Volumes { vus_roc: 0.0, vus_pr: 0.0 };
-    for window in 0..=widest {
-        let one = cuts.areas(window, &mut credit);
-        sum.vus_roc += one.vus_roc;
-        sum.vus_pr += one.vus_pr;
+/// One label and one score for each sample of the line. The work grows with the widest window.
+pub fn vus_pr(line: Timeline<'_>, scores: &[f64], labels: &[bool], widest: usize) -> Option<f64> {
+    let is_there = |kind: bool| labels.contains(&kind);
+    if !(is_there(true) && is_there(false)) {
+        return None;
     }
-    let windows = widest as f64 + 1.0;
-    Volumes { vus_roc: sum.vus_roc / windows, vus_pr: sum.vus_pr / windows }
+    let finite = || scores.iter().copied().filter(|score| score.is_finite());
+    let lowest = finite().reduce(f64::min).unwrap_or(0.0);
+    let known = scores.iter().map(|score| if score.is_finite() { *score } else { lowest });
+    let (scores, events): (Vec<f64>, _) = (known.collect(), line.runs(|i| labels[i]));
+    let cuts = Cuts::new(&scores, labels, &events);
+    let mut credit = vec![0.0; scores.len()];
+    let areas = (0..=widest).map(|window| cuts.area(window, &mut credit));
+    Some(areas.sum::<f64>() / (widest as f64 + 1.0))
 }
 
 impl<'a> Cuts<'a> {
-    fn new(scores: &'a [f64], labels: &'a [bool], events: &'a [Run], order: &[usize]) -> Self {
+    fn new(scores: &'a [f64], labels: &'a [bool], events: &'a [Run]) -> Self {
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        // Finite scores compare; 0 and -0 are equal, as `total_cmp` would not have them.
+        order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).expect("finite scores"));
         let spacing = (scores.len() - 1) as f64 / (THRESHOLDS - 1) as f64;
         // The last one is the lowest score, whatever is lost in the product.
         let position = |cut: usize| match cut + 1 < THRESHOLDS {
@@ -88,26 +90,21 @@ impl<'a> Cuts<'a> {
         Self { scores, labels, events, anomalous, thresholds, predicted, hits, first_cut }
     }
 
-    /// The areas for one window. `credit` is room for a number for each sample, all 0 before and
+    /// The area for one window. `credit` is room for a number for each sample, all 0 before and
     /// after.
-    fn areas(&self, window: usize, credit: &mut [f64]) -> Volumes {
+    fn area(&self, window: usize, credit: &mut [f64]) -> f64 {
         let gained = self.gained(window, credit);
         let touched = self.touched(window / 2);
-        let count = self.scores.len() as f64;
-        let (mut area, mut before) = (Volumes { vus_roc: 0.0, vus_pr: 0.0 }, (0.0, 0.0));
-        let mut extra = 0.0;
+        let (mut area, mut recall_before, mut extra) = (0.0, 0.0, 0.0);
         for cut in 0..THRESHOLDS {
             extra += gained[cut];
             let hits = self.hits[cut] + extra;
             // The mean of the labels as they are and with what the surroundings have earned.
             let anomalous = (self.anomalous + self.anomalous + extra) / 2.0;
             let recall = (hits / anomalous).min(1.0) * touched[cut];
-            let misses = (self.predicted[cut] - hits) / (count - anomalous);
-            area.vus_pr += (recall - before.1) * (hits / self.predicted[cut]);
-            area.vus_roc += (misses - before.0) * (recall + before.1) / 2.0;
-            before = (misses, recall);
+            area += (recall - recall_before) * (hits / self.predicted[cut]);
+            recall_before = recall;
         }
-        area.vus_roc += (1.0 - before.0) * (1.0 + before.1) / 2.0;
         area
     }
 
