@@ -8,7 +8,7 @@
 //! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
 //! floor, and the rounding of float32 stays as small as it is.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::branch::{Base, Branch, Kind, Model};
 use super::dataset::{Dataset, Place, Split};
@@ -127,13 +127,14 @@ fn mean_squares(
 type OnMeasured<'a> = dyn FnMut(&[Array2<f32>], ArrayView2<'_, f32>) + 'a;
 
 /// A graph that tells something of each of its branches.
-struct Meter {
+pub(super) struct Meter {
     scorer: Scorer,
     names: Vec<String>,
 }
 
 impl Meter {
-    fn new(
+    /// Of a fit; `output` names what is asked of each branch.
+    pub fn new(
         runtime: &Runtime,
         fitted: &Fitted,
         output: fn(Kind) -> String,
@@ -143,6 +144,11 @@ impl Meter {
         let scorer = Scorer::of(runtime, &artifact, features, fitted.base.window)?;
         let names = fitted.branches.iter().map(|branch| output(branch.kind())).collect();
         Ok(Self { scorer, names })
+    }
+
+    /// Asks a graph without a level about any windows, `[rows, window, features]`.
+    pub fn ask(&mut self, raw: ArrayView3<'_, f32>) -> Result<Vec<Array2<f32>>, ScorerError> {
+        self.scorer.measure(raw, &Context::default(), &self.names)
     }
 
     /// Asks about windows, which are in the order of entity and time.

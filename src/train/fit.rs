@@ -130,21 +130,22 @@ pub(super) fn fit(
     Ok(fitted)
 }
 
-/// Trains the network alone, for its losses.
+/// Trains the network alone: a fit of this one branch, of which nothing usual is known yet.
 pub(super) fn network(
     dataset: &Dataset,
     split: &Split,
-    roles: &[Role],
-    clocks: [usize; 2],
+    (roles, clocks): (&[Role], [usize; 2]),
     config: &TrainConfig,
-    on_epoch: OnEpoch<'_>,
-) -> Result<(), FitError> {
+) -> Result<Fitted, FitError> {
     let training = split.training();
     let scaler = Scaler::fit(dataset, &training, roles, Scaling::Standard);
     let base = base::fit(dataset, &training, scaler, clocks, window(config));
     let level = leveling::start(dataset, &base);
     let mut learner = Learner { dataset, split, base, level, config, course: Course::default() };
-    learner.autoencoder(roles, on_epoch).map(|_| ())
+    let network = learner.autoencoder(roles, &mut |_, _| ControlFlow::Continue(()))?;
+    let Learner { base, level, course, .. } = learner;
+    let branches = ensemble::branches(&base, vec![(network, 1.0)]);
+    Ok(Fitted { base, branches, level, course, gain: 1.0 })
 }
 
 /// A fit in the making.

@@ -9,9 +9,11 @@ use super::calendar::{self, Role};
 use super::config::TrainConfig;
 use super::coverage::Coverage;
 use super::dataset::{Dataset, Split};
-use super::fit::{self, FitError, Fitted};
+use super::ensemble;
+use super::fit::{self, Fitted};
 use super::run::TrainError;
-use super::tune::{self, Tuning};
+use super::tune::faults::{self, Faults};
+use super::tune::{self, Execution, Tuning};
 use crate::features::{Clock, FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::history::Progress;
 use crate::model::Runtime;
@@ -75,21 +77,14 @@ impl<'a> Learning<'a> {
         };
         let progress = Progress::start("trials", budget.trials * budget.executions);
         let mut done = 0;
-        let space = self.config.space();
-        let tuning = tune::search(&space, budget, self.config.seed, &mut |trial, seed, tell| {
-            let config = self.config.with(trial, seed);
-            let mut least = f64::INFINITY;
-            // A longer window needs steps that were a shorter one's own.
-            let split = self.dataset.split(config.validation_share, fit::window(&config));
-            let split = split.map_err(|error| error.to_string())?;
-            let course = self.network_only(&split, &config, &mut |epoch, loss| {
-                least = least.min(loss);
-                tell(epoch, loss)
-            });
-            course.map_err(|error| error.to_string())?;
+        let features = faults::learnt(self.dataset, self.split, &self.roles);
+        let space = self.config.space(features.len());
+        let faults = Faults::lay(self.dataset, &features, self.config, &space);
+        let tuning = tune::search(&space, budget, self.config.seed, &mut |trial, seed| {
+            let execution = self.execute(&faults, &self.config.with(trial, seed))?;
             done += 1;
-            progress.done(done, format!("loss {least:.3e}"));
-            Ok::<f64, String>(least)
+            progress.done(done, format!("faults told {:.3}", execution.figure.mean()));
+            Ok::<_, TrainError>(execution)
         });
         let best = tuning.best().map(|outcome| outcome.trial.clone());
         let config = best.map_or_else(
@@ -112,13 +107,14 @@ impl<'a> Learning<'a> {
         fit::fit(self.runtime, of, (&self.roles, self.clocks), config, on_epoch)
     }
 
-    /// A trial: of all branches only the network has parameters to try.
-    fn network_only(
-        &self,
-        split: &Split,
-        config: &TrainConfig,
-        on_epoch: fit::OnEpoch<'_>,
-    ) -> Result<(), FitError> {
-        fit::network(self.dataset, split, &self.roles, self.clocks, config, on_epoch)
+    /// A fit of a trial, judged: of all branches only the network has parameters to try.
+    fn execute(&self, faults: &Faults, config: &TrainConfig) -> Result<Execution, TrainError> {
+        // A longer window needs steps that were a shorter one's own.
+        let split = self.dataset.split(config.validation_share, fit::window(config))?;
+        let of = (self.roles.as_slice(), self.clocks);
+        let mut network = fit::network(self.dataset, &split, of, config)?;
+        ensemble::measure(self.runtime, &mut network, self.dataset, &split, config.scaling)?;
+        let figure = faults.judge(self.runtime, self.dataset, &network)?;
+        Ok(Execution { figure, passes: network.course.epochs })
     }
 }

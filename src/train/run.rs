@@ -14,6 +14,7 @@ use super::own::{self, Models};
 use super::report::Summary;
 use super::scaler::Kind;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
+use super::tune::NothingToTune;
 use super::validate::{self, Validated};
 use super::{medians, range, tune, write};
 use crate::detect::DetectConfig;
@@ -67,6 +68,9 @@ pub enum TrainError {
     /// Too little of it.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// No network to search for.
+    #[error(transparent)]
+    Tune(#[from] NothingToTune),
     /// Nothing learnt.
     #[error(transparent)]
     Fit(#[from] FitError),
@@ -99,6 +103,9 @@ pub enum TrainError {
 /// Within an asynchronous task, as it waits for answers of a server.
 pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
+    if options.tune.is_some() && !options.config.model.has_network() {
+        return Err(NothingToTune(options.config.model).into());
+    }
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
     let (dataset, features) = read(options)?;
