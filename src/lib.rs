@@ -31,7 +31,7 @@
 //! | 7 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 7 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 7 | `report` | numbers → tables and plots → one HTML page |
-//! | 8 | `train` | recording → dataset → fit → one graph → validation → threshold → model file, table, page |
+//! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → validation → threshold → model file, table, page |
 //! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
 //! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 9 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |

@@ -16,7 +16,8 @@ use portent::model::{
 };
 use portent::sample::{Batch, BatchSeries, Sample};
 use portent::series::StorageConfig;
-use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, run};
+use portent::train::tune::Budget;
+use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, page, run};
 
 const START_MS: i64 = 1_795_428_900_000;
 const STEP_MS: i64 = 15_000;
@@ -462,6 +463,20 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
         ["200 were dropped, for lack of a (200), b (200), c (200)", "correct the expression"];
     check_failure(&column("NaN,,,,5", "a,b,c,d,e"), |_| {}, &little);
     check_failure(&normal(200), |it| it.config.layers.clear(), &["train.layers is []"]);
+    // Before anything is read, let alone fitted.
+    for (model, name) in [
+        (ModelKind::Level, "level"),
+        (ModelKind::Season, "season"),
+        (ModelKind::Forecast, "forecast"),
+    ] {
+        let tuned = |it: &mut Options| {
+            it.config.model = model;
+            it.tune = Some(Budget { trials: 2, executions: 1 });
+            it.history.source = Source::Csv("gone.csv".into());
+        };
+        let no_network = format!("`train.model: {name}` has none; leave out --tune, or use");
+        check_failure("", tuned, &["there is nothing to tune", &no_network]);
+    }
     check_failure(&normal(200), |it| it.history.entity.clear(), &["no entity labels"]);
     check_failure(&normal(200), |it| it.config.learning_rate = 1.1, &["train.learning_rate"]);
     let all = |it: &mut Options| {
@@ -474,6 +489,37 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
     check_failure("", gone, &["cannot read gone.csv"]);
     let nowhere = |it: &mut Options| it.output = it.output.join("absent/model.onnx");
     check_failure(&normal(200), nowhere, &["cannot write "]);
+}
+
+/// Of a few trials the best makes the model, and the summary and the page say by what.
+#[test]
+fn tuning_takes_the_trial_that_tells_faults_best() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options(dir.path(), &normal(600));
+    options.tune = Some(Budget { trials: 4, executions: 2 });
+    let summary = run(&options).expect("a model");
+    let tuning = summary.tuning.as_ref().expect("trials");
+    assert_eq!(tuning.trials.len(), 4);
+    let figures: Vec<f64> =
+        tuning.trials.iter().map(|it| it.figure().expect("it is complete")).collect();
+    assert!(figures.iter().all(|it| (0.5..1.0).contains(it)), "{figures:?}");
+    let best = tuning.best.expect("one");
+    assert_eq!(figures.iter().copied().fold(0.0, f64::max), figures[best]);
+    assert_eq!(summary.config.layers, tuning.trials[best].trial.layers);
+    assert_eq!(summary.config.window, tuning.trials[best].trial.window);
+    // Every kind of fault was laid, with the same ones for both executions.
+    for outcome in &tuning.trials {
+        assert_eq!(outcome.executions.len(), 2);
+        assert!(outcome.executions.iter().all(|it| it.figure.kinds.len() == 6));
+    }
+    let text = summary.to_string();
+    let line = format!("4, best {}, which tells faults by {:.3}", best + 1, figures[best]);
+    assert!(text.contains(&line) && text.contains("(ROC AUC)"), "{text}");
+    let page = page(&summary, "portent train").expect("a page");
+    assert!(page.contains("faults told") && page.contains("area under the ROC curve"));
+    assert!(page.contains(&format!("{:.3}", figures[0])));
+    let (_, metadata) = load(&options.output);
+    assert_eq!(metadata, summary.metadata);
 }
 
 /// A server that answers everything alike, as long as the test runs. Gives its address.

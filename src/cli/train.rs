@@ -31,7 +31,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Try so many sizes, learning rates, windows and scalings of the network, each so many times,
-    /// and take the best, as in 30 or 30x2.
+    /// and take those whose errors tell known faults best, as in 30 or 30x2. For models with a network.
     #[arg(long, value_name = "TRIALS[xEXECUTIONS]")]
     tune: Option<Budget>,
     /// Decides initial weights and the order of rows; that of the configuration without it.

@@ -71,6 +71,22 @@ pub enum ModelKind {
 }
 
 impl ModelKind {
+    /// Its name in a configuration.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ensemble => "ensemble",
+            Self::Autoencoder => Kind::Autoencoder.name(),
+            Self::Forecast => Kind::Forecast.name(),
+            Self::Season => Kind::Season.name(),
+            Self::Level => Kind::Level.name(),
+        }
+    }
+
+    /// Whether a network is among its branches.
+    pub(super) fn has_network(self) -> bool {
+        self.weights().iter().any(|(kind, _)| *kind == Kind::Autoencoder)
+    }
+
     /// The branches and what each counts for.
     ///
     /// Those of the ensemble lie on a plateau: halving or doubling any changes the quality on the
@@ -105,6 +121,9 @@ pub struct ConfigError {
 /// More layers or wider ones make files that this program itself would not read.
 const MAX_LAYERS: usize = 16;
 const MAX_WIDTH: usize = 4_096;
+
+/// More numbers than this are as good as all there are.
+const WIDEST_BOTTLENECK: usize = 24;
 
 /// A longer window takes longer to fill than anybody waits for a score.
 const MAX_WINDOW: usize = 1_000;
@@ -165,8 +184,11 @@ impl ConfigError {
 }
 
 impl TrainConfig {
-    /// What trials are drawn from: around these settings.
-    pub(super) fn space(&self) -> Space {
+    /// What trials are drawn from, for so many features that are learnt: around these settings. A
+    /// bottleneck as wide as there are features passes on what it is given, faults included: those drawn
+    /// have at most half as many numbers, whatever the window, as its steps say much the same.
+    pub(super) fn space(&self, features: usize) -> Space {
+        let widest = (features / 2).clamp(1, WIDEST_BOTTLENECK);
         Space {
             default: Trial {
                 layers: self.layers.clone(),
@@ -174,8 +196,8 @@ impl TrainConfig {
                 window: self.window,
                 scaling: self.scaling,
             },
-            outer: 16..=128,
-            bottleneck: 3..=24,
+            outer: features.clamp(4, 16)..=(4 * features).clamp(8, 128),
+            bottleneck: widest.min(3)..=widest,
             depth: 0..=2,
             learning_rate: 3e-4..=1e-2,
             windows: [1, 5, 10].to_vec(),

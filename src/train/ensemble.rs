@@ -22,6 +22,7 @@ use crate::model::LevelSpec;
 
 pub(super) use entities::Fits;
 pub use entities::Sharing;
+pub(super) use usual::Meter;
 
 /// Everything that gives a window its error.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,19 +92,6 @@ pub(super) fn window(config: &TrainConfig) -> usize {
     let uses = |kind| weighted.iter().any(|(it, _)| *it == kind);
     let lags = if uses(Kind::Forecast) { LAGS + 1 } else { 1 };
     if uses(Kind::Autoencoder) { lags.max(config.window) } else { lags }
-}
-
-/// Trains the network alone, for its losses.
-///
-/// # Errors
-/// See [`Autoencoder::learn`].
-pub(super) fn network(
-    training: &Training<'_>,
-    config: &TrainConfig,
-    on_epoch: OnEpoch<'_>,
-) -> Result<(), FitError> {
-    let base = base(training, config);
-    Autoencoder::learn(training, &base, config, on_epoch).map(|_| ())
 }
 
 fn base(training: &Training<'_>, config: &TrainConfig) -> Base {

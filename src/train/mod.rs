@@ -11,6 +11,9 @@
 //!                          parts     branches       usual
 //! ```
 //!
+//! With a budget of trials, the network's settings are searched for first ([`tune`]): those whose error
+//! tells known faults best, not those of least loss.
+//!
 //! Invariants: nothing of the validation part, which lies after the training part in time, enters
 //! weights, scaler or season; what residuals are usual comes from both parts, what values are usual and
 //! the threshold from validation. The same data and seed give the same bytes on one machine; a file

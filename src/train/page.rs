@@ -273,14 +273,17 @@ fn network(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
 fn trials(page: &mut Page, tuning: &Tuning) {
     page.section(
         "Tuning",
-        "Every trial, in the order they were made; the first is the configured one. Losses are means \
-         over the executions; the best is set in bold.",
+        "Every trial, in the order they were made; the first is the configured one, and the best is set \
+         in bold. Known faults were laid over windows of the part that decides when learning ends, the \
+         same for all trials. The figure is how often a window with a fault has a larger error of the \
+         network than one without (area under the ROC curve, a mean over the kinds of faults): 1 is \
+         every time, 0.5 is chance.",
     );
     let row = |(i, it): (usize, &Outcome)| {
-        let losses: Vec<String> = it.losses.iter().map(|loss| format!("{loss:.4}")).collect();
+        let figures = it.executions.iter().map(|it| format!("{:.3}", it.figure.mean()));
+        let passes: Vec<usize> = it.executions.iter().map(|it| it.passes).collect();
         let ending = match &it.ending {
             Ending::Complete => "complete".to_owned(),
-            Ending::StoppedEarly => "stopped early".to_owned(),
             Ending::Failed(reason) => format!("failed: {reason}"),
         };
         vec![
@@ -289,16 +292,46 @@ fn trials(page: &mut Page, tuning: &Tuning) {
             it.trial.learning_rate.to_string(),
             it.trial.window.to_string(),
             format!("{:?}", it.trial.scaling),
-            losses.join(", "),
-            format!("{:?}", it.epochs),
+            it.figure().map_or_else(String::new, |figure| format!("{figure:.3}")),
+            figures.collect::<Vec<_>>().join(", "),
+            format!("{passes:?}"),
             ending,
         ]
     };
-    let columns =
-        ["trial", "layers", "learning rate", "window", "scaling", "losses", "passes", "ending"];
+    let columns = [
+        "trial",
+        "layers",
+        "learning rate",
+        "window",
+        "scaling",
+        "faults told",
+        "by execution",
+        "passes",
+        "ending",
+    ];
     page.table(&Table {
         columns: columns.map(str::to_owned).to_vec(),
         rows: tuning.trials.iter().enumerate().map(row).collect(),
         emphasis: tuning.best,
+    });
+    kinds(page, tuning);
+}
+
+/// Which faults the best trial and the configured one tell.
+fn kinds(page: &mut Page, tuning: &Tuning) {
+    let (Some(best), Some(configured)) = (tuning.best(), tuning.trials.first()) else {
+        return;
+    };
+    let of_configured = configured.by_kind();
+    let rows = best.by_kind().into_iter().map(|(kind, figure)| {
+        let same = of_configured.iter().find(|(other, _)| *other == kind);
+        let same = same.map_or_else(String::new, |(_, figure)| format!("{figure:.3}"));
+        vec![kind.name().to_owned(), kind.meaning().to_owned(), same, format!("{figure:.3}")]
+    });
+    let columns = ["fault", "what happens", "told by the configured one", "by the best"];
+    page.table(&Table {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+        emphasis: None,
     });
 }

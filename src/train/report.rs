@@ -9,7 +9,7 @@ use super::config::TrainConfig;
 use super::data::Cleaning;
 use super::ensemble::Sharing;
 use super::threshold::Thresholds;
-use super::tune::Tuning;
+use super::tune::{Outcome, Tuning};
 use super::validate::Validated;
 use crate::model::Metadata;
 
@@ -122,8 +122,7 @@ impl Summary {
         let mut lines = vec![("model", shares.join(", ")), ("network", self.network_line())];
         lines.extend(self.own_lines());
         if let Some(tuning) = &self.tuning {
-            let best = tuning.best.map_or("none".to_owned(), |best| (best + 1).to_string());
-            lines.push(("trials", format!("{}, best {best}", tuning.trials.len())));
+            lines.push(("trials", trials_line(tuning)));
         }
         for candidate in &self.thresholds.candidates {
             let text = match &candidate.threshold {
@@ -184,6 +183,20 @@ impl Summary {
             .map(|(feature, count)| format!("{} ({count})", feature.name));
         texts.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// How many trials there were, and how well the best one and the configured one tell faults.
+fn trials_line(tuning: &Tuning) -> String {
+    let best = tuning.best.zip(tuning.best().and_then(Outcome::figure));
+    let best = match best {
+        Some((best, figure)) => format!("best {}, which tells faults by {figure:.3}", best + 1),
+        None => "none complete".to_owned(),
+    };
+    let configured = match tuning.trials.first().and_then(Outcome::figure) {
+        Some(figure) if tuning.best != Some(0) => format!("; the configured one by {figure:.3}"),
+        _ => String::new(),
+    };
+    format!("{}, {best}{configured} (ROC AUC)", tuning.trials.len())
 }
 
 impl fmt::Display for Summary {

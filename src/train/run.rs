@@ -6,13 +6,15 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::config::{ConfigError, FitKind, TrainConfig};
+use super::config::{ConfigError, FitKind, ModelKind, TrainConfig};
 use super::data::scaler::Kind;
 use super::data::{Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
 use super::report::Summary;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
+use super::tune::faults::{self, Faults};
+use super::tune::{Execution, NothingToTune};
 use super::validate::{self, Validated};
 use super::{tune, write};
 use crate::detect::DetectConfig;
@@ -67,6 +69,9 @@ pub enum TrainError {
     /// Too little of it.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// No network to search for.
+    #[error(transparent)]
+    Tune(#[from] NothingToTune),
     /// Nothing learnt.
     #[error(transparent)]
     Fit(#[from] FitError),
@@ -99,6 +104,9 @@ pub enum TrainError {
 /// Within an asynchronous task, as it waits for answers of a server.
 pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
+    if options.tune.is_some() && !options.config.model.has_network() {
+        return Err(NothingToTune(options.config.model).into());
+    }
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
     let (dataset, features) = read(options)?;
@@ -163,20 +171,20 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
 fn trials(training: &Training<'_>, config: &TrainConfig, budget: tune::Budget) -> tune::Tuning {
     let progress = Progress::start("trials", budget.trials * budget.executions);
     let mut done = 0;
-    tune::search(&config.space(), budget, config.seed, &mut |trial, seed, tell| {
-        let config = config.with(trial, seed);
-        let split = training.dataset.split(config.validation_share, ensemble::window(&config));
-        let split = split.map_err(|error| error.to_string())?;
+    let alone = TrainConfig { model: ModelKind::Autoencoder, ..config.clone() };
+    let Training { runtime, dataset, split, roles, .. } = *training;
+    let features = faults::learnt(dataset, split, roles);
+    let space = alone.space(features.len());
+    let faults = Faults::lay(dataset, &features, &alone, &space);
+    tune::search(&space, budget, config.seed, &mut |trial, seed| {
+        let config = alone.with(trial, seed);
+        let split = dataset.split(config.validation_share, ensemble::window(&config))?;
         let training = Training { split: &split, ..training.clone() };
-        let mut least = f64::INFINITY;
-        let outcome = ensemble::network(&training, &config, &mut |epoch, loss| {
-            least = least.min(loss);
-            tell(epoch, loss)
-        });
-        outcome.map_err(|error| error.to_string())?;
+        let network = Fit::learn(&training, &config, &mut |_, _| ControlFlow::Continue(()))?;
+        let figure = faults.judge(runtime, dataset, &network)?;
         done += 1;
-        progress.done(done, format!("loss {least:.3e}"));
-        Ok::<f64, String>(least)
+        progress.done(done, format!("faults told {:.3}", figure.mean()));
+        Ok::<_, TrainError>(Execution { figure, passes: network.course.epochs })
     })
 }
 

@@ -1,39 +1,39 @@
-//! Tuning: a seeded random search for the parameters of least validation loss.
+//! Tuning: a seeded random search for the network that tells faults best.
 //!
-//! In: the space to search, a budget of trials and executions, a seed, and what fits a trial. Out:
-//! every trial with its parameters and losses, in order, and the best one.
+//! In: the space to search, a budget of trials and executions, a seed, and what fits and judges a
+//! trial. Out: every trial with its parameters and figures, in order, and the best one.
+//!
+//! A figure is how well the network's error ranks windows with known faults above windows without
+//! ([`faults`]). A loss would not do: it is least for a network that copies what it sees, faults
+//! included, and those of different windows are not of the same thing.
 //!
 //! The first trial is the default, so that tuning never makes it worse without saying so; the others
 //! are drawn at random, which covers the few parameters that matter better than a grid does. Each
 //! trial is executed so many times with different seeds, the same for all trials, since one lucky
-//! start is no better network; its loss is the mean.
+//! start is no better network; its figure is the mean.
 //!
-//! A trial whose best loss so far is above the median of what the earlier trials had reached at the
-//! same epoch with the same seed is stopped there. It is in the report, and never the best.
+//! No trial is ended for another's sake. Only losses are known while a network is fitted, and they
+//! compare between trials of one window and one scaling alone: of ten trials one or two, and the median
+//! of those is chance. Every fit ends by its own loss, and twenty take minutes.
 //!
-//! Invariants: the same space, budget, seed and losses give the same trials; the trials drawn do not
-//! depend on the losses.
+//! Invariants: the same space, budget, seed and figures give the same trials; the trials drawn do not
+//! depend on the figures.
 //!
-//! Sources: Bergstra and Bengio 2012 (random search); Golovin et al. 2017, "Google Vizier", 3.2.2
-//! (the median rule, here of the earlier trials' best losses rather than their running means, as a
-//! fit keeps its best weights).
+//! Source: Bergstra and Bengio 2012 (random search).
+
+pub mod faults;
 
 use std::fmt;
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::config::ModelKind;
 use super::data::Scaling;
-use crate::statistics;
-
-/// Earlier trials before one is measured against them: the median of fewer is chance.
-const MIN_EARLIER: usize = 4;
-
-/// Epochs before a trial may be stopped: until then a small learning rate only looks bad.
-const MIN_EPOCHS: usize = 10;
+use faults::FaultKind;
 
 /// Draws for a trial that is not yet there. A space that is exhausted gives fewer trials.
 const MAX_DRAWS: usize = 100;
@@ -94,16 +94,47 @@ pub struct Budget {
 )]
 pub struct BudgetError(String);
 
+/// Why there is nothing to search for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is nothing to tune: trials are of the network, and `train.model: {}` has none; leave out \
+     --tune, or use `train.model: ensemble` or `train.model: autoencoder`",
+    .0.name()
+)]
+pub struct NothingToTune(pub ModelKind);
+
+/// How well a network tells faults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// For each kind of which there were any, the share of pairs of a window with the fault and one
+    /// without in which the one with it has the larger error: the area under the ROC curve.
+    pub kinds: Vec<(FaultKind, f64)>,
+}
+
+impl Figure {
+    /// The mean over kinds, so that no easy one decides; NaN without any.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.kinds.iter().map(|(_, area)| area).sum::<f64>() / self.kinds.len() as f64
+    }
+}
+
+/// What came of a fit of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Execution {
+    /// How well the network tells faults.
+    pub figure: Figure,
+    /// Looks at its loss.
+    pub passes: usize,
+}
+
 /// What became of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// Its parameters.
     pub trial: Trial,
-    /// What each execution reached, in the order of seeds; fewer than asked for if it was stopped
-    /// or failed.
-    pub losses: Vec<f64>,
-    /// The epochs of each.
-    pub epochs: Vec<usize>,
+    /// What came of each execution, in the order of seeds; fewer than asked for if one failed.
+    pub executions: Vec<Execution>,
     /// How it ended.
     pub ending: Ending,
 }
@@ -114,9 +145,7 @@ pub struct Outcome {
 pub enum Ending {
     /// All its executions went through.
     Complete,
-    /// It was worse than most before it.
-    StoppedEarly,
-    /// It could not be fitted; why.
+    /// It could not be fitted or judged; why.
     Failed(String),
 }
 
@@ -125,21 +154,32 @@ pub enum Ending {
 pub struct Tuning {
     /// What became of them; the first one is the default.
     pub trials: Vec<Outcome>,
-    /// The place of the one with the least loss. `None` if none was complete.
+    /// The place of the one with the largest figure. `None` if none was complete.
     pub best: Option<usize>,
 }
 
 impl Outcome {
-    /// The mean of its losses; `None` unless it is complete.
+    /// The mean of its figures; `None` unless it is complete.
     #[must_use]
-    pub fn loss(&self) -> Option<f64> {
-        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
-        (self.ending == Ending::Complete).then_some(mean)
+    pub fn figure(&self) -> Option<f64> {
+        let sum: f64 = self.executions.iter().map(|it| it.figure.mean()).sum();
+        (self.ending == Ending::Complete).then_some(sum / self.executions.len() as f64)
+    }
+
+    /// The mean for each kind of fault.
+    #[must_use]
+    pub fn by_kind(&self) -> Vec<(FaultKind, f64)> {
+        let first = self.executions.iter().take(1).flat_map(|it| &it.figure.kinds);
+        let mean = |at: usize| {
+            let areas = self.executions.iter().map(|it| it.figure.kinds[at].1);
+            areas.sum::<f64>() / self.executions.len() as f64
+        };
+        first.enumerate().map(|(at, (kind, _))| (*kind, mean(at))).collect()
     }
 }
 
 impl Tuning {
-    /// The trial with the least loss. `None` if none was complete.
+    /// The trial with the largest figure. `None` if none was complete.
     #[must_use]
     pub fn best(&self) -> Option<&Outcome> {
         self.best.map(|place| &self.trials[place])
@@ -236,14 +276,10 @@ fn three_digits(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
-/// What a fit tells of each epoch, from 1, with its validation loss, and whether it should go on.
-pub type OnEpoch<'a> = dyn FnMut(usize, f64) -> ControlFlow<()> + 'a;
-
-/// Searches. `run` fits a trial with a seed, tells each epoch, ends soon when it is told to break,
-/// and gives the loss it has reached. The first execution has the seed of the search itself, so that
-/// the first trial is the fit that would have been without tuning.
+/// Searches. `run` fits a trial with a seed and judges it. The first execution has the seed of the
+/// search itself, so that the first trial is the network that would have been without tuning.
 ///
-/// A trial that fails, or whose loss is not a number, is recorded; the search goes on.
+/// A trial that fails, or whose figure is not a number, is recorded; the search goes on.
 ///
 /// # Panics
 /// With a range in the space that is empty.
@@ -251,73 +287,29 @@ pub fn search<E: fmt::Display>(
     space: &Space,
     budget: Budget,
     seed: u64,
-    run: &mut dyn FnMut(&Trial, u64, &mut OnEpoch<'_>) -> Result<f64, E>,
+    run: &mut dyn FnMut(&Trial, u64) -> Result<Execution, E>,
 ) -> Tuning {
-    // Of each execution, what the complete trials had reached after each epoch.
-    let mut courses: Vec<Vec<Vec<f64>>> = vec![Vec::new(); budget.executions];
     let mut trials: Vec<Outcome> = Vec::new();
     for trial in space.draw(budget.trials, seed) {
-        let mut outcome =
-            Outcome { trial, losses: Vec::new(), epochs: Vec::new(), ending: Ending::Complete };
-        let mut own = Vec::new();
-        for (execution, earlier) in courses.iter().enumerate() {
-            let mut course = Course { earlier, best: Vec::new(), stopped: false };
-            let seed = seed.wrapping_add(execution as u64);
-            let result = run(&outcome.trial, seed, &mut |epoch, loss| course.tell(epoch, loss));
-            outcome.ending = match result {
-                Err(error) => Ending::Failed(error.to_string()),
-                Ok(loss) if !loss.is_finite() => Ending::Failed(format!("the loss is {loss}")),
-                Ok(loss) => {
-                    outcome.losses.push(loss);
-                    outcome.epochs.push(course.best.len());
-                    if course.stopped { Ending::StoppedEarly } else { Ending::Complete }
+        let mut outcome = Outcome { trial, executions: Vec::new(), ending: Ending::Complete };
+        for execution in 0..budget.executions {
+            match run(&outcome.trial, seed.wrapping_add(execution as u64)) {
+                Err(error) => outcome.ending = Ending::Failed(error.to_string()),
+                Ok(execution) if execution.figure.mean().is_nan() => {
+                    outcome.ending = Ending::Failed("there is no fault to judge it by".to_owned());
                 }
-            };
+                Ok(execution) => outcome.executions.push(execution),
+            }
             if outcome.ending != Ending::Complete {
                 break;
             }
-            own.push(course.best);
-        }
-        if outcome.ending == Ending::Complete {
-            courses.iter_mut().zip(own).for_each(|(courses, own)| courses.push(own));
         }
         trials.push(outcome);
     }
-    let complete = trials.iter().enumerate().filter_map(|(i, it)| Some((i, it.loss()?)));
+    let complete = trials.iter().enumerate().filter_map(|(i, it)| Some((i, it.figure()?)));
     // Of equal ones the first: the default if it is among them.
-    let best = complete.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i);
+    let best = complete.rev().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i);
     Tuning { trials, best }
-}
-
-/// An execution under way.
-struct Course<'a> {
-    /// What earlier trials had reached after each epoch with the same seed.
-    earlier: &'a [Vec<f64>],
-    /// What this one has.
-    best: Vec<f64>,
-    stopped: bool,
-}
-
-impl Course<'_> {
-    fn tell(&mut self, epoch: usize, loss: f64) -> ControlFlow<()> {
-        let best = self.best.last().map_or(loss, |best| best.min(loss));
-        self.best.push(best);
-        if epoch < MIN_EPOCHS || self.earlier.len() < MIN_EARLIER {
-            return ControlFlow::Continue(());
-        }
-        // One that ended before has what it ended with.
-        let at = |course: &Vec<f64>| course.get(self.best.len() - 1).or(course.last()).copied();
-        let reached: Vec<f64> = self.earlier.iter().filter_map(at).collect();
-        // The larger of the two in the middle: what is as good as half of them goes on.
-        let Some(median) = statistics::median_high(reached) else {
-            return ControlFlow::Continue(());
-        };
-        if best > median {
-            self.stopped = true;
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 #[cfg(test)]
@@ -341,23 +333,17 @@ mod tests {
         }
     }
 
-    /// A loss that falls by epoch towards a floor, lowest for a learning rate of 0.003 and a
-    /// bottleneck of 4.
-    fn floor(trial: &Trial, seed: u64) -> f64 {
-        let bottleneck = *trial.layers.iter().min().expect("a layer") as f64;
-        let rate = (trial.learning_rate / 3e-3).ln();
-        1.0 + rate * rate + (bottleneck / 4.0).ln().powi(2) + 0.01 * (seed % 7) as f64
+    fn execution(areas: &[f64]) -> Execution {
+        let kinds = FaultKind::ALL.into_iter().zip(areas.iter().copied()).collect();
+        Execution { figure: Figure { kinds }, passes: 7 }
     }
 
-    fn fit(trial: &Trial, seed: u64, on_epoch: &mut OnEpoch<'_>) -> Result<f64, String> {
-        let mut best = f64::INFINITY;
-        for epoch in 1..=40 {
-            best = floor(trial, seed) * (1.0 + 1.0 / epoch as f64);
-            if on_epoch(epoch, best).is_break() {
-                break;
-            }
-        }
-        Ok(best)
+    /// The larger, the nearer the learning rate is to 0.003 and the bottleneck to 4.
+    fn height(trial: &Trial, seed: u64) -> f64 {
+        let bottleneck = *trial.layers.iter().min().expect("a layer") as f64;
+        let rate = (trial.learning_rate / 3e-3).ln();
+        let far = rate * rate + (bottleneck / 4.0).ln().powi(2);
+        1.0 / (1.0 + far) - 0.01 * (seed % 7) as f64
     }
 
     #[track_caller]
@@ -433,48 +419,50 @@ mod tests {
     }
 
     #[test]
-    fn the_best_is_found_and_the_bad_are_stopped() {
+    fn the_best_is_found() {
         let budget = Budget { trials: 40, executions: 2 };
-        let tuning = search(&space(), budget, 5, &mut fit);
-        assert_eq!(tuning, search(&space(), budget, 5, &mut fit));
+        let mut run = |trial: &Trial, seed: u64| Ok::<_, String>(execution(&[height(trial, seed)]));
+        let tuning = search(&space(), budget, 5, &mut run);
+        assert_eq!(tuning, search(&space(), budget, 5, &mut run));
         assert_eq!(tuning.trials.len(), 40);
         let best = tuning.best().expect("one");
-        let least = tuning
-            .trials
-            .iter()
-            .map(|it| floor(&it.trial, 5))
-            .min_by(f64::total_cmp)
-            .expect("trials");
-        assert_eq!(floor(&best.trial, 5), least);
-        assert_eq!(best.epochs, [40, 40]);
-        let mean = (best.losses[0] + best.losses[1]) / 2.0;
-        assert_eq!(best.loss(), Some(mean));
-        assert_ne!(best.losses[0], best.losses[1]);
-        let stopped: Vec<_> =
-            tuning.trials.iter().filter(|it| it.ending == Ending::StoppedEarly).collect();
-        assert!((10..30).contains(&stopped.len()), "{}", stopped.len());
-        for outcome in stopped {
-            assert_eq!((outcome.epochs.as_slice(), outcome.loss()), ([10].as_slice(), None));
-        }
-        // The first ones are those that the others are measured by.
-        assert!(tuning.trials[..4].iter().all(|it| it.ending == Ending::Complete));
+        let heights = tuning.trials.iter().map(|it| height(&it.trial, 5));
+        let largest = heights.max_by(f64::total_cmp).expect("trials");
+        assert_eq!(height(&best.trial, 5), largest);
+        assert!(largest > height(&space().default, 5));
+        let mean = (height(&best.trial, 5) + height(&best.trial, 6)) / 2.0;
+        assert_eq!(best.figure(), Some(mean));
+    }
+
+    /// A kind that is told every time does not make up for two that are not.
+    #[test]
+    fn no_easy_kind_decides() {
+        let areas = [vec![0.7, 0.7, 0.7], vec![1.0, 0.5, 0.5], vec![0.7, 0.9, 0.4]];
+        let budget = Budget { trials: 3, executions: 1 };
+        let mut left = areas.iter();
+        let tuning = search(&space(), budget, 1, &mut |_, _| {
+            Ok::<_, String>(execution(left.next().expect("three calls")))
+        });
+        assert_eq!(tuning.best, Some(0));
+        let found = tuning.trials[1].by_kind();
+        let expected = [1.0, 0.5, 0.5];
+        assert_eq!(found, FaultKind::ALL.into_iter().zip(expected).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_fails_is_told_and_passed_over() {
         let mut calls = 0;
         let budget = Budget { trials: 4, executions: 2 };
-        let tuning = search(&space(), budget, 1, &mut |_, seed, on_epoch| {
+        let tuning = search(&space(), budget, 1, &mut |_, seed| {
             calls += 1;
-            let _ = on_epoch(1, 0.5);
             match calls {
                 1 => Err("the loss is no longer a number in pass 1"),
-                2 => Ok(f64::NAN),
-                3 | 5 => Ok(0.5),
-                4 => Ok(0.7),
+                2 => Ok(execution(&[])),
+                3 | 5 => Ok(execution(&[0.7, 0.9])),
+                4 => Ok(execution(&[0.5, 0.7])),
                 _ => {
                     assert_eq!(seed, 2);
-                    Ok(0.7)
+                    Ok(execution(&[0.6, 0.6]))
                 }
             }
         });
@@ -482,14 +470,16 @@ mod tests {
         let failed = |text: &str| Ending::Failed(text.to_owned());
         let expected = [
             failed("the loss is no longer a number in pass 1"),
-            failed("the loss is NaN"),
+            failed("there is no fault to judge it by"),
             Ending::Complete,
             Ending::Complete,
         ];
         assert_eq!(endings, expected);
+        let equal = [tuning.trials[2].figure(), tuning.trials[3].figure()];
+        assert_eq!(equal[0], equal[1]);
         // Of two that are equal the first.
         assert_eq!(tuning.best, Some(2));
-        let none = search(&space(), budget, 1, &mut |_, _, _| Err::<f64, _>("nothing"));
+        let none = search(&space(), budget, 1, &mut |_, _| Err::<Execution, _>("nothing"));
         assert_eq!((none.best, none.trials.len()), (None, 4));
     }
 }

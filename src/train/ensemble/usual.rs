@@ -5,7 +5,7 @@
 //! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
 //! floor, and the rounding of float32 stays as small as it is.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::Fit;
 use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
@@ -86,18 +86,28 @@ fn mean_squares(
 type OnMeasured<'a> = dyn FnMut(&[Array2<f32>], ArrayView2<'_, f32>) + 'a;
 
 /// A graph that tells something of each of its branches.
-struct Meter {
+pub(in crate::train) struct Meter {
     scorer: Scorer,
     names: Vec<String>,
 }
 
 impl Meter {
-    fn new(runtime: &Runtime, fit: &Fit, output: fn(Kind) -> String) -> Result<Self, TrainError> {
+    /// Of a fit; `output` names what is asked of each branch.
+    pub fn new(
+        runtime: &Runtime,
+        fit: &Fit,
+        output: fn(Kind) -> String,
+    ) -> Result<Self, TrainError> {
         let artifact = Artifact::read(measuring(fit))?;
         let features = fit.base.scaler.kinds.len();
         let scorer = Scorer::of(runtime, &artifact, features, fit.base.window)?;
         let names = fit.branches.iter().map(|branch| output(branch.model.kind())).collect();
         Ok(Self { scorer, names })
+    }
+
+    /// Asks a graph without a level about any windows, `[rows, window, features]`.
+    pub fn ask(&mut self, raw: ArrayView3<'_, f32>) -> Result<Vec<Array2<f32>>, ScorerError> {
+        self.scorer.measure(raw, &Context::default(), &self.names)
     }
 
     /// Asks about windows, which are in the order of entity and time.
