@@ -82,6 +82,8 @@ pub struct Counts {
     pub ambiguous: Vec<usize>,
     /// For each feature, values of series that lack an entity label and so belong to nobody.
     pub unplaced: Vec<usize>,
+    /// Entities that the source has and that are not among the recorded ones, where these are a sample.
+    pub others: usize,
 }
 
 impl Counts {
@@ -95,12 +97,13 @@ impl Counts {
             failed: none(),
             ambiguous: none(),
             unplaced: none(),
+            others: 0,
         }
     }
 
     /// Makes room for one more feature, of which nothing was left out.
     pub fn add_feature(&mut self) {
-        let Self { duplicated: _, infinite, failed, ambiguous, unplaced } = self;
+        let Self { duplicated: _, others: _, infinite, failed, ambiguous, unplaced } = self;
         [infinite, failed, ambiguous, unplaced].into_iter().for_each(|counts| counts.push(0));
     }
 }

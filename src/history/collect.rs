@@ -4,9 +4,10 @@
 //! not in it. Two series of one feature that never have a value at one step are one entity's
 //! history; where both have one, there is no telling which is right, and neither counts. A series
 //! without the entity labels is nobody's, unless the expression can only have such: then its values
-//! are everyone's. What is wrong with one entity or step stays with it, as in serving.
+//! are everyone's. What is wrong with one entity or step stays with it, as in serving. Where there is room
+//! for some entities only, the others are left out as they come, and counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ndarray::Array2;
 
@@ -14,6 +15,7 @@ use super::answer::Element;
 use super::error::HistoryError;
 use super::exclude::Excluded;
 use super::grid::{Grid, Piece};
+use super::sample::{Met, Sample};
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Missing, Recording, Sightings};
 use crate::labels::Labels;
@@ -26,9 +28,13 @@ pub(super) struct Collected<'a> {
     entity: &'a [String],
     grid: &'a Grid,
     max_values: usize,
+    /// Who is kept, where there may be too many.
+    sample: Option<Sample>,
     /// Where the values of an entity are.
     places: HashMap<Labels, usize>,
     entities: Vec<EntityRecording>,
+    /// For each of them its infinite values by feature, of those that have any.
+    infinite: HashMap<(usize, usize), usize>,
     /// For each feature that every entity has the same values of, a recording of it alone.
     common: Vec<Option<EntityRecording>>,
     seen: Vec<Seen>,
@@ -49,8 +55,8 @@ struct Seen {
     unplaced: Option<Labels>,
     /// An entity that two series claimed at one step.
     twice: Option<Labels>,
-    /// Steps that the server refused.
-    failed: Vec<usize>,
+    /// Steps that the server refused, of whatever entities.
+    failed: BTreeSet<usize>,
 }
 
 impl<'a> Collected<'a> {
@@ -63,14 +69,17 @@ impl<'a> Collected<'a> {
         entity: &'a [String],
         (grid, instants): (&'a Grid, Option<&'a Grid>),
         max_values: usize,
+        sample: Option<Sample>,
     ) -> Result<Self, HistoryError> {
         let mut collected = Self {
             features,
             entity,
             grid,
             max_values,
+            sample,
             places: HashMap::new(),
             entities: Vec::new(),
+            infinite: HashMap::new(),
             common: Vec::new(),
             seen: features.iter().map(|_| Seen::default()).collect(),
             counts: Counts::none(features.len()),
@@ -100,7 +109,9 @@ impl<'a> Collected<'a> {
         });
         let labels = element.labels.without_metric_name();
         let seen = &mut self.seen[feature];
+        let counted;
         let (recording, column) = if let Some(common) = &mut self.common[feature] {
+            counted = &mut self.counts.infinite[feature];
             (common, 0)
         } else if self.entity.iter().any(|name| labels.get(name).is_empty()) {
             self.counts.unplaced[feature] += values.count();
@@ -109,14 +120,14 @@ impl<'a> Collected<'a> {
         } else {
             seen.is_placed = true;
             let key = labels.filtered(|name| self.entity.iter().any(|it| it == name));
-            let place = self.place(key)?;
+            let Some(place) = self.place(key)? else { return Ok(()) };
+            counted = self.infinite.entry((place, feature)).or_default();
             (&mut self.entities[place], feature)
         };
         for (step, value) in values {
             if !value.is_finite() {
-                self.counts.infinite[feature] += usize::from(value.is_infinite());
+                *counted += usize::from(value.is_infinite());
             } else if recording.put(step, column, value) {
-                self.counts.ambiguous[feature] += 1;
                 let labels = || recording.labels.clone();
                 self.seen[feature].twice.get_or_insert_with(labels);
             }
@@ -124,10 +135,23 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
+    /// Takes note that an entity is there, of which nothing else is known yet.
+    pub fn meet(&mut self, element: &Element<'_>) {
+        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
+        if let Some(sample) = self.sample.as_mut().filter(|_| labels.len() == self.entity.len()) {
+            sample.meet(&labels);
+        }
+    }
+
+    /// Those that are asked for from now on, where there are others, who are not.
+    pub fn close(&mut self) -> Option<&Sample> {
+        let sample = self.sample.as_mut()?;
+        sample.close().then_some(&*sample)
+    }
+
     /// Takes note of a step at which the server refused a feature.
     pub fn leave_out(&mut self, feature: usize, step: usize) {
-        self.counts.failed[feature] += 1;
-        self.seen[feature].failed.push(step);
+        self.seen[feature].failed.insert(step);
     }
 
     /// Takes an element of the answer for the times of samples, in seconds since 1970.
@@ -140,7 +164,7 @@ impl<'a> Collected<'a> {
             return Ok(());
         };
         self.has_sightings = true;
-        let place = self.place(labels)?;
+        let Some(place) = self.place(labels)? else { return Ok(()) };
         let newest_ms = &mut self.entities[place].newest_ms;
         newest_ms.resize(grid.len(), i64::MIN);
         for (time_ms, seconds) in element.values() {
@@ -153,22 +177,38 @@ impl<'a> Collected<'a> {
 
     /// Takes an element of the answer for an expression that excludes steps.
     pub fn exclude(&mut self, piece: Piece, element: &Element<'_>) -> Result<(), HistoryError> {
+        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
+        if self.sample.as_ref().is_some_and(|it| !it.concerns(&labels)) {
+            return Ok(());
+        }
         let step_ms = self.grid.step_ms();
         let steps = element.values().filter_map(|(time_ms, _)| piece.step_at(time_ms, step_ms));
         let all_steps = self.grid.len();
-        self.excluded.add(&element.labels, self.entity, steps, all_steps, self.max_values)
+        self.excluded.add(labels, steps, all_steps, self.max_values)
     }
 
-    fn place(&mut self, labels: Labels) -> Result<usize, HistoryError> {
+    /// Where the values of an entity go; nowhere if it is not in the sample.
+    fn place(&mut self, labels: Labels) -> Result<Option<usize>, HistoryError> {
         if let Some(place) = self.places.get(&labels) {
-            return Ok(*place);
+            return Ok(Some(*place));
         }
-        self.must_fit(self.entities.len() + 1)?;
-        let place = self.entities.len();
+        let left = match self.sample.as_mut().map(|it| it.meet(&labels)) {
+            Some(Met::Other) => return Ok(None),
+            Some(Met::Instead(other)) => self.places.remove(&other),
+            Some(Met::Kept) | None => None,
+        };
+        let place = left.unwrap_or(self.entities.len());
+        self.must_fit(self.entities.len().max(place + 1))?;
         let values = missing(self.grid.len(), self.features.len());
-        self.entities.push(EntityRecording::new(labels.clone(), values));
+        let entity = EntityRecording::new(labels.clone(), values);
+        if left.is_some() {
+            self.entities[place] = entity;
+            self.infinite.retain(|(of, _), _| *of != place);
+        } else {
+            self.entities.push(entity);
+        }
         self.places.insert(labels, place);
-        Ok(place)
+        Ok(Some(place))
     }
 
     fn must_fit(&self, entities: usize) -> Result<(), HistoryError> {
@@ -190,6 +230,7 @@ impl<'a> Collected<'a> {
     pub fn finish(mut self) -> Result<Recording, HistoryError> {
         self.must_be_placed()?;
         self.must_have_data()?;
+        self.count();
         self.tell();
         let own: Vec<bool> = self.common.iter().map(Option::is_none).collect();
         for (feature, common) in self.common.iter().enumerate() {
@@ -216,6 +257,25 @@ impl<'a> Collected<'a> {
         }
         let (counts, delay_ms) = (self.counts, self.grid.delay_ms());
         Ok(Recording { counts, delay_ms, sightings, ..recording })
+    }
+
+    /// Counts what is known of the entities that were kept in the end.
+    fn count(&mut self) {
+        let infinite = self.infinite.iter();
+        infinite.for_each(|((_, feature), count)| self.counts.infinite[*feature] += count);
+        let all = self.entities.iter().flat_map(|it| it.ambiguous.iter().enumerate());
+        let common = self.common.iter().enumerate().filter_map(|(i, it)| Some((i, it.as_ref()?)));
+        let common = common.flat_map(|(i, it)| it.ambiguous.iter().map(move |steps| (i, steps)));
+        for (feature, steps) in all.chain(common) {
+            self.counts.ambiguous[feature] += steps.iter().filter(|it| **it).count();
+        }
+        for (count, seen) in self.counts.failed.iter_mut().zip(&self.seen) {
+            *count = seen.failed.len();
+        }
+        if let Some(sample) = &self.sample {
+            self.counts.others = sample.others();
+            sample.tell();
+        }
     }
 
     /// An expression that has nothing but series of nobody is a mistake in it.

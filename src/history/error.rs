@@ -168,7 +168,8 @@ pub enum HistoryError {
     /// More bytes than are kept.
     #[error(
         "the answer for {what} is larger than history.max_response_bytes even for one step; use \
-         fewer entities, or raise the limit"
+         fewer entities, or raise the limit (in training an answer is at most a twentieth or so of \
+         train.max_memory, too)"
     )]
     TooLarge {
         /// Whose answer.
@@ -177,11 +178,23 @@ pub enum HistoryError {
     /// More values than fit.
     #[error(
         "{entities} entities, {steps} steps and {features} features are too many values; use a \
-         longer step, a shorter range or fewer entities, or raise history.max_values"
+         longer step, a shorter range or fewer entities, or raise history.max_values; `portent train` takes \
+         a sample of the entities where train.max_memory is lower"
     )]
     TooMuch {
         /// Entities so far.
         entities: usize,
+        /// Steps.
+        steps: usize,
+        /// Features.
+        features: usize,
+    },
+    /// Not even one entity fits.
+    #[error(
+        "{steps} steps of {features} features are too much for train.max_memory even of one entity; \
+         use a longer step or a shorter range, or raise it"
+    )]
+    NoRoom {
         /// Steps.
         steps: usize,
         /// Features.

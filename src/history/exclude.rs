@@ -27,17 +27,15 @@ pub(super) struct Excluded {
 }
 
 impl Excluded {
-    /// The steps of one result of which the labels are these, metric name and all. Holds at most
+    /// The steps of one result of which the entity labels are these. Holds at most
     /// `max_values` steps over all sets of labels.
     pub fn add(
         &mut self,
-        labels: &Labels,
-        entity: &[String],
+        labels: Labels,
         steps: impl Iterator<Item = usize>,
         all_steps: usize,
         max_values: usize,
     ) -> Result<(), HistoryError> {
-        let labels = labels.filtered(|name| entity.iter().any(|it| it == name));
         let sets = self.by_labels.len() + usize::from(!self.by_labels.contains_key(&labels));
         if sets.saturating_mul(all_steps) > max_values {
             return Err(HistoryError::TooMuch { entities: sets, steps: all_steps, features: 1 });
@@ -97,11 +95,10 @@ mod tests {
 
     #[track_caller]
     fn check(results: &[(&[(&str, &str)], usize)], expected: [&[usize]; 3]) {
-        let entity = ["job".to_owned(), "instance".to_owned()];
         let mut excluded = Excluded::default();
         for (pairs, step) in results {
-            let steps = std::iter::once(*step);
-            excluded.add(&labels(pairs), &entity, steps, 3, 9).expect("few");
+            let labels = labels(pairs).filtered(|name| ["job", "instance"].contains(&name));
+            excluded.add(labels, std::iter::once(*step), 3, 9).expect("few");
         }
         let mut entities = entities();
         excluded.mark(&mut entities);
@@ -125,10 +122,8 @@ mod tests {
 
     #[test]
     fn many_sets_of_labels_are_too_much() {
-        let entity = ["job".to_owned()];
         let mut excluded = Excluded::default();
-        let mut add =
-            |job: &str| excluded.add(&labels(&[("job", job)]), &entity, std::iter::empty(), 3, 6);
+        let mut add = |job: &str| excluded.add(labels(&[("job", job)]), std::iter::empty(), 3, 6);
         assert!(add("a").is_ok() && add("b").is_ok() && add("a").is_ok());
         assert!(matches!(add("c"), Err(HistoryError::TooMuch { entities: 3, .. })));
     }

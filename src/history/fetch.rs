@@ -29,7 +29,8 @@ pub(super) const PATIENCE: Patience = Patience { first: Duration::from_secs(1), 
 /// Steps, spread over all, at which an expression without any result so far is tried before the
 /// steps are looked for at which its label sets clash: that takes up to two questions a step, and
 /// one that can never be evaluated is not worth them. What has a result at a thirtieth of the range
-/// in one stretch is not missed, and so few single steps are asked in no time.
+/// in one stretch is not missed, and so few single steps are asked in no time. Likewise the steps at which
+/// it is asked who is there: a host that is at none of them has little to teach.
 const TRIED_STEPS: usize = 32;
 
 /// Different warnings of a server that are logged, at most.
@@ -66,6 +67,26 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
+    /// Asks who is there, by a question about all entities, at some steps of all.
+    pub async fn look(
+        &mut self,
+        question: Question,
+        collected: &mut Collected<'_>,
+    ) -> Result<(), HistoryError> {
+        let tried = question.grid.spread(TRIED_STEPS);
+        self.queries = vec![question];
+        for piece in tried {
+            let work = Work { query: 0, piece, is_lenient: false };
+            let Some(body) = self.ask_alone(work).await? else { continue };
+            let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
+            answer.elements.iter().for_each(|it| collected.meet(it));
+            if let Some(store) = &self.store {
+                store.keep(self.ask(work), &body)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for everything and hands it over.
     pub async fn run(&mut self, collected: &mut Collected<'_>) -> Result<(), HistoryError> {
         let pieces: Vec<_> = self.queries.iter().map(|it| it.grid.pieces(it.max_steps)).collect();
@@ -226,18 +247,7 @@ impl Fetch<'_> {
         let tried = self.queries[query].grid.spread(TRIED_STEPS);
         for piece in tried {
             let work = Work { query, piece, is_lenient: self.queries[query].has_lenient() };
-            let body = match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
-                Some(Stored::Clash(_)) => continue,
-                Some(Stored::Answer(body)) if answer::parse(&body).is_ok() => body,
-                _ => match ask_patiently(&self.server, self.ask(work), self.patience).await {
-                    Ok(body) => body,
-                    Err(reason) if reason.remedy(true) == Remedy::LeaveOut => {
-                        self.keep_clash(work, &reason.to_string())?;
-                        continue;
-                    }
-                    Err(reason) => return Err(self.about(work, reason)),
-                },
-            };
+            let Some(body) = self.ask_alone(work).await? else { continue };
             let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
             if !answer.elements.is_empty() {
                 self.queries[query].has_result = true;
@@ -245,6 +255,23 @@ impl Fetch<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// The answer for a single step, with nothing else asked meanwhile; none where label sets clash.
+    async fn ask_alone(&self, work: Work) -> Result<Option<Vec<u8>>, HistoryError> {
+        match self.store.as_ref().and_then(|store| store.find(self.ask(work))) {
+            Some(Stored::Clash(_)) => return Ok(None),
+            Some(Stored::Answer(body)) if answer::parse(&body).is_ok() => return Ok(Some(body)),
+            _ => {}
+        }
+        match ask_patiently(&self.server, self.ask(work), self.patience).await {
+            Ok(body) => Ok(Some(body)),
+            Err(reason) if reason.remedy(true) == Remedy::LeaveOut => {
+                self.keep_clash(work, &reason.to_string())?;
+                Ok(None)
+            }
+            Err(reason) => Err(self.about(work, reason)),
+        }
     }
 
     fn has_other_text(&self, work: Work) -> bool {

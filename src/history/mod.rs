@@ -16,7 +16,9 @@
 //! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
 //! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
-//! Gaps stay gaps. VictoriaMetrics takes `rate` and `increase` in its own way, without
+//! Gaps stay gaps. Where there is room for some entities only, it is asked who is there; a sample of them
+//! is drawn, and the others are left out of the questions where their text allows it.
+//! VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.
 //!
 //! Only `client` and `fetch` are asynchronous. Credentials appear in no message, log line or file.
@@ -26,6 +28,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Freshness, Recording};
 
@@ -39,11 +42,13 @@ mod error;
 mod exclude;
 mod fetch;
 mod grid;
+mod groups;
 mod http_config;
 mod progress;
 mod question;
 mod reason;
 mod resume;
+mod sample;
 mod secret;
 
 pub use config::{ConfigError, HistoryConfig};
@@ -52,6 +57,7 @@ pub use error::HistoryError;
 pub use exclude::Exclusions;
 pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
 pub(crate) use progress::Progress;
+pub use sample::{Extent, Sampling};
 pub use secret::Secret;
 
 use asked::Asked;
@@ -59,8 +65,9 @@ use client::Server;
 use collect::Collected;
 use fetch::{Fetch, PATIENCE, Patience};
 use grid::Grid;
-use question::{Purpose, Question};
+use groups::Wanted;
 use resume::Store;
+use sample::Sample;
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -137,6 +144,22 @@ pub struct History {
 /// # Panics
 /// Within an asynchronous task, as it waits for answers of a server.
 pub fn read(query: &Query) -> Result<History, HistoryError> {
+    recorded(query, None)
+}
+
+/// Reads history, of a sample of a server's entities where there are more than there is room for. A file
+/// is read whole.
+///
+/// # Errors
+/// As [`read`], and when there is no room for a single entity.
+///
+/// # Panics
+/// As [`read`].
+pub fn read_sample(query: &Query, sampling: &Sampling<'_>) -> Result<History, HistoryError> {
+    recorded(query, Some(sampling))
+}
+
+fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, HistoryError> {
     let mut history = match &query.source {
         Source::Csv(_) if !query.exclude.queries.is_empty() => {
             return Err(HistoryError::ExcludeFromCsv);
@@ -146,7 +169,7 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
             History { recording, features }
         }
         Source::Server(source) => {
-            let recording = from_server(query, source, PATIENCE)?;
+            let recording = from_server(query, source, sampling, PATIENCE)?;
             History { recording, features: query.features.clone() }
         }
     };
@@ -160,26 +183,36 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
 fn from_server(
     query: &Query,
     source: &RangeQuery,
+    sampling: Option<&Sampling<'_>>,
     patience: Patience,
 ) -> Result<Recording, HistoryError> {
     let RangeQuery { url, ranges, step, delay, resume } = source;
-    let server = Server::new(url, &query.config)?;
+    let mut config = query.config.clone();
+    let most_bytes = sampling.map_or(usize::MAX, |it| it.max_answer_bytes);
+    let most_bytes = most_bytes.min(config.max_response_bytes.as_len());
+    config.max_response_bytes = ByteSize::from_bytes(most_bytes as u64);
+    let server = Server::new(url, &config)?;
     let grid = Arc::new(Grid::new(ranges, step.as_ms(), delay.as_ms())?);
     let asked = Asked::new(query);
     let instants = asked.sightings.as_ref().map(|_| {
         let resolution_ms = Freshness::resolution_ms(step.as_ms());
         Arc::new(grid.finer(resolution_ms, asked.reach_ms))
     });
-    let max_values = query.config.max_values;
+    let extent = Extent {
+        steps: grid.len(),
+        features: query.features.len(),
+        instants: instants.as_ref().map_or(0, |it| it.len()),
+    };
+    let sample = sampling.map(|it| Sample::new(it, extent)).transpose()?;
     let grids = (&*grid, instants.as_deref());
-    let mut collected = Collected::new(&query.features, &query.entity, grids, max_values)?;
-    let max_bytes = query.config.max_response_bytes.as_len();
-    let open = |folder: &PathBuf| Store::open(folder, &server.identity, max_bytes);
+    let (features, entity) = (&query.features, &query.entity);
+    let mut collected = Collected::new(features, entity, grids, config.max_values, sample)?;
+    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes);
     let store = resume.as_ref().map(open).transpose()?;
     let progress = Progress::start("history", 0);
     let mut fetch = Fetch {
         server: Arc::new(server),
-        queries: queries(query, &asked, &grid, instants.as_ref()),
+        queries: Vec::new(),
         store,
         max_concurrency: query.config.max_concurrency,
         patience,
@@ -192,36 +225,22 @@ fn from_server(
         .enable_all()
         .build()
         .map_err(HistoryError::Start)?;
-    let outcome = runtime.block_on(fetch.run(&mut collected));
+    let grids = (&grid, instants.as_ref());
+    let outcome = runtime.block_on(async {
+        if let Some(question) = question::who(&asked, grids).filter(|_| sampling.is_some()) {
+            fetch.look(question, &mut collected).await?;
+        }
+        let sample = collected.close();
+        let wanted = sample.and_then(|it| Wanted::new(&query.entity, it.kept()));
+        fetch.queries = question::all(query, &asked, grids, wanted.as_ref());
+        fetch.run(&mut collected).await
+    });
     if let Some(folder) = resume {
         let (found, pieces) = (fetch.found, fetch.done);
         tracing::info!(folder = %folder.display(), found, pieces, "answers found in the folder");
     }
     outcome?;
     collected.finish()
-}
-
-fn queries(
-    query: &Query,
-    asked: &Asked,
-    grid: &Arc<Grid>,
-    instants: Option<&Arc<Grid>>,
-) -> Vec<Question> {
-    let max_steps = query.config.max_steps_per_query;
-    let features = query.features.iter().zip(&asked.features).enumerate().map(|(i, (it, expr))| {
-        let what = format!("feature {:?}", it.name);
-        let lenient = asked.lenient[i].as_deref();
-        Question::new(what, expr, Purpose::Feature(i), grid, max_steps).or(lenient)
-    });
-    let exclusions = query.exclude.queries.iter().map(|expr| {
-        let what = "an exclusion".to_owned();
-        Question::new(what, expr, Purpose::Exclusion, grid, max_steps)
-    });
-    let sightings = instants.zip(asked.sightings.as_ref()).map(|(instants, expr)| {
-        let what = "the times of samples".to_owned();
-        Question::new(what, expr, Purpose::Sighting, instants, max_steps)
-    });
-    features.chain(exclusions).chain(sightings).collect()
 }
 
 #[cfg(test)]

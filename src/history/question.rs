@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
+use super::Query;
+use super::asked::Asked;
 use super::grid::Grid;
+use super::groups::{Texts, Wanted};
+use crate::promql::Expr;
 
 /// What an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,4 +136,56 @@ impl Question {
             );
         }
     }
+}
+
+/// The steps of features, and the instants at which it is asked when samples were taken.
+type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
+
+/// What tells who is there, of whoever there may be.
+pub(super) fn who(asked: &Asked, (_, instants): Grids<'_>) -> Option<Question> {
+    let (expr, grid) = (asked.sightings.as_ref()?, instants?);
+    Some(Question::new("the entities".to_owned(), expr, Purpose::Sighting, grid, 1))
+}
+
+/// Everything that is asked, of some entities alone where only they are wanted and the text allows it.
+pub(super) fn all(
+    query: &Query,
+    asked: &Asked,
+    (grid, instants): Grids<'_>,
+    wanted: Option<&Wanted>,
+) -> Vec<Question> {
+    let max_steps = query.config.max_steps_per_query;
+    let each = |what: &str, texts: Texts, purpose: Purpose, grid: &Arc<Grid>| -> Vec<Question> {
+        let groups = wanted.and_then(|it| it.groups(&texts));
+        let is_common = Expr::parse(&texts.0).is_ok_and(|it| it.is_common());
+        if wanted.is_some() && groups.is_none() && !is_common {
+            tracing::info!(
+                query = what,
+                "asked of all entities: no text asks it of the sample alone"
+            );
+        }
+        let questions = groups.unwrap_or_else(|| vec![texts]).into_iter().map(|(text, lenient)| {
+            Question::new(what.to_owned(), &text, purpose, grid, max_steps).or(lenient.as_deref())
+        });
+        questions.collect()
+    };
+    let mut all = Vec::new();
+    for (i, feature) in query.features.iter().enumerate() {
+        let texts = (asked.features[i].clone(), asked.lenient[i].clone());
+        all.extend(each(&format!("feature {:?}", feature.name), texts, Purpose::Feature(i), grid));
+    }
+    for expr in &query.exclude.queries {
+        all.push(Question::new(
+            "an exclusion".to_owned(),
+            expr,
+            Purpose::Exclusion,
+            grid,
+            max_steps,
+        ));
+    }
+    if let (Some(instants), Some(expr)) = (instants, &asked.sightings) {
+        let texts = (expr.clone(), None);
+        all.extend(each("the times of samples", texts, Purpose::Sighting, instants));
+    }
+    all
 }

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::branches::Kind;
 use super::data::Scaling;
+use super::memory::FIXED;
 use super::threshold::ThresholdConfig;
 use super::tune::{Space, Trial};
+use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 
 /// The `train` section: how a model is fitted.
@@ -36,9 +38,13 @@ pub struct TrainConfig {
     /// Spans of the exponentially weighted means that smooth an entity's errors; of several, their
     /// mean counts. None is shorter than four steps. Without one, errors are left as they are.
     pub smoothing: Vec<Duration>,
+    /// What training may take of memory. Of a server's entities a sample is trained on where there are
+    /// more than fit.
+    pub max_memory: ByteSize,
     /// How the threshold is found.
     pub threshold: ThresholdConfig,
-    /// Decides initial weights and the order of rows. The same seed gives the same file.
+    /// Decides initial weights, the order of rows, and which entities are sampled. The same seed gives
+    /// the same file.
     pub seed: u64,
 }
 
@@ -162,6 +168,9 @@ impl Default for TrainConfig {
             // The short one sees an event that ends after minutes, the long one holds on to one that
             // flickers.
             smoothing: vec![Duration::from_seconds(300), Duration::from_seconds(3_600)],
+            // What a machine that also runs a Prometheus has to spare: two weeks of minutes of three hundred
+            // hosts, and more of the same teach little that is new.
+            max_memory: ByteSize::from_mib(2_048),
             threshold: ThresholdConfig::default(),
             seed: 0,
         }
@@ -248,6 +257,8 @@ impl TrainConfig {
         let share = self.validation_share;
         let expected = "write a number above 0 and below 1";
         check(share > 0.0 && share < 1.0, "validation_share", &share, expected)?;
+        let expected = "write a size above 128MiB, such as 2GiB";
+        check(self.max_memory > FIXED, "max_memory", &self.max_memory.to_string(), expected)?;
         self.threshold.validate()
     }
 }
@@ -279,6 +290,11 @@ mod tests {
         check("validation_share: 1", Some("train.validation_share is 1.0"));
         check("smoothing: [1m, 8d]", Some("train.smoothing is"));
         check("smoothing: []", None);
+        check(
+            "max_memory: 128MiB",
+            Some("train.max_memory is \"128MiB\": write a size above 128MiB"),
+        );
+        check("max_memory: 512MiB", None);
         check("threshold: {percentile: 0}", Some("train.threshold.percentile"));
         assert!(serde_yaml::from_str::<TrainConfig>("epoch: 1").is_err());
     }

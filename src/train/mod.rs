@@ -23,7 +23,8 @@
 //!
 //! Memory: values are float32 throughout. A recording takes 4 bytes a value, the network's fit as
 //! many again, and a window some 40 bytes; everything else works on 4,096 windows at a time. A
-//! million rows of 12 features peak at 0.17 GB; ten million of 40 need some 4 GB.
+//! million rows of 12 features peak at 0.17 GB; ten million of 40 need some 4 GB. What is more than
+//! `train.max_memory` is not collected: of a large fleet a sample of its entities is (see `memory`).
 //!
 //! The numeric core below `run` knows no files, no clock, no network.
 
@@ -32,6 +33,7 @@ mod config;
 mod data;
 mod ensemble;
 mod graph;
+mod memory;
 mod page;
 #[cfg(test)]
 mod reference;
@@ -47,6 +49,7 @@ pub use branches::autoencoder::Course;
 pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
+pub use memory::MemoryError;
 pub use page::page;
 pub use report::Summary;
 pub use run::{Options, TrainError, run};

@@ -34,6 +34,9 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
         summary.metadata.threshold,
         summary.metadata.threshold_method
     ));
+    if summary.cleaning.others > 0 {
+        page.lead(&format!("A sample: {}.", summary.sampled()));
+    }
     page.section("Summary", "What went in, what was left out, what came out.");
     let rows = summary.lines().into_iter().filter(|(name, _)| *name != "candidate");
     page.table(&Table {

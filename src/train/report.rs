@@ -79,6 +79,7 @@ impl Summary {
         vec![
             ("range", range),
             ("entities", entities),
+            ("sampled", self.sampled()),
             ("steps", steps),
             ("excluded", some(cleaning.excluded, "steps")),
             ("duplicated", some(cleaning.duplicated, "lines, of which the first counts")),
@@ -102,6 +103,20 @@ impl Summary {
             ("tell the time", self.context.join(", ")),
             ("not learnt", self.neutral.join(", ")),
         ]
+    }
+
+    /// How many of the entities were learnt from, where that are not all.
+    pub(super) fn sampled(&self) -> String {
+        let Cleaning { entities, empty_entities, others, .. } = self.cleaning;
+        let taken = entities + empty_entities;
+        match others {
+            0 => String::new(),
+            _ => format!(
+                "{taken} of {} entities, as train.max_memory is {}",
+                taken + others,
+                self.config.max_memory
+            ),
+        }
     }
 
     /// Who has a model of its own, and who not.

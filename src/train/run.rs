@@ -11,6 +11,7 @@ use super::data::scaler::Kind;
 use super::data::{Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
+use super::memory::{self, MemoryError};
 use super::report::Summary;
 use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
 use super::tune::faults::{self, Faults};
@@ -22,7 +23,7 @@ use crate::duration::Duration;
 use crate::features::{
     Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
 };
-use crate::history::{self, History, HistoryError, Progress, Query, Source};
+use crate::history::{History, HistoryError, Progress, Query, Source};
 use crate::model::{
     AdaptiveThreshold, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError,
     Validation,
@@ -66,6 +67,9 @@ pub enum TrainError {
     /// No history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// Too much of it.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// Too little of it.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -200,7 +204,7 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     if matches!(options.history.source, Source::Server(_)) {
         Features::parse(&options.history.features, &options.history.entity)?;
     }
-    let History { mut recording, mut features } = history::read(&options.history)?;
+    let History { mut recording, mut features } = memory::read(&options.history, &options.config)?;
     for clock in [TIME_OF_DAY, TIME_OF_WEEK] {
         if !features.iter().any(|it| clock.is(it)) {
             add_clock(&mut recording, clock);

@@ -18,6 +18,8 @@ pub struct Cleaning {
     pub entities: usize,
     /// Entities without any.
     pub empty_entities: usize,
+    /// Entities that the source has and that were left out, since these are a sample.
+    pub others: usize,
     /// Usable steps of all entities.
     pub rows: usize,
     /// Steps at which an entity was there and had to be dropped.
@@ -63,6 +65,7 @@ impl Dataset {
             failed: counts.failed,
             ambiguous: counts.ambiguous,
             unplaced: counts.unplaced,
+            others: counts.others,
             dropped_for: vec![0; count],
             filled: vec![0; count],
             masked: vec![0; count],
