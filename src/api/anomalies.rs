@@ -11,7 +11,8 @@
 //!
 //! In: a snapshot and the parameters. Out: under `data` the number of all entities that are wanted
 //! (`total`) and a page of them (`entities`), the last evaluation first and in it the highest score.
-//! Times are RFC 3339, values JSON numbers; what is missing or not told is `null`. A feature has its
+//! Times are RFC 3339, values JSON numbers; what is missing or not told is `null`. `state` is `new`,
+//! `lasting` or `normal`, as in `anomaly_state`. A feature has its
 //! share of the error (`contribution`, all sum to 1), what was measured (`actual`) and what the model
 //! expected, both in its own unit, and where the value comes from (`provenance`). `missingFeatures` are
 //! those that the entity used to have and has not; of evaluations before the last they are not told.
