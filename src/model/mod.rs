@@ -26,7 +26,7 @@ mod state;
 pub use artifact::{Artifact, ArtifactError, Dim, Element, MAX_FILE_BYTES, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::{ContractError, ENTITY, LEVEL, MASK};
-pub use metadata::{Metadata, Validation};
+pub use metadata::{Metadata, ScoreSummary};
 pub use range::FeatureRange;
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};

@@ -4,7 +4,7 @@
 //! In: a dataset of several entities and the fit of all of them. Out: fits of single entities with
 //! the same branches, and for each of the other entities why it goes with the shared one.
 //!
-//! Each fit finds the threshold of its own validation scores and divides its errors by it, so that
+//! Each fit finds the threshold of its own scores and divides its errors by it, so that
 //! one threshold serves all: an entity that is calm by nature is held to its own calm.
 //!
 //! Invariants: all fits have the same shapes, since one graph holds them; the shared one is there
@@ -22,7 +22,7 @@ use crate::train::config::TrainConfig;
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
 use crate::train::run::TrainError;
-use crate::train::{threshold, validate};
+use crate::train::{hindsight, threshold};
 
 /// The fits that one graph holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,8 +155,8 @@ fn own_threshold(
     draft: &Metadata,
 ) -> Result<f64, TrainError> {
     let level = draft.level.is_some().then(|| fits.shared.level.clone());
-    let validated = validate::play(training, &Metadata { level, ..draft.clone() }, fits)?;
-    Ok(threshold::find(&validated.scores, &config.threshold)?.threshold)
+    let hindsight = hindsight::play(training, &Metadata { level, ..draft.clone() }, fits)?;
+    Ok(threshold::find(&hindsight.scores, &config.threshold)?.threshold)
 }
 
 #[cfg(test)]

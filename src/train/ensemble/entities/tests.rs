@@ -45,7 +45,7 @@ fn features() -> Vec<FeatureSpec> {
 fn fitted(dataset: &Dataset) -> (Runtime, Split, Fits, Metadata) {
     let config =
         TrainConfig { epochs: 3, window: 6, smoothing: Vec::new(), ..TrainConfig::default() };
-    let split = dataset.split(0.2, window(&config)).expect("parts");
+    let split = dataset.split(window(&config)).expect("parts");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let roles = roles(&features(), dataset, &split.fit);
     let training =
@@ -81,8 +81,8 @@ fn each_entity_has_its_own_model_and_the_others_share_one() {
     assert!(size(1) > 1e3 * size(0), "{} {}", size(0), size(1));
     let (runtime, dataset, split) = (&runtime, &dataset, &split);
     let training = Training { runtime, dataset, split, roles: &[], clocks: [2, 3] };
-    let validated = validate::play(&training, &metadata, &fits).expect("scores");
-    for errors in &validated.scores.entities[..2] {
+    let hindsight = hindsight::play(&training, &metadata, &fits).expect("scores");
+    for errors in &hindsight.scores.entities[..2] {
         let largest = errors.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
         assert!((0.4..=1.0).contains(&largest), "{largest}");
     }
@@ -97,7 +97,7 @@ fn the_graph_gives_each_row_the_fit_of_its_entity() {
     let mut scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
     assert!(scorer.takes_entity());
     let window = fits.shared.base.window;
-    let places: Vec<_> = split.validation.iter().step_by(7).copied().collect();
+    let places: Vec<_> = split.stopping.iter().step_by(3).copied().collect();
     let mut raw = dataset.gather(&places, window);
     raw[[0, window - 1, 0]] = NAN;
     let mut evaluate = |place: usize, fit: &Fit| {
