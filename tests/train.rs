@@ -16,6 +16,7 @@ use portent::model::{
 };
 use portent::sample::{Batch, BatchSeries, Sample};
 use portent::series::StorageConfig;
+use portent::train::threshold::ThresholdMethod;
 use portent::train::tune::Budget;
 use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, page, run};
 
@@ -450,8 +451,12 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
     };
     // Before the fit, which would find that there is nothing to learn.
     let constant = column("5", "a");
-    let some: String = constant.split_inclusive('\n').take(45).collect();
-    check_failure(&some, |_| {}, &handful);
+    let hundred: String = constant.split_inclusive('\n').take(101).collect();
+    let percentile = |it: &mut Options| {
+        it.config.threshold.method = ThresholdMethod::Percentile;
+    };
+    let hundreds = ["91 scores are too few: 200 are needed", "takes 2.2 times the history"];
+    check_failure(&hundred, percentile, &hundreds);
     let still = ["no feature moves in the 191 training windows", "use a longer range"];
     check_failure(&constant, |_| {}, &still);
     check_failure(&column(",5", "a,b"), |_| {}, &still);
