@@ -201,6 +201,7 @@ impl Bench {
             global: self.config.global.clone(),
             model: self.config.models[0].clone(),
             history: self.query(entity.folder.join("train.csv.gz"), profile(), &PROFILE_ENTITY),
+            keep: Vec::new(),
             tune: None,
             output: file.clone(),
             onnxruntime: self.config.onnxruntime.library.clone(),
