@@ -111,19 +111,22 @@ fn one(bench: &Bench, seed: u64, name: &str) -> anyhow::Result<Row> {
     Ok(Row { name: name.to_owned(), periods, cpu_seconds })
 }
 
-/// All hosts of a fleet.
+/// All hosts of a fleet. One that has no scores has found nothing.
 fn judge(fleet: &Fleet, minutes: Span, backtest: &Backtest) -> Tally {
-    let hosts = backtest.entities.iter().filter_map(|scored| {
-        let host = fleet.hosts.iter().find(|it| it.labels == scored.labels)?;
+    let hosts = fleet.hosts.iter().map(|host| {
+        let scored = backtest.entities.iter().find(|it| it.labels == host.labels);
         let within = |spans: &mut dyn Iterator<Item = Span>| -> Vec<Period> {
             spans.filter(|it| it.is_near(minutes, 0)).map(Span::times_ms).collect()
         };
         let incidents = within(&mut host.incidents.iter().map(|it| it.span));
         let jobs = within(&mut host.jobs.iter().copied());
-        let is_scored = |at: usize| scored.scores[at].is_finite();
-        let is_above = |at: usize| is_scored(at) && scored.scores[at] > scored.thresholds[at];
+        let score = |at: usize| scored.map(|it| it.scores[at]).filter(|it| it.is_finite());
+        let is_above = |at: usize| {
+            let threshold = scored.map_or(f64::INFINITY, |it| it.thresholds[at]);
+            score(at).is_some_and(|it| it > threshold)
+        };
         let steps = (backtest.times_ms.as_slice(), backtest.step_ms);
-        Some(Tally::of(steps, is_scored, is_above, [&incidents, &jobs]))
+        Tally::of(steps, |at| score(at).is_some(), is_above, [&incidents, &jobs])
     });
     hosts.fold(Tally::default(), Tally::and)
 }

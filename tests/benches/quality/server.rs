@@ -113,48 +113,51 @@ impl History {
 
     /// The JSON of an answer to a form.
     fn answer(&self, form: &str) -> anyhow::Result<String> {
-        let url = reqwest::Url::parse(&format!("http://form/?{form}"))?;
-        let field = |key: &str| {
-            let mut pairs = url.query_pairs();
-            let found = pairs.find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
-            found.with_context(|| format!("there is no {key}"))
-        };
-        let ms = |key: &str| anyhow::Ok((field(key)?.parse::<f64>()? * 1_000.0).round() as i64);
-        let (start_ms, end_ms, step_ms) = (ms("start")?, ms("end")?, ms("step")?);
-        anyhow::ensure!(step_ms > 0, "the step is {step_ms} ms");
-        let query = field("query")?;
+        let (query, times) = parse(form)?;
         let asked = self.asked(&query).with_context(|| format!("nobody knows {query}"))?;
-        let minutes = (start_ms..=end_ms).step_by(step_ms as usize).filter_map(|at_ms| {
-            let minute = usize::try_from((at_ms - START_MS).div_euclid(STEP_MS)).ok()?;
-            (minute < MINUTES).then_some((at_ms, minute))
-        });
-        let series = |labels: &str, value: &dyn Fn(usize) -> Option<f64>| {
-            let mut text = format!(r#"{{"metric":{{{labels}}},"values":["#);
-            for (at_ms, minute) in minutes.clone() {
-                if let Some(value) = value(minute) {
-                    let separator = if text.ends_with('[') { "" } else { "," };
-                    let seconds = at_ms as f64 / 1_000.0;
-                    write!(text, r#"{separator}[{seconds},"{value}"]"#).expect("room");
-                }
-            }
-            text + "]}"
-        };
         let of_host = |host: &Host| {
             let [job, instance] = ["job", "instance"].map(|it| host.labels.get(it));
             let labels = format!(r#""job":"{job}","instance":"{instance}""#);
-            series(&labels, &|minute| match asked {
-                Asked::Column(column) => {
-                    let value = host.values[[minute, column]];
-                    value.is_finite().then_some(f64::from(value))
-                }
+            series(&labels, &times, |minute| match asked {
+                Asked::Column(column) => Some(f64::from(host.values[[minute, column]])),
                 _ => host.sampled(minute).map(|it| time_ms(it) as f64 / 1_000.0),
             })
         };
         let all = match &asked {
-            Asked::Common(name) => vec![series("", &|minute| calendar(name, minute))],
+            Asked::Common(name) => vec![series("", &times, |minute| calendar(name, minute))],
             _ => self.fleet.hosts.iter().map(of_host).collect(),
         };
         let all = all.join(",");
         Ok(format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{all}]}}}}"#))
     }
+}
+
+/// The query of a form, and the times that it is asked at, in milliseconds and as minutes of a fleet.
+fn parse(form: &str) -> anyhow::Result<(String, Vec<(i64, usize)>)> {
+    let url = reqwest::Url::parse(&format!("http://form/?{form}"))?;
+    let field = |key: &str| {
+        let found = url.query_pairs().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.into_owned()).with_context(|| format!("there is no {key}"))
+    };
+    let ms = |key: &str| anyhow::Ok((field(key)?.parse::<f64>()? * 1_000.0).round() as i64);
+    let (start_ms, end_ms, step_ms) = (ms("start")?, ms("end")?, ms("step")?);
+    anyhow::ensure!(step_ms > 0, "the step is {step_ms} ms");
+    let times = (start_ms..=end_ms).step_by(step_ms as usize).filter_map(|at_ms| {
+        let minute = usize::try_from((at_ms - START_MS).div_euclid(STEP_MS)).ok()?;
+        (minute < MINUTES).then_some((at_ms, minute))
+    });
+    Ok((field("query")?, times.collect()))
+}
+
+/// The JSON of a series with these labels: where it has a value.
+fn series(labels: &str, times: &[(i64, usize)], value: impl Fn(usize) -> Option<f64>) -> String {
+    let mut text = format!(r#"{{"metric":{{{labels}}},"values":["#);
+    for (at_ms, minute) in times {
+        if let Some(value) = value(*minute).filter(|it| it.is_finite()) {
+            let separator = if text.ends_with('[') { "" } else { "," };
+            let seconds = *at_ms as f64 / 1_000.0;
+            write!(text, r#"{separator}[{seconds},"{value}"]"#).expect("room");
+        }
+    }
+    text + "]}"
 }

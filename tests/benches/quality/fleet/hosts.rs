@@ -224,51 +224,42 @@ impl Plan {
     ) -> Minute {
         let Work { demand, job, read, written, received, sent, busy, programs, kernel } = *work;
         let kind = self.kind;
-        let mut vary = |walk: usize, white: f64| noise.factor(walk, white, rng);
-        let disk_busy = busy.max(trouble.busy * vary(STEADY, 0.01)).min(1.0);
-        let waits = (0.12 * busy * busy + trouble.waits) * vary(WAIT, 0.1);
+        let disk_busy = busy.max(trouble.busy * noise.factor(STEADY, 0.01, rng)).min(1.0);
+        let waits = (0.12 * busy * busy + trouble.waits) * noise.factor(WAIT, 0.1, rng);
         let others = 0.004 + 2e-9 * (received + sent) / kind.cores;
         // Whatever wants CPU gets no more than there is.
         let free = (0.985 - programs - kernel - waits - others).max(0.0);
         let cpu_user = programs.min(0.9) + free * trouble.hog;
-        let blocked = (kind.cores * waits + trouble.blocked) * vary(WAIT, 0.15);
+        let blocked = (kind.cores * waits + trouble.blocked) * noise.factor(WAIT, 0.15, rng);
         let tasks = (cpu_user + kernel) * 1.1 + trouble.tasks;
         let memory = kind.memory[0] + kind.memory[1] * demand + 0.02 * job + noise.now[MEMORY];
+        let swap = kind.swap * noise.factor(STEADY, 0.0, rng);
         let switches = 600.0 + 9e3 * (cpu_user.min(0.6) + kernel) + 4e3 * disk_busy;
         let sockets = 20.0 + kind.sockets * demand * (1.0 + trouble.crowd);
-        let switches = switches * vary(STEADY, 0.04);
-        let sockets = (sockets * vary(STEADY, 0.03)).round();
-        let cpu_steal = 0.0015 * vary(STEADY, 0.3);
-        let procs_running_per_core = tasks * vary(CPU, 0.08) + 0.3 / kind.cores;
-        // What comes one by one: so many a second, as counted over a minute.
-        let mut counted = |rate: f64| {
-            let count = 60.0 * rate * noise.factor(WAIT, 0.25, rng);
-            (count + rng.random::<f64>()).floor() / 60.0
-        };
         Minute {
             cpu_user,
             cpu_system: kernel,
             cpu_iowait: waits.min(1.0 - kernel - others),
-            cpu_steal,
+            cpu_steal: 0.0015 * noise.factor(STEADY, 0.3, rng),
             cpu_other: others,
             load_per_core: tasks + blocked / kind.cores,
-            procs_running_per_core,
+            procs_running_per_core: tasks * noise.factor(CPU, 0.08, rng) + 0.3 / kind.cores,
             procs_blocked: blocked,
-            context_switches_per_core: switches,
+            context_switches_per_core: switches * noise.factor(STEADY, 0.04, rng),
             memory_used: (memory + (0.97 - memory) * trouble.leaked).clamp(0.02, 0.99),
-            swap_used: kind.swap + (0.9 - kind.swap) * trouble.swapped,
+            swap_used: swap + (0.9 - swap) * trouble.swapped,
+            paging: noise.counted(0.2 * kind.swap + trouble.paging, rng),
+            major_faults: noise.counted(0.05 + 2.0 * job + trouble.faults, rng),
             disk_read_bytes: read,
             disk_written_bytes: written,
             disk_busy,
             filesystem_used: kind.filesystem + 0.012 * ((at % DAY) as f64 / DAY as f64 - 0.5),
             network_receive_bytes: received,
             network_transmit_bytes: sent,
-            tcp_sockets: sockets,
-            paging: counted(trouble.paging),
-            major_faults: counted(0.05 + 2.0 * job + trouble.faults),
-            network_errors: counted(2e-5 + trouble.errors),
-            network_drops: counted(0.002 * demand + trouble.drops),
-            tcp_retransmits: counted(0.05 + 3e-8 * sent + trouble.retransmits),
+            network_errors: noise.counted(2e-5 + trouble.errors, rng),
+            network_drops: noise.counted(0.002 * demand + trouble.drops, rng),
+            tcp_sockets: (sockets * noise.factor(STEADY, 0.03, rng)).round(),
+            tcp_retransmits: noise.counted(0.05 + 3e-8 * sent + trouble.retransmits, rng),
         }
     }
 }
@@ -319,6 +310,12 @@ impl Noise {
 
     fn advance(&mut self, rng: &mut ChaCha8Rng) {
         self.now.iter_mut().zip(&mut self.walks).for_each(|(now, walk)| *now = walk.step(rng));
+    }
+
+    /// A rate of what comes one by one: so many a second, as counted over a minute.
+    fn counted(&self, rate: f64, rng: &mut ChaCha8Rng) -> f64 {
+        let count = 60.0 * rate * self.factor(WAIT, 0.25, rng);
+        (count + rng.random::<f64>()).floor() / 60.0
     }
 
     /// What a minute's value is multiplied by: the walk's, and some of its own.

@@ -118,9 +118,9 @@ impl Incident {
             }
             Fault::Network => {
                 trouble.slowed = (0.35 * it).min(0.8);
-                trouble.retransmits = 25.0 * it;
-                trouble.drops = 8.0 * it;
-                trouble.errors = 3.0 * it;
+                trouble.retransmits = 15.0 * it;
+                trouble.drops = 4.0 * it;
+                trouble.errors = 1.5 * it;
                 trouble.crowd = 0.4 * it;
             }
             Fault::Traffic => trouble.lost = (0.85 * it).min(0.97),
