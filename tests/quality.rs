@@ -2,6 +2,8 @@
 
 #[path = "benches/quality/fleet/mod.rs"]
 mod fleet;
+#[path = "benches/quality/halves.rs"]
+mod halves;
 #[path = "benches/quality/server.rs"]
 mod server;
 #[path = "benches/quality/tally.rs"]
@@ -268,6 +270,17 @@ fn a_server_gives_the_fleet_back() {
         }
     }
     assert!(holes > 0, "no row of this day is missing: take another day");
+}
+
+#[test]
+fn halves_have_a_header_each_and_all_rows_between_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [table, first, second] = ["table", "first", "second"].map(|it| folder.path().join(it));
+    std::fs::write(&table, "time,a\n1,2\n2,3\n3,4\n").expect("written");
+    let halves = [first, second];
+    halves::split(&table, &halves).expect("two halves");
+    let texts = halves.map(|it| std::fs::read_to_string(it).expect("a half"));
+    assert_eq!(texts, ["time,a\n1,2\n", "time,a\n2,3\n3,4\n"]);
 }
 
 /// A minute a step, from the first on: `#` above the threshold, `.` below it, ` ` without a score.

@@ -6,16 +6,15 @@
 //! out, and judged by the second half.
 
 use std::fs;
-use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use portent::episodes::Timeline;
 use portent::evaluate::{self, Backtest, Settings};
-use portent::files::open_table;
 use portent::history::{self, Source};
 
 use crate::bench::Bench;
+use crate::halves::split;
 use crate::table::{Cells, Judged, LEGEND, Row, STANDARDS, header, line};
 use crate::volume;
 
@@ -120,20 +119,6 @@ impl Entity {
         fs::write(file.with_extension("json"), serde_json::to_string_pretty(&judged)?)?;
         Ok(Row { judged, train_cpu_seconds })
     }
-}
-
-/// The lines of a table as two tables with its header. Of an odd number the second has one more.
-pub fn split(table: &Path, halves: &[PathBuf; 2]) -> anyhow::Result<()> {
-    let lines = BufReader::new(open_table(table)?).lines().collect::<Result<Vec<String>, _>>()?;
-    let (header, rows) = lines.split_first().context("an empty table")?;
-    let (first, second) = rows.split_at(rows.len() / 2);
-    for (half, rows) in halves.iter().zip([first, second]) {
-        let mut file = BufWriter::new(fs::File::create(half)?);
-        writeln!(file, "{header}")?;
-        rows.iter().try_for_each(|row| writeln!(file, "{row}"))?;
-        file.flush()?;
-    }
-    Ok(())
 }
 
 /// The scores of the only entity held against the labels from its first step on.

@@ -16,6 +16,7 @@
 mod bench;
 mod fleet;
 mod fleets;
+mod halves;
 mod kept;
 mod labelled;
 mod server;
