@@ -94,6 +94,18 @@ fn three_hosts_have_a_nightly_job_of_about_the_same_time() {
     assert_eq!(hosts().filter(|it| it.jobs.is_empty()).count(), 6);
 }
 
+#[test]
+fn demand_does_not_leap() {
+    for (plan, _) in fleet::plans(0) {
+        for minute in 1..MINUTES {
+            let (before, now) = (plan.expected(minute - 1), plan.expected(minute));
+            assert!((now / before - 1.0).abs() < 0.02, "{minute}: {before}, {now}");
+        }
+        let calm = plan.expected(5 * DAY + 720) / plan.expected(4 * DAY + 720);
+        assert!((0.4..0.95).contains(&calm), "a weekend's share is {calm}");
+    }
+}
+
 /// Whatever the generator makes has to be what an exporter could say.
 #[test]
 fn values_are_within_their_domains() {

@@ -43,7 +43,7 @@ impl Bench {
             }
         };
         fs::create_dir_all(&output)?;
-        Ok(Self { config, runtime, output, temporary: temporary })
+        Ok(Self { config, runtime, output, temporary })
     }
 
     /// Where models, scores and figures are written.

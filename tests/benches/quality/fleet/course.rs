@@ -35,6 +35,9 @@ impl Walk {
     }
 }
 
+/// Hours before and after midnight in which one day becomes the next: nobody's demand leaps then.
+const BLENDED: f64 = 3.0;
+
 /// The shape of a day.
 #[derive(Debug, Clone, Copy)]
 pub struct Course {
@@ -49,13 +52,26 @@ pub struct Course {
 }
 
 impl Course {
-    /// The share of the busiest demand at a minute.
-    pub fn at(&self, minute: usize) -> f64 {
+    /// The share of the busiest demand at a minute of days that are as busy as these.
+    pub fn at(&self, minute: usize, day: impl Fn(usize) -> f64) -> f64 {
         let hour = (minute % DAY) as f64 / 60.0;
         let wave = (0.5 + 0.5 * (TAU * (hour - self.peak) / 24.0).cos()).powf(self.narrow);
-        let is_weekend = minute / DAY % 7 >= 5;
-        (self.low + (1.0 - self.low) * wave) * if is_weekend { self.weekend } else { 1.0 }
+        (self.low + (1.0 - self.low) * wave) * blended(minute, day)
     }
+
+    /// How busy a day is for what it is, of 1 on a working day.
+    pub fn of_day(&self, day: usize) -> f64 {
+        if day % 7 >= 5 { self.weekend } else { 1.0 }
+    }
+}
+
+/// A day's own number; around midnight what lies between those of two days.
+fn blended(minute: usize, day: impl Fn(usize) -> f64) -> f64 {
+    let (today, hour) = (minute / DAY, (minute % DAY) as f64 / 60.0);
+    let share = |hours: f64| ((BLENDED - hours) / (2.0 * BLENDED)).max(0.0);
+    let (before, after) = (share(hour), share(24.0 - hour));
+    let other = if before > 0.0 { today.saturating_sub(1) } else { today + 1 };
+    day(today) + (before + after) * (day(other) - day(today))
 }
 
 /// How much of something there is at a minute that comes and goes within so many: 0 to 1.

@@ -156,14 +156,15 @@ impl Plan {
             hourly: hourly.collect(),
             bursts: at_random(0.6, [3, 8], rng),
             holes: at_random(1.0, [1, 4], rng),
-            days: (0..MINUTES / DAY).map(|_| 1.0 + 0.05 * normal(rng)).collect(),
+            days: (0..=MINUTES / DAY).map(|_| 1.0 + 0.05 * normal(rng)).collect(),
             size: rng.random_range(0.85..1.15),
         }
     }
 
     /// The demand to be expected at a minute, of 1 in the busiest hour.
     pub fn expected(&self, minute: usize) -> f64 {
-        self.kind.course.at(minute)
+        let course = &self.kind.course;
+        course.at(minute, |day| course.of_day(day))
     }
 
     /// What it does, with what befalls it. `None` where a scrape failed.
@@ -193,9 +194,10 @@ impl Plan {
         let all = |spans: &[Span]| -> f64 { spans.iter().map(|it| share(*it, at, 2.0)).sum() };
         let jobs = all(&self.jobs);
         let job = kind.nightly.map_or([0.0; 2], |(_, _, takes)| takes.map(|it| it * jobs));
-        let usual = self.size * self.days[at / DAY] * self.expected(at);
+        let usual = kind.course.at(at, |day| kind.course.of_day(day) * self.days[day]);
         let bursts = 1.0 + 0.6 * all(&self.bursts);
-        let demand = usual * bursts * (1.0 - trouble.lost) * noise.factor(DEMAND, 0.03, rng);
+        let demand =
+            self.size * usual * bursts * (1.0 - trouble.lost) * noise.factor(DEMAND, 0.03, rng);
         let [reads, writes, can] = kind.disk;
         let varied = noise.factor(DISK, 0.08, rng);
         let read = varied * (reads * demand + can * (0.6 * job[1] + trouble.read));
