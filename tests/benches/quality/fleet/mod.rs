@@ -11,8 +11,9 @@
 //!   two others (`derived`);
 //! - **a nightly job** on three of them (CPU, disk, network for 30 to 60 minutes, seven nights a week, some
 //!   minutes earlier or later); runs of some minutes at every hour on the batch host;
-//! - **what is no incident**: bursts of demand of three to eight minutes; rows that are missing because a
-//!   scrape failed, one to four at a time;
+//! - **what is no incident**: bursts of demand of three to eight minutes; logs that fill a hundredth of the
+//!   file system in the course of a day and are rotated at midnight; rows that are missing because a scrape
+//!   failed, one to four at a time;
 //! - **incidents** (`incidents`): nine in the fourteen days, four or five in the week, never near the
 //!   host's nightly job. Nobody takes them out of what is trained on.
 //!
