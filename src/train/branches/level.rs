@@ -96,7 +96,7 @@ pub fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
 
 /// Levels of one entity, as training starts them.
 fn levels(spec: &LevelSpec) -> Levels {
-    let mut levels = Levels::new(spec);
+    let mut levels = Levels::new(spec, Vec::new());
     levels.resize(1);
     levels
 }
