@@ -143,6 +143,37 @@ fn the_graph_gives_each_row_the_fit_of_its_entity() {
 }
 
 #[test]
+fn a_model_for_all_remembers_each_at_its_own_level() {
+    let dataset = machines();
+    let (_, _, fits, metadata) = fitted(&dataset);
+    let pooled = Fits::one(fits.shared);
+    let metadata = pooled.describe(&dataset, metadata);
+    assert!(metadata.entities.is_empty());
+    let of = |at: usize| metadata.remembered[at].level.clone().expect("a level");
+    let [calm, busy, late] = [0, 1, 2].map(of);
+    // In units of what counts as deviation at least, a tenth of how far all of them stray.
+    let unit = calm.floor[0];
+    assert!(((calm.mean[0] - 1.0) / unit).abs() < 0.1 && calm.scale[0] == unit, "{calm:?}");
+    assert!(((busy.mean[0] - 2e4) / unit).abs() < 1.0 && busy.scale[0] > 4.0 * unit, "{busy:?}");
+    // Two days, in steps of a minute.
+    assert_eq!([calm.prior, busy.prior, late.prior], [2_880.0; 3]);
+    // Whom nobody knows: between them, and as far from it as they are.
+    let all = metadata.level.as_ref().expect("levels are kept");
+    assert_eq!(all.prior, 1_440.0);
+    let ends = [&calm, &busy, &late];
+    let mean = ends.iter().map(|it| it.mean[0] / 3.0).sum::<f32>();
+    let square = |it: &&LevelStart| (it.scale[0].powi(2) + (it.mean[0] - mean).powi(2)) / 3.0;
+    let scale = ends.iter().map(square).sum::<f32>().sqrt();
+    assert!((all.mean[0] / mean - 1.0).abs() < 1e-5 && (all.scale[0] / scale - 1.0).abs() < 1e-5);
+    // Validation begins as training did: nobody is remembered.
+    let begun = pooled.begun(&dataset, &metadata);
+    assert!(begun.remembered.is_empty());
+    assert_eq!(begun.level.map(|it| it.prior), Some(1.0));
+    let keeps_none = Metadata { level: None, ..metadata };
+    assert!(pooled.describe(&dataset, keeps_none).remembered.is_empty());
+}
+
+#[test]
 fn one_entity_has_the_shared_model_to_itself() {
     let dataset = machines().only(1);
     let (_, _, fits, metadata) = fitted(&dataset);
@@ -286,11 +317,18 @@ fn calm_hosts_that_begin_cold_are_not_above_their_threshold() {
     let draft = fits.describe(&dataset, draft);
     let threshold = own_threshold(&training, &config, &fits, &draft).expect("a threshold");
     let metadata = Metadata { threshold, ..draft };
+    let mut otherwise = 0;
     // The hours that follow, at whatever hour of the day.
     for from in [3 * DAY, 3 * DAY + 400, 3 * DAY + 900] {
         let later = calm_hosts(4, 476, from);
         let found = above(&runtime, (&fits, &metadata), &later);
         assert!(found.iter().all(|(_, scored)| *scored > 450), "{found:?}");
         assert_eq!(found.iter().map(|(above, _)| above).sum::<usize>(), 0, "{found:?} from {from}");
+        // The level of all, which counts for an hour, is what they would be above with.
+        let mut forgetful = Metadata { remembered: Vec::new(), ..metadata.clone() };
+        forgetful.level.as_mut().expect("levels are kept").prior = 60.0;
+        let found = above(&runtime, (&fits, &forgetful), &later);
+        otherwise += found.iter().map(|(above, _)| above).sum::<usize>();
     }
+    assert!(otherwise > 0, "a test of nothing");
 }
