@@ -22,7 +22,7 @@
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold, what it remembers of entities; the scorer (the only place that imports `ort`) |
-//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and guard; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
+//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed |
 //! | 7 | `remote_write` | request bytes → batch; outcome → HTTP status |
@@ -31,7 +31,7 @@
 //! | 7 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 7 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 7 | `report` | numbers → tables and plots → one HTML page |
-//! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → validation → threshold → model file, table, page |
+//! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
 //! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
 //! | 9 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
@@ -43,9 +43,9 @@
 //! a feature belongs in [`promql`]; a new branch of the ensemble is a file in `train::branches`.
 //!
 //! A training is `train::run`, from top to bottom: `history::read` → a recording; `train::data` → a
-//! dataset in parts; `train::tune`, where it is asked for → settings; `train::ensemble` → a fit, of
-//! `train::branches`, which says of itself what is usual; `train::validate` → scores, by the detector
-//! that serves; `train::threshold` → a threshold; `train::graph` → the file's bytes. The arithmetic of a
+//! dataset; `train::tune`, where it is asked for → settings; `train::ensemble` → a fit, of
+//! `train::branches`, which says of itself what is usual; `train::hindsight` → scores, by the
+//! detector that serves; `train::threshold` → a threshold; `train::graph` → the file's bytes. The arithmetic of a
 //! model is there once, as that graph. `train::reference` has it again in float64, for tests alone.
 //!
 //! # What is deliberately absent

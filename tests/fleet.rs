@@ -172,7 +172,7 @@ fn a_fleet_that_does_not_fit_is_sampled_and_only_the_sample_is_asked_for() {
     let page = portent::train::page(&summary, "portent train").expect("a page");
     assert!(page.contains(&format!("A sample: {said}")));
     let instance = |labels: &Labels| labels.get("instance").to_owned();
-    let sampled: BTreeSet<String> = summary.validated.entities.iter().map(instance).collect();
+    let sampled: BTreeSet<String> = summary.hindsight.entities.iter().map(instance).collect();
     assert_eq!(sampled.len(), taken);
 
     let (whole, some) = fleet.asked();
@@ -190,7 +190,7 @@ fn a_fleet_that_does_not_fit_is_sampled_and_only_the_sample_is_asked_for() {
 
     // Another order of hosts in the answers, and of the answers.
     let (other, same) = trained(&Fleet::start(true), 1);
-    assert_eq!(other.validated.entities, summary.validated.entities);
+    assert_eq!(other.hindsight.entities, summary.hindsight.entities);
     assert_eq!(other.cleaning, summary.cleaning);
     assert!(same == model, "the order of answers does not matter");
 }

@@ -16,6 +16,7 @@ use portent::model::{
 };
 use portent::sample::{Batch, BatchSeries, Sample};
 use portent::series::StorageConfig;
+use portent::train::threshold::ThresholdMethod;
 use portent::train::tune::Budget;
 use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, page, run};
 
@@ -151,16 +152,16 @@ fn the_file_tells_everything_about_itself() {
     assert_eq!(metadata.step.to_string(), "15s");
     assert_eq!((metadata.window, metadata.smoothing.as_slice()), (10, [20.0, 240.0].as_slice()));
     assert_eq!(metadata.adaptive_threshold, Some(AdaptiveThreshold::default()));
-    assert_eq!(metadata.threshold_method, "budget 1 per week");
+    assert_eq!(metadata.threshold_method, "budget 1 per week, as base 1.5 does not fit");
     assert_eq!(metadata.trained_from_ms, Some(time_ms(0)));
     assert_eq!(metadata.trained_to_ms, Some(time_ms(299)));
     // Smoothing sees nine of sixty errors first.
-    let validation = metadata.validation.expect("it was measured");
-    assert_eq!(validation.rows, 51);
+    let scores = metadata.training_scores.expect("it was measured");
+    assert_eq!(scores.rows, 282);
     let summary = summary.to_string();
-    assert!(summary.contains("warning        the threshold stands on 12m45s of"), "{summary}");
-    assert_eq!(validation.above_threshold, 0.0);
-    assert!(validation.max_error <= metadata.threshold);
+    assert!(summary.contains("warning        the threshold stands on 1h10m30s of"), "{summary}");
+    assert_eq!(scores.above_threshold, 0.0);
+    assert!(scores.max_error <= metadata.threshold);
     // Whom it was trained on it remembers: of a table that is who has no labels.
     let [remembered] = metadata.remembered.as_slice() else { panic!("{:?}", metadata.remembered) };
     assert_eq!(remembered.entity, [""]);
@@ -462,11 +463,10 @@ fn check_failure(text: &str, change: impl FnOnce(&mut Options), expected: &[&str
 
 #[test]
 fn a_failure_leaves_no_file_and_says_what_to_do() {
-    let few = ["windows of 10 steps to train on and 9 to validate with", "use a longer range"];
-    check_failure(&normal(44), |_| {}, &few);
-    let handful =
-        ["11 validation scores are too few: 30 are needed", "takes 2.8 times the history"];
-    check_failure(&normal(100), |_| {}, &handful);
+    let few = ["31 windows of 10 steps to train on", "use a longer range"];
+    check_failure(&normal(40), |_| {}, &few);
+    let handful = ["26 scores are too few: 30 are needed", "takes 1.2 times the history"];
+    check_failure(&normal(44), |_| {}, &handful);
     check_failure(
         "time,a\n",
         |_| {},
@@ -479,8 +479,12 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
     // Before the fit, which would find that there is nothing to learn.
     let constant = column("5", "a");
     let hundred: String = constant.split_inclusive('\n').take(101).collect();
-    check_failure(&hundred, |_| {}, &handful);
-    let still = ["no feature moves in the 151 training windows", "use a longer range"];
+    let percentile = |it: &mut Options| {
+        it.config.threshold.method = ThresholdMethod::Percentile;
+    };
+    let hundreds = ["91 scores are too few: 200 are needed", "takes 2.2 times the history"];
+    check_failure(&hundred, percentile, &hundreds);
+    let still = ["no feature moves in the 191 training windows", "use a longer range"];
     check_failure(&constant, |_| {}, &still);
     check_failure(&column(",5", "a,b"), |_| {}, &still);
     let nothing = ["no feature has a value at any of 200 steps", "look at"];

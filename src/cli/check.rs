@@ -99,15 +99,15 @@ fn description(metadata: &Metadata) -> String {
     let time = |ms: Option<i64>| ms.map_or("unknown".to_owned(), crate::timestamp::format_ms);
     let [from, to] = [metadata.trained_from_ms, metadata.trained_to_ms].map(time);
     lines.push(("trained", format!("from {from} to {to}")));
-    if let Some(validation) = &metadata.validation {
+    if let Some(scores) = &metadata.training_scores {
         let text = format!(
             "{} rows, mean error {:.3e}, largest {:.3e}, {:.2} % above the threshold",
-            validation.rows,
-            validation.mean_error,
-            validation.max_error,
-            100.0 * validation.above_threshold
+            scores.rows,
+            scores.mean_error,
+            scores.max_error,
+            100.0 * scores.above_threshold
         );
-        lines.push(("validation", text));
+        lines.push(("scores", text));
     }
     lines.push(("features", metadata.features.len().to_string()));
     lines.extend(metadata.profile.map(|version| ("profile", profile(version))));
@@ -205,7 +205,7 @@ fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
 mod tests {
     use super::*;
     use crate::features::{FeatureSpec, Missing};
-    use crate::model::{HourlyMaxima, LevelSpec, Remembered, Validation};
+    use crate::model::{HourlyMaxima, LevelSpec, Remembered, ScoreSummary};
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Metadata), expected: &str) {
@@ -276,7 +276,7 @@ mod tests {
                 it.adaptive_threshold = Some(AdaptiveThreshold::default());
                 it.trained_from_ms = Some(0);
                 it.trained_to_ms = Some(60_000);
-                it.validation = Some(Validation {
+                it.training_scores = Some(ScoreSummary {
                     rows: 7,
                     mean_error: 0.5,
                     max_error: 3.0,
@@ -293,7 +293,7 @@ mod tests {
              adaptive     in force is what the entity's own score reached in more than 11 hours \
              of a week, or at the same hour on five of seven days, or for the last two hours\n\
              trained      from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z\n\
-             validation   7 rows, mean error 5.000e-1, largest 3.000e0, 12.50 % above the threshold\n\
+             scores       7 rows, mean error 5.000e-1, largest 3.000e0, 12.50 % above the threshold\n\
              features     1\n  \
                up                       up  [missing: mask, absence: anomalous]\n",
         );

@@ -4,7 +4,7 @@
 //! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
 //! smoothed error, the recent scores. All of it is kept by slot, and a slot belongs to its entity for
 //! as long as [`crate::features`] remember that: who is away for a while has been silent, no more.
-//! Serving, training's validation and evaluation differ only in where matrices come from.
+//! Serving, training's look back and evaluation differ only in where matrices come from.
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score

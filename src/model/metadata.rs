@@ -71,15 +71,15 @@ pub struct Metadata {
     pub threshold_method: String,
     /// The first training step, where the file tells.
     pub trained_from_ms: Option<i64>,
-    /// The last training or validation step, where the file tells.
+    /// The last training step, where the file tells.
     pub trained_to_ms: Option<i64>,
-    /// How the model did on data it was not fitted to, where the file tells.
-    pub validation: Option<Validation>,
+    /// What the model says of its own training range, where the file tells.
+    pub training_scores: Option<ScoreSummary>,
 }
 
-/// How a model did on data it was not fitted to. Errors are raw, to be compared with the threshold.
+/// What a model says of its own training range. Errors are smoothed, to be compared with the threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Validation {
+pub struct ScoreSummary {
     /// Rows: entities times steps.
     pub rows: usize,
     /// Their mean error.
@@ -110,7 +110,7 @@ pub(super) struct Recorded {
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
     trained_to_ms: Option<i64>,
-    validation: Option<Validation>,
+    training_scores: Option<ScoreSummary>,
 }
 
 impl Metadata {
@@ -143,7 +143,7 @@ impl Metadata {
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
             trained_to_ms: None,
-            validation: None,
+            training_scores: None,
         }
     }
 
@@ -183,7 +183,7 @@ impl Metadata {
             entries.push(("ranges", json(&self.ranges)));
         }
         entries.extend(self.profile.map(|it| ("profile", it.to_string())));
-        entries.extend(self.validation.as_ref().map(|it| ("validation", json(it))));
+        entries.extend(self.training_scores.as_ref().map(|it| ("training_scores", json(it))));
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
     }
 
@@ -278,7 +278,7 @@ impl Recorded {
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
             "trained_to" => self.trained_to_ms = Some(time(key, value)?),
-            "validation" => self.validation = Some(from_json(key, value)?),
+            "training_scores" => self.training_scores = Some(from_json(key, value)?),
             _ => {}
         }
         Ok(())
@@ -348,7 +348,7 @@ impl Recorded {
                 .unwrap_or_else(|| default_method.to_owned()),
             trained_from_ms: self.trained_from_ms,
             trained_to_ms: self.trained_to_ms,
-            validation: self.validation.clone(),
+            training_scores: self.training_scores.clone(),
         }
         .validated()
     }
@@ -429,7 +429,7 @@ mod tests {
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),
             trained_to_ms: Some(1_795_428_900_250),
-            validation: Some(Validation {
+            training_scores: Some(ScoreSummary {
                 rows: 7,
                 mean_error: 0.125,
                 max_error: 1.0 / 3.0,

@@ -28,7 +28,7 @@ mod state;
 pub use artifact::{Artifact, ArtifactError, Dim, Element, MAX_FILE_BYTES, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::{ContractError, ENTITY, LEVEL, MASK};
-pub use metadata::{Metadata, Validation};
+pub use metadata::{Metadata, ScoreSummary};
 pub use range::FeatureRange;
 pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
 pub use runtime::RuntimeError;

@@ -122,9 +122,15 @@ impl AdaptiveThreshold {
     /// For how long an entity's hours count, in milliseconds.
     pub const REACH_MS: i64 = 170 * 3_600_000;
 
+    /// Whether not every hour of a week may be in alarm.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.hours_per_week < 168
+    }
+
     /// Refuses what adapts to anything.
     pub(super) fn check(&self) -> Result<(), ArtifactError> {
-        match self.hours_per_week < 168 {
+        match self.is_good() {
             true => Ok(()),
             false => invalid(
                 "adaptive_threshold",

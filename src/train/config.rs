@@ -30,11 +30,8 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// The step size of Adam.
     pub learning_rate: f64,
-    /// Passes without a better validation loss after which training ends.
+    /// Passes after which training ends, without a better loss on the latest tenth.
     pub patience: usize,
-    /// The share of the steps, the latest ones, that weights, scaling and season are not learnt from,
-    /// above 0 and below 1. What is usual and the threshold are found on it.
-    pub validation_share: f64,
     /// Spans of the exponentially weighted means that smooth an entity's errors; of several, their
     /// mean counts. None is shorter than four steps. Without one, errors are left as they are.
     pub smoothing: Vec<Duration>,
@@ -163,8 +160,6 @@ impl Default for TrainConfig {
             learning_rate: 2e-3,
             // The loss wavers for some passes before it falls on.
             patience: 6,
-            // The usual fifth.
-            validation_share: 0.2,
             // The short one sees an event that ends after minutes, the long one holds on to one that
             // flickers.
             smoothing: vec![Duration::from_seconds(300), Duration::from_seconds(3_600)],
@@ -254,9 +249,6 @@ impl TrainConfig {
         let rate = self.learning_rate;
         let expected = "write a number above 0 and at most 1";
         check(rate > 0.0 && rate <= 1.0, "learning_rate", &rate, expected)?;
-        let share = self.validation_share;
-        let expected = "write a number above 0 and below 1";
-        check(share > 0.0 && share < 1.0, "validation_share", &share, expected)?;
         let expected = "write a size above 128MiB, such as 2GiB";
         check(self.max_memory > FIXED, "max_memory", &self.max_memory.to_string(), expected)?;
         self.threshold.validate()
@@ -287,7 +279,6 @@ mod tests {
         check("batch_size: 0", Some("train.batch_size"));
         check("patience: 0", Some("train.patience"));
         check("learning_rate: .nan", Some("train.learning_rate is NaN"));
-        check("validation_share: 1", Some("train.validation_share is 1.0"));
         check("smoothing: [1m, 8d]", Some("train.smoothing is"));
         check("smoothing: []", None);
         check(

@@ -155,7 +155,7 @@ impl Fit {
                     Kind::Season => base.season.scale.iter().map(|it| 1.0 / it).collect(),
                     _ => vec![1.0; base.scaler.kinds.len()],
                 },
-                cap: model.cap().filter(|_| total > *weight),
+                cap: (total > *weight).then(|| model.cap()),
                 model,
                 quantile: 1.0,
                 weight: (weight / total) as f32,

@@ -6,17 +6,19 @@
 //! ```text
 //! history ─▶ recording ─▶ data ──┬▶ season ──────┐
 //!            steps×values  clean ├▶ level ───────┤
-//!                          rows  ├▶ forecast ────┼▶ ensemble ─▶ graph ─▶ validate ─▶ threshold ─▶ write
-//!                          in    └▶ autoencoder ─┘  what is     ONNX     scores      chosen
-//!                          parts     branches       usual
+//!                          rows  ├▶ forecast ────┼▶ ensemble ─▶ graph ─▶ hindsight ─▶ threshold ─▶ write
+//!                                └▶ autoencoder ─┘  what is     ONNX     scores       chosen
+//!                                    branches       usual
 //! ```
 //!
 //! With a budget of trials, the network's settings are searched for first ([`tune`]): those whose error
 //! tells known faults best, not those of least loss.
 //!
-//! Invariants: nothing of the validation part, which lies after the training part in time, enters
-//! weights, scaler or season; what residuals are usual comes from both parts, what values are usual and
-//! the threshold from validation. The same data and seed give the same bytes on one machine; a file
+//! Everything is learnt from all usable rows, and the threshold comes from what the model says of these
+//! very rows: what they hold of a day and a week is worth more than a part held back, whose few peaks
+//! would be the threshold. The network alone keeps the latest tenth to know when to stop.
+//!
+//! Invariants: the same data and seed give the same bytes on one machine; a file
 //! appears under its name only after it has been read back and ONNX Runtime has loaded it; what training
 //! says of a model is what ONNX Runtime computes with the graph that serves, and nothing else computes
 //! it; whatever was left out is in the summary with a count.
@@ -33,6 +35,7 @@ mod config;
 mod data;
 mod ensemble;
 mod graph;
+mod hindsight;
 mod memory;
 mod page;
 #[cfg(test)]
@@ -41,7 +44,6 @@ mod report;
 mod run;
 pub mod threshold;
 pub mod tune;
-mod validate;
 mod write;
 
 pub use branches::Kind;
@@ -49,8 +51,8 @@ pub use branches::autoencoder::Course;
 pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
+pub use hindsight::{Around, Hindsight, Moment};
 pub use memory::MemoryError;
 pub use page::page;
 pub use report::Summary;
 pub use run::{Options, TrainError, run};
-pub use validate::{Around, Moment, Validated};

@@ -2,10 +2,10 @@
 //!
 //! In: a summary and the command that made it. Out: one self-contained HTML page.
 
+use super::hindsight::Moment;
 use super::report::Summary;
 use super::threshold::Candidate;
 use super::tune::{Ending, Outcome, Tuning};
-use super::validate::Moment;
 use crate::report::{
     Bar, Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, ReportError, Series, Table,
     Threshold, TimeSeries, TimedSeries,
@@ -104,32 +104,30 @@ fn cleaning(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// The score over the validation part, and its histogram.
+/// The score over the training range.
 fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
-    let (validated, threshold) = (&summary.validated, summary.metadata.threshold);
+    let (hindsight, threshold) = (&summary.hindsight, summary.metadata.threshold);
     page.section(
-        "Scores on validation",
-        "Weights, scaling and season have not seen these steps, which lie after those that they were \
-         learnt from. What residuals are usual was found on both, what values are usual and the \
-         threshold on these alone: how many of them are above it says how it was chosen, not how it \
-         will do. Scores are smoothed and divided by the threshold, as they are served: above 1 is \
-         anomalous.",
+        "Scores",
+        "What the model would have said of the very steps that it was learnt from: this shows what stands \
+         out there, not how it will do. Scores are smoothed and divided by the threshold, as they are \
+         served: above 1 is anomalous, where the entity's own recent hours do not excuse it.",
     );
     let largest =
         |scores: &[f64]| scores.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
-    let mut order: Vec<usize> = (0..validated.entities.len()).collect();
+    let mut order: Vec<usize> = (0..hindsight.entities.len()).collect();
     order.sort_by(|a, b| {
-        let [a, b] = [a, b].map(|i| largest(&validated.scores.entities[*i]));
+        let [a, b] = [a, b].map(|i| largest(&hindsight.scores.entities[*i]));
         b.total_cmp(&a)
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&entity| TimedSeries {
         name: name(summary, entity),
-        points: (validated.scores.times_ms.iter().zip(&validated.scores.entities[entity]))
+        points: (hindsight.scores.times_ms.iter().zip(&hindsight.scores.entities[entity]))
             .map(|(time_ms, error)| (*time_ms, error / threshold))
             .collect(),
     });
     let plot = Plot::TimeSeries(TimeSeries {
-        title: "Score over the validation part".to_owned(),
+        title: "Score over the training range".to_owned(),
         y_label: "anomaly_score".to_owned(),
         series: series.collect(),
         thresholds: vec![Threshold { value: 1.0, label: "anomalous above".to_owned() }],
@@ -137,7 +135,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         events_label: String::new(),
         log_y: false,
     });
-    let caption = match validated.entities.len() {
+    let caption = match hindsight.entities.len() {
         0..=SHOWN_ENTITIES => "A score that stays below the line would not have called anybody.",
         _ => "The entities with the largest scores.",
     };
@@ -147,7 +145,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
 
 /// The name of an entity, or that there is but one.
 fn name(summary: &Summary, entity: usize) -> String {
-    let labels = &summary.validated.entities[entity];
+    let labels = &summary.hindsight.entities[entity];
     if labels.is_empty() { "score".to_owned() } else { labels.to_string() }
 }
 
@@ -183,7 +181,7 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         let at = *it.threshold.as_ref().ok()?;
         Some(Marker { at, label: it.method.clone() })
     });
-    let values = summary.validated.scores.entities.iter().flatten().copied();
+    let values = summary.hindsight.scores.entities.iter().flatten().copied();
     let plot = Plot::Histogram(Histogram {
         title: "Scores and candidate thresholds".to_owned(),
         x_label: "smoothed error".to_owned(),
@@ -193,16 +191,16 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         log_counts: true,
         markers: markers.collect(),
     });
-    page.plot(&plot, "How many steps of validation had which score; the counts are logarithmic.")?;
+    page.plot(&plot, "How many steps had which score; the counts are logarithmic.")?;
     Ok(())
 }
 
 /// What drove errors, and what was and should have been at the worst moments.
 fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
-    page.section("Features", "Which features the errors of validation came from.");
+    page.section("Features", "Which features the errors came from.");
     let names = &summary.metadata.features;
     let mut shares: Vec<(usize, f64)> =
-        summary.validated.by_feature.iter().copied().enumerate().collect();
+        summary.hindsight.by_feature.iter().copied().enumerate().collect();
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     shares.retain(|(_, share)| *share > 0.0);
     let bars = shares
@@ -216,7 +214,7 @@ fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         bars: bars.collect(),
     });
     page.plot(&plot, "A feature that leads by far here is hard to foretell, or has changed.")?;
-    for moment in &summary.validated.worst {
+    for moment in &summary.hindsight.worst {
         if let Some(plot) = worst(summary, moment) {
             page.plot(&plot, "Actual against expected around one of the largest errors.")?;
         }
@@ -226,7 +224,7 @@ fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
 
 fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
     let around = moment.course.as_ref()?;
-    let time_ms = summary.validated.scores.times_ms[moment.step];
+    let time_ms = summary.hindsight.scores.times_ms[moment.step];
     let panels = around.features.iter().map(|(feature, actual, expected)| Panel {
         label: summary.metadata.features[*feature].name.clone(),
         actual: actual.clone(),

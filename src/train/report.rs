@@ -8,9 +8,9 @@ use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
 use super::data::Cleaning;
 use super::ensemble::Sharing;
+use super::hindsight::Hindsight;
 use super::threshold::Thresholds;
 use super::tune::{Outcome, Tuning};
-use super::validate::Validated;
 use crate::model::Metadata;
 
 /// What went in, what was left out, what came out. Displayed as a table.
@@ -18,8 +18,8 @@ use crate::model::Metadata;
 pub struct Summary {
     /// What became of the recording.
     pub cleaning: Cleaning,
-    /// Windows to fit on, to decide when to stop, and to validate with.
-    pub windows: [usize; 3],
+    /// Windows: to fit the network on, and to decide when its learning ends; all others learn from both.
+    pub windows: [usize; 2],
     /// Features that never moved in training: they count when they depart from their value.
     pub constant: Vec<String>,
     /// Features that tell the time: inputs that do not count in the error.
@@ -40,8 +40,8 @@ pub struct Summary {
     pub tuning: Option<Tuning>,
     /// Every method's threshold, and the chosen one.
     pub thresholds: Thresholds,
-    /// What the model would have said of the validation part.
-    pub validated: Validated,
+    /// What the model would have said of its own training range.
+    pub hindsight: Hindsight,
     /// What the file says of itself.
     pub metadata: Metadata,
     /// The file.
@@ -70,7 +70,7 @@ impl Summary {
         );
         let entities =
             format!("{} with data, {} without", cleaning.entities, cleaning.empty_entities);
-        let [fit, stopping, validation] = self.windows;
+        let [fit, stopping] = self.windows;
         let steps = format!("{} used, {} dropped", cleaning.rows, cleaning.dropped);
         let some = |count: usize, text: &str| match count {
             0 => String::new(),
@@ -86,7 +86,8 @@ impl Summary {
             (
                 "windows",
                 format!(
-                    "{fit} to fit, {stopping} to stop, {validation} to validate, of {} steps each",
+                    "{}, of {} steps each; the network stops by the latest {stopping}",
+                    fit + stopping,
                     metadata.window
                 ),
             ),
@@ -142,7 +143,7 @@ impl Summary {
         for candidate in &self.thresholds.candidates {
             let text = match &candidate.threshold {
                 Ok(threshold) => format!(
-                    "{threshold:.4}  {}: {:.2} % of validation above, episodes: {} in {:.3} entity-weeks",
+                    "{threshold:.4}  {}: {:.2} % of the scores above, episodes: {} in {:.3} entity-weeks",
                     candidate.method,
                     100.0 * candidate.above,
                     candidate.episodes.unwrap_or(0),
@@ -161,14 +162,14 @@ impl Summary {
             lines.push(("found", note.clone()));
         }
         lines.push(("warning", self.thresholds.warning.clone()));
-        if let Some(validation) = &metadata.validation {
+        if let Some(scores) = &metadata.training_scores {
             let text = format!(
                 "{:.2} % of {} scores above the threshold, largest {:.3}",
-                100.0 * validation.above_threshold,
-                validation.rows,
-                validation.max_error / metadata.threshold
+                100.0 * scores.above_threshold,
+                scores.rows,
+                scores.max_error / metadata.threshold
             );
-            lines.push(("validation", text));
+            lines.push(("scores", text));
         }
         let file = format!("{} ({} bytes)", self.output.display(), self.bytes);
         lines.push(("written", file));

@@ -11,12 +11,12 @@ use super::data::scaler::Kind;
 use super::data::{Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
+use super::hindsight::{self, Hindsight};
 use super::memory::{self, MemoryError};
 use super::report::Summary;
-use super::threshold::{self, ThresholdError, Thresholds, ValidationScores};
+use super::threshold::{self, ThresholdError, Thresholds, TrainingScores};
 use super::tune::faults::{self, Faults};
 use super::tune::{Execution, NothingToTune};
-use super::validate::{self, Validated};
 use super::{tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
@@ -25,13 +25,12 @@ use crate::features::{
 };
 use crate::history::{History, HistoryError, Progress, Query, Source};
 use crate::model::{
-    AdaptiveThreshold, ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScorerError,
-    Validation,
+    ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScoreSummary, ScorerError,
 };
 
-/// The exponent of the means that smooth: between the plain mean, which forgets a peak, and the root
-/// of squares. Anything from 1.3 to 2 finds more than 1 on the data sets of its measurement.
-const POWER: f64 = 1.5;
+/// The exponent of the means that smooth: the root of squares, so that a peak is not forgotten in a plain
+/// mean.
+const POWER: f64 = 2.0;
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -114,10 +113,9 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
     let (dataset, features) = read(options)?;
-    let parts =
-        |config: &TrainConfig| dataset.split(config.validation_share, ensemble::window(config));
+    let parts = |config: &TrainConfig| dataset.split(ensemble::window(config));
     let split = parts(&options.config)?;
-    let roles = roles(&features, &dataset, &split.fit);
+    let roles = roles(&features, &dataset, &split.training());
     let training = Training {
         runtime: &runtime,
         dataset: &dataset,
@@ -127,7 +125,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     };
     // What will have no threshold is not worth fitting.
     let step = step(options, &dataset, ensemble::window(&options.config));
-    let most = validate::most_scores(&training, &options.config.spans(step.as_ms()));
+    let most = hindsight::most_scores(&dataset, &options.config.spans(step.as_ms()));
     threshold::is_enough(most, &options.config.threshold)?;
     let tuning = options.tune.map(|budget| trials(&training, &options.config, budget));
     let best = tuning.as_ref().and_then(|tuning| tuning.best());
@@ -149,12 +147,12 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         FitKind::PerEntity => Fits::learn(&training, &config, shared, &draft)?,
     };
     let draft = fits.describe(&dataset, draft);
-    let validated = validate::play(&training, &draft, &fits)?;
-    let thresholds = threshold::find(&validated.scores, &options.config.threshold)?;
+    let hindsight = hindsight::play(&training, &draft, &fits)?;
+    let thresholds = threshold::find(&hindsight.scores, &options.config.threshold)?;
     let metadata = Metadata {
         threshold: thresholds.threshold,
         threshold_method: thresholds.method.clone(),
-        validation: Some(judged(&validated.scores, thresholds.threshold)),
+        training_scores: Some(summed_up(&hindsight.scores, thresholds.threshold)),
         ranges: range::ranges(&dataset, &split.training()),
         ..draft
     };
@@ -162,10 +160,10 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
     Ok(summary(Outcome {
         fits,
-        windows: [split.fit.len(), split.stopping.len(), split.validation.len()],
+        windows: [split.fit.len(), split.stopping.len()],
         config,
         tuning,
-        found: (metadata, thresholds, validated),
+        found: (metadata, thresholds, hindsight),
         output: (options.output.clone(), bytes.len()),
         dataset,
     }))
@@ -182,7 +180,7 @@ fn trials(training: &Training<'_>, config: &TrainConfig, budget: tune::Budget) -
     let faults = Faults::lay(dataset, &features, &alone, &space);
     tune::search(&space, budget, config.seed, &mut |trial, seed| {
         let config = alone.with(trial, seed);
-        let split = dataset.split(config.validation_share, ensemble::window(&config))?;
+        let split = dataset.split(ensemble::window(&config))?;
         let training = Training { split: &split, ..training.clone() };
         let network = Fit::learn(&training, &config, &mut |_, _| ControlFlow::Continue(()))?;
         let figure = faults.judge(runtime, dataset, &network)?;
@@ -213,10 +211,8 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     }
     Features::parse(&features, &options.history.entity)?;
     let (entity, global) = (&options.history.entity, &options.global);
-    let (share, window) = (options.config.validation_share, ensemble::window(&options.config));
-    let parting = medians::Parting { entity, global, share, window };
-    medians::fill_in(&recording, &mut features, parting)?;
-    Ok((Dataset::clean(recording, &features, entity, &options.global)?, features))
+    medians::fill_in(&recording, &mut features, entity, global)?;
+    Ok((Dataset::clean(recording, &features, entity, global)?, features))
 }
 
 /// Adds a column that no source has.
@@ -255,7 +251,7 @@ fn metadata(
         smoothing: options.config.spans(step.as_ms()),
         smoothing_power: if options.config.smoothing.is_empty() { 1.0 } else { POWER },
         level: fit.uses_level().then(|| fit.level.clone()),
-        adaptive_threshold: Some(AdaptiveThreshold::default()),
+        adaptive_threshold: Some(options.config.threshold.adaptive()),
         weightless: fit.weightless(&features),
         trained_from_ms: dataset.times_ms.first().copied(),
         trained_to_ms: dataset.times_ms.last().copied(),
@@ -263,12 +259,12 @@ fn metadata(
     }
 }
 
-fn judged(scores: &ValidationScores, threshold: f64) -> Validation {
+fn summed_up(scores: &TrainingScores, threshold: f64) -> ScoreSummary {
     let all: Vec<f64> =
         scores.entities.iter().flatten().copied().filter(|it| it.is_finite()).collect();
     let above = all.iter().filter(|error| **error > threshold).count();
     let count = all.len().max(1) as f64;
-    Validation {
+    ScoreSummary {
         rows: all.len(),
         mean_error: all.iter().sum::<f64>() / count,
         max_error: all.iter().copied().fold(0.0, f64::max),
@@ -279,16 +275,16 @@ fn judged(scores: &ValidationScores, threshold: f64) -> Validation {
 /// Everything that a run has come to.
 struct Outcome {
     dataset: Dataset,
-    windows: [usize; 3],
+    windows: [usize; 2],
     fits: Fits,
     config: TrainConfig,
     tuning: Option<tune::Tuning>,
-    found: (Metadata, Thresholds, Validated),
+    found: (Metadata, Thresholds, Hindsight),
     output: (PathBuf, usize),
 }
 
 fn summary(outcome: Outcome) -> Summary {
-    let (metadata, thresholds, validated) = outcome.found;
+    let (metadata, thresholds, hindsight) = outcome.found;
     let (output, bytes) = outcome.output;
     let shared = &outcome.fits.shared;
     let base = &shared.base;
@@ -313,7 +309,7 @@ fn summary(outcome: Outcome) -> Summary {
         course: outcome.fits.shared.course,
         tuning: outcome.tuning,
         thresholds,
-        validated,
+        hindsight,
         metadata,
         output,
         bytes,

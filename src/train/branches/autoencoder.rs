@@ -40,9 +40,6 @@ const GAIN: f64 = 1e-3;
 /// Updates between two looks at the loss, at least: a pass over little data changes next to nothing.
 const LEAST_UPDATES: usize = 100;
 
-/// What it counts for at most in an ensemble, in usual values: see the season's.
-pub const CAP: f32 = 4.0;
-
 /// Residuals, in deviations or in ranges, that count as usual at least: see the forecast's.
 const LEAST_RESIDUAL: [f64; 2] = [0.1, 0.01];
 

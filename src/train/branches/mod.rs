@@ -33,6 +33,10 @@ const CHUNK: usize = 4_096;
 /// it can, and would drown all others in a linear map.
 pub const INPUT_CLIP: f32 = 5.0;
 
+/// What a branch counts for at most in an ensemble, in usual values: five times the usual is plain enough,
+/// and what one branch makes of a wild value must not drown the others.
+const CAP: f32 = 5.0;
+
 /// How many of the largest residuals the season and the level look at: what is wrong with a host
 /// shows in a few features, seldom in one alone.
 const LARGEST: usize = 3;
@@ -130,7 +134,7 @@ pub struct Branch {
     pub model: Model,
     /// One over the usual residual of each feature; 1 for the level, which finds its own.
     pub inverse: Vec<f32>,
-    /// The value that few of the validation windows exceed: divided by it, branches compare.
+    /// The value that few windows of an entity exceed: divided by it, branches compare.
     pub quantile: f32,
     /// What a branch counts for at most, in quantiles.
     pub cap: Option<f32>,
@@ -163,11 +167,10 @@ impl Model {
     }
 
     /// What it counts for at most beside others, in usual values.
-    pub fn cap(&self) -> Option<f32> {
+    pub fn cap(&self) -> f32 {
         match self {
-            Self::Season => Some(season::CAP),
-            Self::Autoencoder(_) => Some(autoencoder::CAP),
-            Self::Level | Self::Forecast(_) => None,
+            Self::Season => season::CAP,
+            Self::Level | Self::Forecast(_) | Self::Autoencoder(_) => CAP,
         }
     }
 

@@ -1,36 +1,24 @@
 //! Medians: what `missing: fill median` stands for.
 //!
 //! In: a recording and the features. Out: the same features, of which those with that policy have
-//! their median over the rows that the fit uses, of all entities: what was excluded, dropped, or kept
-//! for stopping and validation does not count, nor does what was held or filled in.
+//! their median over the rows that can be used, of all entities: what was excluded or dropped does not
+//! count, nor does what was held or filled in.
 
 use super::{Dataset, DatasetError};
 use crate::detect::DetectConfig;
 use crate::features::{FeatureSpec, Missing, Recording};
 use crate::statistics;
 
-/// What decides which rows the fit uses.
-#[derive(Debug, Clone, Copy)]
-pub struct Parting<'a> {
-    /// The entity labels.
-    pub entity: &'a [String],
-    /// How values are held.
-    pub global: &'a DetectConfig,
-    /// The share of the steps that validates.
-    pub share: f64,
-    /// Steps of a window.
-    pub window: usize,
-}
-
-/// Puts the median's value in its place. A feature without a single value in the rows of the fit is
-/// masked instead.
+/// Puts the median's value in its place. A feature without a single value in these rows is masked
+/// instead.
 ///
 /// # Errors
-/// When there are too few rows to fit on.
+/// When no row can be used.
 pub fn fill_in(
     recording: &Recording,
     features: &mut [FeatureSpec],
-    parting: Parting<'_>,
+    entity: &[String],
+    global: &DetectConfig,
 ) -> Result<(), DatasetError> {
     if features.iter().all(|feature| feature.missing != Missing::FillMedian) {
         return Ok(());
@@ -42,15 +30,11 @@ pub fn fill_in(
             _ => feature,
         })
         .collect();
-    let dataset = Dataset::clean(recording.clone(), &filled, parting.entity, parting.global)?;
-    let fit = dataset.split(parting.share, parting.window)?.fit;
-    // The first windows hold steps that are no window's newest.
-    let steps = fit.iter().map(|place| place.step as usize + 1).max().unwrap_or(0);
-    // In the same order, without the entities that have no usable step.
+    let dataset = Dataset::clean(recording.clone(), &filled, entity, global)?;
     let mut kept = dataset.entities.iter().peekable();
     let used: Vec<Vec<bool>> = (recording.entities.iter())
         .map(|entity| kept.next_if(|rows| rows.labels == entity.labels))
-        .map(|rows| rows.map_or(Vec::new(), |rows| rows.usable[..steps].to_vec()))
+        .map(|rows| rows.map_or(Vec::new(), |rows| rows.usable.clone()))
         .collect();
     put(recording, &used, features);
     Ok(())
@@ -79,12 +63,10 @@ mod tests {
 
     const NAN: f32 = f32::NAN;
 
-    fn filled(recording: &Recording, share: f64) -> Missing {
-        let global = DetectConfig::default();
-        let parting = Parting { entity: &[], global: &global, share, window: 1 };
+    fn filled(recording: &Recording) -> Missing {
         let mut features = ["a", "b"].map(|name| FeatureSpec::new(name, name));
         features[0].missing = Missing::FillMedian;
-        fill_in(recording, &mut features, parting).expect("enough rows");
+        fill_in(recording, &mut features, &[], &DetectConfig::default()).expect("enough rows");
         assert_eq!(features[1].missing, Missing::Mask);
         features[0].missing
     }
@@ -106,11 +88,11 @@ mod tests {
 
     /// 47 and 48 by turns; an incident that is excluded, and the last part, are 1000.
     #[test]
-    fn incidents_that_are_excluded_and_the_later_parts_do_not_count() {
+    fn incidents_that_are_excluded_do_not_count() {
         const STEPS: usize = 200;
         let is_incident = |step: usize| (10..120).contains(&step);
         let value = |step: usize| match step {
-            _ if is_incident(step) || step >= 185 => 1_000.0,
+            _ if is_incident(step) => 1_000.0,
             // Missing now and then: what is filled in for it is no value.
             _ if step.is_multiple_of(9) => NAN,
             _ => 47.0 + (step % 2) as f32,
@@ -119,25 +101,15 @@ mod tests {
         let mut recording = recording(&[&rows]);
         recording.entities[0].excluded = (0..STEPS).map(is_incident).collect();
         // Of 90 steps 64 are fitted on, which end before step 185.
-        let Missing::Fill(found) = filled(&recording, 0.2) else { panic!("a value") };
+        let Missing::Fill(found) = filled(&recording) else { panic!("a value") };
         assert!((47.0..=48.0).contains(&found), "{found}");
         recording.entities[0].excluded.clear();
-        assert_eq!(filled(&recording, 0.2), Missing::Fill(1_000.0));
+        assert_eq!(filled(&recording), Missing::Fill(1_000.0));
     }
 
     #[test]
     fn without_a_value_there_is_no_median() {
-        let rows: Vec<Vec<f32>> =
-            (0..100).map(|step| vec![if step < 75 { NAN } else { 8.0 }, 1.0]).collect();
-        assert_eq!(filled(&recording(&[&rows]), 0.2), Missing::Mask);
-    }
-
-    #[test]
-    fn too_few_rows_are_told() {
-        let global = DetectConfig::default();
-        let parting = Parting { entity: &[], global: &global, share: 0.2, window: 1 };
-        let mut features = [FeatureSpec::new("a", "a").or(Missing::FillMedian)];
-        let error = fill_in(&recording(&[&vec![vec![1.0]; 20]]), &mut features, parting);
-        assert!(matches!(error, Err(DatasetError::TooFew { .. })), "{error:?}");
+        let rows: Vec<Vec<f32>> = (0..100).map(|_| vec![NAN, 1.0]).collect();
+        assert_eq!(filled(&recording(&[&rows])), Missing::Mask);
     }
 }

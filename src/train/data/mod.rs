@@ -1,7 +1,7 @@
 //! A dataset: cleaned feature values by entity and step, ready to be learnt from.
 //!
 //! In: a recording with gaps. Out: for each entity the values at every step, policies applied, with
-//! a mark at the steps that can be used; the moments that part it; and the count of everything that
+//! a mark at the steps that can be used; the moment that parts it; and the count of everything that
 //! was left out or filled in.
 //!
 //! A step with missing features goes through the very code that serving sends it through. Values
@@ -34,10 +34,7 @@ use range::OwnCells;
 /// Windows of the training part, at least: one batch. Fewer say nothing about what is normal.
 pub const MIN_TRAINING_ROWS: usize = 32;
 
-/// Windows of the validation part, at least: fewer do not tell what is usual. A threshold takes more.
-pub const MIN_VALIDATION_ROWS: usize = 8;
-
-/// The last part of what may be learnt, which decides when learning ends.
+/// The latest part, which decides when a network's learning ends.
 const STOPPING_SHARE: f64 = 0.1;
 
 /// Cleaned values by entity and step.
@@ -113,15 +110,12 @@ pub enum DatasetError {
     },
     /// Too few rows.
     #[error(
-        "{training} windows of {window} steps to train on and {validation} to validate with; at \
-         least {MIN_TRAINING_ROWS} and {MIN_VALIDATION_ROWS} are needed: use a longer range, a \
-         shorter step, fewer gaps or more entities"
+        "{training} windows of {window} steps to train on; at least {MIN_TRAINING_ROWS} are needed, \
+         at more than one moment: use a longer range, a shorter step, fewer gaps or more entities"
     )]
     TooFew {
-        /// Windows before the parting moment.
+        /// Windows.
         training: usize,
-        /// Windows after it.
-        validation: usize,
         /// Steps of each.
         window: usize,
     },
@@ -139,21 +133,18 @@ pub struct Place {
 /// A dataset in parts, by windows in the order of entity and time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
-    /// To fit on.
+    /// What a network is fitted on.
     pub fit: Vec<Place>,
-    /// Later than those: decide when to stop.
+    /// Later than those: decide when its learning ends.
     pub stopping: Vec<Place>,
-    /// Later still: weights, scaler and season know nothing of these. What is usual is found on them
-    /// too, and the threshold on them alone.
-    pub validation: Vec<Place>,
-    /// The first step of the validation part.
-    pub validation_from: usize,
 }
 
 impl Split {
-    /// Everything that may be learnt from.
+    /// Everything that is learnt from, in the order of entity and time.
     pub fn training(&self) -> Vec<Place> {
-        self.fit.iter().chain(&self.stopping).copied().collect()
+        let mut places = [self.fit.as_slice(), &self.stopping].concat();
+        places.sort_by_key(|place| (place.entity, place.step));
+        places
     }
 
     /// The same parts of one entity's dataset; nothing where that has too few windows.
@@ -162,54 +153,43 @@ impl Split {
             let of_entity = places.iter().filter(|place| place.entity as usize == entity);
             of_entity.map(|place| Place { entity: 0, step: place.step }).collect()
         };
-        let (fit, stopping) = (own(&self.fit), own(&self.stopping));
-        let split = Self {
-            validation: own(&self.validation),
-            validation_from: self.validation_from,
-            fit,
-            stopping,
-        };
+        let split = Self { fit: own(&self.fit), stopping: own(&self.stopping) };
         split.is_enough().then_some(split)
     }
 
     fn is_enough(&self) -> bool {
         let few = self.fit.is_empty() || self.stopping.is_empty();
-        let training = self.fit.len() + self.stopping.len();
-        !few && training >= MIN_TRAINING_ROWS && self.validation.len() >= MIN_VALIDATION_ROWS
+        !few && self.fit.len() + self.stopping.len() >= MIN_TRAINING_ROWS
     }
 }
 
 impl Dataset {
-    /// Parts all entities at the same moments: about `share` of the usable steps, the latest ones,
-    /// validate.
+    /// Parts all entities at the same moment: a tenth of the usable steps, the latest ones, decide when
+    /// learning ends.
     ///
     /// # Errors
-    /// When a part has too few windows.
-    pub fn split(&self, share: f64, window: usize) -> Result<Split, DatasetError> {
+    /// When there are too few windows.
+    pub fn split(&self, window: usize) -> Result<Split, DatasetError> {
         let counts: Vec<usize> = (0..self.times_ms.len())
             .map(|step| self.entities.iter().filter(|rows| rows.usable[step]).count())
             .collect();
         let all: usize = counts.iter().sum();
-        let moment = |wanted: f64| {
-            let mut seen = 0;
-            let step = counts.iter().position(|count| {
-                seen += count;
-                seen as f64 > wanted
-            });
-            step.unwrap_or(counts.len())
-        };
-        let validation_from = moment((1.0 - share) * all as f64);
-        let stopping_from = moment((1.0 - share) * (1.0 - STOPPING_SHARE) * all as f64);
+        let mut seen = 0;
+        let stopping_from = counts.iter().position(|count| {
+            seen += count;
+            seen as f64 > (1.0 - STOPPING_SHARE) * all as f64
+        });
+        let stopping_from = stopping_from.unwrap_or(counts.len());
         let fit = self.windows(0, stopping_from, window);
-        let stopping = self.windows(stopping_from, validation_from, window);
-        let validation = self.windows(validation_from, self.times_ms.len(), window);
-        let split = Split { fit, stopping, validation, validation_from };
-        if !split.is_enough() {
-            let training = split.fit.len() + split.stopping.len();
-            let validation = split.validation.len();
-            return Err(DatasetError::TooFew { training, validation, window });
+        let stopping = self.windows(stopping_from, self.times_ms.len(), window);
+        let split = Split { fit, stopping };
+        match split.is_enough() {
+            true => Ok(split),
+            false => {
+                let training = split.fit.len() + split.stopping.len();
+                Err(DatasetError::TooFew { training, window })
+            }
         }
-        Ok(split)
     }
 
     /// One entity alone.

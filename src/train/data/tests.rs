@@ -118,13 +118,13 @@ fn one_moment_parts_all_entities() {
     let recording = recording(&[&rows, &late, &gone]);
     let dataset = cleaned(recording, [Missing::Skip; 3]).expect("rows");
     assert_eq!((dataset.cleaning.entities, dataset.cleaning.empty_entities), (2, 1));
-    let split = dataset.split(0.2, 1).expect("three parts");
+    let split = dataset.split(1).expect("two parts");
     let last = |places: &[Place]| places.iter().map(|place| place.step).max();
     let first = |places: &[Place]| places.iter().map(|place| place.step).min();
     assert!(last(&split.fit) < first(&split.stopping));
-    assert!(last(&split.stopping) < first(&split.validation));
-    assert_eq!(split.training().len() + split.validation.len(), 70);
-    assert_eq!(split.validation.len(), 14);
+    assert_eq!((split.training().len(), split.stopping.len()), (70, 8));
+    let places = split.training();
+    assert!(places.is_sorted_by_key(|place| (place.entity, place.step)));
 }
 
 #[test]
@@ -137,8 +137,8 @@ fn too_little_says_what_to_do() {
     let error = cleaned(recording(&[&rows]), [Missing::Mask; 3]);
     let text = error.expect_err("nothing").to_string();
     assert!(text.contains("no feature has a value at any of 40 steps"), "{text}");
-    let rows = vec![vec![1.0, 2.0, 3.0]; 39];
+    let rows = vec![vec![1.0, 2.0, 3.0]; 31];
     let dataset = cleaned(recording(&[&rows]), [Missing::Skip; 3]);
-    let error = dataset.expect("rows").split(0.2, 1).expect_err("too few").to_string();
+    let error = dataset.expect("rows").split(1).expect_err("too few").to_string();
     assert!(error.contains("31 windows of 1 steps"), "{error}");
 }

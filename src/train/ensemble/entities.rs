@@ -5,7 +5,7 @@
 //! the same branches, and for each of the other entities why it goes with the shared one. Every entity of
 //! the dataset is remembered with its level, as the fit that serves it has left it.
 //!
-//! Each fit finds the threshold of its own validation scores and divides its errors by it, so that
+//! Each fit finds the threshold of its own scores and divides its errors by it, so that
 //! one threshold serves all: an entity that is calm by nature is held to its own calm.
 //!
 //! Invariants: all fits have the same shapes, since one graph holds them; the shared one is there
@@ -24,7 +24,7 @@ use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
 use crate::train::run::TrainError;
-use crate::train::{threshold, validate};
+use crate::train::{hindsight, threshold};
 
 /// Bytes of a number in a list as JSON: what float32 prints, at most nine digits with a point, and a comma.
 /// Some have an exponent; most have fewer digits.
@@ -219,8 +219,8 @@ fn own_threshold(
     draft: &Metadata,
 ) -> Result<f64, TrainError> {
     let level = draft.level.is_some().then(|| fits.shared.level.clone());
-    let validated = validate::play(training, &Metadata { level, ..draft.clone() }, fits)?;
-    Ok(threshold::find(&validated.scores, &config.threshold)?.threshold)
+    let hindsight = hindsight::play(training, &Metadata { level, ..draft.clone() }, fits)?;
+    Ok(threshold::find(&hindsight.scores, &config.threshold)?.threshold)
 }
 
 #[cfg(test)]

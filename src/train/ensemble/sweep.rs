@@ -94,7 +94,7 @@ fn learnt(dataset: &Dataset, config: &TrainConfig) -> Result<(Fit, Split), Train
     let columns = dataset.entities[0].values.ncols() - 2;
     let mut roles = vec![Role::Observed; columns];
     roles.extend([Role::LeftOut; 2]);
-    let split = dataset.split(config.validation_share, window(config))?;
+    let split = dataset.split(window(config))?;
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let clocks = [columns, columns + 1];
     let training = Training { runtime: &runtime, dataset, split: &split, roles: &roles, clocks };
@@ -110,7 +110,7 @@ fn difference(dataset: &Dataset, (fitted, split): &(Fit, Split)) -> (f64, f64) {
     let features = base.scaler.kinds.len();
     let mut scorer = Scorer::of(&runtime, &artifact, features, base.window).expect("our graph");
     let (mut most, mut largest) = (0.0_f64, 0.0_f64);
-    level::walk(dataset, &fitted.level, &split.validation, &mut |batch| {
+    level::walk(dataset, &fitted.level, &split.stopping, &mut |batch| {
         let raw = dataset.gather(batch.places, base.window);
         let level = (batch.mean.view(), batch.scale.view());
         let context = Context { level: Some(level), entity: None };

@@ -77,7 +77,7 @@ fn config(model: ModelKind) -> TrainConfig {
 
 #[track_caller]
 fn parts(dataset: &Dataset, config: &TrainConfig) -> Split {
-    dataset.split(config.validation_share, window(config)).expect("three parts")
+    dataset.split(window(config)).expect("two parts")
 }
 
 fn runtime() -> Runtime {
@@ -113,9 +113,9 @@ fn fitted(dataset: &Dataset, config: &TrainConfig) -> Fit {
     try_fit(dataset, config).expect("a fit")
 }
 
-/// Windows of the validation part, and the level that training left behind for each.
-fn validation(dataset: &Dataset, fitted: &Fit, config: &TrainConfig) -> Batch {
-    let places = parts(dataset, config).validation;
+/// The latest windows, and the level that training left behind for each.
+fn latest(dataset: &Dataset, fitted: &Fit, config: &TrainConfig) -> Batch {
+    let places = parts(dataset, config).stopping;
     let raw = dataset.gather(&places, fitted.base.window);
     let rows = |values: &[f32]| {
         Array2::from_shape_fn((places.len(), FEATURES), |(_, feature)| values[feature])
@@ -223,7 +223,7 @@ fn strange(dataset: &Dataset, fitted: &Fit) -> Batch {
     Batch { raw, mean, scale }
 }
 
-/// The error that a fit divides by: one in a hundred validation windows exceeds it. Errors below it
+/// The error that a fit divides by: one in a hundred windows exceeds it. Errors below it
 /// are differences of values about as large as 1, and rounded as those are.
 const USUAL: f64 = 1.0;
 
@@ -320,7 +320,7 @@ fn what_is_missing_is_expected_all_the_same() {
     for model in [ModelKind::Season, ModelKind::Level, ModelKind::Forecast] {
         let config = config(model);
         let fitted = fitted(&dataset, &config);
-        let mut batch = validation(&dataset, &fitted, &config);
+        let mut batch = latest(&dataset, &fitted, &config);
         let mut scorer = scorer(&fitted);
         let mut expected = |batch: &Batch| {
             let level = Some((batch.mean.view(), batch.scale.view()));
@@ -426,26 +426,20 @@ fn more_features_than_a_forecast_takes_are_an_error() {
 }
 
 #[test]
-fn the_validation_part_teaches_nothing() {
-    let before = days();
-    for model in KINDS {
-        let config = config(model);
-        let split = parts(&before, &config);
-        let mut after = before.clone();
-        for (step, mut row) in after.entities[0].values.outer_iter_mut().enumerate() {
-            if step >= split.validation_from {
-                row.slice_mut(s![..COUNTING]).mapv_inplace(|it| 1e3 - 9.0 * it);
-            }
-        }
-        let (before, after) = (fitted(&before, &config), fitted(&after, &config));
-        assert_eq!(before.base, after.base, "{model:?}");
-        assert_eq!(before.course, after.course, "{model:?}");
-        for (before, after) in before.branches.iter().zip(&after.branches) {
-            assert_eq!(before.model, after.model, "{model:?}");
-            // What is usual for a branch is measured there.
-            assert_ne!(before.quantile, after.quantile, "{model:?}");
-        }
+fn what_is_usual_is_so_for_the_entity_in_the_middle() {
+    let calm = dataset(3, 720, 600_000);
+    let config = config(ModelKind::Level);
+    let scaler = fitted(&calm, &config).base.scaler;
+    let mut restless = calm.clone();
+    // One host of three jumps now and then, all else being equal.
+    for (step, mut row) in restless.entities[2].values.outer_iter_mut().enumerate() {
+        let far = if step % 33 == 3 { 9.0 } else { 0.0 };
+        (0..3).for_each(|feature| row[feature] += far * scaler.size(feature));
     }
+    let usual = |dataset: &Dataset| fitted(dataset, &config).branches[0].quantile;
+    let alone = usual(&restless.only(2));
+    let (calm, restless) = (usual(&calm), usual(&restless));
+    assert!(restless < 1.2 * calm && alone > 1.5 * calm, "{calm} {restless} {alone}");
 }
 
 #[test]
@@ -454,7 +448,7 @@ fn shares_sum_to_one_and_what_stands_out_has_the_largest() {
     for model in KINDS {
         let config = TrainConfig { epochs: 30, ..config(model) };
         let fitted = fitted(&dataset, &config);
-        let normal = validation(&dataset, &fitted, &config);
+        let normal = latest(&dataset, &fitted, &config);
         let usual = normal.evaluate(&fitted);
         let largest = usual.error.iter().copied().fold(0.0, f64::max);
         for feature in 0..3 {
@@ -479,7 +473,7 @@ fn a_constant_that_departs_counts_and_what_tells_the_time_never_does() {
     for model in KINDS {
         let config = config(model);
         let fitted = fitted(&dataset, &config);
-        let normal = validation(&dataset, &fitted, &config);
+        let normal = latest(&dataset, &fitted, &config);
         let usual = normal.evaluate(&fitted);
         let largest = usual.error.iter().copied().fold(0.0, f64::max);
         let mut odd = normal.clone();
@@ -512,7 +506,7 @@ fn what_is_missing_leaves_the_rest_as_telling() {
     for model in KINDS {
         let config = TrainConfig { epochs: 30, ..config(model) };
         let fitted = fitted(&dataset, &config);
-        let mut odd = validation(&dataset, &fitted, &config);
+        let mut odd = latest(&dataset, &fitted, &config);
         let far = 20.0 * fitted.base.scaler.size(1);
         odd.newest(1).mapv_inplace(|it| it + far);
         let whole = odd.evaluate(&fitted);
@@ -543,7 +537,7 @@ fn the_rest_is_rescaled() {
     let dataset = days();
     let config = config(ModelKind::Forecast);
     let fitted = fitted(&dataset, &config);
-    let mut batch = validation(&dataset, &fitted, &config);
+    let mut batch = latest(&dataset, &fitted, &config);
     let whole = batch.evaluate(&fitted);
     batch.newest(2).fill(NAN);
     let rest = batch.evaluate(&fitted);
@@ -560,7 +554,7 @@ fn an_entity_at_its_own_level_is_as_it_should_be() {
     let dataset = days();
     let config = config(ModelKind::Level);
     let fitted = fitted(&dataset, &config);
-    let mut batch = validation(&dataset, &fitted, &config);
+    let mut batch = latest(&dataset, &fitted, &config);
     let usual = batch.evaluate(&fitted);
     // Ten times the traffic of training, for good.
     batch.newest(1).mapv_inplace(|it| it + 1e3);

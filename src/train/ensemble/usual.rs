@@ -1,6 +1,8 @@
-//! What is usual: for each branch its usual residual of every feature, from training and validation, and
-//! its usual value, from validation. Both are what ONNX Runtime gives for the graph that will serve:
-//! nothing here computes a residual.
+//! What is usual: for each branch its usual residual of every feature, and its usual value. Both are
+//! what ONNX Runtime gives for the graph that will serve: nothing here computes a residual.
+//!
+//! What is usual for a branch is what is usual for the entity in the middle: of several, a restless one
+//! must not decide what the others count for.
 //!
 //! Invariant: every divisor has a floor. What a branch foretells almost exactly is divided by the
 //! floor, and the rounding of float32 stays as small as it is.
@@ -16,12 +18,12 @@ use crate::train::data::{Dataset, Place, Training};
 use crate::train::graph::{self, measuring};
 use crate::train::run::TrainError;
 
-/// A branch's usual value is the one that this share of validation does not exceed.
+/// An entity's usual value is the one that this share of its windows does not exceed.
 const USUAL_SHARE: f64 = 0.99;
 
 /// A branch's usual value is at least this. Residuals are in units of their own usual size, so that the
-/// largest of a hundred windows is between one and three of those where nothing happens; a validation
-/// part that is calmer than half of one tells of itself, not of what is usual.
+/// largest of a hundred windows is between one and three of those where nothing happens; data that are
+/// calmer than half of one are foretold exactly.
 const LEAST_USUAL: f32 = 0.5;
 
 /// Finds what is usual for the branches of a fit, in residuals first and then, with these, in values.
@@ -30,9 +32,8 @@ const LEAST_USUAL: f32 = 0.5;
 /// When ONNX Runtime refuses the graph: a mistake in this program.
 pub(super) fn measure(training: &Training<'_>, fit: &mut Fit) -> Result<(), TrainError> {
     let Training { runtime, dataset, split, .. } = *training;
+    let places = split.training();
     if fit.branches.iter().any(|branch| branch.model.least_residual().is_some()) {
-        let mut places = [split.training().as_slice(), &split.validation].concat();
-        places.sort_by_key(|place| (place.entity, place.step));
         let squares = mean_squares(runtime, fit, dataset, &places)?;
         for (branch, squares) in fit.branches.iter_mut().zip(squares) {
             if let Some(least) = branch.model.least_residual() {
@@ -41,16 +42,22 @@ pub(super) fn measure(training: &Training<'_>, fit: &mut Fit) -> Result<(), Trai
             }
         }
     }
-    let mut values: Vec<Vec<f64>> = vec![Vec::new(); fit.branches.len()];
+    let mut usual: Vec<Vec<f32>> = vec![Vec::new(); fit.branches.len()];
     let mut meter = Meter::new(runtime, fit, graph::value)?;
-    meter.walk(dataset, fit, &split.validation, &mut |measured, _| {
-        for (values, measured) in values.iter_mut().zip(measured) {
-            values.extend(measured.iter().copied().map(f64::from));
+    for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
+        let mut values: Vec<Vec<f32>> = vec![Vec::new(); fit.branches.len()];
+        meter.walk(dataset, fit, of_entity, &mut |measured, _| {
+            for (values, measured) in values.iter_mut().zip(measured) {
+                values.extend(measured);
+            }
+        })?;
+        for (usual, values) in usual.iter_mut().zip(values) {
+            usual.extend(statistics::by_rank(values, USUAL_SHARE));
         }
-    })?;
-    for (branch, values) in fit.branches.iter_mut().zip(values) {
-        let usual = statistics::by_rank(values, USUAL_SHARE);
-        branch.quantile = usual.map_or(LEAST_USUAL, |usual| (usual as f32).max(LEAST_USUAL));
+    }
+    for (branch, usual) in fit.branches.iter_mut().zip(usual) {
+        let usual = statistics::median(usual).map(|usual| usual as f32);
+        branch.quantile = usual.map_or(LEAST_USUAL, |usual| usual.max(LEAST_USUAL));
     }
     Ok(())
 }

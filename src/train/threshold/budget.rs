@@ -1,6 +1,6 @@
 //! A budget: the lowest threshold at which an entity has so many alert episodes a week.
 //!
-//! With enough validation the episodes are counted: the smallest score at and above which there
+//! With enough history the episodes are counted: the smallest score at and above which there
 //! are not more than the budget. A week and a day of one machine allow one episode; then the
 //! threshold would hang on the second largest peak of that week, and with a few days, which allow
 //! none, on the largest; and that may be an incident which nobody has left out. So there it is
@@ -65,7 +65,7 @@ pub(super) fn threshold(steps: &Steps<'_>, budget: f64) -> (Result<f64, Threshol
     let which = if bounded < inferred {
         "twice the largest score, as the tail goes farther"
     } else {
-        "extrapolated from the tail, so that validation itself may hold more"
+        "extrapolated from the tail, so that the history itself may hold more"
     };
     let note = format!(
         "{which}: {span}; {} peaks above {level:.4}, half of them by less than {:.4}",

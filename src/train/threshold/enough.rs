@@ -1,6 +1,6 @@
 //! How many scores are enough for a threshold, and when they are said to be little.
 
-use super::ValidationScores;
+use super::TrainingScores;
 use crate::duration::Duration;
 
 /// Scores for any threshold at all. Of so many, none above it, a tenth of all others may still be
@@ -33,7 +33,7 @@ pub(super) fn history(found: &usize, needed: &usize) -> String {
 }
 
 /// What is to be said of a threshold that stands on little; else nothing.
-pub(super) fn is_little(scores: &ValidationScores) -> String {
+pub(super) fn is_little(scores: &TrainingScores) -> String {
     let finite = |entity: &Vec<f64>| entity.iter().filter(|it| it.is_finite()).count();
     let most = scores.entities.iter().map(finite).max().unwrap_or(0);
     let most_ms = i64::try_from(most).unwrap_or(i64::MAX).saturating_mul(scores.step_ms);
@@ -42,7 +42,7 @@ pub(super) fn is_little(scores: &ValidationScores) -> String {
     }
     format!(
         "the threshold stands on {} of scores, which do not hold what a day does: expect false \
-         alarms, and train again once there is a day to validate with",
+         alarms, and train again once there is a day to learn from",
         Duration::from_ms(most_ms)
     )
 }

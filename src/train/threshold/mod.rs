@@ -1,16 +1,19 @@
 //! A threshold: the score above which an entity is anomalous, taken from scores of normal times.
 //!
-//! In: validation scores by entity, as they will be served. Out: the candidates of every method,
-//! side by side with what each would have meant on the validation part, and the chosen one.
+//! In: scores by entity, as the model gives them for its own training range, without the moments that
+//! stood out. Out: the candidates of every method, side by side with what each would have meant there,
+//! and the chosen one.
 //!
 //! ```text
+//! base         half as much again as the largest score of six hours usually is: the default
 //! percentile   a share of the steps lies above: simple, and silent about how often that alarms
 //! mean_std     mean + 3 sigma: only for scores that two tests take for normally distributed
 //! budget       the level that so many episodes an entity and week exceed: what an operator feels
 //! ```
 //!
-//! Scores of neighbouring steps are much alike, so that a short validation part holds few
-//! independent ones. `budget` takes that into account, as it counts episodes; the others do not.
+//! Scores of neighbouring steps are much alike, so that a short range holds few independent ones.
+//! `base`, which looks at blocks, and `budget`, which counts episodes, take that into account; the others
+//! do not. A history without six hours of scores has no `base`: there `budget` takes its place.
 //!
 //! All entities are pooled: a budget of 1 a week is that of the average entity. A restless one among
 //! many neither sets the threshold alone nor is it left out; the note tells when one of several
@@ -23,6 +26,7 @@
 //! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
 //! too (`crate::episodes`); the same scores give the same threshold.
 
+pub(super) mod base;
 mod budget;
 mod config;
 mod enough;
@@ -31,7 +35,7 @@ mod steps;
 
 pub use config::{ThresholdConfig, ThresholdMethod};
 
-use config::MEAN_STD_SIGMAS;
+use config::percentile;
 use enough::{is_little, needed};
 use steps::Steps;
 
@@ -39,9 +43,9 @@ use steps::Steps;
 /// leaves one step in a thousand.
 const PERCENTILES: [f64; 4] = [95.0, 99.0, 99.5, 99.9];
 
-/// Validation scores, as they will be served.
+/// Scores of the training range, as they will be served.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ValidationScores {
+pub struct TrainingScores {
     /// The distance between steps where none is missing.
     pub step_ms: i64,
     /// The steps, ascending.
@@ -56,13 +60,13 @@ pub struct ValidationScores {
 /// What one method gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// `percentile 99.5`, `mean_std 3`, `budget 1 per week`.
+    /// `base 1.5`, `percentile 99.5`, `mean_std 3`, `budget 1 per week`.
     pub method: String,
     /// The threshold, or why this method has none.
     pub threshold: Result<f64, ThresholdError>,
-    /// The share of the validation scores above it. NaN without one.
+    /// The share of the scores above it. NaN without one.
     pub above: f64,
-    /// Episodes of all entities on validation, counted; nothing without a threshold.
+    /// Episodes of all entities, counted; nothing without a threshold.
     pub episodes: Option<usize>,
     /// How it came about, for the report; empty where the method says it all.
     pub note: String,
@@ -89,14 +93,14 @@ pub struct Thresholds {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ThresholdError {
     /// Nothing to take it from.
-    #[error("no validation scores to take a threshold from: validate on a longer range")]
+    #[error("no scores to take a threshold from: train on a longer range")]
     Empty,
     /// A score that is not a number to compare with: scoring went wrong before.
-    #[error("validation scores hold {0}, which is no number to compare with")]
+    #[error("the scores hold {0}, which is no number to compare with")]
     NotFinite(f64),
     /// Too little for any threshold, or for what this method asks of it.
     #[error(
-        "{found} validation scores are too few: {needed} are needed, which takes {}",
+        "{found} scores are too few: {needed} are needed, which takes {}",
         enough::history(.found, .needed)
     )]
     TooFewScores {
@@ -106,12 +110,12 @@ pub enum ThresholdError {
         needed: usize,
     },
     /// A threshold of zero would make every score anomalous.
-    #[error("the threshold would be {0}: the validation rows never differ from what was learnt")]
+    #[error("the threshold would be {0}: the rows never differ from what was learnt")]
     NotPositive(f64),
     /// Too little for this method.
     #[error(
-        "{found} scores {what}, {needed} are needed: validate on a longer range or let \
-         train.threshold.method be budget"
+        "{found} scores {what}, {needed} are needed: train on a longer range or let \
+         train.threshold.method be base"
     )]
     TooFew {
         /// Which scores.
@@ -121,6 +125,9 @@ pub enum ThresholdError {
         /// How many it takes.
         needed: usize,
     },
+    /// Too short a history for this method.
+    #[error("no six hours of an entity, by the clock, more than half of which have a score")]
+    NoBlock,
     /// Scores of another distribution than the method takes for granted.
     #[error("the scores are not normally distributed")]
     NotNormal,
@@ -140,17 +147,23 @@ pub fn is_enough(scores: usize, config: &ThresholdConfig) -> Result<(), Threshol
 }
 
 /// The candidates for these scores, and the one that the configuration asks for. Where that is
-/// `mean_std` and the scores are not normally distributed, it is `budget` instead.
+/// `mean_std` and the scores are not normally distributed, it is `base` instead, and where there are no six
+/// hours of scores, `budget`.
 ///
 /// # Errors
 /// Without scores, with one that is infinite, and when the chosen method has no threshold, or too few
 /// scores for one.
 pub fn find(
-    scores: &ValidationScores,
+    scores: &TrainingScores,
     config: &ThresholdConfig,
 ) -> Result<Thresholds, ThresholdError> {
     let steps = Steps::new(scores)?;
-    let mut candidates = Vec::new();
+    let of_base = base::usual(scores);
+    let note = of_base.map_or_else(String::new, |(usual, blocks)| {
+        format!("the largest score of six hours is usually {usual:.4}: the median of {blocks}")
+    });
+    let found = of_base.map(|(usual, _)| config.base * usual).ok_or(ThresholdError::NoBlock);
+    let mut candidates = vec![candidate(&steps, config.name(ThresholdMethod::Base), found, note)];
     let mut percentiles = PERCENTILES.to_vec();
     if config.method == ThresholdMethod::Percentile && !percentiles.contains(&config.percentile) {
         percentiles.push(config.percentile);
@@ -162,33 +175,44 @@ pub fn find(
     is_enough(steps.sorted().len(), config)?;
     for percent in percentiles {
         let found = enough(needed(Some(percent))).map(|()| steps.percentile(percent));
-        candidates.push(candidate(&steps, format!("percentile {percent}"), found, String::new()));
+        candidates.push(candidate(&steps, percentile(percent), found, String::new()));
     }
     let (found, note) = normality::mean_std(steps.sorted());
-    candidates.push(candidate(&steps, format!("mean_std {MEAN_STD_SIGMAS}"), found, note));
+    candidates.push(candidate(&steps, config.name(ThresholdMethod::MeanStd), found, note));
     let (found, note) = budget::threshold(&steps, config.budget);
-    let budget = format!("budget {} per week", config.budget);
-    candidates.push(candidate(&steps, budget.clone(), found, note));
+    candidates.push(candidate(&steps, config.name(ThresholdMethod::Budget), found, note));
 
-    let wanted = match config.method {
-        ThresholdMethod::Budget => budget,
-        ThresholdMethod::Percentile => format!("percentile {}", config.percentile),
-        ThresholdMethod::MeanStd => format!("mean_std {MEAN_STD_SIGMAS}"),
-    };
-    let place = candidates.iter().position(|it| it.method == wanted);
-    let mut chosen = place.expect("every method has a candidate");
-    let mut method = wanted;
-    let unfit = matches!(
-        candidates[chosen].threshold,
-        Err(ThresholdError::NotNormal | ThresholdError::TooFew { .. })
-    );
-    if config.method == ThresholdMethod::MeanStd && unfit {
-        chosen = candidates.len() - 1;
-        method = format!("{}, as {method} does not fit", candidates[chosen].method);
-    }
+    let (chosen, method) = choose(&candidates, config);
     let threshold = candidates[chosen].threshold.clone()?;
     let (entity_weeks, warning) = (steps.entity_weeks(), is_little(scores));
     Ok(Thresholds { candidates, chosen, threshold, method, entity_weeks, warning })
+}
+
+/// The place of the candidate that counts, and how it was found.
+fn choose(candidates: &[Candidate], config: &ThresholdConfig) -> (usize, String) {
+    let place = |method| {
+        let name = config.name(method);
+        let place = candidates.iter().position(|it| it.method == name);
+        place.expect("every method has a candidate")
+    };
+    let wanted = place(config.method);
+    let instead = match config.method {
+        ThresholdMethod::MeanStd => &[ThresholdMethod::Base, ThresholdMethod::Budget][..],
+        ThresholdMethod::Base => &[ThresholdMethod::Budget],
+        ThresholdMethod::Budget | ThresholdMethod::Percentile => &[],
+    };
+    let fits = |at: &usize| {
+        use ThresholdError::{NoBlock, NotNormal, TooFew};
+        !matches!(candidates[*at].threshold, Err(NoBlock | NotNormal | TooFew { .. }))
+    };
+    let mut places = [wanted].into_iter().chain(instead.iter().map(|method| place(*method)));
+    let chosen = places.find(fits).unwrap_or(wanted);
+    let method = &candidates[chosen].method;
+    let text = match chosen == wanted {
+        true => method.clone(),
+        false => format!("{method}, as {} does not fit", candidates[wanted].method),
+    };
+    (chosen, text)
 }
 
 fn candidate(

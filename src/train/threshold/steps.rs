@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ThresholdError, ValidationScores};
+use super::{ThresholdError, TrainingScores};
 use crate::episodes::{self, Run, Timeline};
 use crate::statistics;
 
@@ -14,7 +14,7 @@ const WEEK_MS: f64 = 7.0 * 86_400_000.0;
 
 /// Scored steps of all entities.
 pub(super) struct Steps<'a> {
-    scores: &'a ValidationScores,
+    scores: &'a TrainingScores,
     sorted: Vec<f64>,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Steps<'a> {
     ///
     /// # Errors
     /// With an infinite score, or without any.
-    pub fn new(scores: &'a ValidationScores) -> Result<Self, ThresholdError> {
+    pub fn new(scores: &'a TrainingScores) -> Result<Self, ThresholdError> {
         let all = scores.entities.iter().flatten().copied();
         let mut sorted: Vec<f64> = all.filter(|it| !it.is_nan()).collect();
         if let Some(bad) = sorted.iter().find(|score| !score.is_finite()) {
@@ -181,7 +181,7 @@ mod tests {
     fn days_without_data_are_no_bridge() {
         let times_ms = [0, 60_000, 3 * 86_400_000, 3 * 86_400_000 + 60_000].to_vec();
         let entities = vec![vec![2.0; 4]];
-        let scores = ValidationScores { step_ms: 60_000, times_ms, entities };
+        let scores = TrainingScores { step_ms: 60_000, times_ms, entities };
         let steps = Steps::new(&scores).expect("scores");
         assert_eq!(steps.episodes(1.0), (2, 2));
         assert_eq!((steps.lowest_within(1, 1.0), steps.lowest_within(2, 1.0)), (2.0, 1.0));
@@ -200,7 +200,7 @@ mod tests {
             let mut now = 0;
             let times_ms = pauses.iter().map(|it| { now += it * 240_000; now }).collect();
             let entities = vec![as_scores(&first), as_scores(&second)];
-            let scores = ValidationScores { step_ms: 240_000, times_ms, entities };
+            let scores = TrainingScores { step_ms: 240_000, times_ms, entities };
             let steps = Steps::new(&scores).expect("scores");
             let floor = f64::from(floor);
             let descending = steps.sorted().iter().rev().copied().filter(|score| *score > floor);

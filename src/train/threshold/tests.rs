@@ -52,10 +52,10 @@ fn near(what: &str, found: f64, expected: f64, relative: f64) {
     assert!((found - expected).abs() <= relative * expected.abs(), "{what}: {found}, {expected}");
 }
 
-pub(super) fn scores(entities: Vec<Vec<f64>>, step_ms: i64) -> ValidationScores {
+pub(super) fn scores(entities: Vec<Vec<f64>>, step_ms: i64) -> TrainingScores {
     let longest = entities.iter().map(Vec::len).max().unwrap_or(0);
     let times_ms = (0..longest as i64).map(|step| step * step_ms).collect();
-    ValidationScores { step_ms, times_ms, entities }
+    TrainingScores { step_ms, times_ms, entities }
 }
 
 fn config(method: ThresholdMethod) -> ThresholdConfig {
@@ -102,6 +102,7 @@ fn candidates_stand_side_by_side() {
     let found = find(&scores, &config(ThresholdMethod::Budget)).expect("a threshold");
     let methods: Vec<_> = found.candidates.iter().map(|it| it.method.as_str()).collect();
     let expected = [
+        "base 1.5",
         "percentile 95",
         "percentile 99",
         "percentile 99.5",
@@ -110,26 +111,53 @@ fn candidates_stand_side_by_side() {
         "budget 1 per week",
     ];
     assert_eq!(methods, expected);
-    assert_eq!((found.chosen, found.method.as_str()), (5, "budget 1 per week"));
-    let percentile = &found.candidates[1];
+    assert_eq!((found.chosen, found.method.as_str()), (6, "budget 1 per week"));
+    let percentile = &found.candidates[2];
     near("percentile 99", percentile.above, 0.01, 0.01);
     near("percentile 99", percentile.threshold.clone().expect("one"), 100_f64.ln(), 0.01);
-    assert!(found.candidates[4].threshold.is_err() && found.candidates[4].above.is_nan());
+    assert!(found.candidates[5].threshold.is_err() && found.candidates[5].above.is_nan());
     // Another percentile joins them.
     let other = ThresholdConfig { percentile: 97.0, ..config(ThresholdMethod::Percentile) };
     let found = find(&scores, &other).expect("a threshold");
-    assert_eq!((found.chosen, found.method.as_str()), (4, "percentile 97"));
+    assert_eq!((found.chosen, found.method.as_str()), (5, "percentile 97"));
 }
 
 #[test]
-fn what_does_not_fit_gives_way_to_the_budget() {
-    let exponential = scores(vec![sample("exponential", 20_000)], 60_000);
-    let found = find(&exponential, &config(ThresholdMethod::MeanStd)).expect("a threshold");
-    assert_eq!(found.method, "budget 1 per week, as mean_std 3 does not fit");
-    assert_eq!(found.candidates[found.chosen].threshold, Ok(found.threshold));
-    let normal = scores(vec![sample("normal", 1_000)], 60_000);
-    let found = find(&normal, &config(ThresholdMethod::MeanStd)).expect("a threshold");
-    assert_eq!(found.method, "mean_std 3");
+fn what_does_not_fit_gives_way() {
+    #[track_caller]
+    fn check(recipe: &str, count: usize, method: ThresholdMethod, expected: &str) {
+        let scores = scores(vec![sample(recipe, count)], 60_000);
+        let found = find(&scores, &config(method)).expect("a threshold");
+        assert_eq!(found.method, expected);
+        assert_eq!(found.candidates[found.chosen].threshold, Ok(found.threshold));
+    }
+    use ThresholdMethod::{Base, MeanStd};
+    check("normal", 1_000, MeanStd, "mean_std 3");
+    check("exponential", 20_000, MeanStd, "base 1.5, as mean_std 3 does not fit");
+    check("exponential", 180, MeanStd, "budget 1 per week, as mean_std 3 does not fit");
+    check("exponential", 181, Base, "base 1.5");
+    check("exponential", 180, Base, "budget 1 per week, as base 1.5 does not fit");
+}
+
+/// Half of all blocks are calm: whatever the others hold, the threshold is theirs.
+#[test]
+fn a_base_is_half_as_much_again_as_the_usual_peak() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let quiet = exponential(&mut rng, 14_400);
+    let base = |entity: &[f64]| {
+        find(&scores(vec![entity.to_vec()], 60_000), &ThresholdConfig::default()).expect("one")
+    };
+    let found = base(&quiet);
+    // The largest of 360 exponential scores is mostly ln 360 - ln ln 2.
+    near(&found.method, found.threshold, 1.5 * (360_f64.ln() - 2_f64.ln().ln()), 0.05);
+    let note = &found.candidates[found.chosen].note;
+    assert!(note.ends_with("the median of 40"), "{note}");
+    let mut incidents = quiet.clone();
+    for incident in 0..10 {
+        incidents[1_440 * incident..][..90].fill(60.0);
+    }
+    let ratio = base(&incidents).threshold / found.threshold;
+    assert!((1.0..1.2).contains(&ratio), "{ratio}");
 }
 
 #[test]
@@ -141,20 +169,19 @@ fn what_gives_no_threshold_says_why() {
         assert!(error.to_string().contains(expected), "{error}");
         // Their number alone tells it as well, or that it may be enough.
         let by_number = is_enough(count, &config(method)).map_err(|error| error.to_string());
-        let is_of_number = expected.contains("validation scores");
+        let is_of_number = expected.starts_with("no scores") || expected.contains("too few");
         assert_eq!(by_number, if is_of_number { Err(error.to_string()) } else { Ok(()) });
     }
     let budget = ThresholdMethod::Budget;
-    check(vec![], budget, "no validation scores");
-    check(vec![vec![f64::NAN; 9], vec![]], budget, "no validation scores");
+    check(vec![], budget, "no scores");
+    check(vec![vec![f64::NAN; 9], vec![]], budget, "no scores");
     let mut infinite = vec![1.0; 30];
     infinite[7] = f64::INFINITY;
     check(vec![infinite], budget, "which is no number to compare with");
     check(vec![vec![0.0; 30]], budget, "the threshold would be 0");
     // Seven scores make no threshold, whatever the method; one in 200 cannot be told of 90.
-    let thirty =
-        "7 validation scores are too few: 30 are needed, which takes 4.3 times the history";
-    let hundreds = "7 validation scores are too few: 200 are needed, which takes 28.6 times the \
+    let thirty = "7 scores are too few: 30 are needed, which takes 4.3 times the history";
+    let hundreds = "7 scores are too few: 200 are needed, which takes 28.6 times the \
                     history with this method";
     let cases = [
         (budget, thirty),
@@ -165,7 +192,7 @@ fn what_gives_no_threshold_says_why() {
         check(vec![sample("uniform", 7)], method, text);
         check(vec![sample("uniform", 3), sample("bell", 4)], method, text);
     }
-    let text = "90 validation scores are too few: 200 are needed, which takes 2.3 times the history \
+    let text = "90 scores are too few: 200 are needed, which takes 2.3 times the history \
                 with this method";
     check(vec![sample("uniform", 90)], ThresholdMethod::Percentile, text);
 }
@@ -258,9 +285,9 @@ fn few_scores_do_not_run_away() {
     assert_eq!(found.expect("one").threshold, 0.5);
 }
 
-/// Two hours at 15 s, of which the last fifth validates: 96 windows, less those that fill smoothing.
+/// Twenty minutes at 15 s.
 #[test]
-fn a_first_try_of_two_hours_has_a_threshold_and_a_warning() {
+fn a_first_try_has_a_threshold_and_a_warning() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let short = scores(vec![smoothed(&mut rng, 87)], 15_000);
     let found = find(&short, &config(ThresholdMethod::Budget)).expect("one");
@@ -279,7 +306,7 @@ fn a_first_try_of_two_hours_has_a_threshold_and_a_warning() {
 
 #[test]
 fn a_generous_budget_does_not_alarm_all_the_time() {
-    let generous = ThresholdConfig { budget: 1e9, ..ThresholdConfig::default() };
+    let generous = ThresholdConfig { budget: 1e9, ..config(ThresholdMethod::Budget) };
     let found = find(&scores(vec![sample("exponential", 5_000)], 60_000), &generous).expect("one");
     let chosen = &found.candidates[found.chosen];
     near(&chosen.note, chosen.above, 0.02, 0.01);
@@ -313,12 +340,9 @@ fn training_and_evaluation_count_the_same_episodes() {
         let times_ms: Vec<i64> = (0..360)
             .map(|i| i * step_ms + if i < 180 { 0 } else { pause_days * 86_400_000 })
             .collect();
-        let validation = ValidationScores {
-            step_ms,
-            times_ms: times_ms.clone(),
-            entities: vec![scores.clone()],
-        };
-        let steps = Steps::new(&validation).expect("scores");
+        let training =
+            TrainingScores { step_ms, times_ms: times_ms.clone(), entities: vec![scores.clone()] };
+        let steps = Steps::new(&training).expect("scores");
         for threshold in (1..9).map(|it| f64::from(it) / 2.0) {
             let settings = Settings::for_step(step_ms);
             let labels = vec![false; scores.len()];

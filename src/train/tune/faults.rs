@@ -79,7 +79,7 @@ pub enum FaultKind {
     Frozen,
     /// One feature takes the course of another moment of its entity: it goes with nothing else.
     Apart,
-    /// One feature is at the least that its entity had in the training part, since some steps.
+    /// One feature is at the least that its entity had in the training range, since some steps.
     Dropped,
 }
 
@@ -145,7 +145,7 @@ struct Ground<'a> {
     features: &'a [usize],
     /// How far each of these strays from its entity's mean.
     deviations: Vec<f64>,
-    /// By entity, the least that each of these had in the training part; NaN where it had nothing.
+    /// By entity, the least that each of these had in the training range; NaN where it had nothing.
     least: Vec<Vec<f32>>,
 }
 
@@ -165,7 +165,7 @@ impl Faults {
             windows.map(|it| window(&TrainConfig { window: *it, ..config.clone() })).collect();
         windows.sort_unstable();
         let split = |window: usize| {
-            let split = dataset.split(config.validation_share, window).ok()?;
+            let split = dataset.split(window).ok()?;
             Some((window, split))
         };
         let Some((steps, split)) = windows.into_iter().rev().find_map(split) else {
@@ -242,8 +242,7 @@ fn ranked_above(these: &[f32], others: &[f32]) -> f64 {
 
 impl<'a> Ground<'a> {
     fn new(dataset: &'a Dataset, split: &'a Split, steps: usize, features: &'a [usize]) -> Self {
-        let mut places = split.training();
-        places.sort_unstable_by_key(|place| (place.entity, place.step));
+        let places = split.training();
         let mut squares = vec![(0.0, 0.0); features.len()];
         let mut least = vec![vec![f32::NAN; features.len()]; dataset.entities.len()];
         for places in places.chunk_by(|a, b| a.entity == b.entity) {

@@ -46,7 +46,7 @@ fn features() -> Vec<FeatureSpec> {
 fn fitted(dataset: &Dataset) -> (Runtime, Split, Fits, Metadata) {
     let config =
         TrainConfig { epochs: 3, window: 6, smoothing: Vec::new(), ..TrainConfig::default() };
-    let split = dataset.split(0.2, window(&config)).expect("parts");
+    let split = dataset.split(window(&config)).expect("parts");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let roles = roles(&features(), dataset, &split.fit);
     let training =
@@ -95,8 +95,8 @@ fn each_entity_has_its_own_model_and_the_others_share_one() {
     assert!(size(1) > 1e3 * size(0), "{} {}", size(0), size(1));
     let (runtime, dataset, split) = (&runtime, &dataset, &split);
     let training = Training { runtime, dataset, split, roles: &[], clocks: [2, 3] };
-    let validated = validate::play(&training, &metadata, &fits).expect("scores");
-    for errors in &validated.scores.entities[..2] {
+    let hindsight = hindsight::play(&training, &metadata, &fits).expect("scores");
+    for errors in &hindsight.scores.entities[..2] {
         let largest = errors.iter().copied().filter(|it| it.is_finite()).fold(0.0, f64::max);
         assert!((0.4..=1.0).contains(&largest), "{largest}");
     }
@@ -111,7 +111,7 @@ fn the_graph_gives_each_row_the_fit_of_its_entity() {
     let mut scorer = Scorer::new(&runtime, &artifact, &metadata).expect("our own graph");
     assert!(scorer.takes_entity());
     let window = fits.shared.base.window;
-    let places: Vec<_> = split.validation.iter().step_by(7).copied().collect();
+    let places: Vec<_> = split.stopping.iter().step_by(3).copied().collect();
     let mut raw = dataset.gather(&places, window);
     raw[[0, window - 1, 0]] = NAN;
     let mut evaluate = |place: usize, fit: &Fit| {
@@ -165,7 +165,7 @@ fn a_model_for_all_remembers_each_at_its_own_level() {
     let square = |it: &&LevelStart| (it.scale[0].powi(2) + (it.mean[0] - mean).powi(2)) / 3.0;
     let scale = ends.iter().map(square).sum::<f32>().sqrt();
     assert!((all.mean[0] / mean - 1.0).abs() < 1e-5 && (all.scale[0] / scale - 1.0).abs() < 1e-5);
-    // Validation begins as training did: nobody is remembered.
+    // What is played begins as training did: nobody is remembered.
     let begun = pooled.begun(&dataset, &metadata);
     assert!(begun.remembered.is_empty());
     assert_eq!(begun.level.map(|it| it.prior), Some(1.0));
@@ -261,12 +261,12 @@ fn calm_hosts(count: usize, steps: usize, from: usize) -> Dataset {
     dataset
 }
 
-/// Steps of each entity of a later dataset above its threshold, and all with a score.
-fn above(
+/// The scores of each entity of a later dataset that is served from a fresh start.
+fn served(
     runtime: &Runtime,
     (fits, metadata): (&Fits, &Metadata),
     later: &Dataset,
-) -> Vec<(usize, usize)> {
+) -> Vec<Vec<f64>> {
     let artifact = Artifact::read(export(fits, metadata)).expect("our own file");
     let metadata = artifact.resolve(&ModelConfig::default()).expect("our own metadata");
     let scorer = Scorer::new(runtime, &artifact, &metadata).expect("our own graph");
@@ -274,17 +274,16 @@ fn above(
     let mut detector = Detector::new(&metadata, scorer, later.step_ms, &config);
     let labels: Vec<Labels> = later.entities.iter().map(|it| it.labels.clone()).collect();
     let mut playback = Playback::of_columns(&metadata.features, &labels, true, &[false; 4], &[]);
-    let mut counts = vec![(0, 0); labels.len()];
+    let mut scores = vec![Vec::new(); labels.len()];
     for (step, &now_ms) in later.times_ms.iter().enumerate() {
         let matrix = playback.settled(now_ms, |entity| later.row(entity, step));
         let judgement = detector.judge(matrix, now_ms);
         assert!(judgement.error.is_none(), "{judgement:?}");
         for (entity, score) in judgement.scores {
-            counts[entity].0 += usize::from(score.score > 1.0);
-            counts[entity].1 += 1;
+            scores[entity].push(score.score);
         }
     }
-    counts
+    scores
 }
 
 /// A model of three hosts, served from a fresh start: neither they nor a fourth one that is like them
@@ -294,7 +293,7 @@ fn calm_hosts_that_begin_cold_are_not_above_their_threshold() {
     const DAY: usize = 1_440;
     let dataset = calm_hosts(3, 3 * DAY, 0);
     let config = TrainConfig { epochs: 3, ..TrainConfig::default() };
-    let split = dataset.split(0.3, window(&config)).expect("parts");
+    let split = dataset.split(window(&config)).expect("parts");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
     let roles = roles(&features(), &dataset, &split.fit);
     let training = Training {
@@ -310,25 +309,42 @@ fn calm_hosts_that_begin_cold_are_not_above_their_threshold() {
     let draft = Metadata {
         window: fits.shared.base.window,
         smoothing: config.spans(dataset.step_ms),
-        smoothing_power: 1.5,
+        smoothing_power: 2.0,
         level: Some(fits.shared.level.clone()),
         ..Metadata::new(features(), vec!["instance".to_owned()], step)
     };
     let draft = fits.describe(&dataset, draft);
     let threshold = own_threshold(&training, &config, &fits, &draft).expect("a threshold");
     let metadata = Metadata { threshold, ..draft };
+    let change = |prior: Option<f64>, scales: f32| {
+        let mut changed = metadata.clone();
+        if let Some(prior) = prior {
+            changed.remembered.clear();
+            changed.level.as_mut().expect("levels are kept").prior = prior;
+        }
+        for level in changed.remembered.iter_mut().filter_map(|it| it.level.as_mut()) {
+            level.mean[0] += scales * level.scale[0];
+        }
+        changed
+    };
+    // The level of all for an hour alone, and a level that is not the host's.
+    let (hour, elsewhere) = (change(Some(60.0), 0.0), change(None, 5.0));
     let mut otherwise = 0;
     // The hours that follow, at whatever hour of the day.
     for from in [3 * DAY, 3 * DAY + 400, 3 * DAY + 900] {
         let later = calm_hosts(4, 476, from);
-        let found = above(&runtime, (&fits, &metadata), &later);
-        assert!(found.iter().all(|(_, scored)| *scored > 450), "{found:?}");
-        assert_eq!(found.iter().map(|(above, _)| above).sum::<usize>(), 0, "{found:?} from {from}");
-        // The level of all, which counts for an hour, is what they would be above with.
-        let mut forgetful = Metadata { remembered: Vec::new(), ..metadata.clone() };
-        forgetful.level.as_mut().expect("levels are kept").prior = 60.0;
-        let found = above(&runtime, (&fits, &forgetful), &later);
-        otherwise += found.iter().map(|(above, _)| above).sum::<usize>();
+        let [found, hour, elsewhere] = [&metadata, &hour, &elsewhere].map(|metadata| {
+            let scores = served(&runtime, (&fits, metadata), &later);
+            assert!(scores.iter().all(|it| it.len() > 450));
+            scores
+        });
+        let above = |scores: &[Vec<f64>]| scores.iter().flatten().filter(|it| **it > 1.0).count();
+        assert_eq!(above(&found), 0, "{found:?} from {from}");
+        let largest = |scores: &Vec<f64>| scores.iter().copied().fold(0.0, f64::max);
+        for (found, hour) in found.iter().zip(&hour) {
+            assert!(largest(found) < largest(hour), "{} {}", largest(found), largest(hour));
+        }
+        otherwise += above(&elsewhere);
     }
-    assert!(otherwise > 0, "a test of nothing");
+    assert!(otherwise > 0, "where a level begins makes no difference");
 }

@@ -52,7 +52,7 @@ fn config() -> TrainConfig {
 
 /// Faults for trials with windows of these lengths.
 fn laid(dataset: &Dataset, config: &TrainConfig, windows: &[usize]) -> Faults {
-    let split = dataset.split(config.validation_share, 1).expect("three parts");
+    let split = dataset.split(1).expect("two parts");
     let features = learnt(dataset, &split, &ROLES);
     let space = Space { windows: windows.to_vec(), ..config.space(features.len()) };
     Faults::lay(dataset, &features, config, &space)
@@ -72,7 +72,7 @@ fn faults_are_the_same_for_every_window() {
     other.seed += 1;
     assert_ne!(laid(&dataset, &other, &[10, 1]).laid, faults.laid);
     // All are in the stopping part, and so are those that they are told from.
-    let split = dataset.split(config().validation_share, 10).expect("three parts");
+    let split = dataset.split(10).expect("two parts");
     assert_eq!(faults.calm, split.stopping);
     assert!(faults.laid.iter().all(|it| split.stopping.contains(&it.place)));
 }
@@ -118,7 +118,7 @@ fn a_kind_does_what_it_says() {
                 }
                 FaultKind::Dropped => {
                     let rows = &dataset.entities[fault.place.entity as usize].values;
-                    let training = rows.slice(s![..320, feature]);
+                    let training = rows.column(feature);
                     let least = training.iter().copied().fold(f32::INFINITY, f32::min);
                     assert!(stands && after[9] == least, "{fault:?}");
                 }
@@ -176,7 +176,7 @@ fn pairs_are_counted() {
 /// What a network with this bottleneck makes of the faults, and the loss that it reached.
 fn judged(dataset: &Dataset, faults: &Faults, config: &TrainConfig) -> (tune::Figure, f64) {
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
-    let split = dataset.split(config.validation_share, config.window).expect("three parts");
+    let split = dataset.split(config.window).expect("two parts");
     let (runtime, split, roles) = (&runtime, &split, ROLES.as_slice());
     let training = Training { runtime, dataset, split, roles, clocks: CLOCKS };
     let watch = &mut |_: usize, _: f64| std::ops::ControlFlow::Continue(());

@@ -1,16 +1,16 @@
-//! Validation: the scores that a model would have served over the validation part.
+//! Hindsight: the scores that a model would have served over its own training range.
 //!
-//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step of the
-//! validation part, from the very code that serves, and what was seen on the way for the report.
+//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, from the
+//! very code that serves, and what was seen on the way for the report.
 
 use ndarray::{Array1, s};
 
 use super::branches::level::{self, Levelled};
-use super::data::{Rows, Training};
+use super::data::{Dataset, Rows, Training};
 use super::ensemble::Fits;
 use super::graph::export;
 use super::run::TrainError;
-use super::threshold::ValidationScores;
+use super::threshold::TrainingScores;
 use crate::detect::{DetectConfig, Detector, errors_needed};
 use crate::features::Playback;
 use crate::labels::Labels;
@@ -29,13 +29,13 @@ const SHOWN: usize = 3;
 const BEFORE: usize = 60;
 const AFTER: usize = 30;
 
-/// What a model would have said of the validation part.
+/// What a model would have said of its own training range.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Validated {
+pub struct Hindsight {
     /// The entities' labels.
     pub entities: Vec<Labels>,
     /// The steps, and for each entity its smoothed error at each of them.
-    pub scores: ValidationScores,
+    pub scores: TrainingScores,
     /// Each feature's share of all errors.
     pub by_feature: Vec<f64>,
     /// The moments of the largest errors, the worst first.
@@ -47,7 +47,7 @@ pub struct Validated {
 pub struct Moment {
     /// The entity, by its place.
     pub entity: usize,
-    /// The step, by its place in the validation part.
+    /// The step, by its place in the training range.
     pub step: usize,
     /// The error.
     pub error: f64,
@@ -68,11 +68,10 @@ pub struct Around {
 
 /// The most scores that [`play`] can give for errors that are smoothed over these spans, whatever is
 /// fitted: those of all usable steps but for the first ones of each entity. Gaps may make them fewer.
-pub(super) fn most_scores(training: &Training<'_>, smoothing: &[f64]) -> usize {
-    let Training { dataset, split, .. } = training;
+pub(super) fn most_scores(dataset: &Dataset, smoothing: &[f64]) -> usize {
     let swallowed = errors_needed(smoothing).saturating_sub(1);
     let of_entity = |rows: &Rows| {
-        let usable = rows.usable[split.validation_from..].iter().filter(|it| **it).count();
+        let usable = rows.usable.iter().filter(|it| **it).count();
         usable.saturating_sub(swallowed)
     };
     dataset.entities.iter().map(of_entity).sum()
@@ -83,8 +82,8 @@ pub(super) fn play(
     training: &Training<'_>,
     metadata: &Metadata,
     fits: &Fits,
-) -> Result<Validated, TrainError> {
-    let Training { runtime, dataset, split, .. } = *training;
+) -> Result<Hindsight, TrainError> {
+    let Training { runtime, dataset, .. } = *training;
     // Levels begin as they did when training began, and run through all of it.
     let metadata = Metadata { threshold: 1.0, ..fits.begun(dataset, metadata) };
     let artifact = Artifact::read(export(fits, &metadata))?;
@@ -100,41 +99,37 @@ pub(super) fn play(
     // What may be used was decided when the recording was cleaned.
     let is_common = vec![false; metadata.features.len()];
     let mut playback = Playback::of_columns(&metadata.features, &labels, true, &is_common, &[]);
-    let steps = dataset.times_ms.len() - split.validation_from;
+    let steps = dataset.times_ms.len();
     let mut scores = vec![vec![f64::NAN; steps]; labels.len()];
     let mut by_feature = Array1::<f64>::zeros(metadata.features.len());
     let mut moments = Moments::default();
     for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
         // What is held was held when the recording was cleaned.
         let matrix = playback.settled(now_ms, |entity| dataset.row(entity, step));
-        let Some(at) = step.checked_sub(split.validation_from) else {
-            detector.observe(matrix, now_ms);
-            continue;
-        };
         let judgement = detector.judge(matrix, now_ms);
         if let Some(error) = judgement.error {
             return Err(error.into());
         }
         for (entity, score) in judgement.scores {
-            scores[entity][at] = score.error;
+            scores[entity][step] = score.error;
             let contributions: Vec<(u32, f32)> =
                 score.contributions().map(|it| (it.feature, it.contribution)).collect();
             for (feature, share) in &contributions {
                 by_feature[*feature as usize] += f64::from(*share) * score.error;
             }
             let error = score.error;
-            moments.offer(Moment { entity, step: at, error, contributions, course: None });
+            moments.offer(Moment { entity, step, error, contributions, course: None });
         }
     }
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
         moment.course = around(&mut teller, training, fits, moment)?;
     }
-    Ok(Validated {
+    Ok(Hindsight {
         entities: labels,
-        scores: ValidationScores {
+        scores: TrainingScores {
             step_ms: dataset.step_ms,
-            times_ms: dataset.times_ms[split.validation_from..].to_vec(),
+            times_ms: dataset.times_ms.clone(),
             entities: scores,
         },
         by_feature: (by_feature / total).to_vec(),
@@ -149,8 +144,8 @@ fn around(
     fits: &Fits,
     moment: &Moment,
 ) -> Result<Option<Around>, ScorerError> {
-    let Training { dataset, split, .. } = *training;
-    let at = split.validation_from + moment.step;
+    let dataset = training.dataset;
+    let at = moment.step;
     let shown: Vec<usize> =
         moment.contributions.iter().take(SHOWN).map(|(feature, _)| *feature as usize).collect();
     let (number, fit) = fits.of(moment.entity);
