@@ -209,6 +209,11 @@ fn the_file_tells_everything_about_itself() {
     assert!(summary.contains("warning        the threshold stands on 1h10m30s of"), "{summary}");
     assert_eq!(scores.above_threshold, 0.0);
     assert!(scores.max_error <= metadata.threshold);
+    // Whom it was trained on it remembers: of a table that is who has no labels.
+    let [remembered] = metadata.remembered.as_slice() else { panic!("{:?}", metadata.remembered) };
+    assert_eq!(remembered.entity, [""]);
+    let start = remembered.level.as_ref().expect("the default model has one");
+    assert!((start.mean[1] - 5e5).abs() < 2e5, "{start:?}");
     // What was expected is in the features' own units.
     assert!(scorer.takes_mask() && scorer.takes_level());
     let level = metadata.level.expect("the default model has one");
@@ -223,6 +228,28 @@ fn the_file_tells_everything_about_itself() {
         let difference = (found[[0, i]] - row(100)[i]).abs();
         assert!(difference <= tolerance, "{i}: {found} {:?}", row(100));
     }
+}
+
+/// The one entity of a table is the one that a model of such a table remembers.
+#[test]
+fn evaluation_of_a_table_begins_with_what_is_remembered() {
+    let (_dir, options, _) = trained(300);
+    let history = portent::history::read(&options.history).expect("history");
+    let first = |change: &dyn Fn(&mut Metadata)| {
+        let (scorer, mut metadata) = load(&options.output);
+        change(&mut metadata);
+        let detect = DetectConfig::default();
+        let found = backtest(&metadata, scorer, &history.recording, &history.features, &detect);
+        let scores = found.expect("scores").entities.remove(0).scores;
+        scores.into_iter().find(|it| it.is_finite()).expect("a score")
+    };
+    let own = first(&|_| {});
+    // A level that it never had: only who is remembered can begin there.
+    let moved = first(&|it| {
+        let start = it.remembered[0].level.as_mut().expect("a level");
+        start.mean[1] += 1e9;
+    });
+    assert!(moved > 2.0 * own, "{moved} {own}");
 }
 
 /// A row as a model of ours reads it.

@@ -165,6 +165,18 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
     if !metadata.entities.is_empty() {
         lines.push(("known", format!("{} entities, told apart", metadata.entities.len())));
     }
+    let remembered = &metadata.remembered;
+    if !remembered.is_empty() {
+        let levels = remembered.iter().filter(|it| it.level.is_some()).count();
+        let hours = remembered.iter().filter(|it| it.hours.is_some()).count();
+        let entities = remembered.len();
+        lines.push((
+            "remembered",
+            format!(
+                "{entities} entities of training: the level of {levels}, the last hours of {hours}"
+            ),
+        ));
+    }
     lines
 }
 
@@ -193,7 +205,7 @@ fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
 mod tests {
     use super::*;
     use crate::features::{FeatureSpec, Missing};
-    use crate::model::{LevelSpec, ScoreSummary};
+    use crate::model::{HourlyMaxima, LevelSpec, Remembered, ScoreSummary};
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Metadata), expected: &str) {
@@ -252,6 +264,13 @@ mod tests {
                     entities: Vec::new(),
                 });
                 it.entities = vec![vec!["node".to_owned(), "a".to_owned()]; 3];
+                let entity = |name: &str| vec!["node".to_owned(), name.to_owned()];
+                let start = it.level.as_ref().expect("it was set").start();
+                let hours = HourlyMaxima { last_hour: 0, scores: vec![Some(0.5)] };
+                it.remembered = vec![
+                    Remembered::new(entity("a")).with_level(start.clone()),
+                    Remembered::new(entity("b")).with_level(start).with_hours(Some(hours)),
+                ];
                 it.threshold = 2.5;
                 it.threshold_method = "budget 1".to_owned();
                 it.adaptive_threshold = Some(AdaptiveThreshold::default());
@@ -269,6 +288,7 @@ mod tests {
              smoothing    mean of EWMA over 3, 7.5 steps, power mean of exponent 1.5\n\
              level        half-life 3d (4320 steps)\n\
              known        3 entities, told apart\n\
+             remembered   2 entities of training: the level of 2, the last hours of 1\n\
              threshold    2.5 (budget 1)\n\
              adaptive     in force is what the entity's own score reached in more than 11 hours \
              of a week, or at the same hour on five of seven days, or for the last two hours\n\

@@ -14,18 +14,16 @@
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
 //! seen a few errors has no score; what is judged enters level and hours only afterwards.
 
-use std::collections::HashMap;
-
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::DetectConfig;
 use super::absence::{Absences, LastScores};
 use super::hours::{AnomalyState, Hours};
+use super::known::KnownEntities;
 use super::level::Levels;
 use super::smoothing::Smoothing;
 use super::snapshot::{EntityScore, FeatureScore};
 use crate::features::{EntityState, FeatureMatrix, Provenance, Windows};
-use crate::labels::Labels;
 use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
 
 /// Errors are taken as belonging together over gaps of so many steps: a scrape or two may fail, and
@@ -43,9 +41,8 @@ const NEEDED: usize = 10;
 pub struct Detector {
     scorer: Scorer,
     threshold: f64,
-    entity_names: Vec<String>,
-    /// The place of each entity that the graph knows, from 1 on.
-    known: HashMap<Vec<String>, usize>,
+    /// Whom the file names.
+    known: KnownEntities,
     windows: Windows,
     levels: Option<Levels>,
     smoothing: Vec<Smoothing>,
@@ -92,10 +89,10 @@ impl Detector {
             .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
             .collect();
         let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
-        let known = metadata.entities.iter().cloned().zip(1..).collect();
+        let (known, memories) = KnownEntities::new(metadata);
+        let level = metadata.level.as_ref().filter(|_| scorer.takes_level());
         Self {
             threshold: metadata.threshold,
-            entity_names: metadata.entity.clone(),
             known,
             windows: Windows::new(
                 metadata.window,
@@ -103,12 +100,12 @@ impl Detector {
                 interval_ms,
                 config.stale_after.as_ms(),
             ),
-            levels: metadata.level.as_ref().filter(|_| scorer.takes_level()).map(Levels::new),
+            levels: level.map(|spec| Levels::new(spec, memories.levels)),
             needed: errors_needed(&metadata.smoothing),
             power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
-            hours: adaptive.map(Hours::new),
+            hours: adaptive.map(|spec| Hours::new(spec, memories.hours)),
             places: Vec::new(),
             last_scores: LastScores::default(),
             scorer,
@@ -127,10 +124,11 @@ impl Detector {
         self.scorer.takes_mask()
     }
 
-    /// Memory for what is remembered of entities.
+    /// Memory for what is remembered of entities, by the file and since.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.windows.bytes()
+        self.known.bytes()
+            + self.windows.bytes()
             + self.levels.as_ref().map_or(0, Levels::bytes)
             + self.hours.as_ref().map_or(0, Hours::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
@@ -180,20 +178,11 @@ impl Detector {
         for slot in (before..slots).chain(matrix.born().iter().copied().filter(|it| *it < before)) {
             self.seen[slot] = 0;
             self.smoothing.iter_mut().for_each(|it| it.reset(slot));
-            self.hours.iter_mut().for_each(|it| it.reset(slot));
-            let place = self.place(matrix.labels(slot));
-            self.places[slot] = place as f32;
-            self.levels.iter_mut().for_each(|it| it.reset(slot, place));
+            let known = self.known.of(matrix.labels(slot));
+            self.places[slot] = known.graph as f32;
+            self.hours.iter_mut().for_each(|it| it.reset(slot, known.memory));
+            self.levels.iter_mut().for_each(|it| it.reset(slot, known.memory));
         }
-    }
-
-    fn place(&self, labels: &Labels) -> usize {
-        if self.known.is_empty() {
-            return 0;
-        }
-        let values: Vec<String> =
-            self.entity_names.iter().map(|name| labels.get(name).to_owned()).collect();
-        self.known.get(&values).copied().unwrap_or(0)
     }
 
     /// Runs the graph once over all full windows.

@@ -16,16 +16,17 @@
 //! usual hours are `h[k-169]..h[k-2]`, so that what goes on now does not excuse itself; a missing hour
 //! counts for nothing.
 //!
+//! An entity that the model's file remembers begins with its last week of training, moved by whole days so
+//! that it ends before its first score: its nightly job is no news. What stays is of hours that were seen
+//! live alone, as nobody was told of the others.
+//!
 //! Invariants: a score never enters the threshold that it is judged by (its hour is not over); a slot
 //! that was out of sight for longer than the ring begins anew.
 //!
-//! Memory: 712 bytes an entity. Cost: a comparison a tick and entity; at the turn of the hour a sorting
-//! of 168 numbers.
+//! Memory: 720 bytes an entity, and 8 an hour and entity that the file remembers. Cost: a comparison a
+//! tick and entity; at the turn of the hour a sorting of 168 numbers.
 
-use crate::model::AdaptiveThreshold;
-
-/// What a largest score is of.
-const HOUR_MS: i64 = 3_600_000;
+use crate::model::{AdaptiveThreshold, HOUR_MS, HourlyMaxima};
 
 /// The hours that are kept: the current one, and so many before it that a week of days has its
 /// neighbours.
@@ -80,6 +81,8 @@ impl AnomalyState {
 #[derive(Debug, Clone)]
 pub(super) struct Hours {
     spec: AdaptiveThreshold,
+    /// What the model's file remembers of entities, by place less 1.
+    remembered: Vec<Option<HourlyMaxima>>,
     slots: Vec<Slot>,
     /// The largest score by slot and hour; NaN where there was none.
     largest: Vec<f32>,
@@ -89,34 +92,37 @@ pub(super) struct Hours {
 struct Slot {
     /// The current hour. `None` before the first score.
     hour: Option<i64>,
-    /// The hour of the first score.
+    /// The hour of the first score; those before are of training.
     since: i64,
+    /// The place of its entity among those that are remembered, from 1 on; 0 where it is not.
+    place: u32,
     /// The score above which it is anomalous.
     threshold: f32,
     /// The same but for what stays.
     usual: f32,
 }
 
-const FRESH: Slot = Slot { hour: None, since: 0, threshold: 1.0, usual: 1.0 };
+const FRESH: Slot = Slot { hour: None, since: 0, place: 0, threshold: 1.0, usual: 1.0 };
 
 impl Hours {
-    /// Without slots.
-    pub fn new(spec: AdaptiveThreshold) -> Self {
-        Self { spec, slots: Vec::new(), largest: Vec::new() }
+    /// Without slots; with what the file remembers of entities, by place less 1.
+    pub fn new(spec: AdaptiveThreshold, remembered: Vec<Option<HourlyMaxima>>) -> Self {
+        Self { spec, remembered, slots: Vec::new(), largest: Vec::new() }
     }
 
-    /// Makes room for so many slots. New ones are fresh.
+    /// Makes room for so many slots. New ones are of entities that are not remembered.
     pub fn resize(&mut self, slots: usize) {
         self.slots.resize(slots, FRESH);
         self.largest.resize(slots * HOURS, f32::NAN);
     }
 
-    /// Forgets a slot's past: another entity has it now.
+    /// Forgets a slot's past: another entity has it now. Its place counts from 1 among those that are
+    /// remembered; 0 and places beyond those there are stand for another one.
     ///
     /// # Panics
     /// Beyond the slots there are.
-    pub fn reset(&mut self, slot: usize) {
-        self.slots[slot] = FRESH;
+    pub fn reset(&mut self, slot: usize, place: usize) {
+        self.slots[slot] = Slot { place: u32::try_from(place).unwrap_or(0), ..FRESH };
         self.largest[slot * HOURS..][..HOURS].fill(f32::NAN);
     }
 
@@ -133,10 +139,7 @@ impl Hours {
             Some(hour) if now > hour => self.turn(slot, hour, now),
             // The correction of a clock, by a second at a full hour, costs no week of memory.
             Some(hour) if now + 1 >= hour => {}
-            _ => {
-                self.reset(slot);
-                self.slots[slot] = Slot { hour: Some(now), since: now, ..FRESH };
-            }
+            _ => self.begin(slot, now),
         }
         let Slot { hour, threshold, usual, .. } = self.slots[slot];
         let place = place(slot, hour.unwrap_or(now));
@@ -152,7 +155,25 @@ impl Hours {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>() + self.largest.capacity() * size_of::<f32>()
+        let scores = self.remembered.iter().flatten().map(|it| it.scores.capacity());
+        self.slots.capacity() * size_of::<Slot>()
+            + self.largest.capacity() * size_of::<f32>()
+            + self.remembered.capacity() * size_of::<Option<HourlyMaxima>>()
+            + scores.sum::<usize>() * size_of::<Option<f32>>()
+    }
+
+    /// The first score, in this hour: before it there is what the file remembers.
+    fn begin(&mut self, slot: usize, now: i64) {
+        let at = self.slots[slot].place as usize;
+        self.slots[slot] = Slot { since: now, place: at as u32, ..FRESH };
+        self.largest[slot * HOURS..][..HOURS].fill(f32::NAN);
+        let remembered = at.checked_sub(1).and_then(|at| self.remembered.get(at)?.as_ref());
+        let hours = remembered.into_iter().flat_map(|it| it.before(now));
+        // Moved by as much as a day they may reach farther back than the ring does.
+        for (hour, largest) in hours.take_while(|(hour, _)| *hour > now - HOURS as i64) {
+            self.largest[place(slot, hour)] = largest;
+        }
+        self.find(slot, now);
     }
 
     /// The hour is another one: clears what has passed without a score, and finds the thresholds.
@@ -160,6 +181,11 @@ impl Hours {
         for passed in now - (now - hour).min(HOURS as i64) + 1..=now {
             self.largest[place(slot, passed)] = f32::NAN;
         }
+        self.find(slot, now);
+    }
+
+    /// Finds the thresholds of this hour.
+    fn find(&mut self, slot: usize, now: i64) {
         let usual = self.usual_hours(slot, now).max(self.same_hour(slot, now)).max(1.0);
         let state = &mut self.slots[slot];
         let was_there = now - RECENT >= state.since;
@@ -213,9 +239,29 @@ mod tests {
     const FIRST: i64 = 480_000;
 
     fn hours() -> Hours {
-        let mut hours = Hours::new(AdaptiveThreshold::default());
-        hours.resize(2);
+        Hours::new(AdaptiveThreshold::default(), Vec::new()).sized()
+    }
+
+    impl Hours {
+        fn sized(mut self) -> Self {
+            self.resize(2);
+            self
+        }
+    }
+
+    /// A slot of an entity of whom the file remembers these hours, which end with this one.
+    fn remembering(last_hour: i64, largest: &[f32]) -> Hours {
+        let scores = largest.iter().map(|it| it.is_finite().then_some(*it)).collect();
+        let remembered = vec![None, Some(HourlyMaxima { last_hour, scores })];
+        let mut hours = Hours::new(AdaptiveThreshold::default(), remembered).sized();
+        hours.reset(1, 2);
         hours
+    }
+
+    /// A week with a job at an hour of the day; the last hour is this one.
+    fn nightly(last_hour: i64, at: i64) -> Vec<f32> {
+        let is_at = |hour: i64| hour.rem_euclid(24) == at;
+        (last_hour - 167..=last_hour).map(|hour| if is_at(hour) { 3.0 } else { 0.5 }).collect()
     }
 
     /// The threshold of the hour after these, which begin at the first; one score an hour, NaN for none.
@@ -357,9 +403,117 @@ mod tests {
         for hour in 0..40 {
             hours.judge(0, (FIRST + hour) * HOUR_MS, 3.0);
         }
-        hours.reset(0);
+        hours.reset(0, 0);
         assert_eq!(hours.judge(0, (FIRST + 40) * HOUR_MS, 3.0), (1.0, AnomalyState::New));
         hours.resize(10_000);
         assert!(hours.bytes() <= 10_000 * 720, "{}", hours.bytes());
+    }
+
+    /// In every clock hour, from whichever it begins.
+    #[test]
+    fn a_nightly_job_of_training_is_none_in_the_first_live_night() {
+        let last_hour = FIRST + 5;
+        for begins in 1..=24 {
+            let mut known = remembering(last_hour, &nightly(last_hour, 2));
+            let mut unknown = hours();
+            let mut called = [Vec::new(), Vec::new()];
+            for hour in last_hour + begins..last_hour + begins + 8 * 24 {
+                let score = if hour % 24 == 2 { 3.0 } else { 0.5 };
+                for (hours, called) in [&mut known, &mut unknown].into_iter().zip(&mut called) {
+                    let (_, state) = hours.judge(1, hour * HOUR_MS, score);
+                    called.extend((state == AnomalyState::New).then_some(hour));
+                }
+            }
+            assert_eq!([called[0].len(), called[1].len()], [0, 5], "begun {begins} hours later");
+        }
+    }
+
+    #[test]
+    fn hours_that_were_remembered_long_ago_stay_those_of_the_day() {
+        for days in [-9_000, -1, 0, 1, 35, 4_000] {
+            let last_hour = FIRST + 24 * days;
+            let first = |at: i64| {
+                let mut hours = remembering(last_hour, &nightly(last_hour, at));
+                hours.judge(1, (FIRST + 7) * HOUR_MS, 0.5).0
+            };
+            let now = (FIRST + 7) % 24;
+            // With the hours beside it.
+            let found: Vec<bool> = (0..24).map(|at| first(at) > 3.0).collect();
+            let expected: Vec<bool> = (0..24).map(|at| (at - now).abs() <= 1).collect();
+            assert_eq!(found, expected, "{days} days");
+        }
+    }
+
+    /// The first score has the threshold that it would have, had the week been live.
+    #[test]
+    fn a_week_that_is_remembered_counts_as_if_it_had_been_live() {
+        let week: Vec<f32> = (0..168).map(|i| (i * 37 % 101) as f32 / 40.0).collect();
+        let mut live = hours();
+        for (hour, score) in (FIRST - 168..).zip(&week) {
+            live.judge(1, hour * HOUR_MS, f64::from(*score));
+        }
+        let mut known = remembering(FIRST - 1, &week);
+        let [live, known] = [&mut live, &mut known].map(|it| {
+            it.judge(1, FIRST * HOUR_MS, 0.5);
+            it.slots[1].usual
+        });
+        assert!(live > 1.0, "{live}");
+        assert_eq!(live, known);
+        // A day later the oldest of its hours are out of reach, and none is where it should not be.
+        let mut later = remembering(FIRST - 24, &week);
+        later.judge(1, FIRST * HOUR_MS, 0.5);
+        let found: Vec<f32> = (FIRST - 169..FIRST).map(|it| later.largest[place(1, it)]).collect();
+        let gap = [f32::NAN; 23];
+        let expected = [&week[22..], &gap].concat();
+        let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+        assert!(
+            found.len() == expected.len() && found.iter().zip(&expected).all(same),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_stayed_in_training_is_said_again() {
+        // Two hours of what began at the end of training: not usual, and nobody was told.
+        let mut week = nightly(FIRST - 1, 2);
+        week[166..].fill(9.0);
+        let mut hours = remembering(FIRST - 1, &week);
+        let mut judge = |hour: i64| hours.judge(1, (FIRST + hour) * HOUR_MS, 9.0).1;
+        let states: Vec<AnomalyState> = (0..4).map(&mut judge).collect();
+        let (new, lasting) = (AnomalyState::New, AnomalyState::Lasting);
+        assert_eq!(states, [new, new, lasting, lasting]);
+    }
+
+    #[test]
+    fn who_begins_again_begins_from_the_file_again() {
+        let mut hours = remembering(FIRST - 1, &[2.0; 168]);
+        let now_ms = FIRST * HOUR_MS;
+        let first = hours.judge(1, now_ms, 0.5).0;
+        assert!(first > 2.0, "{first}");
+        hours.reset(1, 0);
+        assert_eq!(hours.judge(1, now_ms, 0.5).0, 1.0, "another entity");
+        hours.reset(1, 2);
+        assert_eq!(hours.judge(1, now_ms, 0.5).0, first);
+        // A clock that was set back, too.
+        assert_eq!(hours.judge(1, now_ms - 50 * HOUR_MS, 0.5).0, first);
+        // Of others nothing is remembered: of one without hours, of a place that no file could name.
+        for place in [0, 1, 3, usize::MAX] {
+            hours.reset(1, place);
+            assert_eq!(hours.judge(1, now_ms, 0.5).0, 1.0, "{place}");
+        }
+        // Whatever a file and a clock say.
+        for last_hour in [i64::MIN, i64::MAX] {
+            let mut hours = remembering(last_hour, &[2.0; 168]);
+            for now_ms in [i64::MIN, i64::MAX, i64::MIN, 0] {
+                assert!(hours.judge(1, now_ms, 0.5).0 >= 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_file_remembers_is_counted() {
+        let with = remembering(FIRST, &[2.0; 168]).bytes();
+        let without = remembering(FIRST, &[]).bytes();
+        assert_eq!(with - without, 168 * 8);
     }
 }

@@ -4,14 +4,16 @@
 //! and standard deviation of what came before, which a graph may take as inputs `level_mean` and
 //! `level_scale`. To be asked for before the tick's own row is taken.
 //!
-//! An entity begins with what training left behind, which counts as so many steps; until as much
-//! has been seen as the half-life remembers, every step counts the same.
+//! An entity begins with what training left behind, its own level if the file remembers it and that of
+//! all together if it does not, which counts as so many steps; until as much has been seen as the
+//! half-life remembers, every step counts the same.
 //!
 //! Invariants: a feature that is missing keeps its level; the scale is never below the feature's
 //! floor; a row in which a feature is far out moves its level no farther than the clip lets it.
 //!
-//! Memory: 32 bytes a feature and slot and 8 a slot, 13 MB for ten thousand entities of forty features: means and
-//! variances are float64, as a level of 16 GB moves by less than float32 resolves.
+//! Memory: 32 bytes a feature and slot and 8 a slot, 13 MB for ten thousand entities of forty features:
+//! means and variances are float64, as a level of 16 GB moves by less than float32 resolves. Beside that
+//! 12 bytes a feature of each entity that the file remembers.
 //!
 //! Source: West 1979 and Finch 2009, "Incremental calculation of weighted mean and variance",
 //! section 9: `mean += g d`, `variance = (1 - g) (variance + g d²)` with `d = x - mean` and the gain
@@ -27,7 +29,7 @@ pub struct Levels {
     /// What the weights sum to after ever.
     most: f64,
     clip: f64,
-    /// Where levels begin, by the entity's place; the first is for those that are not known.
+    /// Where levels begin, by the entity's place; the first is for those that are not remembered.
     starts: Vec<LevelStart>,
     /// The place of each slot's entity.
     places: Vec<usize>,
@@ -47,15 +49,17 @@ struct Cell {
 }
 
 impl Levels {
-    /// Levels without slots, as a model's file describes them.
+    /// Levels without slots, as a model's file describes them, and where those of entities begin that it
+    /// remembers; `None` for one without a level of its own.
     #[must_use]
-    pub fn new(spec: &LevelSpec) -> Self {
+    pub fn new(spec: &LevelSpec, remembered: Vec<Option<LevelStart>>) -> Self {
+        let own = remembered.into_iter().map(|own| own.unwrap_or_else(|| spec.start()));
         let keep = (-1.0 / spec.half_life).exp2();
         Self {
             keep,
             most: 1.0 / (1.0 - keep),
             clip: spec.clip,
-            starts: [spec.start()].into_iter().chain(spec.entities.iter().cloned()).collect(),
+            starts: [spec.start()].into_iter().chain(own).collect(),
             places: Vec::new(),
             cells: Vec::new(),
             means: Vec::new(),
@@ -63,7 +67,7 @@ impl Levels {
         }
     }
 
-    /// Makes room for so many slots. New ones have the level of an entity that is not known.
+    /// Makes room for so many slots. New ones have the level of an entity that is not remembered.
     pub fn resize(&mut self, slots: usize) {
         let (before, after) = (self.places.len(), slots * self.width());
         self.places.resize(slots, 0);
@@ -76,7 +80,7 @@ impl Levels {
     }
 
     /// Gives a slot the level that an entity begins with: another has it now. Its place counts from
-    /// 1; 0 and places beyond those there are stand for an entity that is not known.
+    /// 1 among those that are remembered; 0 and places beyond those there are stand for another one.
     ///
     /// # Panics
     /// Beyond the slots there are.
@@ -148,6 +152,8 @@ impl Levels {
         self.cells.capacity() * size_of::<Cell>()
             + self.places.capacity() * size_of::<usize>()
             + (self.means.capacity() + self.scales.capacity()) * size_of::<f32>()
+            + self.starts.capacity() * size_of::<LevelStart>()
+            + self.starts.iter().map(LevelStart::bytes).sum::<usize>()
     }
 
     fn width(&self) -> usize {
@@ -165,7 +171,7 @@ mod tests {
     }
 
     fn levels(spec: &LevelSpec) -> Levels {
-        let mut levels = Levels::new(spec);
+        let mut levels = Levels::new(spec, Vec::new());
         levels.resize(1);
         levels
     }
@@ -275,23 +281,28 @@ mod tests {
         assert_ne!(levels.means(0), [7.0]);
         levels.reset(0, 0);
         assert_eq!(levels.means(0), [7.0]);
+        let none = Levels::new(&spec(5.0, 5.0, 3.0, [7.0, 2.0, 0.25]), Vec::new()).bytes();
         levels.resize(10_000);
-        assert!(levels.bytes() <= 10_000 * (32 + 8), "{}", levels.bytes());
+        assert!(levels.bytes() - none <= 10_000 * (32 + 8), "{}", levels.bytes());
     }
 
     #[test]
-    fn known_entities_begin_where_training_left_them() {
-        let mut spec = spec(5.0, 1.0, 3.0, [7.0, 2.0, 0.25]);
+    fn remembered_entities_begin_where_training_left_them() {
+        let spec = spec(5.0, 1.0, 3.0, [7.0, 2.0, 0.25]);
         let own = LevelStart { prior: 5.0, mean: vec![90.0], scale: vec![0.1], floor: vec![0.5] };
-        spec.entities = vec![own];
-        let mut levels = levels(&spec);
+        let none = Levels::new(&spec, Vec::new()).bytes();
+        let mut levels = Levels::new(&spec, vec![Some(own), None]);
+        assert_eq!(levels.bytes() - none, 2 * (size_of::<LevelStart>() + 3 * size_of::<f32>()));
+        levels.resize(1);
         levels.reset(0, 1);
         assert_eq!((levels.means(0), levels.scales(0)), ([90.0].as_slice(), [0.5].as_slice()));
         levels.update(0, &[91.0]);
         assert!((90.1..90.3).contains(&levels.means(0)[0]), "{:?}", levels.means(0));
         assert!(levels.scales(0)[0] >= 0.5);
-        // A place that no file could name.
-        levels.reset(0, 9);
-        assert_eq!(levels.means(0), [7.0]);
+        // One whose level the file does not tell, and a place that no file could name.
+        for place in [2, 9] {
+            levels.reset(0, place);
+            assert_eq!((levels.means(0), levels.scales(0)), ([7.0].as_slice(), [2.0].as_slice()));
+        }
     }
 }

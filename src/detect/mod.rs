@@ -9,13 +9,14 @@
 //!
 //! What models remember of an entity (window, level, smoothing, adaptive threshold, which features it
 //! once had) outlives its series: for as long as the threshold can make use of it, which is a week for a
-//! model with an `adaptive_threshold`, and at least an hour.
+//! model with an `adaptive_threshold`, and at least an hour. It begins with what the model's file remembers.
 
 mod absence;
 mod config;
 mod detector;
 mod history;
 mod hours;
+mod known;
 pub mod level;
 mod range;
 mod replay;

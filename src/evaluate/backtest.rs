@@ -2,7 +2,8 @@
 //!
 //! In: a model and a recording. Out: for each entity and step the score and the score above which
 //! it would have been anomalous, as they would have been exported. The model starts as it does when
-//! serving starts: with empty windows, and the level that training left behind.
+//! serving starts: with empty windows, and what its file remembers of entities, or the level of all of
+//! them for one that it does not.
 
 use ndarray::Array1;
 

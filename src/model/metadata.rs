@@ -4,13 +4,13 @@
 //! model's section of the configuration. Out: complete metadata or a sentence about what is
 //! missing, malformed or contradictory. It never looks at the graph.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
+use super::property::{from_json, json, parse, time};
 use super::range::FeatureRange;
+use super::remembered::Remembered;
 use super::state::{AdaptiveThreshold, LevelSpec};
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing, PROFILE_VERSION, TIME_OF_DAY, TIME_OF_WEEK, profile};
@@ -55,6 +55,9 @@ pub struct Metadata {
     /// The entities that the graph tells apart: the values of the entity labels, in order. Empty
     /// for a graph that treats all alike.
     pub entities: Vec<Vec<String>>,
+    /// What the file remembers of entities that it was trained on, in no order that matters. Who is
+    /// told apart and who is remembered are two things.
+    pub remembered: Vec<Remembered>,
     /// The names of features that the error does not depend on: constant ones, clocks.
     pub weightless: Vec<String>,
     /// For each feature the range of its measured values in training, where there were any; empty
@@ -99,6 +102,7 @@ pub(super) struct Recorded {
     level: Option<LevelSpec>,
     adaptive_threshold: Option<AdaptiveThreshold>,
     entities: Vec<Vec<String>>,
+    remembered: Vec<Remembered>,
     weightless: Vec<String>,
     ranges: Vec<Option<FeatureRange>>,
     profile: Option<u32>,
@@ -132,6 +136,7 @@ impl Metadata {
             level: None,
             adaptive_threshold: None,
             entities: Vec::new(),
+            remembered: Vec::new(),
             weightless: Vec::new(),
             ranges: Vec::new(),
             threshold: 1.0,
@@ -167,6 +172,9 @@ impl Metadata {
         entries.extend(self.adaptive_threshold.as_ref().map(|it| ("adaptive_threshold", json(it))));
         if !self.entities.is_empty() {
             entries.push(("entities", json(&self.entities)));
+        }
+        if !self.remembered.is_empty() {
+            entries.push(("remembered", json(&self.remembered)));
         }
         if !self.weightless.is_empty() {
             entries.push(("weightless", json(&self.weightless)));
@@ -219,6 +227,8 @@ impl Metadata {
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
         }
+        let (labels, features) = (self.entity.len(), self.features.len());
+        Remembered::check(&self.remembered, labels, features, self.level.is_some())?;
         if !(self.threshold.is_finite() && self.threshold > 0.0) {
             let reason = format!("{} is not a number above 0", self.threshold);
             return invalid("threshold", reason);
@@ -260,6 +270,7 @@ impl Recorded {
             "level" => self.level = Some(from_json(key, value)?),
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
+            "remembered" => self.remembered = from_json(key, value)?,
             "weightless" => self.weightless = from_json(key, value)?,
             "ranges" => self.ranges = from_json(key, value)?,
             "profile" => self.profile = Some(parse(key, value)?),
@@ -326,6 +337,7 @@ impl Recorded {
             level: self.level.clone(),
             adaptive_threshold: self.adaptive_threshold,
             entities: self.entities.clone(),
+            remembered: self.remembered.clone(),
             weightless: self.weightless.clone(),
             ranges: self.ranges.clone(),
             profile: self.profile,
@@ -367,39 +379,11 @@ fn describe_features(features: &[FeatureSpec]) -> String {
     format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("lists and structs of text and finite numbers")
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(key: &str, value: &str) -> Result<T, ArtifactError> {
-    serde_json::from_str(value).map_err(|error| malformed(key, value, &error))
-}
-
-fn parse<T: std::str::FromStr<Err: fmt::Display>>(
-    key: &str,
-    value: &str,
-) -> Result<T, ArtifactError> {
-    value.parse().map_err(|error| malformed(key, value, &error))
-}
-
-fn time(key: &str, value: &str) -> Result<i64, ArtifactError> {
-    timestamp::parse_ms(value).map_err(|error| malformed(key, value, &error))
-}
-
-fn malformed(key: &str, value: &str, reason: &dyn fmt::Display) -> ArtifactError {
-    ArtifactError::Malformed {
-        key: key.to_owned(),
-        // Enough to recognise it by; a file may hold anything.
-        value: value.chars().take(80).collect(),
-        reason: reason.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::features::Missing;
-    use crate::model::LevelStart;
+    use crate::model::{HourlyMaxima, LevelStart};
 
     fn metadata() -> Metadata {
         Metadata {
@@ -425,6 +409,20 @@ mod tests {
             }),
             adaptive_threshold: Some(AdaptiveThreshold { hours_per_week: 5, same_hour: false }),
             entities: vec![vec!["a:9100".to_owned()], vec!["b \"9100".to_owned()]],
+            remembered: vec![
+                Remembered::new(vec!["c".to_owned()])
+                    .with_level(LevelStart {
+                        prior: 2.0 / 0.7,
+                        mean: vec![0.1, 1.0 / 3.0],
+                        scale: vec![1e-30, f32::MAX],
+                        floor: vec![f32::MIN_POSITIVE, 0.1],
+                    })
+                    .with_hours(Some(HourlyMaxima {
+                        last_hour: -3,
+                        scores: vec![Some(0.7), None, Some(0.0)],
+                    })),
+                Remembered::new(vec!["b \"9100".to_owned()]),
+            ],
             weightless: vec!["a".to_owned()],
             ranges: vec![Some(FeatureRange { lower: -0.1, upper: 1e9 }), None],
             threshold: 0.1 + 0.2,
@@ -485,6 +483,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_there_is_not_written() {
+        let metadata = Metadata { remembered: Vec::new(), ..metadata() };
+        let names: Vec<String> = metadata.properties().into_iter().map(|(key, _)| key).collect();
+        assert!(!names.iter().any(|it| it == "portent.remembered"), "{names:?}");
+    }
+
+    #[test]
     fn a_contradiction_names_both_values() {
         let recorded = recorded(&metadata());
         let config =
@@ -527,6 +532,7 @@ mod tests {
         let mut with_clocks = metadata();
         let configured = with_clocks.features.clone();
         with_clocks.level = None;
+        with_clocks.remembered = Vec::new();
         with_clocks.ranges = Vec::new();
         with_clocks.features.extend([TIME_OF_DAY.spec(), TIME_OF_WEEK.spec()]);
         let config = ModelConfig { features: Some(configured), ..ModelConfig::default() };
@@ -573,6 +579,15 @@ mod tests {
         check_error(&few, &config, "ranges: there are 1 for 2 features");
         let wrong = Recorded { ranges: vec![range(0.0, 0.0), range(2.0, 1.5)], ..recorded.clone() };
         check_error(&wrong, &config, "ranges: 2 to 1.5 is none");
+        let unknown = Recorded {
+            remembered: vec![Remembered::new(vec!["a".to_owned(); 2])],
+            ..recorded.clone()
+        };
+        check_error(
+            &unknown,
+            &config,
+            r#"remembered: entity ["a", "a"]: it needs 1 values, one an entity label"#,
+        );
         let none = Recorded { window: Some(0), ..recorded };
         check_error(&none, &config, "window: it must be at least 1");
     }
@@ -585,6 +600,12 @@ mod tests {
         let error = recorded.read("portent.schema", "3").expect_err("later");
         assert!(error.to_string().contains("schema 3"), "{error}");
         assert!(recorded.read("portent.features", "[{}]").is_err());
+        for text in
+            ["{}", "[{}]", r#"[{"entity": [], "hours": {"last_hour": 1e99, "scores": []}}]"#]
+        {
+            let error = recorded.read("portent.remembered", text).expect_err("none").to_string();
+            assert!(error.starts_with("portent.remembered is "), "{error}");
+        }
         recorded.read("author", "soon").expect("not ours");
         recorded.read("portent.colour", "red").expect("of later versions");
         assert_eq!(recorded, Recorded::default());

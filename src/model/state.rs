@@ -1,7 +1,8 @@
 //! What a model needs to remember of each entity between two ticks, as its file describes it.
 //!
 //! A graph sees one window and nothing else. Whatever lasts longer is state of the pipeline; its
-//! parameters are here, beside the graph in the same file. None of it is configuration.
+//! parameters are here, beside the graph in the same file. None of it is configuration. What the file
+//! remembers of single entities is in `remembered`.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,8 @@ use super::artifact::ArtifactError;
 pub struct LevelSpec {
     /// How long it takes until half of a level is forgotten, in steps.
     pub half_life: f64,
-    /// How many steps the level of training counts for when an entity is seen for the first time.
+    /// How many steps the level of training counts for when an entity is seen that the file does not
+    /// remember.
     pub prior: f64,
     /// A step moves a level by at most so many of its scales.
     pub clip: f64,
@@ -26,7 +28,8 @@ pub struct LevelSpec {
     pub scale: Vec<f32>,
     /// The least deviation that counts.
     pub floor: Vec<f32>,
-    /// Where the entities that the graph tells apart begin, in their order; empty where it does not.
+    /// Where the entities that the graph tells apart begin, in their order. Of older files: what they
+    /// remember of entities is now in [`super::Remembered`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<LevelStart>,
 }
@@ -67,7 +70,7 @@ impl Default for AdaptiveThreshold {
 }
 
 impl LevelSpec {
-    /// Where the level of an entity begins that the graph does not know.
+    /// Where the level of an entity begins that the file does not remember.
     #[must_use]
     pub fn start(&self) -> LevelStart {
         let (mean, scale, floor) = (self.mean.clone(), self.scale.clone(), self.floor.clone());
@@ -78,30 +81,40 @@ impl LevelSpec {
     /// entities apart.
     pub(super) fn check(&self, features: usize, entities: usize) -> Result<(), ArtifactError> {
         let starts = || [self.start()].into_iter().chain(self.entities.iter().cloned());
-        let lists = |start: &LevelStart| {
-            [&start.mean, &start.scale, &start.floor].map(|list| list.len() == features)
-        };
-        if starts().any(|start| lists(&start).contains(&false)) {
-            return invalid("level", format!("its lists need {features} numbers, one a feature"));
-        }
         if ![0, entities].contains(&self.entities.len()) {
             let found = self.entities.len();
             return invalid("level", format!("it begins for {found} entities of {entities}"));
         }
-        let good = |start: LevelStart| {
-            let mut all = start.mean.iter().chain(&start.scale).chain(&start.floor);
-            let positive = start.floor.iter().all(|it| *it > 0.0);
-            start.prior >= 1.0 && positive && all.all(|it| it.is_finite())
-        };
+        if let Some(fault) = starts().find_map(|start| start.fault(features)) {
+            return invalid("level", fault);
+        }
         let numbers = self.half_life >= 1.0 && self.half_life.is_finite() && self.clip > 0.0;
-        if !(numbers && starts().all(good)) {
-            return invalid(
-                "level",
-                "half_life and prior must be at least 1, clip and floors above 0, and all finite"
-                    .to_owned(),
-            );
+        if !numbers {
+            let reason = "half_life must be a number of at least 1 and clip above 0";
+            return invalid("level", reason.to_owned());
         }
         Ok(())
+    }
+}
+
+impl LevelStart {
+    /// Why no level of so many features can begin here.
+    pub(super) fn fault(&self, features: usize) -> Option<String> {
+        let lists = [&self.mean, &self.scale, &self.floor];
+        if lists.iter().any(|list| list.len() != features) {
+            return Some(format!("its lists need {features} numbers, one a feature"));
+        }
+        let finite =
+            self.prior.is_finite() && lists.iter().all(|it| it.iter().all(|x| x.is_finite()));
+        let good = finite && self.prior >= 1.0 && self.floor.iter().all(|it| *it > 0.0);
+        (!good).then(|| "prior must be at least 1, floors above 0, and all finite".to_owned())
+    }
+
+    /// Bytes held beside the struct itself.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let lists = [&self.mean, &self.scale, &self.floor];
+        lists.iter().map(|list| list.capacity() * size_of::<f32>()).sum()
     }
 }
 

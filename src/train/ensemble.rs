@@ -18,7 +18,7 @@ use super::data::{Scaler, Scaling, Training};
 use super::run::TrainError;
 use crate::bytesize::ByteSize;
 use crate::features::FeatureSpec;
-use crate::model::LevelSpec;
+use crate::model::{LevelSpec, LevelStart};
 
 pub(super) use entities::Fits;
 pub use entities::Sharing;
@@ -31,8 +31,11 @@ pub(super) struct Fit {
     pub base: Base,
     /// In the order of [`Kind::ALL`].
     pub branches: Vec<Branch>,
-    /// What the pipeline keeps for the branch of that name.
+    /// What the pipeline keeps for the branch of that name, and where it begins for entities that
+    /// training has not seen.
     pub level: LevelSpec,
+    /// Where the level of each entity of its dataset is at the end, in their order.
+    pub ends: Vec<LevelStart>,
     /// How the network's learning went; empty without one.
     pub course: Course,
     /// What errors are multiplied with in the end, so that those of several fits compare.
@@ -63,6 +66,19 @@ pub enum FitError {
          `train.fit: pooled`, or train on fewer entities"
     )]
     TooMany {
+        /// The entities.
+        entities: usize,
+        /// What the file would take.
+        bytes: ByteSize,
+        /// The limit.
+        most: ByteSize,
+    },
+    /// More entities than the file can remember.
+    #[error(
+        "what the file remembers of {entities} entities takes {bytes}, more than {most}: train on fewer \
+         entities"
+    )]
+    TooManyRemembered {
         /// The entities.
         entities: usize,
         /// What the file would take.
@@ -108,7 +124,8 @@ impl Fit {
     /// Learns. ONNX Runtime tells what is usual, by the graph that will serve.
     ///
     /// # Errors
-    /// When nothing moves, when a branch cannot be learnt, and when ONNX Runtime refuses the graph.
+    /// When nothing moves, when there are more entities than a file can remember, when a branch cannot be
+    /// learnt, and when ONNX Runtime refuses the graph.
     pub fn learn(
         training: &Training<'_>,
         config: &TrainConfig,
@@ -132,6 +149,7 @@ impl Fit {
         if !base.scaler.is_learnt() {
             return Err(FitError::NothingMoves { rows: places.len() }.into());
         }
+        entities::can_be_remembered(training.dataset, config.model)?;
         let mut course = Course::default();
         let mut branches = Vec::new();
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
@@ -159,8 +177,8 @@ impl Fit {
                 weight: (weight / total) as f32,
             });
         }
-        let level = level::spec(training.dataset, &base);
-        let mut fit = Self { base, branches, level, course, gain: 1.0 };
+        let (level, ends) = level::learn(training.dataset, &base);
+        let mut fit = Self { base, branches, level, ends, course, gain: 1.0 };
         usual::measure(training, &mut fit)?;
         Ok(fit)
     }

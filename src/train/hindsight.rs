@@ -145,8 +145,7 @@ pub(super) fn play(
 ) -> Result<Hindsight, TrainError> {
     let Training { runtime, dataset, .. } = *training;
     // Levels begin as they did when training began, and run through all of it.
-    let level = metadata.level.as_ref().map(level::anew);
-    let metadata = Metadata { level, threshold: 1.0, ..metadata.clone() };
+    let metadata = Metadata { threshold: 1.0, ..fits.begun(dataset, metadata) };
     let artifact = Artifact::read(export(fits, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
     let mut teller = Scorer::new(runtime, &artifact, &metadata)?;

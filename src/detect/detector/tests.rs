@@ -1,8 +1,12 @@
 use super::*;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Features, Observed, Playback};
+use crate::labels::Labels;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::{AdaptiveThreshold, Artifact, Dim, LevelSpec, Runtime};
+use crate::model::{
+    AdaptiveThreshold, Artifact, Dim, HourlyMaxima, LevelSpec, LevelStart, ModelConfig, Remembered,
+    Runtime,
+};
 use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use crate::series::{StorageConfig, Store};
 
@@ -450,6 +454,81 @@ fn a_graph_is_told_who_it_knows() {
     assert!(error.starts_with("the model fails on an input of shape [3, 2]"), "{error}");
 }
 
+/// A level far from what the others have together.
+fn own_level() -> LevelStart {
+    LevelStart { prior: 40.0, mean: vec![500.0, 2.0], scale: vec![8.0, 1.0], floor: vec![0.5, 0.1] }
+}
+
+fn memory(name: &str) -> Remembered {
+    Remembered::new(vec![name.to_owned()])
+}
+
+#[test]
+fn who_is_remembered_begins_at_its_own_level() {
+    let detector = detector(from_level(), true, |it| {
+        it.level = Some(level());
+        it.remembered = vec![memory("z"), memory("x").with_level(own_level())];
+    });
+    let mut fed = Fed::new(detector, &["x", "y"]);
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for step in 0..200 {
+        let row = Some([500.0 + [-6.0, 0.0, 6.0][step % 3], 2.0]);
+        let judgement = fed.judge(&[row, row]);
+        let [(0, x), (1, y)] = judgement.scores.as_slice() else { panic!("{judgement:?}") };
+        known.push(x.score);
+        unknown.push(y.score);
+    }
+    assert!(known.iter().all(|it| *it <= 1.0), "{known:?}");
+    assert!(unknown[0] > 100.0, "{}", unknown[0]);
+    // It needs its time, and no more.
+    let calm = unknown.iter().rposition(|it| *it > 1.0).expect("the first") + 1;
+    assert!((5..100).contains(&calm), "{calm}");
+}
+
+#[test]
+fn what_is_remembered_counts_as_memory() {
+    let bytes = |remembered: Vec<Remembered>| {
+        let detector = detector(from_level(), true, |it| {
+            it.level = Some(level());
+            it.adaptive_threshold = Some(AdaptiveThreshold::default());
+            it.remembered = remembered;
+        });
+        detector.bytes()
+    };
+    let full = |i: usize| {
+        let hours = HourlyMaxima { last_hour: 0, scores: vec![Some(0.5); 168] };
+        memory(&format!("host-{i}")).with_level(own_level()).with_hours(Some(hours))
+    };
+    let (none, many) = (bytes(Vec::new()), bytes((0..100).map(full).collect()));
+    // Labels and two lists, six numbers of a level, a week of hours that may be unknown.
+    let least = 100 * ("host-0".len() + 6 * 4 + 168 * 8);
+    assert!((least..2 * least).contains(&(many - none)), "{} for {least}", many - none);
+}
+
+/// As files of before `portent.remembered` have it, and as they were served.
+#[test]
+fn the_levels_of_older_files_are_those_of_the_entities_that_the_graph_tells_apart() {
+    let mut graph = from_level();
+    graph.input("entity", &shape(&[]));
+    let entity = vec!["instance".to_owned()];
+    let mut metadata = Metadata::new(specs().to_vec(), entity, Duration::from_ms(STEP));
+    metadata.entities = vec![vec!["y".to_owned()], vec!["x".to_owned()]];
+    let starts = vec![level().start(), own_level()];
+    metadata.level = Some(LevelSpec { entities: starts, ..level() });
+    let properties = metadata.properties();
+    assert!(properties.iter().any(|(_, it)| it.contains(r#""entities":[{"prior":4.0"#)));
+    let artifact = Artifact::read(graph.encode(properties)).expect("a file");
+    let metadata = artifact.resolve(&ModelConfig::default()).expect("all that is needed");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` installs it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("accepted");
+    let detector = Detector::new(&metadata, scorer, STEP, &DetectConfig::default());
+    let mut fed = Fed::new(detector, &["x", "y", "z"]);
+    let rows = [Some([508.0, 2.0]), Some([3.0, 2.0]), Some([4.0, 2.0])];
+    let judgement = fed.judge(&rows);
+    let errors: Vec<f64> = judgement.scores.iter().map(|(_, score)| score.error).collect();
+    assert_eq!(errors, [1.0, 2.0, 3.0]);
+}
+
 /// What the threshold can use: a week and an hour or two.
 const REMEMBERED: i64 = 170 * HOUR;
 
@@ -574,4 +653,39 @@ fn who_is_away_for_twenty_minutes_keeps_its_threshold() {
     served.end("x", gone_ms, true);
     let after = served.run("x", gone_ms + 4 * STEP, &[4.0; 20]);
     assert!(after.iter().all(|it| *it == Some((*score, *threshold))), "{after:?}");
+}
+
+/// A host whose scores are 3 in every hour of its last week of training.
+fn restless(name: &str) -> Remembered {
+    let hours = HourlyMaxima { last_hour: 400_000, scores: vec![Some(3.0); 168] };
+    memory(name).with_level(own_level()).with_hours(Some(hours))
+}
+
+#[test]
+fn who_is_remembered_has_its_threshold_at_once_and_whenever_it_begins() {
+    let served = || {
+        Served::new(detector(from_level(), true, |it| {
+            it.level = Some(level());
+            it.adaptive_threshold = Some(AdaptiveThreshold::default());
+            it.remembered = vec![restless("x")];
+        }))
+    };
+    let values = [516.0, 484.0, 516.0];
+    let mut first = served();
+    let begun = first.run("x", START, &values);
+    // Two of its scales, in thresholds of 2; a quarter more than what each day had at this hour.
+    assert_eq!(begun[0], Some((1.0, 1.25 * 3.0)));
+    let gone_ms = START + 3 * STEP;
+    first.end("x", gone_ms, true);
+    // So long that it was forgotten: once more as the file has it.
+    let returns_ms = gone_ms + REMEMBERED + 2 * HOUR;
+    assert_eq!(first.run("x", returns_ms, &values), begun);
+    assert_eq!(served().run("y", START, &values)[0].map(|it| it.1), Some(1.0));
+    // While it is remembered it goes on where it was.
+    let mut other = served();
+    other.run("x", START, &[700.0; 40]);
+    other.end("x", START + 40 * STEP, true);
+    let later = other.run("x", START + 45 * STEP, &values);
+    let score = |it: &[Option<(f64, f64)>]| it[0].map(|(score, _)| score);
+    assert!(score(&later).is_some() && score(&later) != score(&begun), "{later:?}");
 }

@@ -1,8 +1,9 @@
 //! The level: where each entity has been lately, as serving keeps it.
 //!
-//! In: a dataset and windows of it. Out: what the model's file says of levels, and windows in batches
-//! with the entity's level before each, by the same arithmetic that serving uses. Levels run through
-//! all usable steps from the first on. The residual is the departure from the level, moved by the
+//! In: a dataset and windows of it. Out: what the model's file says of levels, that of each entity and
+//! that of all together, for those that training has not seen; and windows in batches with the entity's
+//! level before each, by the same arithmetic that serving uses. Levels run through all usable steps from
+//! the first on. The residual is the departure from the level, moved by the
 //! season, in units of what training strayed or of the level's own scale, whichever is larger.
 
 use ndarray::Array2;
@@ -24,9 +25,13 @@ const CLIP: f64 = 5.0;
 /// A level's scale is at least this part of the training deviation.
 const FLOOR: f32 = 0.1;
 
-/// For how long the training's level of several entities counts when a new one is seen: its own
-/// takes over within the hour.
-const POOLED_PRIOR_MS: f64 = 3_600_000.0;
+/// For how long the level of all entities together counts with one that training has not seen: a day's
+/// course. What a host does in its first hour is not how far it strays by evening.
+const UNKNOWN_PRIOR_MS: f64 = 86_400_000.0;
+
+/// For how many half-lives an entity's own level counts: all that it can remember. It goes on where it
+/// was.
+const KNOWN_PRIOR: f64 = 2.0;
 
 /// Windows with the entity's level before each.
 pub struct Levelled<'a> {
@@ -56,47 +61,48 @@ pub fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
 
 /// The same level as training begins it: the first steps speak for themselves.
 pub fn anew(spec: &LevelSpec) -> LevelSpec {
-    let anew = |start: &LevelStart| LevelStart { prior: 1.0, ..start.clone() };
-    let entities = spec.entities.iter().map(anew).collect();
-    LevelSpec { prior: 1.0, entities, ..spec.clone() }
+    LevelSpec { prior: 1.0, ..spec.clone() }
 }
 
-/// The level that training leaves behind: where one entity is at the end, or where several are on
-/// average.
-pub fn spec(dataset: &Dataset, base: &Base) -> LevelSpec {
+/// The levels that training leaves behind: for entities that it has not seen where those of the dataset
+/// are on average, and where each of these is.
+pub fn learn(dataset: &Dataset, base: &Base) -> (LevelSpec, Vec<LevelStart>) {
     let mut spec = start(dataset, base);
-    let features = spec.mean.len();
-    let mut last: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
-    for entity in 0..dataset.entities.len() {
-        let mut levels = levels(&spec);
-        for step in 0..dataset.times_ms.len() {
-            if let Some(row) = dataset.row(entity, step) {
-                levels.update(0, row);
-            }
-        }
-        last.push((levels.means(0).to_vec(), levels.scales(0).to_vec()));
-    }
-    let count = last.len() as f32;
-    for i in 0..features {
-        let mean = last.iter().map(|(means, _)| means[i] / count).sum::<f32>();
+    let ends: Vec<LevelStart> =
+        (0..dataset.entities.len()).map(|entity| end(dataset, &spec, entity)).collect();
+    let count = ends.len() as f32;
+    for i in 0..spec.mean.len() {
+        let mean = ends.iter().map(|it| it.mean[i] / count).sum::<f32>();
         // Within and between entities.
-        let square = |(means, scales): &(Vec<f32>, Vec<f32>)| {
-            (scales[i].powi(2) + (means[i] - mean).powi(2)) / count
-        };
-        let scale = last.iter().map(square).sum::<f32>().sqrt();
+        let square = |it: &LevelStart| (it.scale[i].powi(2) + (it.mean[i] - mean).powi(2)) / count;
+        let scale = ends.iter().map(square).sum::<f32>().sqrt();
         if mean.is_finite() && scale.is_finite() {
             (spec.mean[i], spec.scale[i]) = (mean, scale.max(spec.floor[i]));
         }
     }
-    let pooled = (POOLED_PRIOR_MS / dataset.step_ms as f64).max(1.0);
-    // One entity goes on where it was: all that its level can remember.
-    spec.prior = if dataset.entities.len() == 1 { 2.0 * spec.half_life } else { pooled };
-    spec
+    spec.prior = (UNKNOWN_PRIOR_MS / dataset.step_ms as f64).max(1.0);
+    (spec, ends)
+}
+
+/// Where an entity is at the end of the dataset.
+fn end(dataset: &Dataset, spec: &LevelSpec, entity: usize) -> LevelStart {
+    let mut levels = levels(spec);
+    for step in 0..dataset.times_ms.len() {
+        if let Some(row) = dataset.row(entity, step) {
+            levels.update(0, row);
+        }
+    }
+    LevelStart {
+        prior: KNOWN_PRIOR * spec.half_life,
+        mean: levels.means(0).to_vec(),
+        scale: levels.scales(0).to_vec(),
+        floor: spec.floor.clone(),
+    }
 }
 
 /// Levels of one entity, as training starts them.
 fn levels(spec: &LevelSpec) -> Levels {
-    let mut levels = Levels::new(spec);
+    let mut levels = Levels::new(spec, Vec::new());
     levels.resize(1);
     levels
 }

@@ -1,8 +1,9 @@
 //! Fits that one graph holds: that of all entities, and beside it one for each entity that has enough
-//! data of its own.
+//! data of its own; and what the file remembers of each entity.
 //!
 //! In: a dataset of several entities and the fit of all of them. Out: fits of single entities with
-//! the same branches, and for each of the other entities why it goes with the shared one.
+//! the same branches, and for each of the other entities why it goes with the shared one. Every entity of
+//! the dataset is remembered with its level, as the fit that serves it has left it.
 //!
 //! Each fit finds the threshold of its own scores and divides its errors by it, so that
 //! one threshold serves all: an entity that is calm by nature is held to its own calm.
@@ -16,13 +17,21 @@ use super::{Fit, FitError};
 use crate::bytesize::ByteSize;
 use crate::history::Progress;
 use crate::labels::Labels;
-use crate::model::{LevelSpec, LevelStart, MAX_FILE_BYTES, Metadata};
+use crate::model::{LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered};
 use crate::train::branches::season::Harmonics;
-use crate::train::config::TrainConfig;
+use crate::train::branches::{Kind, level};
+use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
 use crate::train::run::TrainError;
 use crate::train::{hindsight, threshold};
+
+/// Bytes of a number in a list as JSON: what float32 prints, at most nine digits with a point, and a comma.
+/// Some have an exponent; most have fewer digits.
+const NUMBER_BYTES: usize = 12;
+
+/// Bytes of an entity's labels, taken as many, and of the names beside its lists.
+const NAME_BYTES: usize = 256;
 
 /// The fits that one graph holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,16 +70,39 @@ impl Fits {
         [&self.shared].into_iter().chain(self.own.iter().map(|(_, fit)| fit)).collect()
     }
 
-    /// Adds to what a file says what it must say of entities with a fit of their own.
+    /// Adds to what a file says which entities have a fit of their own, and, where the model keeps levels,
+    /// what it remembers of all of them, in the order of the dataset.
     pub fn describe(&self, dataset: &Dataset, metadata: Metadata) -> Metadata {
-        let values = |(entity, _): &(usize, Fit)| -> Vec<String> {
-            let labels = &dataset.entities[*entity].labels;
-            metadata.entity.iter().map(|name| labels.get(name).to_owned()).collect()
+        let values = |entity: usize| values(dataset, entity, &metadata);
+        let entities = self.own.iter().map(|(entity, _)| values(*entity)).collect();
+        let remembered = match metadata.level {
+            None => Vec::new(),
+            Some(_) => (0..dataset.entities.len())
+                .map(|entity| Remembered::new(values(entity)).with_level(self.end(entity).clone()))
+                .collect(),
         };
-        let entities = self.own.iter().map(values).collect();
-        let starts: Vec<LevelStart> = self.own.iter().map(|(_, fit)| fit.level.start()).collect();
-        let level = metadata.level.map(|level| LevelSpec { entities: starts, ..level });
-        Metadata { entities, level, ..metadata }
+        Metadata { entities, remembered, ..metadata }
+    }
+
+    /// What a file says, but with levels as they were when training began: each entity's begins as that of
+    /// the fit which serves it, and nothing else is remembered.
+    pub fn begun(&self, dataset: &Dataset, metadata: &Metadata) -> Metadata {
+        let level = metadata.level.as_ref().map(level::anew);
+        let of_own = |(entity, fit): &(usize, Fit)| {
+            let values = values(dataset, *entity, metadata);
+            Remembered::new(values).with_level(level::anew(&fit.level).start())
+        };
+        let own = self.own.iter().filter(|_| level.is_some());
+        Metadata { remembered: own.map(of_own).collect(), level, ..metadata.clone() }
+    }
+
+    /// Where the level of an entity is at the end of training.
+    fn end(&self, entity: usize) -> &LevelStart {
+        match self.of(entity) {
+            (0, shared) => &shared.ends[entity],
+            // It has a dataset to itself.
+            (_, own) => &own.ends[0],
+        }
     }
 
     /// Beside the shared fit learns one of each entity of the dataset. `draft` is what the file will say
@@ -92,7 +124,7 @@ impl Fits {
             // It has the shared one to itself.
             return Ok(fits);
         }
-        too_many(export(&fits, draft).len(), count)?;
+        too_many(export(&fits, draft).len(), remembered_bytes(dataset, config.model), count)?;
         let mut own = Vec::new();
         let progress = Progress::start("entities", count);
         for entity in 0..count {
@@ -114,16 +146,48 @@ impl Fits {
     }
 }
 
-/// Refuses what would make a file that this program itself would not read.
-fn too_many(bytes: usize, entities: usize) -> Result<(), FitError> {
-    let all = bytes.saturating_mul(entities + 1);
-    if all <= MAX_FILE_BYTES {
-        return Ok(());
+/// An entity's values of the labels that name one.
+fn values(dataset: &Dataset, entity: usize, metadata: &Metadata) -> Vec<String> {
+    let labels = &dataset.entities[entity].labels;
+    metadata.entity.iter().map(|name| labels.get(name).to_owned()).collect()
+}
+
+/// Refuses what would make a file that this program itself would not read: so many fits, each of so many
+/// bytes, and what is remembered beside them.
+fn too_many(fit: usize, remembered: usize, entities: usize) -> Result<(), FitError> {
+    let all = fit.saturating_mul(entities + 1).saturating_add(remembered);
+    match beyond_limit(all) {
+        Some((bytes, most)) => Err(FitError::TooMany { entities, bytes, most }),
+        None => Ok(()),
     }
-    let size = |bytes: usize| ByteSize::from_bytes(bytes as u64);
+}
+
+/// Refuses more entities than a file can remember.
+pub(super) fn can_be_remembered(dataset: &Dataset, model: ModelKind) -> Result<(), FitError> {
+    let entities = dataset.entities.len();
+    match beyond_limit(remembered_bytes(dataset, model)) {
+        Some((bytes, most)) => Err(FitError::TooManyRemembered { entities, bytes, most }),
+        None => Ok(()),
+    }
+}
+
+/// What a file takes for what it remembers of a dataset's entities: three lists of a level, and a week of
+/// hours.
+fn remembered_bytes(dataset: &Dataset, model: ModelKind) -> usize {
+    if !model.weights().iter().any(|(kind, _)| *kind == Kind::Level) {
+        return 0;
+    }
+    let features = dataset.entities.first().map_or(0, |it| it.values.ncols());
+    let numbers = 3 * features + REMEMBERED_HOURS;
+    dataset.entities.len() * (numbers * NUMBER_BYTES + NAME_BYTES)
+}
+
+/// These bytes and the most that a file may have, if they are more.
+fn beyond_limit(bytes: usize) -> Option<(ByteSize, ByteSize)> {
     // A whole number of MiB is what people read.
-    let bytes = ByteSize::from_mib(all.div_ceil(1 << 20) as u64);
-    Err(FitError::TooMany { entities, bytes, most: size(MAX_FILE_BYTES) })
+    let [all, most] =
+        [bytes, MAX_FILE_BYTES].map(|it| ByteSize::from_mib(it.div_ceil(1 << 20) as u64));
+    (bytes > MAX_FILE_BYTES).then_some((all, most))
 }
 
 /// One entity's fit, or why it has none.

@@ -1,0 +1,46 @@
+//! A property: one entry of a file's metadata as text.
+//!
+//! In: lists, numbers and times. Out: their text (JSON, decimal, RFC 3339) and what a text says, or a
+//! sentence that names the entry and begins with what it holds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::artifact::ArtifactError;
+use crate::timestamp;
+
+/// A value as JSON; for those without a number that is not finite.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("lists and structs of text and finite numbers")
+}
+
+/// What the JSON of an entry says.
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
+    key: &str,
+    value: &str,
+) -> Result<T, ArtifactError> {
+    serde_json::from_str(value).map_err(|error| malformed(key, value, &error))
+}
+
+/// What the text of an entry says.
+pub(super) fn parse<T: std::str::FromStr<Err: fmt::Display>>(
+    key: &str,
+    value: &str,
+) -> Result<T, ArtifactError> {
+    value.parse().map_err(|error| malformed(key, value, &error))
+}
+
+/// The time of an entry, in milliseconds since 1970.
+pub(super) fn time(key: &str, value: &str) -> Result<i64, ArtifactError> {
+    timestamp::parse_ms(value).map_err(|error| malformed(key, value, &error))
+}
+
+fn malformed(key: &str, value: &str, reason: &dyn fmt::Display) -> ArtifactError {
+    ArtifactError::Malformed {
+        key: key.to_owned(),
+        // Enough to recognise it by; a file may hold anything.
+        value: value.chars().take(80).collect(),
+        reason: reason.to_string(),
+    }
+}
