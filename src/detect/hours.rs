@@ -40,7 +40,7 @@ const WEEK: i64 = 168;
 
 /// With fewer hours nothing is usual yet: an entity that has just started must not make its trouble its
 /// standard.
-const LEAST_HOURS: usize = 24;
+pub const LEAST_HOURS: usize = 24;
 
 /// The days of which the same hour is looked at, and on how many of them it has to have been so.
 const DAYS: i64 = 7;
@@ -222,6 +222,20 @@ impl Hours {
         }
         ROOM * *days.select_nth_unstable_by(LEAST_DAYS - 1, |a, b| b.total_cmp(a)).1
     }
+}
+
+/// What each of an entity's scores would have made of it, in order of time, were it unknown at the first.
+/// Scores are in units of the trained threshold; there is nothing for one that is NaN.
+pub fn states(
+    spec: AdaptiveThreshold,
+    scores: impl IntoIterator<Item = (i64, f64)>,
+) -> impl Iterator<Item = Option<AnomalyState>> {
+    let mut hours = Hours::new(spec, Vec::new());
+    hours.resize(1);
+    let state = move |(now_ms, score): (i64, f64)| {
+        (!score.is_nan()).then(|| hours.judge(0, now_ms, score).1)
+    };
+    scores.into_iter().map(state)
 }
 
 /// Where the largest score of an hour is kept.

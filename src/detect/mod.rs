@@ -42,7 +42,7 @@ pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement, errors_needed};
 pub use history::FEATURE_METRIC;
-pub use hours::AnomalyState;
+pub use hours::{AnomalyState, LEAST_HOURS, states};
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};

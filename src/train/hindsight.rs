@@ -14,10 +14,13 @@ use super::ensemble::Fits;
 use super::graph::export;
 use super::run::TrainError;
 use super::threshold::TrainingScores;
-use crate::detect::{DetectConfig, Detector, errors_needed};
+use crate::detect::{AnomalyState, DetectConfig, Detector, errors_needed, states};
+use crate::episodes::Timeline;
 use crate::features::Playback;
 use crate::labels::Labels;
-use crate::model::{Artifact, Context, Metadata, Scorer, ScorerError};
+use crate::model::{AdaptiveThreshold, Artifact, Context, HOUR_MS, Metadata, Scorer, ScorerError};
+
+const HOURS_PER_WEEK: f64 = 168.0;
 
 /// No feature.
 const NOBODY: u32 = u32::MAX;
@@ -52,6 +55,19 @@ pub struct Hindsight {
     pub by_feature: Vec<f64>,
     /// The moments of the largest errors, the worst first.
     pub worst: Vec<Moment>,
+}
+
+/// What would have been called over the training range.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Called {
+    /// Alert episodes of all entities.
+    pub episodes: usize,
+    /// Of these, so many touch a moment that was left out.
+    pub left_out: usize,
+    /// Hours that an entity is above the threshold in force in a week.
+    pub hours_per_week: f64,
+    /// The scored time of all entities, in weeks.
+    pub entity_weeks: f64,
 }
 
 /// A moment of a large error.
@@ -102,6 +118,33 @@ impl Hindsight {
             scores.iter_mut().zip(marked).filter(|it| it.1).for_each(|it| *it.0 = f64::NAN);
         }
         usual
+    }
+
+    /// How often the model would have called by the threshold in force.
+    pub(super) fn called(
+        &self,
+        dataset: &Dataset,
+        (threshold, spec): (f64, AdaptiveThreshold),
+    ) -> Called {
+        let TrainingScores { step_ms, times_ms, entities } = &self.scores;
+        let mut called = Called::default();
+        let (mut above, mut scored) = (0, 0);
+        for (scores, rows) in entities.iter().zip(&dataset.entities) {
+            let scores = times_ms.iter().copied().zip(scores.iter().map(|it| it / threshold));
+            let states: Vec<Option<AnomalyState>> = states(spec, scores).collect();
+            let is_new = |at: usize| states[at] == Some(AnomalyState::New);
+            let left_out = widened(&rows.left_out, times_ms, 0, AFTERMATH_MS);
+            for run in Timeline::new(times_ms, *step_ms).episodes(is_new) {
+                called.episodes += 1;
+                called.left_out += usize::from(left_out[run.first..=run.last].contains(&true));
+            }
+            above += (0..states.len()).filter(|at| is_new(*at)).count();
+            scored += states.iter().flatten().count();
+        }
+        let hours = |steps: usize| steps as f64 * *step_ms as f64 / HOUR_MS as f64;
+        called.entity_weeks = hours(scored) / HOURS_PER_WEEK;
+        called.hours_per_week = HOURS_PER_WEEK * hours(above) / hours(scored.max(1));
+        called
     }
 
     /// The features that lead an entity's error over some steps, at most so many: by their places, the

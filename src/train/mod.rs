@@ -53,7 +53,7 @@ pub use branches::autoencoder::Course;
 pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
-pub use hindsight::{Around, Hindsight, Moment};
+pub use hindsight::{Around, Called, Hindsight, Moment};
 pub use left_out::LeftOut;
 pub use memory::MemoryError;
 pub use page::page;

@@ -8,7 +8,7 @@ use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
 use super::data::Cleaning;
 use super::ensemble::Sharing;
-use super::hindsight::Hindsight;
+use super::hindsight::{Called, Hindsight};
 use super::left_out::LeftOut;
 use super::threshold::Thresholds;
 use super::tune::{Outcome, Tuning};
@@ -46,6 +46,8 @@ pub struct Summary {
     pub tuning: Option<Tuning>,
     /// Every method's threshold, and the chosen one.
     pub thresholds: Thresholds,
+    /// How often it would have called there.
+    pub called: Called,
     /// What the model would have said of its own training range.
     pub hindsight: Hindsight,
     /// What the file says of itself.
@@ -208,6 +210,12 @@ impl Summary {
             );
             lines.push(("scores", text));
         }
+        let Called { episodes, left_out, hours_per_week, entity_weeks } = self.called;
+        let text = format!(
+            "{episodes} times in {entity_weeks:.3} entity-weeks, {left_out} of them for what was left out; \
+             {hours_per_week:.2} hours a week above the threshold in force"
+        );
+        lines.push(("called", text));
         let file = format!("{} ({} bytes)", self.output.display(), self.bytes);
         lines.push(("written", file));
         lines

@@ -12,7 +12,7 @@ use super::data::scaler;
 use super::data::{Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
-use super::hindsight::{self, Hindsight};
+use super::hindsight::{self, Called, Hindsight};
 use super::left_out::{self, LeftOut};
 use super::memory::{self, MemoryError};
 use super::report::Summary;
@@ -161,14 +161,17 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         threshold_method: thresholds.method.clone(),
         training_scores: Some(summed_up(&usual, thresholds.threshold)),
         ranges: range::ranges(&dataset, &split.training()),
-        ..draft
+        ..Fits::remember_hours(&dataset, &hindsight.scores, thresholds.threshold, draft)
     };
+    let adaptive = options.config.threshold.adaptive();
+    let called = hindsight.called(&dataset, (thresholds.threshold, adaptive));
     let bytes = export(&fits, &metadata);
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
     Ok(summary(Outcome {
         fits,
         windows: [split.fit.len(), split.stopping.len()],
         left_out,
+        called,
         config,
         tuning,
         found: (metadata, thresholds, hindsight),
@@ -330,6 +333,7 @@ struct Outcome {
     dataset: Dataset,
     windows: [usize; 2],
     left_out: Vec<LeftOut>,
+    called: Called,
     fits: Fits,
     config: TrainConfig,
     tuning: Option<tune::Tuning>,
@@ -354,6 +358,7 @@ fn summary(outcome: Outcome) -> Summary {
         cleaning: outcome.dataset.cleaning,
         windows: outcome.windows,
         left_out: outcome.left_out,
+        called: outcome.called,
         constant: names(scaler::Kind::Constant),
         context: names(scaler::Kind::Context),
         neutral: names(scaler::Kind::Neutral),

@@ -3,7 +3,7 @@
 //! In: a dataset and windows of it. Out: what the model's file says of levels, that of each entity and
 //! that of all together, for those that training has not seen; and windows in batches with the entity's
 //! level before each, by the same arithmetic that serving uses. Levels run through all usable steps from
-//! the first on. The residual is the departure from the level, moved by the
+//! the first on, as serving's will; those that the file says have not seen what was left out. The residual is the departure from the level, moved by the
 //! season, in units of what training strayed or of the level's own scale, whichever is larger.
 
 use ndarray::Array2;
@@ -88,7 +88,10 @@ pub fn learn(dataset: &Dataset, base: &Base) -> (LevelSpec, Vec<LevelStart>) {
 fn end(dataset: &Dataset, spec: &LevelSpec, entity: usize) -> LevelStart {
     let mut levels = levels(spec);
     for step in 0..dataset.times_ms.len() {
-        if let Some(row) = dataset.row(entity, step) {
+        // What stood out is not where it was.
+        if dataset.entities[entity].is_learnt(step)
+            && let Some(row) = dataset.row(entity, step)
+        {
             levels.update(0, row);
         }
     }

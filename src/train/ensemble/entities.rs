@@ -3,7 +3,8 @@
 //!
 //! In: a dataset of several entities and the fit of all of them. Out: fits of single entities with
 //! the same branches, and for each of the other entities why it goes with the shared one. Every entity of
-//! the dataset is remembered with its level, as the fit that serves it has left it.
+//! the dataset is remembered with its level, as the fit that serves it has left it, and with the largest
+//! scores of its last hours.
 //!
 //! Each fit finds the threshold of its own scores and divides its errors by it, so that
 //! one threshold serves all: an entity that is calm by nature is held to its own calm.
@@ -15,16 +16,20 @@ use std::ops::ControlFlow;
 
 use super::{Fit, FitError};
 use crate::bytesize::ByteSize;
+use crate::detect::LEAST_HOURS;
 use crate::history::Progress;
 use crate::labels::Labels;
-use crate::model::{LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered};
+use crate::model::{
+    HourlyMaxima, LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered,
+};
 use crate::train::branches::season::Harmonics;
 use crate::train::branches::{Kind, level};
 use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
+use crate::train::hindsight;
 use crate::train::run::TrainError;
-use crate::train::{hindsight, threshold};
+use crate::train::threshold::{self, TrainingScores};
 
 /// Bytes of a number in a list as JSON: what float32 prints, at most nine digits with a point, and a comma.
 /// Some have an exponent; most have fewer digits.
@@ -82,6 +87,32 @@ impl Fits {
                 .collect(),
         };
         Metadata { entities, remembered, ..metadata }
+    }
+
+    /// Adds what each entity's scores reached in its last hours, moments that were left out included: what
+    /// recurs is known from the first night on. Scores are in the order of the dataset, before they are
+    /// divided by the threshold. Hours that are too few to say what is usual are not worth their bytes.
+    pub fn remember_hours(
+        dataset: &Dataset,
+        scores: &TrainingScores,
+        threshold: f64,
+        mut metadata: Metadata,
+    ) -> Metadata {
+        let times_ms = &scores.times_ms;
+        if metadata.remembered.is_empty() {
+            let values = |entity: usize| Remembered::new(values(dataset, entity, &metadata));
+            metadata.remembered = (0..dataset.entities.len()).map(values).collect();
+        }
+        let remembered = std::mem::take(&mut metadata.remembered).into_iter().zip(&scores.entities);
+        let with_hours = remembered.map(|(it, scores)| {
+            let scores = scores.iter().map(|score| score / threshold);
+            let hours = HourlyMaxima::of(times_ms.iter().copied().zip(scores));
+            let is_enough = |it: &HourlyMaxima| it.scores.iter().flatten().count() >= LEAST_HOURS;
+            it.with_hours(hours.filter(is_enough))
+        });
+        metadata.remembered =
+            with_hours.filter(|it| it.level.is_some() || it.hours.is_some()).collect();
+        metadata
     }
 
     /// What a file says, but with levels as they were when training began: each entity's begins as that of
@@ -171,14 +202,12 @@ pub(super) fn can_be_remembered(dataset: &Dataset, model: ModelKind) -> Result<(
     }
 }
 
-/// What a file takes for what it remembers of a dataset's entities: three lists of a level, and a week of
-/// hours.
+/// What a file takes for what it remembers of a dataset's entities: three lists of a level, where the model
+/// has one, and a week of hours.
 fn remembered_bytes(dataset: &Dataset, model: ModelKind) -> usize {
-    if !model.weights().iter().any(|(kind, _)| *kind == Kind::Level) {
-        return 0;
-    }
     let features = dataset.entities.first().map_or(0, |it| it.values.ncols());
-    let numbers = 3 * features + REMEMBERED_HOURS;
+    let has_level = model.weights().iter().any(|(kind, _)| *kind == Kind::Level);
+    let numbers = if has_level { 3 * features } else { 0 } + REMEMBERED_HOURS;
     dataset.entities.len() * (numbers * NUMBER_BYTES + NAME_BYTES)
 }
 
@@ -220,7 +249,7 @@ fn own_threshold(
 ) -> Result<f64, TrainError> {
     let level = draft.level.is_some().then(|| fits.shared.level.clone());
     let hindsight = hindsight::play(training, &Metadata { level, ..draft.clone() }, fits)?;
-    Ok(threshold::find(&hindsight.scores, &config.threshold)?.threshold)
+    Ok(threshold::find(&hindsight.usual(training.dataset), &config.threshold)?.threshold)
 }
 
 #[cfg(test)]
