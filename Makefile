@@ -30,7 +30,7 @@ check: ## what CI runs: formatting, lints, documentation, every test
 	$(MAKE) test
 
 .PHONY: bench
-bench: onnxruntime ## the benches
+bench: onnxruntime ## the benches; how well it detects: ARGS="--bench quality -- fleets"
 	$(CARGO) bench $(ARGS)
 
 .PHONY: model

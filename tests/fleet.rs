@@ -139,6 +139,7 @@ fn options(dir: &Path, source: Source, max_memory: ByteSize) -> Options {
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
         },
+        keep: Vec::new(),
         tune: None,
         output: dir.join("model.onnx"),
         onnxruntime: None,

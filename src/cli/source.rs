@@ -51,6 +51,25 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// The step of the history. `step` is the model's.
+    fn step(&self, step: Option<Duration>) -> anyhow::Result<Duration> {
+        match self.step.or(step).unwrap_or(DEFAULT_STEP) {
+            step if step.as_ms() == 0 => bail!("--step must be above 0"),
+            step => Ok(step),
+        }
+    }
+
+    /// Ranges of time that a flag names. `step` is the model's.
+    pub(super) fn spans(
+        &self,
+        flag: &str,
+        texts: &[String],
+        step: Option<Duration>,
+    ) -> anyhow::Result<Vec<Range>> {
+        let (now_ms, step) = (now_ms(), self.step(step)?);
+        texts.iter().map(|text| span(flag, text, now_ms, step)).collect()
+    }
+
     /// What to read for these features. `step` is the model's.
     pub(super) fn query(
         self,
@@ -59,14 +78,9 @@ impl SourceArgs {
         entity: Vec<String>,
         step: Option<Duration>,
     ) -> anyhow::Result<Query> {
-        let now_ms = now_ms();
-        let step = self.step.or(step).unwrap_or(DEFAULT_STEP);
-        if step.as_ms() == 0 {
-            bail!("--step must be above 0");
-        }
-        let exclude = self.exclude.iter().map(|text| excluded(text, now_ms, step));
-        let exclude = exclude.collect::<anyhow::Result<_>>()?;
-        let exclude = Exclusions { ranges: exclude, queries: self.exclude_query };
+        let (now_ms, step) = (now_ms(), self.step(step)?);
+        let excluded = self.spans("--exclude", &self.exclude, Some(step))?;
+        let exclude = Exclusions { ranges: excluded, queries: self.exclude_query };
         let source = match (self.prometheus_url, self.input) {
             (Some(url), None) => {
                 let ranges = ranges(&self.start, &self.end, now_ms, step)?;
@@ -115,14 +129,14 @@ fn ranges(
     pairs.map(range).collect()
 }
 
-fn excluded(text: &str, now_ms: i64, step: Duration) -> anyhow::Result<Range> {
+fn span(flag: &str, text: &str, now_ms: i64, step: Duration) -> anyhow::Result<Range> {
     let both = text.split_once("..");
-    let (start, end) = both.ok_or_else(|| anyhow!("--exclude {text}: write it as START..END"))?;
-    let context = || format!("--exclude {text}");
+    let (start, end) = both.ok_or_else(|| anyhow!("{flag} {text}: write it as START..END"))?;
+    let context = || format!("{flag} {text}");
     let start_ms = moment(start.trim(), now_ms, step).with_context(context)?;
     let end_ms = moment(end.trim(), now_ms, step).with_context(context)?;
     if start_ms > end_ms {
-        bail!("--exclude {text}: the start is after the end");
+        bail!("{flag} {text}: the start is after the end");
     }
     Ok(Range { start_ms, end_ms })
 }
@@ -204,7 +218,7 @@ mod tests {
 
     #[test]
     fn exclusions_are_ranges_of_the_same_times() {
-        let range = |text| excluded(text, NOW_MS, STEP).map(|it| (it.start_ms, it.end_ms));
+        let range = |text| span("--exclude", text, NOW_MS, STEP).map(|it| (it.start_ms, it.end_ms));
         assert_eq!(range("1.5..3").ok(), Some((1_500, 3_000)));
         assert_eq!(
             range("2026-11-23T10:15:00Z..now").ok(),

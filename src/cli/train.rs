@@ -24,6 +24,10 @@ pub(super) struct TrainArgs {
     model: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
+    /// A range that is to be learnt from though it stands out: START..END, as for --exclude. May be
+    /// repeated.
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true)]
+    keep: Vec<String>,
     /// The model file to write.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -60,6 +64,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
     let features = model.features.clone().unwrap_or_else(profile);
     let entity = model.entity.clone();
     let entity = entity.unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
+    let keep = args.source.spans("--keep", &args.keep, model.step)?;
     let history = args.source.query(&config, features, entity, model.step)?;
     let mut train = config.train.clone();
     train.seed = args.seed.unwrap_or(train.seed);
@@ -68,6 +73,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
         global: config.global.clone(),
         model: model.clone(),
         history,
+        keep,
         tune: args.tune,
         output: args.output,
         onnxruntime: config.onnxruntime.library.clone(),

@@ -73,6 +73,10 @@ pub enum ModelKind {
     Level,
 }
 
+/// The branches of a draft, which tells what stands out: all but the network, whatever the model is.
+pub(super) const DRAFT: &[(Kind, f64)] =
+    &[(Kind::Season, 0.25), (Kind::Level, 1.0), (Kind::Forecast, 1.25)];
+
 impl ModelKind {
     /// Its name in a configuration.
     pub(super) fn name(self) -> &'static str {

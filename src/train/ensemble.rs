@@ -104,16 +104,20 @@ pub(super) type OnEpoch<'a> = &'a mut dyn FnMut(usize, f64) -> ControlFlow<()>;
 
 /// The length of window that a configuration needs.
 pub(super) fn window(config: &TrainConfig) -> usize {
-    let weighted = config.model.weights();
+    window_of(config.model.weights(), config)
+}
+
+/// The length of window that some branches need.
+pub(super) fn window_of(weighted: &[(Kind, f64)], config: &TrainConfig) -> usize {
     let uses = |kind| weighted.iter().any(|(it, _)| *it == kind);
     let lags = if uses(Kind::Forecast) { LAGS + 1 } else { 1 };
     if uses(Kind::Autoencoder) { lags.max(config.window) } else { lags }
 }
 
-fn base(training: &Training<'_>, config: &TrainConfig) -> Base {
+fn base(training: &Training<'_>, window: usize) -> Base {
     let places = training.split.training();
     let scaler = Scaler::of(training.dataset, &places, training.roles, Scaling::Standard);
-    Base::learn(training, scaler, &places, window(config))
+    Base::learn(training, scaler, &places, window)
 }
 
 impl Fit {
@@ -127,15 +131,27 @@ impl Fit {
         config: &TrainConfig,
         on_epoch: OnEpoch<'_>,
     ) -> Result<Self, TrainError> {
+        Self::learn_branches(training, config.model.weights(), config, on_epoch)
+    }
+
+    /// The same of these branches, whatever the configuration's model is.
+    ///
+    /// # Errors
+    /// As [`Self::learn`].
+    pub fn learn_branches(
+        training: &Training<'_>,
+        weights: &[(Kind, f64)],
+        config: &TrainConfig,
+        on_epoch: OnEpoch<'_>,
+    ) -> Result<Self, TrainError> {
         let places = training.split.training();
-        let base = base(training, config);
+        let base = base(training, window_of(weights, config));
         if !base.scaler.is_learnt() {
             return Err(FitError::NothingMoves { rows: places.len() }.into());
         }
         entities::can_be_remembered(training.dataset, config.model)?;
         let mut course = Course::default();
         let mut branches = Vec::new();
-        let weights = config.model.weights();
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         for (kind, weight) in weights {
             let model = match kind {

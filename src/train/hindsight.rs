@@ -3,9 +3,12 @@
 //! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, from the
 //! very code that serves, and what was seen on the way for the report.
 
+use std::ops::RangeInclusive;
+
 use ndarray::{Array1, s};
 
 use super::branches::level::{self, Levelled};
+use super::data::margins::widened;
 use super::data::{Dataset, Rows, Training};
 use super::ensemble::Fits;
 use super::graph::export;
@@ -15,6 +18,12 @@ use crate::detect::{DetectConfig, Detector, errors_needed};
 use crate::features::Playback;
 use crate::labels::Labels;
 use crate::model::{Artifact, Context, Metadata, Scorer, ScorerError};
+
+/// No feature.
+const NOBODY: u32 = u32::MAX;
+
+/// What a moment that was left out leaves behind, in milliseconds: the long mean forgets it within this.
+const AFTERMATH_MS: i64 = 90 * 60_000;
 
 /// Moments that the report shows.
 const WORST: usize = 6;
@@ -36,6 +45,9 @@ pub struct Hindsight {
     pub entities: Vec<Labels>,
     /// The steps, and for each entity its smoothed error at each of them.
     pub scores: TrainingScores,
+    /// For each entity the feature with the largest part of the error at each step, by its place;
+    /// [`NOBODY`] where there is no score or no part.
+    leading: Vec<Vec<u32>>,
     /// Each feature's share of all errors.
     pub by_feature: Vec<f64>,
     /// The moments of the largest errors, the worst first.
@@ -64,6 +76,54 @@ pub struct Around {
     pub times_ms: Vec<i64>,
     /// For each feature its place, what was, and what should have been.
     pub features: Vec<(usize, Vec<f64>, Vec<f64>)>,
+}
+
+impl Hindsight {
+    /// Scores alone.
+    #[cfg(test)]
+    pub(super) fn of_scores(entities: Vec<Vec<f64>>, step_ms: i64) -> Self {
+        let steps = entities.iter().map(Vec::len).max().unwrap_or(0);
+        let times_ms = (0..steps as i64).map(|step| step * step_ms).collect();
+        Self {
+            entities: vec![Labels::empty(); entities.len()],
+            leading: vec![vec![NOBODY; steps]; entities.len()],
+            scores: TrainingScores { step_ms, times_ms, entities },
+            by_feature: Vec::new(),
+            worst: Vec::new(),
+        }
+    }
+
+    /// The scores that say what is usual: without the moments that were left out, and what they leave
+    /// behind.
+    pub(super) fn usual(&self, dataset: &Dataset) -> TrainingScores {
+        let mut usual = self.scores.clone();
+        for (scores, rows) in usual.entities.iter_mut().zip(&dataset.entities) {
+            let marked = widened(&rows.left_out, &dataset.times_ms, 0, AFTERMATH_MS);
+            scores.iter_mut().zip(marked).filter(|it| it.1).for_each(|it| *it.0 = f64::NAN);
+        }
+        usual
+    }
+
+    /// The features that lead an entity's error over some steps, at most so many: by their places, the
+    /// one that leads most of it first.
+    pub(super) fn leaders(
+        &self,
+        entity: usize,
+        steps: RangeInclusive<usize>,
+        most: usize,
+    ) -> Vec<usize> {
+        let mut parts = vec![0.0; self.by_feature.len()];
+        let scores = &self.scores.entities[entity];
+        for step in steps.filter(|step| !scores[*step].is_nan()) {
+            if let Some(part) = parts.get_mut(self.leading[entity][step] as usize) {
+                *part += scores[step];
+            }
+        }
+        let mut order: Vec<usize> = (0..parts.len()).filter(|i| parts[*i] > 0.0).collect();
+        order.sort_by(|a, b| parts[*b].total_cmp(&parts[*a]));
+        order.truncate(most);
+        order
+    }
 }
 
 /// The most scores that [`play`] can give for errors that are smoothed over these spans, whatever is
@@ -101,6 +161,7 @@ pub(super) fn play(
     let mut playback = Playback::of_columns(&metadata.features, &labels, true, &is_common, &[]);
     let steps = dataset.times_ms.len();
     let mut scores = vec![vec![f64::NAN; steps]; labels.len()];
+    let mut leading = vec![vec![NOBODY; steps]; labels.len()];
     let mut by_feature = Array1::<f64>::zeros(metadata.features.len());
     let mut moments = Moments::default();
     for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
@@ -114,6 +175,8 @@ pub(super) fn play(
             scores[entity][step] = score.error;
             let contributions: Vec<(u32, f32)> =
                 score.contributions().map(|it| (it.feature, it.contribution)).collect();
+            let largest = contributions.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+            leading[entity][step] = largest.map_or(NOBODY, |it| it.0);
             for (feature, share) in &contributions {
                 by_feature[*feature as usize] += f64::from(*share) * score.error;
             }
@@ -132,6 +195,7 @@ pub(super) fn play(
             times_ms: dataset.times_ms.clone(),
             entities: scores,
         },
+        leading,
         by_feature: (by_feature / total).to_vec(),
         worst: moments.worst,
     })

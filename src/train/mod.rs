@@ -14,7 +14,8 @@
 //! With a budget of trials, the network's settings are searched for first ([`tune`]): those whose error
 //! tells known faults best, not those of least loss.
 //!
-//! Everything is learnt from all usable rows, and the threshold comes from what the model says of these
+//! What stands out of the history is not learnt from (`left_out`): a draft says what. Everything is learnt
+//! from all other usable rows, and the threshold comes from what the model says of these
 //! very rows: what they hold of a day and a week is worth more than a part held back, whose few peaks
 //! would be the threshold. The network alone keeps the latest tenth to know when to stop.
 //!
@@ -36,6 +37,7 @@ mod data;
 mod ensemble;
 mod graph;
 mod hindsight;
+mod left_out;
 mod memory;
 mod page;
 #[cfg(test)]
@@ -52,6 +54,7 @@ pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
 pub use hindsight::{Around, Hindsight, Moment};
+pub use left_out::LeftOut;
 pub use memory::MemoryError;
 pub use page::page;
 pub use report::Summary;

@@ -17,6 +17,9 @@ const SHOWN_ENTITIES: usize = 5;
 /// Features of which the share of the error is shown.
 const SHOWN_FEATURES: usize = 20;
 
+/// Lines of the summary that have a section of their own.
+const ELSEWHERE: [&str; 3] = ["candidate", "left out", ""];
+
 /// Bins of a histogram.
 const BINS: usize = 60;
 
@@ -37,8 +40,9 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
     if summary.cleaning.others > 0 {
         page.lead(&format!("A sample: {}.", summary.sampled()));
     }
+    left_out(&mut page, summary);
     page.section("Summary", "What went in, what was left out, what came out.");
-    let rows = summary.lines().into_iter().filter(|(name, _)| *name != "candidate");
+    let rows = summary.lines().into_iter().filter(|(name, _)| !ELSEWHERE.contains(name));
     page.table(&Table {
         columns: vec!["what".to_owned(), "figure".to_owned()],
         rows: rows.map(|(name, text)| vec![name.to_owned(), text]).collect(),
@@ -55,6 +59,25 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
     page.section("Reproduce", "The same data, configuration and seed give the same file.");
     page.code(command);
     Ok(page.render())
+}
+
+/// The moments that stand out.
+fn left_out(page: &mut Page, summary: &Summary) {
+    if summary.left_out.is_empty() {
+        return;
+    }
+    page.section(
+        "Left out",
+        "These moments stand out of the history, and were not learnt from, so that the model calls what \
+         looks like them. If one was normal, keep it: `--keep START..END`.",
+    );
+    let rows = summary.left_out.iter().map(|moment| summary.moment(moment).to_vec());
+    let columns = ["entity", "when", "features", "largest score"];
+    page.table(&Table {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: rows.collect(),
+        emphasis: None,
+    });
 }
 
 fn cleaning(page: &mut Page, summary: &Summary) {

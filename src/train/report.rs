@@ -9,9 +9,13 @@ use super::config::TrainConfig;
 use super::data::Cleaning;
 use super::ensemble::Sharing;
 use super::hindsight::Hindsight;
+use super::left_out::LeftOut;
 use super::threshold::Thresholds;
 use super::tune::{Outcome, Tuning};
 use crate::model::Metadata;
+
+/// Moments that are listed.
+const SHOWN: usize = 20;
 
 /// What went in, what was left out, what came out. Displayed as a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +24,8 @@ pub struct Summary {
     pub cleaning: Cleaning,
     /// Windows: to fit the network on, and to decide when its learning ends; all others learn from both.
     pub windows: [usize; 2],
+    /// The moments that stand out and were not learnt from.
+    pub left_out: Vec<LeftOut>,
     /// Features that never moved in training: they count when they depart from their value.
     pub constant: Vec<String>,
     /// Features that tell the time: inputs that do not count in the error.
@@ -53,10 +59,41 @@ pub struct Summary {
 impl Summary {
     /// Names and texts, in order.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = self.data_lines();
+        let mut lines = self.left_out_lines();
+        lines.extend(self.data_lines());
         lines.extend(self.fit_lines());
         lines.retain(|(_, text)| !text.is_empty());
         lines
+    }
+
+    /// What stands out, first of all: who knows better has to see it.
+    fn left_out_lines(&self) -> Vec<(&'static str, String)> {
+        let count = self.left_out.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let text = format!(
+            "{count} moments stand out and were not learnt from; if one was normal: --keep START..END"
+        );
+        let moments = self.left_out.iter().take(SHOWN).map(|moment| self.moment(moment).join("  "));
+        let mut lines = vec![("left out", text)];
+        lines.extend(moments.map(|text| ("", text)));
+        if count > SHOWN {
+            lines.push(("", format!("and {} more, which --report lists", count - SHOWN)));
+        }
+        lines
+    }
+
+    /// Who, when, which features, and how far.
+    pub(super) fn moment(&self, moment: &LeftOut) -> [String; 4] {
+        let [from, to] = [moment.from_ms, moment.to_ms].map(crate::timestamp::format_ms);
+        let names = moment.features.iter().map(|it| self.metadata.features[*it].name.as_str());
+        [
+            moment.labels.to_string(),
+            format!("{from}..{to}"),
+            names.collect::<Vec<_>>().join(", "),
+            format!("{:.1} times the usual", moment.peak),
+        ]
     }
 
     fn data_lines(&self) -> Vec<(&'static str, String)> {
@@ -81,7 +118,7 @@ impl Summary {
             ("entities", entities),
             ("sampled", self.sampled()),
             ("steps", steps),
-            ("excluded", some(cleaning.excluded, "steps")),
+            ("excluded", some(cleaning.excluded, "steps, with 15m before and 30m after")),
             ("duplicated", some(cleaning.duplicated, "lines, of which the first counts")),
             (
                 "windows",

@@ -6,12 +6,14 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::config::{ConfigError, FitKind, ModelKind, TrainConfig};
-use super::data::scaler::Kind;
+use super::branches::Kind;
+use super::config::{ConfigError, DRAFT, FitKind, ModelKind, TrainConfig};
+use super::data::scaler;
 use super::data::{Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
 use super::hindsight::{self, Hindsight};
+use super::left_out::{self, LeftOut};
 use super::memory::{self, MemoryError};
 use super::report::Summary;
 use super::threshold::{self, ThresholdError, Thresholds, TrainingScores};
@@ -23,7 +25,7 @@ use crate::duration::Duration;
 use crate::features::{
     Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
 };
-use crate::history::{History, HistoryError, Progress, Query, Source};
+use crate::history::{History, HistoryError, Progress, Query, Range, Source};
 use crate::model::{
     ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScoreSummary, ScorerError,
 };
@@ -43,6 +45,8 @@ pub struct Options {
     pub model: ModelConfig,
     /// What to learn from.
     pub history: Query,
+    /// What is to be learnt from though it stands out.
+    pub keep: Vec<Range>,
     /// How many parameters to try, if any.
     pub tune: Option<tune::Budget>,
     /// The file to write.
@@ -112,7 +116,9 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     }
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
-    let (dataset, features) = read(options)?;
+    let (mut dataset, features) = read(options)?;
+    let left_out = leave_out(options, &runtime, &mut dataset, &features)?;
+    let dataset = dataset;
     let parts = |config: &TrainConfig| dataset.split(ensemble::window(config));
     let split = parts(&options.config)?;
     let roles = roles(&features, &dataset, &split.training());
@@ -148,11 +154,12 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     };
     let draft = fits.describe(&dataset, draft);
     let hindsight = hindsight::play(&training, &draft, &fits)?;
-    let thresholds = threshold::find(&hindsight.scores, &options.config.threshold)?;
+    let usual = hindsight.usual(&dataset);
+    let thresholds = threshold::find(&usual, &options.config.threshold)?;
     let metadata = Metadata {
         threshold: thresholds.threshold,
         threshold_method: thresholds.method.clone(),
-        training_scores: Some(summed_up(&hindsight.scores, thresholds.threshold)),
+        training_scores: Some(summed_up(&usual, thresholds.threshold)),
         ranges: range::ranges(&dataset, &split.training()),
         ..draft
     };
@@ -161,12 +168,58 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     Ok(summary(Outcome {
         fits,
         windows: [split.fit.len(), split.stopping.len()],
+        left_out,
         config,
         tuning,
         found: (metadata, thresholds, hindsight),
         output: (options.output.clone(), bytes.len()),
         dataset,
     }))
+}
+
+/// Marks what stands out, which is not learnt from, and says what it is. Nothing stands out of a history
+/// that no draft can be learnt from, or that is too short to say what is usual.
+fn leave_out(
+    options: &Options,
+    runtime: &Runtime,
+    dataset: &mut Dataset,
+    features: &[FeatureSpec],
+) -> Result<Vec<LeftOut>, TrainError> {
+    let config = &options.config;
+    let draft = |weights: &[(Kind, f64)]| -> Result<Option<Hindsight>, TrainError> {
+        let Ok(split) = dataset.split(ensemble::window_of(weights, config)) else {
+            return Ok(None);
+        };
+        let roles = roles(features, dataset, &split.training());
+        let (roles, clocks) = (&roles, clocks(features));
+        let training = Training { runtime, dataset, split: &split, roles, clocks };
+        let learn = &mut |_, _| ControlFlow::Continue(());
+        let fit = match Fit::learn_branches(&training, weights, config, learn) {
+            Ok(fit) => fit,
+            Err(TrainError::Fit(FitError::NothingMoves { .. })) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let metadata = metadata(options, dataset, features.to_vec(), &fit);
+        // What is sudden is seen by the short mean.
+        let shortest = metadata.smoothing.iter().copied().reduce(f64::min);
+        let metadata = Metadata { smoothing: shortest.into_iter().collect(), ..metadata };
+        Ok(Some(hindsight::play(&training, &metadata, &Fits::one(fit))?))
+    };
+    if !left_out::can_tell(dataset) {
+        return Ok(Vec::new());
+    }
+    let found = match draft(DRAFT) {
+        // Too many features for a forecast: the others tell as well as they can.
+        Err(TrainError::Fit(FitError::TooWide { .. })) => draft(&DRAFT[..2]),
+        found => found,
+    };
+    let found = found?.map_or_else(Vec::new, |hindsight| left_out::find(&hindsight, &options.keep));
+    for moment in &found {
+        let rows = &mut dataset.entities[moment.entity];
+        rows.left_out.resize(rows.usable.len(), false);
+        moment.mark(&mut rows.left_out);
+    }
+    Ok(found)
 }
 
 /// A search for better settings of the network: of all branches it alone has parameters to try.
@@ -276,6 +329,7 @@ fn summed_up(scores: &TrainingScores, threshold: f64) -> ScoreSummary {
 struct Outcome {
     dataset: Dataset,
     windows: [usize; 2],
+    left_out: Vec<LeftOut>,
     fits: Fits,
     config: TrainConfig,
     tuning: Option<tune::Tuning>,
@@ -290,8 +344,8 @@ fn summary(outcome: Outcome) -> Summary {
     let base = &shared.base;
     // The season and what reads it look at the clocks, which no branch takes for a feature.
     let is_read = |i: usize| base.season.harmonics.count() > 0 && base.clocks.contains(&i);
-    let kind = |i: usize| if is_read(i) { Kind::Context } else { base.scaler.kinds[i] };
-    let names = |wanted: Kind| {
+    let kind = |i: usize| if is_read(i) { scaler::Kind::Context } else { base.scaler.kinds[i] };
+    let names = |wanted: scaler::Kind| {
         let features = metadata.features.iter().enumerate();
         let wanted = features.filter(|(i, _)| kind(*i) == wanted);
         wanted.map(|(_, feature)| feature.name.clone()).collect()
@@ -299,9 +353,10 @@ fn summary(outcome: Outcome) -> Summary {
     Summary {
         cleaning: outcome.dataset.cleaning,
         windows: outcome.windows,
-        constant: names(Kind::Constant),
-        context: names(Kind::Context),
-        neutral: names(Kind::Neutral),
+        left_out: outcome.left_out,
+        constant: names(scaler::Kind::Constant),
+        context: names(scaler::Kind::Context),
+        neutral: names(scaler::Kind::Neutral),
         branches: shared.shares(),
         own: outcome.fits.own.len(),
         sharing: outcome.fits.sharing,

@@ -115,6 +115,7 @@ fn trained(input: &Path, model: &Path, config: TrainConfig) -> (Metadata, Scorer
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
         },
+        keep: Vec::new(),
         tune: None,
         output: model.to_path_buf(),
         onnxruntime: None,

@@ -6,6 +6,7 @@
 
 use ndarray::Array2;
 
+use super::margins::{AFTER_MS, BEFORE_MS, widened};
 use super::range::OwnCells;
 use super::{Dataset, DatasetError, Rows};
 use crate::detect::{DetectConfig, Played, Replay, Step};
@@ -24,7 +25,7 @@ pub struct Cleaning {
     pub rows: usize,
     /// Steps at which an entity was there and had to be dropped.
     pub dropped: usize,
-    /// Steps at which an entity was there and that were to be left out.
+    /// Steps at which an entity was there and that were to be left out, with the margins that have.
     pub excluded: usize,
     /// Steps that came twice; the first counts.
     pub duplicated: usize,
@@ -112,6 +113,7 @@ fn clean(
     let mut usable = vec![false; steps];
     let mut own = OwnCells::new(steps, count);
     let mut present = vec![false; count];
+    let excluded = widened(&entity.excluded, &recording.times_ms, BEFORE_MS, AFTER_MS);
     let columns = (0..count).map(Some).collect();
     Replay::new(recording, played, columns, config).run(|Step { step, matrix, .. }| {
         let complete = matrix.state(0) == EntityState::Complete;
@@ -131,7 +133,7 @@ fn clean(
                 own.mark(step, i);
             }
         }
-        let is_excluded = entity.is_excluded(step);
+        let is_excluded = excluded[step];
         usable[step] = complete && !is_excluded;
         cleaning.rows += usize::from(complete && !is_excluded);
         cleaning.excluded += usize::from(is_excluded);
@@ -146,7 +148,7 @@ fn clean(
     } else {
         cleaning.empty_entities += 1;
     }
-    Rows { labels: entity.labels.clone(), values, usable, own }
+    Rows { labels: entity.labels.clone(), values, usable, left_out: Vec::new(), own }
 }
 
 fn nothing(cleaning: &Cleaning, features: &[FeatureSpec], steps: usize) -> DatasetError {

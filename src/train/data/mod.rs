@@ -11,6 +11,7 @@
 
 mod cleaning;
 mod coverage;
+pub mod margins;
 pub mod medians;
 pub mod range;
 mod role;
@@ -62,8 +63,10 @@ pub struct Rows {
     /// # NaN
     /// A value that is missing and may be; anything at steps that are not usable.
     pub values: Array2<f32>,
-    /// For each step, whether it can be learnt from.
+    /// For each step, whether it can be used.
     pub usable: Vec<bool>,
+    /// For each step, whether it stands out and is not learnt from, though it can be used; empty for none.
+    pub left_out: Vec<bool>,
     /// The values that the entity measured itself at that step.
     pub own: OwnCells,
 }
@@ -139,6 +142,13 @@ pub struct Split {
     pub stopping: Vec<Place>,
 }
 
+impl Rows {
+    /// Whether a step can be learnt from.
+    pub fn is_learnt(&self, step: usize) -> bool {
+        self.usable[step] && !self.left_out.get(step).is_some_and(|it| *it)
+    }
+}
+
 impl Split {
     /// Everything that is learnt from, in the order of entity and time.
     pub fn training(&self) -> Vec<Place> {
@@ -164,14 +174,14 @@ impl Split {
 }
 
 impl Dataset {
-    /// Parts all entities at the same moment: a tenth of the usable steps, the latest ones, decide when
-    /// learning ends.
+    /// Parts all entities at the same moment: a tenth of the steps to learn from, the latest ones, decide
+    /// when learning ends.
     ///
     /// # Errors
     /// When there are too few windows.
     pub fn split(&self, window: usize) -> Result<Split, DatasetError> {
         let counts: Vec<usize> = (0..self.times_ms.len())
-            .map(|step| self.entities.iter().filter(|rows| rows.usable[step]).count())
+            .map(|step| self.entities.iter().filter(|rows| rows.is_learnt(step)).count())
             .collect();
         let all: usize = counts.iter().sum();
         let mut seen = 0;
@@ -203,7 +213,7 @@ impl Dataset {
         }
     }
 
-    /// The windows whose newest step is in `from..to`: as many usable steps without a gap.
+    /// The windows whose newest step is in `from..to`: as many steps to learn from without a gap.
     pub fn windows(&self, from: usize, to: usize, window: usize) -> Vec<Place> {
         let mut places = Vec::new();
         for (entity, rows) in self.entities.iter().enumerate() {
@@ -211,7 +221,7 @@ impl Dataset {
             for step in 0..to {
                 let follows =
                     step > 0 && self.times_ms[step] - self.times_ms[step - 1] == self.step_ms;
-                run = match (rows.usable[step], follows) {
+                run = match (rows.is_learnt(step), follows) {
                     (true, true) => run + 1,
                     (true, false) => 1,
                     (false, _) => 0,

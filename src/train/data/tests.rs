@@ -42,6 +42,7 @@ pub fn dataset(entities: &[&[Vec<f32>]]) -> Dataset {
                     labels: it.labels,
                     values: it.values,
                     usable,
+                    left_out: Vec::new(),
                     own: OwnCells::default(),
                 })
                 .collect(),
@@ -96,7 +97,10 @@ fn excluded_steps_and_gaps_break_windows() {
     let rows = vec![vec![1.0, 2.0, 3.0]; 12];
     let mut recording = recording(&[&rows]);
     recording.entities[0].excluded = (0..12).map(|step| step == 4).collect();
-    recording.times_ms.iter_mut().skip(9).for_each(|time_ms| *time_ms += 600_000);
+    // Hours, so that the margins of what is excluded hold no other step.
+    recording.step_ms *= 60;
+    recording.times_ms.iter_mut().for_each(|time_ms| *time_ms *= 60);
+    recording.times_ms.iter_mut().skip(9).for_each(|time_ms| *time_ms += 36_000_000);
     let dataset = cleaned(recording, [Missing::Mask; 3]).expect("rows");
     assert_eq!((dataset.cleaning.excluded, dataset.cleaning.rows), (1, 11));
     let steps = |window| -> Vec<u32> {
@@ -107,6 +111,29 @@ fn excluded_steps_and_gaps_break_windows() {
     let from = dataset.windows(3, 8, 3);
     assert_eq!(from.iter().map(|place| place.step).collect::<Vec<_>>(), [3, 7]);
     assert_eq!(dataset.gather(&from, 3).dim(), (2, 3, 3));
+}
+
+#[test]
+fn what_is_excluded_has_margins() {
+    let rows = vec![vec![1.0, 2.0, 3.0]; 200];
+    let mut recording = recording(&[&rows]);
+    recording.entities[0].excluded = (0..200).map(|step| step == 100).collect();
+    let dataset = cleaned(recording, [Missing::Mask; 3]).expect("rows");
+    let unused: Vec<usize> = (0..200).filter(|step| !dataset.entities[0].usable[*step]).collect();
+    assert_eq!(unused, (85..=130).collect::<Vec<_>>());
+    assert_eq!((dataset.cleaning.excluded, dataset.cleaning.rows), (46, 154));
+}
+
+#[test]
+fn what_is_left_out_is_in_no_window() {
+    let rows = vec![vec![1.0, 2.0, 3.0]; 200];
+    let mut dataset = cleaned(recording(&[&rows]), [Missing::Mask; 3]).expect("rows");
+    dataset.entities[0].left_out = (0..200).map(|step| (50..70).contains(&step)).collect();
+    let split = dataset.split(10).expect("enough");
+    assert!(split.training().iter().all(|it| it.step < 50 || it.step >= 79));
+    assert_eq!(split.training().len(), 41 + 121);
+    // It is scored even so.
+    assert!(dataset.row(0, 60).is_some());
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn dataset(columns: &[Data], scale: f64, days: usize) -> Dataset {
         }
     });
     let usable = vec![true; times_ms.len()];
-    let entities = vec![Rows { labels: Labels::empty(), values, usable, own: OwnCells::default() }];
+    let (left_out, own) = (Vec::new(), OwnCells::default());
+    let entities = vec![Rows { labels: Labels::empty(), values, usable, left_out, own }];
     let stale_after = Duration::from_seconds(3_600);
     Dataset { times_ms, step_ms, stale_after, entities, cleaning: Cleaning::default() }
 }

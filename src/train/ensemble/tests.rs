@@ -58,6 +58,7 @@ fn dataset(entities: usize, steps: usize, step_ms: i64) -> Dataset {
             labels: Labels::from_pairs([("instance", entity.to_string())]).expect("one name"),
             values: Array2::from_shape_vec((steps, FEATURES), values).expect("rows"),
             usable: vec![true; steps],
+            left_out: Vec::new(),
             own: OwnCells::default(),
         }
     };

@@ -16,7 +16,7 @@ use super::TrainingScores;
 use crate::statistics;
 
 /// The length of a block.
-const BLOCK_MS: i64 = 6 * 3_600_000;
+pub const BLOCK_MS: i64 = 6 * 3_600_000;
 
 /// The largest score of each block of each entity, by entity and time.
 pub fn maxima(scores: &TrainingScores) -> Vec<f64> {

@@ -174,6 +174,17 @@ fn a_model_for_all_remembers_each_at_its_own_level() {
 }
 
 #[test]
+fn what_was_left_out_is_not_remembered() {
+    let mut dataset = machines();
+    dataset.entities[1].left_out = (0..STEPS).map(|step| step >= STEPS - 20).collect();
+    let mut incident = dataset.clone();
+    let mut last = incident.entities[1].values.slice_mut(ndarray::s![STEPS - 20.., ..2]);
+    last.mapv_inplace(|it| 3.0 * it);
+    let [calm, incident] = [dataset, incident].map(|it| fitted(&it).3.remembered);
+    assert_eq!(calm, incident);
+}
+
+#[test]
 fn one_entity_has_the_shared_model_to_itself() {
     let dataset = machines().only(1);
     let (_, _, fits, metadata) = fitted(&dataset);
@@ -219,6 +230,7 @@ fn more_entities_than_a_file_can_remember_are_refused() {
         labels: labels(),
         values: ndarray::Array2::zeros((0, 4)),
         usable: Vec::new(),
+        left_out: Vec::new(),
         own: crate::train::data::range::OwnCells::default(),
     };
     let fleet =
