@@ -2,9 +2,10 @@
 //!
 //! In: a dataset and windows of it. Out: what the model's file says of levels, that of each entity and
 //! that of all together, for those that training has not seen; and windows in batches with the entity's
-//! level before each, by the same arithmetic that serving uses. Levels run through all usable steps from
-//! the first on, as serving's will; those that the file says have not seen what was left out. The residual is the departure from the level, moved by the
-//! season, in units of what training strayed or of the level's own scale, whichever is larger.
+//! level before each, by the same arithmetic that serving uses. Levels before windows run through all
+//! usable steps from the first on, as those of serving do; what training leaves behind has seen only what
+//! was learnt from. The residual is the departure from the level, moved by the season, in units of what
+//! training strayed or of the level's own scale, whichever is larger.
 
 use ndarray::Array2;
 
@@ -84,16 +85,13 @@ pub fn learn(dataset: &Dataset, base: &Base) -> (LevelSpec, Vec<LevelStart>) {
     (spec, ends)
 }
 
-/// Where an entity is at the end of the dataset.
+/// Where an entity is at the end of the dataset, what was left out of it aside.
 fn end(dataset: &Dataset, spec: &LevelSpec, entity: usize) -> LevelStart {
     let mut levels = levels(spec);
-    for step in 0..dataset.times_ms.len() {
-        // What stood out is not where it was.
-        if dataset.entities[entity].is_learnt(step)
-            && let Some(row) = dataset.row(entity, step)
-        {
-            levels.update(0, row);
-        }
+    let rows = &dataset.entities[entity];
+    let learnt = (0..dataset.times_ms.len()).filter(|step| rows.is_learnt(*step));
+    for row in learnt.filter_map(|step| dataset.row(entity, step)) {
+        levels.update(0, row);
     }
     LevelStart {
         prior: KNOWN_PRIOR * spec.half_life,

@@ -174,6 +174,17 @@ fn a_model_for_all_remembers_each_at_its_own_level() {
 }
 
 #[test]
+fn what_was_left_out_is_not_remembered() {
+    let mut dataset = machines();
+    dataset.entities[1].left_out = (0..STEPS).map(|step| step >= STEPS - 20).collect();
+    let mut incident = dataset.clone();
+    let mut last = incident.entities[1].values.slice_mut(ndarray::s![STEPS - 20.., ..2]);
+    last.mapv_inplace(|it| 3.0 * it);
+    let [calm, incident] = [dataset, incident].map(|it| fitted(&it).3.remembered);
+    assert_eq!(calm, incident);
+}
+
+#[test]
 fn one_entity_has_the_shared_model_to_itself() {
     let dataset = machines().only(1);
     let (_, _, fits, metadata) = fitted(&dataset);
