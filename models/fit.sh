@@ -33,8 +33,8 @@ mkdir -p "$dir"
 end=1795600800 # whenever it is run: the same files give the same model
 if [ -f models/machine.om.gz ]; then
     gunzip -c models/machine.om.gz >"$dir/machine.om"
-    # The fleet is seen around the recording and half an hour longer, so that the recorded machine is
-    # among what is fitted: the latest fifth of the time is for the threshold.
+    # The fleet is seen around the recording and half an hour longer: the latest tenth of the time decides
+    # when learning ends, and the recorded machine is to be learnt from.
     last=$(awk '$NF + 0 > last { last = $NF + 0 } END { printf "%d", last }' "$dir/machine.om")
     end=$(((last + 1800) / 60 * 60))
 fi
