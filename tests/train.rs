@@ -185,6 +185,31 @@ fn what_stands_out_is_not_learnt_from_unless_it_is_kept() {
     assert!(strict > 1.5 && kept < 0.8 * strict, "{strict} {kept}");
 }
 
+/// A scale that one impossible reading has made would hide whatever comes later.
+#[test]
+fn an_impossible_reading_does_not_blind_a_feature() {
+    let later = || {
+        let mut later: Vec<_> = (9_600..10_000).map(row).collect();
+        later[280..].iter_mut().for_each(|row| row[1] = 3.0 * row[1] + 2e6);
+        csv(9_600, &later)
+    };
+    let above = |spike: Option<f32>| {
+        let mut rows: Vec<_> = (0..9_600).map(row).collect();
+        spike.into_iter().for_each(|spike| rows[4_000][1] = spike);
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = options(dir.path(), &csv(0, &rows));
+        let summary = run(&options).expect("a model");
+        assert_eq!(summary.cleaning.far_out[1], usize::from(spike.is_some()));
+        scores(&options.output, &later()).iter().filter(|score| **score > 1.0).count()
+    };
+    let undisturbed = above(None);
+    assert!(undisturbed > 100, "{undisturbed}");
+    for spike in [1e12, 3e17] {
+        let found = above(Some(spike));
+        assert!(found + 2 >= undisturbed, "{found} after {spike:e}, {undisturbed} without");
+    }
+}
+
 #[test]
 fn the_file_tells_everything_about_itself() {
     let (_dir, options, summary) = trained(300);

@@ -89,6 +89,7 @@ fn cleaning(page: &mut Page, summary: &Summary) {
                 count(&cleaning.dropped_for),
                 count(&cleaning.filled),
                 count(&cleaning.masked),
+                count(&cleaning.far_out),
                 count(&cleaning.infinite),
                 count(&cleaning.failed),
                 count(&cleaning.ambiguous),
@@ -107,7 +108,7 @@ fn cleaning(page: &mut Page, summary: &Summary) {
         "Every feature had a finite value at every step that was used."
     } else {
         "For each feature: steps dropped for lack of it, values held or filled in, values left out \
-         of the error, infinite values, steps that the server refused, values that two series \
+         of the error, values far out of what the host has, infinite values, steps that the server refused, values that two series \
          claimed, values of series without the entity labels, entities that never have it."
     };
     page.section("Cleaning", text);
@@ -117,6 +118,7 @@ fn cleaning(page: &mut Page, summary: &Summary) {
             "dropped",
             "filled",
             "masked",
+            "far out",
             "infinite",
             "refused",
             "ambiguous",

@@ -133,6 +133,7 @@ impl Summary {
             ("dropped for", self.counted(&cleaning.dropped_for)),
             ("filled", self.counted(&cleaning.filled)),
             ("masked", self.counted(&cleaning.masked)),
+            ("far out", self.counted(&cleaning.far_out)),
             ("infinite", self.counted(&cleaning.infinite)),
             ("refused", self.counted(&cleaning.failed)),
             ("ambiguous", self.counted(&cleaning.ambiguous)),

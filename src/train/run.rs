@@ -268,7 +268,9 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
     Features::parse(&features, &options.history.entity)?;
     let (entity, global) = (&options.history.entity, &options.global);
     medians::fill_in(&recording, &mut features, entity, global)?;
-    Ok((Dataset::clean(recording, &features, entity, global)?, features))
+    let mut dataset = Dataset::clean(recording, &features, entity, global)?;
+    dataset.drop_far_out();
+    Ok((dataset, features))
 }
 
 /// Adds a column that no source has.

@@ -29,6 +29,8 @@ pub struct Cleaning {
     pub excluded: usize,
     /// Steps that came twice; the first counts.
     pub duplicated: usize,
+    /// For each feature, values that are far out of what their entity has, taken as missing.
+    pub far_out: Vec<usize>,
     /// For each feature, infinite values, taken as missing.
     pub infinite: Vec<usize>,
     /// For each feature, steps at which the server refused it, missing for every entity.

@@ -11,6 +11,7 @@
 
 mod cleaning;
 mod coverage;
+mod far_out;
 pub mod margins;
 pub mod medians;
 pub mod range;
