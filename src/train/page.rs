@@ -69,7 +69,7 @@ fn left_out(page: &mut Page, summary: &Summary) {
     page.section(
         "Left out",
         "These moments stand out of the history, and were not learnt from, so that the model calls what \
-         looks like them. If one was normal, keep it: `--keep START..END`.",
+         looks like them. If one was normal, keep it: --keep START..END.",
     );
     let rows = summary.left_out.iter().map(|moment| summary.moment(moment).to_vec());
     let columns = ["entity", "when", "features", "largest score"];

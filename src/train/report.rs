@@ -74,9 +74,14 @@ impl Summary {
         if count == 0 {
             return Vec::new();
         }
-        let text = format!(
-            "{count} moments stand out and were not learnt from; if one was normal: --keep START..END"
-        );
+        let text = match count {
+            1 => "1 moment stands out and was not learnt from; if it was normal: --keep START..END"
+                .into(),
+            _ => format!(
+                "{count} moments stand out and were not learnt from; if one was normal: --keep \
+                 START..END"
+            ),
+        };
         let moments = self.left_out.iter().take(SHOWN).map(|moment| self.moment(moment).join("  "));
         let mut lines = vec![("left out", text)];
         lines.extend(moments.map(|text| ("", text)));
@@ -89,9 +94,13 @@ impl Summary {
     /// Who, when, which features, and how far.
     pub(super) fn moment(&self, moment: &LeftOut) -> [String; 4] {
         let [from, to] = [moment.from_ms, moment.to_ms].map(crate::timestamp::format_ms);
+        let who = match moment.labels.is_empty() {
+            true => "the table".to_owned(),
+            false => moment.labels.to_string(),
+        };
         let names = moment.features.iter().map(|it| self.metadata.features[*it].name.as_str());
         [
-            moment.labels.to_string(),
+            who,
             format!("{from}..{to}"),
             names.collect::<Vec<_>>().join(", "),
             format!("{:.1} times the usual", moment.peak),
