@@ -18,6 +18,11 @@
 //! is covered when its first sample lies within an interval of its beginning: then Prometheus's `rate`
 //! extrapolates to there, and an average is over the whole of it. A scrape that failed in the middle
 //! changes neither.
+//!
+//! History sees at each of its instants when the newest sample was taken, and no more: of two samples
+//! between two instants the first is unknown to it. So serving, whose rings have both, counts the later
+//! one alone. A Prometheus that was paused for nine seconds and scrapes twice in the next one would
+//! else cover a range live that it does not cover in history.
 
 /// The age of the newest sample up to which it counts, in scrape intervals: one scrape may be under
 /// way and one may have failed.
@@ -133,7 +138,8 @@ impl Freshness {
     #[must_use]
     pub fn judge(&self, times_ms: &[i64], now_ms: i64, known_ms: i64) -> Option<Liveness> {
         let newest_ms = *times_ms.last()?;
-        let interval_ms = interval(times_ms).map(|it| it.max(self.resolution_ms));
+        let times = Times { times_ms, now_ms, resolution_ms: self.resolution_ms.max(1) };
+        let interval_ms = times.interval_ms().map(|it| it.max(self.resolution_ms));
         let within = |intervals: f64| {
             let interval_ms = interval_ms.unwrap_or(self.stale_after_ms) as f64;
             ((intervals * interval_ms) as i64).min(self.stale_after_ms.saturating_sub(1))
@@ -148,13 +154,12 @@ impl Freshness {
         let known = self.ranges_ms.partition_point(|it| *it <= known_ms);
         for (i, range_ms) in self.ranges_ms[..known].iter().enumerate() {
             let edge_ms = now_ms.saturating_sub(*range_ms);
-            let before = times_ms.partition_point(|it| *it <= edge_ms);
+            let (has_before, first) = times.around(edge_ms);
             // A single sample tells no interval, and so covers nothing.
             let late_ms = first_ms.map(|it| it.max(range_ms / FIRST_PART));
-            let first = times_ms.get(before).zip(late_ms);
-            let begins = first.is_some_and(|(first, late_ms)| first - edge_ms <= late_ms);
+            let begins = first.zip(late_ms).is_some_and(|(it, late_ms)| it - edge_ms <= late_ms);
             covered |= u64::from(begins) << i;
-            is_warming = before == 0 && !begins;
+            is_warming = !has_before && !begins;
         }
         if known < self.ranges_ms.len() && !is_warming {
             covered |= u64::MAX << known;
@@ -203,21 +208,62 @@ impl Trail {
     }
 }
 
-/// The usual distance of the newest samples; `None` of a single one.
-fn interval(times_ms: &[i64]) -> Option<i64> {
-    let newest = &times_ms[times_ms.len().saturating_sub(INTERVALS + 1)..];
-    let mut room = [0; INTERVALS];
-    let gaps = &mut room[..newest.len().saturating_sub(1)];
-    for (gap, pair) in gaps.iter_mut().zip(newest.windows(2)) {
-        *gap = pair[1] - pair[0];
+/// The times of samples as history sees them: of several between two instants only the latest.
+#[derive(Debug, Clone, Copy)]
+struct Times<'a> {
+    /// Strictly ascending, none later than now.
+    times_ms: &'a [i64],
+    /// The latest of the instants.
+    now_ms: i64,
+    /// How far apart they are; positive.
+    resolution_ms: i64,
+}
+
+impl Times<'_> {
+    /// The instant that first sees a sample, counted back from now.
+    fn instant(&self, at: usize) -> i64 {
+        self.now_ms.saturating_sub(self.times_ms[at]) / self.resolution_ms
     }
-    gaps.sort_unstable();
-    // The lower of the two in the middle: a gap is a failed scrape rather than an interval.
-    (!gaps.is_empty()).then(|| gaps[(gaps.len() - 1) / 2])
+
+    /// Whether an instant sees this sample as its newest.
+    fn is_seen(&self, at: usize) -> bool {
+        at + 1 == self.times_ms.len() || self.instant(at) != self.instant(at + 1)
+    }
+
+    /// The usual distance of the newest samples; `None` of a single one.
+    fn interval_ms(&self) -> Option<i64> {
+        let mut room = [0; INTERVALS];
+        let mut gaps = 0;
+        let mut later_ms = None;
+        for at in (0..self.times_ms.len()).rev().filter(|at| self.is_seen(*at)) {
+            if let Some(later_ms) = later_ms.replace(self.times_ms[at]) {
+                room[gaps] = later_ms - self.times_ms[at];
+                gaps += 1;
+            }
+            if gaps == INTERVALS {
+                break;
+            }
+        }
+        let gaps = &mut room[..gaps];
+        gaps.sort_unstable();
+        // The lower of the two in the middle: a gap is a failed scrape rather than an interval.
+        (!gaps.is_empty()).then(|| gaps[(gaps.len() - 1) / 2])
+    }
+
+    /// Whether there is a sample up to an edge, and the first one after it.
+    fn around(&self, edge_ms: i64) -> (bool, Option<i64>) {
+        let after = self.times_ms.partition_point(|it| *it <= edge_ms);
+        let first = (after..self.times_ms.len()).find(|at| self.is_seen(*at));
+        // What lies before is unseen only if the same instant sees something later, which is then all.
+        let has_before = after > 0 && first.is_none_or(|it| self.instant(0) != self.instant(it));
+        (has_before, first.map(|it| self.times_ms[it]))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Just;
+
     use super::*;
 
     const SECOND: i64 = 1_000;
@@ -331,11 +377,60 @@ mod tests {
             let ring: Vec<i64> = scrapes.iter().copied().filter(|it| it <= now).collect();
             assert_eq!(found, freshness.judge(&ring, *now, i64::MAX), "{now}");
         }
-        // A stale marker ends it at once.
+    }
+
+    #[test]
+    fn a_stale_marker_ends_it_at_once() {
+        let freshness = freshness();
         let mut trail = Trail::default();
         let ended = [0, 15_000, i64::MIN];
         let mut at = |now| trail.judge(&freshness, (&[0, 15_000, 30_000], &ended), now).is_some();
         assert_eq!([at(0), at(15_000), at(29_999), at(30_000)], [true, true, true, false]);
+    }
+
+    #[test]
+    fn two_scrapes_in_one_second_after_a_pause_cover_as_in_history() {
+        let freshness = Freshness::new(&[5_000], 12_000, 1_000);
+        let paused = [1, 2, 3, 4, 5].map(|it| it * 1_000 - 50);
+        // Up again with a scrape that was due, and one in time soon after.
+        let resumed: Vec<i64> = (14..20).map(|it| it * 1_000 - 50).collect();
+        let mut times = [&paused[..], &[13_060][..], &resumed[..]].concat();
+        times.retain(|it| *it <= 18_000);
+        let covers = |times: &[i64]| freshness.judge(times, 17_000, i64::MAX).expect("fresh");
+        times.retain(|it| *it <= 17_000);
+        // The first sample after 12 s is at 13.06 s, but at 14 s history sees the one of 13.95 s.
+        assert!(!covers(&times).covers(Some(0)));
+        times.retain(|it| *it != 13_950);
+        assert!(covers(&times).covers(Some(0)));
+    }
+
+    proptest::proptest! {
+        /// Whatever the distances of samples are, also several between two instants.
+        #[test]
+        fn rings_and_instants_agree(
+            gaps in proptest::collection::vec(
+                proptest::prop_oneof![Just(15_000), Just(5_000), 1..3_000_i64, 10_000..200_000_i64],
+                1..80,
+            ),
+            resolution_ms in proptest::prop_oneof![Just(15_000), Just(1_000), Just(60_000)],
+            begins_before_ms in 0..60_000_i64,
+        ) {
+            let freshness = Freshness::new(&[45_000, 2 * MINUTE, 10 * MINUTE], 2 * MINUTE, resolution_ms);
+            let scrapes: Vec<i64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let end = scrapes[scrapes.len() - 1] + 3 * MINUTE;
+            let instants: Vec<i64> =
+                (0..).map(|i| i * resolution_ms - begins_before_ms).take_while(|it| *it < end).collect();
+            let before = |now: i64| &scrapes[..scrapes.partition_point(|it| *it <= now)];
+            let seen = |now: &i64| before(*now).last().copied().unwrap_or(i64::MIN);
+            let newest: Vec<i64> = instants.iter().map(seen).collect();
+            let mut trail = Trail::default();
+            for now in &instants {
+                let found = trail.judge(&freshness, (&instants, &newest), *now);
+                let from = *now - freshness.reach_ms();
+                let ring: Vec<i64> = before(*now).iter().copied().filter(|it| *it > from).collect();
+                proptest::prop_assert_eq!(found, freshness.judge(&ring, *now, i64::MAX), "{}", now);
+            }
+        }
     }
 
     #[test]
