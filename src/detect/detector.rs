@@ -11,11 +11,20 @@
 //!                     ▲ level                          hours ─▶ score above which it is anomalous
 //! ```
 //!
+//! What a graph is given of a step (`inputs`) does not depend on what it says; so steps of a recording are
+//! judged several at once (`together`).
+//!
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
 //! seen a few errors has no score; what is judged enters level and hours only afterwards.
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
+mod inputs;
+mod together;
 
+use std::ops::Range;
+
+use ndarray::ArrayView1;
+
+use self::inputs::{Inputs, Ready};
 use super::DetectConfig;
 use super::absence::{Absences, LastScores};
 use super::hours::{AnomalyState, Hours};
@@ -23,8 +32,10 @@ use super::known::KnownEntities;
 use super::level::Levels;
 use super::smoothing::Smoothing;
 use super::snapshot::{EntityScore, FeatureScore};
-use crate::features::{EntityState, FeatureMatrix, Provenance, Windows};
-use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
+use crate::features::{FeatureMatrix, Provenance};
+use crate::model::{Metadata, Scorer, ScorerError, Scores};
+
+pub use self::together::Together;
 
 /// Errors are taken as belonging together over gaps of so many steps: a scrape or two may fail, and
 /// the window takes some steps to fill again.
@@ -43,8 +54,7 @@ pub struct Detector {
     threshold: f64,
     /// Whom the file names.
     known: KnownEntities,
-    windows: Windows,
-    levels: Option<Levels>,
+    inputs: Inputs,
     smoothing: Vec<Smoothing>,
     /// The exponent of the means.
     power: f32,
@@ -53,8 +63,6 @@ pub struct Detector {
     /// How many errors smoothing has to see before there is a score.
     needed: usize,
     hours: Option<Hours>,
-    /// The place of each slot's entity, as the graph takes it.
-    places: Vec<f32>,
     last_scores: LastScores,
 }
 
@@ -91,22 +99,16 @@ impl Detector {
         let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let (known, memories) = KnownEntities::new(metadata);
         let level = metadata.level.as_ref().filter(|_| scorer.takes_level());
+        let levels = level.map(|spec| Levels::new(spec, memories.levels));
         Self {
             threshold: metadata.threshold,
             known,
-            windows: Windows::new(
-                metadata.window,
-                features,
-                interval_ms,
-                config.stale_after.as_ms(),
-            ),
-            levels: level.map(|spec| Levels::new(spec, memories.levels)),
+            inputs: Inputs::new(metadata, (interval_ms, config.stale_after.as_ms()), levels),
             needed: errors_needed(&metadata.smoothing),
             power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
             hours: adaptive.map(|spec| Hours::new(spec, memories.hours)),
-            places: Vec::new(),
             last_scores: LastScores::default(),
             scorer,
         }
@@ -128,34 +130,36 @@ impl Detector {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.known.bytes()
-            + self.windows.bytes()
-            + self.levels.as_ref().map_or(0, Levels::bytes)
+            + self.inputs.bytes()
             + self.hours.as_ref().map_or(0, Hours::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
             + self.last_scores.bytes()
     }
 
-    /// Takes in a step without judging it: what a model remembers of it is as if it had.
-    pub fn observe(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
-        self.follow(matrix, now_ms);
-        self.settle_levels(matrix);
-    }
-
     /// Judges a step.
     pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Judgement {
-        self.follow(matrix, now_ms);
-        let mut judgement = Judgement::default();
-        let ready = self.windows.ready().to_vec();
-        let complete = (0..matrix.slots()).filter(|s| matrix.state(*s) == EntityState::Complete);
-        judgement.warming = complete.count() - ready.len();
-        if !ready.is_empty() {
-            match self.run(&ready) {
-                Ok(scores) => self.read(matrix, now_ms, &ready, &scores, &mut judgement),
-                Err(error) => judgement.error = Some(error),
+        let ready = self.take_in(matrix, now_ms);
+        self.follow(matrix);
+        match self.run() {
+            Ok(scores) => {
+                let rows = 0..ready.slots.len();
+                self.read((matrix, now_ms), &ready, (&scores, rows))
+            }
+            Err(error) => {
+                let warming = ready.warming;
+                Judgement { warming, error: Some(error), ..Judgement::default() }
             }
         }
-        self.settle_levels(matrix);
-        judgement
+    }
+
+    /// Takes in a step, to be run with others that are taken in.
+    fn take_in(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Ready {
+        self.inputs.take_in(matrix, now_ms, &self.known)
+    }
+
+    /// Runs the graph once over all that was taken in.
+    fn run(&mut self) -> Result<Scores, ScorerError> {
+        self.inputs.run(&mut self.scorer)
     }
 
     /// What used to be there and is not at a step that was judged.
@@ -164,57 +168,32 @@ impl Detector {
         self.last_scores.absences(matrix, now_ms)
     }
 
-    /// Makes room for new entities and moves the windows on.
-    fn follow(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
+    /// Makes room for new entities.
+    fn follow(&mut self, matrix: &FeatureMatrix) {
         let slots = matrix.slots();
-        self.windows.push(matrix, now_ms);
         self.last_scores.follow(matrix);
+        let before = self.seen.len();
         self.seen.resize(slots, 0);
         self.smoothing.iter_mut().for_each(|it| it.resize(slots));
-        self.levels.iter_mut().for_each(|it| it.resize(slots));
         self.hours.iter_mut().for_each(|it| it.resize(slots));
-        let before = self.places.len();
-        self.places.resize(slots, 0.0);
-        for slot in (before..slots).chain(matrix.born().iter().copied().filter(|it| *it < before)) {
+        for slot in newcomers(matrix, before) {
             self.seen[slot] = 0;
             self.smoothing.iter_mut().for_each(|it| it.reset(slot));
             let known = self.known.of(matrix.labels(slot));
-            self.places[slot] = known.graph as f32;
             self.hours.iter_mut().for_each(|it| it.reset(slot, known.memory));
-            self.levels.iter_mut().for_each(|it| it.reset(slot, known.memory));
         }
     }
 
-    /// Runs the graph once over all full windows.
-    fn run(&mut self, ready: &[usize]) -> Result<Scores, ScorerError> {
-        let places: Vec<f32> = ready.iter().map(|slot| self.places[*slot]).collect();
-        let level = self.levels.as_ref().map(|levels| {
-            let gather = |part: fn(&Levels, usize) -> &[f32]| -> Vec<f32> {
-                ready.iter().flat_map(|slot| part(levels, *slot).iter().copied()).collect()
-            };
-            (gather(Levels::means), gather(Levels::scales))
-        });
-        let level = level.map(|(mean, scale)| {
-            let shape = (ready.len(), mean.len() / ready.len());
-            let array = |values| Array2::from_shape_vec(shape, values).expect("a row each");
-            (array(mean), array(scale))
-        });
-        let views: Option<(ArrayView2<'_, f32>, ArrayView2<'_, f32>)> =
-            level.as_ref().map(|(mean, scale)| (mean.view(), scale.view()));
-        let context = Context { level: views, entity: Some(ArrayView1::from(&places)) };
-        self.scorer.score_in(self.windows.gather(), &context)
-    }
-
-    /// Makes scores of what the graph gave.
+    /// Makes scores of what the graph gave for the entities of a step, which is in some of its rows. To be
+    /// called for one step after the other, each followed before.
     fn read(
         &mut self,
-        matrix: &FeatureMatrix,
-        now_ms: i64,
-        ready: &[usize],
-        scores: &Scores,
-        judgement: &mut Judgement,
-    ) {
-        for (i, &slot) in ready.iter().enumerate() {
+        (matrix, now_ms): (&FeatureMatrix, i64),
+        ready: &Ready,
+        (scores, rows): (&Scores, Range<usize>),
+    ) -> Judgement {
+        let mut judgement = Judgement { warming: ready.warming, ..Judgement::default() };
+        for (i, &slot) in rows.zip(&ready.slots) {
             if !scores.error[i].is_finite() {
                 let lacks = self.scorer.takes_mask();
                 judgement.incomplete += usize::from(lacks);
@@ -256,6 +235,7 @@ impl Detector {
             self.last_scores.push(slot, now_ms);
             judgement.scores.push((slot, score));
         }
+        judgement
     }
 
     /// The power mean, over time and of all smoothings, of an error, and each feature's part of it.
@@ -281,15 +261,12 @@ impl Detector {
         sums.iter_mut().for_each(|sum| *sum *= lower);
         sums
     }
+}
 
-    /// Lets the levels take in the newest step.
-    fn settle_levels(&mut self, matrix: &FeatureMatrix) {
-        let Some(levels) = &mut self.levels else { return };
-        for slot in (0..matrix.slots()).filter(|it| matrix.state(*it) == EntityState::Complete) {
-            let row: Vec<f32> = matrix.row(slot).iter().map(|value| *value as f32).collect();
-            levels.update(slot, &row);
-        }
-    }
+/// The slots that have another entity than at the step before, of which there were so many.
+fn newcomers(matrix: &FeatureMatrix, before: usize) -> impl Iterator<Item = usize> + '_ {
+    let born = matrix.born().iter().copied();
+    (before..matrix.slots()).chain(born.filter(move |it| *it < before))
 }
 
 /// Errors of an entity that make its first score, where they are smoothed over these spans.

@@ -8,12 +8,13 @@
 //! Invariant: a step's matrix depends on nothing that was measured after it.
 
 use super::DetectConfig;
-use super::detector::{Detector, Judgement};
+use super::detector::{Detector, Judgement, Together};
 use crate::features::{
     EntityRecording, FeatureMatrix, FeatureSpec, Features, Freshness, Liveness, Observed, Playback,
     Recording, Sightings, TIME_OF_DAY, TIME_OF_WEEK, Trail,
 };
 use crate::labels::Labels;
+use crate::model::ScorerError;
 
 /// A recording that is played.
 #[derive(Debug)]
@@ -104,21 +105,22 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Plays all steps through a detector, until `visit` fails.
+    /// Plays all steps through a detector, until `visit` fails: it gets the place of each step and its
+    /// judgement, or why there is none.
     ///
     /// # Errors
     /// What `visit` fails with.
     pub fn judge<E>(
         mut self,
         detector: &mut Detector,
-        mut visit: impl FnMut(Step<'_>, Judgement) -> Result<(), E>,
+        mut visit: impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut together = Together::new(detector);
         for step in 0..self.recording.times_ms.len() {
-            let step = self.step(step);
-            let judgement = detector.judge(step.matrix, step.at_ms);
-            visit(step, judgement)?;
+            let Step { step, at_ms, matrix } = self.step(step);
+            together.judge((step, at_ms), matrix, &mut visit)?;
         }
-        Ok(())
+        together.finish(&mut visit)
     }
 
     fn step(&mut self, step: usize) -> Step<'_> {

@@ -7,7 +7,7 @@
 
 use ndarray::Array1;
 
-use crate::detect::{DetectConfig, Detector, Played, Replay, Step};
+use crate::detect::{DetectConfig, Detector, Played, Replay};
 use crate::episodes::Timeline;
 use crate::features::{FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
@@ -161,11 +161,9 @@ pub fn run(
         weightless: &metadata.weightless,
     };
     let replay = Replay::new(recording, played, places, config);
-    replay.judge(&mut detector, |Step { step, .. }, judgement| {
-        if let Some(source) = judgement.error {
-            let time = crate::timestamp::format_ms(recording.times_ms[step]);
-            return Err(BacktestError::Run { time, source });
-        }
+    replay.judge(&mut detector, |step, judgement| {
+        let time = || crate::timestamp::format_ms(recording.times_ms[step]);
+        let judgement = judgement.map_err(|source| BacktestError::Run { time: time(), source })?;
         for (entity, score) in judgement.scores {
             entities[entity].scores[step] = score.score;
             entities[entity].thresholds[step] = score.threshold;

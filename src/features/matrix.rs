@@ -52,7 +52,7 @@ pub type ProvenanceCounts = [u32; Provenance::ALL.len()];
 /// # Shapes
 /// Row-major `[slots, features]`; a slot without an entity, or with one that is away, has no
 /// present cell and is not fresh.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct FeatureMatrix {
     pub(super) features: usize,
     pub(super) labels: Vec<Labels>,

@@ -7,8 +7,6 @@
 //! and a tick that is not a whole number of steps after the one before, begin the window anew: a model
 //! that has learnt evenly spaced steps must not be shown others. The newest vector is always measured.
 
-use ndarray::ArrayView3;
-
 use super::matrix::{EntityState, FeatureMatrix};
 
 /// The windows of all entities of one model.
@@ -27,7 +25,6 @@ pub struct Windows {
     /// The newest row before the one that is taken in.
     before: Vec<f32>,
     ready: Vec<usize>,
-    gathered: Vec<f32>,
 }
 
 impl Windows {
@@ -45,14 +42,13 @@ impl Windows {
             last_ms: Vec::new(),
             before: Vec::new(),
             ready: Vec::new(),
-            gathered: Vec::new(),
         }
     }
 
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (self.rows.capacity() + self.gathered.capacity()) * size_of::<f32>()
+        self.rows.capacity() * size_of::<f32>()
             + (self.filled.capacity() + self.ready.capacity()) * size_of::<usize>()
             + self.last_ms.capacity() * size_of::<i64>()
     }
@@ -97,15 +93,12 @@ impl Windows {
         &self.ready
     }
 
-    /// The full windows in the order of [`Windows::ready`]: `[entities, window, features]`.
-    pub fn gather(&mut self) -> ArrayView3<'_, f32> {
+    /// Appends the full windows, in the order of [`Windows::ready`]: `[entities, window, features]`.
+    pub fn gather_into(&self, gathered: &mut Vec<f32>) {
         let size = self.length * self.features;
-        self.gathered.clear();
         for slot in &self.ready {
-            self.gathered.extend_from_slice(&self.rows[slot * size..][..size]);
+            gathered.extend_from_slice(&self.rows[slot * size..][..size]);
         }
-        let shape = (self.ready.len(), self.length, self.features);
-        ArrayView3::from_shape(shape, &self.gathered).expect("one window for each ready slot")
     }
 
     /// The steps that are missing since a slot's newest row; the window begins anew after too many.

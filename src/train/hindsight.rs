@@ -14,7 +14,9 @@ use super::ensemble::Fits;
 use super::graph::export;
 use super::run::TrainError;
 use super::threshold::TrainingScores;
-use crate::detect::{AnomalyState, DetectConfig, Detector, errors_needed, states};
+use crate::detect::{
+    AnomalyState, DetectConfig, Detector, Judgement, Together, errors_needed, states,
+};
 use crate::episodes::Timeline;
 use crate::features::Playback;
 use crate::labels::Labels;
@@ -207,14 +209,8 @@ pub(super) fn play(
     let mut leading = vec![vec![NOBODY; steps]; labels.len()];
     let mut by_feature = Array1::<f64>::zeros(metadata.features.len());
     let mut moments = Moments::default();
-    for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
-        // What is held was held when the recording was cleaned.
-        let matrix = playback.settled(now_ms, |entity| dataset.row(entity, step));
-        let judgement = detector.judge(matrix, now_ms);
-        if let Some(error) = judgement.error {
-            return Err(error.into());
-        }
-        for (entity, score) in judgement.scores {
+    let mut visit = |step: usize, judgement: Result<Judgement, ScorerError>| {
+        for (entity, score) in judgement?.scores {
             scores[entity][step] = score.error;
             let contributions: Vec<(u32, f32)> =
                 score.contributions().map(|it| (it.feature, it.contribution)).collect();
@@ -226,7 +222,15 @@ pub(super) fn play(
             let error = score.error;
             moments.offer(Moment { entity, step, error, contributions, course: None });
         }
+        Ok::<_, TrainError>(())
+    };
+    let mut together = Together::new(&mut detector);
+    for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
+        // What is held was held when the recording was cleaned.
+        let matrix = playback.settled(now_ms, |entity| dataset.row(entity, step));
+        together.judge((step, now_ms), matrix, &mut visit)?;
     }
+    together.finish(&mut visit)?;
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
         moment.course = around(&mut teller, training, fits, moment)?;

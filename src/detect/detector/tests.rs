@@ -130,12 +130,6 @@ impl Fed {
         assert_eq!(judgement.scores.len() + judgement.warming, 1);
         judgement.scores.into_iter().next().map(|(_, score)| score)
     }
-
-    fn observe(&mut self, row: [f32; 2]) {
-        self.now_ms += STEP;
-        let matrix = self.playback.step(self.now_ms, 0, |_| Some(Observed::row(&row, 0)));
-        self.detector.observe(matrix, self.now_ms);
-    }
 }
 
 /// The features that have a share of the error, with it.
@@ -412,24 +406,46 @@ fn a_level_is_that_of_the_steps_before() {
 }
 
 #[test]
-fn what_is_observed_is_remembered_as_if_it_had_been_judged() {
-    let new = || Fed::new(detector(from_level(), true, |it| it.level = Some(level())), &["x"]);
-    let (mut judged, mut observed) = (new(), new());
-    let row = |i: i32| [1.0 + (i * 7 % 11) as f32, 5.0 - (i * 3 % 4) as f32];
-    for i in 0..50 {
-        judged.score(row(i));
-        observed.observe(row(i));
+fn steps_that_are_judged_together_are_judged_as_one_by_one() {
+    let new = || {
+        let change = |it: &mut Metadata| {
+            (it.level, it.smoothing) = (Some(level()), vec![3.0, 9.0]);
+            it.adaptive_threshold = Some(AdaptiveThreshold::default());
+        };
+        Fed::new(detector(from_level(), true, change), &["x", "y", "z"])
+    };
+    let value = |entity: usize, i: usize| {
+        let x = [1.0 + ((i + entity) * 7 % 11) as f32, 5.0 - (i * 3 % 4) as f32];
+        // Each is away for a while, one for so long that it begins anew.
+        (i % 97 != entity && !(entity == 1 && (200..290).contains(&i))).then_some(x)
+    };
+    let rows: Vec<[Option<[f32; 2]>; 3]> =
+        (0..600).map(|i| [value(0, i), value(1, i), value(2, i)]).collect();
+    let mut fed = new();
+    let alone: Vec<Judgement> = rows.iter().map(|rows| fed.judge(rows)).collect();
+
+    let Fed { mut detector, mut playback, .. } = new();
+    let mut found = Vec::new();
+    let mut visit = |step, judgement: Result<Judgement, ScorerError>| {
+        assert_eq!(step, found.len());
+        found.push(judgement?);
+        Ok::<_, ScorerError>(())
+    };
+    let mut together = Together::new(&mut detector);
+    for (step, rows) in rows.iter().enumerate() {
+        let now_ms = STEP * (step as i64 + 1);
+        let row = |entity: usize| rows[entity].as_ref().map(|it| Observed::row(it, now_ms));
+        together.judge((step, now_ms), playback.step(now_ms, 0, row), &mut visit).expect("scores");
     }
-    for i in 50..60 {
-        let [judged, observed] = [&mut judged, &mut observed].map(|it| it.score(row(i)));
-        assert_eq!(judged.map(|it| it.error), observed.map(|it| it.error));
+    together.finish(&mut visit).expect("scores");
+    assert_eq!(found.len(), alone.len());
+    let mut scored = 0;
+    for (found, alone) in found.iter().zip(&alone) {
+        let [found_all, alone_all] = [found, alone].map(|it| format!("{it:?}"));
+        assert_eq!(found_all, alone_all);
+        scored += found.scores.len();
     }
-    // The window as well.
-    let three = detector(sum_of_three_steps(), true, |it| it.window = 3);
-    let mut fed = Fed::new(three, &["x"]);
-    fed.observe([1.0, 0.0]);
-    fed.observe([2.0, 0.0]);
-    assert_eq!(fed.score([4.0, 0.0]).map(|it| it.error), Some(7.0));
+    assert!(scored > 1_500, "{scored}");
 }
 
 #[test]
