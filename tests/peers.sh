@@ -1,11 +1,12 @@
 #!/bin/sh
 # Puts the real programs that the tests start into .peers/usr/bin:
 #
-#   prometheus (3 or newer), promtool, prometheus-node-exporter, prometheus-alertmanager, amtool
+#   prometheus (3 or newer), promtool, prometheus-node-exporter, prometheus-alertmanager, amtool,
+#   vmagent, nginx
 #
-# Where apt knows a Debian archive, the packages of Debian unstable are unpacked there; apt's own
-# state and the system stay as they are, and no root is needed. Elsewhere the programs that are on
-# PATH serve. Safe to repeat; prints one line.
+# Where apt knows a Debian archive, the packages of Debian unstable are unpacked there, and nginx of
+# this system's own release, whose libraries it needs; apt's own state and the system stay as they are,
+# and no root is needed. Elsewhere the programs that are on PATH serve. Safe to repeat; prints one line.
 #
 # usage: tests/peers.sh
 set -eu
@@ -14,7 +15,8 @@ cd "$(dirname "$0")/.."
 into=.peers
 bin=$into/usr/bin
 texts=$into/usr/share/alertmanager
-packages="prometheus promtool prometheus-node-exporter prometheus-alertmanager" # named as their programs
+packages="prometheus promtool prometheus-node-exporter prometheus-alertmanager victoria-metrics"
+programs="prometheus promtool prometheus-node-exporter prometheus-alertmanager amtool vmagent"
 oldest_major=3 # Prometheus 3 made ranges left-open; Portent computes what 3 computes.
 
 fail() {
@@ -43,7 +45,8 @@ new_enough() {
 has_all() {
     [ -x "$1/promtool" ] && [ -x "$1/amtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
         { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; } &&
-        { [ -x "$1/prometheus-alertmanager" ] || [ -x "$1/alertmanager" ]; }
+        { [ -x "$1/prometheus-alertmanager" ] || [ -x "$1/alertmanager" ]; } &&
+        [ -x "$1/vmagent" ] && "$1/nginx" -v 2>/dev/null
 }
 
 # on_path PROGRAM...: one of them is on PATH.
@@ -67,21 +70,25 @@ from_apt() {
     command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || return 1
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     url=$(archive)
-    [ -n "$url" ] && [ -r "$keyring" ] || return 1
+    release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null)
+    [ -n "$url" ] && [ -r "$keyring" ] && [ -n "$release" ] || return 1
 
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM
     chmod 755 "$work" # apt reads it as another user
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/tree"
-    echo "deb [signed-by=$keyring] $url sid main" >"$work/sources.list"
+    for suite in sid "$release"; do
+        echo "deb [signed-by=$keyring] $url $suite main"
+    done >"$work/sources.list"
     apt() {
         apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
             -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
     }
-    # shellcheck disable=SC2086  # a list of packages
-    if ! (apt update && cd "$work" && apt download $packages) >"$work/log" 2>&1; then
-        echo "peers: apt could not fetch the packages of Debian unstable:" >&2
+    if ! (apt update && cd "$work" && for package in $packages; do
+        apt download "$package/sid" || exit 1
+    done && apt download "nginx/$release") >"$work/log" 2>&1; then
+        echo "peers: apt could not fetch the packages of Debian unstable and nginx of $release:" >&2
         tail -n 3 "$work/log" >&2
         return 1
     fi
@@ -97,7 +104,8 @@ from_apt() {
     # Only the programs: the packages' services and documentation are of no use to a test.
     # Each takes its place at once, as tests of another checkout may be starting the one before.
     mkdir -p "$bin"
-    for program in $packages amtool; do
+    mv -f "$work/tree/usr/sbin/nginx" "$work/tree/usr/bin/nginx" || return 1
+    for program in $programs nginx; do
         mv -f "$work/tree/usr/bin/$program" "$bin/.$program.new" &&
             mv -f "$bin/.$program.new" "$bin/$program" || return 1
     done
@@ -105,7 +113,7 @@ from_apt() {
 
 if [ -n "${PORTENT_PEERS:-}" ]; then
     has_all "$PORTENT_PEERS" ||
-        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool, node_exporter, alertmanager or amtool"
+        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool, node_exporter, alertmanager, amtool, vmagent or nginx"
     echo "peers: Prometheus $(version "$PORTENT_PEERS/prometheus") from PORTENT_PEERS"
 elif has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is already in $bin"
@@ -114,8 +122,8 @@ elif from_apt && has_all "$bin"; then
 elif on_path prometheus && ! new_enough prometheus; then
     fail "the prometheus on PATH is $(version prometheus); the tests need $oldest_major.0 or newer"
 elif on_path prometheus && on_path promtool && on_path node_exporter prometheus-node-exporter &&
-    on_path alertmanager prometheus-alertmanager && on_path amtool; then
+    on_path alertmanager prometheus-alertmanager && on_path amtool && on_path vmagent && on_path nginx; then
     echo "peers: Prometheus $(version prometheus) from PATH"
 else
-    fail "install prometheus $oldest_major or newer (with promtool), node_exporter and alertmanager (with amtool), and put them on PATH"
+    fail "install prometheus $oldest_major or newer (with promtool), node_exporter, alertmanager (with amtool), vmagent and nginx, and put them on PATH"
 fi

@@ -36,6 +36,22 @@ impl Peers {
             amtool: program(&folders, &["amtool"]),
         }
     }
+
+    /// `vmagent`, which few tests need.
+    ///
+    /// # Panics
+    /// When it is missing.
+    pub fn vmagent() -> PathBuf {
+        program(&folders(), &["vmagent"])
+    }
+
+    /// `nginx`, which few tests need.
+    ///
+    /// # Panics
+    /// When it is missing.
+    pub fn nginx() -> PathBuf {
+        program(&folders(), &["nginx"])
+    }
 }
 
 fn folders() -> Vec<PathBuf> {
