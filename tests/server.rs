@@ -169,6 +169,45 @@ async fn paths_and_methods() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_all_paths_have_its_prefix() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = config(&write_model(&dir), 2.0);
+    let flags = ["--web.external-url=https://example.org/portent/"];
+    let portent = Portent::start_under("/portent", &config, &flags).await;
+    wait_until(SOON, "portent is ready", async || {
+        let reply = portent.get("/portent/-/ready").await?;
+        if reply.status == 200 { Ok(()) } else { Err(reply.body) }
+    })
+    .await;
+    for path in ["/portent/metrics", "/portent/api/v1/anomalies", "/portent/api/v1/labels"] {
+        assert_eq!(portent.get(path).await.expect("an answer").status, 200, "{path}");
+    }
+    for path in ["/metrics", "/-/ready", "/api/v1/write", "/portents/metrics"] {
+        assert_eq!(portent.get(path).await.expect("an answer").status, 404, "{path}");
+    }
+    let batch = samples("host", 1.0, 2.0);
+    let reply = RemoteWriter::new(portent.url("/portent/api/v1/write")).send(&batch).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    // Both lead to the page whose links stay below it.
+    for path in ["/", "/portent"] {
+        let page = portent.get(path).await.expect("an answer");
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("<a href=\"metrics\">"), "{}", page.body);
+    }
+
+    // A proxy that cuts it off.
+    let flags = ["--web.external-url=https://example.org/portent/", "--web.route-prefix=/"];
+    let portent = Portent::start(&config, &flags).await;
+    assert_eq!(portent.get("/").await.expect("an answer").status, 200);
+    assert_eq!(portent.get("/portent/").await.expect("an answer").status, 404);
+
+    let output = run_portent(&["serve", "--web.external-url=example.org/portent"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--web.external-url wants an address"), "{said}");
+}
+
+#[tokio::test]
 async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
     let dir = TempDir::new().expect("a temporary folder");
     let model = write_model(&dir);

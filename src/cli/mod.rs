@@ -65,6 +65,13 @@ struct ServeArgs {
     /// Address to listen on for remote-write, /metrics and the rest.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9847")]
     listen_address: String,
+    /// The URL under which Portent is reached from outside, for example through a reverse proxy. Its path is
+    /// put before all paths that Portent serves.
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// What is put before all paths that Portent serves, if that is not the path of --web.external-url.
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    route_prefix: Option<String>,
     /// Enable reload by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
@@ -142,9 +149,12 @@ pub fn run() -> ExitCode {
 fn serve(args: ServeArgs) -> Outcome {
     // A wrong file at the start is wrong usage; at a reload the old one stays in force.
     Config::load(args.config_file.as_deref()).map_err(|error| Failure::Wrong(error.into()))?;
+    let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
+        .map_err(|error| Failure::Wrong(error.into()))?;
     let config_file = args.config_file;
     serve::run(serve::Options {
         listen_address: args.listen_address,
+        routes,
         enable_lifecycle: args.enable_lifecycle,
         load: Box::new(move || Ok(Config::load(config_file.as_deref())?.settings())),
     })

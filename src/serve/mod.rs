@@ -8,10 +8,12 @@
 //! and end. A reload that fails changes nothing.
 
 mod clock;
+mod landing;
 mod load;
 mod pipeline;
 mod quiet;
 mod router;
+mod routes;
 mod schedule;
 mod troubles;
 
@@ -37,6 +39,8 @@ use clock::now_ms;
 use pipeline::{Command, PipelineSettings};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
+
+pub use routes::{Routes, RoutesError};
 
 /// Reloads that may wait for the one under way.
 const MAX_WAITING_RELOADS: usize = 4;
@@ -73,6 +77,8 @@ pub struct Settings {
 pub struct Options {
     /// `host:port` or `:port`.
     pub listen_address: String,
+    /// Where requests come in.
+    pub routes: Routes,
     /// Whether `/-/reload` may be called.
     pub enable_lifecycle: bool,
     /// Reads and checks the configuration, at the start and at each reload.
@@ -83,6 +89,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("listen_address", &self.listen_address)
+            .field("routes", &self.routes)
             .field("enable_lifecycle", &self.enable_lifecycle)
             .finish_non_exhaustive()
     }
@@ -125,6 +132,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         commands: commands.clone(),
         reloads,
         exporter: exporter.clone(),
+        routes: options.routes.clone(),
         enable_lifecycle: options.enable_lifecycle,
         refusals: Quiet::new(&remote_write::Refusal::REASONS),
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use super::clock::now_ms;
 use super::pipeline::{self, Command};
 use super::quiet::Quiet;
+use super::routes::{Route, Routes};
+use super::{BUILD, landing};
 use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
@@ -55,6 +57,7 @@ pub(super) struct Router {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
     pub(super) exporter: Exporter,
+    pub(super) routes: Routes,
     pub(super) enable_lifecycle: bool,
     pub(super) refusals: Quiet,
 }
@@ -63,20 +66,28 @@ impl Router {
     /// Answers a request.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         const READ: &[Method] = &[Method::GET, Method::HEAD];
-        if let Some(endpoint) = Endpoint::of(request.uri().path()) {
+        let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
+        let path = match self.routes.route(request.uri().path()) {
+            Route::Own(path) => path.to_owned(),
+            Route::Elsewhere(to) => return redirect(StatusCode::FOUND, &to),
+            Route::Moved(to) => return redirect(StatusCode::MOVED_PERMANENTLY, &to),
+            Route::Unknown => return nothing(),
+        };
+        if let Some(endpoint) = Endpoint::of(&path) {
             return self.query(endpoint, request).await;
         }
-        let allowed: &[Method] = match request.uri().path() {
+        let allowed: &[Method] = match path.as_str() {
             "/api/v1/write" => return self.write(request).await,
-            "/metrics" | "/-/healthy" | "/-/ready" => READ,
+            "/" | "/metrics" | "/-/healthy" | "/-/ready" => READ,
             // As Prometheus has it.
             "/-/reload" => &[Method::POST, Method::PUT],
-            _ => return text(StatusCode::NOT_FOUND, "there is nothing under this path"),
+            _ => return nothing(),
         };
         if !allowed.contains(request.method()) {
             return method_not_allowed(allowed);
         }
-        match request.uri().path() {
+        match path.as_str() {
+            "/" => html(landing::page(BUILD.version, BUILD.revision)),
             "/metrics" => self.metrics().await,
             "/-/healthy" => text(StatusCode::OK, "Portent is Healthy."),
             "/-/ready" => self.ready(),
@@ -173,6 +184,21 @@ impl Router {
             Err(_) => unavailable(),
         }
     }
+}
+
+fn html(page: String) -> Answer {
+    let mut response = Response::new(Full::from(page));
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn redirect(status: StatusCode, to: &str) -> Answer {
+    let mut response = text(status, format!("it is under {to}"));
+    if let Ok(value) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, value);
+    }
+    response
 }
 
 fn method_not_allowed(allowed: &[Method]) -> Answer {

@@ -25,6 +25,11 @@ impl Portent {
     /// Starts `portent serve` with a configuration and further flags, and waits until it is healthy.
     /// It may not be ready yet: readiness can wait for data.
     pub async fn start(config_yaml: &str, flags: &[&str]) -> Self {
+        Self::start_under("", config_yaml, flags).await
+    }
+
+    /// The same, where flags put this before all paths.
+    pub async fn start_under(prefix: &str, config_yaml: &str, flags: &[&str]) -> Self {
         let dir = TempDir::with_prefix("portent-").expect("a temporary folder");
         let config = dir.path().join("portent.yml");
         fs::write(&config, config_yaml).expect("a fresh folder takes a file");
@@ -34,7 +39,7 @@ impl Portent {
             .arg(format!("--config.file={}", config.display()))
             .arg("--web.listen-address=127.0.0.1:0")
             .args(flags);
-        let server = Server::start("portent", command, dir, "/-/healthy").await;
+        let server = Server::start("portent", command, dir, &format!("{prefix}/-/healthy")).await;
         Self { server }
     }
 

@@ -1,0 +1,138 @@
+//! Routes: the address under which others reach this program, and the part of a path that is its own.
+//!
+//! In: the flags `--web.external-url` and `--web.route-prefix`, and the path of a request. Out: the path that
+//! a handler knows, or where to go instead. As in Prometheus, the path of the external URL is put before all
+//! paths unless a prefix is given, which is then what requests come with: a proxy that cuts the path off
+//! takes `--web.route-prefix=/`.
+//!
+//! Invariant: a prefix is empty, or begins with a slash and does not end with one.
+
+/// What is wrong with a flag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RoutesError {
+    /// An address that no browser goes to.
+    #[error("--web.external-url wants an address such as https://example.org/portent, not {0:?}")]
+    ExternalUrl(String),
+    /// A prefix that no path has.
+    #[error("--web.route-prefix wants a path such as /portent, not {0:?}")]
+    RoutePrefix(String),
+}
+
+/// Where requests come in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    prefix: String,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// To the handler of this path.
+    Own(&'a str),
+    /// To another path, for now.
+    Elsewhere(String),
+    /// To another path, for good.
+    Moved(String),
+    /// Nowhere.
+    Unknown,
+}
+
+impl Routes {
+    /// By the values of the flags, where they are given.
+    ///
+    /// # Errors
+    /// When one of them is not what it has to be.
+    pub fn new(
+        external_url: Option<&str>,
+        route_prefix: Option<&str>,
+    ) -> Result<Self, RoutesError> {
+        let path = match external_url {
+            Some(text) => {
+                let error = || RoutesError::ExternalUrl(text.to_owned());
+                let url: hyper::Uri = text.parse().map_err(|_| error())?;
+                let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+                if !is_http || url.host().is_none_or(str::is_empty) || url.query().is_some() {
+                    return Err(error());
+                }
+                url.path().to_owned()
+            }
+            None => String::new(),
+        };
+        let prefix = match route_prefix {
+            Some(text) => {
+                let is_path = text.parse().is_ok_and(|url: hyper::Uri| url.path() == text);
+                if !(is_path || text.is_empty()) {
+                    return Err(RoutesError::RoutePrefix(text.to_owned()));
+                }
+                text
+            }
+            None => &path,
+        };
+        let prefix = prefix.trim_matches('/');
+        Ok(Self { prefix: if prefix.is_empty() { String::new() } else { format!("/{prefix}") } })
+    }
+
+    /// Where a request with this path goes.
+    pub(super) fn route<'a>(&self, path: &'a str) -> Route<'a> {
+        if self.prefix.is_empty() {
+            return Route::Own(path);
+        }
+        let own = path.strip_prefix(&self.prefix);
+        match (path, own) {
+            ("/", _) => Route::Elsewhere(format!("{}/", self.prefix)),
+            (_, Some("")) => Route::Moved(format!("{}/", self.prefix)),
+            (_, Some(own)) if own.starts_with('/') => Route::Own(own),
+            _ => Route::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(external_url: Option<&str>, route_prefix: Option<&str>, expected: &str) {
+        let routes = Routes::new(external_url, route_prefix).expect("flags as they should be");
+        assert_eq!(routes.prefix, expected);
+    }
+
+    #[test]
+    fn the_prefix_is_the_path_of_the_address_unless_it_is_given() {
+        check(None, None, "");
+        check(Some("http://example.org"), None, "");
+        check(Some("http://example.org/"), None, "");
+        check(Some("https://example.org:8443/portent"), None, "/portent");
+        check(Some("https://example.org/a/portent/"), None, "/a/portent");
+        check(Some("https://example.org/portent/"), Some("/"), "");
+        check(Some("https://example.org/portent/"), Some(""), "");
+        check(Some("https://example.org/portent/"), Some("/inner/"), "/inner");
+        check(None, Some("/portent"), "/portent");
+    }
+
+    #[test]
+    fn what_is_no_address_or_no_path_is_refused() {
+        for text in ["example.org/portent", "/portent", "ftp://example.org", "http://", "", "a b"] {
+            let error = Routes::new(Some(text), None).expect_err("no address");
+            assert_eq!(error, RoutesError::ExternalUrl(text.to_owned()));
+        }
+        for text in ["portent", "/a b", "http://example.org/portent", "/a?b"] {
+            let error = Routes::new(None, Some(text)).expect_err("no path");
+            assert_eq!(error, RoutesError::RoutePrefix(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_comes_with_the_prefix_is_ours() {
+        let routes = Routes::new(None, Some("/portent")).expect("a path");
+        let moved = || "/portent/".to_owned();
+        assert_eq!(routes.route("/portent/-/ready"), Route::Own("/-/ready"));
+        assert_eq!(routes.route("/portent/"), Route::Own("/"));
+        assert_eq!(routes.route("/portent"), Route::Moved(moved()));
+        assert_eq!(routes.route("/"), Route::Elsewhere(moved()));
+        assert_eq!(routes.route("/-/ready"), Route::Unknown);
+        assert_eq!(routes.route("/portents/-/ready"), Route::Unknown);
+        assert_eq!(Routes::default().route("/-/ready"), Route::Own("/-/ready"));
+        assert_eq!(Routes::default().route("/"), Route::Own("/"));
+    }
+}
