@@ -277,6 +277,41 @@ fn evaluation_of_a_table_begins_with_what_is_remembered() {
     assert!(moved > 2.0 * own, "{moved} {own}");
 }
 
+/// A dead exporter behind a living collector: the same numbers, with fresh timestamps.
+#[test]
+fn a_host_that_stands_still_is_found_within_an_hour_and_forgotten_with_the_first_move() {
+    const HOUR: usize = 240;
+    let (_dir, options, summary) = trained(2_400);
+    let spec = summary.metadata.still.expect("three features move");
+    assert_eq!((spec.features.as_slice(), spec.usual), (&COLUMNS.map(str::to_owned)[..3], 0));
+    let calm: Vec<_> = (2_400..2_400 + 6 * HOUR).map(row).collect();
+    let (from, to) = (HOUR, 4 * HOUR);
+    let mut frozen = calm.clone();
+    (from..to).for_each(|step| frozen[step] = calm[from]);
+    let judged = |rows: &[[f32; 4]]| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let input = dir.path().join("later.csv");
+        std::fs::write(&input, csv(2_400, rows)).expect("written");
+        let mut found = evaluated(&options.output, &query(Source::Csv(input)));
+        let found = found.entities.remove(0);
+        let above: Vec<usize> =
+            (0..rows.len()).filter(|it| found.scores[*it] > found.thresholds[*it]).collect();
+        (found, above)
+    };
+    let (quiet, above) = judged(&calm);
+    assert_eq!(above, [0; 0]);
+    let (found, above) = judged(&frozen);
+    let first = *above.iter().find(|step| **step >= from).expect("found");
+    assert!(first <= from + HOUR / 2, "{first}");
+    let during: Vec<usize> = above.iter().copied().filter(|it| (first..to).contains(it)).collect();
+    assert_eq!(during, (first..to).collect::<Vec<_>>(), "as long as it lasts");
+    assert!(found.scores[to - 1] > 10.0, "the longer the more: {}", found.scores[to - 1]);
+    assert_eq!(found.scores[18..from], quiet.scores[18..from], "nothing else changes");
+    // What moves again has the score of its errors, and what it stood still does not excuse what follows.
+    assert!(found.scores[to..].iter().all(|it| *it < 3.0), "{:?}", &found.scores[to..]);
+    assert!(found.thresholds[to..].iter().all(|it| *it < 3.0), "{:?}", &found.thresholds[to..]);
+}
+
 /// A row as a model of ours reads it.
 fn with_clocks(step: usize) -> [f32; 6] {
     let [cpu, traffic, temperature, errors] = row(step);

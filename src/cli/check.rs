@@ -162,6 +162,14 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
         let half_life = Duration::from_ms(half_life_ms.round() as i64);
         lines.push(("level", format!("half-life {half_life} ({} steps)", level.half_life)));
     }
+    if let Some(still) = &metadata.still {
+        let usual = Duration::from_ms(i64::from(still.usual) * metadata.step.as_ms());
+        let text = format!(
+            "{} features hardly ever do, all at once for {usual} at the longest",
+            still.features.len()
+        );
+        lines.push(("stands still", text));
+    }
     if !metadata.entities.is_empty() {
         lines.push(("known", format!("{} entities, told apart", metadata.entities.len())));
     }
@@ -205,7 +213,7 @@ fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
 mod tests {
     use super::*;
     use crate::features::{FeatureSpec, Missing};
-    use crate::model::{HourlyMaxima, LevelSpec, Remembered, ScoreSummary};
+    use crate::model::{HourlyMaxima, LevelSpec, Remembered, ScoreSummary, StillSpec};
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Metadata), expected: &str) {
@@ -273,6 +281,7 @@ mod tests {
                 ];
                 it.threshold = 2.5;
                 it.threshold_method = "budget 1".to_owned();
+                it.still = Some(StillSpec { features: vec!["up".to_owned()], usual: 90 });
                 it.adaptive_threshold = Some(AdaptiveThreshold::default());
                 it.trained_from_ms = Some(0);
                 it.trained_to_ms = Some(60_000);
@@ -287,6 +296,7 @@ mod tests {
              step         1m, window of 10\n\
              smoothing    mean of EWMA over 3, 7.5 steps, power mean of exponent 1.5\n\
              level        half-life 3d (4320 steps)\n\
+             stands still 1 features hardly ever do, all at once for 1h30m at the longest\n\
              known        3 entities, told apart\n\
              remembered   2 entities of training: the level of 2, the last hours of 1\n\
              threshold    2.5 (budget 1)\n\

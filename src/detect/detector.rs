@@ -2,13 +2,15 @@
 //!
 //! In: at each step the matrix of all entities, live or recorded. Out: the entities' scores. Between
 //! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
-//! smoothed error, the recent scores. All of it is kept by slot, and a slot belongs to its entity for
-//! as long as [`crate::features`] remember that: who is away for a while has been silent, no more.
+//! smoothed error, the recent scores, how long values have stood still. All of it is kept by slot, and a
+//! slot belongs to its entity for as long as [`crate::features`] remember that: who is away for a while has
+//! been silent, no more.
 //! Serving, training's look back and evaluation differ only in where matrices come from.
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
 //!                     ▲ level                          hours ─▶ score above which it is anomalous
+//!                                                      stands still ─▶ more than that
 //! ```
 //!
 //! What a graph is given of a step (`inputs`) does not depend on what it says; so steps of a recording are
@@ -18,6 +20,7 @@
 //! seen a few errors has no score; what is judged enters level and hours only afterwards.
 
 mod inputs;
+mod still;
 mod together;
 
 use std::ops::Range;
@@ -25,6 +28,7 @@ use std::ops::Range;
 use ndarray::ArrayView1;
 
 use self::inputs::{Inputs, Ready};
+use self::still::Stillness;
 use super::DetectConfig;
 use super::absence::{Absences, LastScores};
 use super::hours::{AnomalyState, Hours};
@@ -35,6 +39,7 @@ use super::snapshot::{EntityScore, FeatureScore};
 use crate::features::{FeatureMatrix, Provenance};
 use crate::model::{Metadata, Scorer, ScorerError, Scores};
 
+pub use self::still::Runs;
 pub use self::together::Together;
 
 /// Errors are taken as belonging together over gaps of so many steps: a scrape or two may fail, and
@@ -63,6 +68,7 @@ pub struct Detector {
     /// How many errors smoothing has to see before there is a score.
     needed: usize,
     hours: Option<Hours>,
+    still: Option<Stillness>,
     last_scores: LastScores,
 }
 
@@ -109,6 +115,7 @@ impl Detector {
             smoothing,
             seen: Vec::new(),
             hours: adaptive.map(|spec| Hours::new(spec, memories.hours)),
+            still: Stillness::new(metadata, interval_ms, &memories.still),
             last_scores: LastScores::default(),
             scorer,
         }
@@ -132,6 +139,7 @@ impl Detector {
         self.known.bytes()
             + self.inputs.bytes()
             + self.hours.as_ref().map_or(0, Hours::bytes)
+            + self.still.as_ref().map_or(0, Stillness::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
             + self.last_scores.bytes()
     }
@@ -176,12 +184,15 @@ impl Detector {
         self.seen.resize(slots, 0);
         self.smoothing.iter_mut().for_each(|it| it.resize(slots));
         self.hours.iter_mut().for_each(|it| it.resize(slots));
+        self.still.iter_mut().for_each(|it| it.resize(slots));
         for slot in newcomers(matrix, before) {
             self.seen[slot] = 0;
             self.smoothing.iter_mut().for_each(|it| it.reset(slot));
             let known = self.known.of(matrix.labels(slot));
             self.hours.iter_mut().for_each(|it| it.reset(slot, known.memory));
+            self.still.iter_mut().for_each(|it| it.reset(slot, known.memory));
         }
+        self.still.iter_mut().for_each(|it| it.follow(matrix));
     }
 
     /// Makes scores of what the graph gave for the entities of a step, which is in some of its rows. To be
@@ -223,7 +234,7 @@ impl Detector {
                 None => (1.0, AnomalyState::Normal),
             };
             let expected = scores.reconstruction.as_ref().map(|it| it.row(i));
-            let score = EntityScore {
+            let mut score = EntityScore {
                 entity: matrix.labels(slot).clone(),
                 score,
                 threshold,
@@ -232,6 +243,7 @@ impl Detector {
                 features: explain(matrix, slot, &parts, expected),
                 newest_ms: matrix.newest_ms(slot).unwrap_or(i64::MIN),
             };
+            self.still.iter().for_each(|it| it.tell(slot, &mut score));
             self.last_scores.push(slot, now_ms);
             judgement.scores.push((slot, score));
         }

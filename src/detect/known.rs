@@ -1,8 +1,9 @@
 //! Known entities: whom a model's file names, and what it remembers of them.
 //!
 //! In: the file's metadata, the labels of an entity. Out: its place in the graph, if the graph tells it
-//! apart, and its place among what is remembered, from which its level and its hours begin. Both are 0
-//! for an entity that is not there: a fit of its own and a memory are two things.
+//! apart, and its place among what is remembered, from which its level and its hours begin, with how
+//! long it usually stands still. Both are 0 for an entity that is not there: a fit of its own and a memory
+//! are two things.
 //!
 //! Files of before `portent.remembered` have levels for the entities that their graph tells apart; these
 //! are remembered with their level alone.
@@ -36,6 +37,8 @@ pub(super) struct Memories {
     pub levels: Vec<Option<LevelStart>>,
     /// The largest scores of the last hours.
     pub hours: Vec<Option<HourlyMaxima>>,
+    /// For how many steps each usually stands still.
+    pub still: Vec<Option<u32>>,
 }
 
 impl KnownEntities {
@@ -46,6 +49,7 @@ impl KnownEntities {
         for it in &metadata.remembered {
             memories.levels.push(it.level.clone());
             memories.hours.push(it.hours.clone());
+            memories.still.push(it.still);
             places.entry(it.entity.clone()).or_default().memory = memories.levels.len();
         }
         let older = metadata.level.iter().flat_map(|LevelSpec { entities, .. }| entities);
@@ -57,6 +61,7 @@ impl KnownEntities {
             if let (0, Some(level)) = (known.memory, level) {
                 memories.levels.push(Some(level.clone()));
                 memories.hours.push(None);
+                memories.still.push(None);
                 known.memory = memories.levels.len();
             }
         }

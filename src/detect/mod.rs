@@ -40,7 +40,7 @@ use history::History;
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
-pub use detector::{Detector, Judgement, Together, errors_needed};
+pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
 pub use history::FEATURE_METRIC;
 pub use hours::{AnomalyState, LEAST_HOURS, states};
 pub use range::RangeCount;

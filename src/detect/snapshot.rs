@@ -65,7 +65,7 @@ pub struct EntityScore {
     /// The entity labels.
     pub entity: Labels,
     /// Error divided by the trained threshold: 0 to 1 is normal, above 1 is anomalous unless the
-    /// threshold in force is higher.
+    /// threshold in force is higher. Of an entity that stands still it is more than its error says.
     pub score: f64,
     /// The score above which the entity is anomalous: 1, or more where its own recent hours were
     /// restless.

@@ -12,6 +12,7 @@ use super::property::{from_json, json, parse, time};
 use super::range::FeatureRange;
 use super::remembered::Remembered;
 use super::state::{AdaptiveThreshold, LevelSpec};
+use super::still::StillSpec;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing, PROFILE_VERSION, TIME_OF_DAY, TIME_OF_WEEK, profile};
 use crate::timestamp;
@@ -52,6 +53,8 @@ pub struct Metadata {
     pub level: Option<LevelSpec>,
     /// How the threshold follows an entity that changes for good; `None` leaves it where it is.
     pub adaptive_threshold: Option<AdaptiveThreshold>,
+    /// What is usual of entities that stand still; `None` where none is told of it.
+    pub still: Option<StillSpec>,
     /// The entities that the graph tells apart: the values of the entity labels, in order. Empty
     /// for a graph that treats all alike.
     pub entities: Vec<Vec<String>>,
@@ -101,6 +104,7 @@ pub(super) struct Recorded {
     smoothing_power: Option<f64>,
     level: Option<LevelSpec>,
     adaptive_threshold: Option<AdaptiveThreshold>,
+    still: Option<StillSpec>,
     entities: Vec<Vec<String>>,
     remembered: Vec<Remembered>,
     weightless: Vec<String>,
@@ -118,7 +122,8 @@ impl Metadata {
     /// remembers what it saw at earlier ones.
     #[must_use]
     pub fn is_stepwise(&self) -> bool {
-        self.window > 1 || !self.smoothing.is_empty() || self.level.is_some()
+        let remembers = self.level.is_some() || self.still.is_some();
+        self.window > 1 || !self.smoothing.is_empty() || remembers
     }
 
     /// Complete metadata of a freshly trained model.
@@ -135,6 +140,7 @@ impl Metadata {
             smoothing_power: 1.0,
             level: None,
             adaptive_threshold: None,
+            still: None,
             entities: Vec::new(),
             remembered: Vec::new(),
             weightless: Vec::new(),
@@ -170,6 +176,7 @@ impl Metadata {
         }
         entries.extend(self.level.as_ref().map(|it| ("level", json(it))));
         entries.extend(self.adaptive_threshold.as_ref().map(|it| ("adaptive_threshold", json(it))));
+        entries.extend(self.still.as_ref().map(|it| ("still", json(it))));
         if !self.entities.is_empty() {
             entries.push(("entities", json(&self.entities)));
         }
@@ -223,6 +230,7 @@ impl Metadata {
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
         self.adaptive_threshold.iter().try_for_each(AdaptiveThreshold::check)?;
+        self.still.iter().try_for_each(|it| it.check(&self.features))?;
         FeatureRange::check(&self.ranges, self.features.len())?;
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
@@ -269,6 +277,7 @@ impl Recorded {
             "smoothing_power" => self.smoothing_power = Some(parse(key, value)?),
             "level" => self.level = Some(from_json(key, value)?),
             "adaptive_threshold" => self.adaptive_threshold = Some(from_json(key, value)?),
+            "still" => self.still = Some(from_json(key, value)?),
             "entities" => self.entities = from_json(key, value)?,
             "remembered" => self.remembered = from_json(key, value)?,
             "weightless" => self.weightless = from_json(key, value)?,
@@ -336,6 +345,7 @@ impl Recorded {
             smoothing_power: self.smoothing_power.unwrap_or(1.0),
             level: self.level.clone(),
             adaptive_threshold: self.adaptive_threshold,
+            still: self.still.clone(),
             entities: self.entities.clone(),
             remembered: self.remembered.clone(),
             weightless: self.weightless.clone(),
@@ -465,6 +475,30 @@ mod tests {
         let config = ModelConfig::default();
         let found = recorded(&metadata()).resolve(&config, None);
         assert_eq!(found.expect("complete"), metadata());
+    }
+
+    #[test]
+    fn what_is_told_of_standing_still_reads_back() {
+        let names = ["a", "b", "c", "d"];
+        let features = names.iter().map(|name| FeatureSpec::new(*name, "up")).collect();
+        let entity = vec!["instance".to_owned()];
+        let metadata = Metadata {
+            still: Some(StillSpec {
+                features: names[1..].iter().map(|it| (*it).to_owned()).collect(),
+                usual: 7,
+            }),
+            remembered: vec![Remembered::new(vec!["x".to_owned()]).with_still(Some(3))],
+            ..Metadata::new(features, entity, Duration::from_ms(1_500))
+        };
+        assert!(metadata.is_stepwise(), "it counts steps");
+        let mut recorded = recorded(&metadata);
+        assert_eq!(recorded.resolve(&ModelConfig::default(), None).expect("our own"), metadata);
+        recorded.still.as_mut().expect("it was read").features.pop();
+        check_error(
+            &recorded,
+            &ModelConfig::default(),
+            "still: 2 features say nothing of an entity",
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod remembered;
 mod runtime;
 mod scorer;
 mod state;
+mod still;
 
 pub use artifact::{Artifact, ArtifactError, Dim, Element, MAX_FILE_BYTES, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
@@ -34,6 +35,7 @@ pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
 pub use state::{AdaptiveThreshold, LevelSpec, LevelStart};
+pub use still::StillSpec;
 
 /// The model that Portent ships with: hosts as node_exporter sees them, by the features of
 /// [`crate::features::profile`]. `models/README.md` says how it was made.

@@ -1,8 +1,8 @@
 //! What a model's file remembers of the entities that it was trained on.
 //!
 //! In: the list of a file's `portent.remembered`. Out: for each of these entities, by the values of its
-//! labels, where its level was when training ended and what its scores reached in training's last hours.
-//! Serving begins with both, so that who was there in training is nobody new after a start.
+//! labels, where its level was when training ended, what its scores reached in training's last hours and
+//! how long it usually stood still. Serving begins with all of it, so that who was there in training is nobody new after a start.
 //!
 //! Which entities a graph tells apart is another list: an entity may be in both, in one, in none.
 //!
@@ -36,6 +36,9 @@ pub struct Remembered {
     /// The largest scores of its last hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<HourlyMaxima>,
+    /// The longest that nearly all of its features usually stand still at once, in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<u32>,
 }
 
 /// The largest score of each of some hours.
@@ -54,7 +57,7 @@ impl Remembered {
     /// Of an entity with these values of the entity labels; nothing yet.
     #[must_use]
     pub fn new(entity: Vec<String>) -> Self {
-        Self { entity, level: None, hours: None }
+        Self { entity, level: None, hours: None, still: None }
     }
 
     /// The same with a level.
@@ -67,6 +70,12 @@ impl Remembered {
     #[must_use]
     pub fn with_hours(self, hours: Option<HourlyMaxima>) -> Self {
         Self { hours, ..self }
+    }
+
+    /// The same with how long it usually stands still, where that is known.
+    #[must_use]
+    pub fn with_still(self, still: Option<u32>) -> Self {
+        Self { still, ..self }
     }
 
     /// Refuses what is no memory of entities with so many labels, for a model of so many features that

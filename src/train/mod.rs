@@ -19,6 +19,9 @@
 //! very rows: what they hold of a day and a week is worth more than a part held back, whose few peaks
 //! would be the threshold. The network alone keeps the latest tenth to know when to stop.
 //!
+//! What stands still for longer than it ever did is no error, and a finding all the same: how long that is
+//! is learnt beside the branches (`still`).
+//!
 //! Invariants: the same data and seed give the same bytes on one machine; a file
 //! appears under its name only after it has been read back and ONNX Runtime has loaded it; what training
 //! says of a model is what ONNX Runtime computes with the graph that serves, and nothing else computes
@@ -44,6 +47,7 @@ mod page;
 mod reference;
 mod report;
 mod run;
+mod still;
 pub mod threshold;
 pub mod tune;
 mod write;

@@ -161,7 +161,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         threshold_method: thresholds.method.clone(),
         training_scores: Some(summed_up(&usual, thresholds.threshold)),
         ranges: range::ranges(&dataset, &split.training()),
-        ..Fits::remember_hours(&dataset, &hindsight.scores, thresholds.threshold, draft)
+        ..Fits::remember(&dataset, &hindsight.scores, thresholds.threshold, draft)
     };
     let adaptive = options.config.threshold.adaptive();
     let called = hindsight.called(&dataset, (thresholds.threshold, adaptive));

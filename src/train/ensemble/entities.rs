@@ -3,8 +3,8 @@
 //!
 //! In: a dataset of several entities and the fit of all of them. Out: fits of single entities with
 //! the same branches, and for each of the other entities why it goes with the shared one. Every entity of
-//! the dataset is remembered with its level, as the fit that serves it has left it, and with the largest
-//! scores of its last hours.
+//! the dataset is remembered with its level, as the fit that serves it has left it, with the largest scores
+//! of its last hours, and with how long it usually stands still.
 //!
 //! Each fit finds the threshold of its own scores and divides its errors by it, so that
 //! one threshold serves all: an entity that is calm by nature is held to its own calm.
@@ -29,6 +29,7 @@ use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
 use crate::train::hindsight;
 use crate::train::run::TrainError;
+use crate::train::still::{self, Still};
 use crate::train::threshold::{self, TrainingScores};
 
 /// Bytes of a number in a list as JSON: what float32 prints, at most nine digits with a point, and a comma.
@@ -89,29 +90,34 @@ impl Fits {
         Metadata { entities, remembered, ..metadata }
     }
 
-    /// Adds what each entity's scores reached in its last hours, moments that were left out included: what
-    /// recurs is known from the first night on. Scores are in the order of the dataset, before they are
-    /// divided by the threshold. Hours that are too few to say what is usual are not worth their bytes.
-    pub fn remember_hours(
+    /// Adds for how long entities usually stand still, all and each of them, and what each one's scores
+    /// reached in its last hours, moments that were left out included: what recurs is known from the first
+    /// night on. Scores are in the order of the dataset, before they are divided by the threshold. Hours that
+    /// are too few to say what is usual are not worth their bytes.
+    pub fn remember(
         dataset: &Dataset,
         scores: &TrainingScores,
         threshold: f64,
         mut metadata: Metadata,
     ) -> Metadata {
         let times_ms = &scores.times_ms;
+        let Still { spec, own } = still::learn(dataset, &metadata.features, &metadata.weightless);
+        metadata.still = spec;
+        let own = own.into_iter().chain(std::iter::repeat(None));
         if metadata.remembered.is_empty() {
             let values = |entity: usize| Remembered::new(values(dataset, entity, &metadata));
             metadata.remembered = (0..dataset.entities.len()).map(values).collect();
         }
-        let remembered = std::mem::take(&mut metadata.remembered).into_iter().zip(&scores.entities);
+        let remembered = std::mem::take(&mut metadata.remembered).into_iter().zip(own);
+        let remembered = remembered.map(|(it, own)| it.with_still(own)).zip(&scores.entities);
         let with_hours = remembered.map(|(it, scores)| {
             let scores = scores.iter().map(|score| score / threshold);
             let hours = HourlyMaxima::of(times_ms.iter().copied().zip(scores));
             let is_enough = |it: &HourlyMaxima| it.scores.iter().flatten().count() >= LEAST_HOURS;
             it.with_hours(hours.filter(is_enough))
         });
-        metadata.remembered =
-            with_hours.filter(|it| it.level.is_some() || it.hours.is_some()).collect();
+        let says = |it: &Remembered| it.level.is_some() || it.hours.is_some() || it.still.is_some();
+        metadata.remembered = with_hours.filter(says).collect();
         metadata
     }
 

@@ -33,6 +33,7 @@ mod enough;
 mod normality;
 mod steps;
 
+pub use base::BLOCK_MS;
 pub use config::{ThresholdConfig, ThresholdMethod};
 
 use config::percentile;
