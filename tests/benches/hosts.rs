@@ -6,6 +6,7 @@
 
 #[allow(dead_code)]
 mod fleet;
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,8 +16,9 @@ use std::time::Duration;
 use fleet::Fleet;
 use portent::features::{EntityState, FeatureSet, Features, PROFILE_ENTITY, profile};
 use portent::series::{StorageConfig, Store};
+use process::{cpu_seconds, sent};
 use rustix::time::{ClockId, clock_gettime};
-use support::{Prometheus, RemoteWriter, Series};
+use support::{Prometheus, RemoteWriter};
 
 const START_MS: i64 = 1_700_000_000_000;
 const INTERVAL_MS: i64 = 15_000;
@@ -155,20 +157,4 @@ fn prometheus() -> f64 {
         }
         (cpu_seconds(prometheus.server().id()) - before) / QUERIES as f64
     })
-}
-
-fn sent(series: &portent::sample::BatchSeries) -> Series {
-    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    Series {
-        labels: series.labels.iter().map(own).collect(),
-        samples: series.samples.iter().map(|s| (s.timestamp_ms, s.value)).collect(),
-    }
-}
-
-/// User and system time of a process.
-fn cpu_seconds(process: u32) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux");
-    let fields = text.rsplit(") ").next().expect("a name in parentheses").split(' ');
-    let ticks: f64 = fields.skip(11).take(2).map(|n| n.parse::<f64>().expect("a number")).sum();
-    ticks / rustix::param::clock_ticks_per_second() as f64
 }
