@@ -6,7 +6,7 @@ CARGO ?= cargo
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: onnxruntime ## Portent on :9847 with its built-in configuration and model; flags by ARGS="..."
@@ -41,6 +41,14 @@ model: onnxruntime peers ## make models/node.onnx again: a made-up fleet beside 
 .PHONY: recording
 recording: peers ## record that machine anew: this one, under load for 50 minutes
 	models/record.sh
+
+.PHONY: deb
+deb: ## a Debian package into target/debian, with ONNX Runtime inside
+	examples/debian/build.sh
+
+.PHONY: deb-test
+deb-test: deb peers ## the package's life in a root of its own, from apt to a score and a purge; as root
+	tests/deb.sh
 
 .PHONY: onnxruntime
 onnxruntime: ## ONNX Runtime's shared library into .onnxruntime, unless there is one

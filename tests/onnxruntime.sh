@@ -3,7 +3,7 @@
 # unless ORT_DYLIB_PATH names one or the system has one. It comes out of the Python wheel, which
 # holds the plain C library; nothing is installed into any Python. Safe to repeat; prints one line.
 #
-# usage: tests/onnxruntime.sh
+# usage: tests/onnxruntime.sh [--inside]     --inside: into the folder, whatever else there is
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -50,7 +50,9 @@ platforms() {
     esac
 }
 
-if [ -n "${ORT_DYLIB_PATH:-}" ]; then
+inside=
+[ "${1:-}" != --inside ] || inside=yes
+if [ -n "${ORT_DYLIB_PATH:-}" ] && [ -z "$inside" ]; then
     [ -f "$ORT_DYLIB_PATH" ] || fail "ORT_DYLIB_PATH is $ORT_DYLIB_PATH, which is not a file"
     echo "onnxruntime: $ORT_DYLIB_PATH, by ORT_DYLIB_PATH"
     exit 0
@@ -63,7 +65,7 @@ case "$present" in
     ;;
 esac
 system=$(system_library)
-if [ -n "$system" ]; then
+if [ -n "$system" ] && [ -z "$inside" ]; then
     echo "onnxruntime: $system, of the system"
     exit 0
 fi

@@ -5,6 +5,7 @@
 
 mod check;
 mod evaluate;
+mod manual;
 mod source;
 mod train;
 
@@ -54,6 +55,11 @@ enum Command {
     /// Check a configuration or a model.
     #[command(subcommand)]
     Check(check::Check),
+    /// Print what a shell needs to complete commands and flags.
+    Completion(manual::CompletionArgs),
+    /// Write the manual, a page for each command.
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 /// Flags of `serve`.
@@ -129,6 +135,8 @@ pub fn run() -> ExitCode {
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(*args),
         Command::Check(check) => check::run(check),
+        Command::Completion(args) => manual::completion(&args),
+        Command::Man(args) => manual::man(&args),
     };
     let (code, error) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

@@ -13,8 +13,9 @@ const LOCAL_DIR: &str = ".onnxruntime/onnxruntime/capi";
 /// `target/release`, tests are in `target/debug/deps`.
 const LEVELS_ABOVE_EXECUTABLE: usize = 4;
 
-/// Where packages of the system put libraries.
+/// Where packages put libraries; first of all Portent's own, which has the version it was tested with.
 const SYSTEM_DIRS: [&str; 8] = [
+    "/usr/lib/portent",
     "/usr/local/lib",
     "/usr/lib",
     "/usr/lib64",
@@ -22,7 +23,6 @@ const SYSTEM_DIRS: [&str; 8] = [
     "/usr/lib/aarch64-linux-gnu",
     "/opt/onnxruntime/lib",
     "/opt/homebrew/lib",
-    "/usr/lib/onnxruntime",
 ];
 
 /// Why there is no ONNX Runtime.

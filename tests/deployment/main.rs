@@ -1,11 +1,12 @@
 //! The examples that say where Portent runs hold: each is accepted by its own tool where that can run
 //! here, and names what the repository and the program really have.
 //!
-//! nginx and vmagent are required (`make peers` gets them). Docker, systemd and Grafana Alloy are not
-//! everywhere: what their absence leaves unchecked is said on stderr.
+//! nginx and vmagent are required (`make peers` gets them). Docker, systemd, zsh, fish and Grafana Alloy
+//! are not everywhere: what their absence leaves unchecked is said on stderr.
 
 mod agents;
 mod compose;
+mod debian;
 mod dockerfile;
 mod kubernetes;
 mod nginx;
@@ -92,6 +93,7 @@ fn the_port_is_the_default() {
 fn the_readme_names_every_file() {
     let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
     for file in [
+        "examples/debian",
         "examples/compose.yml",
         "examples/Dockerfile",
         "examples/systemd/portent.service",

@@ -9,9 +9,10 @@ use crate::{accepted, check_flags, example, say};
 
 /// How exposed the unit may be, in tenths of what `systemd-analyze security` counts from 0 to 10. systemd
 /// 252 counts 1.2; others may know of further restrictions.
-const EXPOSURE: &str = "20";
+pub(crate) const EXPOSURE: &str = "20";
 
-fn values(key: &str) -> Vec<String> {
+/// What the unit gives to a key.
+pub(crate) fn values(key: &str) -> Vec<String> {
     let unit = example("systemd/portent.service");
     let lines = unit.lines().filter_map(|it| it.split_once('=')).filter(|it| it.0 == key);
     lines.map(|it| it.1.to_owned()).collect()
@@ -55,9 +56,9 @@ fn it_starts_and_reloads_what_there_is() {
     assert_eq!(values("ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     // Where the header puts the library, the program looks for it.
     let unit = example("systemd/portent.service");
-    assert!(unit.contains("-t /usr/lib/onnxruntime "));
+    assert!(unit.contains("-t /usr/lib/portent "));
     let source = include_str!("../../src/model/runtime.rs");
-    assert!(source.contains("\"/usr/lib/onnxruntime\""));
+    assert!(source.contains("\"/usr/lib/portent\""));
 }
 
 #[test]
