@@ -41,7 +41,7 @@ async fn main() {
 
 async fn measure(hosts: usize) {
     let config = "storage: {max_series: 2000000}\n";
-    let portent = Portent::start(config, &["--log.level=warn"]).await;
+    let portent = Portent::start(config, &[]).await;
     portent.ready().await;
     let writer = RemoteWriter::new(portent.url("/api/v1/write"));
     let fleet = Fleet::new(hosts);
