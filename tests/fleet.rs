@@ -1,8 +1,9 @@
 //! Training on a fleet that does not fit into memory: a sample of its hosts, and no more is asked for.
 
+#[path = "support/range_server.rs"]
+mod range_server;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Sour
 use portent::labels::Labels;
 use portent::model::ModelConfig;
 use portent::train::{Options, Summary, TrainConfig, TrainError, run};
+use range_server::{Asked, RangeServer, Series};
 
 const START_MS: i64 = 1_795_428_900_000;
 const STEPS: usize = 400;
@@ -29,32 +31,19 @@ const LITTLE: ByteSize = ByteSize::from_mib(129);
 
 /// A server of many hosts that honours matchers, and what it was asked.
 struct Fleet {
-    address: String,
+    server: RangeServer,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fleet {
     fn start(is_reversed: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let all = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mut stream, all) = (stream.expect("a connection"), Arc::clone(&all));
-                std::thread::spawn(move || {
-                    while let Some(form) = request(&mut stream) {
-                        all.lock().expect("no panic").push(form["query"].clone());
-                        let body = answer(&form, is_reversed);
-                        let head =
-                            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                        // The client may be gone.
-                        let _ = stream.write_all(format!("{head}{body}").as_bytes());
-                    }
-                });
-            }
+        let server = RangeServer::start(move |it| {
+            all.lock().expect("no panic").push(it.query.clone());
+            Ok(answer(it, is_reversed))
         });
-        Self { address, asked }
+        Self { server: server.expect("a port"), asked }
     }
 
     /// The queries that are about none, and about some hosts by name.
@@ -70,23 +59,6 @@ impl Fleet {
     }
 }
 
-/// The form of one request; nothing at the end.
-fn request(stream: &mut TcpStream) -> Option<BTreeMap<String, String>> {
-    let (mut text, mut buffer) = (Vec::new(), [0; 16_384]);
-    loop {
-        let length = stream.read(&mut buffer).ok().filter(|it| *it > 0)?;
-        text.extend_from_slice(&buffer[..length]);
-        let seen = String::from_utf8_lossy(&text);
-        let Some((head, body)) = seen.split_once("\r\n\r\n") else { continue };
-        let length = head.to_lowercase();
-        let length = length.split("content-length: ").nth(1).expect("a form").lines().next();
-        if body.len() >= length.expect("a line").parse().expect("a number") {
-            let url = reqwest::Url::parse(&format!("http://x/?{body}")).expect("a form");
-            return Some(url.query_pairs().into_owned().collect());
-        }
-    }
-}
-
 /// The hosts that a query names.
 fn named(query: &str) -> Option<BTreeSet<String>> {
     let (_, rest) = query.split_once("instance=~\"")?;
@@ -98,32 +70,24 @@ fn host(number: usize) -> String {
     format!("host-{number:03}.example:9100")
 }
 
-fn answer(form: &BTreeMap<String, String>, is_reversed: bool) -> String {
-    let seconds = |key: &str| form[key].parse::<f64>().expect("seconds");
-    let (start, end, step) = (seconds("start"), seconds("end"), seconds("step"));
-    let query = &form["query"];
+fn answer(Asked { query, times_ms }: &Asked, is_reversed: bool) -> Vec<Series> {
     let wanted = named(query);
     let is_wanted = |i: &usize| wanted.as_ref().is_none_or(|it| it.contains(&host(*i)));
     let mut hosts: Vec<usize> = (0..HOSTS).filter(is_wanted).collect();
     if is_reversed {
         hosts.reverse();
     }
-    let count = ((end - start) / step).round() as usize + 1;
     let value = |host: usize, time: f64| match query {
         it if it.contains("timestamp(") => time,
         it if it.contains("sum") => 0.005 + 0.001 * (time / 90.0 + host as f64).sin(),
         it if it.contains("label_replace") => 2.0 + (time / 200.0 + host as f64).cos(),
         _ => 1.0 + 0.4 * (time / 300.0 + host as f64).sin() + 0.1 * (time * host as f64).sin(),
     };
-    let series = hosts.into_iter().map(|i| {
-        let times = (0..count).map(|k| start + k as f64 * step);
-        let values: Vec<String> =
-            times.map(|time| format!("[{time},\"{:.3}\"]", value(i, time))).collect();
-        let values = values.join(",");
-        format!(r#"{{"metric":{{"instance":"{}"}},"values":[{values}]}}"#, host(i))
-    });
-    let result = series.collect::<Vec<_>>().join(",");
-    format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{result}]}}}}"#)
+    let series = |i: usize| Series {
+        labels: format!(r#""instance":"{}""#, host(i)),
+        points: times_ms.iter().map(|at| (*at, value(i, *at as f64 / 1_000.0))).collect(),
+    };
+    hosts.into_iter().map(series).collect()
 }
 
 fn options(dir: &Path, source: Source, max_memory: ByteSize) -> Options {
@@ -149,7 +113,7 @@ fn options(dir: &Path, source: Source, max_memory: ByteSize) -> Options {
 fn trained(fleet: &Fleet, concurrency: usize) -> (Summary, Vec<u8>) {
     let dir = tempfile::tempdir().expect("a directory");
     let source = Source::Server(RangeQuery {
-        url: fleet.address.clone(),
+        url: fleet.server.url().to_owned(),
         ranges: vec![Range { start_ms: START_MS, end_ms: START_MS + 15_000 * (STEPS as i64 - 1) }],
         step: Duration::from_seconds(15),
         delay: Duration::from_ms(0),

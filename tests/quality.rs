@@ -4,6 +4,8 @@
 mod fleet;
 #[path = "benches/quality/halves.rs"]
 mod halves;
+#[path = "support/range_server.rs"]
+mod range_server;
 #[path = "benches/quality/server.rs"]
 mod server;
 #[path = "benches/quality/tally.rs"]
@@ -358,4 +360,39 @@ fn tallies_add_up() {
     let two = one.and(tallied(&alarms(10_080, &[]), &[[50, 80]], &[]));
     assert_eq!((two.found, two.incidents, two.host_weeks), (1, 2, 2.0));
     assert_eq!((two.false_episodes, two.false_a_week(), two.nightly), (1, 0.5, 0));
+}
+
+#[test]
+fn the_best_constant_finds_most_for_no_more_calls() {
+    let of = |found, false_episodes, nightly| Tally {
+        found,
+        false_episodes,
+        nightly,
+        ..Tally::default()
+    };
+    let best = |others: &[Tally]| of(5, 2, 1).best_within(others.iter().copied());
+    assert_eq!(best(&[of(9, 4, 0), of(9, 0, 4), of(6, 3, 0), of(7, 1, 2)]), Some(of(7, 1, 2)));
+    assert_eq!(best(&[of(6, 3, 0), of(6, 0, 0), of(6, 0, 1)]), Some(of(6, 0, 0)));
+    assert_eq!(best(&[of(9, 4, 0)]), None);
+}
+
+#[test]
+fn incidents_can_be_excluded_host_by_host() {
+    let fleet = &FLEETS[0];
+    let server = server::Server::start(Arc::clone(fleet)).expect("a server");
+    let queries = vec![server::INCIDENT.to_owned()];
+    let history = history::read(&Query {
+        source: server.source(Span { from: 0, to: FORTNIGHT }),
+        features: profile()[..1].to_vec(),
+        entity: PROFILE_ENTITY.map(str::to_owned).to_vec(),
+        exclude: Exclusions { queries, ..Exclusions::default() },
+        config: HistoryConfig::default(),
+    });
+    let entities = history.expect("history").recording.entities;
+    assert_eq!(entities.len(), fleet.hosts.len());
+    for (host, found) in fleet.hosts.iter().zip(&entities) {
+        let excluded: Vec<usize> = (0..FORTNIGHT).filter(|it| found.is_excluded(*it)).collect();
+        let expected: Vec<usize> = (0..FORTNIGHT).filter(|it| host.is_in_incident(*it)).collect();
+        assert!(!expected.is_empty() && excluded == expected, "{}", host.labels);
+    }
 }

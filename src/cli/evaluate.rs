@@ -145,7 +145,7 @@ mod tests {
         let backtest = Backtest {
             times_ms: (0..60).map(|minute| minute * 60_000).collect(),
             step_ms: 60_000,
-            entities: vec![Scored { labels, scores, thresholds }],
+            entities: vec![Scored { labels, scores, thresholds, states: Vec::new() }],
             by_feature: Vec::new(),
             feature_names: Vec::new(),
         };

@@ -7,7 +7,7 @@
 
 use ndarray::Array1;
 
-use crate::detect::{DetectConfig, Detector, Played, Replay};
+use crate::detect::{AnomalyState, DetectConfig, Detector, Played, Replay};
 use crate::episodes::Timeline;
 use crate::features::{FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
@@ -40,6 +40,8 @@ pub struct Scored {
     pub scores: Vec<f64>,
     /// The score above which the entity is anomalous at each step; 1 where there is no score.
     pub thresholds: Vec<f64>,
+    /// What the entity is at each step; normal where there is no score.
+    pub states: Vec<AnomalyState>,
 }
 
 impl Backtest {
@@ -149,8 +151,12 @@ pub fn run(
     }
     let mut detector = Detector::new(metadata, scorer, recording.step_ms, config);
     let steps = recording.times_ms.len();
-    let nothing =
-        |labels| Scored { labels, scores: vec![f64::NAN; steps], thresholds: vec![1.0; steps] };
+    let nothing = |labels| Scored {
+        labels,
+        scores: vec![f64::NAN; steps],
+        thresholds: vec![1.0; steps],
+        states: vec![AnomalyState::Normal; steps],
+    };
     let labels = recording.entities.iter().map(|it| it.labels.clone());
     let mut entities: Vec<Scored> = labels.map(nothing).collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
@@ -167,6 +173,7 @@ pub fn run(
         for (entity, score) in judgement.scores {
             entities[entity].scores[step] = score.score;
             entities[entity].thresholds[step] = score.threshold;
+            entities[entity].states[step] = score.state;
             for it in score.contributions() {
                 by_feature[it.feature as usize] += f64::from(it.contribution) * score.score;
             }

@@ -36,10 +36,15 @@ pub struct BudgetRecall {
     pub event_recall: f64,
 }
 
-/// Recall for each budget, in ascending order of the budgets.
-pub(super) fn recalls(scores: &[f64], truth: &Truth<'_>, settings: &Settings) -> Vec<BudgetRecall> {
-    let mut recalls = BUDGETS
-        .map(|false_alarms_per_day| BudgetRecall { false_alarms_per_day, event_recall: 0.0 });
+/// Recall for each of the usual budgets, in ascending order, and for one more.
+pub(super) fn recalls(
+    scores: &[f64],
+    truth: &Truth<'_>,
+    settings: &Settings,
+    own: f64,
+) -> (Vec<BudgetRecall>, BudgetRecall) {
+    let nothing = |false_alarms_per_day| BudgetRecall { false_alarms_per_day, event_recall: 0.0 };
+    let mut recalls: Vec<BudgetRecall> = BUDGETS.into_iter().chain([own]).map(nothing).collect();
     for threshold in candidates(scores) {
         let above = truth.line.runs(|i| scores[i] > threshold);
         let seen = Seen::new(truth, &above, settings);
@@ -54,7 +59,8 @@ pub(super) fn recalls(scores: &[f64], truth: &Truth<'_>, settings: &Settings) ->
             budget.event_recall = budget.event_recall.max(seen.event_recall(truth));
         }
     }
-    recalls.to_vec()
+    let own = recalls.remove(BUDGETS.len());
+    (recalls, own)
 }
 
 /// Thresholds to try, ascending and different.

@@ -63,6 +63,9 @@ pub struct Ranking {
     pub best_f1: f64,
     /// Events found with the best threshold within a budget of false alarms, by budget.
     pub event_recall_at_fa_per_day: Vec<BudgetRecall>,
+    /// The same with no more false alarms than at the threshold judged: what the best constant one
+    /// finds for their price. Above the share found there, a constant one would have been better.
+    pub best_constant: BudgetRecall,
 }
 
 /// Every figure of one detector on one entity.
@@ -125,29 +128,34 @@ pub fn judge(
     }
     let truth = Truth::new(times_ms, labels, settings);
     let both_kinds = truth.anomalous() > 0 && truth.normal() > 0;
+    let at_threshold = alarms(scores, thresholds, &truth, settings);
+    let own = at_threshold.false_alarms_per_day;
     Ok(Judgement {
         samples: scores.len(),
         missing_scores: scores.iter().filter(|score| !score.is_finite()).count(),
         days: truth.days,
         anomalous_share: truth.anomalous() as f64 / scores.len() as f64,
-        ranking: both_kinds.then(|| ranking(scores, labels, &truth, settings)),
-        at_threshold: alarms(scores, thresholds, &truth, settings),
+        ranking: both_kinds.then(|| ranking(scores, labels, &truth, settings, own)),
+        at_threshold,
     })
 }
 
-fn ranking(scores: &[f64], labels: &[bool], truth: &Truth<'_>, settings: &Settings) -> Ranking {
+/// With the false alarms a day of the threshold judged.
+fn ranking(
+    scores: &[f64],
+    labels: &[bool],
+    truth: &Truth<'_>,
+    settings: &Settings,
+    own: f64,
+) -> Ranking {
     let finite = || scores.iter().copied().filter(|score| score.is_finite());
     let lowest = finite().reduce(f64::min).unwrap_or(0.0);
     let known = scores.iter().map(|score| if score.is_finite() { *score } else { lowest });
     let scores: Vec<f64> = known.collect();
     let order = descending(&scores);
     let Areas { auc_pr, auc_roc, best_f1 } = areas(&scores, labels, &order);
-    Ranking {
-        auc_pr,
-        auc_roc,
-        best_f1,
-        event_recall_at_fa_per_day: recalls(&scores, truth, settings),
-    }
+    let (event_recall_at_fa_per_day, best_constant) = recalls(&scores, truth, settings, own);
+    Ranking { auc_pr, auc_roc, best_f1, event_recall_at_fa_per_day, best_constant }
 }
 
 impl Judgement {
@@ -206,7 +214,7 @@ fn alarm_lines(seen: &Alarms) -> Vec<(&'static str, String)> {
 }
 
 fn ranking_lines(ranking: &Ranking) -> Vec<(&'static str, String)> {
-    let Ranking { auc_pr, auc_roc, best_f1, .. } = ranking;
+    let Ranking { auc_pr, auc_roc, best_f1, best_constant, .. } = ranking;
     let budget = |it: &BudgetRecall| {
         format!("{:.2}: {}", it.false_alarms_per_day, percent(Some(it.event_recall)))
     };
@@ -219,6 +227,13 @@ fn ranking_lines(ranking: &Ranking) -> Vec<(&'static str, String)> {
         (
             "best threshold",
             format!("share of events by false alarms a day: {}", budgets.join(", ")),
+        ),
+        (
+            "best constant",
+            format!(
+                "{} of the events with no more false alarms than above",
+                percent(Some(best_constant.event_recall))
+            ),
         ),
     ]
 }

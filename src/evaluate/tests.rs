@@ -271,6 +271,7 @@ normal time    10.69 % in alarm, 4.05 % above the threshold (false positive rate
 by sample      precision 0.736, recall 0.722, F1 0.729
 any threshold  average precision 0.815, ROC AUC 0.945, best F1 0.743
 best threshold share of events by false alarms a day: 0.14: 66.67 %, 0.50: 66.67 %, 1.00: 66.67 %, 2.00: 66.67 %, 5.00: 66.67 %
+best constant  100.00 % of the events with no more false alarms than above
 ";
     assert_eq!(table, expected);
     let bare = reference("no event").judged().to_string();

@@ -61,15 +61,15 @@ impl Bench {
         &self.config.global
     }
 
-    /// Trains a model of this history, and gives the CPU seconds that it took.
-    pub fn train(&self, source: Source, file: &Path) -> anyhow::Result<f64> {
+    /// Trains a model of this history less what is excluded, and gives the CPU seconds that it took.
+    pub fn train(&self, source: Source, exclude: Exclusions, file: &Path) -> anyhow::Result<f64> {
         let before = cpu_seconds();
         let entity = PROFILE_ENTITY.map(str::to_owned).to_vec();
         train::run(&Options {
             config: self.config.train.clone(),
             global: self.config.global.clone(),
             model: self.config.models[0].clone(),
-            history: self.asked(source, profile(), entity),
+            history: Query { exclude, ..self.asked(source, profile(), entity) },
             keep: Vec::new(),
             tune: None,
             output: file.to_path_buf(),

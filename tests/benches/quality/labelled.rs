@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use portent::episodes::Timeline;
 use portent::evaluate::{self, Backtest, Settings};
-use portent::history::{self, Source};
+use portent::history::{self, Exclusions, Source};
 
 use crate::bench::Bench;
 use crate::halves::split;
@@ -107,7 +107,8 @@ impl Entity {
 
     fn play(&self, bench: &Bench, name: &str, [train, test]: [&Path; 2]) -> anyhow::Result<Row> {
         let file = bench.output().join(format!("{}.onnx", name.replace('/', "-")));
-        let train_cpu_seconds = bench.train(Source::Csv(train.to_path_buf()), &file)?;
+        let train_cpu_seconds =
+            bench.train(Source::Csv(train.to_path_buf()), Exclusions::default(), &file)?;
         let model = bench.model(&file)?;
         let query = bench.query(Source::Csv(test.to_path_buf()), &model.metadata);
         let history = history::read(&query)?;

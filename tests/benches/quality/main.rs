@@ -19,6 +19,8 @@ mod fleets;
 mod halves;
 mod kept;
 mod labelled;
+#[path = "../../support/range_server.rs"]
+mod range_server;
 mod server;
 mod table;
 mod tally;

@@ -111,7 +111,8 @@ pub struct Row {
 pub const LEGEND: &str = "\
 AUC-PR: average precision, sample by sample. VUS-PR: with a share for scores that rise near an event.
 found@1, found@.5: the share of events that the best threshold finds at one false alarm a day, and at
-  one in two days. From there on at the model's own threshold.
+  one in two days. constant: at no more than the model's own threshold had.
+  From there on at that one.
 found: the share of events found; in a mean, of all events together. events: found and all.
 false/day: false alarms, counted as episodes. in alarm: the share of normal time.
 halves: means over the same entities, trained on the first half of what is labelled, anomalies and all.
@@ -119,12 +120,13 @@ floor, goal, accept: of AUC-PR, VUS-PR and found at least so much, of the others
 detect s: mean seconds from an event's start to its alarm. train s: CPU seconds of training.";
 
 /// The columns of the table: their names and how many digits follow the point.
-const COLUMNS: [(&str, usize); 10] = [
+const COLUMNS: [(&str, usize); 11] = [
     ("AUC-PR", 3),
     ("VUS-PR", 3),
     ("best F1", 3),
     ("found@1", 3),
     ("found@.5", 3),
+    ("constant", 3),
     ("found", 3),
     ("false/day", 3),
     ("in alarm", 4),
@@ -156,6 +158,7 @@ impl Cells {
                 ranking.map(|it| it.best_f1),
                 recall(1.0),
                 recall(0.5),
+                ranking.filter(|_| seen.events > 0).map(|it| it.best_constant.event_recall),
                 (seen.events > 0).then_some(seen.event_recall),
                 Some(seen.false_alarms_per_day),
                 seen.normal_time_in_alarm,
@@ -187,14 +190,14 @@ impl Cells {
         values[1] = standard.vus_pr;
         values[3] = standard.recall_at_one;
         values[FOUND] = standard.found.or(share);
-        values[6] = standard.false_a_day;
-        values[7] = standard.normal_in_alarm;
+        values[7] = standard.false_a_day;
+        values[8] = standard.normal_in_alarm;
         Self { values, events: standard.events }
     }
 }
 
 /// The place of the share of events found among the columns.
-const FOUND: usize = 5;
+const FOUND: usize = 6;
 
 /// The names of the columns.
 pub fn header() -> String {

@@ -10,6 +10,8 @@
 //!   **false**.
 //! - **Normal time** is all that has a score but incidents and the hour after each.
 
+use std::cmp::Reverse;
+
 use portent::episodes::{Run, Timeline};
 
 /// How late an incident is still found, and a job still called for.
@@ -90,6 +92,13 @@ impl Tally {
             normal: self.normal + other.normal,
             host_weeks: self.host_weeks + other.host_weeks,
         }
+    }
+
+    /// The one of these that has found most, without more calls that were for nothing than this one; of
+    /// equals, the one with fewest.
+    pub fn best_within(&self, others: impl Iterator<Item = Self>) -> Option<Self> {
+        let calls = |it: &Self| it.false_episodes + it.nightly;
+        others.filter(|it| calls(it) <= calls(self)).max_by_key(|it| (it.found, Reverse(calls(it))))
     }
 
     /// False episodes a host and week.

@@ -132,6 +132,11 @@ pub fn plans(seed: u64) -> Vec<(Plan, Vec<Incident>)> {
 }
 
 impl Host {
+    /// Whether there is an incident at a minute.
+    pub fn is_in_incident(&self, minute: usize) -> bool {
+        self.incidents.iter().any(|it| (it.span.from..it.span.to).contains(&minute))
+    }
+
     /// The minute whose row is the newest one at a minute, as far as a server looks back.
     pub fn sampled(&self, minute: usize) -> Option<usize> {
         let is_there = |it: &usize| !self.values[[*it, 0]].is_nan();
