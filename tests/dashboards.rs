@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use portent::detect::AnomalyState;
 use regex::Regex;
 use serde_json::Value;
 use support::{Answer, Prometheus, Watched, repository, wait_until};
@@ -134,6 +135,27 @@ fn every_panel_says_what_it_shows() {
         for target in targets.iter().chain([panel]) {
             assert_eq!(target["datasource"]["uid"], "${datasource}", "{panel:#}");
         }
+    }
+}
+
+#[test]
+fn the_panel_of_states_names_each_and_no_other() {
+    let dashboards = dashboards();
+    let mut all = panels(&dashboards["portent-overview"]);
+    let panel = all.find(|it| text(it, "title") == "State").expect("the panel");
+    let expr = text(&panel["targets"][0], "expr");
+    let expr = expr.strip_prefix("max without (state) (").expect("one number for each host");
+    let mapping = panel["fieldConfig"]["defaults"]["mappings"][0]["options"].as_object();
+    let mapping = mapping.expect("numbers and what they are");
+    assert_eq!(mapping.len(), AnomalyState::ALL.len());
+    for (number, shown) in mapping {
+        let name = text(shown, "text");
+        assert!(AnomalyState::ALL.iter().any(|it| it.name() == name), "{name}");
+        // 1 is the number of the series itself.
+        let factor = if number == "1" { String::new() } else { format!("{number} * ") };
+        let of = r#"job=~"$job",instance=~"$instance",model=~"$model""#;
+        let series = format!(r#"{factor}anomaly_state{{{of},state="{name}"}}"#);
+        assert!(expr.split(" or ").any(|it| it.starts_with(&series)), "{series}: {expr}");
     }
 }
 

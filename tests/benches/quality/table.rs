@@ -110,10 +110,10 @@ pub struct Row {
 /// What the columns are.
 pub const LEGEND: &str = "\
 AUC-PR: average precision, sample by sample. VUS-PR: with a share for scores that rise near an event.
-found@1, found@.5: the share of events that the best threshold finds at one false alarm a day, and at
-  one in two days. constant: at no more than the model's own threshold had.
-  From there on at that one.
-found: the share of events found; in a mean, of all events together. events: found and all.
+found@1, found@.5: the share of events that the best constant threshold finds at one false alarm a day,
+  and at one in two days; constant: at no more than the model's own has. From there on at that one.
+found: the share of events found; in a mean, of all events together, as the constant's. events: found and
+  all.
 false/day: false alarms, counted as episodes. in alarm: the share of normal time.
 halves: means over the same entities, trained on the first half of what is labelled, anomalies and all.
 floor, goal, accept: of AUC-PR, VUS-PR and found at least so much, of the others at most.
@@ -178,7 +178,11 @@ impl Cells {
         });
         let sum = |part: usize| lines.iter().filter_map(|it| it.events).map(|it| it[part]).sum();
         let events: [usize; 2] = [sum(0), sum(1)];
-        values[FOUND] = (events[1] > 0).then(|| events[0] as f64 / events[1] as f64);
+        for column in [CONSTANT, FOUND] {
+            let found = |it: &Self| Some(it.values[column]? * it.events?[1] as f64);
+            let found: f64 = lines.iter().filter_map(found).sum();
+            values[column] = (events[1] > 0).then(|| found / events[1] as f64);
+        }
         Self { values, events: Some(events) }
     }
 
@@ -196,7 +200,9 @@ impl Cells {
     }
 }
 
-/// The place of the share of events found among the columns.
+/// The places of shares of events found among the columns: by the best constant threshold, and by the
+/// model's own.
+const CONSTANT: usize = 5;
 const FOUND: usize = 6;
 
 /// The names of the columns.

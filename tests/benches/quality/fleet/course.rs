@@ -76,7 +76,7 @@ fn blended(minute: usize, day: impl Fn(usize) -> f64) -> f64 {
 
 /// How much of something there is at a minute that comes and goes within so many: 0 to 1.
 pub fn share(span: Span, minute: usize, ramp: f64) -> f64 {
-    if !(span.from..span.to).contains(&minute) {
+    if !span.contains(minute) {
         return 0.0;
     }
     let inside = (minute - span.from + 1).min(span.to - minute) as f64;

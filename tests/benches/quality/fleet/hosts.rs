@@ -46,6 +46,7 @@ const WEB: Kind = Kind {
     filesystem: 0.46,
     network: [9e6, 3.2e7],
     sockets: 900.0,
+    // What most have none of.
     nightly: None,
     hourly: 0.0,
 };
@@ -77,8 +78,7 @@ pub const KINDS: [Kind; 6] = [
         filesystem: 0.22,
         network: [2.4e7, 6e7],
         sockets: 2_400.0,
-        nightly: None,
-        hourly: 0.0,
+        ..WEB
     },
     Kind {
         name: "database-1:9100",
@@ -92,7 +92,7 @@ pub const KINDS: [Kind; 6] = [
         network: [8e6, 2.2e7],
         sockets: 320.0,
         nightly: Some((2.2, 45.0, [0.12, 0.55])),
-        hourly: 0.0,
+        ..WEB
     },
     Kind {
         name: "files-1:9100",
@@ -106,7 +106,7 @@ pub const KINDS: [Kind; 6] = [
         network: [1.6e7, 3e7],
         sockets: 150.0,
         nightly: Some((3.5, 35.0, [0.15, 0.45])),
-        hourly: 0.0,
+        ..WEB
     },
     WEB,
     Kind {
@@ -173,11 +173,10 @@ impl Plan {
         let mut load = 0.0;
         let mut minutes: Vec<Option<Minute>> = Vec::with_capacity(MINUTES);
         for at in 0..MINUTES {
-            noise.advance(rng);
-            let mut trouble = Trouble::default();
-            incidents.iter().for_each(|it| it.add_to(&mut trouble, at, rng));
-            let work = self.work(at, &trouble, &noise, rng);
-            let mut minute = self.minute(at, &work, &trouble, &noise, rng);
+            noise.advance();
+            let incident = incidents.iter().find(|it| it.span.contains(at));
+            let trouble = incident.map(|it| it.trouble(at, noise.rng)).unwrap_or_default();
+            let mut minute = self.minute(at, &trouble, &mut noise);
             // A load average of a minute.
             load += (1.0 - (-1.0_f64).exp()) * (minute.load_per_core - load);
             minute.load_per_core = load;
@@ -189,94 +188,78 @@ impl Plan {
         minutes
     }
 
-    fn work(&self, at: usize, trouble: &Trouble, noise: &Noise, rng: &mut ChaCha8Rng) -> Work {
+    /// What is worked on: its demand, the nightly job, and what both would take if there were enough.
+    fn work(&self, at: usize, trouble: &Trouble, noise: &mut Noise<'_>) -> (f64, f64, Minute) {
         let kind = self.kind;
         let all = |spans: &[Span]| -> f64 { spans.iter().map(|it| share(*it, at, 2.0)).sum() };
         let jobs = all(&self.jobs);
         let job = kind.nightly.map_or([0.0; 2], |(_, _, takes)| takes.map(|it| it * jobs));
         let usual = kind.course.at(at, |day| kind.course.of_day(day) * self.days[day]);
         let bursts = 1.0 + 0.6 * all(&self.bursts);
-        let demand =
-            self.size * usual * bursts * (1.0 - trouble.lost) * noise.factor(DEMAND, 0.03, rng);
+        let demand = self.size * usual * bursts * (1.0 - trouble.lost) * noise.factor(DEMAND, 0.03);
         let [reads, writes, can] = kind.disk;
-        let varied = noise.factor(DISK, 0.08, rng);
+        let varied = noise.factor(DISK, 0.08);
         let read = varied * (reads * demand + can * (0.6 * job[1] + trouble.read));
         let written = varied * (writes * demand + can * (0.3 * job[1] + trouble.written) + 2e4);
-        let varied = noise.factor(NETWORK, 0.03, rng) * (1.0 - trouble.slowed);
-        // A backup is sent elsewhere.
-        let received = varied * (kind.network[0] * demand + 1.5e6 * job[1] + 2e3);
-        let sent = varied * (kind.network[1] * demand + 8e7 * job[1] + 2e3);
+        let varied = noise.factor(NETWORK, 0.03) * (1.0 - trouble.slowed);
         let busy = 1.0 - (-1.4 * (read + written) / can).exp();
         let hourly = kind.hourly * all(&self.hourly);
-        let programs =
-            (kind.cpu[0] * demand + hourly + job[0] + 0.01) * noise.factor(CPU, 0.03, rng);
+        let programs = kind.cpu[0] * demand + hourly + job[0] + 0.01;
         let kernel = kind.cpu[1] * demand + 0.25 * job[0] + 0.05 * busy + 0.006;
-        let kernel = kernel * noise.factor(CPU, 0.03, rng);
-        Work { demand, job: job[1], read, written, received, sent, busy, programs, kernel }
+        let minute = Minute {
+            cpu_user: programs * noise.factor(CPU, 0.03),
+            cpu_system: kernel * noise.factor(CPU, 0.03),
+            disk_read_bytes: read,
+            disk_written_bytes: written,
+            disk_busy: busy,
+            // A backup is sent elsewhere.
+            network_receive_bytes: varied * (kind.network[0] * demand + 1.5e6 * job[1] + 2e3),
+            network_transmit_bytes: varied * (kind.network[1] * demand + 8e7 * job[1] + 2e3),
+            ..Minute::default()
+        };
+        (demand, job[1], minute)
     }
 
     /// One minute, with the tasks of this very moment as its load.
-    fn minute(
-        &self,
-        at: usize,
-        work: &Work,
-        trouble: &Trouble,
-        noise: &Noise,
-        rng: &mut ChaCha8Rng,
-    ) -> Minute {
-        let Work { demand, job, read, written, received, sent, busy, programs, kernel } = *work;
+    fn minute(&self, at: usize, trouble: &Trouble, noise: &mut Noise<'_>) -> Minute {
+        let (demand, job, work) = self.work(at, trouble, noise);
+        let Minute { cpu_user: programs, cpu_system: kernel, disk_busy: busy, .. } = work;
+        let (received, sent) = (work.network_receive_bytes, work.network_transmit_bytes);
         let kind = self.kind;
-        let disk_busy = busy.max(trouble.busy * noise.factor(STEADY, 0.01, rng)).min(1.0);
-        let waits = (0.12 * busy * busy + trouble.waits) * noise.factor(WAIT, 0.1, rng);
+        let disk_busy = busy.max(trouble.busy * noise.factor(STEADY, 0.01)).min(1.0);
+        let waits = (0.12 * busy * busy + trouble.waits) * noise.factor(WAIT, 0.1);
         let others = 0.004 + 2e-9 * (received + sent) / kind.cores;
         // Whatever wants CPU gets no more than there is.
         let free = (0.985 - programs - kernel - waits - others).max(0.0);
         let cpu_user = programs.min(0.9) + free * trouble.hog;
-        let blocked = (kind.cores * waits + trouble.blocked) * noise.factor(WAIT, 0.15, rng);
+        let blocked = (kind.cores * waits + trouble.blocked) * noise.factor(WAIT, 0.15);
         let tasks = (cpu_user + kernel) * 1.1 + trouble.tasks;
         let memory = kind.memory[0] + kind.memory[1] * demand + 0.02 * job + noise.now[MEMORY];
-        let swap = kind.swap * noise.factor(STEADY, 0.0, rng);
+        let swap = kind.swap * noise.factor(STEADY, 0.0);
         let switches = 600.0 + 9e3 * (cpu_user.min(0.6) + kernel) + 4e3 * disk_busy;
         let sockets = 20.0 + kind.sockets * demand * (1.0 + trouble.crowd);
         Minute {
             cpu_user,
-            cpu_system: kernel,
             cpu_iowait: waits.min(1.0 - kernel - others),
-            cpu_steal: 0.0015 * noise.factor(STEADY, 0.3, rng),
+            cpu_steal: 0.0015 * noise.factor(STEADY, 0.3),
             cpu_other: others,
             load_per_core: tasks + blocked / kind.cores,
-            procs_running_per_core: tasks * noise.factor(CPU, 0.08, rng) + 0.3 / kind.cores,
+            procs_running_per_core: tasks * noise.factor(CPU, 0.08) + 0.3 / kind.cores,
             procs_blocked: blocked,
-            context_switches_per_core: switches * noise.factor(STEADY, 0.04, rng),
+            context_switches_per_core: switches * noise.factor(STEADY, 0.04),
             memory_used: (memory + (0.97 - memory) * trouble.leaked).clamp(0.02, 0.99),
             swap_used: swap + (0.9 - swap) * trouble.swapped,
-            paging: noise.counted(0.2 * kind.swap + trouble.paging, rng),
-            major_faults: noise.counted(0.05 + 2.0 * job + trouble.faults, rng),
-            disk_read_bytes: read,
-            disk_written_bytes: written,
+            paging: noise.counted(0.2 * kind.swap + trouble.paging),
+            major_faults: noise.counted(0.05 + 2.0 * job + trouble.faults),
             disk_busy,
             filesystem_used: kind.filesystem + 0.012 * ((at % DAY) as f64 / DAY as f64 - 0.5),
-            network_receive_bytes: received,
-            network_transmit_bytes: sent,
-            network_errors: noise.counted(2e-5 + trouble.errors, rng),
-            network_drops: noise.counted(0.002 * demand + trouble.drops, rng),
-            tcp_sockets: (sockets * noise.factor(STEADY, 0.03, rng)).round(),
-            tcp_retransmits: noise.counted(0.05 + 3e-8 * sent + trouble.retransmits, rng),
+            network_errors: noise.counted(2e-5 + trouble.errors),
+            network_drops: noise.counted(0.002 * demand + trouble.drops),
+            tcp_sockets: (sockets * noise.factor(STEADY, 0.03)).round(),
+            tcp_retransmits: noise.counted(0.05 + 3e-8 * sent + trouble.retransmits),
+            ..work
         }
     }
-}
-
-/// What demand and jobs come to in a minute: shares of CPU and disk time, bytes a second.
-struct Work {
-    demand: f64,
-    job: f64,
-    read: f64,
-    written: f64,
-    received: f64,
-    sent: f64,
-    busy: f64,
-    programs: f64,
-    kernel: f64,
 }
 
 /// The walks of a host's noise: minutes that they remember, and their deviations. All but that of
@@ -298,30 +281,31 @@ const WAIT: usize = 4;
 const MEMORY: usize = 5;
 const STEADY: usize = 6;
 
-/// The noise of a host.
-struct Noise {
+/// The noise of a host, and the numbers that it is made of.
+struct Noise<'a> {
     walks: [Walk; WALKS.len()],
     now: [f64; WALKS.len()],
+    rng: &'a mut ChaCha8Rng,
 }
 
-impl Noise {
-    fn new(rng: &mut ChaCha8Rng) -> Self {
+impl<'a> Noise<'a> {
+    fn new(rng: &'a mut ChaCha8Rng) -> Self {
         let walks = WALKS.map(|(minutes, deviation)| Walk::new(minutes, deviation, rng));
-        Self { walks, now: [0.0; WALKS.len()] }
+        Self { walks, now: [0.0; WALKS.len()], rng }
     }
 
-    fn advance(&mut self, rng: &mut ChaCha8Rng) {
-        self.now.iter_mut().zip(&mut self.walks).for_each(|(now, walk)| *now = walk.step(rng));
+    fn advance(&mut self) {
+        self.now.iter_mut().zip(&mut self.walks).for_each(|(now, walk)| *now = walk.step(self.rng));
     }
 
     /// A rate of what comes one by one: so many a second, as counted over a minute.
-    fn counted(&self, rate: f64, rng: &mut ChaCha8Rng) -> f64 {
-        let count = 60.0 * rate * self.factor(WAIT, 0.25, rng);
-        (count + rng.random::<f64>()).floor() / 60.0
+    fn counted(&mut self, rate: f64) -> f64 {
+        let count = 60.0 * rate * self.factor(WAIT, 0.25);
+        (count + self.rng.random::<f64>()).floor() / 60.0
     }
 
     /// What a minute's value is multiplied by: the walk's, and some of its own.
-    fn factor(&self, walk: usize, white: f64, rng: &mut ChaCha8Rng) -> f64 {
-        (self.now[walk] + white * normal(rng)).exp()
+    fn factor(&mut self, walk: usize, white: f64) -> f64 {
+        (self.now[walk] + white * normal(self.rng)).exp()
     }
 }

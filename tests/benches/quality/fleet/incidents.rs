@@ -83,47 +83,46 @@ pub struct Trouble {
 }
 
 impl Incident {
-    /// Adds what it does at a minute.
-    pub fn add_to(&self, trouble: &mut Trouble, at: usize, rng: &mut ChaCha8Rng) {
-        let here = share(self.span, at, RAMP);
-        if here == 0.0 {
-            return;
-        }
+    /// What it does at a minute of its own.
+    pub fn trouble(&self, at: usize, rng: &mut ChaCha8Rng) -> Trouble {
+        let (here, none) = (share(self.span, at, RAMP), Trouble::default());
         let it = here * self.severity * (0.06 * normal(rng)).exp();
         match self.fault {
             Fault::Memory => {
-                let passed =
-                    (at - self.span.from + 1) as f64 / (self.span.to - self.span.from) as f64;
+                let Span { from, to } = self.span;
+                let passed = (at - from + 1) as f64 / (to - from) as f64;
                 let leaked = here * (2.0 * passed).min(1.0);
                 // Swapping begins when most is gone.
                 let pressed = ((leaked - 0.6) / 0.4).max(0.0) * it;
-                trouble.leaked = leaked * 0.97;
-                trouble.swapped = 0.35 * pressed;
-                trouble.paging = 500.0 * pressed;
-                trouble.faults = 60.0 * pressed;
-                trouble.read = 0.1 * pressed;
-                trouble.waits = 0.08 * pressed;
-                trouble.tasks = 0.2 * pressed;
+                Trouble {
+                    leaked: leaked * 0.97,
+                    swapped: 0.35 * pressed,
+                    paging: 500.0 * pressed,
+                    faults: 60.0 * pressed,
+                    read: 0.1 * pressed,
+                    waits: 0.08 * pressed,
+                    tasks: 0.2 * pressed,
+                    ..none
+                }
             }
-            Fault::Cpu => {
-                trouble.hog = (0.9 * it).min(0.97);
-                trouble.tasks = 0.9 * it;
-            }
-            Fault::Disk => {
-                trouble.busy = 0.97 * here;
-                trouble.read = 0.15 * it;
-                trouble.written = 0.25 * it;
-                trouble.waits = 0.2 * it;
-                trouble.blocked = 5.0 * it;
-            }
-            Fault::Network => {
-                trouble.slowed = (0.35 * it).min(0.8);
-                trouble.retransmits = 15.0 * it;
-                trouble.drops = 4.0 * it;
-                trouble.errors = 1.5 * it;
-                trouble.crowd = 0.4 * it;
-            }
-            Fault::Traffic => trouble.lost = (0.85 * it).min(0.97),
+            Fault::Cpu => Trouble { hog: (0.9 * it).min(0.97), tasks: 0.9 * it, ..none },
+            Fault::Disk => Trouble {
+                busy: 0.97 * here,
+                read: 0.15 * it,
+                written: 0.25 * it,
+                waits: 0.2 * it,
+                blocked: 5.0 * it,
+                ..none
+            },
+            Fault::Network => Trouble {
+                slowed: (0.35 * it).min(0.8),
+                retransmits: 15.0 * it,
+                drops: 4.0 * it,
+                errors: 1.5 * it,
+                crowd: 0.4 * it,
+                ..none
+            },
+            Fault::Traffic => Trouble { lost: (0.85 * it).min(0.97), ..none },
         }
     }
 }
@@ -137,10 +136,7 @@ pub fn draw(plans: &[Plan], rng: &mut ChaCha8Rng) -> Vec<Vec<Incident>> {
         hosts.shuffle(rng);
         let first = rng.random_range(0..4);
         for i in 0..count {
-            let host = match hosts.get(i) {
-                Some(host) => *host,
-                None => rng.random_range(0..plans.len()),
-            };
+            let host = hosts.get(i).copied().unwrap_or_else(|| rng.random_range(0..plans.len()));
             let range = Span { from: from + QUIET, to: to - QUIET };
             let incident = one(first + i, range, &plans[host], &all[host], rng);
             all[host].push(incident);

@@ -70,6 +70,11 @@ impl Span {
         self.from < other.to + minutes && other.from < self.to + minutes
     }
 
+    /// Whether a minute belongs to it.
+    pub fn contains(self, minute: usize) -> bool {
+        (self.from..self.to).contains(&minute)
+    }
+
     /// The first millisecond and the last row's.
     pub fn times_ms(self) -> [i64; 2] {
         [self.from, self.to - 1].map(time_ms)
@@ -134,7 +139,7 @@ pub fn plans(seed: u64) -> Vec<(Plan, Vec<Incident>)> {
 impl Host {
     /// Whether there is an incident at a minute.
     pub fn is_in_incident(&self, minute: usize) -> bool {
-        self.incidents.iter().any(|it| (it.span.from..it.span.to).contains(&minute))
+        self.incidents.iter().any(|it| it.span.contains(minute))
     }
 
     /// The minute whose row is the newest one at a minute, as far as a server looks back.
