@@ -4,6 +4,10 @@
 //! the expected newest step, scaled. All features of all earlier steps predict each feature. The
 //! residual is in units of all residuals of the training range.
 //!
+//! What begins begins where it is: a feature that is there and was not (its ranges are whole again after a
+//! pause of scrapes) counts as unchanged before. Taken as the mean it would seem to jump by as much as the
+//! host is away from the mean, and all that depends on it with it.
+//!
 //! Serving may lack any feature. So the map is the one that is best on average when every feature is
 //! missing from a window, with all its steps, with a small probability: the expectation over what is
 //! missing has a closed form, in which products of different features count less.
@@ -95,13 +99,16 @@ impl Sums {
     }
 }
 
-/// The steps before the newest as one row each, 0 where a value is missing, and the waves.
+/// The steps before the newest as one row each, and the waves. A value that is missing is the newest one of
+/// its feature, and 0 where that is missing as well.
 fn inputs(windows: ArrayView3<'_, f64>, waves: ArrayView2<'_, f64>) -> Array2<f64> {
     let (rows, window, features) = windows.dim();
-    let earlier = windows.slice(s![.., ..window - 1, ..]);
-    let there = earlier.mapv(|it| if it.is_finite() { it } else { 0.0 });
-    let flat = there.into_shape_with_order((rows, (window - 1) * features));
-    ndarray::concatenate![Axis(1), flat.expect("the same values"), waves]
+    let or = |value: f64, other: f64| if value.is_finite() { value } else { other };
+    let flat = Array2::from_shape_fn((rows, (window - 1) * features), |(row, at)| {
+        let feature = at % features;
+        or(windows[[row, at / features, feature]], or(windows[[row, window - 1, feature]], 0.0))
+    });
+    ndarray::concatenate![Axis(1), flat, waves]
 }
 
 impl Forecast {
@@ -129,7 +136,16 @@ impl Forecast {
 impl Writer<'_> {
     /// How far the newest step is from what the map foretells, in deviations.
     pub(in crate::train) fn forecast(&mut self, (inputs, width): (usize, usize)) {
-        self.flattened("clipped", (-1 - LAGS as i64, -1), "forecast_earlier");
+        let earlier = (-1 - LAGS as i64, -1);
+        self.flattened("clipped", earlier, "forecast_seen");
+        self.flattened("present", earlier, "forecast_present");
+        self.newest("clipped", "clipped_newest");
+        let again = ["clipped_newest"; LAGS];
+        self.graph
+            .node("Sub", &["one", "forecast_present"], "forecast_missing")
+            .node_with("Concat", &again, "forecast_unchanged", &[Attribute::Int("axis", 1)])
+            .node("Mul", &["forecast_unchanged", "forecast_missing"], "forecast_filled")
+            .node("Add", &["forecast_seen", "forecast_filled"], "forecast_earlier");
         let input = if self.first().base.season.harmonics.count() > 0 {
             let names = ["forecast_earlier", "waves"];
             self.graph.node_with("Concat", &names, "forecast_input", &[Attribute::Int("axis", 1)]);
@@ -143,7 +159,6 @@ impl Writer<'_> {
         };
         let weights = ("forecast_weights", [inputs, width]);
         self.linear(input, weights, "forecast_bias", &map, "forecast_expected");
-        self.newest("clipped", "clipped_newest");
         self.graph.node("Sub", &["clipped_newest", "forecast_expected"], "forecast_distance");
     }
 }
@@ -190,16 +205,17 @@ mod tests {
         sums.solve(1e-6, missing)
     }
 
-    fn error(forecast: &Forecast, windows: &Array3<f64>) -> f64 {
-        let residual = forecast.expect(windows.view(), none(windows.dim().0).view())
-            - windows.slice(s![.., 2, ..]);
+    /// Of what is foretold from some windows for the newest steps of others.
+    fn error(forecast: &Forecast, windows: &Array3<f64>, truth: &Array3<f64>) -> f64 {
+        let found = forecast.expect(windows.view(), none(windows.dim().0).view());
+        let residual = found - truth.slice(s![.., 2, ..]);
         residual.mapv(|it| it * it).mean().expect("some rows")
     }
 
     #[test]
     fn what_follows_a_rule_is_foretold() {
         let windows = windows(100);
-        assert!(error(&learnt(&windows, 0.0), &windows) < 1e-9);
+        assert!(error(&learnt(&windows, 0.0), &windows, &windows) < 1e-9);
     }
 
     /// The closed form is the best on average: better than the plain map when features are missing.
@@ -209,12 +225,23 @@ mod tests {
         let mut gaps = whole.clone();
         for row in 0..200 {
             if row % 5 < 2 {
-                gaps.slice_mut(s![row, ..2, row % 5]).fill(f64::NAN);
+                gaps.slice_mut(s![row, .., row % 5]).fill(f64::NAN);
             }
         }
         let (plain, aware) = (learnt(&whole, 0.0), learnt(&whole, 0.2));
-        assert!(error(&aware, &gaps) < 0.8 * error(&plain, &gaps));
-        assert!(error(&aware, &whole) > error(&plain, &whole));
+        assert!(error(&aware, &gaps, &whole) < 0.8 * error(&plain, &gaps, &whole));
+        assert!(error(&aware, &whole, &whole) > error(&plain, &whole, &whole));
+    }
+
+    #[test]
+    fn what_begins_begins_where_it_is() {
+        // Both stand still, far from the mean: a feature that was missing has not jumped.
+        let still = Array3::from_elem((50, 3, 2), 4.0);
+        let forecast = learnt(&still, 0.005);
+        let mut begun = still.clone();
+        begun.slice_mut(s![.., ..2, 0]).fill(f64::NAN);
+        let found = forecast.expect(begun.view(), none(50).view());
+        assert_eq!(found, forecast.expect(still.view(), none(50).view()));
     }
 
     #[test]
