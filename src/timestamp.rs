@@ -24,6 +24,9 @@ const CYCLE_YEARS: i64 = 400;
 const CYCLE_SECONDS: i64 = 146_097 * 86_400;
 /// Where time is counted from.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// The least numbers that are nanoseconds, microseconds and milliseconds since 1970 (all are three years
+/// later), and how many of them are a millisecond.
+const UNITS: [(f64, f64); 3] = [(1e17, 1e6), (1e14, 1e3), (1e11, 1.0)];
 /// Dates and times with whole seconds, in which `0` is any digit.
 const FORMS: [&str; 2] = ["0000-00-00T00:00:00", "0000-00-00 00:00:00"];
 /// Digits of a fraction of a second that are read. There may be more.
@@ -64,13 +67,47 @@ pub fn parse_ms(text: &str) -> Result<i64, TimestampError> {
     parse(text, rfc3339_ms)
 }
 
-/// As [`parse_ms`], and also times without a zone, as tables hold them (`2026-11-23 10:15:00`): those
-/// are taken for UTC.
+/// As [`parse_ms`], and also what tables hold: times without seconds (`2026-11-23 10:15`), with ` UTC` or
+/// `+0000` for a zone, or without one (see [`has_zone`]), which are taken for UTC; and milliseconds,
+/// microseconds and nanoseconds since 1970, which no table of seconds gets to before the year 5138.
 ///
 /// # Errors
 /// As [`parse_ms`].
 pub fn parse_table_ms(text: &str) -> Result<i64, TimestampError> {
-    parse(text, |text| rfc3339_ms(text).or_else(|| rfc3339_ms(&format!("{text}Z"))))
+    let number = text.trim().parse::<f64>().ok().filter(|it| it.is_finite());
+    let unit = number.and_then(|it| UNITS.iter().find(|(least, _)| it >= *least));
+    match (number, unit) {
+        (Some(number), Some((_, per_ms))) => in_range(text, Some((number / per_ms).round() as i64)),
+        _ => parse(text, |text| rfc3339_ms(text).or_else(|| rfc3339_ms(&completed(text)?))),
+    }
+}
+
+/// Whether a time of a table says in which zone it is. Numbers do.
+#[must_use]
+pub fn has_zone(text: &str) -> bool {
+    let after_minutes = text.trim().get(16..).unwrap_or("Z");
+    text.trim().parse::<f64>().is_ok()
+        || after_minutes.contains(|c: char| c.is_ascii_alphabetic() || c == '+' || c == '-')
+}
+
+/// A time of a table in the form of RFC 3339, with what it leaves unsaid.
+fn completed(text: &str) -> Option<String> {
+    let (minutes, rest) = (text.get(..16)?, text.get(16..)?);
+    let at = if rest.starts_with(':') {
+        rest.find([' ', 'Z', 'z', '+', '-', 'U', 'G'])
+    } else {
+        Some(0)
+    };
+    let (seconds, zone) = rest.split_at(at.unwrap_or(rest.len()));
+    let seconds = if seconds.is_empty() { ":00" } else { seconds };
+    let zone = match zone.trim() {
+        "" | "UTC" | "GMT" => "Z".to_owned(),
+        short if short.len() == 5 && short.is_ascii() && !short.contains(':') => {
+            format!("{}:{}", &short[..3], &short[3..])
+        }
+        zone => zone.to_owned(),
+    };
+    Some(format!("{minutes}{seconds}{zone}"))
 }
 
 fn parse(text: &str, other: impl Fn(&str) -> Option<i64>) -> Result<i64, TimestampError> {
@@ -80,6 +117,11 @@ fn parse(text: &str, other: impl Fn(&str) -> Option<i64>) -> Result<i64, Timesta
         Ok(_) => None,
         Err(_) => other(text),
     };
+    in_range(text, ms)
+}
+
+/// A moment of the years that can be written.
+fn in_range(text: &str, ms: Option<i64>) -> Result<i64, TimestampError> {
     ms.filter(|ms| (0..=LAST_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
 }
 
@@ -124,6 +166,38 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Option<i64>) {
         assert_eq!(parse_ms(text).ok(), expected, "{text:?}");
+    }
+
+    #[track_caller]
+    fn check_table(text: &str, expected: Option<i64>, zone: bool) {
+        assert_eq!(parse_table_ms(text).ok(), expected, "{text:?}");
+        assert_eq!(has_zone(text), zone, "{text:?}");
+    }
+
+    #[test]
+    fn tables_say_less_and_mean_the_same() {
+        let (at, minute) = (Some(1_795_428_912_000), Some(1_795_428_900_000));
+        check_table("1795428912", at, true);
+        check_table("1795428912000", at, true);
+        check_table("1795428912000000", at, true);
+        check_table("1795428912000000000", at, true);
+        check_table("1795428912000.4", at, true);
+        check_table("2026-11-23T10:15:12Z", at, true);
+        check_table("2026-11-23 10:15:12", at, false);
+        check_table("2026-11-23 10:15:12.0000", at, false);
+        check_table("2026-11-23 10:15:12 UTC", at, true);
+        check_table("2026-11-23 10:15:12 +0000", at, true);
+        check_table("2026-11-23T11:15:12+0100", at, true);
+        check_table("2026-11-23 11:15:12 +01:00", at, true);
+        check_table("2026-11-23 10:15", minute, false);
+        check_table("2026-11-23T11:15+01:00", minute, true);
+        check_table("2026-11-23 10:15 UTC", minute, true);
+        check_table("2026-11-23", None, true);
+        check_table("23.11.2026 10:15:12", None, false);
+        check_table("2026-11-23 10:15:", None, false);
+        check_table("2026-11-23 10:15:12 CET", None, true);
+        check_table("2026-11-23 10:1\u{e9}:00", None, true);
+        check_table("1e30", None, true);
     }
 
     #[test]

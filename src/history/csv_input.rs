@@ -1,8 +1,9 @@
 //! A CSV file as a recording of one entity.
 //!
-//! In: a header with a name for each column, then lines: a time (RFC 3339, or seconds since 1970,
-//! possibly with a fraction) and a number for each feature. A cell that is empty, `NaN` or infinite
-//! is a missing value; infinite ones are counted. Of lines with the same time the first one counts,
+//! In: a header with a name for each column, then lines: a time ([`timestamp::parse_table_ms`] has the
+//! forms; one without a zone is UTC, and that is said) and a number for each feature. A cell that is empty,
+//! `NaN`, infinite or one of the words for nothing ([`NOTHING`]) is a missing value; infinite ones are
+//! counted. A column of labels ([`LABELS`]) is no feature: it is left out, and that is said. Of lines with the same time the first one counts,
 //! and every line knows its step. A time that goes back is an error. The file may be compressed
 //! by gzip. Out: a recording, and the features. The step is the most common distance.
 //!
@@ -27,6 +28,12 @@ const MAX_VALUES: usize = 1 << 30;
 
 /// Bytes of one line, at most, taken as a mistake: a thousand features have some ten thousand.
 const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// What tables write where there is no value, in lower case; `nan` is a number to begin with.
+const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefined"];
+
+/// The names, in lower case, of columns that say what was anomalous.
+const LABELS: [&str; 6] = ["label", "labels", "anomaly", "anomalous", "is_anomaly", "is_anomalous"];
 
 /// Why a file cannot be trained on.
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +114,21 @@ fn parse(
         |line: u64, reason: String| CsvError::Line { path: path.to_path_buf(), line, reason };
     let header = reader.headers().map_err(failed)?.clone();
     let features = columns(&header, configured).map_err(|reason| wrong(1, reason))?;
-    let mut lines = Lines::new(features.len());
+    let taken: Vec<usize> =
+        (1..header.len()).filter(|i| !is_label(&header[*i], configured)).collect();
+    for label in (1..header.len()).filter(|i| !taken.contains(i)) {
+        tracing::warn!(column = &header[label], "a column of labels is no feature: it is left out");
+    }
+    let mut lines = Lines::new(taken);
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(failed)? {
         let line = record.position().map_or(0, csv::Position::line);
         lines.push(&header, &record).map_err(|reason| wrong(line, reason))?;
     }
     let line = record.position().map_or(1, csv::Position::line);
+    if lines.lacks_zone {
+        tracing::info!("the times of the table have no zone: they are taken as UTC");
+    }
     let mut recording = lines.finish().map_err(|reason| wrong(line, reason))?;
     let is_clock = |feature| TIME_OF_DAY.is(feature) || TIME_OF_WEEK.is(feature);
     recording.own = features.iter().map(|it| !is_clock(it)).collect();
@@ -122,6 +137,10 @@ fn parse(
 
 /// The lines so far.
 struct Lines {
+    /// The places of the columns that are features.
+    taken: Vec<usize>,
+    /// Whether a time does not say in which zone it is.
+    lacks_zone: bool,
     times_ms: Vec<i64>,
     values: Vec<f32>,
     rows: Vec<usize>,
@@ -129,9 +148,10 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(features: usize) -> Self {
-        let counts = Counts::none(features);
-        Self { times_ms: Vec::new(), values: Vec::new(), rows: Vec::new(), counts }
+    fn new(taken: Vec<usize>) -> Self {
+        let counts = Counts::none(taken.len());
+        let (times_ms, values, rows) = (Vec::new(), Vec::new(), Vec::new());
+        Self { taken, lacks_zone: false, times_ms, values, rows, counts }
     }
 
     /// Takes a line, which is as long as the header.
@@ -140,18 +160,20 @@ impl Lines {
             return Err(format!("more than {MAX_VALUES} values"));
         }
         let time_ms = timestamp::parse_table_ms(&record[0]).map_err(|error| error.to_string())?;
+        self.lacks_zone |= !timestamp::has_zone(&record[0]);
         let last_ms = self.times_ms.last().copied();
         if let Some(last_ms) = last_ms.filter(|last_ms| time_ms < *last_ms) {
             let (now, last) = (timestamp::format_ms(time_ms), timestamp::format_ms(last_ms));
             return Err(format!("the time {now} is before {last}, that of the line before"));
         }
         let is_duplicate = last_ms == Some(time_ms);
-        for (i, text) in record.iter().enumerate().skip(1) {
+        for (feature, column) in self.taken.iter().enumerate() {
+            let text = &record[*column];
             let value = number(text).ok_or_else(|| {
-                format!("column {:?} holds {text:?}, which is no number", &header[i])
+                format!("column {:?} holds {text:?}, which is no number", &header[*column])
             })?;
             if !is_duplicate {
-                self.counts.infinite[i - 1] += usize::from(value.is_infinite());
+                self.counts.infinite[feature] += usize::from(value.is_infinite());
                 self.values.push(if value.is_finite() { value } else { f32::NAN });
             }
         }
@@ -185,9 +207,12 @@ fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<Feat
         return Err("expected the names of the columns, found a time".to_owned());
     }
     let mut features: Vec<FeatureSpec> = Vec::with_capacity(header.len() - 1);
-    for name in header.iter().skip(1) {
+    for (i, name) in header.iter().enumerate().skip(1) {
         if name.is_empty() {
-            return Err(format!("column {} has no name", features.len() + 2));
+            return Err(format!("column {} has no name", i + 1));
+        }
+        if is_label(name, configured) {
+            continue;
         }
         if features.iter().any(|it| it.name == name) {
             return Err(format!("two columns are named {name:?}"));
@@ -195,7 +220,16 @@ fn columns(header: &StringRecord, configured: &[FeatureSpec]) -> Result<Vec<Feat
         let known = configured.iter().find(|it| it.name == name);
         features.push(known.cloned().unwrap_or_else(|| FeatureSpec::new(name, selector(name))));
     }
-    Ok(features)
+    match features.is_empty() {
+        true => Err("expected a column of times and then one for each feature".to_owned()),
+        false => Ok(features),
+    }
+}
+
+/// Whether a column says what was anomalous, unless a feature has its name.
+fn is_label(name: &str, configured: &[FeatureSpec]) -> bool {
+    let is_known = configured.iter().any(|it| it.name == name);
+    !is_known && LABELS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// PromQL for the metric of this name.
@@ -211,10 +245,10 @@ fn selector(name: &str) -> String {
 
 /// NaN for a missing value, nothing for what is no number.
 fn number(text: &str) -> Option<f32> {
-    if text.is_empty() {
-        return Some(f32::NAN);
+    match text.parse::<f64>() {
+        Ok(value) => Some(value as f32),
+        Err(_) => NOTHING.contains(&text.to_ascii_lowercase().as_str()).then_some(f32::NAN),
     }
-    Some(text.parse::<f64>().ok()? as f32)
 }
 
 fn most_common_step(times_ms: &[i64]) -> Option<i64> {
@@ -292,6 +326,52 @@ mod tests {
         check_good(&bytes);
         let truncated = read_text(&bytes[..bytes.len() / 2]).expect_err("half a file");
         assert!(truncated.to_string().starts_with("cannot read "), "{truncated}");
+    }
+
+    #[test]
+    fn words_for_nothing_are_missing_values() {
+        for word in ["", "NaN", "null", "NULL", "None", "N/A", "na", "-", "\\N", "undefined"] {
+            let text = format!("t,cpu,b\n0,1,2\n60,{word},3\n");
+            let values = &read_text(text.as_bytes()).expect("a good file").0.entities[0].values;
+            assert!(values[[1, 0]].is_nan() && values[[1, 1]] == 3.0, "{word}");
+        }
+        check_error(
+            "t,cpu\n0,1\n60,no\n",
+            ", line 3: column \"cpu\" holds \"no\", which is no number",
+        );
+    }
+
+    #[test]
+    fn labels_are_no_features() {
+        let text = b"Time,cpu,Is_Anomaly,b,label\n0,1,false,2,x\n60,3,true,4,y\n";
+        let (recording, features) = read_text(text).expect("a good file");
+        let names: Vec<&str> = features.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["cpu", "b"]);
+        assert_eq!(recording.entities[0].values, ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(recording.counts, Counts::none(2));
+        check_error(
+            "t,label\n0,1\n",
+            ", line 1: expected a column of times and then one for each feature",
+        );
+        // A feature of that name is one.
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"t,label\n0,1\n60,2\n").expect("written");
+        let (_, features) = read(file.path(), &[FeatureSpec::new("label", "x")]).expect("good");
+        assert_eq!(features[0].expr, "x");
+    }
+
+    #[test]
+    fn times_are_taken_in_any_unit_and_without_a_zone() {
+        for times in [
+            ["1795428900", "1795428960"],
+            ["1795428900000", "1795428960000"],
+            ["2026-11-23 10:15", "2026-11-23 10:16"],
+            ["2026-11-23 10:15:00 UTC", "2026-11-23T11:16:00+0100"],
+        ] {
+            let text = format!("t,cpu\n{},1\n{},2\n", times[0], times[1]);
+            let recording = read_text(text.as_bytes()).expect("a good file").0;
+            assert_eq!(recording.times_ms, [1_795_428_900_000, 1_795_428_960_000], "{text}");
+        }
     }
 
     #[test]
