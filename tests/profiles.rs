@@ -8,7 +8,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{fs, iter};
@@ -19,7 +18,7 @@ use portent::labels::Labels;
 use portent::model::ModelConfig;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use portent::series::{StorageConfig, Store};
-use support::{Peers, repository};
+use support::{Peers, Prometheus, RemoteWriter, Series, repository};
 
 /// A series: the scrapes at which it is there, and what it is.
 #[derive(Debug, Clone)]
@@ -273,28 +272,63 @@ fn accepted(mut program: Command, folder: &Path, arguments: &[&str]) -> String {
     said
 }
 
-/// Trains on a table of a few hours with the profile's columns, by the command of the file's head, and
-/// loads the model by the same file.
-#[track_caller]
-fn check_training(name: &str) {
+/// So many scrapes are sent in one request.
+const SENT: i64 = 40;
+
+/// A server's history of three hours in which everything waves.
+async fn history(scene: &Scene) -> Prometheus {
+    let prometheus = Prometheus::start("global: {}", &[]).await;
+    let writer = RemoteWriter::new(prometheus.url("/api/v1/write"));
+    let wave = |n: i64| (n as f64 / 20.0).sin() + 0.3 * (n as f64 * 1.7).sin();
+    let scrapes = 3 * 3_600 / scene.interval_s;
+    for from in (0..scrapes).step_by(SENT as usize) {
+        let times = from..scrapes.min(from + SENT);
+        let of = |line: &Line| {
+            // A counter still rises at each scrape, and what is a whole number mostly is one.
+            let size = 0.2 * line.value.min(line.growth * scene.interval_s as f64).max(0.0);
+            let gauge = if line.growth == 0.0 && line.value > 1e6 { 0.1 * line.value } else { 0.0 };
+            let samples = times.clone().filter_map(|n| match () {
+                () if (line.from..line.to).contains(&n) => {
+                    let value = line.at(n, scene.interval_s) + (size + gauge) * wave(n);
+                    Some((n * scene.interval_s * 1_000, value))
+                }
+                () if n == line.to && line.is_marked => {
+                    Some((n * scene.interval_s * 1_000, f64::from_bits(STALE_NAN_BITS)))
+                }
+                () => None,
+            });
+            let labels = line.labels.iter().map(|(a, b)| (a.to_owned(), b.to_owned()));
+            Series { labels: labels.collect(), samples: samples.collect() }
+        };
+        let series: Vec<Series> = scene.lines.iter().map(of).collect();
+        let series: Vec<Series> = series.into_iter().filter(|it| !it.samples.is_empty()).collect();
+        let reply = writer.send(&series).await;
+        assert!(reply.status < 300, "{reply:?}");
+    }
+    prometheus
+}
+
+/// Trains from a server by the command of the file's head and loads the model by the same file. Training
+/// sees the same entities as serving, and of each the same features.
+async fn check_training(name: &str, scene: &Scene, entities: usize, absent: &[(&str, usize)]) {
+    let prometheus = history(scene).await;
     let dir = tempfile::tempdir().expect("a folder");
-    let (file, model) = profile(name);
+    let (file, _) = profile(name);
     let text = fs::read_to_string(file).expect("a profile");
     let quick = "\ntrain:\n  epochs: 2\n";
     fs::write(dir.path().join("profile.yml"), text + quick).expect("written");
-    let names: Vec<String> = model.features.iter().flatten().map(|it| it.name.clone()).collect();
-    let mut table = format!("time,{}\n", names.join(","));
-    for row in 0..300 {
-        let load = 0.4 + 0.2 * (f64::from(row) / 17.0).sin();
-        let cell = |i: usize| load + 0.05 * (f64::from(row) * (i as f64 + 1.3)).sin();
-        let cells: Vec<String> = (0..names.len()).map(|i| cell(i).to_string()).collect();
-        writeln!(table, "{},{}", 1_795_428_900 + 60 * row, cells.join(",")).expect("a text");
-    }
-    fs::write(dir.path().join("table.csv"), table).expect("written");
+    let (output, url) = (format!("{name}.onnx"), prometheus.url(""));
+    let train = ["train", "--config.file", "profile.yml", "--prometheus.url", url.as_str()];
+    let rest = ["--start", "1800", "--end", "10800", "--output", output.as_str()];
     let portent = || Command::new(env!("CARGO_BIN_EXE_portent"));
-    let output = format!("{name}.onnx");
-    let train = ["train", "--config.file", "profile.yml", "--input", "table.csv", "--output"];
-    accepted(portent(), dir.path(), &[&train[..], &[output.as_str()]].concat());
+    let said = accepted(portent(), dir.path(), &[&train[..], &rest].concat());
+    let line = |key: &str| {
+        let found = said.lines().find_map(|it| it.strip_prefix(key));
+        found.unwrap_or_else(|| panic!("no {key}: {said}")).trim().to_owned()
+    };
+    assert_eq!(line("entities"), format!("{entities} with data, 0 without"));
+    let absent: Vec<String> = absent.iter().map(|(name, of)| format!("{name} ({of})")).collect();
+    assert_eq!(line("absent"), absent.join(", "));
     let said = accepted(portent(), dir.path(), &["check", "config", "profile.yml"]);
     assert_eq!(said, "profile.yml is valid: 1 model(s)\n");
 }
@@ -410,10 +444,10 @@ const DB: &str = "shop/statefulset/db";
 const AGENT: &str = "shop/daemonset/agent";
 
 /// Workloads of each kind, of which pods are replaced by others, and what is none.
-fn cluster() -> Scene {
+fn cluster(rolled: i64) -> Scene {
     let mut scene = Scene::every(30);
     let always = (0, i64::MAX);
-    let (before, after) = ((0, ROLLED), (ROLLED, i64::MAX));
+    let (before, after) = ((0, rolled), (rolled, i64::MAX));
     let web = ("deployment", "web");
     for (name, workload, span, is_limited) in [
         ("web-7f9c-a", web, before, true),
@@ -469,7 +503,7 @@ fn unlimited(pods: f64, missing: f64) -> Vec<(&'static str, f64)> {
     ]
 }
 
-/// Drops are a sum over pods, of which the new one's rates grow.
+/// Drops are a sum over pods.
 fn with_drops(mut expected: Vec<(&'static str, f64)>, drops: f64) -> Vec<(&'static str, f64)> {
     expected.push(("network_drops", drops));
     expected
@@ -477,7 +511,7 @@ fn with_drops(mut expected: Vec<(&'static str, f64)>, drops: f64) -> Vec<(&'stat
 
 #[test]
 fn workloads_have_every_feature_or_the_absence_that_the_file_states() {
-    let mut watch = Watch::new("kubernetes", cluster());
+    let mut watch = Watch::new("kubernetes", cluster(ROLLED));
     (0..=K8S_LAST).for_each(|n| watch.scrape(n));
     let seen = watch.seen();
     assert_eq!(seen.keys().map(String::as_str).collect::<Vec<_>>(), [AGENT, ALONE, WEB, DB]);
@@ -492,49 +526,43 @@ fn workloads_have_every_feature_or_the_absence_that_the_file_states() {
 /// with other pods is what these are, and has its score throughout.
 #[test]
 fn a_rolled_pod_does_not_spoil_its_workload() {
-    let mut watch = Watch::new("kubernetes", cluster());
+    let mut watch = Watch::new("kubernetes", cluster(ROLLED));
     for n in 0..=K8S_LAST {
         watch.scrape(n);
         if n <= FIVE_MINUTES {
             continue;
         }
         let seen = watch.seen();
-        let drops = |workload: &str| seen[workload].1["network_drops"];
-        check(&watch, n, WEB, &with_drops(limited(3.0, 0.25), drops(WEB)));
-        check(&watch, n, DB, &with_drops(limited(2.0, 0.0), drops(DB)));
+        let is_new = (ROLLED..ROLLED + FIVE_MINUTES).contains(&n);
+        let drops = if is_new { 0.6 } else { 0.9 };
+        check(&watch, n, WEB, &with_drops(limited(3.0, 0.25), drops));
+        check(&watch, n, DB, &with_drops(limited(2.0, 0.0), 0.6));
         check(&watch, n, AGENT, &unlimited(2.0, 0.0));
-        // Of the one whose only pod is new there is no score until it has been there for as long as
-        // rates look back, but for a scrape; and no rate until then.
-        let age = n - ROLLED;
+        // The one whose only pod is new has no score until that has been there for as long as rates
+        // look back.
         let (state, own) = &seen[ALONE];
-        let is_scored = *state == EntityState::Complete;
-        assert_eq!(is_scored, !(0..FIVE_MINUTES - 1).contains(&age), "scrape {n}: {state:?}");
-        let has_rate = own.contains_key("cpu_per_pod");
-        assert_eq!(has_rate, !(0..FIVE_MINUTES).contains(&age), "scrape {n}: {own:?}");
+        assert_eq!(*state == EntityState::Complete, !is_new, "scrape {n}: {state:?}");
+        assert_eq!(own.contains_key("cpu_per_pod"), !is_new, "scrape {n}: {own:?}");
     }
 }
 
 /// A pod of kube-state-metrics is replaced and for a while both tell of everything; a kubelet is scraped by
-/// two jobs; a container is started again, so that it has another id.
+/// two jobs; a container was started again, so that the old one's series are there beside its own.
 #[test]
 fn whoever_tells_a_thing_twice_changes_nothing() {
-    let mut scene = cluster();
+    let mut scene = cluster(ROLLED);
     let again: Vec<Line> = scene.lines.clone();
-    for mut line in again.into_iter().filter(|line| !line.text.starts_with("namespace_workload")) {
-        let text = line
-            .text
-            .replace("10.0.0.9:8080", "10.0.0.8:8080")
-            .replace("job=\"kubelet\"", "job=\"cadvisor\"");
-        let other = |label: &str| match line.labels.get(label) {
+    for line in again.into_iter().filter(|line| !line.text.starts_with("namespace_workload")) {
+        let other = |value: &str| match value {
             "10.0.0.9:8080" => "10.0.0.8:8080".to_owned(),
             "kubelet" => "cadvisor".to_owned(),
+            "c1" => "c0".to_owned(),
             same => same.to_owned(),
         };
-        let pairs: Vec<_> = line.labels.iter().map(|(a, _)| (a.to_owned(), other(a))).collect();
+        let pairs: Vec<_> = line.labels.iter().map(|(a, b)| (a.to_owned(), other(b))).collect();
         let pairs = pairs.iter().map(|(a, b)| (a.as_str(), b.as_str()));
-        line.labels = Labels::from_pairs(pairs).expect("distinct names");
-        line.text = text;
-        scene.lines.push(line);
+        let labels = Labels::from_pairs(pairs).expect("distinct names");
+        scene.lines.push(Line { labels, ..line });
     }
     let mut watch = Watch::new("kubernetes", scene);
     (0..=K8S_LAST).for_each(|n| watch.scrape(n));
@@ -561,7 +589,7 @@ fn kinds_may_be_written_with_capitals() {
 /// One pod of three is in trouble: each feature shows it.
 #[test]
 fn a_pod_in_trouble_shows() {
-    let mut scene = cluster();
+    let mut scene = cluster(ROLLED);
     for line in &mut scene.lines {
         if line.labels.get("pod") != "web-7f9c-b" {
             continue;
@@ -597,9 +625,20 @@ fn a_pod_in_trouble_shows() {
     check_with_promtool(&watch, K8S_LAST);
 }
 
-#[test]
-fn the_kubernetes_profile_trains_and_its_model_is_accepted() {
-    check_training("kubernetes");
+#[tokio::test]
+async fn the_kubernetes_profile_trains_and_its_model_is_accepted() {
+    // The agents have none of these.
+    let absent = [
+        "cpu_of_request",
+        "cpu_throttled",
+        "memory_of_limit",
+        "network_receive_bytes_per_pod",
+        "network_transmit_bytes_per_pod",
+        "network_drops",
+        "disk_read_bytes_per_pod",
+        "disk_written_bytes_per_pod",
+    ];
+    check_training("kubernetes", &cluster(200), 4, &absent.map(|name| (name, 1))).await;
 }
 
 // Windows.
@@ -737,14 +776,18 @@ const MEMORY: [(&str, f64); 2] = [("paging", 5.0), ("memory_nonpaged", 0.05)];
 const TCP: [(&str, f64); 3] =
     [("tcp_connections", 40.0), ("tcp_retransmits", 0.4), ("tcp_failures", 0.04)];
 
-#[test]
-fn windows_hosts_of_all_versions_have_every_feature_or_a_stated_absence() {
+fn hosts() -> Scene {
     let mut scene = Scene::every(15);
     scene.add_host("all", Version::Current, true);
     scene.add_host("usual", Version::Current, false);
     scene.add_host("both", Version::Both, true);
     scene.add_host("old", Version::Old, false);
-    let mut watch = Watch::new("windows", scene);
+    scene
+}
+
+#[test]
+fn windows_hosts_of_all_versions_have_every_feature_or_a_stated_absence() {
+    let mut watch = Watch::new("windows", hosts());
     (0..=WINDOWS_LAST).for_each(|n| watch.scrape(n));
     let all = [&HOST[..], &[ALSO, PAGE_FILE], &MEMORY, &TCP].concat();
     let calendar = 4;
@@ -791,7 +834,15 @@ fn what_windows_takes_back_is_no_load() {
     }
 }
 
-#[test]
-fn the_windows_profile_trains_and_its_model_is_accepted() {
-    check_training("windows");
+#[tokio::test]
+async fn the_windows_profile_trains_and_its_model_is_accepted() {
+    let absent = [
+        ("pagefile_used", 1),
+        ("paging", 1),
+        ("memory_nonpaged", 1),
+        ("tcp_connections", 2),
+        ("tcp_retransmits", 2),
+        ("tcp_failures", 2),
+    ];
+    check_training("windows", &hosts(), 4, &absent).await;
 }
