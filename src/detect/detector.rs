@@ -42,9 +42,9 @@ use crate::model::{Metadata, Scorer, ScorerError, Scores};
 pub use self::still::Runs;
 pub use self::together::Together;
 
-/// Errors are taken as belonging together over gaps of so many steps: a scrape or two may fail, and
-/// the window takes some steps to fill again.
-const GAP_STEPS: i64 = 30;
+/// Errors are taken as belonging together over gaps of so many steps at least: a scrape or two may fail,
+/// and the window takes some steps to fill again.
+const GAP_STEPS: f64 = 30.0;
 
 /// Errors beyond this count as this: their powers still have to fit float32.
 const LARGEST_ERROR: f32 = 1e12;
@@ -99,8 +99,9 @@ impl Detector {
     ) -> Self {
         let features = metadata.features.len();
         // A mistake here makes scores that nobody can explain; spans are at least 1.
+        let gap_ms = gap_steps(&metadata.smoothing).saturating_mul(interval_ms);
         let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
-            .map(|span| Smoothing::new(*span, features + 1, GAP_STEPS * interval_ms))
+            .map(|span| Smoothing::new(*span, features + 1, gap_ms))
             .collect();
         let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let (known, memories) = KnownEntities::new(metadata);
@@ -286,6 +287,12 @@ fn newcomers(matrix: &FeatureMatrix, before: usize) -> impl Iterator<Item = usiz
 pub fn errors_needed(smoothing: &[f64]) -> usize {
     let shortest = smoothing.iter().copied().fold(f64::INFINITY, f64::min);
     if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) }
+}
+
+/// Over how many steps without an error smoothing over these spans goes on: as many as its longest mean
+/// looks back, as the first errors alone after a shorter gap would say more than usual ones ever do.
+fn gap_steps(smoothing: &[f64]) -> i64 {
+    smoothing.iter().copied().fold(GAP_STEPS, f64::max) as i64
 }
 
 /// What an entity's features say of its error: `parts` are the error and, where the model tells, the

@@ -5,8 +5,8 @@
 //! the first row on: the first is given as it is, and does not linger on for longer than others.
 //! Smoothing is linear: where a row's parts sum to its score, the smoothed ones do.
 //!
-//! Invariants: a gap begins anew, as what lies before it says nothing about now; a row that is not
-//! finite is no row.
+//! Invariants: a gap of more than what was said begins anew, as what lies before it says nothing about
+//! now; a row that is not finite is no row.
 //!
 //! Memory: `4 width + 16` bytes a slot.
 //!

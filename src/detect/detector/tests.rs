@@ -267,25 +267,32 @@ fn an_error_is_smoothed_by_the_mean_of_weighted_means() {
     check_smoothing(&[20.0, 240.0], 1.5, 10);
 }
 
+/// The errors of four steps after so many without one: each is 1, before that they were 8.
+fn errors_after(spans: &[f64], absent: usize) -> Vec<Option<f64>> {
+    let smoothed = detector(sum(), true, |it| it.smoothing = spans.to_vec());
+    let mut fed = Fed::new(smoothed, &["x"]);
+    for _ in 0..10 {
+        fed.score(error(8.0));
+    }
+    for _ in 0..absent {
+        assert_eq!(fed.judge(&[None]).warming, 0);
+    }
+    (0..4).map(|_| fed.score(error(1.0)).map(|it| it.error)).collect()
+}
+
 #[test]
-fn a_gap_of_more_than_thirty_steps_begins_smoothing_anew() {
-    let smoothed = || Fed::new(detector(sum(), true, |it| it.smoothing = vec![3.0]), &["x"]);
-    let after = |absent: usize| {
-        let mut fed = smoothed();
-        for _ in 0..10 {
-            fed.score(error(8.0));
-        }
-        for _ in 0..absent {
-            assert_eq!(fed.judge(&[None]).warming, 0);
-        }
-        (0..4).map(|_| fed.score(error(1.0)).map(|it| it.error)).collect::<Vec<_>>()
-    };
+fn a_gap_as_long_as_the_longest_mean_begins_smoothing_anew() {
+    // Thirty steps, if means are shorter than that.
+    for (spans, steps) in [(&[3.0][..], 30), (&[3.0, 45.0], 45), (&[60.0, 3.0], 60)] {
+        let remembered: Vec<f64> = errors_after(spans, steps - 1).into_iter().flatten().collect();
+        assert_eq!(remembered.len(), 4);
+        assert!(remembered[0] > 4.4, "{spans:?}: {remembered:?}");
+        // What lies before the gap is not part of it; one error alone is no score yet.
+        assert_eq!(errors_after(spans, steps), [None, None, Some(1.0), Some(1.0)], "{spans:?}");
+    }
     // 8 halves with every step of a span of 3.
-    let remembered: Vec<f64> = after(29).into_iter().flatten().collect();
-    assert_eq!(remembered.len(), 4);
-    assert!((4.4..4.6).contains(&remembered[0]), "{remembered:?}");
-    // What lies before the gap is not part of it; one error alone is no score yet.
-    assert_eq!(after(30), [None, None, Some(1.0), Some(1.0)]);
+    let first = errors_after(&[3.0], 29)[0].expect("a score");
+    assert!((4.4..4.6).contains(&first), "{first}");
 }
 
 #[test]
