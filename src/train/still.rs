@@ -56,6 +56,9 @@ pub fn learn(dataset: &Dataset, features: &[FeatureSpec], weightless: &[String])
         dataset.entities.iter().map(|rows| longest(dataset, rows, &moving)).collect();
     let usual: Vec<Option<u32>> = longest.iter().map(|blocks| usual(blocks.clone())).collect();
     let is_long = |blocks: &Vec<u32>| blocks.len() >= LEAST_BLOCKS;
+    if !longest.iter().any(is_long) {
+        return Still::default();
+    }
     Still {
         spec: Some(StillSpec {
             features: moving.iter().map(|it| features[*it].name.clone()).collect(),

@@ -51,6 +51,8 @@ fn an_entity_says_what_is_usual_after_a_day() {
     let found = learnt(&dataset(&[&long, &short]));
     assert_eq!(found.own, [Some(40), None]);
     assert_eq!(found.spec.expect("features that move").usual, 40);
+    // And a model of nobody else can do without a step of its own.
+    assert_eq!(learnt(&dataset(&[&short])), Still::default());
 }
 
 #[test]
