@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::branches::Kind;
 use super::config::{ConfigError, DRAFT, FitKind, ModelKind, TrainConfig};
 use super::data::scaler;
-use super::data::{Dataset, DatasetError, Training, medians, range, roles};
+use super::data::{Cleaning, Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
 use super::hindsight::{self, Called, Hindsight};
@@ -356,8 +356,9 @@ fn summary(outcome: Outcome) -> Summary {
         let wanted = features.filter(|(i, _)| kind(*i) == wanted);
         wanted.map(|(_, feature)| feature.name.clone()).collect()
     };
+    let without_window = outcome.dataset.without_window(metadata.window);
     Summary {
-        cleaning: outcome.dataset.cleaning,
+        cleaning: Cleaning { without_window, ..outcome.dataset.cleaning },
         windows: outcome.windows,
         left_out: outcome.left_out,
         called: outcome.called,
