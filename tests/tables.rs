@@ -182,3 +182,67 @@ fn what_is_no_table_is_refused_in_one_sentence() {
         assert_eq!(said.all.trim_end().lines().count(), 1, "{}", said.all);
     }
 }
+
+#[test]
+fn a_table_has_its_own_step() {
+    let folder = folder(plain().as_bytes());
+    let with_step = format!("models:\n  - name: own\n    step: 30s\n{CONFIG}");
+    std::fs::write(folder.path().join("step.yml"), with_step).expect("written");
+    let refused = "the table has steps of 1m, and a step of 30s is asked for";
+    for (arguments, code, sentence) in [
+        (&["train", "--config.file=portent.yml", "--step=30s", "--output=m.onnx"][..], 1, refused),
+        (&["train", "--config.file=step.yml", "--output=m.onnx"], 1, refused),
+        (&["train", "--config.file=step.yml", "--step=1m", "--output=m.onnx"], 0, "step 1m"),
+        (&["train", "--config.file=portent.yml", "--step=1m", "--output=m.onnx"], 0, "step 1m"),
+        (
+            &["evaluate", "--model=m.onnx", "--step=30s"],
+            1,
+            "the table has steps of 1m, and --step asks for 30s: leave it out",
+        ),
+        (&["evaluate", "--model=m.onnx", "--step=1m"], 0, "of 300 steps scored,"),
+    ] {
+        let said = portent(folder.path(), &[arguments, &["--input=in.csv"]].concat());
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.all);
+        assert!(said.all.contains(sentence), "{arguments:?}: {}", said.all);
+    }
+}
+
+#[test]
+fn an_evaluation_says_what_it_leaves_out() {
+    let folder = folder(plain().as_bytes());
+    assert_eq!(portent(folder.path(), &TRAIN).code, Some(0));
+    let write = |name: &str, lines: std::ops::Range<i64>, late: f64| {
+        let line =
+            |i| format!("{},{}\n", (FIRST_S + 60 * i) as f64 + late, u8::from(i % 100 == 50));
+        let text = format!("timestamp,label\n{}", lines.map(line).collect::<String>());
+        std::fs::write(folder.path().join(name), text).expect("written");
+    };
+    write("longer.csv", 0..400, 0.0);
+    write("shorter.csv", 40..60, 0.25);
+    write("elsewhere.csv", 400..500, 0.0);
+    let at = |line: i64| portent::timestamp::format_ms(1_000 * (FIRST_S + 60 * line));
+    let exclude = |from, to| format!("--exclude={}..{}", at(from), at(to));
+    let (ten, labelled) = (exclude(100, 109), exclude(40, 60));
+    let plain = portent(folder.path(), &["evaluate", "--model=m.onnx", "--input=in.csv"]);
+    let scored: usize =
+        plain.all.split(' ').next().and_then(|it| it.parse().ok()).expect("a count");
+    let fewer = format!("{} of 300 steps scored (10 excluded),", scored - 10);
+    for (arguments, code, sentence) in [
+        (&[ten.as_str()][..], 0, fewer.as_str()),
+        (&["--labels=longer.csv"], 0, "left out: 100 of 400 labels, of times that are no step"),
+        (&["--labels=shorter.csv"], 0, "left out: 280 of 300 steps, without a label"),
+        (&["--labels=elsewhere.csv"], 1, "no label has the time of any step of the history"),
+        (&["--labels=shorter.csv", &labelled], 1, "every step with a label is excluded"),
+    ] {
+        let evaluate = ["evaluate", "--model=m.onnx", "--input=in.csv"];
+        let said = portent(folder.path(), &[&evaluate, arguments].concat());
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.all);
+        assert!(said.all.contains(sentence), "{arguments:?}: {}", said.all);
+    }
+    // Events beyond the history are none that could have been found.
+    let said = portent(
+        folder.path(),
+        &["evaluate", "--model=m.onnx", "--input=in.csv", "--labels=longer.csv"],
+    );
+    assert!(said.all.contains("of 3 events"), "{}", said.all);
+}
