@@ -1,5 +1,6 @@
 //! `portent evaluate`: runs a model over history and says how it would have done.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use clap::Args;
 use super::source::SourceArgs;
 use super::{Failure, Outcome, command_line, write_file};
 use crate::config::Config;
+use crate::duration::Duration;
 use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
 use crate::history::{self, Source};
 use crate::model::{Artifact, Runtime, Scorer};
@@ -49,6 +51,7 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
         artifact.resolve(&own.cloned().unwrap_or_default()).with_context(|| name.clone())?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref())?;
     let scorer = Scorer::new(&runtime, &artifact, &metadata).with_context(|| name.clone())?;
+    let table_step = args.source.table_step();
     let query = args.source.query(
         &config,
         metadata.features.clone(),
@@ -57,6 +60,10 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
     )?;
     let history = history::read(&query)?;
     let (recording, features) = (&history.recording, &history.features);
+    let found = Duration::from_ms(recording.step_ms);
+    if let Some(asked) = table_step.filter(|asked| *asked != found) {
+        bail!("the table has steps of {found}, and --step asks for {asked}: leave it out");
+    }
     let backtest = evaluate::backtest(&metadata, scorer, recording, features, &config.global)?;
     if let Some(path) = &args.scores {
         let input = match &query.source {
@@ -67,51 +74,104 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
     }
     let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels)).transpose()?;
     match &judged {
-        Some((judgement, _)) => print!("{judgement}"),
+        Some(judged) => print!("{judged}"),
         None => print!("{}", overview(&backtest)),
     }
     if let Some(path) = &args.report {
-        let judged = judged.as_ref().map(|(judgement, labels)| (judgement, labels.as_slice()));
+        let judged = judged.as_ref().map(|it| (&it.judgement, it.by_step.as_slice()));
         write_file(path, &evaluate::page(&name, &backtest, judged, &command_line())?)?;
     }
     Ok(())
 }
 
-/// The scores of the only entity held against labels, and the label of each step.
-fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<(Judgement, Vec<bool>)> {
+/// The scores of the only entity held against labels, and the label of each step. What has no label, or no
+/// step, is not judged, nor is what is excluded.
+fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<Judged> {
     let [entity] = backtest.entities.as_slice() else {
         bail!("--labels are of one entity, and the history has {}", backtest.entities.len());
     };
     let labels = evaluate::read_labels(path)?;
-    let step = |time_ms: &i64| backtest.times_ms.binary_search(time_ms).ok();
-    if !labels.iter().any(|(time_ms, _)| step(time_ms).is_some()) {
+    let mut by_step = vec![None; backtest.times_ms.len()];
+    let mut strangers = 0;
+    for (time_ms, label) in &labels {
+        match nearest(&backtest.times_ms, *time_ms, backtest.step_ms / 4) {
+            Some(at) => by_step[at] = Some(*label || by_step[at] == Some(true)),
+            None => strangers += 1,
+        }
+    }
+    if strangers == labels.len() {
         bail!("{}: no label has the time of any step of the history", path.display());
     }
-    let mut by_step = vec![false; backtest.times_ms.len()];
-    let times_ms: Vec<i64> = labels.iter().map(|(time_ms, _)| *time_ms).collect();
-    let (mut scores, mut thresholds, mut flags) = (Vec::new(), Vec::new(), Vec::new());
-    for (time_ms, label) in &labels {
-        let at = step(time_ms);
-        scores.push(at.map_or(f64::NAN, |at| entity.scores[at]));
-        thresholds.push(at.map_or(1.0, |at| entity.thresholds[at]));
-        flags.push(*label);
-        at.into_iter().for_each(|at| by_step[at] = *label);
+    let is_judged = |at: &usize| by_step[*at].is_some() && !entity.is_excluded(*at);
+    let steps: Vec<usize> = (0..by_step.len()).filter(is_judged).collect();
+    if steps.is_empty() {
+        bail!("{}: every step with a label is excluded", path.display());
     }
+    let of_steps = |of: &[f64]| steps.iter().map(|at| of[*at]).collect::<Vec<f64>>();
+    let times_ms: Vec<i64> = steps.iter().map(|at| backtest.times_ms[*at]).collect();
+    let flags: Vec<bool> = steps.iter().map(|at| by_step[*at] == Some(true)).collect();
+    let (scores, thresholds) = (of_steps(&entity.scores), of_steps(&entity.thresholds));
     let settings = Settings::for_step(backtest.step_ms);
-    Ok((evaluate::judge(&times_ms, &scores, &flags, &thresholds, &settings)?, by_step))
+    Ok(Judged {
+        judgement: evaluate::judge(&times_ms, &scores, &flags, &thresholds, &settings)?,
+        by_step: by_step.iter().map(|it| *it == Some(true)).collect(),
+        strangers: [strangers, labels.len()],
+        without: [by_step.iter().filter(|it| it.is_none()).count(), by_step.len()],
+    })
+}
+
+/// Scores held against labels.
+struct Judged {
+    judgement: Judgement,
+    by_step: Vec<bool>,
+    /// Labels of no step, and all labels.
+    strangers: [usize; 2],
+    /// Steps without a label, and all steps.
+    without: [usize; 2],
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.judgement)?;
+        let [strangers, labels] = self.strangers;
+        if strangers > 0 {
+            writeln!(
+                f,
+                "left out: {strangers} of {labels} labels, of times that are no step of the history"
+            )?;
+        }
+        let [without, steps] = self.without;
+        if without > 0 {
+            writeln!(f, "left out: {without} of {steps} steps, without a label")?;
+        }
+        Ok(())
+    }
+}
+
+/// The step whose time is nearest, within so much.
+fn nearest(times_ms: &[i64], time_ms: i64, within_ms: i64) -> Option<usize> {
+    let after = times_ms.partition_point(|it| *it < time_ms);
+    let both = after.saturating_sub(1)..(after + 1).min(times_ms.len());
+    let near = both.min_by_key(|at| (times_ms[*at] - time_ms).abs())?;
+    let distance_ms = (times_ms[near] - time_ms).abs();
+    (distance_ms == 0 || distance_ms < within_ms).then_some(near)
 }
 
 /// What there is to say without labels.
 fn overview(backtest: &Backtest) -> String {
     let mut text = String::new();
     for entity in &backtest.entities {
-        let Tally { scored, above, episodes, largest } = backtest.tally(entity);
+        let Tally { scored, above, episodes, largest, excluded } = backtest.tally(entity);
         let name = match entity.labels.is_empty() {
             true => String::new(),
             false => format!("{}: ", entity.labels),
         };
+        let excluded = match excluded {
+            0 => String::new(),
+            excluded => format!(" ({excluded} excluded)"),
+        };
         text.push_str(&format!(
-            "{name}{scored} of {} steps scored, {above} above the threshold, episodes: {episodes}, \
+            "{name}{scored} of {} steps scored{excluded}, {above} above the threshold, episodes: {episodes}, \
              largest {largest:.2}\n",
             entity.scores.len()
         ));
@@ -145,7 +205,13 @@ mod tests {
         let backtest = Backtest {
             times_ms: (0..60).map(|minute| minute * 60_000).collect(),
             step_ms: 60_000,
-            entities: vec![Scored { labels, scores, thresholds, states: Vec::new() }],
+            entities: vec![Scored {
+                labels,
+                scores,
+                thresholds,
+                states: Vec::new(),
+                excluded: Vec::new(),
+            }],
             by_feature: Vec::new(),
             feature_names: Vec::new(),
         };

@@ -30,7 +30,8 @@ pub(super) struct SourceArgs {
     /// End of the history, written likewise; now without it.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "prometheus_url")]
     end: Vec<String>,
-    /// Distance between two steps of the history; the model's step without it.
+    /// Distance between two steps of the history; the model's step without it. A CSV file has its own,
+    /// and another one is refused.
     #[arg(long, value_name = "DURATION")]
     step: Option<Duration>,
     /// A folder that keeps each answer: when the run is interrupted, the same command goes on
@@ -57,6 +58,11 @@ impl SourceArgs {
             step if step.as_ms() == 0 => bail!("--step must be above 0"),
             step => Ok(step),
         }
+    }
+
+    /// The step that a table must have, if --step says one.
+    pub(super) fn table_step(&self) -> Option<Duration> {
+        self.step.filter(|_| self.input.is_some())
     }
 
     /// Ranges of time that a flag names. `step` is the model's.

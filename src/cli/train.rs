@@ -65,13 +65,14 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
     let entity = model.entity.clone();
     let entity = entity.unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
     let keep = args.source.spans("--keep", &args.keep, model.step)?;
+    let model = ModelConfig { step: args.source.table_step().or(model.step), ..model.clone() };
     let history = args.source.query(&config, features, entity, model.step)?;
     let mut train = config.train.clone();
     train.seed = args.seed.unwrap_or(train.seed);
     Ok(Options {
         config: train,
         global: config.global.clone(),
-        model: model.clone(),
+        model,
         history,
         keep,
         tune: args.tune,

@@ -9,7 +9,7 @@ use ndarray::Array1;
 
 use crate::detect::{AnomalyState, DetectConfig, Detector, Played, Replay};
 use crate::episodes::Timeline;
-use crate::features::{FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::features::{EntityRecording, FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
 
@@ -42,6 +42,16 @@ pub struct Scored {
     pub thresholds: Vec<f64>,
     /// What the entity is at each step; normal where there is no score.
     pub states: Vec<AnomalyState>,
+    /// For each step whether it was asked to be left out, of scores and of every figure; empty when none was.
+    pub excluded: Vec<bool>,
+}
+
+impl Scored {
+    /// Whether a step was asked to be left out.
+    #[must_use]
+    pub fn is_excluded(&self, step: usize) -> bool {
+        self.excluded.get(step).copied().unwrap_or(false)
+    }
 }
 
 impl Backtest {
@@ -58,6 +68,7 @@ impl Backtest {
             above: steps.clone().filter(|step| is_above(*step)).count(),
             episodes: Timeline::new(&self.times_ms, self.step_ms).episodes(is_above).len(),
             largest: steps.filter(known).map(|step| entity.scores[step]).fold(0.0, f64::max),
+            excluded: entity.excluded.iter().filter(|it| **it).count(),
         }
     }
 }
@@ -73,6 +84,8 @@ pub struct Tally {
     pub episodes: usize,
     /// The largest score; 0 without any.
     pub largest: f64,
+    /// Steps that were to be left out, and have no score.
+    pub excluded: usize,
 }
 
 /// Why there are no scores.
@@ -151,14 +164,14 @@ pub fn run(
     }
     let mut detector = Detector::new(metadata, scorer, recording.step_ms, config);
     let steps = recording.times_ms.len();
-    let nothing = |labels| Scored {
-        labels,
+    let nothing = |entity: &EntityRecording| Scored {
+        labels: entity.labels.clone(),
+        excluded: entity.excluded.clone(),
         scores: vec![f64::NAN; steps],
         thresholds: vec![1.0; steps],
         states: vec![AnomalyState::Normal; steps],
     };
-    let labels = recording.entities.iter().map(|it| it.labels.clone());
-    let mut entities: Vec<Scored> = labels.map(nothing).collect();
+    let mut entities: Vec<Scored> = recording.entities.iter().map(nothing).collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
     let played = Played {
         features: &metadata.features,
@@ -170,7 +183,11 @@ pub fn run(
     replay.judge(&mut detector, |step, judgement| {
         let time = || crate::timestamp::format_ms(recording.times_ms[step]);
         let judgement = judgement.map_err(|source| BacktestError::Run { time: time(), source })?;
+        // What is left out is seen by the model, as it is served, and said nothing of.
         for (entity, score) in judgement.scores {
+            if entities[entity].is_excluded(step) {
+                continue;
+            }
             entities[entity].scores[step] = score.score;
             entities[entity].thresholds[step] = score.threshold;
             entities[entity].states[step] = score.state;

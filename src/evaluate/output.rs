@@ -60,7 +60,7 @@ fn lines(
     each_time(input, &mut |time| {
         if let (Ok(()), Some(step)) = (&outcome, steps.next()) {
             let (score, threshold) = texts(&backtest.entities[0], *step);
-            outcome = writeln!(file, "{time},{score},{threshold}");
+            outcome = writeln!(file, "{},{score},{threshold}", quoted(time));
         }
     })?;
     outcome.map_err(failed)

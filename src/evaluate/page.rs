@@ -98,7 +98,7 @@ fn entities(page: &mut Page, backtest: &Backtest) {
          score.",
     );
     let rows = backtest.entities.iter().map(|entity| {
-        let Tally { scored, above, episodes, largest } = backtest.tally(entity);
+        let Tally { scored, above, episodes, largest, excluded: _ } = backtest.tally(entity);
         vec![
             entity.labels.to_string(),
             scored.to_string(),

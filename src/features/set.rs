@@ -7,6 +7,7 @@
 //! whatever range functions still return (see [`super::freshness`]). A feature whose series have all
 //! ended in stale markers, while others of the entity go on, has no value either.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
@@ -83,12 +84,13 @@ impl Features {
             return Err(FeatureError::NoEntity);
         }
         let mut exprs: Vec<Expr> = Vec::with_capacity(specs.len());
-        for (i, spec) in specs.iter().enumerate() {
+        let mut names = HashSet::with_capacity(specs.len());
+        for spec in specs {
             let name = spec.name.clone();
             if name.is_empty() {
                 return Err(FeatureError::Nameless(spec.expr.clone()));
             }
-            if specs[..i].iter().any(|other| other.name == name) {
+            if !names.insert(spec.name.as_str()) {
                 return Err(FeatureError::Twice(name));
             }
             let expr = Expr::parse(&spec.expr)

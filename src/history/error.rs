@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::csv_input::CsvError;
+use super::table::CsvError;
 
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@
 //! client ─▶ fetch ─▶ answer ─▶ collect ─▶ recording
 //! address   pieces   JSON      entities    steps×values
 //!              ▲▼ resume: answers on disk
-//! csv_input ──────────────────────────────▶ recording
+//! table ──────────────────────────────────▶ recording
 //! ```
 //!
 //! The server evaluates the very texts that serving evaluates, so that there is no second way to
@@ -37,7 +37,6 @@ mod asked;
 mod client;
 mod collect;
 mod config;
-mod csv_input;
 mod error;
 mod exclude;
 mod fetch;
@@ -50,15 +49,16 @@ mod reason;
 mod resume;
 mod sample;
 mod secret;
+mod table;
 
 pub use config::{ConfigError, HistoryConfig};
-pub use csv_input::{CsvError, each_time};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
 pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
 pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};
 pub use secret::Secret;
+pub use table::{CsvError, each_time};
 
 use asked::Asked;
 use client::Server;
@@ -165,7 +165,7 @@ fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, H
             return Err(HistoryError::ExcludeFromCsv);
         }
         Source::Csv(path) => {
-            let (recording, features) = csv_input::read(path, &query.features)?;
+            let (recording, features) = table::read(path, &query.features)?;
             History { recording, features }
         }
         Source::Server(source) => {

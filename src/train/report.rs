@@ -130,6 +130,10 @@ impl Summary {
             ("sampled", self.sampled()),
             ("steps", steps),
             ("excluded", some(cleaning.excluded, "steps, with 15m before and 30m after")),
+            (
+                "in no window",
+                some(cleaning.without_window, "used steps, with gaps nearer than a window is long"),
+            ),
             ("duplicated", some(cleaning.duplicated, "lines, of which the first counts")),
             (
                 "windows",

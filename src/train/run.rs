@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::branches::Kind;
 use super::config::{ConfigError, DRAFT, FitKind, ModelKind, TrainConfig};
 use super::data::scaler;
-use super::data::{Dataset, DatasetError, Training, medians, range, roles};
+use super::data::{Cleaning, Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
 use super::graph::export;
 use super::hindsight::{self, Called, Hindsight};
@@ -41,7 +41,7 @@ pub struct Options {
     pub config: TrainConfig,
     /// How serving will hold values and bridge gaps.
     pub global: DetectConfig,
-    /// The model's section: the step, if it is not told otherwise.
+    /// The model's section: the step. That of a table must be the same.
     pub model: ModelConfig,
     /// What to learn from.
     pub history: Query,
@@ -70,6 +70,17 @@ pub enum TrainError {
     /// No history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// A table has another step than is asked for.
+    #[error(
+        "the table has steps of {found}, and a step of {asked} is asked for (--step, or step of the model): \
+         leave it out, or bring the table to steps of {asked} first"
+    )]
+    Step {
+        /// What is asked for.
+        asked: Duration,
+        /// The table's.
+        found: Duration,
+    },
     /// Too much of it.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -259,6 +270,11 @@ fn read(options: &Options) -> Result<(Dataset, Vec<FeatureSpec>), TrainError> {
         Features::parse(&options.history.features, &options.history.entity)?;
     }
     let History { mut recording, mut features } = memory::read(&options.history, &options.config)?;
+    let found = Duration::from_ms(recording.step_ms);
+    let asked = options.model.step.filter(|_| matches!(options.history.source, Source::Csv(_)));
+    if let Some(asked) = asked.filter(|asked| *asked != found) {
+        return Err(TrainError::Step { asked, found });
+    }
     for clock in [TIME_OF_DAY, TIME_OF_WEEK] {
         if !features.iter().any(|it| clock.is(it)) {
             add_clock(&mut recording, clock);
@@ -292,8 +308,7 @@ fn add_clock(recording: &mut Recording, clock: Clock) {
 fn step(options: &Options, dataset: &Dataset, window: usize) -> Duration {
     // A model that looks at one step alone serves at any distance between steps.
     let free = window == 1 && options.config.smoothing.is_empty();
-    let is_csv = matches!(options.history.source, Source::Csv(_));
-    let configured = options.model.step.filter(|_| is_csv || free);
+    let configured = options.model.step.filter(|_| free);
     configured.unwrap_or(Duration::from_ms(dataset.step_ms))
 }
 
@@ -356,8 +371,9 @@ fn summary(outcome: Outcome) -> Summary {
         let wanted = features.filter(|(i, _)| kind(*i) == wanted);
         wanted.map(|(_, feature)| feature.name.clone()).collect()
     };
+    let without_window = outcome.dataset.without_window(metadata.window);
     Summary {
-        cleaning: outcome.dataset.cleaning,
+        cleaning: Cleaning { without_window, ..outcome.dataset.cleaning },
         windows: outcome.windows,
         left_out: outcome.left_out,
         called: outcome.called,

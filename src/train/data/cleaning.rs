@@ -27,6 +27,8 @@ pub struct Cleaning {
     pub dropped: usize,
     /// Steps at which an entity was there and that were to be left out, with the margins that have.
     pub excluded: usize,
+    /// Usable steps to learn from that are in no window of the model, since gaps are nearer.
+    pub without_window: usize,
     /// Steps that came twice; the first counts.
     pub duplicated: usize,
     /// For each feature, values that are far out of what their entity has, taken as missing.

@@ -235,6 +235,19 @@ impl Dataset {
         places
     }
 
+    /// How many of the steps to learn from are in no window, as gaps are nearer than one is long.
+    pub fn without_window(&self, window: usize) -> usize {
+        let places = self.windows(0, self.times_ms.len(), window);
+        let first = places.first().map_or(0, |_| window);
+        let within = places.windows(2).map(|pair| match pair[0].entity == pair[1].entity {
+            true => window.min((pair[1].step - pair[0].step) as usize),
+            false => window,
+        });
+        let learnt =
+            |rows: &Rows| (0..self.times_ms.len()).filter(|it| rows.is_learnt(*it)).count();
+        self.entities.iter().map(learnt).sum::<usize>() - within.sum::<usize>() - first
+    }
+
     /// Windows as a batch `[places, window, features]`, oldest step first.
     pub fn gather(&self, places: &[Place], window: usize) -> Array3<f32> {
         let features = self.entities[0].values.ncols();

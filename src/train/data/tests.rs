@@ -108,6 +108,8 @@ fn excluded_steps_and_gaps_break_windows() {
     };
     assert_eq!(steps(3), [2, 3, 7, 8, 11]);
     assert_eq!(steps(1).len(), 11);
+    let without: Vec<usize> = [1, 2, 3, 4, 5, 6].map(|it| dataset.without_window(it)).to_vec();
+    assert_eq!(without, [0, 0, 0, 3, 11, 11]);
     let from = dataset.windows(3, 8, 3);
     assert_eq!(from.iter().map(|place| place.step).collect::<Vec<_>>(), [3, 7]);
     assert_eq!(dataset.gather(&from, 3).dim(), (2, 3, 3));

@@ -1,0 +1,348 @@
+//! A table: a CSV file, as people export them, as a recording of one entity.
+//!
+//! ```text
+//! text ─────▶ columns ─────▶ lines ─────▶ times ─────▶ steps ─────▶ recording
+//! encoding,   which is the   numbers,     in order     on a grid    steps×values
+//! separator   time, which    or nothing
+//!             are features
+//! ```
+//!
+//! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] has
+//! the forms; one without a zone is UTC, and that is said) and a number for each feature. A cell that is
+//! empty, `NaN`, infinite or one of the words for nothing ([`NOTHING`]) is a missing value; infinite ones
+//! are counted. Lines may be in any order. Of lines that are one step the first one counts, and every line
+//! knows its step. Out: a recording, and the features; whatever was taken for something else than it
+//! says is logged in a sentence.
+//!
+//! Memory: that of the values, of which there are at most [`MAX_VALUES`]; twice that for lines out of order.
+
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+use ndarray::Array2;
+
+use crate::duration::Duration;
+use crate::features::{Counts, EntityRecording, FeatureSpec, Recording};
+use crate::labels::Labels;
+use crate::timestamp;
+
+mod columns;
+mod steps;
+mod text;
+mod times;
+
+use columns::Columns;
+use steps::Steps;
+use text::Text;
+use times::Moment;
+
+/// Values of a file, at most: what 4 GiB hold as float32. A small compressed file may be endless.
+const MAX_VALUES: usize = 1 << 30;
+
+/// What tables write where there is no value, in lower case; `nan` is a number to begin with.
+const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefined"];
+
+/// Steps of numbers that are no times of our years: longer ones may be seconds from any beginning, shorter
+/// ones are numbers of rows or days.
+const LEAST_STEP_MS: i64 = 2_000;
+
+/// Why a file cannot be trained on.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
+    /// Something is wrong with a line.
+    #[error("{path}, line {line}: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads a file, and logs what it was taken for.
+pub(super) fn read(
+    path: &Path,
+    configured: &[FeatureSpec],
+) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+    let table = parse(path, configured)?;
+    for note in &table.notes {
+        tracing::warn!("{}: {note}", path.display());
+    }
+    Ok((table.recording, table.features))
+}
+
+/// Calls back with the time of each line after the header, as it is written there.
+///
+/// # Errors
+/// When the file can no longer be read.
+pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), CsvError> {
+    let mut text = Text::open(path)?;
+    let mut record = StringRecord::new();
+    let mut time = None;
+    while text.next(&mut record)? {
+        let place = match time {
+            Some(place) => place,
+            None => columns(&text, Some(&record), &[])?.time,
+        };
+        time = Some(place);
+        each(&record[place]);
+    }
+    Ok(())
+}
+
+/// A file, and what it was taken for.
+#[derive(Debug)]
+struct Table {
+    recording: Recording,
+    features: Vec<FeatureSpec>,
+    notes: Vec<String>,
+}
+
+fn parse(path: &Path, configured: &[FeatureSpec]) -> Result<Table, CsvError> {
+    let mut text = Text::open(path)?;
+    let mut record = StringRecord::new();
+    let is_empty = !text.next(&mut record)?;
+    let first = Some(&record).filter(|_| !is_empty);
+    let columns = columns(&text, first, configured)?;
+    let mut lines = Lines::new(&columns, text.has_decimal_commas());
+    let Columns { features, mut notes, .. } = columns;
+    let mut goes_on = !is_empty;
+    while goes_on {
+        lines.push(text.header(), &record, text.line()).map_err(|reason| text.wrong(reason))?;
+        goes_on = text.next(&mut record)?;
+    }
+    if !text.is_unicode() {
+        notes.push("the text is not UTF-8: it is taken as Windows-1252 (Latin-1)".to_owned());
+    }
+    let recording = lines.finish(text.header(), &mut notes).map_err(|(line, reason)| {
+        let path = path.to_path_buf();
+        CsvError::Line { path, line: line.unwrap_or(text.line()), reason }
+    })?;
+    Ok(Table { recording, features, notes })
+}
+
+/// What the columns are, given the line below the header.
+fn columns(
+    text: &Text,
+    first: Option<&StringRecord>,
+    configured: &[FeatureSpec],
+) -> Result<Columns, CsvError> {
+    Columns::new(text.header(), first, text.has_decimal_commas(), configured)
+        .map_err(|reason| text.wrong_header(reason))
+}
+
+/// The lines so far, in the order of the file.
+struct Lines {
+    /// The place of the times, and whether it is named so.
+    time: usize,
+    is_named: bool,
+    /// The places of the columns that are features.
+    places: Vec<usize>,
+    decimal_commas: bool,
+    times_ms: Vec<i64>,
+    /// Infinite ones, too.
+    values: Vec<f32>,
+    /// Of the first line and those that do not follow at the next one, where each is in the file.
+    jumps: Vec<(usize, u64)>,
+    /// Whether a time does not say in which zone it is.
+    lacks_zone: bool,
+    /// The first time that is a number and none of our years.
+    early: Option<(u64, String)>,
+}
+
+/// What is wrong, and the line if it is not the last one.
+type Wrong = (Option<u64>, String);
+
+impl Lines {
+    fn new(columns: &Columns, decimal_commas: bool) -> Self {
+        Self {
+            time: columns.time,
+            is_named: columns.is_named,
+            places: columns.places.clone(),
+            decimal_commas,
+            times_ms: Vec::new(),
+            values: Vec::new(),
+            jumps: Vec::new(),
+            lacks_zone: false,
+            early: None,
+        }
+    }
+
+    /// Takes a line, which is as long as the header.
+    fn push(
+        &mut self,
+        header: &StringRecord,
+        record: &StringRecord,
+        line: u64,
+    ) -> Result<(), String> {
+        if self.values.len() + record.len() > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values"));
+        }
+        let moment = Moment::parse(&record[self.time], self.decimal_commas)?;
+        self.lacks_zone |= !moment.has_zone;
+        if !moment.is_plausible() {
+            if !(self.is_named && moment.is_early()) {
+                return Err(columns::no_time(&header[self.time], &record[self.time]));
+            }
+            self.early.get_or_insert_with(|| (line, record[self.time].to_owned()));
+        }
+        let expected =
+            self.jumps.last().map(|(at, first)| first + (self.times_ms.len() - at) as u64);
+        if expected != Some(line) {
+            self.jumps.push((self.times_ms.len(), line));
+        }
+        for place in &self.places {
+            let text = &record[*place];
+            let value = number(text, self.decimal_commas).ok_or_else(|| {
+                format!("column {:?} holds {text:?}, which is no number", &header[*place])
+            })?;
+            self.values.push(value);
+        }
+        self.times_ms.push(moment.ms);
+        Ok(())
+    }
+
+    /// Where the line with this index is in the file.
+    fn line(&self, index: usize) -> u64 {
+        let (at, first) = self.jumps[self.jumps.partition_point(|(at, _)| *at <= index) - 1];
+        first + (index - at) as u64
+    }
+
+    fn finish(
+        mut self,
+        header: &StringRecord,
+        notes: &mut Vec<String>,
+    ) -> Result<Recording, Wrong> {
+        self.refuse_set_back()?;
+        let order = times::ascending(&self.times_ms);
+        let sorted: Option<Vec<i64>> =
+            order.as_ref().map(|order| order.iter().map(|line| self.times_ms[*line]).collect());
+        let times_ms = sorted.as_ref().unwrap_or(&self.times_ms);
+        let Some(step_ms) = steps::common(times_ms) else {
+            let few = "the file ends before there were two lines with values, and training needs some hundred";
+            return Err((None, few.to_owned()));
+        };
+        if let Some((line, text)) =
+            self.early.take().filter(|_| step_ms < LEAST_STEP_MS || step_ms % 1_000 != 0)
+        {
+            return Err((Some(line), columns::no_time(&header[self.time], &text)));
+        }
+        let steps = Steps::new(times_ms, step_ms);
+        if order.is_some() {
+            notes.push("the lines are not in order of time: they are sorted".to_owned());
+        }
+        self.describe(&steps, step_ms, notes);
+        Ok(self.recording(steps, step_ms, order.as_deref()))
+    }
+
+    /// The times of one hour, twice.
+    fn refuse_set_back(&self) -> Result<(), Wrong> {
+        if !self.lacks_zone || self.times_ms.is_sorted() {
+            return Ok(());
+        }
+        let Some(step_ms) = steps::common(&self.times_ms) else { return Ok(()) };
+        let Some(index) = times::set_back(&self.times_ms, step_ms) else { return Ok(()) };
+        let reason = format!(
+            "the time goes back to {} and an hour comes again, as where a clock is set back at the end of \
+             summer time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
+            timestamp::format_ms(self.times_ms[index]).trim_end_matches('Z')
+        );
+        Err((Some(self.line(index)), reason))
+    }
+
+    /// Says what the times were taken for.
+    fn describe(&self, steps: &Steps, step_ms: i64, notes: &mut Vec<String>) {
+        let (step, most) = (Duration::from_ms(step_ms), Duration::from_ms(steps.most_ms));
+        if self.lacks_zone {
+            notes.push("the times have no zone: they are taken as UTC".to_owned());
+        }
+        if steps.moved > 0 {
+            notes.push(format!(
+                "{} of {} lines are up to {most} beside the steps of {step}: they are taken as the nearest step",
+                steps.moved,
+                steps.of_line.len()
+            ));
+        }
+        if steps.merged > 0 {
+            notes.push(format!(
+                "{} lines are the same step of {step} as a line before: they are left out",
+                steps.merged
+            ));
+        }
+        let pairs = steps.times_ms.len() - 1;
+        if 2 * steps.follow < pairs {
+            notes.push(format!(
+                "the times are uneven: only {} of {pairs} steps are {step}, the most common distance, after the one \
+                 before, and each other one is a gap: bring the lines to even steps first",
+                steps.follow
+            ));
+        }
+    }
+
+    /// The steps, each with the values of its first line. `order` is that of the lines, if they had another.
+    fn recording(self, steps: Steps, step_ms: i64, order: Option<&[usize]>) -> Recording {
+        let Steps { times_ms, of_line, .. } = steps;
+        let width = self.places.len();
+        let mut values = match order {
+            Some(_) => vec![0.0; times_ms.len() * width],
+            None => Vec::new(),
+        };
+        let mut counts = Counts::none(width);
+        counts.duplicated = of_line.len() - times_ms.len();
+        let mut rows = vec![0; of_line.len()];
+        let mut all = self.values;
+        for (i, step) in of_line.iter().enumerate() {
+            let line = order.map_or(i, |order| order[i]);
+            rows[line] = *step;
+            let is_first = i == 0 || of_line[i - 1] != *step;
+            if !is_first {
+                continue;
+            }
+            for (feature, value) in all[line * width..][..width].iter_mut().enumerate() {
+                counts.infinite[feature] += usize::from(value.is_infinite());
+                *value = if value.is_finite() { *value } else { f32::NAN };
+            }
+            match order {
+                Some(_) => {
+                    values[step * width..][..width].copy_from_slice(&all[line * width..][..width])
+                }
+                // No step is after its line.
+                None => all.copy_within(line * width..(line + 1) * width, step * width),
+            }
+        }
+        if order.is_none() {
+            all.truncate(times_ms.len() * width);
+            values = all;
+        }
+        let values = Array2::from_shape_vec((times_ms.len(), width), values);
+        let values = values.expect("every line has every column");
+        let entities = vec![EntityRecording::new(Labels::empty(), values)];
+        let recording = Recording::new(times_ms, step_ms, vec![true; width], entities);
+        Recording { counts, rows, ..recording }
+    }
+}
+
+/// NaN for a missing value, nothing for what is no number.
+fn number(text: &str, decimal_commas: bool) -> Option<f32> {
+    let parsed = match text.parse::<f64>() {
+        Err(_) if decimal_commas && !text.contains('.') => text.replacen(',', ".", 1).parse(),
+        parsed => parsed,
+    };
+    match parsed {
+        Ok(value) => Some(value as f32),
+        Err(_) => NOTHING.contains(&text.to_ascii_lowercase().as_str()).then_some(f32::NAN),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Tables as people export them: what each becomes, or the sentence that refuses it.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::*;
+use crate::features::Missing;
+
+fn parsed(bytes: &[u8]) -> Result<Table, CsvError> {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(bytes).expect("written");
+    let configured = [FeatureSpec::new("cpu", "rate(cpu[5m])").or(Missing::Hold)];
+    parse(file.path(), &configured)
+}
+
+/// A column `a` with the numbers of the lines from 0 on, and these times.
+fn lines(times: &[&str]) -> String {
+    let lines = times.iter().enumerate().map(|(i, time)| format!("{time},{i}\n"));
+    format!("time,a\n{}", lines.collect::<String>())
+}
+
+/// The steps in seconds since `FIRST_S`, the value of `a` at each, and the step of each line.
+type Outcome<'a> = (&'a [f64], &'a [f32], &'a [usize]);
+
+const FIRST_S: i64 = 1_795_428_900;
+
+#[track_caller]
+fn check_times(times: &[&str], (seconds, values, rows): Outcome<'_>, notes: &[&str]) {
+    let table = parsed(lines(times).as_bytes()).expect("a good file");
+    let found = table.recording.times_ms.iter().map(|it| (it - 1_000 * FIRST_S) as f64 / 1_000.0);
+    assert_eq!(found.collect::<Vec<_>>(), seconds, "{times:?}");
+    assert_eq!(table.recording.entities[0].values.column(0).to_vec(), values, "{times:?}");
+    assert_eq!(table.recording.rows, rows, "{times:?}");
+    assert_eq!(table.recording.counts.duplicated, times.len() - seconds.len());
+    assert_eq!(table.notes.len(), notes.len(), "{times:?}: {:?}", table.notes);
+    for (found, expected) in table.notes.iter().zip(notes) {
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[track_caller]
+fn check_error(bytes: impl AsRef<[u8]>, expected: &str) {
+    let parsed = parsed(bytes.as_ref()).map(|table| table.notes);
+    let error = parsed.expect_err("a refusal").to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+const UTC: &str = "the times have no zone: they are taken as UTC";
+const SORTED: &str = "the lines are not in order of time: they are sorted";
+
+#[test]
+fn times_become_steps() {
+    let three: Outcome<'_> = (&[0.0, 60.0, 120.0], &[0.0, 1.0, 2.0], &[0, 1, 2]);
+    let reversed: Outcome<'_> = (&[0.0, 60.0, 120.0], &[2.0, 1.0, 0.0], &[2, 1, 0]);
+    for (times, outcome, notes) in [
+        // As they are written.
+        (&["1795428900", "1795428960", "1795429020"][..], three, &[][..]),
+        (&["1795428900000", "1795428960000", "1795429020000"], three, &[]),
+        (&["1795428900000000", "1795428960000000", "1795429020000000"], three, &[]),
+        (&["2026-11-23 10:15", "2026-11-23 10:16", "2026-11-23 10:17"], three, &[UTC]),
+        (&["2026-11-23T10:15:00Z", "2026-11-23T11:16:00+01:00", "1795429020"], three, &[]),
+        // Newest first, and out of order.
+        (&["1795429020", "1795428960", "1795428900"], reversed, &[SORTED]),
+        (
+            &["1795428900", "1795429020", "1795428960", "1795429080"],
+            (&[0.0, 60.0, 120.0, 180.0], &[0.0, 2.0, 1.0, 3.0], &[0, 2, 1, 3]),
+            &[SORTED],
+        ),
+        (
+            &["1795429020", "1795428900", "1795428900", "1795428960"],
+            (&[0.0, 60.0, 120.0], &[1.0, 3.0, 0.0], &[2, 0, 0, 1]),
+            &[SORTED],
+        ),
+        // Of lines with the same time the first counts.
+        (
+            &["1795428900", "1795428900", "1795428960", "1795429020", "1795429020"],
+            (&[0.0, 60.0, 120.0], &[0.0, 2.0, 3.0], &[0, 0, 1, 2, 2]),
+            &[],
+        ),
+        // Stamps of scrapes.
+        (
+            &["1795428900.703", "1795428960.702", "1795429020.703", "1795429080.704"],
+            (&[0.703, 60.703, 120.703, 180.703], &[0.0, 1.0, 2.0, 3.0], &[0, 1, 2, 3]),
+            &["2 of 4 lines are up to 1ms beside the steps of 1m: they are taken as the nearest"],
+        ),
+        (
+            &["1795428900", "1795428960", "1795428970", "1795429021", "1795429080", "1795429140"],
+            (&[0.0, 60.0, 120.0, 180.0, 240.0], &[0.0, 1.0, 3.0, 4.0, 5.0], &[0, 1, 1, 2, 3, 4]),
+            &["1 of 6 lines are up to 1s beside", "1 lines are the same step of 1m as a line"],
+        ),
+        // Beyond what is mended.
+        (
+            &["1795428900", "1795428960", "1795429260", "1795429320", "1795430000", "1795431000"],
+            (
+                &[0.0, 60.0, 360.0, 420.0, 1100.0, 2100.0],
+                &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+                &[0, 1, 2, 3, 4, 5],
+            ),
+            &["only 2 of 5 steps are 1m, the most common distance"],
+        ),
+    ] {
+        check_times(times, outcome, notes);
+    }
+}
+
+#[test]
+fn what_is_no_time_is_named() {
+    let expected = "write times as 2026-11-23T10:15:00Z or in seconds since 1970";
+    for (text, sentence) in [
+        (",a\n0,1\n1,2\n", ", line 1: no column is named as one of times"),
+        (",a\n0,1\n1,2\n", expected),
+        (
+            &lines(&["0", "1", "2"]),
+            ", line 2: column \"time\" holds \"0\", which looks like the number of a row",
+        ),
+        (
+            &lines(&["45000.5", "45000.50069", "45000.50139"]),
+            "looks like a spreadsheet's number of days",
+        ),
+        (&lines(&["1795428900", "5795428960"]), ", line 3: column \"time\" holds \"5795428960\""),
+        (&lines(&["1795428900", "soon"]), ", line 3: \"soon\" is not a time"),
+        ("when,a\n2026-11-23 10:15,1\n7,2\n", ", line 3: column \"when\" holds \"7\""),
+    ] {
+        check_error(text, sentence);
+    }
+    // Seconds from any beginning, where the column says that they are times.
+    let table = parsed(lines(&["0", "60", "120"]).as_bytes()).expect("a good file");
+    assert_eq!((table.recording.times_ms[2], table.recording.step_ms), (120_000, 60_000));
+}
+
+#[test]
+fn an_hour_that_comes_again_is_named() {
+    let time = |minute: i64| {
+        timestamp::format_ms(1_000 * FIRST_S + 60_000 * minute).trim_end_matches('Z').to_owned()
+    };
+    let text = |minutes: &mut dyn Iterator<Item = i64>, zone: &str| {
+        let lines = minutes.map(|minute| format!("{}{zone},{minute}\n", time(minute)));
+        format!("time,a\n{}", lines.collect::<String>())
+    };
+    let expected = ", line 182: the time goes back to 2026-11-23T12:15:00 and an hour comes again";
+    check_error(text(&mut (0..180).chain(120..300), ""), expected);
+    let newest_first = text(&mut (120..300).rev().chain((0..180).rev()), "");
+    check_error(newest_first, ", line 181: the time goes back to 2026-11-23T12:15:00 and");
+    // With a zone they are two files of which one ends later than the other one begins.
+    let table = parsed(text(&mut (0..180).chain(120..300), "Z").as_bytes()).expect("a good file");
+    assert_eq!((table.recording.times_ms.len(), table.recording.counts.duplicated), (300, 60));
+}
+
+const GOOD: &str =
+    "timestamp,cpu,a b\n0,1,2.5\n15.0,NaN,\n1970-01-01T00:00:30Z, -1e3 ,+Inf\n61,4,5\n";
+
+#[track_caller]
+fn check_good(bytes: &[u8]) {
+    let Table { recording, features, .. } = parsed(bytes).expect("a good file");
+    assert_eq!(recording.times_ms, [0, 15_000, 30_000, 60_000]);
+    assert_eq!(recording.step_ms, 15_000);
+    assert_eq!(recording.counts, Counts { infinite: vec![0, 1], ..Counts::none(2) });
+    assert_eq!(recording.rows, [0, 1, 2, 3]);
+    let values = &recording.entities[0].values;
+    assert_eq!((values[[0, 1]], values[[2, 0]], values[[3, 1]]), (2.5, -1000.0, 5.0));
+    assert!(values[[1, 0]].is_nan() && values[[1, 1]].is_nan() && values[[2, 1]].is_nan());
+    assert_eq!(features[0].expr, "rate(cpu[5m])");
+    assert_eq!(features[0].missing, Missing::Hold);
+    assert_eq!(features[1], FeatureSpec::new("a b", r#"{__name__="a b"}"#));
+}
+
+#[test]
+fn plain_and_compressed_files_are_read() {
+    check_good(GOOD.as_bytes());
+    let commas = GOOD.replace(',', ";").replace("2.5", "2,5").replace("15.0", "15,0");
+    check_good(format!("sep=;\n{commas}").as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(GOOD.as_bytes()).expect("written");
+    let bytes = gzip.finish().expect("compressed");
+    check_good(&bytes);
+    let truncated = parsed(&bytes[..bytes.len() / 2]).expect_err("half a file");
+    assert!(truncated.to_string().starts_with("cannot read "), "{truncated}");
+}
+
+#[test]
+fn words_for_nothing_are_missing_values() {
+    for word in ["", "NaN", "null", "NULL", "None", "N/A", "na", "-", "\\N", "undefined"] {
+        let text = format!("t,cpu,b\n0,1,2\n60,{word},3\n");
+        let values = &parsed(text.as_bytes()).expect("a good file").recording.entities[0].values;
+        assert!(values[[1, 0]].is_nan() && values[[1, 1]] == 3.0, "{word}");
+    }
+}
+
+#[test]
+fn what_is_no_number_is_named() {
+    for (text, expected) in [
+        ("t,a\n0,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
+        ("t,a\n60,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
+        ("t,a\n60,\"1,5\"\n", ", line 2: column \"a\" holds \"1,5\", which is no number"),
+        ("t;a\n60;1.234,5\n", ", line 2: column \"a\" holds \"1.234,5\", which is no number"),
+        ("sep=;\nt;a\n60;1,2,3\n", ", line 3: column \"a\" holds \"1,2,3\", which is no number"),
+        ("t,a\n60,1\n", ", line 3: the file ends before there were two lines"),
+        ("t,a\n", ", line 2: the file ends before there were two lines"),
+        ("", ", line 1: expected a column of times and then one for each feature"),
+    ] {
+        check_error(text, expected);
+    }
+    let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
+    assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
+}
+
+#[test]
+fn what_was_left_out_or_taken_for_something_else_is_told() {
+    for (bytes, note) in [
+        (&b"t,a,label\n0,1,x\n60,2,y\n"[..], "column \"label\" is of labels, no feature"),
+        (b"t,a,time_of_day\n0,1,0\n60,2,0\n", "column \"time_of_day\" is left out"),
+        (b"t,a b\n0,1\n60,2\n", "nothing live can feed column \"a b\""),
+        (b"t,a,Ger\xe4t\n0,1,2\n60,2,3\n", "it is taken as Windows-1252 (Latin-1)"),
+    ] {
+        let table = parsed(bytes).expect("a good file");
+        assert!(table.notes.iter().any(|it| it.contains(note)), "{:?}", table.notes);
+        assert_eq!(table.recording.own, vec![true; table.features.len()]);
+    }
+}
+
+#[test]
+fn infinite_values_are_counted_where_they_count() {
+    let text = "t,a\n10,1\n10,inf\n20,2\n30,1e300\n30,4\n30,5\n40,-inf\n";
+    let recording = parsed(text.as_bytes()).expect("a good file").recording;
+    assert_eq!(recording.rows, [0, 0, 1, 2, 2, 2, 3]);
+    assert_eq!(recording.counts, Counts { duplicated: 3, infinite: vec![2], ..Counts::none(1) });
+    let values = recording.entities[0].values.column(0).to_vec();
+    assert_eq!(values[..2], [1.0, 2.0]);
+    assert!(values[2].is_nan() && values[3].is_nan());
+}
+
+#[test]
+fn scores_name_the_times_as_the_file_does() {
+    for (text, expected) in [
+        ("a,time\n1,1795428900\n2,1795428960\n", ["1795428900", "1795428960"]),
+        ("sep=;\ntime;a\n1795428900,5;1\n1795428960,5;2\n", ["1795428900,5", "1795428960,5"]),
+    ] {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text.as_bytes()).expect("written");
+        let mut found = Vec::new();
+        each_time(file.path(), &mut |time| found.push(time.to_owned())).expect("readable");
+        assert_eq!(found, expected);
+    }
+}

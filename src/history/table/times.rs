@@ -1,0 +1,137 @@
+//! The times of a table: what a cell says, and in which order the lines are.
+//!
+//! In: the cells of the time column. Out: moments; then the order in which the lines ascend. A number is
+//! plausible from 2000 to 2100 in its unit; others are seconds from any beginning, of which the caller
+//! judges. Lines may be in any order. Where times without a zone go back by an hour and run through it
+//! again, a clock was set back: both hours have the same times, and which is which nobody can tell.
+
+use crate::timestamp;
+
+/// Moments of the years from 2000 to 2100.
+const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
+/// By how much clocks are set back at the end of summer time.
+const HOUR_MS: i64 = 3_600_000;
+
+/// What a cell says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub ms: i64,
+    /// Whether it is a number, not a date.
+    pub is_number: bool,
+    pub has_zone: bool,
+}
+
+impl Moment {
+    /// Reads a cell, in which a comma may be a point.
+    pub fn parse(text: &str, decimal_commas: bool) -> Result<Self, String> {
+        let with_point = text.replace(',', ".");
+        let read = if decimal_commas { &with_point } else { text };
+        let ms = timestamp::parse_table_ms(read).map_err(|error| error.to_string())?;
+        let is_number = read.trim().parse::<f64>().is_ok();
+        Ok(Self { ms, is_number, has_zone: timestamp::has_zone(read) })
+    }
+
+    /// Whether it is a time by its looks: a date, or a number that is one of these years.
+    pub fn is_plausible(&self) -> bool {
+        !self.is_number || PLAUSIBLE_MS.contains(&self.ms)
+    }
+
+    /// Whether it is a number that may count seconds from any beginning.
+    pub fn is_early(&self) -> bool {
+        self.ms < PLAUSIBLE_MS.start
+    }
+}
+
+/// The order of lines in which times ascend; nothing where they do already. Lines of the same time stay
+/// as they are.
+pub(super) fn ascending(times_ms: &[i64]) -> Option<Vec<usize>> {
+    if times_ms.is_sorted() {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..times_ms.len()).collect();
+    order.sort_by_key(|line| times_ms[*line]);
+    Some(order)
+}
+
+/// The line with which a clock was set back, if one was: its time is that of a line an hour of steps
+/// before it, and the next runs on.
+pub(super) fn set_back(times_ms: &[i64], step_ms: i64) -> Option<usize> {
+    let ascents = times_ms.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let descents = times_ms.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    // Of a table with the newest first, the line that is read before.
+    let is_newest_first = descents > ascents;
+    let at =
+        |i: usize| if is_newest_first { times_ms[times_ms.len() - 1 - i] } else { times_ms[i] };
+    let steps = usize::try_from(HOUR_MS / step_ms.max(1)).unwrap_or(0);
+    let is_near = |one: i64, other: i64| (one - other).abs() <= step_ms / 4;
+    let is_it = |i: &usize| {
+        at(*i) < at(i - 1)
+            && is_near(at(*i), at(i - 1) + step_ms - HOUR_MS)
+            && is_near(at(*i), at(i - steps))
+            && is_near(at(i + 1), at(*i) + step_ms)
+    };
+    let found = (steps.max(1)..times_ms.len().saturating_sub(1)).find(is_it)?;
+    Some(if is_newest_first { times_ms.len() - 1 - found } else { found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, commas: bool, expected: Option<(i64, bool)>) {
+        let found = Moment::parse(text, commas).ok();
+        assert_eq!(found.map(|it| (it.ms, it.is_plausible())), expected, "{text}");
+    }
+
+    #[test]
+    fn numbers_are_plausible_in_our_century() {
+        check("1795428900", false, Some((1_795_428_900_000, true)));
+        check("1795428900000", false, Some((1_795_428_900_000, true)));
+        check("1795428900,25", true, Some((1_795_428_900_250, true)));
+        check("1795428900,25", false, None);
+        check("2026-11-23 10:15:00,250", true, Some((1_795_428_900_250, true)));
+        check("1970-01-01T00:00:30Z", false, Some((30_000, true)));
+        check("0", false, Some((0, false)));
+        check("45000.5", false, Some((45_000_500, false)));
+        check("946684799", false, Some((946_684_799_000, false)));
+        check("4102444800", false, Some((4_102_444_800_000, false)));
+        check("soon", false, None);
+    }
+
+    #[test]
+    fn lines_are_put_in_order() {
+        assert_eq!(ascending(&[1, 1, 2]), None);
+        assert_eq!(ascending(&[]), None);
+        assert_eq!(ascending(&[3, 1, 2, 1]), Some(vec![1, 3, 2, 0]));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_told_from_lines_out_of_order() {
+        const MINUTE: i64 = 60_000;
+        let minutes = |it: &mut dyn Iterator<Item = i64>| -> Vec<i64> {
+            it.map(|minute| minute * MINUTE).collect()
+        };
+        let back = minutes(&mut (0..180).chain(120..300));
+        assert_eq!(set_back(&back, MINUTE), Some(180));
+        let newest_first: Vec<i64> = back.iter().rev().copied().collect();
+        assert_eq!(set_back(&newest_first, MINUTE), Some(179));
+        let halves = minutes(&mut [0, 30, 60, 90, 60, 90, 120].into_iter());
+        assert_eq!(set_back(&halves, 30 * MINUTE), Some(4));
+        for (lines, step_ms) in [
+            (minutes(&mut (0..300)), MINUTE),
+            (minutes(&mut (0..300).rev()), MINUTE),
+            // Two lines changed places.
+            (minutes(&mut [0, 60, 30, 90, 120].into_iter()), 30 * MINUTE),
+            // Two hours came again.
+            (minutes(&mut (0..180).chain(60..300)), MINUTE),
+            (minutes(&mut [0, 60, 60, 120].into_iter()), 60 * MINUTE),
+            (minutes(&mut [0, 1_440, 2_880].into_iter()), 1_440 * MINUTE),
+            (vec![0, 5], 0),
+            (Vec::new(), 1),
+        ] {
+            assert_eq!(set_back(&lines, step_ms), None, "{lines:?}");
+        }
+    }
+}
