@@ -123,6 +123,10 @@ impl Server {
             // VictoriaMetrics moves start and end to where its cache has them, unless it may not
             // use it. The others do not know this one.
             ("nocache", "1"),
+            // Rather an error than an answer without the series of a store that is away: the words for
+            // that of Thanos and of VictoriaMetrics.
+            ("partial_response", "false"),
+            ("deny_partial_response", "1"),
         ];
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).form(&form);
         match &self.credentials {

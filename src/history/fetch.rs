@@ -80,9 +80,7 @@ impl Fetch<'_> {
             let Some(body) = self.ask_alone(work).await? else { continue };
             let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
             answer.elements.iter().for_each(|it| collected.meet(it));
-            if let Some(store) = &self.store {
-                store.keep(self.ask(work), &body)?;
-            }
+            self.keep(work, &body, &answer)?;
         }
         Ok(())
     }
@@ -129,10 +127,8 @@ impl Fetch<'_> {
             match outcome {
                 Ok(body) => {
                     let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
+                    self.keep(work, &body, &answer)?;
                     self.take(work, answer, collected)?;
-                    if let Some(store) = &self.store {
-                        store.keep(self.ask(work), &body)?;
-                    }
                 }
                 Err(reason) => all += self.mend(work, reason, &mut halves, collected).await?,
             }
@@ -302,6 +298,12 @@ impl Fetch<'_> {
         question.leave_out(words);
         self.done += 1;
         0
+    }
+
+    /// Keeps an answer that would be the same at any later time.
+    fn keep(&self, work: Work, body: &[u8], answer: &Answer<'_>) -> Result<(), HistoryError> {
+        let store = self.store.as_ref().filter(|_| !answer.may_grow);
+        store.map_or(Ok(()), |store| store.keep(self.ask(work), body))
     }
 
     fn keep_clash(&self, work: Work, words: &str) -> Result<(), HistoryError> {

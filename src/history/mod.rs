@@ -16,7 +16,7 @@
 //! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
 //! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
-//! Gaps stay gaps. Where there is room for some entities only, it is asked who is there; a sample of them
+//! Gaps stay gaps, and an answer that is only a part of one ends the run. Where there is room for some entities only, it is asked who is there; a sample of them
 //! is drawn, and the others are left out of the questions where their text allows it.
 //! VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.

@@ -10,6 +10,8 @@ use super::*;
 use crate::bytesize::ByteSize;
 use crate::features::Counts;
 
+mod partial;
+
 /// What a test's server was asked.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -50,7 +52,7 @@ fn matrix(results: &str) -> Reply {
     reply(
         200,
         format!(
-            r#"{{"status":"success","warnings":["w"],"data":{{"resultType":"matrix","result":[{results}]}}}}"#
+            r#"{{"status":"success","warnings":["PromQL warning: w"],"data":{{"resultType":"matrix","result":[{results}]}}}}"#
         ),
     )
 }
