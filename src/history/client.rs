@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{
-    Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, RequestBuilder, StatusCode, Url,
+    Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, Url,
 };
 
 use super::config::HistoryConfig;
 use super::error::HistoryError;
-use super::http_config::{Authorization, BasicAuth, HttpConfig, TlsConfig};
+use super::http_config::{Authorization, BasicAuth, HttpConfig, ProxyUrl, TlsConfig};
+use super::identity::Identity;
 use super::reason::Reason;
 use super::secret::Secret;
 
@@ -41,9 +42,8 @@ pub(super) struct Server {
     max_response_bytes: usize,
     /// The address without credentials, for messages.
     pub shown: String,
-    /// What decides an answer besides the query: the address, the user and the headers that may be
-    /// seen, such as a tenant.
-    pub identity: String,
+    /// What decides an answer besides the query.
+    pub identity: Identity,
     is_known: AtomicBool,
 }
 
@@ -68,20 +68,15 @@ impl Server {
         if in_address && !matches!(credentials, Credentials::None) {
             return Err(HistoryError::TwoCredentials);
         }
-        let user = match &credentials {
-            Credentials::Basic(user, _) => user,
-            _ => url.username(),
-        };
-        let visible = http.http_headers.iter().map(|(name, it)| (name.as_str(), &it.values));
-        let visible: Vec<_> = visible.collect();
-        let identity = format!("{shown} {user:?} {visible:?}");
+        let headers = headers(http)?;
+        let identity = identity(&shown, &url, &credentials, &headers, http)?;
         let client = client(&url, config)?;
         url.set_path(&format!("{}/api/v1/query_range", url.path().trim_end_matches('/')));
         Ok(Self {
             client,
             url,
             credentials,
-            headers: headers(http)?,
+            headers,
             max_response_bytes: config.max_response_bytes.as_len(),
             shown,
             identity,
@@ -181,6 +176,40 @@ fn address(text: &str) -> Result<Url, HistoryError> {
     }
 }
 
+/// Whom this asks, and as whom: with other credentials a server may tell another tenant's history.
+fn identity(
+    shown: &str,
+    url: &Url,
+    credentials: &Credentials,
+    headers: &HeaderMap,
+    http: &HttpConfig,
+) -> Result<Identity, HistoryError> {
+    let mut identity = Identity::new(shown);
+    let mut user = |name: &str, password: Option<&str>| {
+        identity.add("user", name.as_bytes());
+        password.into_iter().for_each(|it| identity.add("password", it.as_bytes()));
+    };
+    match credentials {
+        Credentials::None if url.username().is_empty() && url.password().is_none() => {}
+        Credentials::None => user(url.username(), url.password()),
+        Credentials::Basic(name, password) => user(name, password.as_ref().map(Secret::reveal)),
+        Credentials::Header(value) => identity.add("authorization", value.as_bytes()),
+    }
+    for (name, value) in headers {
+        identity.add(name.as_str(), value.as_bytes());
+    }
+    if let Some(path) = &http.tls_config.cert_file {
+        identity.add("cert_file", &file("tls_config.cert_file", path)?);
+    }
+    if let Some(proxy) = http.proxy_url.as_ref().map(ProxyUrl::reveal)
+        && (!proxy.username().is_empty() || proxy.password().is_some())
+    {
+        identity.add("proxy user", proxy.username().as_bytes());
+        identity.add("proxy password", proxy.password().unwrap_or_default().as_bytes());
+    }
+    Ok(identity)
+}
+
 /// Milliseconds as servers take them.
 fn seconds(ms: i64) -> String {
     format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000))
@@ -249,7 +278,7 @@ fn trusting(mut builder: ClientBuilder, tls: &TlsConfig) -> Result<ClientBuilder
         let mut pem = file("tls_config.cert_file", certificate)?;
         pem.push(b'\n');
         pem.extend(file("tls_config.key_file", key)?);
-        let identity = Identity::from_pem(&pem).map_err(|_| {
+        let identity = reqwest::Identity::from_pem(&pem).map_err(|_| {
             let reason = "it and key_file do not hold a certificate and its key in PEM";
             unusable_file("tls_config.cert_file", certificate, reason)
         })?;

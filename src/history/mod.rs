@@ -44,6 +44,7 @@ mod fetch;
 mod grid;
 mod groups;
 mod http_config;
+mod identity;
 mod progress;
 mod question;
 mod reason;
