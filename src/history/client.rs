@@ -33,6 +33,13 @@ pub(super) struct Ask<'a> {
     pub count: usize,
 }
 
+impl Ask<'_> {
+    /// The last of its steps.
+    pub fn last_ms(&self) -> i64 {
+        self.start_ms + (self.count as i64 - 1) * self.step_ms
+    }
+}
+
 /// One address and how to speak to it.
 pub(super) struct Server {
     client: Client,
@@ -89,7 +96,8 @@ impl Server {
         self.is_known.load(Ordering::Relaxed)
     }
 
-    /// One query. Gives the body of a successful answer.
+    /// One query. Gives the body of a successful answer. It may travel compressed, and is looked at piece
+    /// by piece as it unfolds, so that a small one that unfolds to a very large one ends at the limit.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Reason> {
         let mut response = self.request(ask).send().await.map_err(Reason::from_transport)?;
         self.is_known.store(true, Ordering::Relaxed);
@@ -108,12 +116,11 @@ impl Server {
     }
 
     fn request(&self, ask: Ask<'_>) -> RequestBuilder {
-        let last_ms = ask.start_ms + (ask.count as i64 - 1) * ask.step_ms;
         // As a form: long expressions do not fit into an address.
         let form = [
             ("query", ask.expr),
             ("start", &seconds(ask.start_ms)),
-            ("end", &seconds(last_ms)),
+            ("end", &seconds(ask.last_ms())),
             ("step", &seconds(ask.step_ms)),
             // VictoriaMetrics moves start and end to where its cache has them, unless it may not
             // use it. The others do not know this one.

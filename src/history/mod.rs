@@ -45,6 +45,7 @@ mod grid;
 mod groups;
 mod http_config;
 mod identity;
+mod patience;
 mod progress;
 mod question;
 mod reason;
@@ -64,9 +65,10 @@ pub use secret::Secret;
 use asked::Asked;
 use client::Server;
 use collect::Collected;
-use fetch::{Fetch, PATIENCE, Patience};
+use fetch::Fetch;
 use grid::Grid;
 use groups::Wanted;
+use patience::{PATIENCE, Patience};
 use resume::Store;
 use sample::Sample;
 
@@ -208,7 +210,8 @@ fn from_server(
     let grids = (&*grid, instants.as_deref());
     let (features, entity) = (&query.features, &query.entity);
     let mut collected = Collected::new(features, entity, grids, config.max_values, sample)?;
-    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes);
+    let settled_ms = resume::settled_ms(std::time::SystemTime::now());
+    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes, settled_ms);
     let store = resume.as_ref().map(open).transpose()?;
     let progress = Progress::start("history", 0);
     let mut fetch = Fetch {

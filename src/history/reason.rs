@@ -1,7 +1,7 @@
 //! A reason: why one query has no answer, and what to do about it.
 //!
 //! Known before it is known whose query it was. Some reasons are mended by waiting, some by asking
-//! for fewer steps, some are about single steps, which can be left out; the others end the run with
+//! for fewer steps (a server that says nothing in time must answer for one first), some are about single steps, which can be left out; the others end the run with
 //! a sentence.
 //!
 //! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits) and
@@ -90,6 +90,8 @@ pub(super) enum Remedy {
     Wait(Option<Duration>),
     /// Ask for fewer steps.
     Halve,
+    /// Ask for one step, to learn whether there is an answer to anything; then for fewer.
+    Probe,
     /// Find the steps that it is about, and leave them out.
     LeaveOut,
     /// Nothing helps.
@@ -162,7 +164,8 @@ impl Reason {
         match self {
             Self::Busy { wait, .. } => Remedy::Wait(*wait),
             Self::Unreachable(_) | Self::Lost(_) if is_known => Remedy::Wait(None),
-            Self::Timeout | Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
+            Self::Timeout => Remedy::Probe,
+            Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
             Self::Clash { .. } => Remedy::LeaveOut,
             _ => Remedy::None,
         }

@@ -8,6 +8,9 @@
 //! counts as absent. Where a query had to be split, an empty answer says so, and where its label
 //! sets clash, the server's words behind a mark do, so that it is not asked again.
 //!
+//! What is young is not kept: samples arrive late (a scrape, a remote write, an agent's queue, a rule over
+//! them), and an answer that lacks them would be believed for ever.
+//!
 //! Nothing in a file is a secret, nor can one be guessed from it at a price: of credentials there is a
 //! hash, slow to make (see [`super::identity`]), over a salt of the folder's own that its owner alone
 //! may read. Without its salt a folder is a new one. Answers that were kept without such a hash count
@@ -16,6 +19,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -28,6 +32,10 @@ use crate::files::Draft;
 /// What stands before the server's words where label sets clash: no JSON begins with it.
 const CLASH: u8 = b'!';
 
+/// How old the last step of an answer is before it is kept: what Mimir's query-frontend takes for its own
+/// cache (`max_cache_freshness`).
+const SETTLED_AFTER: Duration = Duration::from_secs(600);
+
 /// The name of the file with the salt.
 const SALT: &str = "salt";
 
@@ -36,6 +44,13 @@ pub(super) struct Store {
     folder: PathBuf,
     identity: String,
     max_bytes: usize,
+    settled_ms: i64,
+}
+
+/// Up to when answers are kept, if it is now that they are asked for: in milliseconds since 1970.
+pub(super) fn settled_ms(now: SystemTime) -> i64 {
+    let settled = now.checked_sub(SETTLED_AFTER).and_then(|it| it.duration_since(UNIX_EPOCH).ok());
+    settled.map_or(0, |it| it.as_millis() as i64)
 }
 
 /// What is there about a query.
@@ -55,10 +70,16 @@ impl Store {
         folder: &Path,
         identity: &Identity,
         max_bytes: usize,
+        settled_ms: i64,
     ) -> Result<Self, HistoryError> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
         let salt = salt(folder).map_err(|error| failed(&folder.join(SALT), &error))?;
-        Ok(Self { folder: folder.to_path_buf(), identity: identity.text(&salt), max_bytes })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            identity: identity.text(&salt),
+            max_bytes,
+            settled_ms,
+        })
     }
 
     /// What is there about a query, if anything is.
@@ -79,8 +100,11 @@ impl Store {
         }
     }
 
-    /// Keeps an answer.
+    /// Keeps an answer, unless it is about a time too near.
     pub fn keep(&self, ask: Ask<'_>, body: &[u8]) -> Result<(), HistoryError> {
+        if ask.last_ms() > self.settled_ms {
+            return Ok(());
+        }
         let path = self.path(ask);
         let write = || -> io::Result<()> {
             // Answers are mostly digits: the fastest level leaves a sixth of them.
@@ -160,7 +184,7 @@ mod tests {
     const ASK: Ask<'_> = Ask { expr: "up", start_ms: 5, step_ms: 10, count: 3 };
 
     fn store(folder: &Path, shown: &str) -> Store {
-        Store::open(&folder.join("a/b"), &Identity::new(shown), 100).expect("a folder")
+        Store::open(&folder.join("a/b"), &Identity::new(shown), 100, 1_000).expect("a folder")
     }
 
     #[test]
@@ -207,6 +231,22 @@ mod tests {
         // The names of two questions may be the same; what is inside tells.
         fs::copy(mine.path(ASK), mine.path(others[1])).expect("copied");
         assert_eq!(mine.find(others[1]), None);
+    }
+
+    #[test]
+    fn what_may_still_grow_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store(dir.path(), "http://a");
+        // The last of three steps is what counts.
+        let ends = |last_ms: i64| Ask { start_ms: last_ms - 20, ..ASK };
+        store.keep(ends(1_000), b"{}").expect("kept");
+        assert!(store.find(ends(1_000)).is_some());
+        store.keep(ends(1_001), b"{}").expect("left out");
+        store.keep_clash(ends(1_002), "twice").expect("left out");
+        assert!(store.find(ends(1_001)).is_none() && store.find(ends(1_002)).is_none());
+        let hour = UNIX_EPOCH + Duration::from_secs(3_600);
+        assert_eq!(settled_ms(hour), 3_000_000);
+        assert_eq!(settled_ms(UNIX_EPOCH), 0);
     }
 
     #[test]

@@ -104,3 +104,27 @@ fn a_certificate_is_an_identity_too() {
     };
     assert_eq!(["a", "b", "a", "b"].map(asked), [1, 1, 0, 0]);
 }
+
+#[test]
+fn what_is_too_near_to_now_is_asked_for_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let minute = now.expect("after 1970").as_secs() as i64 / 120 * 2;
+    // Pieces of two minutes: the last one before the ten minutes ends a whole minute before them.
+    let range = ((minute - 20) * 60, (minute - 1) * 60);
+    let mut query = resuming(query(&server.url(), &[range], 60, &[("a", "x")]), dir.path());
+    query.config.max_steps_per_query = 2;
+    let first = fetched(&query).expect("a recording");
+    let starts = || -> Vec<i64> {
+        let mut all: Vec<i64> =
+            server.asked().iter().map(|it| it.seconds("start") as i64 / 60 - minute).collect();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(starts().len(), 10);
+    assert_eq!(fetched(&query).expect("a recording"), first);
+    let again = starts();
+    // A minute may pass between the two.
+    assert!([-10, -8].contains(&again[0]) && again.ends_with(&[-6, -4, -2]), "{again:?}");
+}

@@ -6,8 +6,7 @@ const LACKING: &str = "fetch series for {} Addr: 10.0.0.2:10901: rpc error: code
 
 /// The answer for two entities with other warnings, or with more beside them.
 fn warned(asked: &Asked, warnings: &str) -> Reply {
-    let Reply { body, .. } = two_entities(asked);
-    reply(200, body.replace(r#""warnings":["PromQL warning: w"]"#, warnings))
+    reply(200, two_entities(asked).text().replace(r#""warnings":["PromQL warning: w"]"#, warnings))
 }
 
 #[test]
@@ -52,7 +51,7 @@ fn a_partial_answer_that_was_kept_by_an_older_run_is_asked_for_again() {
     let server = TestServer::start(|asked, _| warned(asked, r#""warnings":[]"#));
     let query = resuming(query(&server.url(), &[(0, 60)], 60, &[("a", "x")]), dir.path());
     let server_of = Server::new(&server.url(), &query.config).expect("a server");
-    let store = Store::open(dir.path(), &server_of.identity, 1_000).expect("a folder");
+    let store = Store::open(dir.path(), &server_of.identity, 1_000, i64::MAX).expect("a folder");
     let ask = client::Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
     let partial =
         r#"{"status":"success","isPartial":true,"data":{"resultType":"matrix","result":[]}}"#;
