@@ -164,11 +164,11 @@ impl Fetch<'_> {
         collected: &mut Collected<'_>,
     ) -> Result<(), HistoryError> {
         let Work { query, piece, is_lenient } = work;
-        let Question { what, purpose, .. } = &self.queries[query];
+        let Question { what, purpose, expr, .. } = &self.queries[query];
         for element in &answer.elements {
             match *purpose {
                 Purpose::Feature(feature) => collected.add(feature, piece, element)?,
-                Purpose::Exclusion => collected.exclude(piece, element)?,
+                Purpose::Exclusion => collected.exclude(expr, piece, element)?,
                 Purpose::Sighting => collected.see(piece, element)?,
             }
         }

@@ -11,6 +11,7 @@ use crate::bytesize::ByteSize;
 use crate::features::Counts;
 
 mod compressed;
+mod excluded;
 mod kept;
 mod partial;
 
