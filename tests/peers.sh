@@ -2,7 +2,7 @@
 # Puts the real programs that the tests start into .peers/usr/bin:
 #
 #   prometheus (3 or newer), promtool, prometheus-node-exporter, prometheus-alertmanager, amtool,
-#   vmagent, nginx
+#   vmagent, victoria-metrics, nginx
 #
 # Where apt knows a Debian archive, the packages of Debian unstable are unpacked there, and nginx of
 # this system's own release, whose libraries it needs; apt's own state and the system stay as they are,
@@ -16,7 +16,7 @@ into=.peers
 bin=$into/usr/bin
 texts=$into/usr/share/alertmanager
 packages="prometheus promtool prometheus-node-exporter prometheus-alertmanager victoria-metrics"
-programs="prometheus promtool prometheus-node-exporter prometheus-alertmanager amtool vmagent"
+programs="prometheus promtool prometheus-node-exporter prometheus-alertmanager amtool vmagent victoria-metrics"
 oldest_major=3 # Prometheus 3 made ranges left-open; Portent computes what 3 computes.
 
 fail() {
@@ -46,7 +46,7 @@ has_all() {
     [ -x "$1/promtool" ] && [ -x "$1/amtool" ] && new_enough "$1/prometheus" 2>/dev/null &&
         { [ -x "$1/prometheus-node-exporter" ] || [ -x "$1/node_exporter" ]; } &&
         { [ -x "$1/prometheus-alertmanager" ] || [ -x "$1/alertmanager" ]; } &&
-        [ -x "$1/vmagent" ] && "$1/nginx" -v 2>/dev/null
+        [ -x "$1/vmagent" ] && [ -x "$1/victoria-metrics" ] && "$1/nginx" -v 2>/dev/null
 }
 
 # on_path PROGRAM...: one of them is on PATH.
@@ -113,7 +113,7 @@ from_apt() {
 
 if [ -n "${PORTENT_PEERS:-}" ]; then
     has_all "$PORTENT_PEERS" ||
-        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool, node_exporter, alertmanager, amtool, vmagent or nginx"
+        fail "PORTENT_PEERS is $PORTENT_PEERS, which lacks prometheus (>= $oldest_major), promtool, node_exporter, alertmanager, amtool, vmagent, victoria-metrics or nginx"
     echo "peers: Prometheus $(version "$PORTENT_PEERS/prometheus") from PORTENT_PEERS"
 elif has_all "$bin"; then
     echo "peers: Prometheus $(version "$bin/prometheus") is already in $bin"
@@ -122,8 +122,9 @@ elif from_apt && has_all "$bin"; then
 elif on_path prometheus && ! new_enough prometheus; then
     fail "the prometheus on PATH is $(version prometheus); the tests need $oldest_major.0 or newer"
 elif on_path prometheus && on_path promtool && on_path node_exporter prometheus-node-exporter &&
-    on_path alertmanager prometheus-alertmanager && on_path amtool && on_path vmagent && on_path nginx; then
+    on_path alertmanager prometheus-alertmanager && on_path amtool && on_path vmagent &&
+    on_path victoria-metrics && on_path nginx; then
     echo "peers: Prometheus $(version prometheus) from PATH"
 else
-    fail "install prometheus $oldest_major or newer (with promtool), node_exporter, alertmanager (with amtool), vmagent and nginx, and put them on PATH"
+    fail "install prometheus $oldest_major or newer (with promtool), node_exporter, alertmanager (with amtool), vmagent, victoria-metrics and nginx, and put them on PATH"
 fi

@@ -35,7 +35,7 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "DURATION")]
     step: Option<Duration>,
     /// A folder that keeps each answer: when the run is interrupted, the same command goes on
-    /// where it stopped.
+    /// where it stopped. What was kept for other credentials is not used.
     #[arg(long, value_name = "DIR", requires = "prometheus_url")]
     resume: Option<PathBuf>,
     /// CSV file, gzipped or not: a timestamp, then one column for each feature.

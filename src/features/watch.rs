@@ -15,7 +15,8 @@ use crate::series::{SeriesId, Store};
 /// An entity has no series of a selector.
 const NONE: i64 = i64::MIN;
 
-/// An entity has series of a selector, and all of them have ended or are older than the lookback.
+/// An entity has series of a selector that some range still reads, and all of them have ended or are
+/// older than the lookback.
 const ENDED: i64 = i64::MIN + 1;
 
 /// So many entities' samples are fetched into the processor's cache at a time: a few minutes of
@@ -28,6 +29,8 @@ struct Watched {
     placed: Placed,
     /// How far back its samples are kept.
     lookback_ms: i64,
+    /// How far back the longest of the ranges over it reads.
+    range_ms: i64,
     /// By slot, when the newest sample was taken, and of which series.
     newest: Vec<(i64, Option<SeriesId>)>,
 }
@@ -83,6 +86,10 @@ impl Watch {
             let places = known.iter().zip(&mut selectors).filter(|(it, _)| **it == selector);
             places.for_each(|(_, it)| it.lookback_ms = it.lookback_ms.max(lookback_ms));
         }
+        for (selector, back_ms) in exprs.iter().flat_map(Expr::windows) {
+            let places = known.iter().zip(&mut selectors).filter(|(it, _)| **it == selector);
+            places.for_each(|(_, it)| it.range_ms = it.range_ms.max(back_ms));
+        }
         let place = |selector| known.iter().position(|it| *it == selector);
         let windows = exprs
             .iter()
@@ -125,7 +132,11 @@ impl Watch {
                 let Place::Entity(slot) = *place else {
                     continue;
                 };
-                let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or(ENDED);
+                // A store keeps series for longer than they are read: those are gone.
+                let from_ms = now_ms.saturating_sub(watched.range_ms);
+                let is_read = || store.window(*id, from_ms, now_ms).iter().any(|it| !it.is_stale());
+                let ended = || if is_read() { ENDED } else { NONE };
+                let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or_else(ended);
                 let newest = &mut watched.newest[slot as usize];
                 if taken_ms > newest.0 {
                     *newest = (taken_ms, Some(*id));

@@ -1,11 +1,12 @@
 //! A draft: a file that is written beside its destination and then takes its name.
 //!
 //! Whoever reads the destination finds what was there before or all of the new one, whatever fails
-//! and whenever the program ends; once it is published, the new one, even if the power is cut then. A
-//! draft that is not published is removed; only a killed program leaves one behind, as
+//! and whenever the program ends; once it is published, the new one, even if the power is cut then.
+//! Who may read and write the file that it replaces may do so with it, and nobody else; where the
+//! destination is a symbolic link, the file that it leads to is replaced and the link stays. A draft that is not published is removed; only a killed program leaves one behind, as
 //! `.name.XXXXXX.tmp`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,13 @@ use tempfile::NamedTempFile;
 #[cfg(unix)]
 const MODE: u32 = 0o666;
 
+/// That it is its owner's alone.
+#[cfg(unix)]
+const OWNERS: u32 = 0o600;
+
+/// Links that lead from one to the next, at most: as many as Linux follows.
+const MAX_LINKS: usize = 40;
+
 /// A file under way.
 #[derive(Debug)]
 pub struct Draft {
@@ -24,11 +32,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// An empty one, in the folder of its destination.
+    /// An empty one, in the folder of its destination, or of the file that this leads to.
     ///
     /// # Errors
     /// When the destination has no file name, or nothing can be created in its folder.
     pub fn of(destination: &Path) -> io::Result<Self> {
+        let destination = &target(destination)?;
         let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(destination.file_name().ok_or_else(no_name)?);
@@ -37,7 +46,16 @@ impl Draft {
         builder.prefix(&prefix).suffix(".tmp");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE));
+        let before = fs::metadata(destination).ok().filter(fs::Metadata::is_file);
+        #[cfg(unix)]
+        if before.is_some() {
+            // Nobody else reads it before it is known who may.
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(OWNERS));
+        }
         let file = builder.tempfile_in(folder(destination))?;
+        if let Some(before) = before {
+            file.as_file().set_permissions(before.permissions())?;
+        }
         Ok(Self { file, destination: destination.to_path_buf() })
     }
 
@@ -61,6 +79,19 @@ impl Draft {
         self.file.persist(&self.destination)?;
         folder.sync()
     }
+}
+
+/// The file that a path leads to by links, whether it is there or not.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = folder(&path).join(next),
+            // There is none, or it is no link.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("its symbolic links lead in a circle"))
 }
 
 /// The folder of a file.
@@ -102,8 +133,6 @@ impl Write for Draft {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -182,5 +211,49 @@ mod tests {
         Draft::of(&drafted).expect("a draft").publish().expect("published");
         let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode();
         assert_eq!(mode(&drafted), mode(&plain));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn whoever_could_read_the_file_before_can_read_the_new_one() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("model.onnx");
+        let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o7777;
+        for before in [0o600, 0o640, 0o644, 0o400] {
+            fs::write(&path, "before").expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(before)).expect("a mode");
+            let mut draft = Draft::of(&path).expect("a draft");
+            draft.write_all(b"after").expect("written");
+            assert_eq!(mode(draft.path()), before, "not even for a while");
+            draft.publish().expect("published");
+            assert_eq!((mode(&path), fs::read(&path).expect("a file")), (before, b"after".into()));
+            fs::remove_file(&path).expect("removed");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_leads_to_the_new_file() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("models")).expect("a folder");
+        symlink("models/v1.onnx", path("current")).expect("a link");
+        symlink(path("current"), path("model.onnx")).expect("a link");
+        // The file may be new.
+        for text in ["first", "second"] {
+            let mut draft = Draft::of(&path("model.onnx")).expect("a draft");
+            draft.write_all(text.as_bytes()).expect("written");
+            assert_eq!(draft.path().parent(), Some(&*path("models")), "beside the file");
+            draft.publish().expect("published");
+            assert_eq!(fs::read_to_string(path("models/v1.onnx")).expect("a file"), text);
+        }
+        assert_eq!(fs::read_link(path("model.onnx")).expect("a link"), path("current"));
+        assert_eq!(fs::read_link(path("current")).expect("a link"), Path::new("models/v1.onnx"));
+        assert_eq!(names(&path("models")), ["v1.onnx"]);
+        symlink("circle", path("circle")).expect("a link");
+        let error = Draft::of(&path("circle")).expect_err("it leads nowhere").to_string();
+        assert!(error.contains("lead in a circle"), "{error}");
     }
 }

@@ -1,4 +1,13 @@
 //! The JSON that a server answers a range query with.
+//!
+//! In: the body of an answer. Out: its elements, or the reason why it is none. One that lacks the series of
+//! some stores is none: their hosts would be learnt as hosts that were not there, and the model would
+//! look as good as any. A server says so by a flag or by a warning; it also warns of what an expression
+//! does, and those answers are whole.
+//!
+//! Sources: Prometheus `util/annotations/annotations.go` (how warnings of the expression begin) and
+//! `storage/fanout.go` (a remote read that failed is a warning), Thanos `pkg/store/proxy.go`
+//! (warnings of stores), VictoriaMetrics documentation "Cluster version" (isPartial).
 
 use std::collections::BTreeMap;
 
@@ -9,6 +18,13 @@ use crate::labels::Labels;
 
 /// A server's own words are cut at this length: some put a whole page of HTML there.
 const MAX_WORDS: usize = 300;
+
+/// What begins a warning about the expression and the values that it met, not about what was read.
+const OF_EXPRESSION: [&str; 2] = ["PromQL warning", "PromQL info"];
+
+/// What Thanos says where no store that it knows has anything of that time. Nothing failed: before the
+/// oldest sample that is the truth. But a store that is away for a while may not be known.
+const NO_STORE: &str = "No StoreAPIs matched";
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -66,11 +82,13 @@ impl Element<'_> {
 pub(super) struct Answer<'a> {
     /// The result.
     pub elements: Vec<Element<'a>>,
-    /// What the server warns of, cut to a readable length, such as a part of its stores that did not answer.
+    /// What the server warns of, cut to a readable length.
     pub warnings: Vec<String>,
+    /// Whether the same question may have more of an answer later.
+    pub may_grow: bool,
 }
 
-/// Reads a successful answer.
+/// Reads a successful answer, which is whole.
 pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
     let body: Body<'_> = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
@@ -92,10 +110,14 @@ pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
     });
     let mut warnings = body.warnings.unwrap_or_default();
     warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
-    if body.is_partial {
-        warnings.push("the answer is partial".to_owned());
+    let is_harmless = |it: &str| OF_EXPRESSION.iter().any(|begin| it.starts_with(begin));
+    let lacking = warnings.iter().find(|it| !is_harmless(it) && !it.contains(NO_STORE));
+    if body.is_partial || lacking.is_some() {
+        let words = lacking.cloned().unwrap_or_else(|| "isPartial: true".to_owned());
+        return Err(Reason::Partial(words));
     }
-    Ok(Answer { elements: elements.collect(), warnings })
+    let may_grow = warnings.iter().any(|it| it.contains(NO_STORE));
+    Ok(Answer { elements: elements.collect(), warnings, may_grow })
 }
 
 /// Why the server does not answer, if it says so as Prometheus does, at any length.
@@ -114,4 +136,50 @@ pub(super) fn readable(words: &str, about: usize) -> String {
 pub(super) fn words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_WORDS)]);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer of nothing, with these members beside it.
+    fn parsed(beside: &str) -> Result<(Vec<String>, bool), String> {
+        let data = r#""data":{"resultType":"matrix","result":[]}"#;
+        let body = format!(r#"{{"status":"success",{data}{beside}}}"#);
+        let found = parse(body.as_bytes()).map(|it| (it.warnings, it.may_grow));
+        found.map_err(|reason| match reason {
+            Reason::Partial(words) => words,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_is_partial_is_told_from_what_a_server_merely_notes() {
+        let whole = [
+            "",
+            r#","isPartial":false"#,
+            r#","warnings":null,"infos":["PromQL info: metric might not be a counter: \"x\""]"#,
+            r#","warnings":["PromQL warning: quantile value should be between 0 and 1, got 2 (1:24)"]"#,
+            // Prometheus 2.48 knew no infos.
+            r#","warnings":["PromQL info: metric might not be a counter"]"#,
+        ];
+        for beside in whole {
+            assert_eq!(parsed(beside).map(|it| it.1), Ok(false), "{beside}");
+        }
+        let words = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:24)";
+        assert_eq!(parsed(whole[3]), Ok((vec![words.to_owned()], false)));
+        let none = "No StoreAPIs matched for this query";
+        let beside = format!(r#","warnings":["{none}"]"#);
+        assert_eq!(parsed(&beside), Ok((vec![none.to_owned()], true)));
+        assert_eq!(parsed(r#","isPartial":true"#), Err("isPartial: true".to_owned()));
+        for words in [
+            "receive series from Addr: 10.0.0.2:10901: rpc error: code = Unavailable",
+            "remote_read: remote server returned HTTP status 503 Service Unavailable",
+            "query result may contain partial data",
+            "anything else",
+        ] {
+            let beside = format!(r#","warnings":["PromQL info: a","{words}","{none}"]"#);
+            assert_eq!(parsed(&beside), Err(words.to_owned()));
+        }
+    }
 }

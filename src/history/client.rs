@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{
-    Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, RequestBuilder, StatusCode, Url,
+    Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, Url,
 };
 
 use super::config::HistoryConfig;
 use super::error::HistoryError;
-use super::http_config::{Authorization, BasicAuth, HttpConfig, TlsConfig};
+use super::http_config::{Authorization, BasicAuth, HttpConfig, ProxyUrl, TlsConfig};
+use super::identity::Identity;
 use super::reason::Reason;
 use super::secret::Secret;
 
@@ -32,6 +33,13 @@ pub(super) struct Ask<'a> {
     pub count: usize,
 }
 
+impl Ask<'_> {
+    /// The last of its steps.
+    pub fn last_ms(&self) -> i64 {
+        self.start_ms + (self.count as i64 - 1) * self.step_ms
+    }
+}
+
 /// One address and how to speak to it.
 pub(super) struct Server {
     client: Client,
@@ -41,9 +49,8 @@ pub(super) struct Server {
     max_response_bytes: usize,
     /// The address without credentials, for messages.
     pub shown: String,
-    /// What decides an answer besides the query: the address, the user and the headers that may be
-    /// seen, such as a tenant.
-    pub identity: String,
+    /// What decides an answer besides the query.
+    pub identity: Identity,
     is_known: AtomicBool,
 }
 
@@ -68,20 +75,15 @@ impl Server {
         if in_address && !matches!(credentials, Credentials::None) {
             return Err(HistoryError::TwoCredentials);
         }
-        let user = match &credentials {
-            Credentials::Basic(user, _) => user,
-            _ => url.username(),
-        };
-        let visible = http.http_headers.iter().map(|(name, it)| (name.as_str(), &it.values));
-        let visible: Vec<_> = visible.collect();
-        let identity = format!("{shown} {user:?} {visible:?}");
+        let headers = headers(http)?;
+        let identity = identity(&shown, &url, &credentials, &headers, http)?;
         let client = client(&url, config)?;
         url.set_path(&format!("{}/api/v1/query_range", url.path().trim_end_matches('/')));
         Ok(Self {
             client,
             url,
             credentials,
-            headers: headers(http)?,
+            headers,
             max_response_bytes: config.max_response_bytes.as_len(),
             shown,
             identity,
@@ -94,7 +96,8 @@ impl Server {
         self.is_known.load(Ordering::Relaxed)
     }
 
-    /// One query. Gives the body of a successful answer.
+    /// One query. Gives the body of a successful answer. It may travel compressed, and is looked at piece
+    /// by piece as it unfolds, so that a small one that unfolds to a very large one ends at the limit.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Reason> {
         let mut response = self.request(ask).send().await.map_err(Reason::from_transport)?;
         self.is_known.store(true, Ordering::Relaxed);
@@ -113,16 +116,19 @@ impl Server {
     }
 
     fn request(&self, ask: Ask<'_>) -> RequestBuilder {
-        let last_ms = ask.start_ms + (ask.count as i64 - 1) * ask.step_ms;
         // As a form: long expressions do not fit into an address.
         let form = [
             ("query", ask.expr),
             ("start", &seconds(ask.start_ms)),
-            ("end", &seconds(last_ms)),
+            ("end", &seconds(ask.last_ms())),
             ("step", &seconds(ask.step_ms)),
             // VictoriaMetrics moves start and end to where its cache has them, unless it may not
             // use it. The others do not know this one.
             ("nocache", "1"),
+            // Rather an error than an answer without the series of a store that is away: the words for
+            // that of Thanos and of VictoriaMetrics.
+            ("partial_response", "false"),
+            ("deny_partial_response", "1"),
         ];
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).form(&form);
         match &self.credentials {
@@ -175,6 +181,40 @@ fn address(text: &str) -> Result<Url, HistoryError> {
         Ok(_) => Err(wrong("it begins with neither http:// nor https://".to_owned())),
         Err(error) => Err(wrong(error.to_string())),
     }
+}
+
+/// Whom this asks, and as whom: with other credentials a server may tell another tenant's history.
+fn identity(
+    shown: &str,
+    url: &Url,
+    credentials: &Credentials,
+    headers: &HeaderMap,
+    http: &HttpConfig,
+) -> Result<Identity, HistoryError> {
+    let mut identity = Identity::new(shown);
+    let mut user = |name: &str, password: Option<&str>| {
+        identity.add("user", name.as_bytes());
+        password.into_iter().for_each(|it| identity.add("password", it.as_bytes()));
+    };
+    match credentials {
+        Credentials::None if url.username().is_empty() && url.password().is_none() => {}
+        Credentials::None => user(url.username(), url.password()),
+        Credentials::Basic(name, password) => user(name, password.as_ref().map(Secret::reveal)),
+        Credentials::Header(value) => identity.add("authorization", value.as_bytes()),
+    }
+    for (name, value) in headers {
+        identity.add(name.as_str(), value.as_bytes());
+    }
+    if let Some(path) = &http.tls_config.cert_file {
+        identity.add("cert_file", &file("tls_config.cert_file", path)?);
+    }
+    if let Some(proxy) = http.proxy_url.as_ref().map(ProxyUrl::reveal)
+        && (!proxy.username().is_empty() || proxy.password().is_some())
+    {
+        identity.add("proxy user", proxy.username().as_bytes());
+        identity.add("proxy password", proxy.password().unwrap_or_default().as_bytes());
+    }
+    Ok(identity)
 }
 
 /// Milliseconds as servers take them.
@@ -245,7 +285,7 @@ fn trusting(mut builder: ClientBuilder, tls: &TlsConfig) -> Result<ClientBuilder
         let mut pem = file("tls_config.cert_file", certificate)?;
         pem.push(b'\n');
         pem.extend(file("tls_config.key_file", key)?);
-        let identity = Identity::from_pem(&pem).map_err(|_| {
+        let identity = reqwest::Identity::from_pem(&pem).map_err(|_| {
             let reason = "it and key_file do not hold a certificate and its key in PEM";
             unusable_file("tls_config.cert_file", certificate, reason)
         })?;

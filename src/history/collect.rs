@@ -176,11 +176,18 @@ impl<'a> Collected<'a> {
     }
 
     /// Takes an element of the answer for an expression that excludes steps.
-    pub fn exclude(&mut self, piece: Piece, element: &Element<'_>) -> Result<(), HistoryError> {
+    pub fn exclude(
+        &mut self,
+        query: &str,
+        piece: Piece,
+        element: &Element<'_>,
+    ) -> Result<(), HistoryError> {
         let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
         if self.sample.as_ref().is_some_and(|it| !it.concerns(&labels)) {
+            self.excluded.note_other(query);
             return Ok(());
         }
+        self.excluded.note(query, &labels, &element.labels);
         let step_ms = self.grid.step_ms();
         let steps = element.values().filter_map(|(time_ms, _)| piece.step_at(time_ms, step_ms));
         let all_steps = self.grid.len();
@@ -241,6 +248,7 @@ impl<'a> Collected<'a> {
         // The server's order may change from answer to answer; the same data makes the same file.
         self.entities.sort_by_cached_key(|it| it.labels.to_string());
         self.excluded.mark(&mut self.entities);
+        self.excluded.tell(&self.entities);
         let times_ms = self.grid.times_ms().collect();
         let mut recording = Recording::new(times_ms, self.grid.step_ms(), own, self.entities);
         for (feature, seen) in self.seen.iter().enumerate() {

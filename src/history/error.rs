@@ -165,6 +165,20 @@ pub enum HistoryError {
         /// What it said.
         reason: String,
     },
+    /// Some of its stores did not answer.
+    #[error(
+        "{url} says that its answer for {what} lacks what some stores have ({words:?}): their hosts would \
+         be learnt as if they had not been there; try again when all of them answer{}",
+        RESUME
+    )]
+    Partial {
+        /// The server.
+        url: String,
+        /// Whose answer.
+        what: String,
+        /// The server's own words.
+        words: String,
+    },
     /// More bytes than are kept.
     #[error(
         "the answer for {what} is larger than history.max_response_bytes even for one step; use \

@@ -2,9 +2,10 @@
 //!
 //! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded.
 //! A result excludes the entities whose labels agree with the entity labels it has: without any it
-//! excludes all of them. Its value does not matter, as in an alert rule.
+//! excludes all of them. Its value does not matter, as in an alert rule. A query of which no result
+//! agrees with anybody is named: whoever wrote it meant somebody.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Range;
 use super::error::HistoryError;
@@ -24,6 +25,17 @@ pub struct Exclusions {
 #[derive(Default)]
 pub(super) struct Excluded {
     by_labels: HashMap<Labels, Vec<bool>>,
+    /// Of each query that has results.
+    results: BTreeMap<String, Results>,
+}
+
+/// Whom the results of one query are about.
+#[derive(Default)]
+struct Results {
+    /// By their entity labels, one of all labels.
+    labels: HashMap<Labels, Labels>,
+    /// Whether one was about somebody who is left out of the sample, it may be.
+    may_fit_others: bool,
 }
 
 impl Excluded {
@@ -45,17 +57,66 @@ impl Excluded {
         Ok(())
     }
 
+    /// Takes note of a result's entity labels, and of all its labels.
+    pub fn note(&mut self, query: &str, labels: &Labels, all: &Labels) {
+        let results = self.results_of(query);
+        if !results.labels.contains_key(labels) {
+            results.labels.insert(labels.clone(), all.clone());
+        }
+    }
+
+    /// Takes note of a result that is about nobody in the sample.
+    pub fn note_other(&mut self, query: &str) {
+        self.results_of(query).may_fit_others = true;
+    }
+
+    fn results_of(&mut self, query: &str) -> &mut Results {
+        // Mostly there: a query has many results.
+        if !self.results.contains_key(query) {
+            self.results.insert(query.to_owned(), Results::default());
+        }
+        self.results.get_mut(query).expect("it is there now")
+    }
+
+    /// Says in the log which queries exclude nothing, as they are about others.
+    pub fn tell(&self, entities: &[EntityRecording]) {
+        let entity = entities.first().map(|it| it.labels.to_string()).unwrap_or_default();
+        for (query, labels) in self.unfit(entities) {
+            tracing::warn!(
+                query,
+                %labels,
+                entity,
+                "an exclusion has results and fits no entity, so that it excludes nothing: give them the \
+                 entity labels' values, or none of those labels to exclude everyone"
+            );
+        }
+    }
+
+    /// The queries that have results of which none agrees with any entity, each with the labels of one.
+    fn unfit(&self, entities: &[EntityRecording]) -> Vec<(&str, &Labels)> {
+        let fits = |labels: &Labels| entities.iter().any(|it| agrees(it, labels));
+        let unfit = self
+            .results
+            .iter()
+            .filter(|(_, results)| !results.may_fit_others && !results.labels.keys().any(fits));
+        unfit
+            .filter_map(|(query, results)| Some((query.as_str(), results.labels.values().min()?)))
+            .collect()
+    }
+
     /// Marks the steps of every entity that agrees.
     pub fn mark(&self, entities: &mut [EntityRecording]) {
         for (labels, steps) in &self.by_labels {
-            let agrees = |entity: &EntityRecording| {
-                labels.iter().all(|(name, value)| entity.labels.get(name) == value)
-            };
-            for entity in entities.iter_mut().filter(|it| agrees(it)) {
+            for entity in entities.iter_mut().filter(|it| agrees(it, labels)) {
                 mark(entity, steps.iter().copied());
             }
         }
     }
+}
+
+/// Whether an entity has these values, those of its labels that are named.
+fn agrees(entity: &EntityRecording, labels: &Labels) -> bool {
+    labels.iter().all(|(name, value)| entity.labels.get(name) == value)
 }
 
 /// Marks the steps within ranges, for every entity.
@@ -118,6 +179,26 @@ mod tests {
         check(&[(&[("instance", "1"), ("job", "b")], 2)], [&[], &[], &[2]]);
         check(&[(&[("job", "c")], 2)], [&[], &[], &[]]);
         check(&[(&[("job", "a")], 2), (&[("instance", "2")], 0)], [&[2], &[0, 2], &[]]);
+    }
+
+    #[test]
+    fn queries_that_fit_nobody_are_named() {
+        let mut excluded = Excluded::default();
+        let mut note = |query: &str, pairs: &[(&str, &str)]| {
+            let all = labels(pairs);
+            let own = all.filtered(|name| ["job", "instance"].contains(&name));
+            excluded.note(query, &own, &all);
+        };
+        note("everyone", &[("alertname", "A")]);
+        note("one of two", &[("job", "a")]);
+        note("one of two", &[("job", "node")]);
+        note("nobody", &[("alertname", "B"), ("instance", "2:9100")]);
+        note("nobody", &[("alertname", "A"), ("instance", "1:9100")]);
+        note("in the sample or not", &[("job", "c")]);
+        excluded.note_other("in the sample or not");
+        excluded.note_other("others");
+        let first = labels(&[("alertname", "A"), ("instance", "1:9100")]);
+        assert_eq!(excluded.unfit(&entities()), [("nobody", &first)]);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! In: a server, expressions, a grid. Out: every answer, handed to the collection one by one and
 //! dropped. A query that is too much for the server is asked in halves, down to one step; the same
-//! expression is then not asked for that many steps again. One that the server refuses because
+//! expression is then not asked for that many steps again. One that says nothing in time either has too
+//! much to do or hangs: it must answer for one step, or the run ends. One that the server refuses because
 //! label sets clash is asked by a text without the groups that do, as serving leaves them out. Where
 //! there is none or that is refused as well, it is asked in halves, until the steps at which they
 //! clash are alone; those are left out. A server that is busy or away for a while is waited for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -18,13 +18,11 @@ use super::client::{Ask, Server};
 use super::collect::Collected;
 use super::error::HistoryError;
 use super::grid::Piece;
+use super::patience::{Patience, ask_patiently};
 use super::progress::Progress;
 use super::question::{Purpose, Question};
 use super::reason::{Reason, Remedy};
 use super::resume::{Store, Stored};
-
-/// How long a server is waited for: 1 + 2 + 4 + 8 + 16 + 32 s, as long as a restart takes.
-pub(super) const PATIENCE: Patience = Patience { first: Duration::from_secs(1), waits: 6 };
 
 /// Steps, spread over all, at which an expression without any result so far is tried before the
 /// steps are looked for at which its label sets clash: that takes up to two questions a step, and
@@ -36,12 +34,9 @@ const TRIED_STEPS: usize = 32;
 /// Different warnings of a server that are logged, at most.
 const MAX_WARNINGS: usize = 10;
 
-/// The first wait for a server, twice as long each time, and how many there are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    pub first: Duration,
-    pub waits: u32,
-}
+/// A piece that was not answered in time is asked for in such parts. A server takes minutes to say nothing,
+/// so that halves, down to one step, would take an hour.
+const PARTS: usize = 8;
 
 /// One expression at some steps.
 #[derive(Debug, Clone, Copy)]
@@ -80,9 +75,7 @@ impl Fetch<'_> {
             let Some(body) = self.ask_alone(work).await? else { continue };
             let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
             answer.elements.iter().for_each(|it| collected.meet(it));
-            if let Some(store) = &self.store {
-                store.keep(self.ask(work), &body)?;
-            }
+            self.keep(work, &body, &answer)?;
         }
         Ok(())
     }
@@ -129,10 +122,8 @@ impl Fetch<'_> {
             match outcome {
                 Ok(body) => {
                     let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
+                    self.keep(work, &body, &answer)?;
                     self.take(work, answer, collected)?;
-                    if let Some(store) = &self.store {
-                        store.keep(self.ask(work), &body)?;
-                    }
                 }
                 Err(reason) => all += self.mend(work, reason, &mut halves, collected).await?,
             }
@@ -173,11 +164,11 @@ impl Fetch<'_> {
         collected: &mut Collected<'_>,
     ) -> Result<(), HistoryError> {
         let Work { query, piece, is_lenient } = work;
-        let Question { what, purpose, .. } = &self.queries[query];
+        let Question { what, purpose, expr, .. } = &self.queries[query];
         for element in &answer.elements {
             match *purpose {
                 Purpose::Feature(feature) => collected.add(feature, piece, element)?,
-                Purpose::Exclusion => collected.exclude(piece, element)?,
+                Purpose::Exclusion => collected.exclude(expr, piece, element)?,
                 Purpose::Sighting => collected.see(piece, element)?,
             }
         }
@@ -211,6 +202,22 @@ impl Fetch<'_> {
                 );
                 self.keep_split(work)?;
                 Ok(self.split(work, halves))
+            }
+            Remedy::Probe if piece.count > 1 => {
+                let one = Work { piece: Piece { count: 1, ..piece }, ..work };
+                // Says so when it does not.
+                self.ask_alone(one).await?;
+                let steps = piece.count.div_ceil(PARTS);
+                tracing::info!(
+                    query = self.queries[query].what,
+                    steps = piece.count,
+                    %reason,
+                    "answered for one step: asking for {steps} at a time"
+                );
+                let known = &mut self.queries[query].max_steps;
+                *known = (*known).min(steps);
+                self.keep_split(work)?;
+                Ok(self.halve(work, halves))
             }
             Remedy::LeaveOut
                 if may_lack_steps
@@ -304,6 +311,12 @@ impl Fetch<'_> {
         0
     }
 
+    /// Keeps an answer that would be the same at any later time.
+    fn keep(&self, work: Work, body: &[u8], answer: &Answer<'_>) -> Result<(), HistoryError> {
+        let store = self.store.as_ref().filter(|_| !answer.may_grow);
+        store.map_or(Ok(()), |store| store.keep(self.ask(work), body))
+    }
+
     fn keep_clash(&self, work: Work, words: &str) -> Result<(), HistoryError> {
         self.store.as_ref().map_or(Ok(()), |store| store.keep_clash(self.ask(work), words))
     }
@@ -332,28 +345,5 @@ impl Fetch<'_> {
         halves.extend(both.map(|piece| Work { piece, ..work }));
         // Two in the place of one.
         halves.len() - before - 1
-    }
-}
-
-/// Asks until there is an answer, or a reason that waiting does not mend.
-async fn ask_patiently(
-    server: &Server,
-    ask: Ask<'_>,
-    patience: Patience,
-) -> Result<Vec<u8>, Reason> {
-    let mut waits = 0;
-    loop {
-        let reason = match server.ask(ask).await {
-            Ok(body) => return Ok(body),
-            Err(reason) => reason,
-        };
-        let wait = match reason.remedy(server.is_known()) {
-            Remedy::Wait(wait) if waits < patience.waits => wait,
-            _ => return Err(reason),
-        };
-        let wait = wait.unwrap_or(patience.first * 2_u32.pow(waits));
-        waits += 1;
-        tracing::warn!(%reason, ?wait, "the server does not answer: asking again");
-        tokio::time::sleep(wait).await;
     }
 }

@@ -16,7 +16,7 @@
 //! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
 //! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
-//! Gaps stay gaps. Where there is room for some entities only, it is asked who is there; a sample of them
+//! Gaps stay gaps, and an answer that is only a part of one ends the run. Where there is room for some entities only, it is asked who is there; a sample of them
 //! is drawn, and the others are left out of the questions where their text allows it.
 //! VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.
@@ -43,6 +43,8 @@ mod fetch;
 mod grid;
 mod groups;
 mod http_config;
+mod identity;
+mod patience;
 mod progress;
 mod question;
 mod reason;
@@ -63,9 +65,10 @@ pub use table::{CsvError, each_time};
 use asked::Asked;
 use client::Server;
 use collect::Collected;
-use fetch::{Fetch, PATIENCE, Patience};
+use fetch::Fetch;
 use grid::Grid;
 use groups::Wanted;
+use patience::{PATIENCE, Patience};
 use resume::Store;
 use sample::Sample;
 
@@ -207,7 +210,8 @@ fn from_server(
     let grids = (&*grid, instants.as_deref());
     let (features, entity) = (&query.features, &query.entity);
     let mut collected = Collected::new(features, entity, grids, config.max_values, sample)?;
-    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes);
+    let settled_ms = resume::settled_ms(std::time::SystemTime::now());
+    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes, settled_ms);
     let store = resume.as_ref().map(open).transpose()?;
     let progress = Progress::start("history", 0);
     let mut fetch = Fetch {

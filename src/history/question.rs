@@ -116,8 +116,11 @@ impl Question {
         }
     }
 
-    /// Says what is not whole.
+    /// Says what is not whole, and what is of no use.
     pub fn tell(&self) {
+        if self.purpose == Purpose::Exclusion && !self.has_result {
+            tracing::info!(query = %self.expr, "an exclusion has no result at any step: it excludes nothing");
+        }
         if let Some(words) = self.clash.as_ref().filter(|_| self.answered_leniently > 0) {
             tracing::warn!(
                 query = self.what,

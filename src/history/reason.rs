@@ -1,7 +1,7 @@
 //! A reason: why one query has no answer, and what to do about it.
 //!
 //! Known before it is known whose query it was. Some reasons are mended by waiting, some by asking
-//! for fewer steps, some are about single steps, which can be left out; the others end the run with
+//! for fewer steps (a server that says nothing in time must answer for one first), some are about single steps, which can be left out; the others end the run with
 //! a sentence.
 //!
 //! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits) and
@@ -25,6 +25,9 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 /// What servers say when a query is too much for them: its steps, its samples, its time.
 const TOO_MUCH_WORDS: [&str; 7] =
     ["exceed", "too many", "too long", "too large", "limit", "timed out", "not enough memory"];
+
+/// What Thanos says, with status 422, when a store is away and a partial answer will not do: gRPC's word.
+const AWAY_WORDS: &str = "code = unavailable";
 
 /// What servers say when label sets clash at a step: of a match or of a result, two are the same.
 /// That depends on which series there are, so that an expression may be refused at one step and
@@ -75,6 +78,8 @@ pub(super) enum Reason {
         words: String,
     },
     NotPrometheus(String),
+    /// An answer without what some stores have, in the server's words.
+    Partial(String),
     TooLarge,
 }
 
@@ -85,6 +90,8 @@ pub(super) enum Remedy {
     Wait(Option<Duration>),
     /// Ask for fewer steps.
     Halve,
+    /// Ask for one step, to learn whether there is an answer to anything; then for fewer.
+    Probe,
     /// Find the steps that it is about, and leave them out.
     LeaveOut,
     /// Nothing helps.
@@ -140,6 +147,7 @@ impl Reason {
         match code {
             401 | 403 => Self::Credentials(code),
             429 => Self::Busy { status: code, words, wait: wait(text(RETRY_AFTER)) },
+            422 if lower.contains(AWAY_WORDS) => Self::Busy { status: code, words, wait: None },
             413 | 504 => Self::TooMuch { status: code, words },
             400 | 422 | 500..600 if is_too_much && said.is_some() => {
                 Self::TooMuch { status: code, words }
@@ -156,7 +164,8 @@ impl Reason {
         match self {
             Self::Busy { wait, .. } => Remedy::Wait(*wait),
             Self::Unreachable(_) | Self::Lost(_) if is_known => Remedy::Wait(None),
-            Self::Timeout | Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
+            Self::Timeout => Remedy::Probe,
+            Self::TooMuch { .. } | Self::TooLarge => Remedy::Halve,
             Self::Clash { .. } => Remedy::LeaveOut,
             _ => Remedy::None,
         }
@@ -179,6 +188,7 @@ impl Reason {
                 HistoryError::Refused { what, expr, status, words }
             }
             Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
+            Self::Partial(words) => HistoryError::Partial { url, what, words },
             Self::TooLarge => HistoryError::TooLarge { what },
         }
     }
@@ -188,9 +198,10 @@ impl fmt::Display for Reason {
     /// For a line of the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(reason) | Self::Lost(reason) | Self::NotPrometheus(reason) => {
-                f.write_str(reason)
-            }
+            Self::Unreachable(reason)
+            | Self::Lost(reason)
+            | Self::NotPrometheus(reason)
+            | Self::Partial(reason) => f.write_str(reason),
             Self::Tls { reason, .. } => f.write_str(reason),
             Self::Timeout => f.write_str("no answer in time"),
             Self::TooLarge => f.write_str("a very large answer"),
@@ -276,6 +287,9 @@ mod tests {
         check(500, "", seven());
         check(502, "<p>bad gateway: limit</p>", seven());
         check(503, "", seven());
+        let away = "proxy Series(): rpc error: code = Aborted desc = fetch series for {} Addr: a:1: rpc \
+                    error: code = Unavailable desc = connect: connection refused";
+        check(422, &said(away), Remedy::Wait(None));
         check(400, &said("1:7: parse error: unexpected rate_limit{"), Remedy::None);
         check(422, &said("label_replace: invalid regular expression"), Remedy::None);
         check(401, "", Remedy::None);

@@ -1,30 +1,56 @@
 //! Answers on disk, so that a run that was interrupted goes on where it stopped.
 //!
-//! In: a folder, and each answer as it comes. Out: the answers that are there already. A file is
+//! In: a folder, and each answer as it comes. Out: the answers that are there already, to the same
+//! question of the same server by whoever has the same credentials: with others, it may have been
+//! another tenant's history. A file is
 //! one answer, compressed; it holds what was asked in full, so that no answer is taken for another
 //! one, and gzip's checksum, and is there whole or not at all. A file that is not as it should be
 //! counts as absent. Where a query had to be split, an empty answer says so, and where its label
-//! sets clash, the server's words behind a mark do, so that it is not asked again. Nothing in a file
-//! is a secret.
+//! sets clash, the server's words behind a mark do, so that it is not asked again.
+//!
+//! What is young is not kept: samples arrive late (a scrape, a remote write, an agent's queue, a rule over
+//! them), and an answer that lacks them would be believed for ever.
+//!
+//! Nothing in a file is a secret, nor can one be guessed from it at a price: of credentials there is a
+//! hash, slow to make (see [`super::identity`]), over a salt of the folder's own that its owner alone
+//! may read. Without its salt a folder is a new one. Answers that were kept without such a hash count
+//! as absent, too.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
+use ring::rand::{SecureRandom, SystemRandom};
 
 use super::client::Ask;
 use super::error::HistoryError;
+use super::identity::{self, Identity};
 use crate::files::Draft;
 
 /// What stands before the server's words where label sets clash: no JSON begins with it.
 const CLASH: u8 = b'!';
+
+/// How old the last step of an answer is before it is kept: what Mimir's query-frontend takes for its own
+/// cache (`max_cache_freshness`).
+const SETTLED_AFTER: Duration = Duration::from_secs(600);
+
+/// The name of the file with the salt.
+const SALT: &str = "salt";
 
 /// Answers of one server in a folder.
 pub(super) struct Store {
     folder: PathBuf,
     identity: String,
     max_bytes: usize,
+    settled_ms: i64,
+}
+
+/// Up to when answers are kept, if it is now that they are asked for: in milliseconds since 1970.
+pub(super) fn settled_ms(now: SystemTime) -> i64 {
+    let settled = now.checked_sub(SETTLED_AFTER).and_then(|it| it.duration_since(UNIX_EPOCH).ok());
+    settled.map_or(0, |it| it.as_millis() as i64)
 }
 
 /// What is there about a query.
@@ -39,10 +65,21 @@ pub(super) enum Stored {
 }
 
 impl Store {
-    /// `identity` is what decides an answer besides the query. Makes the folder.
-    pub fn open(folder: &Path, identity: &str, max_bytes: usize) -> Result<Self, HistoryError> {
+    /// `identity` is what decides an answer besides the query. Makes the folder, and its salt.
+    pub fn open(
+        folder: &Path,
+        identity: &Identity,
+        max_bytes: usize,
+        settled_ms: i64,
+    ) -> Result<Self, HistoryError> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-        Ok(Self { folder: folder.to_path_buf(), identity: identity.to_owned(), max_bytes })
+        let salt = salt(folder).map_err(|error| failed(&folder.join(SALT), &error))?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            identity: identity.text(&salt),
+            max_bytes,
+            settled_ms,
+        })
     }
 
     /// What is there about a query, if anything is.
@@ -63,10 +100,13 @@ impl Store {
         }
     }
 
-    /// Keeps an answer.
+    /// Keeps an answer, unless it is about a time too near.
     pub fn keep(&self, ask: Ask<'_>, body: &[u8]) -> Result<(), HistoryError> {
+        if ask.last_ms() > self.settled_ms {
+            return Ok(());
+        }
         let path = self.path(ask);
-        let write = || -> std::io::Result<()> {
+        let write = || -> io::Result<()> {
             // Answers are mostly digits: the fastest level leaves a sixth of them.
             let builder = GzBuilder::new().comment(self.key(ask));
             let mut encoder = builder.write(Draft::of(&path)?, Compression::fast());
@@ -103,7 +143,37 @@ impl Store {
     }
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> HistoryError {
+/// The folder's salt; a new one where there is none.
+fn salt(folder: &Path) -> io::Result<[u8; identity::BYTES]> {
+    let path = folder.join(SALT);
+    let known = || -> io::Result<Option<[u8; identity::BYTES]>> {
+        match fs::read(&path) {
+            Ok(bytes) => Ok(bytes.try_into().ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    if let Some(salt) = known()? {
+        return Ok(salt);
+    }
+    let mut salt = [0; identity::BYTES];
+    let no_chance = |_| io::Error::other("the system gives no random bytes");
+    SystemRandom::new().fill(&mut salt).map_err(no_chance)?;
+    // Its owner's alone from the beginning on, as every temporary file is.
+    let mut file = tempfile::Builder::new().prefix(".salt.").suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(&salt)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(&path) {
+        Ok(_) => Ok(salt),
+        // Another run has been faster, or there is one that is none.
+        Err(error) => match known()? {
+            Some(salt) => Ok(salt),
+            None => error.file.persist(&path).map(|_| salt).map_err(io::Error::from),
+        },
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> HistoryError {
     HistoryError::Resume { path: path.to_path_buf(), reason: error.to_string() }
 }
 
@@ -113,8 +183,30 @@ mod tests {
 
     const ASK: Ask<'_> = Ask { expr: "up", start_ms: 5, step_ms: 10, count: 3 };
 
-    fn store(folder: &Path, identity: &str) -> Store {
-        Store::open(&folder.join("a/b"), identity, 100).expect("a folder")
+    fn store(folder: &Path, shown: &str) -> Store {
+        Store::open(&folder.join("a/b"), &Identity::new(shown), 100, 1_000).expect("a folder")
+    }
+
+    #[test]
+    fn a_folder_has_a_salt_that_its_owner_alone_may_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(SALT);
+        let first = salt(dir.path()).expect("a salt");
+        assert_eq!(salt(dir.path()).expect("the salt"), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(&path).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let other = tempfile::tempdir().expect("a directory");
+        assert_ne!(salt(other.path()).expect("a salt"), first);
+        // One that is cut short is none.
+        fs::write(&path, &first[..31]).expect("written");
+        let second = salt(dir.path()).expect("a salt");
+        assert_ne!(second, first);
+        assert_eq!(salt(dir.path()).expect("the salt"), second);
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing beside it");
     }
 
     #[test]
@@ -142,6 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn what_may_still_grow_is_not_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store(dir.path(), "http://a");
+        // The last of three steps is what counts.
+        let ends = |last_ms: i64| Ask { start_ms: last_ms - 20, ..ASK };
+        store.keep(ends(1_000), b"{}").expect("kept");
+        assert!(store.find(ends(1_000)).is_some());
+        store.keep(ends(1_001), b"{}").expect("left out");
+        store.keep_clash(ends(1_002), "twice").expect("left out");
+        assert!(store.find(ends(1_001)).is_none() && store.find(ends(1_002)).is_none());
+        let hour = UNIX_EPOCH + Duration::from_secs(3_600);
+        assert_eq!(settled_ms(hour), 3_000_000);
+        assert_eq!(settled_ms(UNIX_EPOCH), 0);
+    }
+
+    #[test]
     fn what_is_not_whole_counts_as_absent() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = store(dir.path(), "http://a");
@@ -159,6 +267,6 @@ mod tests {
         store.keep(ASK, &[b'1'; 101]).expect("kept");
         assert_eq!(store.find(ASK), None, "larger than an answer may be");
         let names = fs::read_dir(&store.folder).expect("a folder").count();
-        assert_eq!(names, 1, "nothing is left beside it");
+        assert_eq!(names, 2, "nothing is left beside it and the salt");
     }
 }

@@ -45,6 +45,14 @@ impl Peers {
         program(&folders(), &["vmagent"])
     }
 
+    /// `victoria-metrics`, which few tests need.
+    ///
+    /// # Panics
+    /// When it is missing.
+    pub fn victoria_metrics() -> PathBuf {
+        program(&folders(), &["victoria-metrics"])
+    }
+
     /// `nginx`, which few tests need.
     ///
     /// # Panics
