@@ -281,17 +281,19 @@ fn evaluation_of_a_table_begins_with_what_is_remembered() {
 #[test]
 fn a_host_that_stands_still_is_found_within_an_hour_and_forgotten_with_the_first_move() {
     const HOUR: usize = 240;
-    let (_dir, options, summary) = trained(2_400);
+    // A day says what is usual.
+    const SEEN: usize = 24 * HOUR;
+    let (_dir, options, summary) = trained(SEEN);
     let spec = summary.metadata.still.expect("three features move");
     assert_eq!((spec.features.as_slice(), spec.usual), (&COLUMNS.map(str::to_owned)[..3], 0));
-    let calm: Vec<_> = (2_400..2_400 + 6 * HOUR).map(row).collect();
+    let calm: Vec<_> = (SEEN..SEEN + 6 * HOUR).map(row).collect();
     let (from, to) = (HOUR, 4 * HOUR);
     let mut frozen = calm.clone();
     (from..to).for_each(|step| frozen[step] = calm[from]);
     let judged = |rows: &[[f32; 4]]| {
         let dir = tempfile::tempdir().expect("a directory");
         let input = dir.path().join("later.csv");
-        std::fs::write(&input, csv(2_400, rows)).expect("written");
+        std::fs::write(&input, csv(SEEN, rows)).expect("written");
         let mut found = evaluated(&options.output, &query(Source::Csv(input)));
         let found = found.entities.remove(0);
         let above: Vec<usize> =
