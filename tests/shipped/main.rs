@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
 use host::{Host, KINDS, Trouble};
-use portent::detect::{DetectConfig, LoadedModel, Pipeline};
+use portent::detect::{DetectConfig, DetectError, LoadedModel, Pipeline};
+use portent::duration::Duration;
 use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
 use portent::series::StorageConfig;
 
@@ -31,12 +32,27 @@ const TROUBLES: [(Trouble, usize); 9] = [
 ];
 
 fn pipeline() -> Pipeline {
+    pipeline_of(DetectConfig::default()).expect("valid")
+}
+
+fn pipeline_of(config: DetectConfig) -> Result<Pipeline, DetectError> {
     let artifact = Artifact::read(model::shipped()).expect("a model file");
     let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
     let model = LoadedModel { name: "node".to_owned(), metadata, scorer };
-    Pipeline::new(DetectConfig::default(), StorageConfig::default(), vec![model]).expect("valid")
+    Pipeline::new(config, StorageConfig::default(), vec![model])
+}
+
+/// Whoever scrapes every minute, or wants to know every second, has no step of the model to keep to.
+#[test]
+fn it_serves_at_any_interval() {
+    for interval_ms in [1_000, 15_000, 60_000] {
+        let evaluation_interval = Some(Duration::from_ms(interval_ms));
+        let config = DetectConfig { evaluation_interval, ..DetectConfig::default() };
+        let refused = pipeline_of(config).err().map(|it| it.to_string());
+        assert_eq!(refused, None, "every {interval_ms} ms");
+    }
 }
 
 /// The scores of a tick, by host, each with the feature that has the largest share.
