@@ -90,7 +90,7 @@ fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<Judged> {
     let [entity] = backtest.entities.as_slice() else {
         bail!("--labels are of one entity, and the history has {}", backtest.entities.len());
     };
-    let labels = evaluate::read_labels(path)?;
+    let labels = history::read_labels(path)?;
     let mut by_step = vec![None; backtest.times_ms.len()];
     let mut strangers = 0;
     for (time_ms, label) in &labels {

@@ -17,13 +17,12 @@
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
 //!
-//! All but `labels` and `output`, which read and write files, is pure. `tests/reference/judge.py` computes the same
+//! All but `output`, which writes files, is pure; labels are a table (`crate::history::read_labels`). `tests/reference/judge.py` computes the same
 //! figures in Python.
 
 mod backtest;
 mod budget;
 mod judgement;
-mod labels;
 mod operator;
 mod output;
 mod page;
@@ -34,7 +33,6 @@ mod tests;
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
 pub use judgement::{JudgeError, Judgement, Ranking, judge};
-pub use labels::{LabelsError, read_labels};
 pub use operator::Alarms;
 pub use output::{OutputError, write as write_scores};
 pub use page::page;

@@ -60,7 +60,7 @@ pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl
 pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};
 pub use secret::Secret;
-pub use table::{CsvError, each_time};
+pub use table::{CsvError, each_time, read_labels};
 
 use asked::Asked;
 use client::Server;

@@ -41,7 +41,8 @@ const TIMES: [&str; 19] = [
 ];
 
 /// The names, in lower case, of columns that say what was anomalous.
-const LABELS: [&str; 6] = ["label", "labels", "anomaly", "anomalous", "is_anomaly", "is_anomalous"];
+pub(super) const LABELS: [&str; 6] =
+    ["label", "labels", "anomaly", "anomalous", "is_anomaly", "is_anomalous"];
 
 /// The numbers that spreadsheets have for the days from 1954 to 2119.
 const SPREADSHEET_DAYS: std::ops::Range<f64> = 20_000.0..80_000.0;
@@ -141,7 +142,7 @@ impl Columns {
 }
 
 /// The place of the times, and whether the column is named so.
-fn time_column(
+pub(super) fn time_column(
     header: &StringRecord,
     first: Option<&StringRecord>,
     decimal_commas: bool,

@@ -27,11 +27,13 @@ use crate::labels::Labels;
 use crate::timestamp;
 
 mod columns;
+mod labels;
 mod steps;
 mod text;
 mod times;
 
 use columns::Columns;
+pub use labels::read_labels;
 use steps::Steps;
 use text::Text;
 use times::Moment;
@@ -46,7 +48,7 @@ const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefi
 /// ones are numbers of rows or days.
 const LEAST_STEP_MS: i64 = 2_000;
 
-/// Why a file cannot be trained on.
+/// Why a file cannot be trained on or judged by.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
     /// It cannot be read.
@@ -252,12 +254,7 @@ impl Lines {
         }
         let Some(step_ms) = steps::common(&self.times_ms) else { return Ok(()) };
         let Some(index) = times::set_back(&self.times_ms, step_ms) else { return Ok(()) };
-        let reason = format!(
-            "the time goes back to {} and an hour comes again, as where a clock is set back at the end of \
-             summer time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
-            timestamp::format_ms(self.times_ms[index]).trim_end_matches('Z')
-        );
-        Err((Some(self.line(index)), reason))
+        Err((Some(self.line(index)), refused_set_back(self.times_ms[index])))
     }
 
     /// Says what the times were taken for.
@@ -330,6 +327,15 @@ impl Lines {
         let recording = Recording::new(times_ms, step_ms, vec![true; width], entities);
         Recording { counts, rows, ..recording }
     }
+}
+
+/// What is said of a time with which a clock was set back.
+fn refused_set_back(time_ms: i64) -> String {
+    format!(
+        "the time goes back to {} and an hour comes again, as where a clock is set back at the end of summer \
+         time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
+        timestamp::format_ms(time_ms).trim_end_matches('Z')
+    )
 }
 
 /// NaN for a missing value, nothing for what is no number.

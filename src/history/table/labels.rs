@@ -1,0 +1,218 @@
+//! Labels: whether a step was anomalous, as people have marked it, in a table.
+//!
+//! In: a table ([`super`]) with a column of times and one named as labels are ([`LABELS`]), in any place
+//! and among others; a label is 0 or 1, `false` or `true`. Lines may be in any order. Out: times and
+//! labels, in order of time, every time once. A time that comes again with the same label counts once;
+//! with another one it is an error.
+//!
+//! Memory: 16 bytes a line, of which there are at most [`MAX_LINES`].
+
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+
+use super::columns::{LABELS, time_column};
+use super::text::Text;
+use super::times::{Moment, set_back};
+use super::{CsvError, Wrong, number, refused_set_back, steps};
+use crate::timestamp;
+
+/// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.
+const MAX_LINES: usize = 10_000_000;
+
+/// Reads a file of labels, and logs what its times were taken for: times in milliseconds since 1970,
+/// strictly ascending, and whether the step was anomalous.
+///
+/// # Errors
+/// When the file cannot be read, has more than ten million lines or none, has no column of times or of
+/// labels, or a line is no label.
+pub fn read_labels(path: &Path) -> Result<Vec<(i64, bool)>, CsvError> {
+    read(path, MAX_LINES)
+}
+
+/// A line: when, what, and where in the file.
+type Label = (i64, bool, u32);
+
+fn read(path: &Path, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
+    let mut text = Text::open(path)?;
+    let mut record = StringRecord::new();
+    let mut goes_on = text.next(&mut record)?;
+    let first = goes_on.then_some(&record);
+    let at = places(&text, first).map_err(|reason| text.wrong_header(reason))?;
+    let mut labels: Vec<Label> = Vec::new();
+    let mut lacks_zone = false;
+    while goes_on {
+        if labels.len() == max_lines {
+            return Err(text.wrong(format!(
+                "more than {max_lines} lines of labels; split the file into shorter times"
+            )));
+        }
+        let (moment, is_anomalous) =
+            label(&record, at, text.has_decimal_commas()).map_err(|it| text.wrong(it))?;
+        lacks_zone |= !moment.has_zone;
+        labels.push((moment.ms, is_anomalous, u32::try_from(text.line()).unwrap_or(u32::MAX)));
+        goes_on = text.next(&mut record)?;
+    }
+    if labels.is_empty() {
+        return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
+    }
+    if lacks_zone {
+        tracing::warn!("{}: the times have no zone: they are taken as UTC", path.display());
+    }
+    in_order(labels, lacks_zone).map_err(|(line, reason)| {
+        let path: PathBuf = path.to_path_buf();
+        CsvError::Line { path, line: line.unwrap_or_default(), reason }
+    })
+}
+
+/// Where the times and the labels are.
+fn places(text: &Text, first: Option<&StringRecord>) -> Result<[usize; 2], String> {
+    let header = text.header();
+    let begin = "begin the file with the line \"timestamp,label\"";
+    let is_label = |i: &usize| LABELS.contains(&header[*i].to_ascii_lowercase().as_str());
+    let mut found = (0..header.len()).filter(is_label);
+    let label_at = match (found.next(), found.next()) {
+        (Some(at), None) => at,
+        (Some(one), Some(other)) => {
+            return Err(format!(
+                "columns {:?} and {:?} are both of labels: leave one out",
+                &header[one], &header[other]
+            ));
+        }
+        (None, _) => return Err(format!("no column is named \"label\"; {begin}")),
+    };
+    match time_column(header, first, text.has_decimal_commas())? {
+        (time_at, _) if time_at == label_at => Err(format!("no column is of times; {begin}")),
+        (time_at, _) => Ok([time_at, label_at]),
+    }
+}
+
+fn label(
+    record: &StringRecord,
+    [time_at, label_at]: [usize; 2],
+    decimal_commas: bool,
+) -> Result<(Moment, bool), String> {
+    let moment = Moment::parse(&record[time_at], decimal_commas)?;
+    let text = &record[label_at];
+    match number(text, decimal_commas) {
+        Some(0.0) => Ok((moment, false)),
+        Some(1.0) => Ok((moment, true)),
+        None if text.eq_ignore_ascii_case("false") => Ok((moment, false)),
+        None if text.eq_ignore_ascii_case("true") => Ok((moment, true)),
+        _ => Err(format!("the label {text:?} is neither 0 (normal) nor 1 (anomalous)")),
+    }
+}
+
+/// Labels by time, each time once.
+fn in_order(mut labels: Vec<Label>, lacks_zone: bool) -> Result<Vec<(i64, bool)>, Wrong> {
+    if lacks_zone && !labels.is_sorted_by_key(|it| it.0) {
+        let times_ms: Vec<i64> = labels.iter().map(|it| it.0).collect();
+        let step_ms = steps::common(&times_ms);
+        if let Some(index) = step_ms.and_then(|step_ms| set_back(&times_ms, step_ms)) {
+            return Err((Some(labels[index].2.into()), refused_set_back(times_ms[index])));
+        }
+    }
+    labels.sort_by_key(|it| it.0);
+    let both = |pair: &&[Label]| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1;
+    if let Some(pair) = labels.windows(2).find(both) {
+        let (time, line) = (timestamp::format_ms(pair[1].0), pair[1].2);
+        return Err((
+            Some(line.into()),
+            format!("the time {time} has both labels; keep one of the lines"),
+        ));
+    }
+    labels.dedup_by_key(|it| it.0);
+    Ok(labels.into_iter().map(|(time_ms, is_anomalous, _)| (time_ms, is_anomalous)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text).expect("written");
+        read(file.path(), max_lines)
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(i64, bool)]) {
+        assert_eq!(read_text(text.as_bytes(), 10).expect("a good file"), expected, "{text}");
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, expected: &str) {
+        let error = read_text(text.as_bytes(), 10).expect_err("a refusal").to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn labels_are_read_from_any_table() {
+        let expected = [(0, false), (60_000, true), (120_500, false)];
+        check(
+            "Timestamp,who,label\n0,a, 0\n1970-01-01T00:01:00Z,b,1\n60,b,1.0\n\n120.5,,0\n",
+            &expected,
+        );
+        // As pandas writes them, and a spreadsheet; newest first.
+        check("time,is_anomaly\n0,False\n60,True\n120.5,False\n", &expected);
+        check("sep=;\ntime;label\n120,5;0,0\n60;1,0\n0;0\n", &expected);
+        check("label\tts\n0\t120.5\n1\t60\n0\t0\n", &expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let begin = "begin the file with the line \"timestamp,label\"";
+        check_error("", &format!(", line 1: no column is named \"label\"; {begin}"));
+        check_error("0,1\n60,1\n", &format!(", line 1: no column is named \"label\"; {begin}"));
+        check_error(
+            "label\n1\n",
+            "seconds from 0 may stand there, too, where their steps are of 2s and more",
+        );
+        check_error(
+            "timestamp,label,Anomaly\n",
+            ", line 1: columns \"label\" and \"Anomaly\" are both of labels: leave one out",
+        );
+        check_error(
+            "timestamp,label\n",
+            ": no labels; write a line for each step below the header",
+        );
+        check_error("timestamp,label\n0,0\n60\n", ", line 3: 1 columns, the header has 2");
+        for label in ["", "2", "yes", "NaN", "-1"] {
+            let expected =
+                format!(", line 3: the label {label:?} is neither 0 (normal) nor 1 (anomalous)");
+            check_error(&format!("timestamp,label\n0,1\n60,{label}\n"), &expected);
+        }
+        check_error(
+            "timestamp,label\n60,1\n0,0\n60,0\n",
+            ", line 4: the time 1970-01-01T00:01:00Z has both labels; keep one of the lines",
+        );
+        let error = read_text(b"timestamp,label\nsoon,1\n", 10).expect_err("no time").to_string();
+        assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
+        let absent = read_labels(Path::new("/nowhere.csv")).expect_err("no file").to_string();
+        assert!(absent.starts_with("cannot read /nowhere.csv: "), "{absent}");
+    }
+
+    #[test]
+    fn an_hour_that_comes_again_is_named() {
+        let minutes = (0..180).chain(120..300);
+        let lines: String =
+            minutes.map(|it| format!("2026-10-25 {:02}:{:02},0\n", it / 60, it % 60)).collect();
+        let error = read_text(format!("time,label\n{lines}").as_bytes(), 1_000)
+            .expect_err("which of two hours")
+            .to_string();
+        assert!(
+            error.contains(", line 182: the time goes back to 2026-10-25T02:00:00 "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused() {
+        let text = b"timestamp,label\n0,0\n60,1\n";
+        assert_eq!(read_text(text, 2).expect("a file that just fits").len(), 2);
+        let error = read_text(text, 1).expect_err("too long").to_string();
+        let expected = ", line 3: more than 1 lines of labels; split the file into shorter times";
+        assert!(error.ends_with(expected), "{error}");
+    }
+}
