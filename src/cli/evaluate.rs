@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::source::SourceArgs;
-use super::{Failure, Outcome, command_line, write_file};
+use super::{Failure, Outcome, command_line, say, write_file};
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
@@ -73,15 +73,14 @@ fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
         evaluate::write_scores(path, &backtest, &metadata.entity, input)?;
     }
     let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels)).transpose()?;
-    match &judged {
-        Some(judged) => print!("{judged}"),
-        None => print!("{}", overview(&backtest)),
-    }
     if let Some(path) = &args.report {
         let judged = judged.as_ref().map(|it| (&it.judgement, it.by_step.as_slice()));
         write_file(path, &evaluate::page(&name, &backtest, judged, &command_line())?)?;
     }
-    Ok(())
+    match &judged {
+        Some(judged) => say(judged),
+        None => say(overview(&backtest)),
+    }
 }
 
 /// The scores of the only entity held against labels, and the label of each step. What has no label, or no

@@ -3,14 +3,13 @@
 //! In: the definition of the command line, of which `--help` is made too. Out: a script on standard
 //! output; pages of roff in a folder. `make deb` puts both into the package.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, Outcome};
+use super::{Cli, Failure, Outcome, say};
 
 /// What the program is called by who types it.
 const NAME: &str = "portent";
@@ -39,8 +38,7 @@ pub(super) fn completion(args: &CompletionArgs) -> Outcome {
     // Not at once to standard output: the generator panics where nobody reads on.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), NAME, &mut script);
-    let written = std::io::stdout().lock().write_all(&script);
-    written.context("cannot write the script").map_err(Failure::Failed)
+    say(String::from_utf8_lossy(&script)).map_err(Failure::Failed)
 }
 
 pub(super) fn man(args: &ManArgs) -> Outcome {

@@ -9,7 +9,8 @@ mod manual;
 mod source;
 mod train;
 
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -124,6 +125,15 @@ fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Writes to standard output. That nobody reads on, as behind `| head`, is no failure.
+fn say(text: impl Display) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    match write!(output, "{text}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -150,7 +160,8 @@ pub fn run() -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    eprintln!("portent: {text}");
+    // The exit code tells it where nobody reads.
+    let _ = writeln!(std::io::stderr(), "portent: {text}");
     ExitCode::from(code)
 }
 

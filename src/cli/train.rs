@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::source::SourceArgs;
-use super::{Failure, Outcome, command_line, write_file};
+use super::{Failure, Outcome, command_line, say, write_file};
 use crate::config::Config;
 use crate::features::{PROFILE_ENTITY, profile};
 use crate::model::ModelConfig;
@@ -47,15 +47,12 @@ pub(super) fn run(args: TrainArgs) -> Outcome {
     let report = args.report.clone();
     let options = options(args).map_err(Failure::Wrong)?;
     let summary = train::run(&options).map_err(|error| Failure::Failed(error.into()))?;
-    print!("{summary}");
-    match report {
-        Some(path) => {
-            let page = train::page(&summary, &command_line())
-                .map_err(|error| Failure::Failed(error.into()))?;
-            write_file(&path, &page).map_err(Failure::Failed)
-        }
-        None => Ok(()),
+    if let Some(path) = report {
+        let page = train::page(&summary, &command_line())
+            .map_err(|error| Failure::Failed(error.into()))?;
+        write_file(&path, &page).map_err(Failure::Failed)?;
     }
+    say(&summary).map_err(Failure::Failed)
 }
 
 fn options(args: TrainArgs) -> anyhow::Result<Options> {
