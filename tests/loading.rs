@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portent::model::graph::Graph;
 use portent::model::{Dim, MAX_FILE_BYTES, shipped};
-use support::hostile::{endless, large, model};
-use support::{Portent, post, run_portent, wait_until};
+use support::hostile::{endless, endless_above, large, model};
+use support::{Portent, RemoteWriter, Series, post, run_portent, wait_until};
 use tempfile::TempDir;
 
 /// How long anything may take here that has no deadline of its own.
@@ -238,6 +238,53 @@ async fn an_end_does_not_wait_for_a_model() {
     let status = portent.server.wait_for_end(SOON).await;
     assert!(status.success(), "{status}");
     assert!(before.elapsed() < SOON, "{:?}", before.elapsed());
+}
+
+/// No trial foresees every batch: a tick that meets a loop without an end is a failed one, and the next is
+/// a tick like any other.
+#[tokio::test]
+async fn a_tick_without_an_end_has_one() {
+    let place = Place::new();
+    let file = place.file("sometimes.onnx", &Made::Bytes(endless_above(123_456.0)));
+    let interval = "global:\n  evaluation_interval: 1s\n";
+    let portent = Portent::start(&format!("{interval}{}", config(&file, 1.0)), &[]).await;
+    portent.ready().await;
+    let writer = RemoteWriter::new(portent.url("/api/v1/write"));
+    let page_with = async |what: &str, wanted: &dyn Fn(&str) -> bool| {
+        wait_until(Duration::from_secs(60), what, async || {
+            let page = portent.get("/metrics").await?.body;
+            if page.lines().any(wanted) { Ok(()) } else { Err(page) }
+        })
+        .await
+    };
+    let send = async |a: f64| {
+        let one = |name: &str, value: f64| {
+            let labels = [("__name__", name), ("job", "j"), ("instance", "h")];
+            Series::new(&labels, &[(now_ms(), value)])
+        };
+        // What comes in while a graph runs waits, or is told to come again.
+        wait_until(Duration::from_secs(60), "a place", async || {
+            match writer.send(&[one("a", a), one("b", 0.25)]).await {
+                reply if reply.status == 204 => Ok(()),
+                reply => Err(format!("{reply:?}")),
+            }
+        })
+        .await;
+    };
+    send(1e6).await;
+    let failed = |line: &str| {
+        let count = line.strip_prefix("portent_model_errors_total{model=\"m\"} ");
+        count.is_some_and(|it| it != "0")
+    };
+    page_with("a failed tick", &failed).await;
+    send(0.5).await;
+    page_with("a score", &|line| line.starts_with("anomaly_score{") && line.ends_with(" 0.75"))
+        .await;
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    i64::try_from(since.as_millis()).expect("a clock before the far future")
 }
 
 /// Children of a process, those that have ended and were not waited for included.

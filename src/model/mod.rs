@@ -35,7 +35,7 @@ pub use metadata::{Metadata, ScoreSummary};
 pub use range::FeatureRange;
 pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
 pub use runtime::RuntimeError;
-pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
+pub use scorer::{Context, Run, Runtime, Scorer, ScorerError, Scores, Watch};
 pub use state::{AdaptiveThreshold, LevelSpec, LevelStart};
 pub use still::StillSpec;
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 
 use super::Settings;
+use super::patience::Patience;
 use super::pipeline::PipelineSettings;
 use crate::admission;
 use crate::detect::LoadedModel;
@@ -48,7 +49,8 @@ fn model(
     };
     let artifact = Artifact::read(bytes).with_context(context)?;
     let metadata = artifact.resolve(config).with_context(context)?;
-    let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
+    let mut scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
+    scorer.set_watch(Box::new(Patience::new().context("cannot start a thread")?));
     tracing::info!(
         model = config.name,
         file,

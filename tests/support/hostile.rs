@@ -49,6 +49,51 @@ pub fn large(constants: i64) -> Vec<u8> {
 
 /// A graph with a loop that goes on while true is true.
 pub fn endless() -> Vec<u8> {
+    repeating(Vec::new(), true)
+}
+
+/// A graph that gives each entity the sum of its two values, unless one of them is above `most`: then it
+/// goes on for ever.
+pub fn endless_above(most: f32) -> Vec<u8> {
+    let keep = AttributeProto {
+        name: Some("keepdims".to_owned()),
+        r#type: Some(portent::proto::onnx::attribute_proto::AttributeType::Int as i32),
+        i: Some(0),
+        ..AttributeProto::default()
+    };
+    let largest =
+        NodeProto { attribute: vec![keep], ..node("ReduceMax", &["features"], &["largest"]) };
+    let nodes = vec![largest, node("Greater", &["largest", "most"], &["go"])];
+    let most = constant("most", FLOAT, &[], &most.to_le_bytes());
+    repeating(
+        vec![GraphProto { node: nodes, initializer: vec![most], ..GraphProto::default() }],
+        false,
+    )
+}
+
+fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.to_owned()),
+        name: Some(outputs[0].to_owned()),
+        input: inputs.iter().map(|it| (*it).to_owned()).collect(),
+        output: outputs.iter().map(|it| (*it).to_owned()).collect(),
+        ..NodeProto::default()
+    }
+}
+
+fn constant(name: &str, data_type: i32, dims: &[i64], raw: &[u8]) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: dims.to_vec(),
+        data_type: Some(data_type),
+        raw_data: Some(raw.to_vec().into()),
+        ..TensorProto::default()
+    }
+}
+
+/// A graph with a loop that goes on while `go` is true, which some part of the graph computes before or
+/// which is always so.
+fn repeating(parts: Vec<GraphProto>, always: bool) -> Vec<u8> {
     let info = |name: &str, elem_type: i32, shape: &[&str]| {
         let dim = |name: &&str| portent::proto::onnx::tensor_shape_proto::Dimension {
             value: Some(match name.parse() {
@@ -67,13 +112,6 @@ pub fn endless() -> Vec<u8> {
             r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)) }),
             doc_string: None,
         }
-    };
-    let node = |op: &str, inputs: &[&str], outputs: &[&str]| NodeProto {
-        op_type: Some(op.to_owned()),
-        name: Some(outputs[0].to_owned()),
-        input: inputs.iter().map(|it| (*it).to_owned()).collect(),
-        output: outputs.iter().map(|it| (*it).to_owned()).collect(),
-        ..NodeProto::default()
     };
     let body = GraphProto {
         name: Some("body".to_owned()),
@@ -94,21 +132,17 @@ pub fn endless() -> Vec<u8> {
         ..AttributeProto::default()
     };
     let attribute = [name.encode_to_vec(), field(6, &body.encode_to_vec())].concat();
-    let repeat = node("Loop", &["", "true", "features"], &["score_of"]);
+    let repeat = node("Loop", &["", "go", "features"], &["score_of"]);
     let repeat = [repeat.encode_to_vec(), field(5, &attribute)].concat();
-    let constant = |name: &str, data_type: i32, dims: &[i64], raw: &[u8]| TensorProto {
-        name: Some(name.to_owned()),
-        dims: dims.to_vec(),
-        data_type: Some(data_type),
-        raw_data: Some(raw.to_vec().into()),
-        ..TensorProto::default()
-    };
     let before = GraphProto {
         name: Some("endless".to_owned()),
-        initializer: vec![
-            constant("true", BOOL, &[], &[1]),
-            constant("axes", INT64, &[1], &1_i64.to_le_bytes()),
-        ],
+        initializer: [
+            always.then(|| constant("go", BOOL, &[], &[1])),
+            Some(constant("axes", INT64, &[1], &1_i64.to_le_bytes())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         input: vec![info("features", FLOAT, &["N", "2"])],
         output: vec![info("score", FLOAT, &["N", "1"])],
         ..GraphProto::default()
@@ -117,7 +151,8 @@ pub fn endless() -> Vec<u8> {
         node: vec![node("ReduceSum", &["score_of", "axes"], &["score"])],
         ..GraphProto::default()
     };
-    let graph = [before.encode_to_vec(), field(1, &repeat), after.encode_to_vec()].concat();
+    let parts: Vec<u8> = parts.iter().flat_map(Message::encode_to_vec).collect();
+    let graph = [before.encode_to_vec(), parts, field(1, &repeat), after.encode_to_vec()].concat();
     // IR version 8, and opset 13 of the domain that has no name.
     [vec![0x08, 8], field(7, &graph), field(8, &[0x0a, 0, 0x10, 13])].concat()
 }
