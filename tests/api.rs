@@ -599,11 +599,14 @@ async fn a_slow_body_is_given_up() {
 #[tokio::test]
 async fn before_the_models_are_loaded_it_is_unavailable() {
     let dir = TempDir::new().expect("a temporary folder");
-    // Reading it waits for a writer that never comes.
+    // It has no end, of which loading is sure after a while.
     let model = dir.path().join("model.onnx");
-    let made = Command::new("mkfifo").arg(&model).status().expect("mkfifo is on every Unix");
-    assert!(made.success());
-    let config = format!("models:\n- name: node\n  file: {}\n", model.display());
+    std::fs::write(&model, support::hostile::endless()).expect("a fresh folder takes a file");
+    let config = format!(
+        "models:\n- name: node\n  file: {}\n  step: 1s\n  threshold: 1\n  features:\n  \
+         - {{name: a, expr: a}}\n  - {{name: b, expr: b}}\n",
+        model.display()
+    );
     let portent = Portent::start(&config, &[]).await;
     for path in ["/api/v1/query?query=1", "/api/v1/query?query=", "/api/v1/status/buildinfo"] {
         let Reply { status, body } = portent.get(path).await.expect("an answer");

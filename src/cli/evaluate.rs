@@ -8,11 +8,13 @@ use clap::Args;
 
 use super::source::SourceArgs;
 use super::{Failure, Outcome, command_line, say, write_file};
+use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
+use crate::files::read_whole;
 use crate::history::{self, Source};
-use crate::model::{Artifact, Runtime, Scorer};
+use crate::model::{Artifact, MAX_FILE_BYTES, Runtime, Scorer};
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -43,12 +45,15 @@ pub(super) fn run(args: EvaluateArgs) -> Outcome {
 fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config_file.as_deref())?;
     let name = args.model.display().to_string();
-    let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read model {name}"))?;
-    let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
+    let bytes = read_whole(&args.model, MAX_FILE_BYTES as u64)
+        .with_context(|| format!("cannot read model {name}"))?;
     let is_it = |file: &Path| same_file(file, &args.model);
     let own = config.models.iter().find(|it| it.file.as_deref().is_some_and(is_it));
-    let metadata =
-        artifact.resolve(&own.cloned().unwrap_or_default()).with_context(|| name.clone())?;
+    let own = own.cloned().unwrap_or_default();
+    admission::admit(&bytes, &own, config.onnxruntime.library.as_deref())
+        .with_context(|| name.clone())?;
+    let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
+    let metadata = artifact.resolve(&own).with_context(|| name.clone())?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref())?;
     let scorer = Scorer::new(&runtime, &artifact, &metadata).with_context(|| name.clone())?;
     let table_step = args.source.table_step();

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
+use crate::admission;
 use crate::config::Config;
 use crate::files::Draft;
 use crate::logging::{self, LogFormat, LogLevel};
@@ -61,6 +62,9 @@ enum Command {
     /// Write the manual, a page for each command.
     #[command(hide = true)]
     Man(manual::ManArgs),
+    /// Load and try the model on the standard input, for a process that does not want to be the first.
+    #[command(name = admission::COMMAND, hide = true)]
+    TryModel,
 }
 
 /// Flags of `serve`.
@@ -147,6 +151,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check::run(check),
         Command::Completion(args) => manual::completion(&args),
         Command::Man(args) => manual::man(&args),
+        Command::TryModel => return admission::attempt(),
     };
     let (code, error) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

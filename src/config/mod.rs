@@ -13,6 +13,7 @@ use crate::api::QueryConfig;
 use crate::detect::DetectConfig;
 use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
+use crate::files::{ReadError, read_whole};
 use crate::history::HistoryConfig;
 use crate::http::WebConfig;
 use crate::labels::METRIC_NAME;
@@ -77,15 +78,9 @@ pub enum ConfigError {
     Read {
         /// The file.
         file: String,
-        /// What the system says.
+        /// What it is instead, or what the system says.
         #[source]
-        source: std::io::Error,
-    },
-    /// The file is too large to be one.
-    #[error("{file} has more than {MAX_FILE_BYTES} bytes")]
-    TooLarge {
-        /// The file.
-        file: String,
+        source: ReadError,
     },
     /// Not YAML, or not of the right shape.
     #[error("{file}: {source}")]
@@ -131,10 +126,10 @@ impl Config {
         };
         let name = path.display().to_string();
         let read = |source| ConfigError::Read { file: name.clone(), source };
-        if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE_BYTES {
-            return Err(ConfigError::TooLarge { file: name });
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let bytes = read_whole(path, MAX_FILE_BYTES).map_err(read)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            read(std::io::Error::new(std::io::ErrorKind::InvalidData, error).into())
+        })?;
         let mut config = Self::parse(&name, &text)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
         Ok(config)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
+use super::limits;
 use super::property::{from_json, json, parse, time};
 use super::range::FeatureRange;
 use super::remembered::Remembered;
@@ -20,9 +21,6 @@ use crate::timestamp;
 /// The layout of the keys below. A file that says more was written by a later version; one that
 /// says less knows nothing of smoothing and what follows it, and needs none of it.
 const SCHEMA: u32 = 2;
-
-/// With a larger exponent a mean is a maximum, and the powers of errors leave float32.
-const MAX_POWER: f64 = 3.0;
 
 /// What every key starts with, so that entries of others are left alone.
 const PREFIX: &str = "portent.";
@@ -197,35 +195,7 @@ impl Metadata {
     /// Refuses what no graph can be used with.
     fn validated(self) -> Result<Self, ArtifactError> {
         let invalid = |what, reason: String| Err(ArtifactError::Invalid { what, reason });
-        if self.features.is_empty() {
-            return invalid("features", "there is none".to_owned());
-        }
-        for (i, feature) in self.features.iter().enumerate() {
-            if self.features[..i].iter().any(|it| it.name == feature.name) {
-                return invalid("features", format!("{:?} occurs twice", feature.name));
-            }
-            if feature.missing == Missing::FillMedian {
-                let name = &feature.name;
-                let reason = format!(
-                    "training has not said what the median of {name:?} is: write `missing: fill VALUE`"
-                );
-                return invalid("features", reason);
-            }
-        }
-        if self.window == 0 {
-            return invalid("window", "it must be at least 1".to_owned());
-        }
-        if self.step.as_ms() == 0 {
-            return invalid("step", "it must be above 0".to_owned());
-        }
-        if self.smoothing.iter().any(|span| !(span.is_finite() && *span >= 1.0)) {
-            let reason = format!("{:?} are not all numbers of at least 1", self.smoothing);
-            return invalid("smoothing", reason);
-        }
-        if !(1.0..=MAX_POWER).contains(&self.smoothing_power) {
-            let reason = format!("{} is not a number from 1 to {MAX_POWER}", self.smoothing_power);
-            return invalid("smoothing_power", reason);
-        }
+        limits::check(&self)?;
         self.level
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;

@@ -1,6 +1,8 @@
 //! What a model's file says of standing still: which of its features hardly ever do, and how long they
 //! usually do at once. `crate::detect` makes findings of it.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
@@ -28,10 +30,12 @@ impl StillSpec {
     pub(super) fn check(&self, features: &[FeatureSpec]) -> Result<(), ArtifactError> {
         let names = &self.features;
         let invalid = |reason| Err(ArtifactError::Invalid { what: "still", reason });
-        if let Some(name) = names.iter().find(|name| !features.iter().any(|it| it.name == **name)) {
+        let known: HashSet<&String> = features.iter().map(|it| &it.name).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
             return invalid(format!("the model has no feature {name:?}"));
         }
-        if let Some((_, name)) = names.iter().enumerate().find(|(i, it)| names[..*i].contains(it)) {
+        let mut seen = HashSet::with_capacity(names.len());
+        if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
             return invalid(format!("{name:?} occurs twice"));
         }
         match names.len() >= Self::LEAST_FEATURES {

@@ -1,20 +1,25 @@
 //! Loading: from settings to models that are ready to score.
 
+use std::path::Path;
+
 use anyhow::Context;
 use bytes::Bytes;
 
 use super::Settings;
+use super::patience::Patience;
 use super::pipeline::PipelineSettings;
+use crate::admission;
 use crate::detect::LoadedModel;
 use crate::exporter::ModelInfo;
-use crate::model::{Artifact, ModelConfig, Runtime, Scorer, shipped};
+use crate::files::read_whole;
+use crate::model::{Artifact, MAX_FILE_BYTES, ModelConfig, Runtime, Scorer, shipped};
 
 /// Loads every model of the settings.
 pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     let runtime = Runtime::load(settings.onnxruntime_library.as_deref())?;
     let mut models = Vec::with_capacity(settings.models.len());
     for config in &settings.models {
-        let model = model(&runtime, config);
+        let model = model(&runtime, config, settings.onnxruntime_library.as_deref());
         models.push(model.with_context(|| format!("model {:?}", config.name))?);
     }
     Ok(PipelineSettings {
@@ -25,17 +30,27 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     })
 }
 
-fn model(runtime: &Runtime, config: &ModelConfig) -> anyhow::Result<LoadedModel> {
+fn model(
+    runtime: &Runtime,
+    config: &ModelConfig,
+    library: Option<&Path>,
+) -> anyhow::Result<LoadedModel> {
     let file = config.file.as_deref().map(|path| path.display().to_string());
     let file = file.unwrap_or_else(|| "the shipped model".to_owned());
     let context = || file.clone();
     let bytes = match &config.file {
-        Some(path) => Bytes::from(std::fs::read(path).with_context(context)?),
+        Some(path) => {
+            let bytes = read_whole(path, MAX_FILE_BYTES as u64).with_context(context)?;
+            // Only what has done no harm elsewhere is loaded here.
+            admission::admit(&bytes, config, library).with_context(context)?;
+            Bytes::from(bytes)
+        }
         None => shipped(),
     };
     let artifact = Artifact::read(bytes).with_context(context)?;
     let metadata = artifact.resolve(config).with_context(context)?;
-    let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
+    let mut scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
+    scorer.set_watch(Box::new(Patience::new().context("cannot start a thread")?));
     tracing::info!(
         model = config.name,
         file,

@@ -10,6 +10,7 @@
 mod clock;
 mod landing;
 mod load;
+mod patience;
 mod pipeline;
 mod quiet;
 mod router;

@@ -116,6 +116,12 @@ fn run(
             report(&snapshot, due.missed);
             troubles.log(&snapshot);
             snapshots.send_replace(snapshot);
+            // The next tick may be due already, and again after it: what waits now comes before.
+            for _ in 0..commands.len() {
+                if let Ok(command) = commands.try_recv() {
+                    obey(&mut pipeline, command, &quiet);
+                }
+            }
             continue;
         }
         // The queue is asked first: a timer costs more than a command that is there already.
@@ -133,23 +139,28 @@ fn run(
                 }
             }
         };
-        match command {
-            Command::Append { batch, reply } => {
-                let outcome = pipeline.append(now_ms(), &batch);
-                exporter::count_append(&outcome);
-                report_replicas(&outcome, &quiet);
-                // A sender that is gone comes again; what it sent is then there already.
-                let _ = reply.send(outcome);
+        obey(&mut pipeline, command, &quiet);
+    }
+}
+
+/// Does what the owner is asked to do.
+fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
+    match command {
+        Command::Append { batch, reply } => {
+            let outcome = pipeline.append(now_ms(), &batch);
+            exporter::count_append(&outcome);
+            report_replicas(&outcome, quiet);
+            // A sender that is gone comes again; what it sent is then there already.
+            let _ = reply.send(outcome);
+        }
+        Command::Look(look) => look(pipeline),
+        Command::Reconfigure { settings, reply } => {
+            let PipelineSettings { global, storage, replica_timeout, models } = *settings;
+            let result = pipeline.reconfigure(global, storage, models);
+            if result.is_ok() {
+                pipeline.set_replica_timeout(replica_timeout);
             }
-            Command::Look(look) => look(&pipeline),
-            Command::Reconfigure { settings, reply } => {
-                let PipelineSettings { global, storage, replica_timeout, models } = *settings;
-                let result = pipeline.reconfigure(global, storage, models);
-                if result.is_ok() {
-                    pipeline.set_replica_timeout(replica_timeout);
-                }
-                let _ = reply.send(result);
-            }
+            let _ = reply.send(result);
         }
     }
 }

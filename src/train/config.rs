@@ -9,6 +9,7 @@ use super::threshold::ThresholdConfig;
 use super::tune::{Space, Trial};
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::model::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW};
 
 /// The `train` section: how a model is fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,18 +132,6 @@ const MAX_WIDTH: usize = 4_096;
 
 /// More numbers than this are as good as all there are.
 const WIDEST_BOTTLENECK: usize = 24;
-
-/// A longer window takes longer to fill than anybody waits for a score.
-const MAX_WINDOW: usize = 1_000;
-
-/// What lasts longer than a week is a level.
-const MAX_SPAN_MS: i64 = 7 * 86_400_000;
-
-/// A mean of fewer steps smooths nothing.
-const LEAST_SPAN: f64 = 4.0;
-
-/// Each span is a row of numbers for each entity.
-const MAX_SPANS: usize = 4;
 
 impl Default for TrainConfig {
     fn default() -> Self {

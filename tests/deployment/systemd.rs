@@ -76,7 +76,10 @@ fn it_may_little() {
     ] {
         assert_eq!(values(key), [value], "{key}");
     }
-    assert_eq!(values("SystemCallFilter"), ["@system-service", "~@privileged @resources"]);
+    assert_eq!(
+        values("SystemCallFilter"),
+        ["@system-service", "~@privileged @resources", "prlimit64"]
+    );
     // Without /proc/cpuinfo ONNX Runtime does not know the processor.
     assert!(values("ProcSubset").is_empty());
 }

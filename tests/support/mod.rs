@@ -1,4 +1,5 @@
-//! What integration tests share: real peers, Portent itself, a sender of samples, and waiting.
+//! What integration tests share: real peers, Portent itself, a sender of samples, models
+//! that do harm, and waiting.
 //!
 //! Every server listens on a port that the system picks, lives in a folder of its own and is killed
 //! when its value is dropped. A missing program fails the test with the command that gets it.
@@ -9,6 +10,7 @@
 mod alerting;
 mod alertmanager;
 mod client;
+pub mod hostile;
 mod node_exporter;
 mod peers;
 mod portent;

@@ -14,6 +14,7 @@
 mod environment;
 mod outputs;
 mod reconstruction;
+mod watch;
 
 use std::ops::Range;
 
@@ -27,8 +28,9 @@ use super::contract::{self, ContractError, InputPlan, OutputPlan};
 use super::metadata::Metadata;
 
 pub use environment::Runtime;
+use outputs::Outputs;
 pub use outputs::Scores;
-use outputs::{Outputs, copied};
+pub use watch::{Run, Watch};
 
 /// Why a batch has no scores, or a model no scorer.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +118,7 @@ type OnPart<'a> =
 #[derive(Debug)]
 pub struct Scorer {
     session: Session,
+    watch: Option<Box<dyn Watch>>,
     inputs: InputPlan,
     outputs: OutputPlan,
     features: usize,
@@ -155,7 +158,8 @@ impl Scorer {
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
             .map_err(|error| ScorerError::Load(error.to_string()))?;
         let (outputs, values, mask) = (OutputPlan::Score, Vec::new(), Vec::new());
-        let mut scorer = Self { session, inputs, outputs, features, window, values, mask };
+        let watch = None;
+        let mut scorer = Self { session, watch, inputs, outputs, features, window, values, mask };
         let rows = contract::trial_rows(features, window);
         scorer.outputs = scorer.trial(rows, artifact)?;
         // Some graphs drop a dimension of length one.
@@ -373,8 +377,7 @@ impl Scorer {
             let tensor = TensorRef::from_array_view((shape.to_vec(), values));
             tensors.push((name, tensor.map_err(failed)?.into()));
         }
-        let outputs = self.session.run(tensors).map_err(failed)?;
-        Ok(copied(&outputs))
+        watch::run(&mut self.session, &mut self.watch, tensors, failed)
     }
 }
 
