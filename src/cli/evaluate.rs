@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::duration::Duration;
 use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
 use crate::history::{self, Source};
-use crate::model::{Artifact, Runtime, Scorer};
+use crate::model::{Artifact, Metadata, Runtime, Scorer};
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -37,23 +37,36 @@ pub(super) struct EvaluateArgs {
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Outcome {
-    evaluate(args).map_err(Failure::Failed)
+    let config = Config::load(args.config_file.as_deref());
+    let config = config.map_err(|error| Failure::Wrong(error.into()))?;
+    let runtime = Runtime::load(config.onnxruntime.library.as_deref());
+    let runtime = runtime.map_err(|error| Failure::Failed(error.into()))?;
+    let model = load(&args.model, &config, &runtime).map_err(Failure::Wrong)?;
+    evaluate(args, &config, model).map_err(Failure::Failed)
 }
 
-fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.config_file.as_deref())?;
-    let name = args.model.display().to_string();
-    let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read model {name}"))?;
+/// The model, with what the configuration says of it.
+fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Metadata, Scorer)> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read model {name}"))?;
     let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
-    let is_it = |file: &Path| same_file(file, &args.model);
+    let is_it = |file: &Path| same_file(file, path);
     let own = config.models.iter().find(|it| it.file.as_deref().is_some_and(is_it));
     let metadata =
         artifact.resolve(&own.cloned().unwrap_or_default()).with_context(|| name.clone())?;
-    let runtime = Runtime::load(config.onnxruntime.library.as_deref())?;
-    let scorer = Scorer::new(&runtime, &artifact, &metadata).with_context(|| name.clone())?;
+    let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(|| name.clone())?;
+    Ok((metadata, scorer))
+}
+
+fn evaluate(
+    args: EvaluateArgs,
+    config: &Config,
+    (metadata, scorer): (Metadata, Scorer),
+) -> anyhow::Result<()> {
+    let name = args.model.display().to_string();
     let table_step = args.source.table_step();
     let query = args.source.query(
-        &config,
+        config,
         metadata.features.clone(),
         metadata.entity.clone(),
         Some(metadata.step),

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::config::ModelConfig;
+use super::contract::features_of;
+use super::external;
 use super::metadata::{Metadata, Recorded};
 use crate::proto::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
@@ -74,6 +76,15 @@ pub enum ArtifactError {
     /// An ONNX file or something that looks like one, without a graph.
     #[error("the model holds no graph: it is empty or not an ONNX file")]
     NoGraph,
+    /// Weights in another file.
+    #[error(
+        "the model's weights are in another file ({location}), and one file is read: save it as one, \
+         by `external_data=False` in torch.onnx.export or `onnx.save(onnx.load(FILE), ONE_FILE)`"
+    )]
+    External {
+        /// The other file.
+        location: String,
+    },
     /// Written by a later version.
     #[error(
         "the model's metadata has schema {found}, this version reads schema {expected}; use a \
@@ -139,6 +150,9 @@ impl Artifact {
         // Weights are slices of `bytes`: decoding copies names and shapes only.
         let model = ModelProto::decode(bytes.clone()).map_err(ArtifactError::NotOnnx)?;
         let graph = model.graph.ok_or(ArtifactError::NoGraph)?;
+        if let Some(location) = external::location(&graph) {
+            return Err(ArtifactError::External { location });
+        }
         let mut recorded = Recorded::default();
         for entry in &model.metadata_props {
             recorded.read(entry.key(), entry.value())?;
@@ -160,7 +174,7 @@ impl Artifact {
     /// When both give a value and the values differ, when neither gives a value that is needed, and
     /// for values that no graph can be used with.
     pub fn resolve(&self, config: &ModelConfig) -> Result<Metadata, ArtifactError> {
-        let graph_window = match self.inputs.first().and_then(|it| it.shape.as_deref()) {
+        let graph_window = match features_of(&self.inputs).and_then(|it| it.shape.as_deref()) {
             Some([_, Dim::Fixed(window), _]) => Some(*window),
             _ => None,
         };

@@ -4,13 +4,16 @@
 //! model's section of the configuration. Out: complete metadata or a sentence about what is
 //! missing, malformed or contradictory. It never looks at the graph.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
-use super::property::{from_json, json, parse, time};
+use super::property::{agree, describe_features, from_json, json, parse, time};
 use super::range::FeatureRange;
 use super::remembered::Remembered;
+use super::role::OutputRole;
 use super::state::{AdaptiveThreshold, LevelSpec};
 use super::still::StillSpec;
 use crate::duration::Duration;
@@ -70,6 +73,8 @@ pub struct Metadata {
     pub profile: Option<u32>,
     /// The smoothed error above which an entity is anomalous. Above zero.
     pub threshold: f64,
+    /// What the graph's outputs are, by name; empty where their names and shapes tell.
+    pub outputs: BTreeMap<String, OutputRole>,
     /// How the threshold was found, for people.
     pub threshold_method: String,
     /// The first training step, where the file tells.
@@ -111,6 +116,7 @@ pub(super) struct Recorded {
     ranges: Vec<Option<FeatureRange>>,
     profile: Option<u32>,
     threshold: Option<f64>,
+    outputs: Option<BTreeMap<String, OutputRole>>,
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
     trained_to_ms: Option<i64>,
@@ -146,6 +152,7 @@ impl Metadata {
             weightless: Vec::new(),
             ranges: Vec::new(),
             threshold: 1.0,
+            outputs: BTreeMap::new(),
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
             trained_to_ms: None,
@@ -188,6 +195,9 @@ impl Metadata {
         }
         if !self.ranges.is_empty() {
             entries.push(("ranges", json(&self.ranges)));
+        }
+        if !self.outputs.is_empty() {
+            entries.push(("outputs", json(&self.outputs)));
         }
         entries.extend(self.profile.map(|it| ("profile", it.to_string())));
         entries.extend(self.training_scores.as_ref().map(|it| ("training_scores", json(it))));
@@ -284,6 +294,7 @@ impl Recorded {
             "ranges" => self.ranges = from_json(key, value)?,
             "profile" => self.profile = Some(parse(key, value)?),
             "threshold" => self.threshold = Some(parse(key, value)?),
+            "outputs" => self.outputs = Some(from_json(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
             "trained_to" => self.trained_to_ms = Some(time(key, value)?),
@@ -324,6 +335,7 @@ impl Recorded {
         let window = agree("window", &self.window, &config.window, ToString::to_string)?;
         let threshold =
             agree("threshold", &self.threshold, &config.threshold, ToString::to_string)?;
+        let outputs = agree("outputs", &self.outputs, &config.outputs, |it| json(it))?;
         let (Some(features), Some(step), Some(threshold)) = (&features, step, threshold) else {
             let missing = [
                 (features.is_none(), "features"),
@@ -352,6 +364,7 @@ impl Recorded {
             ranges: self.ranges.clone(),
             profile: self.profile,
             threshold,
+            outputs: outputs.unwrap_or_default(),
             threshold_method: self
                 .threshold_method
                 .clone()
@@ -362,31 +375,6 @@ impl Recorded {
         }
         .validated()
     }
-}
-
-/// The value that either side gives; both only when they are equal.
-fn agree<T: Clone + PartialEq>(
-    key: &'static str,
-    file: &Option<T>,
-    config: &Option<T>,
-    describe: impl Fn(&T) -> String,
-) -> Result<Option<T>, ArtifactError> {
-    match (file, config) {
-        (Some(file), Some(config)) if file != config => Err(ArtifactError::Contradiction {
-            key,
-            file: describe(file),
-            config: describe(config),
-        }),
-        (Some(value), _) | (None, Some(value)) => Ok(Some(value.clone())),
-        (None, None) => Ok(None),
-    }
-}
-
-fn describe_features(features: &[FeatureSpec]) -> String {
-    let texts = features
-        .iter()
-        .map(|it| format!("{}: {} ({}, {})", it.name, it.expr, it.missing, it.absence));
-    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -435,6 +423,7 @@ mod tests {
             ],
             weightless: vec!["a".to_owned()],
             ranges: vec![Some(FeatureRange { lower: -0.1, upper: 1e9 }), None],
+            outputs: BTreeMap::from([("y".to_owned(), OutputRole::Normality)]),
             threshold: 0.1 + 0.2,
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),

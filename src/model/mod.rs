@@ -16,11 +16,13 @@
 mod artifact;
 mod config;
 mod contract;
+mod external;
 pub mod graph;
 mod metadata;
 mod property;
 mod range;
 mod remembered;
+mod role;
 mod runtime;
 mod scorer;
 mod state;
@@ -32,8 +34,9 @@ pub use contract::{ContractError, ENTITY, LEVEL, MASK};
 pub use metadata::{Metadata, ScoreSummary};
 pub use range::FeatureRange;
 pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
+pub use role::OutputRole;
 pub use runtime::RuntimeError;
-pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores};
+pub use scorer::{Context, Runtime, Scorer, ScorerError, Scores, TrialError};
 pub use state::{AdaptiveThreshold, LevelSpec, LevelStart};
 pub use still::StillSpec;
 
