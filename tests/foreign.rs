@@ -65,6 +65,22 @@ fn decision_function(named: &str) -> Vec<u8> {
     model.encode_to_vec()
 }
 
+/// What `portent check model` says: its exit code, and what it prints.
+fn checked(model: &[u8]) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("own.onnx"), model).expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_portent"))
+        .args(["check", "model", "own.onnx"])
+        .current_dir(folder.path())
+        .output()
+        .expect("portent is built");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().expect("it ended by itself"),
+        text(&output.stdout) + &text(&output.stderr),
+    )
+}
+
 /// What a model says of a row: its raw error, or the sentence of the refusal and the exit code.
 fn evaluate(model: &[u8], features: usize, says: &str) -> Result<f64, (i32, String)> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -279,4 +295,69 @@ fn weights_in_another_file_are_refused() {
     }];
     let sentence = "the model's weights are in another file (own.onnx.data), and one file is read";
     check("external data", &model.encode_to_vec(), 3, "", Err(sentence));
+}
+
+#[test]
+fn a_check_runs_the_model_and_says_what_its_outputs_are() {
+    let changed = |change: fn(&mut ModelProto)| {
+        let mut model = ModelProto::decode(&giving(&[("half", "y", &[3])])[..]).expect("our own");
+        change(&mut model);
+        model.encode_to_vec()
+    };
+    let two = giving(&[("half", "reconstruction", &[3]), ("sum", "latent", &[1])]);
+    for (name, model, code, expected) in [
+        (
+            "a reconstruction",
+            two,
+            0,
+            "output reconstruction is the reconstruction: the error is the mean squared difference\n\
+             trial        output latent is not read\n",
+        ),
+        ("an error", giving(&[("sum", "mse", &[1])]), 0, "output mse is the error\n"),
+        ("nothing", giving(&[("squares", "mse", &[3])]), 2, "expected `score` [N]"),
+        (
+            "an unknown operator",
+            changed(|it| {
+                it.graph.as_mut().expect("a graph").node[0].op_type = Some("Nop".to_owned())
+            }),
+            2,
+            "ONNX Runtime refuses the model",
+        ),
+        (
+            "a graph in circles",
+            changed(|it| {
+                let nodes = &mut it.graph.as_mut().expect("a graph").node;
+                let last = nodes.last().expect("a node").output[0].clone();
+                nodes[0].input[0] = last;
+            }),
+            2,
+            "ONNX Runtime refuses the model",
+        ),
+        (
+            "dimensions that do not fit",
+            changed(|it| {
+                let weights = &mut it.graph.as_mut().expect("a graph").initializer[0];
+                weights.dims = vec![7];
+                weights.raw_data = Some(vec![0; 28].into());
+            }),
+            2,
+            "the model",
+        ),
+        (
+            "a newer layout",
+            changed(|it| it.ir_version = Some(99)),
+            2,
+            "the model has IR version 99 and opset 13, and this ONNX Runtime reads IR version ",
+        ),
+        (
+            "newer operators",
+            changed(|it| it.opset_import[0].version = Some(99)),
+            2,
+            "the model has IR version 8 and opset 99, and this ONNX Runtime reads opset ",
+        ),
+    ] {
+        let (found, text) = checked(&model);
+        assert_eq!(found, code, "{name}: {text}");
+        assert!(text.contains(expected), "{name}: {text}");
+    }
 }

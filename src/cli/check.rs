@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
 use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
-use crate::model::{AdaptiveThreshold, Artifact, FeatureRange, Metadata, ModelConfig, shipped};
+use crate::model::{
+    AdaptiveThreshold, Artifact, FeatureRange, Metadata, ModelConfig, Port, Runtime, RuntimeError,
+    Scorer, shipped,
+};
 
 /// What to check.
 #[derive(Debug, Subcommand)]
@@ -47,29 +50,64 @@ pub(super) fn run(check: Check) -> Outcome {
 fn config(args: &ConfigArgs) -> Outcome {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(args.file.as_deref()).map_err(|error| wrong(error.into()))?;
-    for model in &config.models {
-        let artifact = read(model.file.as_deref()).map_err(wrong)?;
-        let metadata = artifact
-            .resolve(model)
-            .with_context(|| format!("model {:?}", model.name))
-            .map_err(wrong)?;
-        Features::parse(&metadata.features, &metadata.entity)
-            .with_context(|| format!("model {:?}", model.name))
-            .map_err(wrong)?;
-    }
     if args.print {
         print!("{}", config.to_yaml());
         if config.models.iter().any(|it| it.file.is_none() && it.features.is_none()) {
             print!("{}", guide());
         }
-    } else {
+    }
+    if let Some(file) = config.history.files().iter().find(|file| !file.exists()) {
+        let text = format!("history.http_config: {} is not there", file.display());
+        return Err(wrong(anyhow!(text)));
+    }
+    let runtime = runtime(config.onnxruntime.library.as_deref())?;
+    let mut lines = String::new();
+    for model in &config.models {
+        let name = &model.name;
+        let told = configured(&runtime, model);
+        let told = told.with_context(|| format!("model {name:?}")).map_err(wrong)?;
+        told.iter().for_each(|line| lines += &format!("  {name}: {line}\n"));
+    }
+    if !args.print {
         let name = args
             .file
             .as_ref()
             .map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
-        println!("{name} is valid: {} model(s)", config.models.len());
+        print!("{name} is valid: {} model(s)\n{lines}", config.models.len());
     }
     Ok(())
+}
+
+/// Finds ONNX Runtime. A path that the configuration names wrongly is wrong configuration.
+fn runtime(configured: Option<&Path>) -> Result<Runtime, Failure> {
+    Runtime::load(configured).map_err(|error| match error {
+        RuntimeError::NotThere { .. } => Failure::Wrong(error.into()),
+        error => Failure::Failed(error.into()),
+    })
+}
+
+/// What the outputs of a configured model are taken for. A file that is not there yet is no mistake:
+/// training makes it, by this very configuration.
+fn configured(runtime: &Runtime, model: &ModelConfig) -> anyhow::Result<Vec<String>> {
+    if let Some(file) = model.file.as_deref().filter(|file| !file.exists()) {
+        let file = file.display();
+        return Ok(vec![format!(
+            "{file} is not there yet: `portent train --output {file}` makes it"
+        )]);
+    }
+    let artifact = read(model.file.as_deref())?;
+    let metadata = artifact.resolve(model)?;
+    Features::parse(&metadata.features, &metadata.entity)?;
+    Ok(meanings(&artifact, &Scorer::new(runtime, &artifact, &metadata)?))
+}
+
+/// What each output is taken for.
+fn meanings(artifact: &Artifact, scorer: &Scorer) -> Vec<String> {
+    let meaning = |port: &Port| match scorer.taken_for(&port.name) {
+        Some(meaning) => format!("output {} is {meaning}", port.name),
+        None => format!("output {} is not read", port.name),
+    };
+    artifact.outputs().iter().map(meaning).collect()
 }
 
 fn model(args: &ModelArgs) -> Outcome {
@@ -79,7 +117,25 @@ fn model(args: &ModelArgs) -> Outcome {
             println!("{kind:<12} {port}");
         }
     }
-    match artifact.resolve(&ModelConfig::default()) {
+    let metadata = artifact.resolve(&ModelConfig::default());
+    let runtime = runtime(None)?;
+    let scorer = match (&metadata, artifact.dimensions()) {
+        (Ok(metadata), _) => Some(Scorer::new(&runtime, &artifact, metadata)),
+        (Err(_), Some((features, window))) => {
+            Some(Scorer::of(&runtime, &artifact, features, window))
+        }
+        (Err(_), None) => None,
+    };
+    match scorer.transpose().map_err(|error| Failure::Wrong(error.into()))? {
+        Some(scorer) => {
+            let lines = meanings(&artifact, &scorer);
+            lines.iter().for_each(|line| println!("{:<12} {line}", "trial"));
+        }
+        None => {
+            println!("{:<12} none: the input does not say how many features there are", "trial")
+        }
+    }
+    match metadata {
         Ok(metadata) => print!("{}", description(&metadata)),
         // A foreign model: everything else comes from the configuration.
         Err(error) => println!("metadata     none that can be used alone: {error}"),

@@ -26,6 +26,8 @@ pub struct Artifact {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     recorded: Recorded,
+    ir_version: i64,
+    opset: i64,
 }
 
 /// An input or output as the graph declares it.
@@ -96,6 +98,14 @@ pub enum ArtifactError {
         /// What this version reads.
         expected: u32,
     },
+    /// An entry that the schema does not have.
+    #[error("{key} is unknown to schema {schema}: correct its name, or leave it out")]
+    Unknown {
+        /// The entry.
+        key: String,
+        /// What this version reads.
+        schema: u32,
+    },
     /// An entry that cannot be read.
     #[error("{key} is {value:?}: {reason}")]
     Malformed {
@@ -153,10 +163,10 @@ impl Artifact {
         if let Some(location) = external::location(&graph) {
             return Err(ArtifactError::External { location });
         }
-        let mut recorded = Recorded::default();
-        for entry in &model.metadata_props {
-            recorded.read(entry.key(), entry.value())?;
-        }
+        let entries = model.metadata_props.iter().map(|entry| (entry.key(), entry.value()));
+        let recorded = Recorded::of(entries)?;
+        // The operators of ONNX itself have no domain, or this one.
+        let opset = model.opset_import.iter().find(|it| matches!(it.domain(), "" | "ai.onnx"));
         // Old exporters list the weights among the inputs as well.
         let is_weight = |name: &str| graph.initializer.iter().any(|it| it.name() == name);
         let inputs = graph.input.iter().filter(|it| !is_weight(it.name()));
@@ -165,6 +175,8 @@ impl Artifact {
             outputs: graph.output.iter().map(Port::read).collect(),
             bytes,
             recorded,
+            ir_version: model.ir_version.unwrap_or_default(),
+            opset: opset.and_then(|it| it.version).unwrap_or_default(),
         })
     }
 
@@ -179,6 +191,22 @@ impl Artifact {
             _ => None,
         };
         self.recorded.resolve(config, graph_window)
+    }
+
+    /// How many features the graph's input declares, and steps of a window; `None` where it does not.
+    #[must_use]
+    pub fn dimensions(&self) -> Option<(usize, usize)> {
+        match features_of(&self.inputs)?.shape.as_deref()? {
+            [_, Dim::Fixed(features)] => Some((*features, 1)),
+            [_, Dim::Fixed(window), Dim::Fixed(features)] => Some((*features, *window)),
+            _ => None,
+        }
+    }
+
+    /// The version of the file's layout, and that of its operators.
+    #[must_use]
+    pub fn versions(&self) -> (i64, i64) {
+        (self.ir_version, self.opset)
     }
 
     /// The file.

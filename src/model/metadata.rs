@@ -87,6 +87,7 @@ pub struct Metadata {
 
 /// What a model says of its own training range. Errors are smoothed, to be compared with the threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScoreSummary {
     /// Rows: entities times steps.
     pub rows: usize,
@@ -266,8 +267,22 @@ fn profile_version(features: &[FeatureSpec]) -> Option<u32> {
 }
 
 impl Recorded {
-    /// Reads one entry of a file; those of others are left alone, and so are keys that a later
-    /// version of the same schema may add.
+    /// Reads a file's entries; those of others are left alone. A later schema is told before anything
+    /// else: what it holds is not for this version to judge.
+    pub(super) fn of<'a>(
+        entries: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<Self, ArtifactError> {
+        let mut recorded = Self::default();
+        let (schemas, others): (Vec<_>, Vec<_>) =
+            entries.partition(|(key, _)| key.strip_prefix(PREFIX) == Some("schema"));
+        for (key, value) in schemas.into_iter().chain(others) {
+            recorded.read(key, value)?;
+        }
+        Ok(recorded)
+    }
+
+    /// Reads one entry of a file. What the schema does not have is refused, here as within an entry: it
+    /// is a slip of the pen, and what it was to say would be lost in silence.
     pub(super) fn read(&mut self, key: &str, value: &str) -> Result<(), ArtifactError> {
         let Some(name) = key.strip_prefix(PREFIX) else {
             return Ok(());
@@ -299,7 +314,7 @@ impl Recorded {
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
             "trained_to" => self.trained_to_ms = Some(time(key, value)?),
             "training_scores" => self.training_scores = Some(from_json(key, value)?),
-            _ => {}
+            _ => return Err(ArtifactError::Unknown { key: key.to_owned(), schema: SCHEMA }),
         }
         Ok(())
     }
@@ -630,7 +645,22 @@ mod tests {
             assert!(error.starts_with("portent.remembered is "), "{error}");
         }
         recorded.read("author", "soon").expect("not ours");
-        recorded.read("portent.colour", "red").expect("of later versions");
+        for (key, value) in [
+            ("portent.colour", "red"),
+            ("portent.treshold", "1"),
+            ("portent.level", r#"{"colour": "red"}"#),
+            ("portent.still", r#"{"features": [], "usual": 1, "colour": "red"}"#),
+            ("portent.adaptive_threshold", r#"{"hours_per_week": 5, "colour": "red"}"#),
+            ("portent.features", r#"[{"name": "a", "expr": "a", "colour": "red"}]"#),
+            ("portent.remembered", r#"[{"entity": [], "colour": "red"}]"#),
+        ] {
+            let error = recorded.read(key, value).expect_err("an unknown key").to_string();
+            assert!(error.starts_with(key) && error.contains("unknown"), "{error}");
+            // A later version may well have it.
+            let entries = [(key, value), ("portent.schema", "3")];
+            let error = Recorded::of(entries.into_iter()).expect_err("later").to_string();
+            assert!(error.contains("schema 3, this version reads schema 2"), "{error}");
+        }
         assert_eq!(recorded, Recorded::default());
     }
 }

@@ -14,6 +14,7 @@
 mod environment;
 mod outputs;
 mod reconstruction;
+mod refusal;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,23 @@ pub enum ScorerError {
     /// ONNX Runtime does not accept the file.
     #[error("ONNX Runtime refuses the model: {0}")]
     Load(String),
+    /// The file is newer than ONNX Runtime.
+    #[error(
+        "the model has IR version {ir_version} and opset {opset}, and this ONNX Runtime reads {what} \
+         {newest} at most: export it with {key} {newest}, or install a newer ONNX Runtime"
+    )]
+    TooNew {
+        /// The file's layout.
+        ir_version: i64,
+        /// The file's operators.
+        opset: i64,
+        /// Which of both is too new.
+        what: &'static str,
+        /// The newest that is read.
+        newest: i64,
+        /// What exporters call it.
+        key: &'static str,
+    },
     /// The graph failed on a batch.
     #[error("the model fails on an input of shape {shape:?}: {reason}")]
     Run {
@@ -172,7 +190,7 @@ impl Scorer {
         let inputs = contract::judge_inputs(artifact.inputs(), features, window)?;
         let session = builder(runtime)
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
-            .map_err(|error| ScorerError::Load(error.to_string()))?;
+            .map_err(|error| refusal::refusal(artifact, error.to_string()))?;
         let (outputs, values, mask) = (OutputPlan::default(), Vec::new(), Vec::new());
         let mut scorer = Self { session, inputs, outputs, features, window, values, mask };
         scorer.trial(artifact, usual)?;
