@@ -350,7 +350,7 @@ impl Recorded {
         let window = agree("window", &self.window, &config.window, ToString::to_string)?;
         let threshold =
             agree("threshold", &self.threshold, &config.threshold, ToString::to_string)?;
-        let outputs = agree("outputs", &self.outputs, &config.outputs, |it| json(it))?;
+        let outputs = agree("outputs", &self.outputs, &config.outputs, json)?;
         let (Some(features), Some(step), Some(threshold)) = (&features, step, threshold) else {
             let missing = [
                 (features.is_none(), "features"),
