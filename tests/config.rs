@@ -92,6 +92,7 @@ fn the_commented_keys_of_the_example_are_real() {
         "step:",
         "window:",
         "threshold:",
+        "outputs:",
     ];
     let lines: String = text[start..end]
         .lines()
@@ -103,7 +104,7 @@ fn the_commented_keys_of_the_example_are_real() {
     let model = config.unwrap_or_else(|error| panic!("{error}\n{lines}")).models.remove(0);
     assert_eq!(model.features.expect("features").len(), 2);
     assert!(model.file.is_some() && model.entity.is_some() && model.threshold.is_some());
-    assert!(model.step.is_some() && model.window.is_some());
+    assert!(model.step.is_some() && model.window.is_some() && model.outputs.is_some());
 }
 
 #[test]
@@ -165,7 +166,28 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     check_exit(&start, 2, "", "--start is needed");
     check_exit(&["nonsense"], 2, "", "nonsense");
     check_exit(&["--version"], 0, "portent, version 0.1.0 (revision: ", "");
-    check_exit(&["check", "model"], 0, "threshold", "");
+    // A model that is still to be trained.
+    let foreign = folder("good/foreign_model.yml");
+    let foreign = foreign.to_str().expect("text");
+    check_exit(&["check", "config", foreign], 0, "keras.onnx is not there yet: `portent train", "");
+    let history = folder("good/history.yml");
+    let history = history.to_str().expect("text");
+    check_exit(&["check", "config", history], 2, "", "history.http_config: ");
+    let library = folder("good/no_library.yml");
+    let library = library.to_str().expect("text");
+    check_exit(&["check", "config", library], 2, "", "onnxruntime.library names ");
+    let train = folder("bad/train_layers.yml");
+    let train = train.to_str().expect("text");
+    for command in [
+        &["check", "config", train][..],
+        &["serve", "--config.file", train],
+        &["train", "--config.file", train, "--input=a.csv", "--output=b.onnx"],
+        &["evaluate", "--config.file", train, "--input=a.csv", "--model=b.onnx"],
+    ] {
+        check_exit(command, 2, "", "train.layers is [0]: write 1 to 16 widths");
+    }
+    check_exit(&["evaluate", "--input=a.csv", "--model=nowhere.onnx"], 2, "", "nowhere.onnx");
+    check_exit(&["check", "model"], 0, "output score is the error", "");
     check_exit(&["check", "model", bad], 2, "", "no_models.yml");
     let address = "--web.listen-address=256.0.0.1:1";
     check_exit(&["serve", address], 1, "", "256.0.0.1:1");

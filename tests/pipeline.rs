@@ -48,6 +48,7 @@ fn model(name: &str, specs: &[FeatureSpec], window: usize) -> LoadedModel {
         step: Some(Duration::from_ms(STEP)),
         window: Some(window),
         threshold: Some(4.0),
+        outputs: None,
     };
     let metadata = artifact.resolve(&config).expect("the configuration says everything");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");

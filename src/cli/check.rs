@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, say};
+use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
-use crate::model::{AdaptiveThreshold, Artifact, FeatureRange, Metadata, ModelConfig, shipped};
+use crate::files::read_whole;
+use crate::model::{
+    AdaptiveThreshold, Artifact, FeatureRange, MAX_FILE_BYTES, Metadata, ModelConfig, Port,
+    Runtime, RuntimeError, Scorer, shipped,
+};
 
 /// What to check.
 #[derive(Debug, Subcommand)]
@@ -47,44 +52,105 @@ pub(super) fn run(check: Check) -> Outcome {
 fn config(args: &ConfigArgs) -> Outcome {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(args.file.as_deref()).map_err(|error| wrong(error.into()))?;
-    for model in &config.models {
-        let artifact = read(model.file.as_deref()).map_err(wrong)?;
-        let metadata = artifact
-            .resolve(model)
-            .with_context(|| format!("model {:?}", model.name))
-            .map_err(wrong)?;
-        Features::parse(&metadata.features, &metadata.entity)
-            .with_context(|| format!("model {:?}", model.name))
-            .map_err(wrong)?;
-    }
     if args.print {
-        print!("{}", config.to_yaml());
+        say(config.to_yaml()).map_err(Failure::Failed)?;
         if config.models.iter().any(|it| it.file.is_none() && it.features.is_none()) {
-            print!("{}", guide());
+            say(guide()).map_err(Failure::Failed)?;
         }
-    } else {
+    }
+    if let Some(file) = config.history.files().iter().find(|file| !file.exists()) {
+        let text = format!("history.http_config: {} is not there", file.display());
+        return Err(wrong(anyhow!(text)));
+    }
+    let runtime = runtime(config.onnxruntime.library.as_deref())?;
+    let mut lines = String::new();
+    for model in &config.models {
+        let name = &model.name;
+        let told = configured(&runtime, model, config.onnxruntime.library.as_deref());
+        let told = told.with_context(|| format!("model {name:?}")).map_err(wrong)?;
+        told.iter().for_each(|line| lines += &format!("  {name}: {line}\n"));
+    }
+    if !args.print {
         let name = args
             .file
             .as_ref()
             .map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
-        println!("{name} is valid: {} model(s)", config.models.len());
+        let text = format!("{name} is valid: {} model(s)\n{lines}", config.models.len());
+        say(text).map_err(Failure::Failed)?;
     }
     Ok(())
 }
 
+/// Finds ONNX Runtime. A path that the configuration names wrongly is wrong configuration.
+fn runtime(configured: Option<&Path>) -> Result<Runtime, Failure> {
+    Runtime::load(configured).map_err(|error| match error {
+        RuntimeError::NotThere { .. } => Failure::Wrong(error.into()),
+        error => Failure::Failed(error.into()),
+    })
+}
+
+/// What the outputs of a configured model are taken for. A file that is not there yet is no mistake:
+/// training makes it, by this very configuration.
+fn configured(
+    runtime: &Runtime,
+    model: &ModelConfig,
+    library: Option<&Path>,
+) -> anyhow::Result<Vec<String>> {
+    if let Some(file) = model.file.as_deref().filter(|file| !file.exists()) {
+        let file = file.display();
+        return Ok(vec![format!(
+            "{file} is not there yet: `portent train --output {file}` makes it"
+        )]);
+    }
+    let artifact = read(model.file.as_deref())?;
+    let metadata = artifact.resolve(model)?;
+    Features::parse(&metadata.features, &metadata.entity)?;
+    if model.file.is_some() {
+        admission::admit(artifact.bytes(), model, library)?;
+    }
+    Ok(meanings(&artifact, &Scorer::new(runtime, &artifact, &metadata)?))
+}
+
+/// What each output is taken for.
+fn meanings(artifact: &Artifact, scorer: &Scorer) -> Vec<String> {
+    let meaning = |port: &Port| match scorer.taken_for(&port.name) {
+        Some(meaning) => format!("output {} is {meaning}", port.name),
+        None => format!("output {} is not read", port.name),
+    };
+    artifact.outputs().iter().map(meaning).collect()
+}
+
 fn model(args: &ModelArgs) -> Outcome {
     let artifact = read(args.file.as_deref()).map_err(Failure::Wrong)?;
+    let mut text = String::new();
     for (kind, ports) in [("input", artifact.inputs()), ("output", artifact.outputs())] {
-        for port in ports {
-            println!("{kind:<12} {port}");
+        ports.iter().for_each(|port| text += &format!("{kind:<12} {port}\n"));
+    }
+    let alone = ModelConfig::default();
+    let metadata = artifact.resolve(&alone);
+    let runtime = runtime(None)?;
+    if metadata.is_ok() && args.file.is_some() {
+        let admitted = admission::admit(artifact.bytes(), &alone, None);
+        admitted.map_err(|error| Failure::Wrong(error.into()))?;
+    }
+    let scorer = match (&metadata, artifact.dimensions()) {
+        (Ok(metadata), _) => Some(Scorer::new(&runtime, &artifact, metadata)),
+        (Err(_), Some((features, window))) => {
+            Some(Scorer::of(&runtime, &artifact, features, window))
         }
-    }
-    match artifact.resolve(&ModelConfig::default()) {
-        Ok(metadata) => print!("{}", description(&metadata)),
+        (Err(_), None) => None,
+    };
+    let trial = match scorer.transpose().map_err(|error| Failure::Wrong(error.into()))? {
+        Some(scorer) => meanings(&artifact, &scorer),
+        None => vec!["none: the input does not say how many features there are".to_owned()],
+    };
+    trial.iter().for_each(|line| text += &format!("{:<12} {line}\n", "trial"));
+    text += &match metadata {
+        Ok(metadata) => description(&metadata),
         // A foreign model: everything else comes from the configuration.
-        Err(error) => println!("metadata     none that can be used alone: {error}"),
-    }
-    Ok(())
+        Err(error) => format!("metadata     none that can be used alone: {error}\n"),
+    };
+    say(text).map_err(Failure::Failed)
 }
 
 /// What metadata say, line by line.
@@ -200,7 +266,7 @@ fn adaptive(spec: &AdaptiveThreshold) -> String {
 /// The model in a file, or the shipped one.
 fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
     let bytes = match file {
-        Some(path) => std::fs::read(path)
+        Some(path) => read_whole(path, MAX_FILE_BYTES as u64)
             .with_context(|| format!("cannot read model {}", path.display()))?
             .into(),
         None => shipped(),

@@ -14,7 +14,7 @@ use crate::duration::Duration;
 use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
 use crate::files::read_whole;
 use crate::history::{self, Source};
-use crate::model::{Artifact, MAX_FILE_BYTES, Runtime, Scorer};
+use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -39,26 +39,39 @@ pub(super) struct EvaluateArgs {
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Outcome {
-    evaluate(args).map_err(Failure::Failed)
+    let config = Config::load(args.config_file.as_deref());
+    let config = config.map_err(|error| Failure::Wrong(error.into()))?;
+    let runtime = Runtime::load(config.onnxruntime.library.as_deref());
+    let runtime = runtime.map_err(|error| Failure::Failed(error.into()))?;
+    let model = load(&args.model, &config, &runtime).map_err(Failure::Wrong)?;
+    evaluate(args, &config, model).map_err(Failure::Failed)
 }
 
-fn evaluate(args: EvaluateArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.config_file.as_deref())?;
-    let name = args.model.display().to_string();
-    let bytes = read_whole(&args.model, MAX_FILE_BYTES as u64)
+/// The model, with what the configuration says of it.
+fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Metadata, Scorer)> {
+    let name = path.display().to_string();
+    let bytes = read_whole(path, MAX_FILE_BYTES as u64)
         .with_context(|| format!("cannot read model {name}"))?;
-    let is_it = |file: &Path| same_file(file, &args.model);
+    let is_it = |file: &Path| same_file(file, path);
     let own = config.models.iter().find(|it| it.file.as_deref().is_some_and(is_it));
     let own = own.cloned().unwrap_or_default();
     admission::admit(&bytes, &own, config.onnxruntime.library.as_deref())
         .with_context(|| name.clone())?;
     let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
     let metadata = artifact.resolve(&own).with_context(|| name.clone())?;
-    let runtime = Runtime::load(config.onnxruntime.library.as_deref())?;
-    let scorer = Scorer::new(&runtime, &artifact, &metadata).with_context(|| name.clone())?;
+    let scorer = Scorer::new(runtime, &artifact, &metadata).with_context(|| name.clone())?;
+    Ok((metadata, scorer))
+}
+
+fn evaluate(
+    args: EvaluateArgs,
+    config: &Config,
+    (metadata, scorer): (Metadata, Scorer),
+) -> anyhow::Result<()> {
+    let name = args.model.display().to_string();
     let table_step = args.source.table_step();
     let query = args.source.query(
-        &config,
+        config,
         metadata.features.clone(),
         metadata.entity.clone(),
         Some(metadata.step),

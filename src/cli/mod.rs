@@ -1,7 +1,9 @@
 //! The command line: what the user typed, as a command that runs.
 //!
-//! Flags are written as Prometheus writes them (`--config.file`). Exit codes: 0 done, 1 failed,
-//! 2 wrong usage or configuration.
+//! Flags are written as Prometheus writes them (`--config.file`). Exit codes: 0 done; 2 for a command
+//! line, a configuration or a model file that cannot work as it is written; 1 for all that failed
+//! otherwise, such as a server, a disk or a library that is not there. `serve` ends with 1 also for a model
+//! file, which it reads again at every reload.
 
 mod check;
 mod evaluate;
@@ -25,7 +27,7 @@ use crate::serve;
 
 /// The command failed.
 const FAILED: u8 = 1;
-/// The command line or the configuration is wrong.
+/// The command line, the configuration or a model file is wrong.
 const WRONG: u8 = 2;
 
 /// What `--version` prints after the name, in the words of Prometheus's programs.

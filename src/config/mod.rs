@@ -22,7 +22,7 @@ use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
 use crate::serve::Settings;
-use crate::train::TrainConfig;
+use crate::train::{self, TrainConfig};
 
 /// Bytes of a configuration file, at most: ten thousand features fit.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -100,6 +100,15 @@ pub enum ConfigError {
         key: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// What nothing can be trained with.
+    #[error("{file}: {source}")]
+    Train {
+        /// The file.
+        file: String,
+        /// Which key, and why.
+        #[source]
+        source: train::ConfigError,
     },
     /// A feature that cannot be computed.
     #[error("{file}: model {model:?}: {source}")]
@@ -202,6 +211,8 @@ impl Config {
         if let Some((key, reason)) = self.wrong_remote_write() {
             return wrong(&key, reason);
         }
+        let train = |source| ConfigError::Train { file: file.to_owned(), source };
+        self.train.validate().map_err(train)?;
         for (i, text) in self.storage.keep.iter().enumerate() {
             if let Err(error) = parse_selector(text) {
                 return wrong(&format!("storage.keep[{i}]"), error.to_string());

@@ -1,7 +1,7 @@
 //! The `history` section of the configuration: how a server is asked for history, and how much of
 //! it is taken.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,12 @@ impl HistoryConfig {
             Some((key, _)) => Err(ConfigError::new(key, "must be above 0")),
             None => self.http_config.validate(),
         }
+    }
+
+    /// The files that it names: certificates, credentials, headers.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.http_config.clone().paths_mut().map(|path| path.clone()).collect()
     }
 
     /// Takes relative paths from this folder.

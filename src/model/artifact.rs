@@ -10,6 +10,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::config::ModelConfig;
+use super::contract::features_of;
+use super::external;
 use super::metadata::{Metadata, Recorded};
 use crate::proto::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
@@ -24,6 +26,8 @@ pub struct Artifact {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     recorded: Recorded,
+    ir_version: i64,
+    opset: i64,
 }
 
 /// An input or output as the graph declares it.
@@ -74,6 +78,15 @@ pub enum ArtifactError {
     /// An ONNX file or something that looks like one, without a graph.
     #[error("the model holds no graph: it is empty or not an ONNX file")]
     NoGraph,
+    /// Weights in another file.
+    #[error(
+        "the model's weights are in another file ({location}), and one file is read: save it as one, \
+         by `external_data=False` in torch.onnx.export or `onnx.save(onnx.load(FILE), ONE_FILE)`"
+    )]
+    External {
+        /// The other file.
+        location: String,
+    },
     /// Written by a later version.
     #[error(
         "the model's metadata has schema {found}, this version reads schema {expected}; use a \
@@ -84,6 +97,14 @@ pub enum ArtifactError {
         found: u32,
         /// What this version reads.
         expected: u32,
+    },
+    /// An entry that the schema does not have.
+    #[error("{key} is unknown to schema {schema}: correct its name, or leave it out")]
+    Unknown {
+        /// The entry.
+        key: String,
+        /// What this version reads.
+        schema: u32,
     },
     /// An entry that cannot be read.
     #[error("{key} is {value:?}: {reason}")]
@@ -139,10 +160,13 @@ impl Artifact {
         // Weights are slices of `bytes`: decoding copies names and shapes only.
         let model = ModelProto::decode(bytes.clone()).map_err(ArtifactError::NotOnnx)?;
         let graph = model.graph.ok_or(ArtifactError::NoGraph)?;
-        let mut recorded = Recorded::default();
-        for entry in &model.metadata_props {
-            recorded.read(entry.key(), entry.value())?;
+        if let Some(location) = external::location(&graph) {
+            return Err(ArtifactError::External { location });
         }
+        let entries = model.metadata_props.iter().map(|entry| (entry.key(), entry.value()));
+        let recorded = Recorded::of(entries)?;
+        // The operators of ONNX itself have no domain, or this one.
+        let opset = model.opset_import.iter().find(|it| matches!(it.domain(), "" | "ai.onnx"));
         // Old exporters list the weights among the inputs as well.
         let is_weight = |name: &str| graph.initializer.iter().any(|it| it.name() == name);
         let inputs = graph.input.iter().filter(|it| !is_weight(it.name()));
@@ -151,6 +175,8 @@ impl Artifact {
             outputs: graph.output.iter().map(Port::read).collect(),
             bytes,
             recorded,
+            ir_version: model.ir_version.unwrap_or_default(),
+            opset: opset.and_then(|it| it.version).unwrap_or_default(),
         })
     }
 
@@ -160,11 +186,27 @@ impl Artifact {
     /// When both give a value and the values differ, when neither gives a value that is needed, and
     /// for values that no graph can be used with.
     pub fn resolve(&self, config: &ModelConfig) -> Result<Metadata, ArtifactError> {
-        let graph_window = match self.inputs.first().and_then(|it| it.shape.as_deref()) {
+        let graph_window = match features_of(&self.inputs).and_then(|it| it.shape.as_deref()) {
             Some([_, Dim::Fixed(window), _]) => Some(*window),
             _ => None,
         };
         self.recorded.resolve(config, graph_window)
+    }
+
+    /// How many features the graph's input declares, and steps of a window; `None` where it does not.
+    #[must_use]
+    pub fn dimensions(&self) -> Option<(usize, usize)> {
+        match features_of(&self.inputs)?.shape.as_deref()? {
+            [_, Dim::Fixed(features)] => Some((*features, 1)),
+            [_, Dim::Fixed(window), Dim::Fixed(features)] => Some((*features, *window)),
+            _ => None,
+        }
+    }
+
+    /// The version of the file's layout, and that of its operators.
+    #[must_use]
+    pub fn versions(&self) -> (i64, i64) {
+        (self.ir_version, self.opset)
     }
 
     /// The file.

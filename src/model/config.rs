@@ -1,9 +1,11 @@
 //! One item of the configuration's `models`: which file, and what a file does not say itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::role::OutputRole;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
 
@@ -34,6 +36,9 @@ pub struct ModelConfig {
     /// The error above which an entity is anomalous.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// What the graph's outputs are, by name, where names and shapes do not tell. Others are not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<BTreeMap<String, OutputRole>>,
 }
 
 impl Default for ModelConfig {
@@ -47,6 +52,7 @@ impl Default for ModelConfig {
             step: None,
             window: None,
             threshold: None,
+            outputs: None,
         }
     }
 }

@@ -3,17 +3,27 @@
 //!
 //! | outputs | taken for |
 //! |---|---|
-//! | `score [N]` or `[N, 1]`, perhaps `contribution [N, F]`, perhaps `reconstruction [N, F]` | what their names say |
-//! | one, shaped like the input | the reconstruction: the error is the mean squared difference |
-//! | one, `[N]` or `[N, 1]` | the error |
+//! | those that the configuration's or the file's `outputs` names | what it says; no other is read |
+//! | `score`, or one named like an error (`mse`, `anomaly_score`), `[N]` or `[N, 1]`, perhaps `contribution [N, F]`, perhaps `reconstruction` | what their names say; others are not read |
+//! | one named like a reconstruction, shaped like the input | the error is the mean squared difference; others are not read |
+//! | one that is named like nothing, shaped like the input | a reconstruction |
+//! | one that is named like nothing, `[N]` or `[N, 1]` | the error |
+//!
+//! What a name says is [`OutputRole::of`]. Where neither names nor shapes tell (one feature; two errors;
+//! a name of decision functions, which fall for what is strange), the user is asked.
 //!
 //! Besides the features a graph may ask for `mask`, `level_mean` with `level_scale`, and `entity`, by
-//! these names.
+//! these names, in any order.
 //!
 //! In: declared inputs, and the shapes that a trial run gave (declared output shapes are often
 //! missing or wrong). Out: a plan, or a refusal that names what was expected and what was found.
 
+mod outputs;
+
 use super::artifact::{Dim, Element, Port};
+use super::role::OutputRole;
+
+pub(super) use outputs::judge_outputs;
 
 /// Why a graph cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +34,7 @@ pub enum ContractError {
         /// What it should ask for.
         expected: String,
     },
-    /// Its first input does not fit the features.
+    /// Its input for the features does not fit them.
     #[error(
         "input {found}: expected float32 {expected} for {features} features and a window of {window}"
     )]
@@ -63,7 +73,8 @@ pub enum ContractError {
     #[error(
         "outputs {found} for an input of {input}: expected `score` [N] (with `contribution` and \
          `reconstruction` [N, {features}] if any), or one output shaped like the input, or one \
-         output [N]"
+         output [N]; where there are others, say which is which in the model's item of `models`, \
+         such as `outputs: {{NAME: error}}`"
     )]
     Outputs {
         /// Names and shapes.
@@ -73,7 +84,51 @@ pub enum ContractError {
         /// Features of the model.
         features: usize,
     },
+    /// An output may be several things.
+    #[error(
+        "outputs {found}: {reason}; say what it is in the model's item of `models`: \
+         `outputs: {{{name}: {guess}}}` ({ROLES})"
+    )]
+    Unsaid {
+        /// Names and shapes.
+        found: String,
+        /// Why it is not clear.
+        reason: String,
+        /// The output.
+        name: String,
+        /// What it probably is.
+        guess: OutputRole,
+    },
+    /// What is said of an output does not fit it.
+    #[error("`outputs` says {name}: {role}, and the graph has {found}: expected {expected}")]
+    Said {
+        /// The output.
+        name: String,
+        /// What is said.
+        role: OutputRole,
+        /// Names and shapes.
+        found: String,
+        /// What would fit.
+        expected: String,
+    },
+    /// What is said of the outputs gives no error.
+    #[error("`outputs` names no error: one output is `error`, `normality` or `reconstruction`")]
+    NoError,
+    /// Two outputs are said to be the same.
+    #[error("`outputs` says {role} of {first} and of {second}: there is one at most")]
+    Twice {
+        /// What is said.
+        role: OutputRole,
+        /// An output.
+        first: String,
+        /// Another.
+        second: String,
+    },
 }
+
+/// What roles mean, for those who have to choose one.
+const ROLES: &str = "`error` is the larger the stranger, `normality` is below 0 for what is strange, \
+     `reconstruction` is what the features should be";
 
 /// What to feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +145,19 @@ pub(super) struct InputPlan {
     pub entity: bool,
 }
 
-/// What to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OutputPlan {
-    /// The graph computes everything; which of the optional outputs it has.
-    Named { contribution: bool, reconstruction: bool },
-    /// The only output is the reconstruction.
-    Reconstruction,
-    /// The only output is the error.
-    Score,
+/// What to read. The error comes of the reconstruction where there is no other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct OutputPlan {
+    /// The output with the error, or with how normal a row is.
+    pub error: Option<String>,
+    /// Whether it falls for what is strange.
+    pub falls: bool,
+    /// Whether the user says what the outputs are.
+    pub said: bool,
+    /// The output with each feature's share.
+    pub contribution: Option<String>,
+    /// The output with what the features should be.
+    pub reconstruction: Option<String>,
 }
 
 /// The name of the optional input that tells which values were there: 1, otherwise 0.
@@ -111,6 +170,13 @@ pub const LEVEL: [&str; 2] = ["level_mean", "level_scale"];
 /// on; 0 for one that it does not know.
 pub const ENTITY: &str = "entity";
 
+/// The input with the features: the first that has not the name of another.
+pub(super) fn features_of(inputs: &[Port]) -> Option<&Port> {
+    let others = [MASK, LEVEL[0], LEVEL[1], ENTITY];
+    let named = inputs.iter().find(|it| !others.contains(&it.name.as_str()));
+    named.or(inputs.first())
+}
+
 /// Judges the declared inputs.
 pub(super) fn judge_inputs(
     inputs: &[Port],
@@ -120,9 +186,10 @@ pub(super) fn judge_inputs(
     let flat = format!("[N, {features}]");
     let windowed = format!("[N, {window}, {features}]");
     let expected = if window == 1 { format!("{flat} or {windowed}") } else { windowed };
-    let Some((first, others)) = inputs.split_first() else {
+    let Some(first) = features_of(inputs) else {
         return Err(ContractError::NoInput { expected });
     };
+    let others: Vec<Port> = inputs.iter().filter(|it| it.name != first.name).cloned().collect();
     let fits = |dim: &Dim, len: usize| matches!(dim, Dim::Dynamic(_)) || *dim == Dim::Fixed(len);
     let is_windowed = match (first.element, first.shape.as_deref()) {
         (Element::Float32, Some([Dim::Dynamic(_), f])) if window == 1 && fits(f, features) => false,
@@ -143,11 +210,11 @@ pub(super) fn judge_inputs(
     let plan = InputPlan {
         features: first.name.clone(),
         windowed: is_windowed,
-        mask: has(others, MASK),
-        level: has(others, LEVEL[0]),
-        entity: has(others, ENTITY),
+        mask: has(&others, MASK),
+        level: has(&others, LEVEL[0]),
+        entity: has(&others, ENTITY),
     };
-    judge_others(others, first, features)?;
+    judge_others(&others, first, features)?;
     Ok(plan)
 }
 
@@ -182,51 +249,9 @@ fn judge_others(others: &[Port], first: &Port, features: usize) -> Result<(), Co
     }
 }
 
-/// Judges what a trial run with an input of shape `input` gave. A shape is `None` where the output
-/// was no float32 tensor.
-pub(super) fn judge_outputs(
-    outputs: &[(&str, Option<Vec<usize>>)],
-    input: &[usize],
-) -> Result<OutputPlan, ContractError> {
-    let (rows, features) = (input[0], input[input.len() - 1]);
-    let shape = |name: &str| {
-        let found = outputs.iter().find(|(it, _)| *it == name);
-        found.map(|(_, shape)| shape.as_deref())
-    };
-    let is_score = |shape: Option<&[usize]>| shape == Some(&[rows]) || shape == Some(&[rows, 1]);
-    // `None` where there is no such output, which is fine.
-    let optional = |name: &str| match shape(name) {
-        None => Some(false),
-        Some(shape) => (shape == Some(&[rows, features])).then_some(true),
-    };
-    let named = |score| {
-        Some(OutputPlan::Named {
-            contribution: optional("contribution").filter(|_| is_score(score))?,
-            reconstruction: optional("reconstruction")?,
-        })
-    };
-    let plan = match (shape("score"), outputs) {
-        (Some(score), _) => named(score),
-        (None, [(_, Some(only))]) if only == input => Some(OutputPlan::Reconstruction),
-        (None, [(_, Some(only))]) if is_score(Some(only)) => Some(OutputPlan::Score),
-        _ => None,
-    };
-    plan.ok_or_else(|| {
-        let text = |(name, shape): &(&str, Option<Vec<usize>>)| match shape {
-            Some(shape) => format!("{name} {shape:?}"),
-            None => format!("{name} (not float32)"),
-        };
-        ContractError::Outputs {
-            found: outputs.iter().map(text).collect::<Vec<_>>().join(", "),
-            input: format!("{input:?}"),
-            features,
-        }
-    })
-}
-
 /// Rows for a trial, such that no output can be mistaken for another by the length of a dimension.
 pub(super) fn trial_rows(features: usize, window: usize) -> usize {
-    [2, 3, 5].into_iter().find(|rows| *rows != features && *rows != window).unwrap_or(7)
+    [5, 7].into_iter().find(|rows| *rows != features && *rows != window).unwrap_or(11)
 }
 
 #[cfg(test)]
@@ -293,58 +318,13 @@ mod tests {
         let mask = port("mask", Element::Float32, Some(&[0, 4]));
         let entity = port("entity", Element::Float32, Some(&[0]));
         let all = [features.clone(), mask, mean, scale, entity];
-        let plan = judge_inputs(&all, 4, 1).expect("everything is fed");
-        assert!(plan.mask && plan.level && plan.entity && !plan.windowed);
+        let backwards: Vec<Port> = all.iter().rev().cloned().collect();
+        for inputs in [&all[..], &backwards] {
+            let plan = judge_inputs(inputs, 4, 1).expect("everything is fed");
+            assert!(plan.mask && plan.level && plan.entity && !plan.windowed);
+            assert_eq!(plan.features, "x");
+        }
         let mask = port("mask", Element::Other(9), Some(&[0, 4]));
         assert!(refusal(&[features, mask]).contains("mask bool [N, 4]"));
-    }
-
-    #[track_caller]
-    fn check_outputs(
-        outputs: &[(&str, Option<&[usize]>)],
-        input: &[usize],
-        expected: Option<OutputPlan>,
-    ) {
-        let outputs: Vec<_> =
-            outputs.iter().map(|(name, shape)| (*name, shape.map(<[usize]>::to_vec))).collect();
-        let found = judge_outputs(&outputs, input);
-        assert_eq!(found.clone().ok(), expected, "{found:?}");
-        if let Err(error) = found {
-            let text = error.to_string();
-            assert!(text.contains("expected `score` [N]"), "{text}");
-            assert!(outputs.iter().all(|(it, _)| text.contains(it)), "{text}");
-        }
-    }
-
-    #[test]
-    fn outputs_are_told_by_name_or_shape() {
-        let named =
-            |contribution, reconstruction| Some(OutputPlan::Named { contribution, reconstruction });
-        let score = ("score", Some([2].as_slice()));
-        let share = ("contribution", Some([2, 4].as_slice()));
-        let values = ("reconstruction", Some([2, 4].as_slice()));
-        check_outputs(&[score], &[2, 4], named(false, false));
-        check_outputs(&[values, share, score], &[2, 4], named(true, true));
-        check_outputs(&[values, score], &[2, 9, 4], named(false, true));
-        check_outputs(&[("score", Some(&[2, 1]))], &[2, 4], named(false, false));
-        check_outputs(&[values], &[2, 4], Some(OutputPlan::Reconstruction));
-        check_outputs(&[("y", Some(&[2, 9, 4]))], &[2, 9, 4], Some(OutputPlan::Reconstruction));
-        check_outputs(&[("y", Some(&[2]))], &[2, 4], Some(OutputPlan::Score));
-        check_outputs(&[("y", Some(&[2, 1]))], &[2, 4], Some(OutputPlan::Score));
-        for refused in [
-            &[("y", Some([4].as_slice()))],
-            &[("y", Some([2, 3].as_slice()))],
-            &[("y", Some([2, 4, 1].as_slice()))],
-            &[("y", Some([].as_slice()))],
-            &[("y", None)],
-            &[("score", None)],
-            &[("score", Some([2, 4].as_slice()))],
-        ] {
-            check_outputs(refused, &[2, 4], None);
-        }
-        check_outputs(&[("label", None), ("y", Some(&[2]))], &[2, 4], None);
-        check_outputs(&[score, ("contribution", Some(&[2, 3]))], &[2, 4], None);
-        // A windowed reconstruction that only covers one step.
-        check_outputs(&[("y", Some(&[2, 4]))], &[2, 9, 4], None);
     }
 }

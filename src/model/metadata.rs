@@ -4,14 +4,17 @@
 //! model's section of the configuration. Out: complete metadata or a sentence about what is
 //! missing, malformed or contradictory. It never looks at the graph.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::limits;
-use super::property::{from_json, json, parse, time};
+use super::property::{agree, describe_features, from_json, json, parse, time};
 use super::range::FeatureRange;
 use super::remembered::Remembered;
+use super::role::OutputRole;
 use super::state::{AdaptiveThreshold, LevelSpec};
 use super::still::StillSpec;
 use crate::duration::Duration;
@@ -68,6 +71,8 @@ pub struct Metadata {
     pub profile: Option<u32>,
     /// The smoothed error above which an entity is anomalous. Above zero.
     pub threshold: f64,
+    /// What the graph's outputs are, by name; empty where their names and shapes tell.
+    pub outputs: BTreeMap<String, OutputRole>,
     /// How the threshold was found, for people.
     pub threshold_method: String,
     /// The first training step, where the file tells.
@@ -80,6 +85,7 @@ pub struct Metadata {
 
 /// What a model says of its own training range. Errors are smoothed, to be compared with the threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScoreSummary {
     /// Rows: entities times steps.
     pub rows: usize,
@@ -109,6 +115,7 @@ pub(super) struct Recorded {
     ranges: Vec<Option<FeatureRange>>,
     profile: Option<u32>,
     threshold: Option<f64>,
+    outputs: Option<BTreeMap<String, OutputRole>>,
     threshold_method: Option<String>,
     trained_from_ms: Option<i64>,
     trained_to_ms: Option<i64>,
@@ -144,6 +151,7 @@ impl Metadata {
             weightless: Vec::new(),
             ranges: Vec::new(),
             threshold: 1.0,
+            outputs: BTreeMap::new(),
             threshold_method: "none".to_owned(),
             trained_from_ms: None,
             trained_to_ms: None,
@@ -187,6 +195,9 @@ impl Metadata {
         if !self.ranges.is_empty() {
             entries.push(("ranges", json(&self.ranges)));
         }
+        if !self.outputs.is_empty() {
+            entries.push(("outputs", json(&self.outputs)));
+        }
         entries.extend(self.profile.map(|it| ("profile", it.to_string())));
         entries.extend(self.training_scores.as_ref().map(|it| ("training_scores", json(it))));
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
@@ -226,8 +237,22 @@ fn profile_version(features: &[FeatureSpec]) -> Option<u32> {
 }
 
 impl Recorded {
-    /// Reads one entry of a file; those of others are left alone, and so are keys that a later
-    /// version of the same schema may add.
+    /// Reads a file's entries; those of others are left alone. A later schema is told before anything
+    /// else: what it holds is not for this version to judge.
+    pub(super) fn of<'a>(
+        entries: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> Result<Self, ArtifactError> {
+        let mut recorded = Self::default();
+        let (schemas, others): (Vec<_>, Vec<_>) =
+            entries.partition(|(key, _)| key.strip_prefix(PREFIX) == Some("schema"));
+        for (key, value) in schemas.into_iter().chain(others) {
+            recorded.read(key, value)?;
+        }
+        Ok(recorded)
+    }
+
+    /// Reads one entry of a file. What the schema does not have is refused, here as within an entry: it
+    /// is a slip of the pen, and what it was to say would be lost in silence.
     pub(super) fn read(&mut self, key: &str, value: &str) -> Result<(), ArtifactError> {
         let Some(name) = key.strip_prefix(PREFIX) else {
             return Ok(());
@@ -254,11 +279,12 @@ impl Recorded {
             "ranges" => self.ranges = from_json(key, value)?,
             "profile" => self.profile = Some(parse(key, value)?),
             "threshold" => self.threshold = Some(parse(key, value)?),
+            "outputs" => self.outputs = Some(from_json(key, value)?),
             "threshold_method" => self.threshold_method = Some(value.to_owned()),
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
             "trained_to" => self.trained_to_ms = Some(time(key, value)?),
             "training_scores" => self.training_scores = Some(from_json(key, value)?),
-            _ => {}
+            _ => return Err(ArtifactError::Unknown { key: key.to_owned(), schema: SCHEMA }),
         }
         Ok(())
     }
@@ -294,6 +320,7 @@ impl Recorded {
         let window = agree("window", &self.window, &config.window, ToString::to_string)?;
         let threshold =
             agree("threshold", &self.threshold, &config.threshold, ToString::to_string)?;
+        let outputs = agree("outputs", &self.outputs, &config.outputs, json)?;
         let (Some(features), Some(step), Some(threshold)) = (&features, step, threshold) else {
             let missing = [
                 (features.is_none(), "features"),
@@ -322,6 +349,7 @@ impl Recorded {
             ranges: self.ranges.clone(),
             profile: self.profile,
             threshold,
+            outputs: outputs.unwrap_or_default(),
             threshold_method: self
                 .threshold_method
                 .clone()
@@ -332,31 +360,6 @@ impl Recorded {
         }
         .validated()
     }
-}
-
-/// The value that either side gives; both only when they are equal.
-fn agree<T: Clone + PartialEq>(
-    key: &'static str,
-    file: &Option<T>,
-    config: &Option<T>,
-    describe: impl Fn(&T) -> String,
-) -> Result<Option<T>, ArtifactError> {
-    match (file, config) {
-        (Some(file), Some(config)) if file != config => Err(ArtifactError::Contradiction {
-            key,
-            file: describe(file),
-            config: describe(config),
-        }),
-        (Some(value), _) | (None, Some(value)) => Ok(Some(value.clone())),
-        (None, None) => Ok(None),
-    }
-}
-
-fn describe_features(features: &[FeatureSpec]) -> String {
-    let texts = features
-        .iter()
-        .map(|it| format!("{}: {} ({}, {})", it.name, it.expr, it.missing, it.absence));
-    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -405,6 +408,7 @@ mod tests {
             ],
             weightless: vec!["a".to_owned()],
             ranges: vec![Some(FeatureRange { lower: -0.1, upper: 1e9 }), None],
+            outputs: BTreeMap::from([("y".to_owned(), OutputRole::Normality)]),
             threshold: 0.1 + 0.2,
             threshold_method: "percentile 99.5".to_owned(),
             trained_from_ms: Some(1_795_428_900_000),
@@ -611,7 +615,21 @@ mod tests {
             assert!(error.starts_with("portent.remembered is "), "{error}");
         }
         recorded.read("author", "soon").expect("not ours");
-        recorded.read("portent.colour", "red").expect("of later versions");
+        for (key, value) in [
+            ("portent.colour", "red"),
+            ("portent.treshold", "1"),
+            ("portent.level", r#"{"colour": "red"}"#),
+            ("portent.still", r#"{"features": [], "usual": 1, "colour": "red"}"#),
+            ("portent.features", r#"[{"name": "a", "expr": "a", "colour": "red"}]"#),
+            ("portent.remembered", r#"[{"entity": [], "colour": "red"}]"#),
+        ] {
+            let error = recorded.read(key, value).expect_err("an unknown key").to_string();
+            assert!(error.starts_with(key) && error.contains("unknown"), "{error}");
+            // A later version may well have it.
+            let entries = [(key, value), ("portent.schema", "3")];
+            let error = Recorded::of(entries.into_iter()).expect_err("later").to_string();
+            assert!(error.contains("schema 3, this version reads schema 2"), "{error}");
+        }
         assert_eq!(recorded, Recorded::default());
     }
 }

@@ -16,12 +16,14 @@
 mod artifact;
 mod config;
 mod contract;
+mod external;
 pub mod graph;
 mod limits;
 mod metadata;
 mod property;
 mod range;
 mod remembered;
+mod role;
 mod runtime;
 mod scorer;
 mod state;
@@ -34,8 +36,9 @@ pub use limits::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW};
 pub use metadata::{Metadata, ScoreSummary};
 pub use range::FeatureRange;
 pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
+pub use role::OutputRole;
 pub use runtime::RuntimeError;
-pub use scorer::{Context, Run, Runtime, Scorer, ScorerError, Scores, Watch};
+pub use scorer::{Context, Run, Runtime, Scorer, ScorerError, Scores, TrialError, Watch};
 pub use state::{AdaptiveThreshold, LevelSpec, LevelStart};
 pub use still::StillSpec;
 

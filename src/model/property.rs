@@ -1,4 +1,4 @@
-//! A property: one entry of a file's metadata as text.
+//! A property: one entry of a file's metadata as text, and what file and configuration agree on.
 //!
 //! In: lists, numbers and times. Out: their text (JSON, decimal, RFC 3339) and what a text says, or a
 //! sentence that names the entry and begins with what it holds.
@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::artifact::ArtifactError;
+use crate::features::FeatureSpec;
 use crate::timestamp;
 
 /// A value as JSON; for those without a number that is not finite.
@@ -43,4 +44,30 @@ fn malformed(key: &str, value: &str, reason: &dyn fmt::Display) -> ArtifactError
         value: value.chars().take(80).collect(),
         reason: reason.to_string(),
     }
+}
+
+/// The value that either side gives; both only when they are equal.
+pub(super) fn agree<T: Clone + PartialEq>(
+    key: &'static str,
+    file: &Option<T>,
+    config: &Option<T>,
+    describe: impl Fn(&T) -> String,
+) -> Result<Option<T>, ArtifactError> {
+    match (file, config) {
+        (Some(file), Some(config)) if file != config => Err(ArtifactError::Contradiction {
+            key,
+            file: describe(file),
+            config: describe(config),
+        }),
+        (Some(value), _) | (None, Some(value)) => Ok(Some(value.clone())),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Features as one reads them in a contradiction.
+pub(super) fn describe_features(features: &[FeatureSpec]) -> String {
+    let texts = features
+        .iter()
+        .map(|it| format!("{}: {} ({}, {})", it.name, it.expr, it.missing, it.absence));
+    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
 }

@@ -27,6 +27,7 @@ pub const REMEMBERED_HOURS: usize = 168;
 
 /// What a file remembers of an entity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Remembered {
     /// The values of the entity labels, in their order.
     pub entity: Vec<String>,
@@ -43,6 +44,7 @@ pub struct Remembered {
 
 /// The largest score of each of some hours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HourlyMaxima {
     /// The last of the hours, counted from the beginning of 1970.
     pub last_hour: i64,
@@ -198,7 +200,7 @@ mod tests {
         let expected = r#"{"entity":["node","a \"b"],"level":{"prior":2880.0,"mean":[0.5,-3.0],"scale":[0.1,2.0],"floor":[0.1,0.1]},"hours":{"last_hour":480000,"scores":[0.1,null,3.4028235e+38]}}"#;
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<Remembered>(&text).expect("our own"), it);
-        let nothing = r#"{"entity":["node","a"],"of_later_versions":1}"#;
+        let nothing = r#"{"entity":["node","a"]}"#;
         let found: Remembered = serde_json::from_str(nothing).expect("less is fine");
         assert_eq!(found, Remembered::new(vec!["node".to_owned(), "a".to_owned()]));
     }

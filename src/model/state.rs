@@ -50,7 +50,8 @@ pub struct LevelStart {
 
 /// How the score above which an entity is anomalous follows its own recent hours.
 ///
-/// Files of before these keys have others, which no longer count: they get the defaults.
+/// Files of before these keys have others, which no longer count: they get the defaults. So this is the one
+/// part of a file whose unknown keys are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AdaptiveThreshold {

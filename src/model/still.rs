@@ -10,6 +10,7 @@ use crate::features::FeatureSpec;
 
 /// What is usual of entities that stand still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StillSpec {
     /// The names of the features that take part: at most moments they are not what they were at the step
     /// before.

@@ -337,7 +337,8 @@ fn a_share_that_is_no_number_is_none() {
 #[test]
 fn an_error_that_is_no_number_is_counted_and_not_remembered() {
     let mut graph = Graph::new("logarithm");
-    graph.input("x", &shape(&[2])).node("Log", &["x"], "y").integers("axis", &[1]);
+    graph.input("x", &shape(&[2])).node("Log", &["x"], "log").integers("axis", &[1]);
+    graph.node("Abs", &["log"], "y");
     graph.node_with("ReduceSum", &["y", "axis"], "score", &DROP).output("score", &shape(&[]));
     let smoothed = detector(graph, true, |it| it.smoothing = vec![3.0]);
     let mut fed = Fed::new(smoothed, &["x", "y"]);

@@ -7,29 +7,34 @@
 //! A value that is missing is NaN. A graph with an input `mask` is told so and gets 0 in its place;
 //! any other graph gives such a row no error.
 //!
-//! Invariants: what does not fit the contract (see [`super::contract`]) is refused here, by two
-//! trial runs, with two rows and with one; the graph runs on the calling thread only, since a
-//! thousand entities take milliseconds.
+//! Invariants: what does not fit the contract (see [`super::contract`]) is refused here, by trial runs
+//! (see [`trial`]); the graph runs on the calling thread only, since a thousand entities take
+//! milliseconds.
 
 mod environment;
 mod outputs;
 mod reconstruction;
+mod refusal;
+mod trial;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayView3, Axis, s};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use super::artifact::{Artifact, Element};
+use super::artifact::Artifact;
 use super::contract::{self, ContractError, InputPlan, OutputPlan};
 use super::metadata::Metadata;
 
 pub use environment::Runtime;
 use outputs::Outputs;
 pub use outputs::Scores;
+pub use trial::TrialError;
+use trial::Usual;
 pub use watch::{Run, Watch};
 
 /// Why a batch has no scores, or a model no scorer.
@@ -38,9 +43,29 @@ pub enum ScorerError {
     /// The graph does not keep the contract.
     #[error(transparent)]
     Contract(#[from] ContractError),
+    /// The graph gives numbers that cannot be errors of rows.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     /// ONNX Runtime does not accept the file.
     #[error("ONNX Runtime refuses the model: {0}")]
     Load(String),
+    /// The file is newer than ONNX Runtime.
+    #[error(
+        "the model has IR version {ir_version} and opset {opset}, and this ONNX Runtime reads {what} \
+         {newest} at most: export it with {key} {newest}, or install a newer ONNX Runtime"
+    )]
+    TooNew {
+        /// The file's layout.
+        ir_version: i64,
+        /// The file's operators.
+        opset: i64,
+        /// Which of both is too new.
+        what: &'static str,
+        /// The newest that is read.
+        newest: i64,
+        /// What exporters call it.
+        key: &'static str,
+    },
     /// The graph failed on a batch.
     #[error("the model fails on an input of shape {shape:?}: {reason}")]
     Run {
@@ -139,7 +164,8 @@ impl Scorer {
         artifact: &Artifact,
         metadata: &Metadata,
     ) -> Result<Self, ScorerError> {
-        Self::of(runtime, artifact, metadata.features.len(), metadata.window)
+        let usual = Usual { said: &metadata.outputs, ranges: &metadata.ranges };
+        Self::tried(runtime, artifact, metadata.features.len(), metadata.window, usual)
     }
 
     /// Loads a graph of which no more is known than what it is fed with: so many features, in windows
@@ -153,44 +179,26 @@ impl Scorer {
         features: usize,
         window: usize,
     ) -> Result<Self, ScorerError> {
+        let usual = Usual { said: &BTreeMap::new(), ranges: &[] };
+        Self::tried(runtime, artifact, features, window, usual)
+    }
+
+    fn tried(
+        runtime: &Runtime,
+        artifact: &Artifact,
+        features: usize,
+        window: usize,
+        usual: Usual<'_>,
+    ) -> Result<Self, ScorerError> {
         let inputs = contract::judge_inputs(artifact.inputs(), features, window)?;
         let session = builder(runtime)
             .and_then(|mut builder| builder.commit_from_memory(artifact.bytes()))
-            .map_err(|error| ScorerError::Load(error.to_string()))?;
-        let (outputs, values, mask) = (OutputPlan::Score, Vec::new(), Vec::new());
-        let watch = None;
-        let mut scorer = Self { session, watch, inputs, outputs, features, window, values, mask };
-        let rows = contract::trial_rows(features, window);
-        scorer.outputs = scorer.trial(rows, artifact)?;
-        // Some graphs drop a dimension of length one.
-        if scorer.trial(1, artifact)? == scorer.outputs {
-            Ok(scorer)
-        } else {
-            let shape = scorer.input_shape(1);
-            let reason = "its outputs mean something else for one row".to_owned();
-            Err(ScorerError::Run { shape, reason })
-        }
-    }
-
-    /// Runs the graph on zeros to see what it gives.
-    fn trial(&mut self, rows: usize, artifact: &Artifact) -> Result<OutputPlan, ScorerError> {
-        let zeros = Array3::zeros((rows, self.window, self.features));
-        let (mean, scale) =
-            (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
-        let context = Context { level: Some((mean.view(), scale.view())), entity: None };
-        let shape = self.input_shape(rows);
-        self.fill(zeros.view());
-        let outputs = self.run(rows, &context)?;
-        // In the order of the file, for the sake of messages.
-        let shapes: Vec<_> = (artifact.outputs().iter())
-            .map(|port| {
-                let found = outputs.iter().find(|(name, _)| *name == port.name);
-                let values = found.and_then(|(_, values)| values.as_ref());
-                let values = values.filter(|_| port.element == Element::Float32);
-                (port.name.as_str(), values.map(|it| it.shape().to_vec()))
-            })
-            .collect();
-        Ok(contract::judge_outputs(&shapes, &shape)?)
+            .map_err(|error| refusal::refusal(artifact, error.to_string()))?;
+        let (outputs, values, mask) = (OutputPlan::default(), Vec::new(), Vec::new());
+        let mut scorer =
+            Self { session, watch: None, inputs, outputs, features, window, values, mask };
+        scorer.trial(artifact, usual)?;
+        Ok(scorer)
     }
 
     /// Whether missing values may be part of a batch.

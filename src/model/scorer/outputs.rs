@@ -2,7 +2,7 @@
 //!
 //! In: tensors by name. Out: errors, contributions and reconstructions, row by row.
 
-use ndarray::{Array2, ArrayD, ArrayView3, Axis, Ix2};
+use ndarray::{Array2, Array3, ArrayD, ArrayView3, Axis, Ix2};
 use ort::session::SessionOutputs;
 
 use super::reconstruction::from_reconstruction;
@@ -57,50 +57,74 @@ impl Scorer {
         mut outputs: Outputs,
         features: ArrayView3<'_, f32>,
     ) -> Result<Scores, ScorerError> {
+        let plan = &self.outputs;
         let matrix = [features.dim().0, self.features];
-        match self.outputs {
-            OutputPlan::Named { contribution, reconstruction } => {
-                let mut optional = |present: bool, name| {
-                    let it = present.then(|| take(&mut outputs, Some(name)));
-                    it.map(|(_, values)| shaped::<Ix2>(name, values, &matrix)).transpose()
-                };
-                Ok(Scores {
-                    contribution: optional(contribution, "contribution")?,
-                    reconstruction: optional(reconstruction, "reconstruction")?,
-                    error: column(take(&mut outputs, Some("score")), matrix[0])?,
-                })
+        let mut read = |name: &Option<String>| name.as_ref().map(|it| take(&mut outputs, it));
+        let reconstruction = read(&plan.reconstruction);
+        let Some(error) = read(&plan.error) else {
+            let (name, values) = reconstruction.expect("a plan has one of both");
+            return Ok(from_reconstruction(&self.cube(&name, values, matrix[0])?, features));
+        };
+        let contribution = read(&plan.contribution);
+        let contribution =
+            contribution.map(|(name, values)| shaped::<Ix2>(&name, values, &matrix)).transpose()?;
+        let reconstruction = reconstruction.map(|(name, values)| match values.ndim() {
+            3 => {
+                let newest = self.window - 1;
+                Ok(self.cube(&name, values, matrix[0])?.index_axis_move(Axis(1), newest))
             }
-            OutputPlan::Score => Ok(Scores {
-                error: column(take(&mut outputs, None), matrix[0])?,
-                contribution: None,
-                reconstruction: None,
-            }),
-            OutputPlan::Reconstruction => {
-                let (name, values) = take(&mut outputs, None);
-                let expected = self.input_shape(matrix[0]);
-                if values.shape() != expected {
-                    return Err(unexpected(&name, values.shape(), &expected));
-                }
-                let cube = [matrix[0], self.window, self.features];
-                let values =
-                    values.into_shape_with_order(cube).expect("as many values as features");
-                Ok(from_reconstruction(&values, features))
-            }
+            _ => shaped::<Ix2>(&name, values, &matrix),
+        });
+        let mut error = column(error, matrix[0])?;
+        if plan.falls {
+            // What is not a number stays none.
+            error.iter_mut().for_each(|it| *it = if *it > 0.0 { 0.0 } else { -*it });
         }
+        Ok(Scores { error, contribution, reconstruction: reconstruction.transpose()? })
+    }
+
+    /// An output shaped like the input as `[N, W, F]`.
+    fn cube(
+        &self,
+        name: &str,
+        values: ArrayD<f32>,
+        rows: usize,
+    ) -> Result<Array3<f32>, ScorerError> {
+        let expected = self.input_shape(rows);
+        if values.shape() != expected {
+            return Err(unexpected(name, values.shape(), &expected));
+        }
+        let cube = [rows, self.window, self.features];
+        Ok(values.into_shape_with_order(cube).expect("as many values as features"))
     }
 
     /// The scores of no rows.
     pub(super) fn nothing(&self) -> Scores {
+        let OutputPlan { error, contribution, reconstruction, .. } = &self.outputs;
         let empty = || Array2::zeros((0, self.features));
-        let (contribution, reconstruction) = match self.outputs {
-            OutputPlan::Score => (false, false),
-            OutputPlan::Reconstruction => (true, true),
-            OutputPlan::Named { contribution, reconstruction } => (contribution, reconstruction),
-        };
         Scores {
             error: Vec::new(),
-            contribution: contribution.then(empty),
-            reconstruction: reconstruction.then(empty),
+            contribution: (error.is_none() || contribution.is_some()).then(empty),
+            reconstruction: reconstruction.is_some().then(empty),
+        }
+    }
+
+    /// What an output of this name is taken for, in words; `None` for one that is not read.
+    #[must_use]
+    pub fn taken_for(&self, name: &str) -> Option<&'static str> {
+        let OutputPlan { error, falls, contribution, reconstruction, .. } = &self.outputs;
+        let is = |it: &Option<String>| it.as_deref() == Some(name);
+        if is(error) {
+            let words = ["the error", "normality: the error is how far it is below 0"];
+            Some(words[usize::from(*falls)])
+        } else if is(contribution) {
+            Some("each feature's share of the error")
+        } else if is(reconstruction) && error.is_some() {
+            Some("the reconstruction")
+        } else if is(reconstruction) {
+            Some("the reconstruction: the error is the mean squared difference")
+        } else {
+            None
         }
     }
 }
@@ -119,24 +143,25 @@ pub(super) fn rows_of(
     name: &str,
     rows: usize,
 ) -> Result<Array2<f32>, ScorerError> {
-    let (_, values) = take(outputs, Some(name));
+    let (_, values) = take(outputs, name);
     match *values.shape() {
         [found, width] if found == rows => shaped(name, values, &[rows, width]),
         ref found => Err(unexpected(name, found, &[rows, 0])),
     }
 }
 
-/// The output of this name, or the only one; an empty array where the graph no longer gives it.
-fn take(outputs: &mut Outputs, name: Option<&str>) -> (String, ArrayD<f32>) {
-    let position = outputs.iter().position(|(it, _)| name.is_none_or(|name| it == name));
-    let found = position.map(|at| outputs.swap_remove(at));
-    let (found, values) = found.unwrap_or_else(|| (name.unwrap_or_default().to_owned(), None));
-    (found, values.unwrap_or_else(|| ArrayD::zeros(vec![0])))
+/// The output of this name; an empty array where the graph no longer gives it.
+fn take(outputs: &mut Outputs, name: &str) -> (String, ArrayD<f32>) {
+    let position = outputs.iter().position(|(it, _)| it == name);
+    let found = position.and_then(|at| outputs.swap_remove(at).1);
+    (name.to_owned(), found.unwrap_or_else(|| ArrayD::zeros(vec![0])))
 }
 
 fn column((name, values): (String, ArrayD<f32>), rows: usize) -> Result<Vec<f32>, ScorerError> {
     match values.shape() {
         [n] | [n, 1] if *n == rows => Ok(values.into_iter().collect()),
+        // Some graphs drop every dimension of length one.
+        [] if rows == 1 => Ok(values.into_iter().collect()),
         found => Err(unexpected(&name, found, &[rows])),
     }
 }
