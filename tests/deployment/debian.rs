@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -287,7 +287,6 @@ fn onnx_runtime_s_licence_is_in_it() {
     assert_eq!(words(&text), words(original));
 }
 
-/// A script that nobody reads to its end is no panic.
 #[test]
 fn completion_and_manual_fail_with_a_reason() {
     let file = TempDir::with_prefix("portent-deb-").expect("a temporary folder");
@@ -298,16 +297,50 @@ fn completion_and_manual_fail_with_a_reason() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the manual into"));
     let output = run_portent(&["completion", "cmd"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let full = fs::OpenOptions::new().write(true).open("/dev/full");
-    let Ok(full) = full else {
-        say("no /dev/full here: a script that cannot be written is not tried");
-        return;
-    };
-    let output = Command::new(env!("CARGO_BIN_EXE_portent"))
-        .args(["completion", "bash"])
-        .stdout(full)
+}
+
+/// Commands that write to standard output.
+const PRINTING: [&[&str]; 4] = [
+    &["completion", "bash"],
+    &["check", "config"],
+    &["check", "config", "--print"],
+    &["check", "model"],
+];
+
+/// What a command ends with whose standard output is this.
+fn printed_into(arguments: &[&str], output: impl Into<Stdio>) -> (Option<i32>, String) {
+    let found = Command::new(env!("CARGO_BIN_EXE_portent"))
+        .args(arguments)
+        .stdout(output)
         .output()
         .expect("cargo has built portent");
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the script"));
+    (found.status.code(), String::from_utf8_lossy(&found.stderr).into_owned())
+}
+
+/// As behind `| head`.
+#[test]
+fn that_nobody_reads_on_is_no_failure() {
+    for arguments in PRINTING {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(printed_into(arguments, writer), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_in_a_sentence() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full");
+    if full().is_err() {
+        say("no /dev/full here: output that cannot be written is not tried");
+        return;
+    }
+    for arguments in PRINTING {
+        let (code, words) = printed_into(arguments, full().expect("it was there"));
+        assert_eq!(code, Some(1), "{arguments:?}");
+        let expected = "portent: cannot write to standard output: No space left on device";
+        assert!(
+            words.starts_with(expected) && words.lines().count() == 1,
+            "{arguments:?}: {words}"
+        );
+    }
 }
