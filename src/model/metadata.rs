@@ -28,6 +28,9 @@ const SCHEMA: u32 = 2;
 /// What every key starts with, so that entries of others are left alone.
 const PREFIX: &str = "portent.";
 
+/// Keys of older files of this schema that no longer say anything.
+const RETIRED: [&str; 1] = ["validation"];
+
 /// What Prometheus itself attaches to every series it scrapes from a target.
 const DEFAULT_ENTITY: [&str; 2] = ["job", "instance"];
 
@@ -284,6 +287,7 @@ impl Recorded {
             "trained_from" => self.trained_from_ms = Some(time(key, value)?),
             "trained_to" => self.trained_to_ms = Some(time(key, value)?),
             "training_scores" => self.training_scores = Some(from_json(key, value)?),
+            name if RETIRED.contains(&name) => {}
             _ => return Err(ArtifactError::Unknown { key: key.to_owned(), schema: SCHEMA }),
         }
         Ok(())
@@ -615,6 +619,7 @@ mod tests {
             assert!(error.starts_with("portent.remembered is "), "{error}");
         }
         recorded.read("author", "soon").expect("not ours");
+        recorded.read("portent.validation", "{}").expect("of an older file");
         for (key, value) in [
             ("portent.colour", "red"),
             ("portent.treshold", "1"),

@@ -115,12 +115,11 @@ impl Scorer {
             largest = if alone.is_finite() { alone.abs().max(largest) } else { largest };
             let among = together[row];
             let noise = NOISE[0] * among.abs().max(alone.abs()) + NOISE[1] * largest;
-            let both = among.is_finite() && alone.is_finite();
-            if if both {
-                (among - alone).abs() > noise
-            } else {
-                among.is_finite() != alone.is_finite()
-            } {
+            let differs = match among.is_finite() && alone.is_finite() {
+                true => (among - alone).abs() > noise,
+                false => among.is_finite() != alone.is_finite(),
+            };
+            if differs {
                 return Err(TrialError::Company { together: among, alone }.into());
             }
         }
