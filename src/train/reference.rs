@@ -79,7 +79,7 @@ impl Autoencoder {
         let steps = batch.windows.slice(s![.., window - self.steps.., ..]);
         let mut inputs = Array2::zeros((rows, self.steps * features));
         for ((row, step, feature), value) in steps.indexed_iter() {
-            inputs[[row, step * features + feature]] = self.line(feature, *value, self.input_clip);
+            inputs[[row, step * features + feature]] = self.fed(feature, *value);
         }
         inputs
     }

@@ -56,7 +56,7 @@ pub struct Autoencoder {
     pub input_clip: (f32, f32),
     /// What a value is held against its expectation as, at most.
     pub residual_clip: (f32, f32),
-    /// From `[steps * features]`, oldest first, to `[features]`.
+    /// From `[steps * features]`, oldest first and without their offsets, to `[features]`.
     pub network: Network,
 }
 
@@ -126,8 +126,23 @@ impl Autoencoder {
         if value.is_nan() { offset } else { value.clamp(f64::from(low), f64::from(high)) }
     }
 
+    /// What the network is fed with at least and at most without the offset, by feature.
+    fn bounds(&self) -> [Vec<f32>; 2] {
+        let (low, high) = self.input_clip;
+        [low, high].map(|bound| self.offset.iter().map(|offset| bound - offset).collect())
+    }
+
+    /// What the network is fed with for a deviation; 0 for a missing one.
+    #[cfg(test)]
+    pub fn fed(&self, feature: usize, deviation: f64) -> f64 {
+        let [low, high] = self.bounds().map(|bounds| f64::from(bounds[feature]));
+        let value = deviation * f64::from(self.factor[feature]);
+        if value.is_nan() { 0.0 } else { value.clamp(low, high) }
+    }
+
     /// The same with a network that was trained on windows of the features that enter: of its outputs
-    /// those of the newest step alone are kept.
+    /// those of the newest step alone are kept. The first layer's bias takes in the offsets: beside
+    /// them float32 would round away a feature that moves by little of its range.
     fn with(mut self, base: &Base, trained: &Network) -> Self {
         let places = entering(&base.scaler);
         let features = base.scaler.kinds.len();
@@ -135,6 +150,11 @@ impl Autoencoder {
             .flat_map(|step| places.iter().map(move |place| step * features + place))
             .collect();
         let mut newest = trained.clone();
+        let offsets = columns.iter().map(|column| f64::from(self.offset[column % features]));
+        let offsets: Array1<f64> = offsets.collect();
+        if let Some(first) = newest.layers.first_mut() {
+            first.bias += &offsets.dot(&first.weights);
+        }
         if let Some(last) = newest.layers.last_mut() {
             let from = last.bias.len() - places.len();
             last.weights = last.weights.slice(s![.., from..]).to_owned();
@@ -349,21 +369,22 @@ impl Writer<'_> {
     /// What the network is fed with, and what its answer is held against, where these are not simply
     /// the deviations.
     fn network_values(&mut self, autoencoder: &Autoencoder) {
-        let (low, high) = autoencoder.input_clip;
         let (least, most) = autoencoder.residual_clip;
         self.parameter("network_factor", With::Windows, &|it| network_of(it).factor.clone());
-        self.parameter("network_offset", With::Windows, &|it| network_of(it).offset.clone());
+        for (i, name) in ["network_low", "network_high"].into_iter().enumerate() {
+            self.parameter(name, With::Windows, &|it| network_of(it).bounds()[i].clone());
+        }
+        self.parameter("network_offset", With::Rows, &|it| network_of(it).offset.clone());
         self.graph
-            .constant("network_low", &[], &[low])
-            .constant("network_high", &[], &[high])
             .constant("network_least", &[], &[least])
             .constant("network_most", &[], &[most])
             .node("Mul", &["scaled", "network_factor"], "network_scaled")
-            .node("Add", &["network_scaled", "network_offset"], "network_values")
-            .node("Clip", &["network_values", "network_low", "network_high"], "network_clipped");
+            .node("Max", &["network_scaled", "network_low"], "network_raised")
+            .node("Min", &["network_raised", "network_high"], "network_clipped");
         self.flattened("network_clipped", (-(autoencoder.steps as i64), END), "layer_0");
-        self.newest("network_values", "network_newest");
-        let clip = ["network_newest", "network_least", "network_most"];
+        self.newest("network_scaled", "network_newest");
+        self.graph.node("Add", &["network_newest", "network_offset"], "network_values");
+        let clip = ["network_values", "network_least", "network_most"];
         self.graph.node("Clip", &clip, "network_observed");
     }
 }

@@ -161,6 +161,18 @@ fn constants_beside_what_moves_are_no_matter() {
     }
 }
 
+/// What moves by a hundred-thousandth of the range that the network sees it in is not rounded away.
+#[test]
+fn what_moves_by_little_of_its_range_is_computed_as_exactly() {
+    for (model, layers, seed) in
+        [(ModelKind::Autoencoder, vec![4, 3], 278), (ModelKind::Ensemble, vec![4, 3], 278)]
+    {
+        let scaling = Scaling::MinMax;
+        let config = TrainConfig { layers, scaling, seed, ..config(model, 3) };
+        check(&[Data::NearConstant], 0.1, 2, &config);
+    }
+}
+
 const MODELS: [ModelKind; 5] = [
     ModelKind::Ensemble,
     ModelKind::Autoencoder,
