@@ -53,7 +53,7 @@ fn model(name: &str, specs: &[FeatureSpec], window: usize) -> LoadedModel {
     let metadata = artifact.resolve(&config).expect("the configuration says everything");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel { name: name.to_owned(), metadata, scorer }
+    LoadedModel { name: name.to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
 /// A tick looks at its own time, so that tests have one time alone.
@@ -230,7 +230,8 @@ fn each_model_is_evaluated_at_multiples_of_its_own_step() {
     // The tick at the minute is missed: the next quarter is none of the other's steps.
     assert_eq!(times(&mut pipeline, minute + 75_000), [75, 0]);
     pipeline.reconfigure(at_once(), StorageConfig::default(), models()).expect("good");
-    assert_eq!(times(&mut pipeline, minute + 90_000), [90]);
+    // A reload of what is there changes nothing.
+    assert_eq!(times(&mut pipeline, minute + 90_000), [90, 0]);
     assert_eq!(times(&mut pipeline, minute + 120_000), [120, 120]);
 }
 
@@ -293,6 +294,47 @@ fn a_window_must_fill_first() {
         let full = usize::from(i == 2);
         assert_eq!((evaluation.scored, evaluation.warming), (full, 1 - full), "step {i}");
     }
+}
+
+/// Its window is full from the first tick on, and what was said before is there until then.
+#[test]
+fn a_model_that_is_what_it_was_goes_on_over_a_reload() {
+    let aligned = NOW - NOW.rem_euclid(STEP);
+    let step = |pipeline: &mut Pipeline, i: i64| {
+        let t = aligned + i * STEP;
+        push(pipeline, "m_a", "x", t, 2.0);
+        push(pipeline, "m_b", "x", t, 2.0);
+        let snapshot = tick(pipeline, t);
+        let of = |name: &str| {
+            let model = snapshot.models.iter().find(|it| it.model == name).expect("evaluated");
+            (model.evaluation.scored, model.evaluation.warming)
+        };
+        (of("a"), of("b"))
+    };
+    let b = |threshold| {
+        let mut b = model("b", &ab()[..1], 3);
+        b.metadata.threshold = threshold;
+        b
+    };
+    let mut pipeline = pipeline(vec![model("a", &ab(), 3), b(4.0)]);
+    let full = ((1, 0), (1, 0));
+    assert_eq!(
+        [0, 1, 2].map(|i| step(&mut pipeline, i)),
+        [((0, 1), (0, 1)), ((0, 1), (0, 1)), full]
+    );
+    // In another order, with other settings of everything that is no model's.
+    let storage = StorageConfig {
+        retention: Some(Duration::from_seconds(3_600)),
+        ..StorageConfig::default()
+    };
+    let config = DetectConfig { explain_above: 0.1, adaptive_threshold: false, ..at_once() };
+    pipeline
+        .reconfigure(config.clone(), storage.clone(), vec![b(4.0), model("a", &ab(), 3)])
+        .expect("good");
+    assert_eq!(step(&mut pipeline, 3), full);
+    // One that is another model is new; the other one goes on.
+    pipeline.reconfigure(config, storage, vec![model("a", &ab(), 3), b(5.0)]).expect("good");
+    assert_eq!(step(&mut pipeline, 4), ((1, 0), (0, 1)));
 }
 
 #[test]

@@ -331,7 +331,9 @@ fn serving_tells_when_values_leave_the_range_of_training() {
     let errors = ranges[3].expect("it was measured");
     assert_eq!((errors.lower, errors.upper), (0.0, 0.0));
     let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
-    let models = vec![LoadedModel { name: "m".to_owned(), metadata, scorer }];
+    let file = std::fs::read(&options.output).expect("the model that was trained");
+    let digest = Artifact::read(file.into()).expect("a model file").digest();
+    let models = vec![LoadedModel { name: "m".to_owned(), metadata, scorer, digest }];
     let mut pipeline = Pipeline::new(config, StorageConfig::default(), models).expect("good");
     // The first steps of the training part again, and then ten times the traffic; nothing of CPU.
     for step in 0..2 * LATER {

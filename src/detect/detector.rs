@@ -68,6 +68,8 @@ pub struct Detector {
     /// How many errors smoothing has to see before there is a score.
     needed: usize,
     hours: Option<Hours>,
+    /// Whether hours raise the score above which an entity is anomalous. They are kept even if not.
+    is_adaptive: bool,
     still: Option<Stillness>,
     last_scores: LastScores,
 }
@@ -103,7 +105,6 @@ impl Detector {
         let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
             .map(|span| Smoothing::new(*span, features + 1, gap_ms))
             .collect();
-        let adaptive = metadata.adaptive_threshold.filter(|_| config.adaptive_threshold);
         let (known, memories) = KnownEntities::new(metadata);
         let level = metadata.level.as_ref().filter(|_| scorer.takes_level());
         let levels = level.map(|spec| Levels::new(spec, memories.levels));
@@ -115,11 +116,18 @@ impl Detector {
             power: metadata.smoothing_power as f32,
             smoothing,
             seen: Vec::new(),
-            hours: adaptive.map(|spec| Hours::new(spec, memories.hours)),
+            hours: metadata.adaptive_threshold.map(|spec| Hours::new(spec, memories.hours)),
+            is_adaptive: config.adaptive_threshold,
             still: Stillness::new(metadata, interval_ms, &memories.still),
             last_scores: LastScores::default(),
             scorer,
         }
+    }
+
+    /// Other settings from now on; what is remembered of entities stays.
+    pub fn set_config(&mut self, config: &DetectConfig) {
+        self.inputs.set_bridge(config.stale_after.as_ms());
+        self.is_adaptive = config.adaptive_threshold;
     }
 
     /// The trained threshold.
@@ -229,8 +237,9 @@ impl Detector {
             }
             let error = f64::from(parts[0]);
             let score = error / self.threshold;
-            let (threshold, state) = match &mut self.hours {
-                Some(hours) => hours.judge(slot, now_ms, score),
+            let adapted = self.hours.as_mut().map(|it| it.judge(slot, now_ms, score));
+            let (threshold, state) = match adapted.filter(|_| self.is_adaptive) {
+                Some(adapted) => adapted,
                 None if score > 1.0 => (1.0, AnomalyState::New),
                 None => (1.0, AnomalyState::Normal),
             };

@@ -52,6 +52,11 @@ impl History {
         }
     }
 
+    /// Ticks of the last `span_ms` are kept from now on.
+    pub(super) fn set_span(&mut self, span_ms: i64) {
+        self.span_ms = span_ms;
+    }
+
     /// Takes in what the model saw.
     pub(super) fn push(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
         // Time may have been set back: what is later than now is no past.

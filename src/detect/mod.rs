@@ -12,6 +12,7 @@
 //! model with an `adaptive_threshold`, and at least an hour. It begins with what the model's file remembers.
 
 mod absence;
+mod bound;
 mod config;
 mod detector;
 mod history;
@@ -23,20 +24,19 @@ mod replay;
 mod smoothing;
 mod snapshot;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::duration::Duration;
-use crate::features::{EntityState, FeatureError, FeatureSet, Features};
+use crate::features::{FeatureError, Features};
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::model::{AdaptiveThreshold, FeatureRange, Metadata, Scorer};
+use crate::model::{FileDigest, Metadata, Scorer};
 use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
 use crate::series::{
     Excerpt, ExcerptError, ExcerptLimits, Outcome, SelectorId, StorageConfig, Store, Wanted,
 };
-use history::History;
+use bound::{Model, ModelIdentity, interval};
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
@@ -88,10 +88,6 @@ pub enum DetectError {
     NoInterval(String),
 }
 
-/// How many evaluations of a model are remembered before the last one: at 15 s what went on for the
-/// last minutes, at a thousand explained entities of 40 features 7 MB.
-const EARLIER_EVALUATIONS: usize = 9;
-
 /// A model that is ready to score.
 #[derive(Debug)]
 pub struct LoadedModel {
@@ -101,23 +97,8 @@ pub struct LoadedModel {
     pub metadata: Metadata,
     /// The model itself.
     pub scorer: Scorer,
-}
-
-/// A model bound to the store.
-#[derive(Debug)]
-struct Model {
-    name: String,
-    feature_names: Arc<[String]>,
-    features: FeatureSet,
-    ranges: Vec<Option<FeatureRange>>,
-    detector: Detector,
-    interval_ms: i64,
-    /// The tick that was evaluated last.
-    last_tick_ms: Option<i64>,
-    snapshot: Option<Arc<ModelSnapshot>>,
-    /// Who was explained at the evaluations before, the newest first.
-    earlier: VecDeque<Arc<ModelSnapshot>>,
-    history: History,
+    /// What tells its file from every other.
+    pub digest: FileDigest,
 }
 
 /// The core of the program: store, features, models.
@@ -153,8 +134,8 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Other settings and models between two ticks. Series that the new features want as well keep
-    /// their samples.
+    /// Other settings and models between two ticks. A model that is what it was goes on with all that
+    /// it remembers; series that features of new models want as well keep their samples.
     ///
     /// # Errors
     /// As [`Pipeline::new`]; then nothing has changed.
@@ -175,12 +156,20 @@ impl Pipeline {
             storage.keep.iter().map(|text| parse_selector(text)).collect::<Result<_, _>>()?;
         let retention_ms = storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS);
         // New registrations come before the old ones go, so that shared series stay.
-        let bound = checked
-            .into_iter()
-            .map(|(model, features, interval)| {
-                bind(&mut self.store, model, features, (interval, &config), retention_ms)
-            })
-            .collect();
+        let mut bound = Vec::with_capacity(checked.len());
+        for (model, features, interval) in checked {
+            let identity = ModelIdentity::new(&model, interval.as_ms());
+            let same = self.models.iter().position(|old| old.identity == identity);
+            bound.push(match same.map(|place| self.models.swap_remove(place)) {
+                Some(mut same) => {
+                    same.set_config(&config, retention_ms);
+                    same
+                }
+                None => {
+                    Model::bind(&mut self.store, (model, identity), features, &config, retention_ms)
+                }
+            });
+        }
         let kept = keep.iter().map(|selector| self.store.register(selector, LOOKBACK_MS)).collect();
         for old in std::mem::replace(&mut self.kept, kept) {
             self.store.release(old);
@@ -294,107 +283,5 @@ impl Pipeline {
         }
         self.last_eviction = Some(slot);
         self.store.evict(now_ms)
-    }
-}
-
-fn interval(config: &DetectConfig, model: &LoadedModel) -> Result<Duration, DetectError> {
-    let step = model.metadata.step;
-    let interval = config.evaluation_interval.unwrap_or(step);
-    if interval.as_ms() == 0 {
-        return Err(DetectError::NoInterval(model.name.clone()));
-    }
-    if model.metadata.is_stepwise() && interval != step {
-        return Err(DetectError::Interval { model: model.name.clone(), step, interval });
-    }
-    Ok(interval)
-}
-
-fn bind(
-    store: &mut Store,
-    model: LoadedModel,
-    features: Features,
-    (interval, config): (Duration, &DetectConfig),
-    retention_ms: i64,
-) -> Model {
-    let features = features
-        .maskable(model.scorer.takes_mask())
-        .weightless(&model.metadata.weightless)
-        .at_steps_of(interval.as_ms())
-        .remembering(model.metadata.adaptive_threshold.map_or(0, |_| AdaptiveThreshold::REACH_MS));
-    let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
-    Model {
-        history: History::new(&model.name, &names, retention_ms),
-        name: model.name,
-        ranges: model.metadata.ranges.clone(),
-        detector: Detector::new(&model.metadata, model.scorer, interval.as_ms(), config),
-        feature_names: names,
-        features: features.bind(store),
-        interval_ms: interval.as_ms(),
-        last_tick_ms: None,
-        snapshot: None,
-        earlier: VecDeque::new(),
-    }
-}
-
-impl Model {
-    /// Moves the evaluation that was the last on to the earlier ones.
-    fn remember(&mut self) {
-        let Some(last) = &self.snapshot else { return };
-        self.earlier.push_front(Arc::new(last.remembered()));
-        self.earlier.truncate(EARLIER_EVALUATIONS);
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.detector.bytes() + self.features.state_bytes()
-    }
-
-    fn evaluate(
-        &mut self,
-        store: &Store,
-        now_ms: i64,
-        config: &DetectConfig,
-        stopwatch: &dyn Fn() -> std::time::Duration,
-    ) -> ModelSnapshot {
-        let begun = stopwatch();
-        let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
-        let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
-        self.history.push(matrix, at_ms);
-        let computed = stopwatch();
-        let judgement = self.detector.judge(matrix, at_ms);
-        let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
-        let doubled = matrix.doubled();
-        let mut evaluation = Evaluation {
-            scored: judgement.scores.len(),
-            stale: count(EntityState::Stale),
-            incomplete: count(EntityState::Incomplete) + judgement.incomplete,
-            warming: count(EntityState::Warming) + judgement.warming,
-            not_finite: judgement.not_finite,
-            away: matrix.away(),
-            forgotten: matrix.forgotten(),
-            provenance: matrix.counts().to_vec(),
-            doubled: doubled.len(),
-            doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),
-            unplaced: matrix.unplaced().to_vec(),
-            ranges: range::count(matrix, &self.ranges),
-            absences: self.detector.absences(matrix, at_ms),
-            feature_errors: matrix.errors().to_vec(),
-            model_error: judgement.error.map(|error| error.to_string()),
-            features_duration: computed.saturating_sub(begun),
-            ..Evaluation::default()
-        };
-        let mut entities: Vec<EntityScore> =
-            judgement.scores.into_iter().map(|(_, score)| score).collect();
-        entities.sort_by(|a, b| a.entity.cmp(&b.entity));
-        evaluation.inference_duration = stopwatch().saturating_sub(computed);
-        ModelSnapshot {
-            model: self.name.clone(),
-            time_ms: now_ms,
-            interval_ms: self.interval_ms,
-            threshold: self.detector.threshold(),
-            feature_names: Arc::clone(&self.feature_names),
-            explain_above: config.explain_above,
-            entities,
-            evaluation,
-        }
     }
 }

@@ -45,6 +45,11 @@ impl Windows {
         }
     }
 
+    /// See [`Windows::new`]; from now on.
+    pub fn set_bridge(&mut self, bridge_ms: i64) {
+        self.bridge_ms = bridge_ms.max(2 * self.step_ms);
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {

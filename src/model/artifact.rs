@@ -8,6 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
+use ring::digest::{SHA256, digest};
 
 use super::config::ModelConfig;
 use super::contract::features_of;
@@ -29,6 +30,10 @@ pub struct Artifact {
     ir_version: i64,
     opset: i64,
 }
+
+/// What tells the bytes of one file from those of another: their SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileDigest(pub [u8; 32]);
 
 /// An input or output as the graph declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,6 +212,14 @@ impl Artifact {
     #[must_use]
     pub fn versions(&self) -> (i64, i64) {
         (self.ir_version, self.opset)
+    }
+
+    /// What tells this file from every other.
+    #[must_use]
+    pub fn digest(&self) -> FileDigest {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, &self.bytes).as_ref());
+        FileDigest(bytes)
     }
 
     /// The file.

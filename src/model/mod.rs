@@ -29,7 +29,7 @@ mod scorer;
 mod state;
 mod still;
 
-pub use artifact::{Artifact, ArtifactError, Dim, Element, MAX_FILE_BYTES, Port};
+pub use artifact::{Artifact, ArtifactError, Dim, Element, FileDigest, MAX_FILE_BYTES, Port};
 pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::{ContractError, ENTITY, LEVEL, MASK};
 pub use limits::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW};

@@ -67,7 +67,7 @@ fn model(
              portent train --prometheus.url URL --start -14d --step 1m --output FILE"
         );
     }
-    Ok(LoadedModel { name: config.name.clone(), metadata, scorer })
+    Ok(LoadedModel { name: config.name.clone(), metadata, scorer, digest: artifact.digest() })
 }
 
 /// What the metrics page says about the models.

@@ -105,7 +105,7 @@ fn shipped_model() -> LoadedModel {
     let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel { name: "node".to_owned(), metadata, scorer }
+    LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
 criterion_group!(benches, append, evaluate, whole);

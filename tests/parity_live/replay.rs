@@ -51,7 +51,7 @@ fn load(runtime: &Runtime, name: &str, path: &Path) -> LoadedModel {
     let artifact = Artifact::read(std::fs::read(path).expect("our own file").into()).expect("ours");
     let metadata = artifact.resolve(&ModelConfig::default()).expect("it says everything");
     let scorer = Scorer::new(runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel { name: name.to_owned(), metadata, scorer }
+    LoadedModel { name: name.to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
 /// All samples in a database, the oldest first. None of them is NaN but the stale markers.

@@ -40,7 +40,8 @@ fn pipeline_of(config: DetectConfig) -> Result<Pipeline, DetectError> {
     let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
     let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
     let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    let model = LoadedModel { name: "node".to_owned(), metadata, scorer };
+    let model =
+        LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() };
     Pipeline::new(config, StorageConfig::default(), vec![model])
 }
 

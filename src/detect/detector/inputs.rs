@@ -59,6 +59,11 @@ impl Inputs {
         }
     }
 
+    /// Windows bridge gaps of this length from now on.
+    pub fn set_bridge(&mut self, bridge_ms: i64) {
+        self.windows.set_bridge(bridge_ms);
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let Gathered { windows, means, scales, places } = &self.gathered;

@@ -401,6 +401,15 @@ fn the_threshold_stays_where_it_was_trained() {
 }
 
 #[test]
+fn hours_are_kept_while_they_do_not_count() {
+    let mut fed = adapting(false, Some(AdaptiveThreshold::default()));
+    fed.now_ms = -STEP;
+    assert!(thresholds(&mut fed, 48, 3.0).iter().all(|it| *it == 1.0));
+    fed.detector.set_config(&DetectConfig::default());
+    assert_eq!(thresholds(&mut fed, 1, 3.0), [3.0]);
+}
+
+#[test]
 fn a_level_is_that_of_the_steps_before() {
     let new = || Fed::new(detector(from_level(), true, |it| it.level = Some(level())), &["x"]);
     let mut fed = new();

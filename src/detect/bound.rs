@@ -1,0 +1,192 @@
+//! A bound model: one that is ready to score, with its features bound to a store and all that it
+//! remembers.
+//!
+//! In: the store, `now`. Out: what is said of all entities. What makes two models the same one is their
+//! [`ModelIdentity`]: one that is what it was before a reload goes on as if there had been none.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::history::History;
+use super::range;
+use super::{
+    DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
+};
+use crate::duration::Duration;
+use crate::features::{EntityState, FeatureSet, FeatureSpec, Features};
+use crate::model::{AdaptiveThreshold, FeatureRange, FileDigest, Metadata, OutputRole};
+use crate::series::Store;
+
+/// How many evaluations of a model are remembered before the last one: at 15 s what went on for the
+/// last minutes, at a thousand explained entities of 40 features 7 MB.
+const EARLIER_EVALUATIONS: usize = 9;
+
+/// What makes a model another one: its name, its file, what the configuration says of that, and how often
+/// it is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ModelIdentity {
+    name: String,
+    digest: FileDigest,
+    features: Vec<FeatureSpec>,
+    entity: Vec<String>,
+    step: Duration,
+    window: usize,
+    threshold: f64,
+    outputs: BTreeMap<String, OutputRole>,
+    interval_ms: i64,
+}
+
+impl ModelIdentity {
+    /// Of a model that is evaluated so often.
+    pub fn new(model: &LoadedModel, interval_ms: i64) -> Self {
+        // Everything that a configuration may say; the rest is in the file.
+        let Metadata { features, entity, step, window, threshold, outputs, .. } = &model.metadata;
+        Self {
+            name: model.name.clone(),
+            digest: model.digest,
+            features: features.clone(),
+            entity: entity.clone(),
+            step: *step,
+            window: *window,
+            threshold: *threshold,
+            outputs: outputs.clone(),
+            interval_ms,
+        }
+    }
+}
+
+/// A model bound to the store.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub name: String,
+    pub identity: ModelIdentity,
+    feature_names: Arc<[String]>,
+    pub features: FeatureSet,
+    ranges: Vec<Option<FeatureRange>>,
+    detector: Detector,
+    pub interval_ms: i64,
+    /// The tick that was evaluated last.
+    pub last_tick_ms: Option<i64>,
+    pub snapshot: Option<Arc<ModelSnapshot>>,
+    /// Who was explained at the evaluations before, the newest first.
+    pub earlier: VecDeque<Arc<ModelSnapshot>>,
+    pub history: History,
+}
+
+/// How often a model is evaluated.
+pub(super) fn interval(
+    config: &DetectConfig,
+    model: &LoadedModel,
+) -> Result<Duration, DetectError> {
+    let step = model.metadata.step;
+    let interval = config.evaluation_interval.unwrap_or(step);
+    if interval.as_ms() == 0 {
+        return Err(DetectError::NoInterval(model.name.clone()));
+    }
+    if model.metadata.is_stepwise() && interval != step {
+        return Err(DetectError::Interval { model: model.name.clone(), step, interval });
+    }
+    Ok(interval)
+}
+
+impl Model {
+    /// Binds a model that has seen nothing. Feature values are kept for so long.
+    pub fn bind(
+        store: &mut Store,
+        (model, identity): (LoadedModel, ModelIdentity),
+        features: Features,
+        config: &DetectConfig,
+        retention_ms: i64,
+    ) -> Self {
+        let interval_ms = identity.interval_ms;
+        let features = features
+            .maskable(model.scorer.takes_mask())
+            .weightless(&model.metadata.weightless)
+            .at_steps_of(interval_ms)
+            .remembering(
+                model.metadata.adaptive_threshold.map_or(0, |_| AdaptiveThreshold::REACH_MS),
+            );
+        let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
+        Self {
+            identity,
+            history: History::new(&model.name, &names, retention_ms),
+            name: model.name,
+            ranges: model.metadata.ranges.clone(),
+            detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
+            feature_names: names,
+            features: features.bind(store),
+            interval_ms,
+            last_tick_ms: None,
+            snapshot: None,
+            earlier: VecDeque::new(),
+        }
+    }
+    /// Other settings from now on. Nothing that it remembers is lost.
+    pub fn set_config(&mut self, config: &DetectConfig, retention_ms: i64) {
+        self.detector.set_config(config);
+        self.history.set_span(retention_ms);
+    }
+
+    /// Moves the evaluation that was the last on to the earlier ones.
+    pub fn remember(&mut self) {
+        let Some(last) = &self.snapshot else { return };
+        self.earlier.push_front(Arc::new(last.remembered()));
+        self.earlier.truncate(EARLIER_EVALUATIONS);
+    }
+
+    /// Memory for what is remembered of entities.
+    pub fn state_bytes(&self) -> usize {
+        self.detector.bytes() + self.features.state_bytes()
+    }
+
+    /// Evaluates at a time.
+    pub fn evaluate(
+        &mut self,
+        store: &Store,
+        now_ms: i64,
+        config: &DetectConfig,
+        stopwatch: &dyn Fn() -> std::time::Duration,
+    ) -> ModelSnapshot {
+        let begun = stopwatch();
+        let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
+        let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
+        self.history.push(matrix, at_ms);
+        let computed = stopwatch();
+        let judgement = self.detector.judge(matrix, at_ms);
+        let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
+        let doubled = matrix.doubled();
+        let mut evaluation = Evaluation {
+            scored: judgement.scores.len(),
+            stale: count(EntityState::Stale),
+            incomplete: count(EntityState::Incomplete) + judgement.incomplete,
+            warming: count(EntityState::Warming) + judgement.warming,
+            not_finite: judgement.not_finite,
+            away: matrix.away(),
+            forgotten: matrix.forgotten(),
+            provenance: matrix.counts().to_vec(),
+            doubled: doubled.len(),
+            doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),
+            unplaced: matrix.unplaced().to_vec(),
+            ranges: range::count(matrix, &self.ranges),
+            absences: self.detector.absences(matrix, at_ms),
+            feature_errors: matrix.errors().to_vec(),
+            model_error: judgement.error.map(|error| error.to_string()),
+            features_duration: computed.saturating_sub(begun),
+            ..Evaluation::default()
+        };
+        let mut entities: Vec<EntityScore> =
+            judgement.scores.into_iter().map(|(_, score)| score).collect();
+        entities.sort_by(|a, b| a.entity.cmp(&b.entity));
+        evaluation.inference_duration = stopwatch().saturating_sub(computed);
+        ModelSnapshot {
+            model: self.name.clone(),
+            time_ms: now_ms,
+            interval_ms: self.interval_ms,
+            threshold: self.detector.threshold(),
+            feature_names: Arc::clone(&self.feature_names),
+            explain_above: config.explain_above,
+            entities,
+            evaluation,
+        }
+    }
+}
