@@ -288,7 +288,21 @@ impl<'a> Writer<'a> {
             return;
         }
         let names: Vec<&str> = waves.iter().map(String::as_str).collect();
-        self.graph.node_with("Concat", &names, "waves", &[Attribute::Int("axis", 1)]);
+        let (columns, crossed) = ([Attribute::Int("axis", 1)], harmonics.crossed());
+        if crossed.is_empty() {
+            self.graph.node_with("Concat", &names, "waves", &columns);
+        } else {
+            self.graph.node_with("Concat", &names, "plain_waves", &columns);
+            for (i, clock) in ["day", "week"].into_iter().enumerate() {
+                let places: Vec<i64> = crossed.iter().map(|pair| pair[i] as i64).collect();
+                let [at, factor] = ["places", "factor"].map(|part| format!("{clock}_{part}"));
+                self.graph.integers(&at, &places);
+                self.graph.node_with("Gather", &["plain_waves", &at], &factor, &columns);
+            }
+            self.graph.node("Mul", &["day_factor", "week_factor"], "crossed_waves");
+            let all = ["plain_waves", "crossed_waves"];
+            self.graph.node_with("Concat", &all, "waves", &columns);
+        }
         self.linear(
             "waves",
             ("season_weights", [harmonics.count(), width]),

@@ -1,7 +1,8 @@
 //! The season: what each feature should be at this time of day, and of the week.
 //!
 //! In: windows to learn from, scaled. Out: a baseline for each feature, a sum of sines and cosines of
-//! the first harmonics; how far features usually stray from it, and how much of their movement it
+//! the first harmonics, and of products of a day's with a week's, since a Sunday's noon is not a
+//! Tuesday's; how far features usually stray from it, and how much of their movement it
 //! makes. Its residual is in units of what training strayed.
 //!
 //! A day's baseline needs every hour of the day on two days, which tells what recurs from what
@@ -25,6 +26,10 @@ const DAILY: usize = 4;
 
 /// Harmonics of the week: the third tells work days from the weekend.
 const WEEKLY: usize = 3;
+
+/// Harmonics of the day that each of the week's has a product with: a weekend's night is not a work
+/// day's, and its noon even less so. A sum of a day's course and a week's has the same day every day.
+const CROSSED: usize = 2;
 
 /// What the season counts for at most in an ensemble, in usual values: a host that has changed for good
 /// is out of it for ever, and the other branches shall be heard even so.
@@ -53,11 +58,19 @@ impl Harmonics {
 
     /// Numbers that a moment becomes, without the constant 1.
     pub fn count(self) -> usize {
-        2 * (self.daily + self.weekly)
+        2 * (self.daily + self.weekly) + self.crossed().len()
+    }
+
+    /// Which two sines or cosines, by place, are multiplied with each other: of the day and of the week.
+    pub fn crossed(self) -> Vec<[usize; 2]> {
+        let most = CROSSED.min(self.daily);
+        let of_day = (0..most).chain(self.daily..self.daily + most);
+        let of_week = 2 * self.daily..2 * (self.daily + self.weekly);
+        of_day.flat_map(|day| of_week.clone().map(move |week| [day, week])).collect()
     }
 
     /// Sines and cosines of each moment, `[rows, count]`: those of the day, then of the week, each
-    /// sines first.
+    /// sines first; then the products.
     pub fn of(self, day: ArrayView1<'_, f64>, week: ArrayView1<'_, f64>) -> Array2<f64> {
         let mut columns = Vec::with_capacity(self.count());
         for (share, harmonics) in [(day, self.daily), (week, self.weekly)] {
@@ -66,6 +79,9 @@ impl Harmonics {
                     columns.push(share.mapv(|it| function(TAU * k as f64 * it)));
                 }
             }
+        }
+        for [day, week] in self.crossed() {
+            columns.push(&columns[day] * &columns[week]);
         }
         let views: Vec<_> = columns.iter().map(|column| column.view()).collect();
         match views.is_empty() {
@@ -264,6 +280,30 @@ mod tests {
             // The penalty takes ten rows of two thousand.
             assert!((found[[i, 0]] - course(i)).abs() < 0.03, "{i}: {}", found[[i, 0]]);
             assert!((found[[i, 1]] - 3.0).abs() < 0.03);
+        }
+    }
+
+    /// Half as much happens at the weekend, by night and by day: the two are no sum.
+    #[test]
+    fn a_weekend_has_a_course_of_its_own() {
+        let (day, week) = moments();
+        let is_weekend = |i: usize| week[i] >= 5.0 / 7.0;
+        let course = |i: usize| {
+            let all = 0.5 - 0.5 * (TAU * day[i]).cos();
+            if is_weekend(i) { 0.5 * all } else { all }
+        };
+        let rows = Array2::from_shape_fn((STEPS, 1), |(i, _)| course(i));
+        let harmonics = Harmonics { daily: DAILY, weekly: WEEKLY };
+        let mut sums = Sums::new(harmonics, 1);
+        sums.add(rows.view(), day.view(), week.view());
+        let found = expect(&sums.solve(), &day, &week);
+        // From midnight to noon, in the third week.
+        let swing = |day: usize| found[[96 * day + 48, 0]] - found[[96 * day, 0]];
+        for (name, day, true_swing) in
+            [("Wednesday", 16, 1.0), ("Saturday", 19, 0.5), ("Sunday", 20, 0.5)]
+        {
+            let swing = swing(day);
+            assert!((swing - true_swing).abs() < 0.1, "{name}: {swing} for {true_swing}");
         }
     }
 
