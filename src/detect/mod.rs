@@ -19,6 +19,7 @@ mod history;
 mod hours;
 mod known;
 pub mod level;
+mod memory;
 mod range;
 mod replay;
 mod smoothing;
@@ -43,6 +44,9 @@ pub use config::DetectConfig;
 pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
 pub use history::FEATURE_METRIC;
 pub use hours::{AnomalyState, LEAST_HOURS, states};
+pub use memory::{
+    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey, RunMemory,
+};
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
