@@ -66,6 +66,8 @@ impl Absences {
 pub(super) struct LastScores {
     /// By slot.
     scored_ms: Vec<i64>,
+    /// Before this time nobody is absent: what is remembered from elsewhere has to be seen here first.
+    silent_until_ms: i64,
 }
 
 impl LastScores {
@@ -79,6 +81,18 @@ impl LastScores {
     /// The entity in a slot has a score.
     pub fn push(&mut self, slot: usize, now_ms: i64) {
         self.scored_ms[slot] = now_ms;
+    }
+
+    /// When the entity in a slot had its last score.
+    pub fn memory(&self, slot: usize) -> Option<i64> {
+        self.scored_ms.get(slot).copied().filter(|it| *it != NEVER)
+    }
+
+    /// The entity in a slot had its last score at another's hands.
+    pub fn restore(&mut self, slot: usize, scored_ms: Option<i64>, silent_until_ms: i64) {
+        self.scored_ms.resize(self.scored_ms.len().max(slot + 1), NEVER);
+        self.scored_ms[slot] = scored_ms.unwrap_or(NEVER);
+        self.silent_until_ms = silent_until_ms;
     }
 
     /// Bytes held.
@@ -95,6 +109,9 @@ impl LastScores {
         let cells = matrix.missing().chunk_by(|a, b| a.0 == b.0);
         let mut lacking: Vec<LackingEntity> = cells.map(of_entity).collect();
         let is_absent = |slot: usize, scored_ms: i64| {
+            if now_ms < self.silent_until_ms {
+                return false;
+            }
             let is_there = !matches!(matrix.state(slot), EntityState::Stale | EntityState::Unknown);
             !is_there && now_ms.saturating_sub(scored_ms) < ABSENCE_MEMORY_MS
         };

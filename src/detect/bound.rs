@@ -7,7 +7,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use ring::digest::{self, SHA256};
+
 use super::history::History;
+use super::memory::{EntityMemory, ModelKey};
 use super::range;
 use super::{
     DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
@@ -55,11 +58,27 @@ impl ModelIdentity {
     }
 }
 
+impl ModelIdentity {
+    /// The same in a few bytes, for what is kept elsewhere.
+    fn key(&self) -> ModelKey {
+        let Self { name, digest, features, entity, step, window, threshold, outputs, interval_ms } =
+            self;
+        let said = (name, digest.0, features, entity, step);
+        let said = (said, window, threshold.to_bits(), outputs, interval_ms);
+        let text = serde_json::to_vec(&said).expect("names and numbers");
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&SHA256, &text).as_ref());
+        ModelKey(bytes)
+    }
+}
+
 /// A model bound to the store.
 #[derive(Debug)]
 pub(super) struct Model {
     pub name: String,
     pub identity: ModelIdentity,
+    /// See [`ModelIdentity::key`].
+    pub key: ModelKey,
     feature_names: Arc<[String]>,
     pub features: FeatureSet,
     ranges: Vec<Option<FeatureRange>>,
@@ -108,6 +127,7 @@ impl Model {
             );
         let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
         Self {
+            key: identity.key(),
             identity,
             history: History::new(&model.name, &names, retention_ms),
             name: model.name,
@@ -132,6 +152,24 @@ impl Model {
         let Some(last) = &self.snapshot else { return };
         self.earlier.push_front(Arc::new(last.remembered()));
         self.earlier.truncate(EARLIER_EVALUATIONS);
+    }
+
+    /// What is remembered of the entities in some slots. Gives the slot after them, or nothing at the end.
+    pub fn memory(&self, from: usize, count: usize) -> (Vec<EntityMemory>, Option<usize>) {
+        let (end, slots) = (from.saturating_add(count), self.features.slots());
+        let memory = |slot: usize| {
+            let (entity, left_ms, cells) = self.features.memory(slot)?;
+            Some(EntityMemory { cells, ..self.detector.memory(slot, entity, left_ms) })
+        };
+        let entities = (from..end.min(slots)).filter_map(memory).collect();
+        (entities, (end < slots).then_some(end))
+    }
+
+    /// Remembers an entity as it was remembered elsewhere; says whether it could be. Nobody is said to be
+    /// absent until `silent_until_ms`.
+    pub fn restore(&mut self, memory: &EntityMemory, silent_until_ms: i64) -> bool {
+        let slot = self.features.restore(&memory.entity, memory.left_ms, &memory.cells);
+        slot.inspect(|slot| self.detector.restore(*slot, memory, silent_until_ms)).is_some()
     }
 
     /// Memory for what is remembered of entities.

@@ -34,9 +34,11 @@ use super::absence::{Absences, LastScores};
 use super::hours::{AnomalyState, Hours};
 use super::known::KnownEntities;
 use super::level::Levels;
+use super::memory::EntityMemory;
 use super::smoothing::Smoothing;
 use super::snapshot::{EntityScore, FeatureScore};
 use crate::features::{FeatureMatrix, Provenance};
+use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError, Scores};
 
 pub use self::still::Runs;
@@ -151,6 +153,53 @@ impl Detector {
             + self.still.as_ref().map_or(0, Stillness::bytes)
             + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
             + self.last_scores.bytes()
+    }
+
+    /// What is remembered of the entity in a slot, beside what its features remember.
+    ///
+    /// # Panics
+    /// Beyond the slots that were judged.
+    #[must_use]
+    pub fn memory(&self, slot: usize, entity: Labels, left_ms: i64) -> EntityMemory {
+        let (window, level) = self.inputs.memory(slot);
+        EntityMemory {
+            entity,
+            left_ms,
+            cells: Vec::new(),
+            window,
+            level,
+            smoothing: self.smoothing.iter().map(|it| it.memory(slot)).collect(),
+            errors: self.seen[slot] as u32,
+            hours: self.hours.as_ref().and_then(|it| it.memory(slot)),
+            still: self.still.as_ref().map_or_else(Vec::new, |it| it.memory(slot)),
+            scored_ms: self.last_scores.memory(slot),
+        }
+    }
+
+    /// Gives a slot, which may be the next one, what was remembered of its entity elsewhere. Until that
+    /// time none is said to be absent.
+    pub fn restore(&mut self, slot: usize, memory: &EntityMemory, silent_until_ms: i64) {
+        let slots = self.seen.len().max(slot + 1);
+        let known = self.known.of(&memory.entity);
+        self.inputs.restore(slot, known, memory);
+        self.seen.resize(slots, 0);
+        self.seen[slot] = self.needed.min(memory.errors as usize);
+        for (i, smoothing) in self.smoothing.iter_mut().enumerate() {
+            smoothing.resize(slots);
+            smoothing.reset(slot);
+            memory.smoothing.get(i).into_iter().for_each(|it| smoothing.restore(slot, it));
+        }
+        if let Some(hours) = &mut self.hours {
+            hours.resize(slots);
+            hours.reset(slot, known.memory);
+            memory.hours.iter().for_each(|it| hours.restore(slot, it));
+        }
+        if let Some(still) = &mut self.still {
+            still.resize(slots);
+            still.reset(slot, known.memory);
+            still.restore(slot, &memory.still);
+        }
+        self.last_scores.restore(slot, memory.scored_ms, silent_until_ms);
     }
 
     /// Judges a step.

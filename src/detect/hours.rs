@@ -26,6 +26,7 @@
 //! Memory: 720 bytes an entity, and 8 an hour and entity that the file remembers. Cost: a comparison a
 //! tick and entity; at the turn of the hour a sorting of 168 numbers.
 
+use super::memory::HoursMemory;
 use crate::model::{AdaptiveThreshold, HOUR_MS, HourlyMaxima};
 
 /// The hours that are kept: the current one, and so many before it that a week of days has its
@@ -151,6 +152,37 @@ impl Hours {
             _ => AnomalyState::Normal,
         };
         (threshold, state)
+    }
+
+    /// The recent hours of a slot, for another that goes on with them; nothing before the first score.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub fn memory(&self, slot: usize) -> Option<HoursMemory> {
+        let Slot { hour, since, .. } = self.slots[slot];
+        let hour = hour?;
+        let kept = hour - HOURS as i64 + 1..=hour;
+        Some(HoursMemory {
+            hour,
+            since,
+            largest: kept.map(|it| self.largest[place(slot, it)]).collect(),
+        })
+    }
+
+    /// Gives a slot the hours that another had; what is no such ring leaves it as it is.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub fn restore(&mut self, slot: usize, memory: &HoursMemory) {
+        let HoursMemory { hour, since, largest } = memory;
+        if largest.len() != HOURS || largest.iter().any(|it| it.is_infinite()) {
+            return;
+        }
+        for (hour, largest) in (hour - HOURS as i64 + 1..=*hour).zip(largest) {
+            self.largest[place(slot, hour)] = *largest;
+        }
+        self.slots[slot].since = *since;
+        self.find(slot, *hour);
     }
 
     /// Bytes held.

@@ -19,6 +19,7 @@
 //! section 9: `mean += g d`, `variance = (1 - g) (variance + g d²)` with `d = x - mean` and the gain
 //! `g = 1 / W`, `W` being the sum of the weights if the newest one is 1.
 
+use super::memory::LevelMemory;
 use crate::model::{LevelSpec, LevelStart};
 
 /// The levels of all entities, by slot.
@@ -98,6 +99,39 @@ impl Levels {
                 weight: start.prior.min(self.most),
             };
             (self.means[at], self.scales[at]) = (mean, scale);
+        }
+    }
+
+    /// The level of a slot, by feature, for another that goes on with it.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub(super) fn memory(&self, slot: usize) -> Vec<LevelMemory> {
+        let cells = &self.cells[slot * self.width()..][..self.width()];
+        let memory =
+            |it: &Cell| LevelMemory { mean: it.mean, variance: it.variance, weight: it.weight };
+        cells.iter().map(memory).collect()
+    }
+
+    /// Gives a slot the level that another had; one that is none of these features leaves it as it is.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub(super) fn restore(&mut self, slot: usize, memory: &[LevelMemory]) {
+        let is_sound = |it: &LevelMemory| {
+            it.mean.is_finite() && it.variance >= 0.0 && it.variance.is_finite() && it.weight >= 0.0
+        };
+        if memory.len() != self.width() || !memory.iter().all(is_sound) {
+            return;
+        }
+        let first = slot * self.width();
+        let floor = &self.starts[self.places[slot]].floor;
+        for (feature, it) in memory.iter().enumerate() {
+            let at = first + feature;
+            self.cells[at] =
+                Cell { mean: it.mean, variance: it.variance, weight: it.weight.min(self.most) };
+            self.means[at] = it.mean as f32;
+            self.scales[at] = (it.variance.sqrt() as f32).max(floor[feature]);
         }
     }
 

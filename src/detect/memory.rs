@@ -93,3 +93,31 @@ pub enum MemoryPage {
     /// Samples of some series.
     Series(Batch),
 }
+
+/// Where a piece begins; the first by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryCursor {
+    /// The place of a model, or of the store after the last.
+    pub(super) place: usize,
+    /// A slot of it.
+    pub(super) offset: usize,
+}
+
+/// What was taken from a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Entities that go on.
+    pub entities: u64,
+    /// Those of models that are not here, or that are there already.
+    pub foreign: u64,
+    /// Samples.
+    pub samples: u64,
+}
+
+impl std::ops::AddAssign for Restored {
+    fn add_assign(&mut self, other: Self) {
+        self.entities += other.entities;
+        self.foreign += other.foreign;
+        self.samples += other.samples;
+    }
+}

@@ -12,6 +12,8 @@
 //!
 //! Source: pandas' `ewm(span, adjust=True)` defines the same mean.
 
+use super::memory::MeanMemory;
+
 /// Smoothed rows of all entities, by slot.
 #[derive(Debug, Clone)]
 pub struct Smoothing {
@@ -67,6 +69,31 @@ impl Smoothing {
     /// Beyond the slots there are.
     pub fn reset(&mut self, slot: usize) {
         self.states[slot] = FRESH;
+    }
+
+    /// The mean of a slot, for another that goes on with it.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub(super) fn memory(&self, slot: usize) -> MeanMemory {
+        let State { last_ms, weight } = self.states[slot];
+        let means = &self.means[slot * self.width..][..self.width];
+        // Before the first row there is nothing.
+        let means = if weight > 0.0 { means.to_vec() } else { Vec::new() };
+        MeanMemory { last_ms, weight, means }
+    }
+
+    /// Gives a slot the mean that another had; one of other rows leaves it fresh.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub(super) fn restore(&mut self, slot: usize, memory: &MeanMemory) {
+        let MeanMemory { last_ms, weight, means } = memory;
+        let is_sound = means.iter().all(|it| it.is_finite()) && (0.0..=1.0).contains(weight);
+        if means.len() == self.width && is_sound {
+            self.states[slot] = State { last_ms: *last_ms, weight: *weight };
+            self.means[slot * self.width..][..self.width].copy_from_slice(means);
+        }
     }
 
     /// Whether a row at this time would have nothing to do with those before it, or be the first.

@@ -39,6 +39,16 @@ pub(super) struct Presence {
 }
 
 impl Presence {
+    /// What was taken from one, by [`Self::counts`].
+    pub fn of(had: u8, lacked: u8) -> Self {
+        Self { had: had.min(HABIT), lacked: lacked.min(GRACE) }
+    }
+
+    /// Evaluations with an own value, and without one since; both as long as they are few.
+    pub fn counts(self) -> (u8, u8) {
+        (self.had, self.lacked)
+    }
+
     /// The cell has a value of the entity's own.
     pub fn has(&mut self) {
         self.had = HABIT.min(self.had + 1);

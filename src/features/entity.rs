@@ -105,6 +105,32 @@ impl EntityTable {
         too_many
     }
 
+    /// The entity of a slot, unless it is free, and when it was there last.
+    pub(super) fn remembered(&self, slot: usize) -> Option<(&Labels, i64)> {
+        let Slot { labels, references, left_ms } = self.slots.get(slot)?;
+        let is_there = *references > 0;
+        let last_ms = if is_there { self.now_ms } else { *left_ms };
+        // A free slot has the labels of its last entity.
+        (is_there || self.index.get(labels) == Some(&slot)).then_some((labels, last_ms))
+    }
+
+    /// An entity that went at this time and is remembered from elsewhere: it is away, and none that is
+    /// born. Gives its slot; nothing for labels that make no entity or have one already.
+    pub(super) fn restore(&mut self, labels: &Labels, left_ms: i64) -> Option<usize> {
+        let is_entity = labels.len() == self.names.len()
+            && self.names.iter().all(|name| !labels.get(name).is_empty());
+        if !is_entity || self.index.contains_key(labels) {
+            return None;
+        }
+        let slot = self.create(labels.clone());
+        self.born.retain(|it| *it != slot);
+        self.slots[slot].left_ms = left_ms;
+        self.away.insert((left_ms, slot));
+        // As many were there at once, before.
+        self.most_present += 1;
+        Some(slot)
+    }
+
     /// Places a label set and, when it belongs to an entity, adds a reference to that.
     pub(super) fn acquire(&mut self, labels: &Labels) -> Place {
         let key = labels.filtered(|name| self.names.iter().any(|n| n == name));

@@ -11,6 +11,7 @@
 use super::absence::Presence;
 use super::freshness::Liveness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
+use super::memory::CellMemory;
 use super::spec::{Absence, Missing};
 
 /// The share of an entity's features that it must have measured, however many may be left out. Less
@@ -81,6 +82,28 @@ impl Policies {
         let width = self.rules.len();
         self.held[slot * width..][..width].fill(NEVER);
         self.presences[slot * width..][..width].fill(Presence::default());
+    }
+
+    /// What is remembered of a slot's entity, by feature.
+    pub fn memory(&self, slot: usize) -> Vec<CellMemory> {
+        let width = self.rules.len();
+        let row = slot * width..(slot + 1) * width;
+        let cells = self.held[row.clone()].iter().zip(&self.presences[row]);
+        let memory = |(held, presence): (&Held, &Presence)| {
+            let (had, lacked) = presence.counts();
+            let is_held = held.time_ms != NEVER.time_ms;
+            CellMemory { held: is_held.then_some((held.time_ms, held.value)), had, lacked }
+        };
+        cells.map(memory).collect()
+    }
+
+    /// The slot has an entity of which this is remembered: a cell for each feature.
+    pub fn restore(&mut self, slot: usize, cells: &[CellMemory]) {
+        let first = slot * self.rules.len();
+        for (at, cell) in (first..).zip(cells) {
+            self.held[at] = cell.held.map_or(NEVER, |(time_ms, value)| Held { time_ms, value });
+            self.presences[at] = Presence::of(cell.had, cell.lacked);
+        }
     }
 
     /// Applies the policies to one entity that is there, and says whether it can be scored. Values

@@ -13,10 +13,12 @@ use std::sync::Arc;
 use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
 use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
+use super::memory::CellMemory;
 use super::policy::Policies;
 use super::rules::Rules;
 use super::spec::FeatureSpec;
 use super::watch::Watch;
+use crate::labels::Labels;
 use crate::promql::{Expr, Layout, ParseError, Plan, Value};
 use crate::series::Store;
 
@@ -254,6 +256,41 @@ impl FeatureSet {
     #[must_use]
     pub fn state_bytes(&self) -> usize {
         self.policies.bytes()
+    }
+
+    /// What is remembered of the entity in a slot, the entity's labels and when it was there last; nothing
+    /// for a free slot and beyond those there are.
+    #[must_use]
+    pub fn memory(&self, slot: usize) -> Option<(Labels, i64, Vec<CellMemory>)> {
+        if slot >= self.matrix.slots() {
+            return None;
+        }
+        let (labels, left_ms) = self.entities.remembered(slot)?;
+        Some((labels.clone(), left_ms, self.policies.memory(slot)))
+    }
+
+    /// Slots, free ones and those of entities that are away included.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.matrix.slots()
+    }
+
+    /// Remembers an entity that was there until `left_ms`, as if it were away since. Gives its slot; nothing
+    /// where the entity is there already, or this is not of these features.
+    pub fn restore(
+        &mut self,
+        entity: &Labels,
+        left_ms: i64,
+        cells: &[CellMemory],
+    ) -> Option<usize> {
+        if cells.len() != self.is_common.len() {
+            return None;
+        }
+        let slot = self.entities.restore(entity, left_ms)?;
+        self.resize();
+        self.matrix.labels[slot] = entity.clone();
+        self.policies.restore(slot, cells);
+        Some(slot)
     }
 
     /// Computes every feature of every entity at one time. No sample is older than `stale_after_ms`

@@ -8,6 +8,7 @@
 //! that has learnt evenly spaced steps must not be shown others. The newest vector is always measured.
 
 use super::matrix::{EntityState, FeatureMatrix};
+use super::memory::WindowMemory;
 
 /// The windows of all entities of one model.
 #[derive(Debug)]
@@ -56,6 +57,34 @@ impl Windows {
         self.rows.capacity() * size_of::<f32>()
             + (self.filled.capacity() + self.ready.capacity()) * size_of::<usize>()
             + self.last_ms.capacity() * size_of::<i64>()
+    }
+
+    /// The rows of a slot that are filled, for another that goes on with them.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    #[must_use]
+    pub fn memory(&self, slot: usize) -> WindowMemory {
+        let size = self.length * self.features;
+        let filled = self.filled[slot] * self.features;
+        let rows = self.rows[(slot + 1) * size - filled..(slot + 1) * size].to_vec();
+        WindowMemory { last_ms: self.last_ms[slot], rows }
+    }
+
+    /// Fills the window of a slot, room for which is made, with what another had. What is not of such
+    /// windows leaves it empty.
+    pub fn restore(&mut self, slot: usize, memory: &WindowMemory) {
+        let size = self.length * self.features;
+        let slots = self.filled.len().max(slot + 1);
+        self.rows.resize(slots * size, 0.0);
+        self.filled.resize(slots, 0);
+        self.last_ms.resize(slots, 0);
+        let rows = &memory.rows;
+        let fits = rows.len() <= size && rows.len().is_multiple_of(self.features);
+        let filled = if fits { rows.len() } else { 0 };
+        let end = (slot + 1) * size;
+        self.rows[end - filled..end].copy_from_slice(&rows[..filled]);
+        (self.filled[slot], self.last_ms[slot]) = (filled / self.features, memory.last_ms);
     }
 
     /// Takes in the matrix of one tick.

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::Sample;
+use crate::sample::{Batch, BatchSeries, Sample};
 use changes::Changes;
 use interest::Interest;
 use names::Names;
@@ -273,6 +273,25 @@ impl Store {
             }
         }
         std::hint::black_box(seen);
+    }
+
+    /// The samples of some series and the replica that each hears, for another store that goes on with
+    /// them: of those at and after a place, until there are so many samples or more. Gives the place after
+    /// them, or nothing at the end.
+    #[must_use]
+    pub fn page(&self, from: usize, samples: usize) -> (Batch, Option<usize>) {
+        let (mut batch, mut count) = (Batch::default(), 0);
+        for (slot, series) in self.series.iter().enumerate().skip(from) {
+            if count >= samples {
+                return (batch, Some(slot));
+            }
+            let Some(series) = series else { continue };
+            let samples = series.ring.samples().to_vec();
+            count += samples.len();
+            let replica = self.replicas.heard_by(SeriesId(slot as u32));
+            batch.series.push(BatchSeries { labels: series.labels.clone(), replica, samples });
+        }
+        (batch, None)
     }
 
     /// This moment, to ask later what has changed since.

@@ -150,6 +150,11 @@ impl Replicas {
         if ring.samples().len() == 1 && !lags && senior() { Claim::Senior } else { Claim::Unheard }
     }
 
+    /// The replica that a series hears.
+    pub(super) fn heard_by(&self, id: SeriesId) -> Option<Arc<str>> {
+        self.heard(id).map(|(_, replica)| Arc::clone(&replica.name))
+    }
+
     /// The series hears this replica from now on. Gives what has changed if it heard another one:
     /// with the names unless that was said before.
     pub(super) fn hear(

@@ -8,9 +8,10 @@
 
 use ndarray::{Array2, Array3, ArrayView1};
 
-use crate::detect::known::KnownEntities;
+use crate::detect::known::{KnownEntities, Places};
 use crate::detect::level::Levels;
-use crate::features::{EntityState, FeatureMatrix, Windows};
+use crate::detect::memory::{EntityMemory, LevelMemory};
+use crate::features::{EntityState, FeatureMatrix, WindowMemory, Windows};
 use crate::model::{Context, Metadata, Scorer, ScorerError, Scores};
 
 /// What is remembered of entities for a graph, and what of it has been gathered for the next run.
@@ -56,6 +57,25 @@ impl Inputs {
             places: Vec::new(),
             gathered: Gathered::default(),
             shape,
+        }
+    }
+
+    /// What is remembered of the entity in a slot: its window, and its level by feature.
+    pub fn memory(&self, slot: usize) -> (WindowMemory, Vec<LevelMemory>) {
+        let level = self.levels.as_ref().map_or_else(Vec::new, |it| it.memory(slot));
+        (self.windows.memory(slot), level)
+    }
+
+    /// Gives a slot, which may be the next one, what another had.
+    pub fn restore(&mut self, slot: usize, known: Places, memory: &EntityMemory) {
+        let slots = self.places.len().max(slot + 1);
+        self.places.resize(slots, 0.0);
+        self.places[slot] = known.graph as f32;
+        self.windows.restore(slot, &memory.window);
+        if let Some(levels) = &mut self.levels {
+            levels.resize(slots);
+            levels.reset(slot, known.memory);
+            levels.restore(slot, &memory.level);
         }
     }
 

@@ -23,6 +23,7 @@
 //!
 //! Memory: 12 bytes an entity and feature that takes part.
 
+use crate::detect::memory::RunMemory;
 use crate::detect::{AnomalyState, EntityScore};
 use crate::features::{FeatureMatrix, Provenance};
 use crate::model::{Metadata, StillSpec};
@@ -135,6 +136,20 @@ impl Stillness {
     pub fn reset(&mut self, slot: usize, place: usize) {
         self.places[slot] = if place < self.usual.len() { place } else { 0 };
         self.runs[slot] = Runs::new(self.features.len());
+    }
+
+    /// For how long the features of a slot have stood still, for another that goes on with it.
+    pub fn memory(&self, slot: usize) -> Vec<RunMemory> {
+        let cells = self.runs[slot].cells.iter();
+        cells.map(|cell| RunMemory { last: cell.last, run: cell.run }).collect()
+    }
+
+    /// Gives a slot what another had; what is of other features leaves it as it is.
+    pub fn restore(&mut self, slot: usize, memory: &[RunMemory]) {
+        if memory.len() == self.features.len() {
+            let cell = |it: &RunMemory| Cell { last: it.last, run: it.run, is_here: false };
+            self.runs[slot].cells = memory.iter().map(cell).collect();
+        }
     }
 
     /// Takes a step of all entities.

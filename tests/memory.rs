@@ -1,0 +1,263 @@
+//! What a pipeline remembers, handed to another one: as at the end of a process and the start of the next.
+
+use std::path::PathBuf;
+use std::time::Duration as StdDuration;
+
+use portent::detect::{
+    DetectConfig, LoadedModel, MemoryCursor, MemoryPage, Pipeline, Restored, Snapshot,
+};
+use portent::duration::Duration;
+use portent::features::FeatureSpec;
+use portent::labels::Labels;
+use portent::model::graph::{Attribute, Graph};
+use portent::model::{
+    AdaptiveThreshold, Artifact, Dim, LevelSpec, ModelConfig, Runtime, Scorer, StillSpec,
+};
+use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
+use portent::series::StorageConfig;
+
+const STEP: i64 = 60_000;
+const START: i64 = 1_700_000_040_000;
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// The error is the distance of the window's mean from the level, in its scales; each feature has its share.
+fn graph() -> Graph {
+    let shape = |rest: &[usize]| -> Vec<Dim> {
+        let rest = rest.iter().map(|len| Dim::Fixed(*len));
+        std::iter::once(Dim::Dynamic("N".to_owned())).chain(rest).collect()
+    };
+    let (keep, drop) = ([Attribute::Int("keepdims", 1)], [Attribute::Int("keepdims", 0)]);
+    let mut graph = Graph::new("from level");
+    graph.input("features", &shape(&[3, 4])).integers("steps", &[1]).integers("axis", &[1]);
+    graph.input("level_mean", &shape(&[4])).input("level_scale", &shape(&[4]));
+    graph.constant("third", &[], &[1.0 / 3.0]).constant("tiny", &[], &[1e-9]);
+    graph.node_with("ReduceSum", &["features", "steps"], "three", &drop);
+    graph.node("Mul", &["three", "third"], "mean").node("Sub", &["mean", "level_mean"], "from");
+    graph.node("Abs", &["from"], "distance").node("Div", &["distance", "level_scale"], "ratio");
+    graph.node_with("ReduceSum", &["ratio", "axis"], "score", &drop).output("score", &shape(&[]));
+    graph.node_with("ReduceSum", &["ratio", "axis"], "total", &keep);
+    graph.node("Add", &["total", "tiny"], "divisor").node(
+        "Div",
+        &["ratio", "divisor"],
+        "contribution",
+    );
+    graph.output("contribution", &shape(&[4]));
+    graph
+}
+
+/// A model with everything that is remembered of an entity.
+fn model(name: &str, threshold: f64) -> LoadedModel {
+    let artifact = Artifact::read(graph().encode(Vec::new())).expect("our own graph");
+    let config = ModelConfig {
+        name: name.to_owned(),
+        file: Some(PathBuf::from("from-level.onnx")),
+        entity: Some(vec!["instance".to_owned()]),
+        features: Some(NAMES.map(|it| FeatureSpec::new(it, format!("m_{it}"))).to_vec()),
+        step: Some(Duration::from_ms(STEP)),
+        window: Some(3),
+        threshold: Some(threshold),
+        outputs: None,
+    };
+    let mut metadata = artifact.resolve(&config).expect("the configuration says everything");
+    metadata.smoothing = vec![5.0, 30.0];
+    metadata.smoothing_power = 2.0;
+    metadata.adaptive_threshold = Some(AdaptiveThreshold::default());
+    metadata.still = Some(StillSpec { features: NAMES.map(str::to_owned).to_vec(), usual: 10 });
+    metadata.level = Some(LevelSpec {
+        half_life: 300.0,
+        prior: 4.0,
+        clip: 5.0,
+        mean: vec![0.0; 4],
+        scale: vec![1.0; 4],
+        floor: vec![0.1; 4],
+        entities: Vec::new(),
+    });
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
+    LoadedModel { name: name.to_owned(), metadata, scorer, digest: artifact.digest() }
+}
+
+fn pipeline(models: Vec<LoadedModel>) -> Pipeline {
+    let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
+    Pipeline::new(config, StorageConfig::default(), models).expect("good features")
+}
+
+fn new() -> Pipeline {
+    pipeline(vec![model("m", 1.0)])
+}
+
+/// A minute of the fleet: x is restless, y stands still from the 2,000th minute on, z is away from the
+/// 2,300th to the 2,450th, and w begins at the 2,395th.
+fn push(pipeline: &mut Pipeline, minute: i64) {
+    let now_ms = START + minute * STEP;
+    let wave = |feature: i64, at: i64| ((at * (7 + feature)) % 13) as f64 + feature as f64;
+    let mut hosts = vec![("x", minute), ("y", minute.min(2_000))];
+    if !(2_300..2_450).contains(&minute) {
+        hosts.push(("z", minute));
+    }
+    if minute >= 2_395 {
+        hosts.push(("w", minute));
+    }
+    let mut series = Vec::new();
+    for (host, at) in hosts {
+        for (feature, name) in (0..).zip(NAMES) {
+            let name = format!("m_{name}");
+            let labels = Labels::from_pairs([("__name__", name.as_str()), ("instance", host)]);
+            let ended = host == "z" && minute == 2_299;
+            let value = if ended { f64::from_bits(STALE_NAN_BITS) } else { wave(feature, at) };
+            let replica = (host == "x").then(|| "first".into());
+            let samples = vec![Sample::new(now_ms, value)];
+            series.push(BatchSeries { labels: labels.expect("two names"), replica, samples });
+        }
+    }
+    pipeline.append(now_ms, &Batch { series });
+}
+
+fn step(pipeline: &mut Pipeline, minute: i64) -> std::sync::Arc<Snapshot> {
+    push(pipeline, minute);
+    pipeline.tick(START + minute * STEP, &|| StdDuration::ZERO)
+}
+
+fn pages(pipeline: &Pipeline) -> Vec<MemoryPage> {
+    let mut pages = Vec::new();
+    let mut next = Some(MemoryCursor::default());
+    while let Some(at) = next {
+        let (page, after) = pipeline.memory_page(at);
+        pages.push(page);
+        next = after;
+    }
+    pages
+}
+
+fn restore(pipeline: &mut Pipeline, minute: i64, pages: &[MemoryPage]) -> Restored {
+    let mut restored = Restored::default();
+    pages.iter().for_each(|page| restored += pipeline.restore(START + minute * STEP, page));
+    restored
+}
+
+/// What is said of all entities.
+fn said(snapshot: &Snapshot) -> String {
+    format!("{:?}", snapshot.models[0].entities)
+}
+
+const END: i64 = 2_400;
+
+fn lived() -> Pipeline {
+    let mut pipeline = new();
+    (0..=END).for_each(|minute| drop(step(&mut pipeline, minute)));
+    pipeline
+}
+
+#[test]
+fn who_goes_on_with_it_says_what_an_undisturbed_one_says() {
+    let mut undisturbed = lived();
+    let pages = pages(&undisturbed);
+    let mut other = new();
+    let restored = restore(&mut other, END, &pages);
+    // x, y, w, and z that is away.
+    assert_eq!((restored.entities, restored.foreign), (4, 0));
+    assert!(restored.samples >= 12, "{restored:?}");
+    let stale_minutes = DetectConfig::default().stale_after.as_ms() / STEP;
+    for minute in END + 1..END + 300 {
+        let [expected, found] = [&mut undisturbed, &mut other].map(|it| step(it, minute));
+        assert_eq!(said(&found), said(&expected), "minute {minute}");
+        let [expected, found] = [&expected, &found].map(|it| &it.models[0].evaluation);
+        let counts = |it: &portent::detect::Evaluation| {
+            (it.scored, it.warming, it.stale, it.incomplete, it.away)
+        };
+        assert_eq!(counts(found), counts(expected), "minute {minute}");
+        if minute > END + stale_minutes {
+            assert_eq!(found.absences, expected.absences, "minute {minute}");
+        }
+    }
+    // It was worth comparing: thresholds have risen, y is found to stand still, w has begun.
+    let last = step(&mut undisturbed, END + 300);
+    let of = |host: &str| {
+        let entities = &last.models[0].entities;
+        entities.iter().find(|it| it.entity.get("instance") == host).expect("a score")
+    };
+    assert!(of("x").threshold > 1.0 && of("y").score > 3.0, "{:?} {:?}", of("x"), of("y"));
+    assert_eq!(last.models[0].entities.len(), 4);
+}
+
+/// A process that was down for five minutes, which its senders then tell it of at once.
+#[test]
+fn after_a_gap_there_are_scores_within_two_ticks() {
+    let mut undisturbed = lived();
+    let pages = pages(&undisturbed);
+    let mut other = new();
+    restore(&mut other, END + 5, &pages);
+    (END + 1..=END + 5).for_each(|minute| push(&mut other, minute));
+    (END + 1..=END + 5).for_each(|minute| drop(step(&mut undisturbed, minute)));
+    let mut differences: Vec<f64> = Vec::new();
+    for minute in END + 6..END + 60 {
+        let [expected, found] = [&mut undisturbed, &mut other].map(|it| step(it, minute));
+        // The window of three steps has to fill anew after more than two minutes.
+        if minute >= END + 8 {
+            let scores = [expected, found].map(|it| {
+                let entities = it.models[0].entities.iter();
+                entities.map(|it| (it.entity.clone(), it.score)).collect::<Vec<_>>()
+            });
+            let pairs = scores[0].iter().zip(&scores[1]);
+            assert_eq!(scores[0].len(), scores[1].len(), "minute {minute}");
+            // How long y has stood still is counted in steps that were seen, and w is five minutes old.
+            let known = pairs.filter(|((entity, _), _)| entity.get("instance") == "x");
+            differences.extend(known.map(|((_, a), (_, b))| (a - b).abs()));
+        }
+    }
+    let most = differences.iter().copied().fold(0.0, f64::max);
+    assert!(most < 0.3, "{most}");
+    assert!(differences.iter().any(|it| *it > 0.0), "five minutes were missed");
+}
+
+/// Who was there before is not said to be absent before it had time to be heard of.
+#[test]
+fn nobody_is_absent_at_once() {
+    let pages = pages(&lived());
+    let mut other = new();
+    restore(&mut other, END, &pages);
+    // Without the samples of a moment ago.
+    let mut alone = new();
+    let entities: Vec<MemoryPage> =
+        pages.into_iter().filter(|it| matches!(it, MemoryPage::Entities { .. })).collect();
+    restore(&mut alone, END, &entities);
+    let absent = |minute: i64, pipeline: &mut Pipeline| {
+        let snapshot = pipeline.tick(START + minute * STEP, &|| StdDuration::ZERO);
+        snapshot.models[0].evaluation.absences.entities.len()
+    };
+    assert_eq!((absent(END + 1, &mut other), absent(END + 1, &mut alone)), (0, 0));
+    // Nobody sends any more: three had a score within the last day, z among them, which went two hours
+    // ago; w has its first one where its samples are known.
+    assert_eq!((absent(END + 2, &mut other), absent(END + 2, &mut alone)), (4, 3));
+}
+
+#[test]
+fn what_is_of_another_model_is_left() {
+    let pages = pages(&lived());
+    for (name, threshold) in [("other", 1.0), ("m", 3.0)] {
+        let mut other = pipeline(vec![model(name, threshold)]);
+        let restored = restore(&mut other, END, &pages);
+        assert_eq!((restored.entities, restored.foreign), (0, 4), "{name} {threshold}");
+        let evaluation = step(&mut other, END + 1).models[0].evaluation.clone();
+        assert_eq!((evaluation.scored, evaluation.warming), (0, 3), "{name} {threshold}");
+    }
+    // What is there already goes on as it is.
+    let mut undisturbed = lived();
+    assert_eq!(restore(&mut undisturbed, END, &pages).foreign, 4);
+}
+
+/// A replica that was heard is heard on.
+#[test]
+fn series_hear_the_replica_that_they_heard() {
+    let pages = pages(&lived());
+    let mut other = new();
+    restore(&mut other, END, &pages);
+    let send = |pipeline: &mut Pipeline, replica: &str| {
+        let labels = Labels::from_pairs([("__name__", "m_a"), ("instance", "x")]);
+        let samples = vec![Sample::new(START + END * STEP + 1_000, 1.0)];
+        let labels = labels.expect("two names");
+        let series = vec![BatchSeries { labels, replica: Some(replica.into()), samples }];
+        pipeline.append(START + END * STEP + 1_000, &Batch { series }).stored
+    };
+    assert_eq!((send(&mut other, "second"), send(&mut other, "first")), (0, 1));
+}
