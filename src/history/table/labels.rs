@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 
 use super::columns::{LABELS, time_column};
+use super::numbers::number;
 use super::text::Text;
 use super::times::{Moment, set_back};
-use super::{CsvError, Wrong, number, refused_set_back, steps};
+use super::{CsvError, Wrong, refused_set_back, steps};
 use crate::timestamp;
 
 /// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.

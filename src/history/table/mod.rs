@@ -8,9 +8,8 @@
 //! ```
 //!
 //! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] has
-//! the forms; one without a zone is UTC, and that is said) and a number for each feature. A cell that is
-//! empty, `NaN`, infinite or one of the words for nothing ([`NOTHING`]) is a missing value; infinite ones
-//! are counted. Lines may be in any order. Of lines that are one step the first one counts, and every line
+//! the forms; one without a zone is UTC, and that is said) and a number for each feature ([`numbers`]). A
+//! cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every line
 //! knows its step. Out: a recording, and the features; whatever was taken for something else than it
 //! says is logged in a sentence.
 //!
@@ -28,21 +27,20 @@ use crate::timestamp;
 
 mod columns;
 mod labels;
+mod numbers;
 mod steps;
 mod text;
 mod times;
 
 use columns::Columns;
 pub use labels::read_labels;
+use numbers::Numbers;
 use steps::Steps;
 use text::Text;
 use times::Moment;
 
 /// Values of a file, at most: what 4 GiB hold as float32. A small compressed file may be endless.
 const MAX_VALUES: usize = 1 << 30;
-
-/// What tables write where there is no value, in lower case; `nan` is a number to begin with.
-const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefined"];
 
 /// Steps of numbers that are no times of our years: longer ones may be seconds from any beginning, shorter
 /// ones are numbers of rows or days.
@@ -152,6 +150,7 @@ struct Lines {
     places: Vec<usize>,
     decimal_commas: bool,
     times_ms: Vec<i64>,
+    numbers: Numbers,
     /// Infinite ones, too.
     values: Vec<f32>,
     /// Of the first line and those that do not follow at the next one, where each is in the file.
@@ -173,6 +172,7 @@ impl Lines {
             places: columns.places.clone(),
             decimal_commas,
             times_ms: Vec::new(),
+            numbers: Numbers::new(columns.places.len(), decimal_commas),
             values: Vec::new(),
             jumps: Vec::new(),
             lacks_zone: false,
@@ -203,9 +203,10 @@ impl Lines {
         if expected != Some(line) {
             self.jumps.push((self.times_ms.len(), line));
         }
-        for place in &self.places {
+        let index = self.times_ms.len();
+        for (column, place) in self.places.iter().enumerate() {
             let text = &record[*place];
-            let value = number(text, self.decimal_commas).ok_or_else(|| {
+            let value = self.numbers.read(column, text, index, line).ok_or_else(|| {
                 format!("column {:?} holds {text:?}, which is no number", &header[*place])
             })?;
             self.values.push(value);
@@ -244,6 +245,8 @@ impl Lines {
             notes.push("the lines are not in order of time: they are sorted".to_owned());
         }
         self.describe(&steps, step_ms, notes);
+        let names: Vec<&str> = self.places.iter().map(|place| &header[*place]).collect();
+        self.numbers.decide(&names, &mut self.values, notes)?;
         Ok(self.recording(steps, step_ms, order.as_deref()))
     }
 
@@ -336,18 +339,6 @@ fn refused_set_back(time_ms: i64) -> String {
          time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
         timestamp::format_ms(time_ms).trim_end_matches('Z')
     )
-}
-
-/// NaN for a missing value, nothing for what is no number.
-fn number(text: &str, decimal_commas: bool) -> Option<f32> {
-    let parsed = match text.parse::<f64>() {
-        Err(_) if decimal_commas && !text.contains('.') => text.replacen(',', ".", 1).parse(),
-        parsed => parsed,
-    };
-    match parsed {
-        Ok(value) => Some(value as f32),
-        Err(_) => NOTHING.contains(&text.to_ascii_lowercase().as_str()).then_some(f32::NAN),
-    }
 }
 
 #[cfg(test)]

@@ -192,7 +192,8 @@ fn what_is_no_number_is_named() {
         ("t,a\n0,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
         ("t,a\n60,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
         ("t,a\n60,\"1,5\"\n", ", line 2: column \"a\" holds \"1,5\", which is no number"),
-        ("t;a\n60;1.234,5\n", ", line 2: column \"a\" holds \"1.234,5\", which is no number"),
+        ("t,a\n60,\"1.234,5\"\n", ", line 2: column \"a\" holds \"1.234,5\", which is no number"),
+        ("t;a\n60;1.23,5\n", ", line 2: column \"a\" holds \"1.23,5\", which is no number"),
         ("sep=;\nt;a\n60;1,2,3\n", ", line 3: column \"a\" holds \"1,2,3\", which is no number"),
         ("t,a\n60,1\n", ", line 3: the file ends before there were two lines"),
         ("t,a\n", ", line 2: the file ends before there were two lines"),
@@ -202,6 +203,84 @@ fn what_is_no_number_is_named() {
     }
     let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
     assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
+}
+
+/// A table with a column for each of these, of so many cells, and another comma or semicolon.
+fn of_columns(separator: &str, columns: &[&[&str]]) -> String {
+    let names: Vec<String> = (0..columns.len()).map(|i| format!("c{i}")).collect();
+    let mut text = format!("time{separator}{}\n", names.join(separator));
+    for (line, _) in columns[0].iter().enumerate() {
+        let cells = columns.iter().map(|column| match column[line].contains(separator) {
+            true => format!("\"{}\"", column[line]),
+            false => column[line].to_owned(),
+        });
+        let cells: Vec<String> = cells.collect();
+        text.push_str(&format!("{}{separator}{}\n", 60 * line, cells.join(separator)));
+    }
+    text
+}
+
+#[test]
+fn marks_between_thousands_are_told_from_decimal_ones() {
+    const AS_DECIMALS: &str = "column \"c0\" has three decimals throughout, as in";
+    let thousands = [1_234.0, 999.0, 12_345.0];
+    let decimals = [1.234, 999.0, 12.345];
+    for (separator, columns, expected, note) in [
+        // A cell of the column has both marks, or two of one.
+        (";", &[&["1.234", "999", "12.345,0"][..]][..], thousands, ""),
+        ("\t", &[&["1.234", "999,00", "12.345"]], thousands, ""),
+        (";", &[&["1.234", "999", "12.345"], &["1", "2", "1.234.567"]], thousands, ""),
+        (",", &[&["1,234", "999", "12,345.00"]], thousands, ""),
+        (";", &[&["1,234", "999", "12,345.0"]], thousands, ""),
+        (",", &[&["1,234", "999", "12,345"], &["1", "1,234,567", "2"]], thousands, ""),
+        // Another column has decimals.
+        (";", &[&["1.234", "999", "12.345"], &["1", "0,5", "2"]], thousands, ""),
+        (",", &[&["1,234", "999", "12,345"], &["1", "0.5", "2"]], thousands, ""),
+        (";", &[&["1.234", "999", "12.345"], &["1", "0.5", "2"]], decimals, ""),
+        (";", &[&["1,234", "999", "12,345"], &["1", "0,5", "2"]], decimals, ""),
+        // The column has decimals of another kind than other columns.
+        (";", &[&["1.234", "999.0", "12.345"], &["1", "0,5", "2"]], decimals, ""),
+        (";", &[&["1,234", "999,0", "12,345"], &["1", "0.5", "2"]], decimals, ""),
+        // Where a comma separates cells, a point is decimal.
+        (",", &[&["1.234", "999", "12.345"]], decimals, ""),
+        // Nothing has another number of decimals.
+        (";", &[&["1.234", "999.000", "12.345"]], decimals, AS_DECIMALS),
+        (";", &[&["1,234", "999,000", "12,345"]], decimals, AS_DECIMALS),
+        // A thousand without a mark.
+        (";", &[&["1.234", "1999", "12.345"]], [1.234, 1_999.0, 12.345], ""),
+    ] {
+        let text = of_columns(separator, columns);
+        let table = parsed(text.as_bytes()).expect(&text);
+        let found = table.recording.entities[0].values.column(0).to_vec();
+        assert_eq!(found, expected, "{text}");
+        let notes: Vec<&String> = table.notes.iter().filter(|it| it.contains("decimal")).collect();
+        assert_eq!(notes.len(), usize::from(!note.is_empty()), "{text}: {notes:?}");
+        assert!(notes.iter().all(|it| it.starts_with(note)), "{text}: {notes:?}");
+    }
+}
+
+#[test]
+fn a_number_that_may_be_two_is_refused() {
+    for (separator, columns, line, cell) in [
+        // Nothing tells.
+        (";", &[&["999", "1.234", "12.345"][..]][..], 3, "1.234"),
+        (";", &[&["999", "1,234", "12,345"]], 3, "1,234"),
+        (",", &[&["999", "12,345", "1,234"]], 3, "12,345"),
+        (",", &[&["1,234", "2,345", "3,456"]], 2, "1,234"),
+        // The column tells both, or the other columns do.
+        (";", &[&["0,5", "0.5", "1.234"]], 4, "1.234"),
+        (";", &[&["1.234", "0,5", "0.5"]], 2, "1.234"),
+        (";", &[&["1.234", "1", "1"], &["0,5", "1", "1"], &["0.5", "1", "1"]], 2, "1.234"),
+        // Commas are decimal elsewhere, but here is a thousand without a mark.
+        (";", &[&["1999", "1.234", "1"], &["0,5", "1", "1"]], 3, "1.234"),
+    ] {
+        let whole = cell.replace(['.', ','], "");
+        let expected = format!(
+            ", line {line}: column \"c0\" holds \"{cell}\", which may be {whole} or a number with three \
+             decimals, and the other cells do not tell: write {whole}, without a mark between thousands"
+        );
+        check_error(of_columns(separator, columns), &expected);
+    }
 }
 
 #[test]
