@@ -7,10 +7,11 @@
 //!             are features
 //! ```
 //!
-//! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] has
-//! the forms; one without a zone is UTC, and that is said) and a number for each feature ([`numbers`]). A
-//! cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every line
-//! knows its step. Out: a recording, and the features; whatever was taken for something else than it
+//! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] and
+//! [`dates`] have the forms; one without a zone is UTC, and that is said) and a number for each feature
+//! ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite
+//! ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every
+//! line knows its step. Out: a recording, and the features; whatever was taken for something else than it
 //! says is logged in a sentence.
 //!
 //! Memory: that of the values, of which there are at most [`MAX_VALUES`]; twice that for lines out of order.
@@ -26,18 +27,19 @@ use crate::labels::Labels;
 use crate::timestamp;
 
 mod columns;
+mod dates;
 mod labels;
 mod numbers;
 mod steps;
 mod text;
 mod times;
 
-use columns::Columns;
+use columns::{Columns, TimeColumn};
 pub use labels::read_labels;
 use numbers::Numbers;
 use steps::Steps;
 use text::Text;
-use times::Moment;
+use times::{Moment, Times};
 
 /// Values of a file, at most: what 4 GiB hold as float32. A small compressed file may be endless.
 const MAX_VALUES: usize = 1 << 30;
@@ -90,12 +92,12 @@ pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), CsvError
     let mut record = StringRecord::new();
     let mut time = None;
     while text.next(&mut record)? {
-        let place = match time {
-            Some(place) => place,
+        let column = match time {
+            Some(column) => column,
             None => columns(&text, Some(&record), &[])?.time,
         };
-        time = Some(place);
-        each(&record[place]);
+        time = Some(column);
+        each(&column.text(&record));
     }
     Ok(())
 }
@@ -143,20 +145,16 @@ fn columns(
 
 /// The lines so far, in the order of the file.
 struct Lines {
-    /// The place of the times, and whether it is named so.
-    time: usize,
-    is_named: bool,
+    time: TimeColumn,
     /// The places of the columns that are features.
     places: Vec<usize>,
     decimal_commas: bool,
-    times_ms: Vec<i64>,
+    times: Times,
     numbers: Numbers,
     /// Infinite ones, too.
     values: Vec<f32>,
     /// Of the first line and those that do not follow at the next one, where each is in the file.
     jumps: Vec<(usize, u64)>,
-    /// Whether a time does not say in which zone it is.
-    lacks_zone: bool,
     /// The first time that is a number and none of our years.
     early: Option<(u64, String)>,
 }
@@ -168,14 +166,12 @@ impl Lines {
     fn new(columns: &Columns, decimal_commas: bool) -> Self {
         Self {
             time: columns.time,
-            is_named: columns.is_named,
             places: columns.places.clone(),
             decimal_commas,
-            times_ms: Vec::new(),
+            times: Times::default(),
             numbers: Numbers::new(columns.places.len(), decimal_commas),
             values: Vec::new(),
             jumps: Vec::new(),
-            lacks_zone: false,
             early: None,
         }
     }
@@ -190,20 +186,20 @@ impl Lines {
         if self.values.len() + record.len() > MAX_VALUES {
             return Err(format!("more than {MAX_VALUES} values"));
         }
-        let moment = Moment::parse(&record[self.time], self.decimal_commas)?;
-        self.lacks_zone |= !moment.has_zone;
+        let text = self.time.text(record);
+        let moment = Moment::parse(&text, self.decimal_commas)?;
         if !moment.is_plausible() {
-            if !(self.is_named && moment.is_early()) {
-                return Err(columns::no_time(&header[self.time], &record[self.time]));
+            if !(self.time.is_named && moment.is_early()) {
+                return Err(columns::no_time(&header[self.time.place], &text));
             }
-            self.early.get_or_insert_with(|| (line, record[self.time].to_owned()));
+            self.early.get_or_insert_with(|| (line, text.to_string()));
         }
-        let expected =
-            self.jumps.last().map(|(at, first)| first + (self.times_ms.len() - at) as u64);
+        let index = self.times.ms.len();
+        self.times.push(moment, &text)?;
+        let expected = self.jumps.last().map(|(at, first)| first + (index - at) as u64);
         if expected != Some(line) {
-            self.jumps.push((self.times_ms.len(), line));
+            self.jumps.push((index, line));
         }
-        let index = self.times_ms.len();
         for (column, place) in self.places.iter().enumerate() {
             let text = &record[*place];
             let value = self.numbers.read(column, text, index, line).ok_or_else(|| {
@@ -211,7 +207,6 @@ impl Lines {
             })?;
             self.values.push(value);
         }
-        self.times_ms.push(moment.ms);
         Ok(())
     }
 
@@ -226,11 +221,12 @@ impl Lines {
         header: &StringRecord,
         notes: &mut Vec<String>,
     ) -> Result<Recording, Wrong> {
+        self.times.finish().map_err(|(index, reason)| (Some(self.line(index)), reason))?;
         self.refuse_set_back()?;
-        let order = times::ascending(&self.times_ms);
+        let order = times::ascending(&self.times.ms);
         let sorted: Option<Vec<i64>> =
-            order.as_ref().map(|order| order.iter().map(|line| self.times_ms[*line]).collect());
-        let times_ms = sorted.as_ref().unwrap_or(&self.times_ms);
+            order.as_ref().map(|order| order.iter().map(|line| self.times.ms[*line]).collect());
+        let times_ms = sorted.as_ref().unwrap_or(&self.times.ms);
         let Some(step_ms) = steps::common(times_ms) else {
             let few = "the file ends before there were two lines with values, and training needs some hundred";
             return Err((None, few.to_owned()));
@@ -238,7 +234,7 @@ impl Lines {
         if let Some((line, text)) =
             self.early.take().filter(|_| step_ms < LEAST_STEP_MS || step_ms % 1_000 != 0)
         {
-            return Err((Some(line), columns::no_time(&header[self.time], &text)));
+            return Err((Some(line), columns::no_time(&header[self.time.place], &text)));
         }
         let steps = Steps::new(times_ms, step_ms);
         if order.is_some() {
@@ -252,18 +248,18 @@ impl Lines {
 
     /// The times of one hour, twice.
     fn refuse_set_back(&self) -> Result<(), Wrong> {
-        if !self.lacks_zone || self.times_ms.is_sorted() {
+        if !self.times.lacks_zone || self.times.ms.is_sorted() {
             return Ok(());
         }
-        let Some(step_ms) = steps::common(&self.times_ms) else { return Ok(()) };
-        let Some(index) = times::set_back(&self.times_ms, step_ms) else { return Ok(()) };
-        Err((Some(self.line(index)), refused_set_back(self.times_ms[index])))
+        let Some(step_ms) = steps::common(&self.times.ms) else { return Ok(()) };
+        let Some(index) = times::set_back(&self.times.ms, step_ms) else { return Ok(()) };
+        Err((Some(self.line(index)), refused_set_back(self.times.ms[index])))
     }
 
     /// Says what the times were taken for.
     fn describe(&self, steps: &Steps, step_ms: i64, notes: &mut Vec<String>) {
         let (step, most) = (Duration::from_ms(step_ms), Duration::from_ms(steps.most_ms));
-        if self.lacks_zone {
+        if self.times.lacks_zone {
             notes.push("the times have no zone: they are taken as UTC".to_owned());
         }
         if steps.moved > 0 {

@@ -58,6 +58,9 @@ fn times_become_steps() {
         (&["1795428900000", "1795428960000", "1795429020000"], three, &[]),
         (&["1795428900000000", "1795428960000000", "1795429020000000"], three, &[]),
         (&["2026-11-23 10:15", "2026-11-23 10:16", "2026-11-23 10:17"], three, &[UTC]),
+        (&["2026-11-23 10:15", "23.11.2026 10:16", "2026/11/23 10:17:00"], three, &[UTC]),
+        (&["23/11/2026 10:15", "23/11/2026 10:16", "23-11-2026 10:17"], three, &[UTC]),
+        (&["11/23/2026 10:15 AM", "11/23/2026 10:16 AM", "11/23/2026 10:17 AM"], three, &[UTC]),
         (&["2026-11-23T10:15:00Z", "2026-11-23T11:16:00+01:00", "1795429020"], three, &[]),
         // Newest first, and out of order.
         (&["1795429020", "1795428960", "1795428900"], reversed, &[SORTED]),
@@ -101,6 +104,95 @@ fn times_become_steps() {
     ] {
         check_times(times, outcome, notes);
     }
+}
+
+/// The times of a table of these lines.
+fn times_ms(header: &str, lines: &[&str]) -> Vec<i64> {
+    let text = format!("{header}\n{}\n", lines.join("\n"));
+    let table = parsed(text.as_bytes()).expect(&text);
+    let names: Vec<&str> = table.features.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["a"], "{text}");
+    table.recording.times_ms
+}
+
+fn moments(texts: &[&str]) -> Vec<i64> {
+    texts.iter().map(|it| timestamp::parse_table_ms(it).expect("a time")).collect()
+}
+
+#[test]
+fn dates_are_told_by_the_whole_table() {
+    for (header, lines, expected) in [
+        // A date and a time of day in columns of their own.
+        (
+            "Date,Time,a",
+            &["2026-11-23,10:15,1", "2026-11-23,10:16,2"][..],
+            &["2026-11-23 10:15", "2026-11-23 10:16"][..],
+        ),
+        (
+            "time;a;day",
+            &["9:05;1;05.11.2026", "9:06;2;05.11.2026"],
+            &["2026-11-05 09:05", "2026-11-05 09:06"],
+        ),
+        // Days alone begin at midnight.
+        ("date,a", &["2026-11-25,1", "2026-11-26,2"], &["2026-11-25 00:00", "2026-11-26 00:00"]),
+        ("date,a", &["30.11.2026,1", "01.12.2026,2"], &["2026-11-30 00:00", "2026-12-01 00:00"]),
+        // What is first in 01/12 is told by a line further down, or before.
+        (
+            "date,a",
+            &["11/12/2026,1", "12/12/2026,2", "13/12/2026,3"],
+            &["2026-12-11 00:00", "2026-12-12 00:00", "2026-12-13 00:00"],
+        ),
+        (
+            "t,a",
+            &["12/12/2026 23:00,1", "12/13/2026 0:00,2", "12/13/2026 1:00,3"],
+            &["2026-12-12 23:00", "2026-12-13 00:00", "2026-12-13 01:00"],
+        ),
+        (
+            "date,a",
+            &["11/30/2026,1", "12/01/2026,2", "12/02/2026,3"],
+            &["2026-11-30 00:00", "2026-12-01 00:00", "2026-12-02 00:00"],
+        ),
+        // The same day either way.
+        ("t,a", &["5/5/2026 9:05,1", "5/5/2026 9:06,2"], &["2026-05-05 09:05", "2026-05-05 09:06"]),
+    ] {
+        assert_eq!(times_ms(header, lines), moments(expected), "{header} {lines:?}");
+    }
+}
+
+#[test]
+fn dates_that_may_be_two_days_or_a_mixture_are_refused() {
+    for (times, expected) in [
+        (
+            &["05/11/2026 10:15", "05/11/2026 10:16"][..],
+            ", line 2: the time \"05/11/2026 10:15\" may have the day or the month first, and no line has a \
+             part above 12, which would tell: write dates as 2026-11-23",
+        ),
+        (
+            &["5/5/2026", "6/5/2026"],
+            ", line 3: the time \"6/5/2026\" may have the day or the month first",
+        ),
+        (
+            &["25/11/2026", "11/26/2026"],
+            ", line 3: the time \"11/26/2026\" has the month first, and a line before has the day first",
+        ),
+        (
+            &["2026-11-25", "2026-11-26 10:15"],
+            ", line 3: the time \"2026-11-26 10:15\" is more than a date, and those before are dates alone",
+        ),
+        (
+            &["2026-11-25 10:15", "2026-11-26"],
+            ", line 3: the time \"2026-11-26\" is a date alone, and those before have a time of day: write",
+        ),
+        (&["2026-11-25", "31.11.2026"], ", line 3: \"31.11.2026\" is not a time"),
+    ] {
+        check_error(lines(times), expected);
+    }
+    // Where a line leaves out the time of day.
+    let text = "Date,Time,a\n2026-11-25,10:15,1\n2026-11-25,,2\n";
+    check_error(
+        text,
+        ", line 3: the time \"2026-11-25\" is a date alone, and those before have a time",
+    );
 }
 
 #[test]
@@ -312,6 +404,10 @@ fn infinite_values_are_counted_where_they_count() {
 fn scores_name_the_times_as_the_file_does() {
     for (text, expected) in [
         ("a,time\n1,1795428900\n2,1795428960\n", ["1795428900", "1795428960"]),
+        (
+            "date;a;time\n23.11.2026;1;9:15\n23.11.2026;2;9:16\n",
+            ["23.11.2026 9:15", "23.11.2026 9:16"],
+        ),
         ("sep=;\ntime;a\n1795428900,5;1\n1795428960,5;2\n", ["1795428900,5", "1795428960,5"]),
     ] {
         let mut file = tempfile::NamedTempFile::new().expect("a file");

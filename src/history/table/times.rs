@@ -1,10 +1,11 @@
 //! The times of a table: what a cell says, and in which order the lines are.
 //!
-//! In: the cells of the time column. Out: moments; then the order in which the lines ascend. A number is
+//! In: the cells of the time column, line by line. Out: moments; then the order in which the lines ascend. A number is
 //! plausible from 2000 to 2100 in its unit; others are seconds from any beginning, of which the caller
 //! judges. Lines may be in any order. Where times without a zone go back by an hour and run through it
 //! again, a clock was set back: both hours have the same times, and which is which nobody can tell.
 
+use super::dates::{self, Order, Slashes};
 use crate::timestamp;
 
 /// Moments of the years from 2000 to 2100.
@@ -20,16 +21,48 @@ pub(super) struct Moment {
     /// Whether it is a number, not a date.
     pub is_number: bool,
     pub has_zone: bool,
+    /// Whether it is a date without a time.
+    pub is_day: bool,
+    /// Which part of the date comes first, where that is to be told.
+    first: First,
+}
+
+/// Which part of a date comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// The form has one order.
+    Fixed,
+    Told(Order),
+    /// Nothing tells; with the month first it is this moment.
+    Either(i64),
 }
 
 impl Moment {
-    /// Reads a cell, in which a comma may be a point.
+    /// Reads a cell, in which a comma may be a point. One that may have the day or the month first has the
+    /// day first.
     pub fn parse(text: &str, decimal_commas: bool) -> Result<Self, String> {
         let with_point = text.replace(',', ".");
         let read = if decimal_commas { &with_point } else { text };
-        let ms = timestamp::parse_table_ms(read).map_err(|error| error.to_string())?;
-        let is_number = read.trim().parse::<f64>().is_ok();
-        Ok(Self { ms, is_number, has_zone: timestamp::has_zone(read) })
+        match timestamp::parse_table_ms(read) {
+            Ok(ms) => {
+                let is_number = read.trim().parse::<f64>().is_ok();
+                let has_zone = timestamp::has_zone(read);
+                Ok(Self { ms, is_number, has_zone, is_day: false, first: First::Fixed })
+            }
+            Err(error) => Self::of_date(text, decimal_commas).ok_or_else(|| error.to_string()),
+        }
+    }
+
+    fn of_date(text: &str, decimal_commas: bool) -> Option<Self> {
+        let written = dates::read(text, decimal_commas)?;
+        let ms = timestamp::parse_table_ms(&written.text).ok()?;
+        let first = match written.slashes {
+            None => First::Fixed,
+            Some(Slashes::Told(order)) => First::Told(order),
+            Some(Slashes::Either(other)) => First::Either(timestamp::parse_table_ms(&other).ok()?),
+        };
+        let has_zone = timestamp::has_zone(&written.text);
+        Some(Self { ms, is_number: false, has_zone, is_day: written.is_day, first })
     }
 
     /// Whether it is a time by its looks: a date, or a number that is one of these years.
@@ -40,6 +73,86 @@ impl Moment {
     /// Whether it is a number that may count seconds from any beginning.
     pub fn is_early(&self) -> bool {
         self.ms < PLAUSIBLE_MS.start
+    }
+}
+
+/// The times of the lines so far.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    pub ms: Vec<i64>,
+    /// Whether a time does not say in which zone it is.
+    pub lacks_zone: bool,
+    /// Whether the times are dates alone.
+    are_days: Option<bool>,
+    /// Which part of dates comes first, since a line has told it.
+    order: Option<Order>,
+    /// While none has: the lines that may be either, with their moments if the month comes first.
+    open: Vec<(usize, i64)>,
+    /// The first of these of which that is another moment, and what it holds.
+    unknown: Option<(usize, String)>,
+}
+
+impl Times {
+    /// Takes the time of the next line.
+    pub fn push(&mut self, moment: Moment, text: &str) -> Result<(), String> {
+        if *self.are_days.get_or_insert(moment.is_day) != moment.is_day {
+            let [one, other] = match moment.is_day {
+                true => ["a date alone", "have a time of day"],
+                false => ["more than a date", "are dates alone"],
+            };
+            return Err(format!(
+                "the time {text:?} is {one}, and those before {other}: write every time as 2026-11-23 10:15, or \
+                 as 2026-11-23 where the lines are of whole days"
+            ));
+        }
+        self.lacks_zone |= !moment.has_zone;
+        let line = self.ms.len();
+        self.ms.push(moment.ms);
+        match (moment.first, self.order) {
+            (First::Told(told), Some(order)) if told != order => {
+                let [here, before] = match told {
+                    Order::Day => ["day", "month"],
+                    Order::Month => ["month", "day"],
+                };
+                return Err(format!(
+                    "the time {text:?} has the {here} first, and a line before has the {before} first: write \
+                     dates as 2026-11-23"
+                ));
+            }
+            (First::Told(told), None) => {
+                self.order = Some(told);
+                self.settle();
+            }
+            (First::Either(month_first_ms), None) => {
+                if month_first_ms != moment.ms {
+                    self.unknown.get_or_insert_with(|| (line, text.to_owned()));
+                }
+                self.open.push((line, month_first_ms));
+            }
+            (First::Either(month_first_ms), Some(Order::Month)) => self.ms[line] = month_first_ms,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the lines that were open by the order that is known now.
+    fn settle(&mut self) {
+        self.unknown = None;
+        for (line, month_first_ms) in std::mem::take(&mut self.open) {
+            if self.order == Some(Order::Month) {
+                self.ms[line] = month_first_ms;
+            }
+        }
+    }
+
+    /// Ends the lines: the first of which nobody can tell what it is, and why.
+    pub fn finish(&mut self) -> Result<(), (usize, String)> {
+        let Some((line, text)) = self.unknown.take() else { return Ok(()) };
+        let reason = format!(
+            "the time {text:?} may have the day or the month first, and no line has a part above 12, which would \
+             tell: write dates as 2026-11-23"
+        );
+        Err((line, reason))
     }
 }
 
