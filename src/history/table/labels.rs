@@ -11,36 +11,37 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
+use super::CsvError;
 use super::columns::{LABELS, TimeColumn, time_column};
 use super::numbers::number;
 use super::text::Text;
-use super::times::{Moment, Times, set_back};
-use super::{CsvError, refused_set_back, steps};
-use crate::timestamp;
+use super::times::{Moment, Times};
+use crate::timestamp::{self, Zone};
 
 /// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.
 const MAX_LINES: usize = 10_000_000;
 
-/// Reads a file of labels, and logs what its times were taken for: times in milliseconds since 1970,
+/// Reads a file of labels, and logs what its times were taken for; `zone` is that of times that do not say
+/// theirs. Gives times in milliseconds since 1970,
 /// strictly ascending, and whether the step was anomalous.
 ///
 /// # Errors
 /// When the file cannot be read, has more than ten million lines or none, has no column of times or of
 /// labels, or a line is no label.
-pub fn read_labels(path: &Path) -> Result<Vec<(i64, bool)>, CsvError> {
-    read(path, MAX_LINES)
+pub fn read_labels(path: &Path, zone: Option<&Zone>) -> Result<Vec<(i64, bool)>, CsvError> {
+    read(path, zone, MAX_LINES)
 }
 
 /// A line: what, and where in the file.
 type Label = (bool, u32);
 
-fn read(path: &Path, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
+fn read(path: &Path, zone: Option<&Zone>, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let mut goes_on = text.next(&mut record)?;
     let first = goes_on.then_some(&record);
     let at = places(&text, first).map_err(|reason| text.wrong_header(reason))?;
-    let (mut times, mut labels) = (Times::default(), Vec::new());
+    let (mut times, mut labels) = (Times::new(zone), Vec::new());
     while goes_on {
         if labels.len() == max_lines {
             return Err(text.wrong(format!(
@@ -55,7 +56,7 @@ fn read(path: &Path, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
     if labels.is_empty() {
         return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
     }
-    if times.lacks_zone {
+    if times.are_taken_as_utc() {
         tracing::warn!("{}: the times have no zone: they are taken as UTC", path.display());
     }
     in_order(times, &labels).map_err(|(line, reason)| {
@@ -109,12 +110,6 @@ fn label(
 fn in_order(mut times: Times, labels: &[Label]) -> Result<Vec<(i64, bool)>, (u32, String)> {
     times.finish().map_err(|(index, reason)| (labels[index].1, reason))?;
     let times_ms = &times.ms;
-    if times.lacks_zone && !times_ms.is_sorted() {
-        let step_ms = steps::common(times_ms);
-        if let Some(index) = step_ms.and_then(|step_ms| set_back(times_ms, step_ms)) {
-            return Err((labels[index].1, refused_set_back(times_ms[index])));
-        }
-    }
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by_key(|index| times_ms[*index]);
     let mut sorted: Vec<(i64, bool)> = Vec::with_capacity(order.len());
@@ -142,7 +137,7 @@ mod tests {
     fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text).expect("written");
-        read(file.path(), max_lines)
+        read(file.path(), None, max_lines)
     }
 
     #[track_caller]
@@ -201,7 +196,7 @@ mod tests {
         );
         let error = read_text(b"timestamp,label\nsoon,1\n", 10).expect_err("no time").to_string();
         assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
-        let absent = read_labels(Path::new("/nowhere.csv")).expect_err("no file").to_string();
+        let absent = read_labels(Path::new("/nowhere.csv"), None).expect_err("no file").to_string();
         assert!(absent.starts_with("cannot read /nowhere.csv: "), "{absent}");
     }
 
@@ -217,6 +212,19 @@ mod tests {
             error.contains(", line 182: the time goes back to 2026-10-25T02:00:00 "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_zone_that_is_named_tells_both_hours() {
+        let zone: Zone = "Europe/Berlin".parse().expect("a zone");
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let text = "time,label\n2026-10-25 01:00,0\n2026-10-25 02:00,1\n2026-10-25 02:00,0\n2026-10-25 03:00,0\n";
+        file.write_all(text.as_bytes()).expect("written");
+        let labels = read(file.path(), Some(&zone), 10).expect("labels");
+        let first_ms = timestamp::parse_ms("2026-10-24T23:00:00Z").expect("a time");
+        let expected = [false, true, false, false].into_iter().enumerate();
+        let expected = expected.map(|(hour, is)| (first_ms + 3_600_000 * hour as i64, is));
+        assert_eq!(labels, expected.collect::<Vec<_>>());
     }
 
     #[test]

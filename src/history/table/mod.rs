@@ -8,7 +8,7 @@
 //! ```
 //!
 //! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] and
-//! [`dates`] have the forms; one without a zone is UTC, and that is said) and a number for each feature
+//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a number for each feature
 //! ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite
 //! ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every
 //! line knows its step. Out: a recording, and the features; whatever was taken for something else than it
@@ -24,10 +24,11 @@ use ndarray::Array2;
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Recording};
 use crate::labels::Labels;
-use crate::timestamp;
+use crate::timestamp::Zone;
 
 mod columns;
 mod dates;
+mod folds;
 mod labels;
 mod numbers;
 mod steps;
@@ -71,12 +72,13 @@ pub enum CsvError {
     },
 }
 
-/// Reads a file, and logs what it was taken for.
+/// Reads a file, and logs what it was taken for. `zone` is that of times that do not say theirs.
 pub(super) fn read(
     path: &Path,
     configured: &[FeatureSpec],
+    zone: Option<&Zone>,
 ) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
-    let table = parse(path, configured)?;
+    let table = parse(path, configured, zone)?;
     for note in &table.notes {
         tracing::warn!("{}: {note}", path.display());
     }
@@ -110,13 +112,13 @@ struct Table {
     notes: Vec<String>,
 }
 
-fn parse(path: &Path, configured: &[FeatureSpec]) -> Result<Table, CsvError> {
+fn parse(path: &Path, configured: &[FeatureSpec], zone: Option<&Zone>) -> Result<Table, CsvError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let is_empty = !text.next(&mut record)?;
     let first = Some(&record).filter(|_| !is_empty);
     let columns = columns(&text, first, configured)?;
-    let mut lines = Lines::new(&columns, text.has_decimal_commas());
+    let mut lines = Lines::new(&columns, text.has_decimal_commas(), zone);
     let Columns { features, mut notes, .. } = columns;
     let mut goes_on = !is_empty;
     while goes_on {
@@ -163,12 +165,12 @@ struct Lines {
 type Wrong = (Option<u64>, String);
 
 impl Lines {
-    fn new(columns: &Columns, decimal_commas: bool) -> Self {
+    fn new(columns: &Columns, decimal_commas: bool, zone: Option<&Zone>) -> Self {
         Self {
             time: columns.time,
             places: columns.places.clone(),
             decimal_commas,
-            times: Times::default(),
+            times: Times::new(zone),
             numbers: Numbers::new(columns.places.len(), decimal_commas),
             values: Vec::new(),
             jumps: Vec::new(),
@@ -222,7 +224,6 @@ impl Lines {
         notes: &mut Vec<String>,
     ) -> Result<Recording, Wrong> {
         self.times.finish().map_err(|(index, reason)| (Some(self.line(index)), reason))?;
-        self.refuse_set_back()?;
         let order = times::ascending(&self.times.ms);
         let sorted: Option<Vec<i64>> =
             order.as_ref().map(|order| order.iter().map(|line| self.times.ms[*line]).collect());
@@ -246,20 +247,10 @@ impl Lines {
         Ok(self.recording(steps, step_ms, order.as_deref()))
     }
 
-    /// The times of one hour, twice.
-    fn refuse_set_back(&self) -> Result<(), Wrong> {
-        if !self.times.lacks_zone || self.times.ms.is_sorted() {
-            return Ok(());
-        }
-        let Some(step_ms) = steps::common(&self.times.ms) else { return Ok(()) };
-        let Some(index) = times::set_back(&self.times.ms, step_ms) else { return Ok(()) };
-        Err((Some(self.line(index)), refused_set_back(self.times.ms[index])))
-    }
-
     /// Says what the times were taken for.
     fn describe(&self, steps: &Steps, step_ms: i64, notes: &mut Vec<String>) {
         let (step, most) = (Duration::from_ms(step_ms), Duration::from_ms(steps.most_ms));
-        if self.times.lacks_zone {
+        if self.times.are_taken_as_utc() {
             notes.push("the times have no zone: they are taken as UTC".to_owned());
         }
         if steps.moved > 0 {
@@ -326,15 +317,6 @@ impl Lines {
         let recording = Recording::new(times_ms, step_ms, vec![true; width], entities);
         Recording { counts, rows, ..recording }
     }
-}
-
-/// What is said of a time with which a clock was set back.
-fn refused_set_back(time_ms: i64) -> String {
-    format!(
-        "the time goes back to {} and an hour comes again, as where a clock is set back at the end of summer \
-         time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
-        timestamp::format_ms(time_ms).trim_end_matches('Z')
-    )
 }
 
 #[cfg(test)]

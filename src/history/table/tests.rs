@@ -5,12 +5,18 @@ use std::path::Path;
 
 use super::*;
 use crate::features::Missing;
+use crate::timestamp;
 
 fn parsed(bytes: &[u8]) -> Result<Table, CsvError> {
+    parsed_in(bytes, None)
+}
+
+fn parsed_in(bytes: &[u8], zone: Option<&str>) -> Result<Table, CsvError> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(bytes).expect("written");
     let configured = [FeatureSpec::new("cpu", "rate(cpu[5m])").or(Missing::Hold)];
-    parse(file.path(), &configured)
+    let zone: Option<Zone> = zone.map(|it| it.parse().expect(it));
+    parse(file.path(), &configured, zone.as_ref())
 }
 
 /// A column `a` with the numbers of the lines from 0 on, and these times.
@@ -238,6 +244,100 @@ fn an_hour_that_comes_again_is_named() {
     assert_eq!((table.recording.times_ms.len(), table.recording.counts.duplicated), (300, 60));
 }
 
+#[test]
+fn a_zone_that_is_named_is_that_of_times_without_one() {
+    let berlin = Some("Europe/Berlin");
+    for (zone, times, expected) in [
+        (
+            berlin,
+            &["2026-07-01 10:15", "2026-07-01 10:16"][..],
+            &["2026-07-01 08:15", "2026-07-01 08:16"][..],
+        ),
+        (
+            Some("UTC"),
+            &["2026-07-01 10:15", "2026-07-01 10:16"],
+            &["2026-07-01 10:15", "2026-07-01 10:16"],
+        ),
+        (
+            Some("Asia/Kolkata"),
+            &["1/7/2026 10:15", "13/7/2026 10:15"],
+            &["2026-07-01 04:45", "2026-07-13 04:45"],
+        ),
+        // Those that have a zone ignore it.
+        (berlin, &["1795428900", "1795428960"], &["2026-11-23 10:15", "2026-11-23 10:16"]),
+        (
+            berlin,
+            &["2026-07-01T10:15Z", "2026-07-01T12:16:00+02:00", "2026-07-01 12:17"],
+            &["2026-07-01 10:15", "2026-07-01 10:16", "2026-07-01 10:17"],
+        ),
+        // An hour that comes twice, and one that is left out.
+        (
+            berlin,
+            &["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"],
+            &["2026-10-24 23:00", "2026-10-25 00:00", "2026-10-25 01:00", "2026-10-25 02:00"],
+        ),
+        (
+            berlin,
+            &["2026-03-29 01:00", "2026-03-29 03:00", "2026-03-29 04:00"],
+            &["2026-03-29 00:00", "2026-03-29 01:00", "2026-03-29 02:00"],
+        ),
+    ] {
+        let table = parsed_in(lines(times).as_bytes(), zone).expect("a good file");
+        assert_eq!(table.recording.times_ms, moments(expected), "{times:?}");
+        assert!(!table.notes.iter().any(|it| it.contains("zone")), "{:?}", table.notes);
+    }
+}
+
+#[test]
+fn times_that_a_zone_does_not_have_are_named() {
+    for (zone, times, expected) in [
+        (
+            Some("Europe/Berlin"),
+            &["2026-03-29 01:30", "2026-03-29 02:30"][..],
+            ", line 3: 2026-03-29T02:30:00 does not exist in Europe/Berlin, as clocks are set forward there",
+        ),
+        (
+            Some("Europe/Berlin"),
+            &[
+                "2026-10-25 02:00",
+                "2026-10-25 02:00",
+                "2026-10-25 02:00",
+                "2026-10-25 03:00",
+                "2026-10-25 04:00",
+            ],
+            ", line 4: 2026-10-25T02:00:00 comes twice in Europe/Berlin, as clocks are set back, and the lines",
+        ),
+        (
+            Some("Europe/Berlin"),
+            &["1970-01-01 00:30", "1970-01-01 00:31"],
+            ", line 2: the time is before 1970",
+        ),
+        (
+            Some("America/New_York"),
+            &[
+                "2026-10-25 02:00",
+                "2026-10-25 02:30",
+                "2026-10-25 02:00",
+                "2026-10-25 02:30",
+                "2026-10-25 03:00",
+            ],
+            ", line 4: the time goes back to 2026-10-25T06:00:00Z and an hour comes again, when clocks of \
+             America/New_York are not set back",
+        ),
+        (
+            None,
+            &["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"],
+            ", line 4: the hour 2026-10-25T02:00:00 comes again, as where a clock is set back at the end of \
+             summer time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00), or name it \
+             (--timezone Europe/Berlin)",
+        ),
+    ] {
+        let error = parsed_in(lines(times).as_bytes(), zone).map(|table| table.notes);
+        let error = error.expect_err("a refusal").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 const GOOD: &str =
     "timestamp,cpu,a b\n0,1,2.5\n15.0,NaN,\n1970-01-01T00:00:30Z, -1e3 ,+Inf\n61,4,5\n";
 
@@ -293,7 +393,7 @@ fn what_is_no_number_is_named() {
     ] {
         check_error(text, expected);
     }
-    let absent = read(Path::new("/nowhere.csv"), &[]).expect_err("no file");
+    let absent = read(Path::new("/nowhere.csv"), &[], None).expect_err("no file");
     assert!(absent.to_string().starts_with("cannot read /nowhere.csv: "), "{absent}");
 }
 
