@@ -96,6 +96,15 @@ fn time(text: &str, decimal_commas: bool) -> Option<String> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_date_or_none(text in "[-0-9./:, TZapmé]{0,24}|\\d{1,2}/\\d{1,2}/\\d{4} .{0,9}") {
+            if let Some(written) = read(&text, true) {
+                proptest::prop_assert!(written.text.is_char_boundary(10), "{}", written.text);
+            }
+        }
+    }
+
     #[test]
     fn dates_are_written_in_many_ways() {
         let told = |order| Some(Slashes::Told(order));

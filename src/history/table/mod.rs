@@ -196,6 +196,9 @@ impl Lines {
             }
             self.early.get_or_insert_with(|| (line, text.to_string()));
         }
+        if moment.is_number {
+            self.numbers.see_time(&text);
+        }
         let index = self.times.ms.len();
         self.times.push(moment, &text)?;
         let expected = self.jumps.last().map(|(at, first)| first + (index - at) as u64);

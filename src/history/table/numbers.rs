@@ -11,7 +11,7 @@
 //! | `1.234`, `1,234` | open: three decimals, or a thousand and some |
 //!
 //! What is open is decided when all cells are known: by the cells of its column that say what is decimal,
-//! else by those of the table. Where none says it, the mark is decimal if the column has three decimals
+//! else by those of the table, with times that are numbers. Where none says it, the mark is decimal if the column has three decimals
 //! throughout, which is noted, or has thousands without a mark. Where some say one thing and some the
 //! other, or there is nothing to go by, the table is refused: no number is guessed.
 //!
@@ -133,6 +133,8 @@ pub(super) fn number(text: &str, decimal_commas: bool) -> Option<f32> {
 /// The numbers of a table so far: what its columns say of marks.
 pub(super) struct Numbers {
     decimal_commas: bool,
+    /// What times that are numbers say is decimal.
+    of_times: [bool; 2],
     columns: Vec<Column>,
 }
 
@@ -160,7 +162,14 @@ struct Open {
 
 impl Numbers {
     pub fn new(width: usize, decimal_commas: bool) -> Self {
-        Self { decimal_commas, columns: vec![Column::default(); width] }
+        Self { decimal_commas, of_times: [false; 2], columns: vec![Column::default(); width] }
+    }
+
+    /// Takes note of a time that is a number, which no mark between thousands is in.
+    pub fn see_time(&mut self, text: &str) {
+        if let Form::Decimal(mark) = Form::of(text) {
+            self.of_times[mark as usize] = true;
+        }
     }
 
     /// Reads a cell of the line with this index: NaN for a missing value, nothing for what is no number.
@@ -199,7 +208,10 @@ impl Numbers {
         values: &mut [f32],
         notes: &mut Vec<String>,
     ) -> Result<(), Wrong> {
-        let said = |mark: Mark| self.columns.iter().any(|it| it.decimal[mark as usize]);
+        let said = |mark: Mark| {
+            let at = mark as usize;
+            self.of_times[at] || self.columns.iter().any(|it| it.decimal[at])
+        };
         let of_table = [said(Point), said(Comma)];
         for (at, (column, name)) in self.columns.iter().zip(names).enumerate() {
             for mark in [Point, Comma] {
@@ -297,6 +309,19 @@ mod tests {
             ("127.0.0.1", Form::None),
         ] {
             assert_eq!(Form::of(text), expected, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_number_or_none(text in "[-+0-9.,eE ÄN]{0,12}") {
+            for decimal_commas in [true, false] {
+                let plain = text.parse::<f64>().ok().filter(|it| it.is_finite());
+                if let Some(plain) = plain {
+                    proptest::prop_assert_eq!(number(&text, decimal_commas), Some(plain as f32));
+                }
+                number(&text, decimal_commas);
+            }
         }
     }
 

@@ -452,6 +452,13 @@ fn marks_between_thousands_are_told_from_decimal_ones() {
 }
 
 #[test]
+fn times_that_are_numbers_tell_what_is_decimal() {
+    let text = "time;a\n1795428900,5;1.234\n1795428960,5;999\n";
+    let values = &parsed(text.as_bytes()).expect("a good file").recording.entities[0].values;
+    assert_eq!(values.column(0).to_vec(), [1_234.0, 999.0]);
+}
+
+#[test]
 fn a_number_that_may_be_two_is_refused() {
     for (separator, columns, line, cell) in [
         // Nothing tells.
