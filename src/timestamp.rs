@@ -2,7 +2,7 @@
 //! is in the calendar.
 //!
 //! In: text, or a number. Out: milliseconds since 1970-01-01T00:00:00Z, and back; year, month, day and
-//! time of day. It knows no clock and no time zone but the offset in the text.
+//! time of day. It knows no clock, and no time zone but the offset in the text and those of [`Zone`].
 //!
 //! The calendar is jiff's, which no other room names. Two things are done here. jiff's years end at
 //! 9999, while PromQL asks for the year of any number: as the calendar repeats after 400 years, every
@@ -16,6 +16,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
+
+mod zone;
+
+pub use zone::{Moments, Zone, ZoneError};
 
 /// The last moment of year 9999: as far as RFC 3339 can write.
 pub const LAST_MS: i64 = 253_402_300_799_999;

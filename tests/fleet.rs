@@ -102,6 +102,7 @@ fn options(dir: &Path, source: Source, max_memory: ByteSize) -> Options {
             entity: vec!["instance".to_owned()],
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
+            zone: None,
         },
         keep: Vec::new(),
         tune: None,

@@ -88,6 +88,7 @@ async fn history(url: &str, start_ms: i64, exprs: &[&str]) -> Result<History, Hi
         entity: vec!["job".to_owned(), "instance".to_owned()],
         exclude: Exclusions::default(),
         config: HistoryConfig::default(),
+        zone: None,
     };
     tokio::task::spawn_blocking(move || read(&query)).await.expect("no panic")
 }

@@ -263,6 +263,7 @@ fn a_server_gives_the_fleet_back() {
         entity: PROFILE_ENTITY.map(str::to_owned).to_vec(),
         exclude: Exclusions::default(),
         config: HistoryConfig::default(),
+        zone: None,
     });
     let recording = history.expect("history").recording;
     assert_eq!(recording.times_ms.len(), DAY);
@@ -387,6 +388,7 @@ fn incidents_can_be_excluded_host_by_host() {
         entity: PROFILE_ENTITY.map(str::to_owned).to_vec(),
         exclude: Exclusions { queries, ..Exclusions::default() },
         config: HistoryConfig::default(),
+        zone: None,
     });
     let entities = history.expect("history").recording.entities;
     assert_eq!(entities.len(), fleet.hosts.len());

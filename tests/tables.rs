@@ -184,6 +184,66 @@ fn what_is_no_table_is_refused_in_one_sentence() {
 }
 
 #[test]
+fn times_are_of_the_zone_that_is_named() {
+    let time = |second: i64| portent::timestamp::format_ms(1_000 * second).replace(['T', 'Z'], " ");
+    // A minute in Berlin; the clock is set back after 120 of them.
+    let berlin = |i: i64| {
+        let minute_s = 1_792_882_800 + 60 * i;
+        let offset = if i < 120 { "+02:00" } else { "+01:00" };
+        (time(minute_s + if i < 120 { 7_200 } else { 3_600 }).trim_end().to_owned(), offset)
+    };
+    let plain = table("Time,cpu,mem", |i, a, b| format!("{},{a},{b}", berlin(i).0));
+    let with_offset = table("Time,cpu,mem", |i, a, b| {
+        let (clock, offset) = berlin(i);
+        format!("{clock}{offset},{a},{b}")
+    });
+    let label = |i: i64| format!("{},{}\n", berlin(i).0, u8::from(i % 100 == 50));
+    let labels = format!("time,label\n{}", (0..300).map(label).collect::<String>());
+    let folder = folder(plain.as_bytes());
+    std::fs::write(folder.path().join("offsets.csv"), with_offset).expect("written");
+    std::fs::write(folder.path().join("labels.csv"), labels).expect("written");
+    let train = |arguments: &[&str]| portent(folder.path(), &[&TRAIN, arguments].concat());
+
+    let said = train(&[]);
+    assert_eq!(said.code, Some(1), "{}", said.all);
+    assert!(said.all.contains("in.csv, line 122: the time goes back to"), "{}", said.all);
+    assert!(said.all.contains("(--timezone Europe/Berlin)"), "{}", said.all);
+
+    let zoned = train(&["--timezone=Europe/Berlin"]);
+    assert_eq!(zoned.code, Some(0), "{}", zoned.all);
+    assert!(figures(&zoned).contains(&"steps          300 used, 0 dropped"), "{}", zoned.all);
+    assert!(!zoned.all.contains("UTC"), "{}", zoned.all);
+    // What says its zone ignores the flag, and is the same.
+    let offsets = ["train", "--config.file=portent.yml", "--input=offsets.csv", "--output=m.onnx"];
+    for zone in ["Europe/Berlin", "Asia/Tokyo"] {
+        let zone = format!("--timezone={zone}");
+        let said = portent(folder.path(), &[&offsets[..], &["--seed=1", &zone]].concat());
+        assert_eq!(figures(&said), figures(&zoned), "{}", said.all);
+    }
+
+    for (arguments, code, sentence) in [
+        (&["--labels=labels.csv", "--timezone=Europe/Berlin"][..], 0, "of 3 events"),
+        (&["--labels=labels.csv"], 1, "and an hour comes again"),
+        (
+            &["--timezone=Mars/Base"],
+            2,
+            "\"Mars/Base\" is no time zone; write its name in the IANA database",
+        ),
+    ] {
+        let evaluate = ["evaluate", "--model=m.onnx", "--input=in.csv"];
+        let said = portent(folder.path(), &[&evaluate, arguments].concat());
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.all);
+        assert!(said.all.contains(sentence), "{arguments:?}: {}", said.all);
+    }
+    for server in [&["train", "--output=m.onnx"][..], &["evaluate", "--model=m.onnx"]] {
+        let asked = ["--prometheus.url=http://127.0.0.1:1", "--start=-1h", "--timezone=UTC"];
+        let said = portent(folder.path(), &[server, &asked].concat());
+        assert_eq!(said.code, Some(2), "{}", said.all);
+        assert!(said.all.contains("--timezone is of times in a CSV file"), "{}", said.all);
+    }
+}
+
+#[test]
 fn a_table_has_its_own_step() {
     let folder = folder(plain().as_bytes());
     let with_step = format!("models:\n  - name: own\n    step: 30s\n{CONFIG}");

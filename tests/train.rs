@@ -71,6 +71,7 @@ fn query(source: Source) -> Query {
         entity: vec!["instance".to_owned()],
         exclude: Exclusions::default(),
         config: HistoryConfig::default(),
+        zone: None,
     }
 }
 

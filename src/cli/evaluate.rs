@@ -15,6 +15,7 @@ use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
 use crate::files::read_whole;
 use crate::history::{self, Source};
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
+use crate::timestamp::Zone;
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -39,6 +40,7 @@ pub(super) struct EvaluateArgs {
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Outcome {
+    args.source.zone(args.labels.is_some()).map_err(Failure::Wrong)?;
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref());
@@ -90,7 +92,8 @@ fn evaluate(
         };
         evaluate::write_scores(path, &backtest, &metadata.entity, input)?;
     }
-    let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels)).transpose()?;
+    let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels, query.zone.as_ref()));
+    let judged = judged.transpose()?;
     if let Some(path) = &args.report {
         let judged = judged.as_ref().map(|it| (&it.judgement, it.by_step.as_slice()));
         write_file(path, &evaluate::page(&name, &backtest, judged, &command_line())?)?;
@@ -103,11 +106,11 @@ fn evaluate(
 
 /// The scores of the only entity held against labels, and the label of each step. What has no label, or no
 /// step, is not judged, nor is what is excluded.
-fn judge(backtest: &Backtest, path: &Path) -> anyhow::Result<Judged> {
+fn judge(backtest: &Backtest, path: &Path, zone: Option<&Zone>) -> anyhow::Result<Judged> {
     let [entity] = backtest.entities.as_slice() else {
         bail!("--labels are of one entity, and the history has {}", backtest.entities.len());
     };
-    let labels = history::read_labels(path)?;
+    let labels = history::read_labels(path, zone)?;
     let mut by_step = vec![None; backtest.times_ms.len()];
     let mut strangers = 0;
     for (time_ms, label) in &labels {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
 use crate::history::{Exclusions, Query, Range, RangeQuery, Source};
-use crate::timestamp;
+use crate::timestamp::{self, Zone};
 
 /// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
 const DEFAULT_STEP: Duration = Duration::from_seconds(15);
@@ -41,6 +41,10 @@ pub(super) struct SourceArgs {
     /// CSV file, gzipped or not: a timestamp, then one column for each feature.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// The time zone of tables: times in a CSV file that do not say their zone are taken as its wall
+    /// clock. A name of the IANA database, such as Europe/Berlin; UTC without it.
+    #[arg(long, value_name = "NAME")]
+    timezone: Option<Zone>,
     /// A range to leave out, such as an incident: START..END, each written as for --start. May be
     /// repeated.
     #[arg(long, value_name = "START..END", allow_hyphen_values = true)]
@@ -57,6 +61,19 @@ impl SourceArgs {
         match self.step.or(step).unwrap_or(DEFAULT_STEP) {
             step if step.as_ms() == 0 => bail!("--step must be above 0"),
             step => Ok(step),
+        }
+    }
+
+    /// The zone of times in tables that do not say theirs. `has_table` is whether there is a table beside
+    /// the history.
+    pub(super) fn zone(&self, has_table: bool) -> anyhow::Result<Option<Zone>> {
+        match &self.timezone {
+            Some(_) if self.input.is_none() && !has_table => {
+                bail!(
+                    "--timezone is of times in a CSV file, and a server has none that lack their zone"
+                )
+            }
+            zone => Ok(zone.clone()),
         }
     }
 
@@ -99,7 +116,8 @@ impl SourceArgs {
             (None, Some(path)) => Source::Csv(path),
             _ => bail!("say where history comes from: --prometheus.url URL or --input FILE"),
         };
-        Ok(Query { source, features, entity, exclude, config: config.history.clone() })
+        let (config, zone) = (config.history.clone(), self.timezone);
+        Ok(Query { source, features, entity, exclude, config, zone })
     }
 }
 

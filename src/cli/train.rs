@@ -61,6 +61,7 @@ fn options(args: TrainArgs) -> anyhow::Result<Options> {
     let features = model.features.clone().unwrap_or_else(profile);
     let entity = model.entity.clone();
     let entity = entity.unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
+    args.source.zone(false)?;
     let keep = args.source.spans("--keep", &args.keep, model.step)?;
     let model = ModelConfig { step: args.source.table_step().or(model.step), ..model.clone() };
     let history = args.source.query(&config, features, entity, model.step)?;

@@ -112,6 +112,7 @@ mod tests {
             entity: vec!["job".to_owned(), "instance".to_owned()],
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
+            zone: None,
         })
     }
 

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Freshness, Recording};
+use crate::timestamp::Zone;
 
 mod answer;
 mod asked;
@@ -85,6 +86,8 @@ pub struct Query {
     pub exclude: Exclusions,
     /// How to ask, and how much to take.
     pub config: HistoryConfig,
+    /// For a CSV file: the zone of times that do not say theirs; UTC without one.
+    pub zone: Option<Zone>,
 }
 
 /// Where history comes from.
@@ -168,7 +171,7 @@ fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, H
             return Err(HistoryError::ExcludeFromCsv);
         }
         Source::Csv(path) => {
-            let (recording, features) = table::read(path, &query.features)?;
+            let (recording, features) = table::read(path, &query.features, query.zone.as_ref())?;
             History { recording, features }
         }
         Source::Server(source) => {

@@ -200,6 +200,7 @@ fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)])
         entity: vec!["job".to_owned(), "instance".to_owned()],
         exclude: Exclusions::default(),
         config: HistoryConfig::default(),
+        zone: None,
     }
 }
 

@@ -114,6 +114,7 @@ fn trained(input: &Path, model: &Path, config: TrainConfig) -> (Metadata, Scorer
             entity: vec!["instance".to_owned()],
             exclude: Exclusions::default(),
             config: HistoryConfig::default(),
+            zone: None,
         },
         keep: Vec::new(),
         tune: None,

@@ -3,12 +3,14 @@
 //! In: the header, the first line, and the features that are configured. Out: the place of the times, the
 //! features with their places, and a sentence for each column of which the user may expect something else.
 //!
-//! The times are in the column that has a name for it ([`TIMES`]), or that begins with a date; a number
+//! Two columns that are named as date and time, and begin with a date alone and a time of day, are the
+//! times together. Else the times are in the column that has a name for it ([`TIMES`]), or that begins with a date; a number
 //! is a time without such a name only in the first column and if it is one of our years. A column that is
 //! named as a configured feature is that feature, with its expression: history exported from elsewhere
 //! trains a model that serves on live samples. Any other name is taken as a selector (`node_load1`,
 //! `node_load1{mode="idle"}`), which is what live samples are found by.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use csv::StringRecord;
@@ -40,6 +42,12 @@ const TIMES: [&str; 19] = [
     "datetimeutc",
 ];
 
+/// The names of columns of dates beside which another one has the time of day, likewise.
+const DATES: [&str; 2] = ["date", "day"];
+
+/// The names of columns of times of day beside one of dates, likewise.
+const CLOCKS: [&str; 2] = ["time", "clock"];
+
 /// The names, in lower case, of columns that say what was anomalous.
 pub(super) const LABELS: [&str; 6] =
     ["label", "labels", "anomaly", "anomalous", "is_anomaly", "is_anomalous"];
@@ -50,16 +58,41 @@ const SPREADSHEET_DAYS: std::ops::Range<f64> = 20_000.0..80_000.0;
 /// What the columns are.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// The place of the times.
-    pub time: usize,
-    /// Whether that column is named as one of times.
-    pub is_named: bool,
+    /// Where the times are.
+    pub time: TimeColumn,
     /// The features.
     pub features: Vec<FeatureSpec>,
     /// For each feature the place of its column.
     pub places: Vec<usize>,
     /// What the user is told.
     pub notes: Vec<String>,
+}
+
+/// Where the times are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimeColumn {
+    /// The place of the times, or of the dates.
+    pub place: usize,
+    /// The place of the times of day, where these are in a column of their own.
+    pub clock: Option<usize>,
+    /// Whether the column is named as one of times.
+    pub is_named: bool,
+}
+
+impl TimeColumn {
+    /// The time of a line, as it is written there.
+    pub fn text<'a>(&self, record: &'a StringRecord) -> Cow<'a, str> {
+        match self.clock {
+            None => Cow::Borrowed(&record[self.place]),
+            Some(clock) => {
+                Cow::Owned(format!("{} {}", &record[self.place], &record[clock]).trim().to_owned())
+            }
+        }
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.place == place || self.clock == Some(place)
+    }
 }
 
 impl Columns {
@@ -80,9 +113,9 @@ impl Columns {
         if Moment::parse(&header[0], decimal_commas).is_ok() {
             return Err("expected the names of the columns, found a time".to_owned());
         }
-        let (time, is_named) = time_column(header, first, decimal_commas)?;
+        let time = time_column(header, first, decimal_commas)?;
         let (features, places) = (Vec::new(), Vec::new());
-        let mut columns = Self { time, is_named, features, places, notes: Vec::new() };
+        let mut columns = Self { time, features, places, notes: Vec::new() };
         columns.add_features(header, configured)?;
         match columns.features.is_empty() {
             true => Err(too_few()),
@@ -97,9 +130,9 @@ impl Columns {
     ) -> Result<(), String> {
         let known: HashMap<&str, &FeatureSpec> =
             configured.iter().rev().map(|it| (it.name.as_str(), it)).collect();
-        let mut names = HashSet::new();
+        let (time, mut names) = (self.time, HashSet::new());
         let mut nameless = Vec::new();
-        for (place, name) in header.iter().enumerate().filter(|(place, _)| *place != self.time) {
+        for (place, name) in header.iter().enumerate().filter(|(place, _)| !time.has(*place)) {
             if name.is_empty() && place == 0 {
                 let note = "the first column has no name and is not the times: it is left out";
                 self.notes.push(note.to_owned());
@@ -141,33 +174,53 @@ impl Columns {
     }
 }
 
-/// The place of the times, and whether the column is named so.
+/// Where the times are.
 pub(super) fn time_column(
     header: &StringRecord,
     first: Option<&StringRecord>,
     decimal_commas: bool,
-) -> Result<(usize, bool), String> {
+) -> Result<TimeColumn, String> {
+    if let Some(both) = date_and_clock(header, first, decimal_commas) {
+        return Ok(both);
+    }
+    let alone = |place, is_named| TimeColumn { place, clock: None, is_named };
     let named: Vec<usize> =
         (0..header.len()).filter(|place| is_of_times(&header[*place])).collect();
     let moment = |place: usize| first.map(|it| Moment::parse(&it[place], decimal_commas));
     let is_plausible = |place: usize| matches!(moment(place), Some(Ok(it)) if it.is_plausible());
     let is_date = |place: usize| matches!(moment(place), Some(Ok(it)) if !it.is_number);
     if let Some(place) = named.iter().find(|place| is_plausible(**place)) {
-        return Ok((*place, true));
+        return Ok(alone(*place, true));
     }
     if let Some(place) = (0..header.len()).find(|place| is_date(*place)) {
-        return Ok((place, false));
+        return Ok(alone(place, false));
     }
     if let Some(place) = named.first() {
-        return Ok((*place, true));
+        return Ok(alone(*place, true));
     }
     match first {
         Some(first) if !is_plausible(0) => Err(format!(
             "no column is named as one of times or begins with a date, and {}",
             no_time(&header[0], &first[0])
         )),
-        _ => Ok((0, false)),
+        _ => Ok(alone(0, false)),
     }
+}
+
+/// A column of dates and one of times of day, which are the times together.
+fn date_and_clock(
+    header: &StringRecord,
+    first: Option<&StringRecord>,
+    decimal_commas: bool,
+) -> Option<TimeColumn> {
+    let one_of = |names: &[&str]| {
+        (0..header.len()).find(|place| names.contains(&letters(&header[*place]).as_str()))
+    };
+    let (first, place, clock) = (first?, one_of(&DATES)?, one_of(&CLOCKS)?);
+    let both = TimeColumn { place, clock: Some(clock), is_named: true };
+    let is_day = |text: &str| Moment::parse(text, decimal_commas).ok().map(|it| it.is_day);
+    let are_both = is_day(&first[place]) == Some(true) && is_day(&both.text(first)) == Some(false);
+    are_both.then_some(both)
 }
 
 /// Why a column is not the times, and what is expected.
@@ -185,8 +238,12 @@ pub(super) fn no_time(name: &str, text: &str) -> String {
 }
 
 fn is_of_times(name: &str) -> bool {
-    let letters = name.chars().filter(|it| it.is_alphanumeric());
-    TIMES.contains(&letters.flat_map(char::to_lowercase).collect::<String>().as_str())
+    TIMES.contains(&letters(name).as_str())
+}
+
+/// The letters and digits of a name, in lower case.
+fn letters(name: &str) -> String {
+    name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// PromQL for what has this name, and whether live samples can have it.
@@ -228,7 +285,7 @@ mod tests {
     #[track_caller]
     fn check(header: &str, first: &str, time: usize, places: &[usize], note: &str) {
         let columns = columns(header, first, &[]).expect(header);
-        assert_eq!((columns.time, columns.places.as_slice()), (time, places), "{header}");
+        assert_eq!((columns.time.place, columns.places.as_slice()), (time, places), "{header}");
         let notes = columns.notes.join("\n");
         assert!(notes.contains(note) && (note.is_empty() == notes.is_empty()), "{header}: {notes}");
     }
@@ -245,12 +302,33 @@ mod tests {
         check("|timestamp|a", "0|1795428900|1", 1, &[2], left_out);
         check("|when|a", "0|2026-11-23 10:15:00|1", 1, &[2], left_out);
         check("|a", "1795428900|1", 0, &[1], "");
+        check("Day|a", "25.11.2026|1", 0, &[1], "");
         check("when|a", "2026-11-23 10:15:00|1", 0, &[1], "");
         // Where one that is named so begins with no time, and another one with a date.
         check("when|t|a", "2026-11-23 10:15:00|21.5|1", 0, &[1, 2], "");
         // Seconds from 0: of these the steps decide.
         check("time|a", "0|1", 0, &[1], "");
         check("a|node_boot_time_seconds", "", 0, &[1], "");
+    }
+
+    #[test]
+    fn a_date_and_a_time_of_day_are_the_times_together() {
+        for (header, first, expected) in [
+            ("Date|Time|a", "2026-11-23|10:15|1", (0, Some(1))),
+            ("a|DAY|time", "1|23.11.2026|10:15:00", (1, Some(2))),
+            ("time|a|date", "9:15 AM|1|11/23/2026", (2, Some(0))),
+            // One has both; the other one is a feature.
+            ("date|time|a", "2026-11-23 10:15|17|1", (0, None)),
+            ("date|time|a", "2026-11-23|17|1", (0, None)),
+            ("day|time|a", "3|2026-11-23 10:15|1", (1, None)),
+            ("date|hour|a", "2026-11-23|10|1", (0, None)),
+        ] {
+            let found = columns(header, first, &[]).expect(header);
+            assert_eq!((found.time.place, found.time.clock), expected, "{header}");
+            let width = header.split('|').count();
+            let others: Vec<usize> = (0..width).filter(|it| !found.time.has(*it)).collect();
+            assert_eq!(found.places, others, "{header}");
+        }
     }
 
     #[test]

@@ -5,68 +5,68 @@
 //! labels, in order of time, every time once. A time that comes again with the same label counts once;
 //! with another one it is an error.
 //!
-//! Memory: 16 bytes a line, of which there are at most [`MAX_LINES`].
+//! Memory: some 40 bytes a line, of which there are at most [`MAX_LINES`].
 
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::columns::{LABELS, time_column};
+use super::CsvError;
+use super::columns::{LABELS, TimeColumn, time_column};
+use super::numbers::number;
 use super::text::Text;
-use super::times::{Moment, set_back};
-use super::{CsvError, Wrong, number, refused_set_back, steps};
-use crate::timestamp;
+use super::times::{Moment, Times};
+use crate::timestamp::{self, Zone};
 
 /// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.
 const MAX_LINES: usize = 10_000_000;
 
-/// Reads a file of labels, and logs what its times were taken for: times in milliseconds since 1970,
+/// Reads a file of labels, and logs what its times were taken for; `zone` is that of times that do not say
+/// theirs. Gives times in milliseconds since 1970,
 /// strictly ascending, and whether the step was anomalous.
 ///
 /// # Errors
 /// When the file cannot be read, has more than ten million lines or none, has no column of times or of
 /// labels, or a line is no label.
-pub fn read_labels(path: &Path) -> Result<Vec<(i64, bool)>, CsvError> {
-    read(path, MAX_LINES)
+pub fn read_labels(path: &Path, zone: Option<&Zone>) -> Result<Vec<(i64, bool)>, CsvError> {
+    read(path, zone, MAX_LINES)
 }
 
-/// A line: when, what, and where in the file.
-type Label = (i64, bool, u32);
+/// A line: what, and where in the file.
+type Label = (bool, u32);
 
-fn read(path: &Path, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
+fn read(path: &Path, zone: Option<&Zone>, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let mut goes_on = text.next(&mut record)?;
     let first = goes_on.then_some(&record);
     let at = places(&text, first).map_err(|reason| text.wrong_header(reason))?;
-    let mut labels: Vec<Label> = Vec::new();
-    let mut lacks_zone = false;
+    let (mut times, mut labels) = (Times::new(zone), Vec::new());
     while goes_on {
         if labels.len() == max_lines {
             return Err(text.wrong(format!(
                 "more than {max_lines} lines of labels; split the file into shorter times"
             )));
         }
-        let (moment, is_anomalous) =
-            label(&record, at, text.has_decimal_commas()).map_err(|it| text.wrong(it))?;
-        lacks_zone |= !moment.has_zone;
-        labels.push((moment.ms, is_anomalous, u32::try_from(text.line()).unwrap_or(u32::MAX)));
+        let is_anomalous = label(&mut times, &record, at, text.has_decimal_commas())
+            .map_err(|it| text.wrong(it))?;
+        labels.push((is_anomalous, u32::try_from(text.line()).unwrap_or(u32::MAX)));
         goes_on = text.next(&mut record)?;
     }
     if labels.is_empty() {
         return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
     }
-    if lacks_zone {
+    if times.are_taken_as_utc() {
         tracing::warn!("{}: the times have no zone: they are taken as UTC", path.display());
     }
-    in_order(labels, lacks_zone).map_err(|(line, reason)| {
+    in_order(times, &labels).map_err(|(line, reason)| {
         let path: PathBuf = path.to_path_buf();
-        CsvError::Line { path, line: line.unwrap_or_default(), reason }
+        CsvError::Line { path, line: line.into(), reason }
     })
 }
 
 /// Where the times and the labels are.
-fn places(text: &Text, first: Option<&StringRecord>) -> Result<[usize; 2], String> {
+fn places(text: &Text, first: Option<&StringRecord>) -> Result<(TimeColumn, usize), String> {
     let header = text.header();
     let begin = "begin the file with the line \"timestamp,label\"";
     let is_label = |i: &usize| LABELS.contains(&header[*i].to_ascii_lowercase().as_str());
@@ -82,47 +82,51 @@ fn places(text: &Text, first: Option<&StringRecord>) -> Result<[usize; 2], Strin
         (None, _) => return Err(format!("no column is named \"label\"; {begin}")),
     };
     match time_column(header, first, text.has_decimal_commas())? {
-        (time_at, _) if time_at == label_at => Err(format!("no column is of times; {begin}")),
-        (time_at, _) => Ok([time_at, label_at]),
+        time if time.place == label_at => Err(format!("no column is of times; {begin}")),
+        time => Ok((time, label_at)),
     }
 }
 
+/// Takes the time of a line, and reads its label.
 fn label(
+    times: &mut Times,
     record: &StringRecord,
-    [time_at, label_at]: [usize; 2],
+    (time, label_at): (TimeColumn, usize),
     decimal_commas: bool,
-) -> Result<(Moment, bool), String> {
-    let moment = Moment::parse(&record[time_at], decimal_commas)?;
+) -> Result<bool, String> {
+    let time = time.text(record);
+    times.push(Moment::parse(&time, decimal_commas)?, &time)?;
     let text = &record[label_at];
     match number(text, decimal_commas) {
-        Some(0.0) => Ok((moment, false)),
-        Some(1.0) => Ok((moment, true)),
-        None if text.eq_ignore_ascii_case("false") => Ok((moment, false)),
-        None if text.eq_ignore_ascii_case("true") => Ok((moment, true)),
+        Some(0.0) => Ok(false),
+        Some(1.0) => Ok(true),
+        None if text.eq_ignore_ascii_case("false") => Ok(false),
+        None if text.eq_ignore_ascii_case("true") => Ok(true),
         _ => Err(format!("the label {text:?} is neither 0 (normal) nor 1 (anomalous)")),
     }
 }
 
-/// Labels by time, each time once.
-fn in_order(mut labels: Vec<Label>, lacks_zone: bool) -> Result<Vec<(i64, bool)>, Wrong> {
-    if lacks_zone && !labels.is_sorted_by_key(|it| it.0) {
-        let times_ms: Vec<i64> = labels.iter().map(|it| it.0).collect();
-        let step_ms = steps::common(&times_ms);
-        if let Some(index) = step_ms.and_then(|step_ms| set_back(&times_ms, step_ms)) {
-            return Err((Some(labels[index].2.into()), refused_set_back(times_ms[index])));
+/// Labels by time, each time once; or the line that is wrong, and why.
+fn in_order(mut times: Times, labels: &[Label]) -> Result<Vec<(i64, bool)>, (u32, String)> {
+    times.finish().map_err(|(index, reason)| (labels[index].1, reason))?;
+    let times_ms = &times.ms;
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by_key(|index| times_ms[*index]);
+    let mut sorted: Vec<(i64, bool)> = Vec::with_capacity(order.len());
+    for index in order {
+        let ((is_anomalous, line), time_ms) = (labels[index], times_ms[index]);
+        match sorted.last() {
+            Some((last_ms, _)) if *last_ms != time_ms => sorted.push((time_ms, is_anomalous)),
+            None => sorted.push((time_ms, is_anomalous)),
+            Some((_, other)) if *other == is_anomalous => {}
+            Some(_) => {
+                let time = timestamp::format_ms(time_ms);
+                let reason = format!("the time {time} has both labels; keep one of the lines");
+                return Err((line, reason));
+            }
         }
     }
-    labels.sort_by_key(|it| it.0);
-    let both = |pair: &&[Label]| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1;
-    if let Some(pair) = labels.windows(2).find(both) {
-        let (time, line) = (timestamp::format_ms(pair[1].0), pair[1].2);
-        return Err((
-            Some(line.into()),
-            format!("the time {time} has both labels; keep one of the lines"),
-        ));
-    }
-    labels.dedup_by_key(|it| it.0);
-    Ok(labels.into_iter().map(|(time_ms, is_anomalous, _)| (time_ms, is_anomalous)).collect())
+    Ok(sorted)
 }
 
 #[cfg(test)]
@@ -133,7 +137,7 @@ mod tests {
     fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text).expect("written");
-        read(file.path(), max_lines)
+        read(file.path(), None, max_lines)
     }
 
     #[track_caller]
@@ -158,6 +162,9 @@ mod tests {
         check("time,is_anomaly\n0,False\n60,True\n120.5,False\n", &expected);
         check("sep=;\ntime;label\n120,5;0,0\n60;1,0\n0;0\n", &expected);
         check("label\tts\n0\t120.5\n1\t60\n0\t0\n", &expected);
+        // A date and a time of day, with the month first, which the last line tells.
+        let days = [(86_400_000, false), (1_122_540_000, true)];
+        check("label,Date,Time\n0,1/2/1970,0:00\n1,1/13/1970,23:49\n", &days);
     }
 
     #[test]
@@ -189,7 +196,7 @@ mod tests {
         );
         let error = read_text(b"timestamp,label\nsoon,1\n", 10).expect_err("no time").to_string();
         assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
-        let absent = read_labels(Path::new("/nowhere.csv")).expect_err("no file").to_string();
+        let absent = read_labels(Path::new("/nowhere.csv"), None).expect_err("no file").to_string();
         assert!(absent.starts_with("cannot read /nowhere.csv: "), "{absent}");
     }
 
@@ -205,6 +212,19 @@ mod tests {
             error.contains(", line 182: the time goes back to 2026-10-25T02:00:00 "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_zone_that_is_named_tells_both_hours() {
+        let zone: Zone = "Europe/Berlin".parse().expect("a zone");
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let text = "time,label\n2026-10-25 01:00,0\n2026-10-25 02:00,1\n2026-10-25 02:00,0\n2026-10-25 03:00,0\n";
+        file.write_all(text.as_bytes()).expect("written");
+        let labels = read(file.path(), Some(&zone), 10).expect("labels");
+        let first_ms = timestamp::parse_ms("2026-10-24T23:00:00Z").expect("a time");
+        let expected = [false, true, false, false].into_iter().enumerate();
+        let expected = expected.map(|(hour, is)| (first_ms + 3_600_000 * hour as i64, is));
+        assert_eq!(labels, expected.collect::<Vec<_>>());
     }
 
     #[test]

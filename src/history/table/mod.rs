@@ -7,11 +7,11 @@
 //!             are features
 //! ```
 //!
-//! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] has
-//! the forms; one without a zone is UTC, and that is said) and a number for each feature. A cell that is
-//! empty, `NaN`, infinite or one of the words for nothing ([`NOTHING`]) is a missing value; infinite ones
-//! are counted. Lines may be in any order. Of lines that are one step the first one counts, and every line
-//! knows its step. Out: a recording, and the features; whatever was taken for something else than it
+//! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] and
+//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a number for each feature
+//! ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite
+//! ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every
+//! line knows its step. Out: a recording, and the features; whatever was taken for something else than it
 //! says is logged in a sentence.
 //!
 //! Memory: that of the values, of which there are at most [`MAX_VALUES`]; twice that for lines out of order.
@@ -24,25 +24,26 @@ use ndarray::Array2;
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Recording};
 use crate::labels::Labels;
-use crate::timestamp;
+use crate::timestamp::Zone;
 
 mod columns;
+mod dates;
+mod folds;
 mod labels;
+mod numbers;
 mod steps;
 mod text;
 mod times;
 
-use columns::Columns;
+use columns::{Columns, TimeColumn};
 pub use labels::read_labels;
+use numbers::Numbers;
 use steps::Steps;
 use text::Text;
-use times::Moment;
+use times::{Moment, Times};
 
 /// Values of a file, at most: what 4 GiB hold as float32. A small compressed file may be endless.
 const MAX_VALUES: usize = 1 << 30;
-
-/// What tables write where there is no value, in lower case; `nan` is a number to begin with.
-const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefined"];
 
 /// Steps of numbers that are no times of our years: longer ones may be seconds from any beginning, shorter
 /// ones are numbers of rows or days.
@@ -71,12 +72,13 @@ pub enum CsvError {
     },
 }
 
-/// Reads a file, and logs what it was taken for.
+/// Reads a file, and logs what it was taken for. `zone` is that of times that do not say theirs.
 pub(super) fn read(
     path: &Path,
     configured: &[FeatureSpec],
+    zone: Option<&Zone>,
 ) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
-    let table = parse(path, configured)?;
+    let table = parse(path, configured, zone)?;
     for note in &table.notes {
         tracing::warn!("{}: {note}", path.display());
     }
@@ -92,12 +94,12 @@ pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), CsvError
     let mut record = StringRecord::new();
     let mut time = None;
     while text.next(&mut record)? {
-        let place = match time {
-            Some(place) => place,
+        let column = match time {
+            Some(column) => column,
             None => columns(&text, Some(&record), &[])?.time,
         };
-        time = Some(place);
-        each(&record[place]);
+        time = Some(column);
+        each(&column.text(&record));
     }
     Ok(())
 }
@@ -110,13 +112,13 @@ struct Table {
     notes: Vec<String>,
 }
 
-fn parse(path: &Path, configured: &[FeatureSpec]) -> Result<Table, CsvError> {
+fn parse(path: &Path, configured: &[FeatureSpec], zone: Option<&Zone>) -> Result<Table, CsvError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let is_empty = !text.next(&mut record)?;
     let first = Some(&record).filter(|_| !is_empty);
     let columns = columns(&text, first, configured)?;
-    let mut lines = Lines::new(&columns, text.has_decimal_commas());
+    let mut lines = Lines::new(&columns, text.has_decimal_commas(), zone);
     let Columns { features, mut notes, .. } = columns;
     let mut goes_on = !is_empty;
     while goes_on {
@@ -145,19 +147,16 @@ fn columns(
 
 /// The lines so far, in the order of the file.
 struct Lines {
-    /// The place of the times, and whether it is named so.
-    time: usize,
-    is_named: bool,
+    time: TimeColumn,
     /// The places of the columns that are features.
     places: Vec<usize>,
     decimal_commas: bool,
-    times_ms: Vec<i64>,
+    times: Times,
+    numbers: Numbers,
     /// Infinite ones, too.
     values: Vec<f32>,
     /// Of the first line and those that do not follow at the next one, where each is in the file.
     jumps: Vec<(usize, u64)>,
-    /// Whether a time does not say in which zone it is.
-    lacks_zone: bool,
     /// The first time that is a number and none of our years.
     early: Option<(u64, String)>,
 }
@@ -166,16 +165,15 @@ struct Lines {
 type Wrong = (Option<u64>, String);
 
 impl Lines {
-    fn new(columns: &Columns, decimal_commas: bool) -> Self {
+    fn new(columns: &Columns, decimal_commas: bool, zone: Option<&Zone>) -> Self {
         Self {
             time: columns.time,
-            is_named: columns.is_named,
             places: columns.places.clone(),
             decimal_commas,
-            times_ms: Vec::new(),
+            times: Times::new(zone),
+            numbers: Numbers::new(columns.places.len(), decimal_commas),
             values: Vec::new(),
             jumps: Vec::new(),
-            lacks_zone: false,
             early: None,
         }
     }
@@ -190,27 +188,30 @@ impl Lines {
         if self.values.len() + record.len() > MAX_VALUES {
             return Err(format!("more than {MAX_VALUES} values"));
         }
-        let moment = Moment::parse(&record[self.time], self.decimal_commas)?;
-        self.lacks_zone |= !moment.has_zone;
+        let text = self.time.text(record);
+        let moment = Moment::parse(&text, self.decimal_commas)?;
         if !moment.is_plausible() {
-            if !(self.is_named && moment.is_early()) {
-                return Err(columns::no_time(&header[self.time], &record[self.time]));
+            if !(self.time.is_named && moment.is_early()) {
+                return Err(columns::no_time(&header[self.time.place], &text));
             }
-            self.early.get_or_insert_with(|| (line, record[self.time].to_owned()));
+            self.early.get_or_insert_with(|| (line, text.to_string()));
         }
-        let expected =
-            self.jumps.last().map(|(at, first)| first + (self.times_ms.len() - at) as u64);
+        if moment.is_number {
+            self.numbers.see_time(&text);
+        }
+        let index = self.times.ms.len();
+        self.times.push(moment, &text)?;
+        let expected = self.jumps.last().map(|(at, first)| first + (index - at) as u64);
         if expected != Some(line) {
-            self.jumps.push((self.times_ms.len(), line));
+            self.jumps.push((index, line));
         }
-        for place in &self.places {
+        for (column, place) in self.places.iter().enumerate() {
             let text = &record[*place];
-            let value = number(text, self.decimal_commas).ok_or_else(|| {
+            let value = self.numbers.read(column, text, index, line).ok_or_else(|| {
                 format!("column {:?} holds {text:?}, which is no number", &header[*place])
             })?;
             self.values.push(value);
         }
-        self.times_ms.push(moment.ms);
         Ok(())
     }
 
@@ -225,11 +226,11 @@ impl Lines {
         header: &StringRecord,
         notes: &mut Vec<String>,
     ) -> Result<Recording, Wrong> {
-        self.refuse_set_back()?;
-        let order = times::ascending(&self.times_ms);
+        self.times.finish().map_err(|(index, reason)| (Some(self.line(index)), reason))?;
+        let order = times::ascending(&self.times.ms);
         let sorted: Option<Vec<i64>> =
-            order.as_ref().map(|order| order.iter().map(|line| self.times_ms[*line]).collect());
-        let times_ms = sorted.as_ref().unwrap_or(&self.times_ms);
+            order.as_ref().map(|order| order.iter().map(|line| self.times.ms[*line]).collect());
+        let times_ms = sorted.as_ref().unwrap_or(&self.times.ms);
         let Some(step_ms) = steps::common(times_ms) else {
             let few = "the file ends before there were two lines with values, and training needs some hundred";
             return Err((None, few.to_owned()));
@@ -237,30 +238,22 @@ impl Lines {
         if let Some((line, text)) =
             self.early.take().filter(|_| step_ms < LEAST_STEP_MS || step_ms % 1_000 != 0)
         {
-            return Err((Some(line), columns::no_time(&header[self.time], &text)));
+            return Err((Some(line), columns::no_time(&header[self.time.place], &text)));
         }
         let steps = Steps::new(times_ms, step_ms);
         if order.is_some() {
             notes.push("the lines are not in order of time: they are sorted".to_owned());
         }
         self.describe(&steps, step_ms, notes);
+        let names: Vec<&str> = self.places.iter().map(|place| &header[*place]).collect();
+        self.numbers.decide(&names, &mut self.values, notes)?;
         Ok(self.recording(steps, step_ms, order.as_deref()))
-    }
-
-    /// The times of one hour, twice.
-    fn refuse_set_back(&self) -> Result<(), Wrong> {
-        if !self.lacks_zone || self.times_ms.is_sorted() {
-            return Ok(());
-        }
-        let Some(step_ms) = steps::common(&self.times_ms) else { return Ok(()) };
-        let Some(index) = times::set_back(&self.times_ms, step_ms) else { return Ok(()) };
-        Err((Some(self.line(index)), refused_set_back(self.times_ms[index])))
     }
 
     /// Says what the times were taken for.
     fn describe(&self, steps: &Steps, step_ms: i64, notes: &mut Vec<String>) {
         let (step, most) = (Duration::from_ms(step_ms), Duration::from_ms(steps.most_ms));
-        if self.lacks_zone {
+        if self.times.are_taken_as_utc() {
             notes.push("the times have no zone: they are taken as UTC".to_owned());
         }
         if steps.moved > 0 {
@@ -326,27 +319,6 @@ impl Lines {
         let entities = vec![EntityRecording::new(Labels::empty(), values)];
         let recording = Recording::new(times_ms, step_ms, vec![true; width], entities);
         Recording { counts, rows, ..recording }
-    }
-}
-
-/// What is said of a time with which a clock was set back.
-fn refused_set_back(time_ms: i64) -> String {
-    format!(
-        "the time goes back to {} and an hour comes again, as where a clock is set back at the end of summer \
-         time: export the times in UTC or with their zone (2026-10-25T02:00:00+01:00)",
-        timestamp::format_ms(time_ms).trim_end_matches('Z')
-    )
-}
-
-/// NaN for a missing value, nothing for what is no number.
-fn number(text: &str, decimal_commas: bool) -> Option<f32> {
-    let parsed = match text.parse::<f64>() {
-        Err(_) if decimal_commas && !text.contains('.') => text.replacen(',', ".", 1).parse(),
-        parsed => parsed,
-    };
-    match parsed {
-        Ok(value) => Some(value as f32),
-        Err(_) => NOTHING.contains(&text.to_ascii_lowercase().as_str()).then_some(f32::NAN),
     }
 }
 

@@ -105,7 +105,7 @@ impl Bench {
 
     fn asked(&self, source: Source, features: Vec<FeatureSpec>, entity: Vec<String>) -> Query {
         let config = self.config.history.clone();
-        Query { source, features, entity, exclude: Exclusions::default(), config }
+        Query { source, features, entity, exclude: Exclusions::default(), config, zone: None }
     }
 }
 
