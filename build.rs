@@ -4,8 +4,8 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors =
-        protox::compile(["prometheus/remote_write.proto", "onnx/onnx.proto"], ["proto"])?;
+    let files = ["prometheus/remote_write.proto", "onnx/onnx.proto", "portent/state.proto"];
+    let descriptors = protox::compile(files, ["proto"])?;
     // `Bytes` for the weights of a model: they are sliced, never copied.
     prost_build::Config::new().bytes([".onnx"]).compile_fds(descriptors)?;
     println!("cargo:rustc-env=PORTENT_REVISION={}", revision());

@@ -31,6 +31,7 @@
 //! | 7 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
 //! | 7 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 7 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
+//! | 7 | `state` | what models remember, and recent samples → a file that the next process finds, and back |
 //! | 7 | `report` | numbers → tables and plots → one HTML page |
 //! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
@@ -79,6 +80,7 @@ pub mod report;
 pub mod sample;
 pub mod series;
 pub mod serve;
+pub mod state;
 pub mod statistics;
 pub mod timestamp;
 pub mod train;
@@ -93,5 +95,9 @@ pub mod proto {
     /// The ONNX model format.
     pub mod onnx {
         include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+    }
+    /// What a state file holds.
+    pub mod state {
+        include!(concat!(env!("OUT_DIR"), "/portent.state.rs"));
     }
 }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 10] = [
     &["model"],
     &["detect", "episodes"],
     &["files"],
-    &["admission", "remote_write", "api", "exporter", "http", "history", "report"],
+    &["admission", "remote_write", "api", "exporter", "http", "history", "state", "report"],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
 ];

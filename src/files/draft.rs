@@ -2,9 +2,10 @@
 //!
 //! Whoever reads the destination finds what was there before or all of the new one, whatever fails
 //! and whenever the program ends; once it is published, the new one, even if the power is cut then.
-//! Who may read and write the file that it replaces may do so with it, and nobody else; where the
-//! destination is a symbolic link, the file that it leads to is replaced and the link stays. A draft that is not published is removed; only a killed program leaves one behind, as
-//! `.name.XXXXXX.tmp`.
+//! Who may read and write the file that it replaces may do so with it, and nobody else, unless it is to
+//! be its owner's alone; where the destination is a symbolic link, the file that it leads to is replaced
+//! and the link stays. A draft that is not published is removed; only a killed program leaves one
+//! behind, as `.name.XXXXXX.tmp`.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -37,7 +38,26 @@ impl Draft {
     /// # Errors
     /// When the destination has no file name, or nothing can be created in its folder.
     pub fn of(destination: &Path) -> io::Result<Self> {
-        let destination = &target(destination)?;
+        let destination = target(destination)?;
+        let before = fs::metadata(&destination).ok().filter(fs::Metadata::is_file);
+        // Nobody else reads it before it is known who may.
+        let draft = Self::create(destination, before.is_some())?;
+        if let Some(before) = before {
+            draft.file.as_file().set_permissions(before.permissions())?;
+        }
+        Ok(draft)
+    }
+
+    /// One that nobody but its owner reads or writes, whoever might do so with the file before.
+    ///
+    /// # Errors
+    /// As for [`Draft::of`].
+    pub fn private(destination: &Path) -> io::Result<Self> {
+        Self::create(target(destination)?, true)
+    }
+
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    fn create(destination: PathBuf, owners: bool) -> io::Result<Self> {
         let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(destination.file_name().ok_or_else(no_name)?);
@@ -45,18 +65,12 @@ impl Draft {
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(".tmp");
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE));
-        let before = fs::metadata(destination).ok().filter(fs::Metadata::is_file);
-        #[cfg(unix)]
-        if before.is_some() {
-            // Nobody else reads it before it is known who may.
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(OWNERS));
-        }
-        let file = builder.tempfile_in(folder(destination))?;
-        if let Some(before) = before {
-            file.as_file().set_permissions(before.permissions())?;
-        }
-        Ok(Self { file, destination: destination.to_path_buf() })
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(match owners {
+            true => OWNERS,
+            false => MODE,
+        }));
+        let file = builder.tempfile_in(folder(&destination))?;
+        Ok(Self { file, destination })
     }
 
     /// Where it is until it is published, for whoever wants to look at it before.
@@ -229,6 +243,24 @@ mod tests {
             draft.publish().expect("published");
             assert_eq!((mode(&path), fs::read(&path).expect("a file")), (before, b"after".into()));
             fs::remove_file(&path).expect("removed");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_draft_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state");
+        let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o7777;
+        for before in [None, Some(0o644)] {
+            if let Some(before) = before {
+                fs::set_permissions(&path, fs::Permissions::from_mode(before)).expect("a mode");
+            }
+            let draft = Draft::private(&path).expect("a draft");
+            assert_eq!(mode(draft.path()), 0o600, "not even for a while");
+            draft.publish().expect("published");
+            assert_eq!(mode(&path), 0o600);
         }
     }
 

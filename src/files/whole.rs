@@ -1,4 +1,4 @@
-//! A file that is read whole, and therefore looked at before: what it is, and how large.
+//! A file that is looked at before it is read: what it is, and how large.
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read};
@@ -30,10 +30,27 @@ pub enum ReadError {
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger.
 pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    let too_large = |bytes| ReadError::TooLarge { bytes, limit };
+    let (file, size) = open_regular(path, limit)?;
+    // One more than there is, so that the end is found without room for twice as much.
+    let mut bytes = Vec::with_capacity(size as usize + 1);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(ReadError::TooLarge { bytes: "grown meanwhile".to_owned(), limit }),
+        false => Ok(bytes),
+    }
+}
+
+/// Opens a regular file of at most so many bytes, and says how many it has. What is larger, or no file,
+/// is not even opened. One that grows meanwhile has more to read: its reader stops where it wants.
+///
+/// # Errors
+/// When it cannot be opened, is no regular file, or is larger.
+pub fn open_regular(path: &Path, limit: u64) -> Result<(File, u64), ReadError> {
     let is_good = |it: &Metadata| match (it.is_file(), it.len()) {
         (false, _) => Err(ReadError::NoFile(kind(it.file_type()))),
-        (true, bytes) if bytes > limit => Err(too_large(format!("{bytes} bytes"))),
+        (true, bytes) if bytes > limit => {
+            Err(ReadError::TooLarge { bytes: format!("{bytes} bytes"), limit })
+        }
         _ => Ok(()),
     };
     is_good(&std::fs::metadata(path)?)?;
@@ -41,13 +58,7 @@ pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     // Another one may have the name by now.
     let metadata = file.metadata()?;
     is_good(&metadata)?;
-    // One more than there is, so that the end is found without room for twice as much.
-    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => Err(too_large("grown meanwhile".to_owned())),
-        false => Ok(bytes),
-    }
+    Ok((file, metadata.len()))
 }
 
 fn kind(of: FileType) -> &'static str {
