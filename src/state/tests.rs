@@ -10,7 +10,9 @@ use prost::Message;
 use snap::write::FrameEncoder;
 
 use super::*;
-use crate::detect::{EntityMemory, HoursMemory, LevelMemory, MeanMemory, ModelKey, RunMemory};
+use crate::detect::{
+    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey, RunMemory,
+};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
 use crate::proto::state as proto;
