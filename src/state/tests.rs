@@ -294,6 +294,11 @@ fn a_large_page_becomes_many() {
     assert_eq!(counts, Counts { entities: 100, series: 400_100, samples: 500_000 });
     let found = read(&path).expect("whole").1;
     assert!((8..40).contains(&found.len()), "{} pages", found.len());
+    let items = |page: &MemoryPage| match page {
+        MemoryPage::Entities { entities, .. } => entities.len(),
+        MemoryPage::Series(batch) => batch.series.len(),
+    };
+    assert!(found.iter().all(|page| items(page) < 200_000), "so many empty ones in a record");
     // In the same order, of the same model.
     let mut joined: Vec<MemoryPage> = Vec::new();
     for page in found {
