@@ -1,6 +1,6 @@
 //! A state file: what the models of a process remember and its newest samples, for the next process.
 //!
-//! In: a path and pages of memory ([`MemoryPage`]), one after the other. Out: a file that appears under its
+//! In: a path and pages of memory ([`MemoryPage`](crate::detect::MemoryPage)), one after the other. Out: a file that appears under its
 //! name whole or not at all ([`Writer`]), and those pages again ([`Reader`]). Which pages there are, how
 //! often they are written and whether a model wants them back, this room does not know; nor whether
 //! what a page says of an entity fits its model, which only the model can tell.
@@ -41,7 +41,6 @@ use std::path::PathBuf;
 
 use crate::files::ReadError;
 
-pub use crate::detect::MemoryPage;
 pub use reader::{Reader, read_all};
 pub use writer::Writer;
 

@@ -10,7 +10,9 @@ use prost::Message;
 use snap::write::FrameEncoder;
 
 use super::*;
-use crate::detect::{EntityMemory, HoursMemory, LevelMemory, MeanMemory, ModelKey, RunMemory};
+use crate::detect::{
+    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey, RunMemory,
+};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
 use crate::proto::state as proto;
@@ -292,6 +294,11 @@ fn a_large_page_becomes_many() {
     assert_eq!(counts, Counts { entities: 100, series: 400_100, samples: 500_000 });
     let found = read(&path).expect("whole").1;
     assert!((8..40).contains(&found.len()), "{} pages", found.len());
+    let items = |page: &MemoryPage| match page {
+        MemoryPage::Entities { entities, .. } => entities.len(),
+        MemoryPage::Series(batch) => batch.series.len(),
+    };
+    assert!(found.iter().all(|page| items(page) < 200_000), "so many empty ones in a record");
     // In the same order, of the same model.
     let mut joined: Vec<MemoryPage> = Vec::new();
     for page in found {

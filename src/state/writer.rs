@@ -7,11 +7,12 @@ use prost::Message;
 use snap::write::FrameEncoder;
 
 use super::{Counts, Header, LAYOUT, MAGIC, PAGE_BYTES, RECORD_BYTES, SCHEMA, StateError, wire};
-use crate::detect::MemoryPage;
+use crate::detect::{EntityMemory, MemoryPage};
 use crate::files::Draft;
 use crate::labels::Labels;
 use crate::proto::state::record::Kind;
 use crate::proto::state::{self as proto, Record};
+use crate::sample::BatchSeries;
 
 /// What tells an item within a record, at most. It counts even where an item is empty, or a record could
 /// hold any number of them.
@@ -85,11 +86,7 @@ impl Writer {
         Ok(counts)
     }
 
-    fn entities(
-        &mut self,
-        model: &[u8; 32],
-        entities: &[crate::detect::EntityMemory],
-    ) -> Result<(), StateError> {
+    fn entities(&mut self, model: &[u8; 32], entities: &[EntityMemory]) -> Result<(), StateError> {
         let mut part = Part::default();
         let record = |entities| Kind::Entities(proto::Entities { model: model.to_vec(), entities });
         for memory in entities {
@@ -101,7 +98,7 @@ impl Writer {
         self.append(record(part.items))
     }
 
-    fn series(&mut self, series: &[crate::sample::BatchSeries]) -> Result<(), StateError> {
+    fn series(&mut self, series: &[BatchSeries]) -> Result<(), StateError> {
         let mut part = Part::default();
         let record = |series| Kind::Series(proto::SeriesPage { series });
         for one in series {
