@@ -96,9 +96,9 @@ scores() {
 
 start node_exporter "$node_exporter" --web.listen-address="127.0.0.1:$node_port"
 if [ -n "${PORTENT_CONFIG:-}" ]; then
-    start portent "$portent" serve --web.listen-address="127.0.0.1:$portent_port" --config.file="$PORTENT_CONFIG"
+    start portent "$portent" serve --web.listen-address="127.0.0.1:$portent_port" --storage.path="$work/portent" --config.file="$PORTENT_CONFIG"
 else
-    start portent "$portent" serve --web.listen-address="127.0.0.1:$portent_port"
+    start portent "$portent" serve --web.listen-address="127.0.0.1:$portent_port" --storage.path="$work/portent"
 fi
 # By default Prometheus waits a minute at its end for a receiver that is gone as well.
 start prometheus prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/data" \

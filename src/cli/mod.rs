@@ -11,6 +11,7 @@ mod manual;
 mod source;
 mod train;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,9 @@ struct ServeArgs {
     /// What is put before all paths that Portent serves, if that is not the path of --web.external-url.
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     route_prefix: Option<String>,
+    /// Folder in which what is learnt of hosts outlives a restart; "" to keep nothing.
+    #[arg(long = "storage.path", value_name = "PATH", default_value = "data/")]
+    storage_path: OsString,
     /// Enable reload by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
@@ -182,6 +186,7 @@ fn serve(args: ServeArgs) -> Outcome {
         listen_address: args.listen_address,
         routes,
         enable_lifecycle: args.enable_lifecycle,
+        storage_path: Some(PathBuf::from(args.storage_path)).filter(|it| it != Path::new("")),
         load: Box::new(move || Ok(Config::load(config_file.as_deref())?.settings())),
     })
     .map_err(Failure::Failed)

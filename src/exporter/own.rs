@@ -74,6 +74,41 @@ pub fn count_reload(reload: Reload) {
     }
 }
 
+/// How writing what is remembered went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Save {
+    /// It is on the disk.
+    Done {
+        /// Milliseconds since the epoch.
+        at_ms: i64,
+        /// The size of the file.
+        bytes: u64,
+        /// From the first piece to the last.
+        took: Duration,
+    },
+    /// What was there before stays.
+    Failed,
+}
+
+/// Notes that what is remembered was written, or could not be.
+pub fn count_save(save: Save) {
+    match save {
+        Save::Failed => counter!("portent_state_saves_failed_total").increment(1),
+        Save::Done { at_ms, bytes, took } => {
+            counter!("portent_state_saves_total").increment(1);
+            gauge!("portent_state_last_save_timestamp_seconds").set(at_ms as f64 / 1000.0);
+            gauge!("portent_state_file_bytes").set(bytes as f64);
+            histogram!("portent_state_save_duration_seconds").record(took);
+        }
+    }
+}
+
+/// Notes of how many entities was known what was remembered, and of how many it was of no use.
+pub fn count_restored(entities: u64, foreign: u64) {
+    gauge!("portent_state_restored_entities").set(entities as f64);
+    gauge!("portent_state_foreign_entities").set(foreign as f64);
+}
+
 /// Says what the metrics mean and sets those that never change.
 pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_gauge!("portent_build_info", "Always 1; the labels say which Portent this is.");
@@ -81,6 +116,7 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_counter!("portent_exporter_scrapes_total", "Times this page was asked for.");
     describe_series();
     describe_detect();
+    describe_state();
     describe_gauge!(
         "portent_config_last_reload_successful",
         "Whether the last attempt to read the configuration and its models succeeded."
@@ -88,6 +124,36 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_gauge!(
         "portent_config_last_reload_success_timestamp_seconds",
         "When the configuration in use was read."
+    );
+}
+
+fn describe_state() {
+    describe_counter!(
+        "portent_state_saves_total",
+        "Times what is remembered was written to --storage.path."
+    );
+    describe_counter!(
+        "portent_state_saves_failed_total",
+        "Times what is remembered could not be written to --storage.path."
+    );
+    counter!("portent_state_saves_total").increment(0);
+    counter!("portent_state_saves_failed_total").increment(0);
+    describe_gauge!(
+        "portent_state_last_save_timestamp_seconds",
+        "When what is remembered was last written to --storage.path."
+    );
+    describe_gauge!("portent_state_file_bytes", "The size of what was last written.");
+    describe_histogram!(
+        "portent_state_save_duration_seconds",
+        "Time from the first piece of what is remembered to the last, between other work."
+    );
+    describe_gauge!(
+        "portent_state_restored_entities",
+        "Entities that went on with what was remembered when this process started."
+    );
+    describe_gauge!(
+        "portent_state_foreign_entities",
+        "Entities that could not, because what was remembered is of models that are no longer used."
     );
 }
 

@@ -8,6 +8,7 @@
 //! and end. A reload that fails changes nothing.
 
 mod clock;
+mod keeper;
 mod landing;
 mod load;
 mod patience;
@@ -19,7 +20,7 @@ mod schedule;
 mod troubles;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use crate::model::ModelConfig;
 use crate::remote_write::{self, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
+use keeper::{Folder, Keeper};
 use pipeline::{Command, PipelineSettings};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
@@ -46,8 +48,14 @@ pub use routes::{Routes, RoutesError};
 /// Reloads that may wait for the one under way.
 const MAX_WAITING_RELOADS: usize = 4;
 
-/// How long the pipeline and a load that is under way may take to end once all requests have.
+/// How long a load that is under way may take to end once all requests have.
 const LAST_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the pipeline may take to end then: it writes what it remembers. Half of what Kubernetes allows.
+const LAST_WRITING: Duration = Duration::from_secs(15);
+
+/// A state file may be so many times as large as the memory for series.
+const STATE_FILE_SHARE: u64 = 2;
 
 /// Which Portent this is.
 const BUILD: Build =
@@ -82,6 +90,8 @@ pub struct Options {
     pub routes: Routes,
     /// Whether `/-/reload` may be called.
     pub enable_lifecycle: bool,
+    /// The folder in which what is learnt outlives the process; nothing is kept without one.
+    pub storage_path: Option<PathBuf>,
     /// Reads and checks the configuration, at the start and at each reload.
     pub load: Box<dyn Fn() -> anyhow::Result<Settings> + Send + Sync>,
 }
@@ -92,6 +102,7 @@ impl fmt::Debug for Options {
             .field("listen_address", &self.listen_address)
             .field("routes", &self.routes)
             .field("enable_lifecycle", &self.enable_lifecycle)
+            .field("storage_path", &self.storage_path)
             .finish_non_exhaustive()
     }
 }
@@ -145,11 +156,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     });
     tracing::info!(%address, "Listening on");
 
-    let pipeline = tokio::select! {
-        pipeline = begin(&settings, &live) => pipeline?,
+    let (pipeline, folder) = tokio::select! {
+        begun = begin(&settings, options.storage_path.as_deref(), &live) => begun?,
         () = signals.end() => return Ok(()),
     };
-    let mut ended = pipeline::start(pipeline, queue, snapshots)
+    let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
+    let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
+    let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
         .context("cannot start the pipeline's thread")?;
     exporter::count_reload(Reload::Successful { at_ms: now_ms() });
     phase.send_replace(Phase::Ready);
@@ -168,18 +181,30 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     if died {
         bail!("the pipeline's thread has died");
     }
-    let _ = tokio::time::timeout(LAST_GRACE, ended).await;
+    if tokio::time::timeout(LAST_WRITING, ended).await.is_err() {
+        tracing::warn!("what is remembered was not written in time: what was written before stays");
+    }
     tracing::info!("ended");
     Ok(())
 }
 
-/// Loads the first models and makes the pipeline.
-async fn begin(settings: &Settings, live: &watch::Sender<Arc<Live>>) -> anyhow::Result<Pipeline> {
+/// Loads the first models and makes the pipeline, which goes on with what is in the folder.
+async fn begin(
+    settings: &Settings,
+    storage_path: Option<&Path>,
+    live: &watch::Sender<Arc<Live>>,
+) -> anyhow::Result<(Pipeline, Option<Folder>)> {
     let loaded = load_models(settings.clone()).await?;
     live.send_replace(Arc::new(self::live(settings, &loaded.models)));
     let mut pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models)?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
-    Ok(pipeline)
+    let folder = storage_path.map(Folder::take).transpose()?.flatten();
+    let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
+    let restore = move || {
+        folder.iter().for_each(|it| it.restore(&mut pipeline, limit));
+        (pipeline, folder)
+    };
+    tokio::task::spawn_blocking(restore).await.context("reading what was remembered ended early")
 }
 
 async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {

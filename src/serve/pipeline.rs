@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use super::clock::now_ms;
+use super::keeper::Keeper;
 use super::quiet::Quiet;
 use super::schedule::Schedule;
 use super::troubles::Troubles;
@@ -79,9 +80,13 @@ pub(super) async fn append(
     }
 }
 
+/// While what is remembered is written, no longer than this passes between two pieces.
+const PIECE_WAIT: Duration = Duration::from_millis(2);
+
 /// Starts the thread. The receiver is told when it has ended, by whatever cause.
 pub(super) fn start(
     pipeline: Pipeline,
+    keeper: Option<Keeper>,
     commands: mpsc::Receiver<Command>,
     snapshots: watch::Sender<Arc<Snapshot>>,
 ) -> std::io::Result<oneshot::Receiver<()>> {
@@ -90,13 +95,13 @@ pub(super) fn start(
     thread::Builder::new().name("portent-pipeline".to_owned()).spawn(move || {
         // Dropped at a panic as well, which the other side notices.
         let _ended = ended;
-        run(pipeline, commands, &snapshots, &runtime);
+        run((pipeline, keeper), commands, &snapshots, &runtime);
     })?;
     Ok(end)
 }
 
 fn run(
-    mut pipeline: Pipeline,
+    (mut pipeline, mut keeper): (Pipeline, Option<Keeper>),
     mut commands: mpsc::Receiver<Command>,
     snapshots: &watch::Sender<Arc<Snapshot>>,
     runtime: &Handle,
@@ -119,32 +124,37 @@ fn run(
             // The next tick may be due already, and again after it: what waits now comes before.
             for _ in 0..commands.len() {
                 if let Ok(command) = commands.try_recv() {
-                    obey(&mut pipeline, command, &quiet);
+                    obey((&mut pipeline, keeper.as_mut()), command, &quiet);
                 }
             }
             continue;
         }
+        let is_writing = keeper.as_mut().is_some_and(|it| it.turn(&pipeline));
+        let longest = if is_writing { PIECE_WAIT } else { LONGEST_WAIT };
         // The queue is asked first: a timer costs more than a command that is there already.
         let command = match commands.try_recv() {
             Ok(command) => command,
-            Err(mpsc::error::TryRecvError::Disconnected) => return,
+            Err(mpsc::error::TryRecvError::Disconnected) => break,
             Err(mpsc::error::TryRecvError::Empty) => {
-                let wait = schedule.wait(now).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+                let wait = schedule.wait(now).unwrap_or(longest).min(longest);
                 let received =
                     runtime.block_on(async { tokio::time::timeout(wait, commands.recv()).await });
                 match received {
                     Err(_) => continue,
-                    Ok(None) => return,
+                    Ok(None) => break,
                     Ok(Some(command)) => command,
                 }
             }
         };
-        obey(&mut pipeline, command, &quiet);
+        obey((&mut pipeline, keeper.as_mut()), command, &quiet);
+    }
+    if let Some(keeper) = keeper {
+        keeper.end(&pipeline);
     }
 }
 
 /// Does what the owner is asked to do.
-fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
+fn obey((pipeline, keeper): (&mut Pipeline, Option<&mut Keeper>), command: Command, quiet: &Quiet) {
     match command {
         Command::Append { batch, reply } => {
             let outcome = pipeline.append(now_ms(), &batch);
@@ -159,6 +169,7 @@ fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
             let result = pipeline.reconfigure(global, storage, models);
             if result.is_ok() {
                 pipeline.set_replica_timeout(replica_timeout);
+                keeper.into_iter().for_each(Keeper::begin_anew);
             }
             let _ = reply.send(result);
         }

@@ -83,6 +83,7 @@ struct PodSecurity {
     run_as_non_root: bool,
     run_as_user: u32,
     run_as_group: u32,
+    fs_group: u32,
     seccomp_profile: Strategy,
 }
 
@@ -150,6 +151,7 @@ struct Capabilities {
 struct Mount {
     name: String,
     mount_path: String,
+    #[serde(default)]
     read_only: bool,
 }
 
@@ -157,7 +159,8 @@ struct Mount {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Volume {
     name: String,
-    config_map: Named,
+    config_map: Option<Named>,
+    empty_dir: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,12 +254,18 @@ fn the_parts_find_one_another() {
     assert!(endpoint.honor_labels, "a score keeps the labels of its host");
     assert_eq!(endpoint.interval, "15s");
     // The configuration is where the program looks for it.
-    let [volume] = pod.spec.volumes.as_slice() else { panic!("{pod:?}") };
-    let [mount] = container.volume_mounts.as_slice() else { panic!("{container:?}") };
-    assert_eq!((&volume.name, volume.config_map.name.as_str()), (&mount.name, "portent"));
+    let [volume, data] = pod.spec.volumes.as_slice() else { panic!("{pod:?}") };
+    let [mount, kept] = container.volume_mounts.as_slice() else { panic!("{container:?}") };
+    let name = volume.config_map.as_ref().map(|it| it.name.as_str());
+    assert_eq!((&volume.name, name), (&mount.name, Some("portent")));
     assert!(mount.read_only);
     let file = format!("--config.file={}/portent.yml", mount.mount_path);
     assert!(container.args.contains(&file), "{:?}", container.args);
+    // What it learns is where the program keeps it, and the program's user may write there.
+    assert!(data.name == kept.name && data.empty_dir.is_some() && !kept.read_only, "{data:?}");
+    let path = format!("--storage.path={}", kept.mount_path);
+    assert!(container.args.contains(&path), "{:?}", container.args);
+    assert_eq!(pod.spec.security_context.fs_group, pod.spec.security_context.run_as_group);
     check_flags(&container.args.iter().map(String::as_str).collect::<Vec<_>>());
 }
 

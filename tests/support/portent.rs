@@ -37,8 +37,12 @@ impl Portent {
         command
             .arg("serve")
             .arg(format!("--config.file={}", config.display()))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .args(flags);
+            .arg("--web.listen-address=127.0.0.1:0");
+        if !flags.iter().any(|flag| flag.starts_with("--storage.path")) {
+            // Who does not ask for it leaves nothing behind.
+            command.arg("--storage.path=");
+        }
+        command.args(flags);
         let server = Server::start("portent", command, dir, &format!("{prefix}/-/healthy")).await;
         Self { server }
     }
