@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fleet::Fleet;
-use portent::detect::{DetectConfig, LoadedModel, Pipeline};
+use portent::detect::{DetectConfig, LoadedModel, MemoryCursor, Pipeline};
 use portent::duration::Duration;
 use portent::features::{Features, PROFILE_ENTITY, profile};
 use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
@@ -100,6 +100,57 @@ fn whole(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What it costs the pipeline's thread to hand out what it remembers, and what one that begins takes to go
+/// on with it. A tick or a push waits for one piece at most.
+fn remember(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("remember");
+    group.sample_size(10);
+    for hosts in [100, 1_000] {
+        let fleet = Fleet::new(hosts);
+        let new = || {
+            let config = DetectConfig::default();
+            Pipeline::new(config, StorageConfig::default(), vec![shipped_model()]).expect("valid")
+        };
+        let mut pipeline = new();
+        for n in 0..SCRAPES {
+            let now = START_MS - START_MS.rem_euclid(15_000) + n * 15_000;
+            pipeline.append(now, &fleet.scrape(START_MS, n));
+            pipeline.tick(now, &|| std::time::Duration::ZERO);
+        }
+        let mut longest = std::time::Duration::ZERO;
+        let mut pages = || {
+            let (mut pages, mut next) = (Vec::new(), Some(MemoryCursor::default()));
+            while let Some(at) = next {
+                let begun = Instant::now();
+                let (page, after) = pipeline.memory_page(at);
+                longest = longest.max(begun.elapsed());
+                pages.push(page);
+                next = after;
+            }
+            pages
+        };
+        group.throughput(Throughput::Elements(fleet.hosts() as u64));
+        group.bench_function(BenchmarkId::new("hand_out", hosts), |bencher| {
+            bencher.iter(&mut pages)
+        });
+        let all = pages();
+        println!("{hosts} hosts: {} pieces, the longest took {longest:?}", all.len());
+        group.bench_function(BenchmarkId::new("go_on", hosts), |bencher| {
+            bencher.iter_batched(
+                new,
+                |mut pipeline| {
+                    let restored = |page| pipeline.restore(START_MS + SCRAPES * 15_000, page);
+                    let entities: u64 = all.iter().map(restored).map(|it| it.entities).sum();
+                    assert_eq!(entities, hosts as u64);
+                    pipeline
+                },
+                criterion::BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn shipped_model() -> LoadedModel {
     let artifact = Artifact::read(model::shipped()).expect("a model file");
     let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
@@ -108,5 +159,5 @@ fn shipped_model() -> LoadedModel {
     LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
-criterion_group!(benches, append, evaluate, whole);
+criterion_group!(benches, append, evaluate, whole, remember);
 criterion_main!(benches);
