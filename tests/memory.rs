@@ -246,6 +246,70 @@ fn what_is_of_another_model_is_left() {
     assert_eq!(restore(&mut undisturbed, END, &pages).foreign, 4);
 }
 
+/// Only so many hosts as there is room for; one that waits comes in when another one is gone.
+#[test]
+fn there_is_room_for_so_many_entities() {
+    let storage = StorageConfig { max_entities: 2, ..StorageConfig::default() };
+    let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
+    let models = vec![model("m", 1.0)];
+    let mut small = Pipeline::new(config, storage, models).expect("good features");
+    let hosts = |snapshot: &Snapshot| {
+        let entities = &snapshot.models[0].entities;
+        let names: Vec<String> =
+            entities.iter().map(|it| it.entity.get("instance").to_owned()).collect();
+        (names.join(" "), snapshot.models[0].evaluation.refused)
+    };
+    let mut last = (0..20).map(|minute| hosts(&step(&mut small, minute))).last().expect("steps");
+    // x, y and z; of whom the last has no room.
+    assert_eq!(last, ("x y".to_owned(), 1));
+    assert_eq!(pages(&small).iter().map(entities_of).sum::<usize>(), 2);
+    // y is heard no more, and forgotten for z.
+    for minute in 20..60 {
+        let now_ms = START + minute * STEP;
+        let mut all = new();
+        push(&mut all, minute);
+        let page = all.memory_page(MemoryCursor::default()).1.map(|at| all.memory_page(at).0);
+        let Some(MemoryPage::Series(mut batch)) = page else { panic!("the series of a minute") };
+        batch.series.retain(|it| it.labels.get("instance") != "y");
+        small.append(now_ms, &batch);
+        last = hosts(&small.tick(now_ms, &|| StdDuration::ZERO));
+    }
+    assert_eq!(last, ("x z".to_owned(), 0));
+}
+
+fn entities_of(page: &MemoryPage) -> usize {
+    match page {
+        MemoryPage::Entities { entities, .. } => entities.len(),
+        MemoryPage::Series(_) => 0,
+    }
+}
+
+/// Three thousand hosts that came and went leave nothing but what is said of the one that stayed.
+#[test]
+fn memory_is_given_back_and_nobody_notices() {
+    // A week, and the hours around it.
+    const REMEMBERED: i64 = AdaptiveThreshold::REACH_MS / STEP;
+    let crowd = |pipeline: &mut Pipeline| {
+        let host = |i: usize| {
+            let (value, host) = (vec![Sample::new(START, 1.0)], format!("crowd-{i}"));
+            let labels = Labels::from_pairs([("__name__", "m_a"), ("instance", host.as_str())]);
+            BatchSeries { labels: labels.expect("two names"), replica: None, samples: value }
+        };
+        let outcome = pipeline.append(START, &Batch { series: (0..3_000).map(host).collect() });
+        assert_eq!(outcome.stored, 3_000);
+    };
+    let [mut crowded, mut alone] = [new(), new()];
+    crowd(&mut crowded);
+    let mut bytes = Vec::new();
+    for minute in (0..10).chain(REMEMBERED - 100..REMEMBERED + 100) {
+        let [expected, found] = [&mut alone, &mut crowded].map(|it| step(it, minute));
+        assert_eq!(said(&found), said(&expected), "minute {minute}");
+        bytes.push(found.state_bytes as f64 / expected.state_bytes as f64);
+    }
+    assert!(bytes[109] > 100.0 && bytes[0] > 100.0, "{} {}", bytes[0], bytes[109]);
+    assert!(bytes[209] < 3.0, "{}", bytes[209]);
+}
+
 /// A replica that was heard is heard on.
 #[test]
 fn series_hear_the_replica_that_they_heard() {

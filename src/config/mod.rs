@@ -294,6 +294,7 @@ impl Config {
             ),
             ("storage.max_series", self.storage.max_series as u64),
             ("storage.max_bytes", self.storage.max_bytes.as_bytes()),
+            ("storage.max_entities", self.storage.max_entities as u64),
             ("storage.max_samples_per_series", self.storage.max_samples_per_series as u64),
             ("remote_write.max_body_bytes", write.max_body_bytes.as_bytes()),
             ("remote_write.max_decoded_bytes", write.max_decoded_bytes.as_bytes()),

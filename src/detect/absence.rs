@@ -83,6 +83,16 @@ impl LastScores {
         self.scored_ms[slot] = now_ms;
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        self.scored_ms = Vec::new();
+    }
+
+    /// See `restore`.
+    pub fn silent_until_ms(&self) -> i64 {
+        self.silent_until_ms
+    }
+
     /// When the entity in a slot had its last score.
     pub fn memory(&self, slot: usize) -> Option<i64> {
         self.scored_ms.get(slot).copied().filter(|it| *it != NEVER)

@@ -24,6 +24,9 @@ use crate::series::Store;
 /// last minutes, at a thousand explained entities of 40 features 7 MB.
 const EARLIER_EVALUATIONS: usize = 9;
 
+/// Slots without an entity that are no matter: some megabytes.
+const MOST_FREE: usize = 1_000;
+
 /// What makes a model another one: its name, its file, what the configuration says of that, and how often
 /// it is evaluated.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +75,15 @@ impl ModelIdentity {
     }
 }
 
+/// What the storage's settings say of a model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// For how long feature values are kept.
+    pub retention_ms: i64,
+    /// Entities at most.
+    pub max_entities: usize,
+}
+
 /// A model bound to the store.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -109,13 +121,13 @@ pub(super) fn interval(
 }
 
 impl Model {
-    /// Binds a model that has seen nothing. Feature values are kept for so long.
+    /// Binds a model that has seen nothing.
     pub fn bind(
         store: &mut Store,
         (model, identity): (LoadedModel, ModelIdentity),
         features: Features,
         config: &DetectConfig,
-        retention_ms: i64,
+        limits: Limits,
     ) -> Self {
         let interval_ms = identity.interval_ms;
         let features = features
@@ -129,12 +141,16 @@ impl Model {
         Self {
             key: identity.key(),
             identity,
-            history: History::new(&model.name, &names, retention_ms),
+            history: History::new(&model.name, &names, limits.retention_ms),
             name: model.name,
             ranges: model.metadata.ranges.clone(),
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
-            features: features.bind(store),
+            features: {
+                let mut features = features.bind(store);
+                features.set_max_entities(limits.max_entities);
+                features
+            },
             interval_ms,
             last_tick_ms: None,
             snapshot: None,
@@ -142,9 +158,10 @@ impl Model {
         }
     }
     /// Other settings from now on. Nothing that it remembers is lost.
-    pub fn set_config(&mut self, config: &DetectConfig, retention_ms: i64) {
+    pub fn set_config(&mut self, config: &DetectConfig, limits: Limits) {
         self.detector.set_config(config);
-        self.history.set_span(retention_ms);
+        self.history.set_span(limits.retention_ms);
+        self.features.set_max_entities(limits.max_entities);
     }
 
     /// Moves the evaluation that was the last on to the earlier ones.
@@ -172,6 +189,22 @@ impl Model {
         slot.inspect(|slot| self.detector.restore(*slot, memory, silent_until_ms)).is_some()
     }
 
+    /// Gives back the memory of slots whose entities are forgotten, once these are most: who is remembered
+    /// moves into slots without gaps, as over the end of a process.
+    fn compact(&mut self) {
+        let (slots, free) = (self.features.slots(), self.features.free_slots());
+        if free < MOST_FREE || 2 * free < slots {
+            return;
+        }
+        let silent_until_ms = self.detector.silent_until_ms();
+        let (entities, _) = self.memory(0, slots);
+        self.features.clear();
+        self.detector.clear();
+        for memory in &entities {
+            self.restore(memory, silent_until_ms);
+        }
+    }
+
     /// Memory for what is remembered of entities.
     pub fn state_bytes(&self) -> usize {
         self.detector.bytes() + self.features.state_bytes()
@@ -186,6 +219,7 @@ impl Model {
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> ModelSnapshot {
         let begun = stopwatch();
+        self.compact();
         let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
         let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
         self.history.push(matrix, at_ms);
@@ -201,6 +235,7 @@ impl Model {
             not_finite: judgement.not_finite,
             away: matrix.away(),
             forgotten: matrix.forgotten(),
+            refused: matrix.refused(),
             provenance: matrix.counts().to_vec(),
             doubled: doubled.len(),
             doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),

@@ -155,6 +155,22 @@ impl Detector {
             + self.last_scores.bytes()
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        self.inputs.clear();
+        self.smoothing.iter_mut().for_each(Smoothing::clear);
+        self.seen = Vec::new();
+        self.hours.iter_mut().for_each(Hours::clear);
+        self.still.iter_mut().for_each(Stillness::clear);
+        self.last_scores.clear();
+    }
+
+    /// Until when none is said to be absent: see [`Self::restore`].
+    #[must_use]
+    pub fn silent_until_ms(&self) -> i64 {
+        self.last_scores.silent_until_ms()
+    }
+
     /// What is remembered of the entity in a slot, beside what its features remember.
     ///
     /// # Panics

@@ -111,6 +111,11 @@ impl Hours {
         Self { spec, remembered, slots: Vec::new(), largest: Vec::new() }
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        (self.slots, self.largest) = (Vec::new(), Vec::new());
+    }
+
     /// Makes room for so many slots. New ones are of entities that are not remembered.
     pub fn resize(&mut self, slots: usize) {
         self.slots.resize(slots, FRESH);

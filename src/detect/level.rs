@@ -68,6 +68,12 @@ impl Levels {
         }
     }
 
+    /// Forgets all slots.
+    pub(super) fn clear(&mut self) {
+        (self.places, self.cells) = (Vec::new(), Vec::new());
+        (self.means, self.scales) = (Vec::new(), Vec::new());
+    }
+
     /// Makes room for so many slots. New ones have the level of an entity that is not remembered.
     pub fn resize(&mut self, slots: usize) {
         let (before, after) = (self.places.len(), slots * self.width());

@@ -37,7 +37,7 @@ use crate::sample::Batch;
 use crate::series::{
     Excerpt, ExcerptError, ExcerptLimits, Outcome, SelectorId, StorageConfig, Store, Wanted,
 };
-use bound::{Model, ModelIdentity, interval};
+use bound::{Limits, Model, ModelIdentity, interval};
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
@@ -165,7 +165,10 @@ impl Pipeline {
         }
         let keep: Vec<Selector> =
             storage.keep.iter().map(|text| parse_selector(text)).collect::<Result<_, _>>()?;
-        let retention_ms = storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS);
+        let limits = Limits {
+            retention_ms: storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS),
+            max_entities: storage.max_entities,
+        };
         // New registrations come before the old ones go, so that shared series stay.
         let mut bound = Vec::with_capacity(checked.len());
         for (model, features, interval) in checked {
@@ -173,12 +176,10 @@ impl Pipeline {
             let same = self.models.iter().position(|old| old.identity == identity);
             bound.push(match same.map(|place| self.models.swap_remove(place)) {
                 Some(mut same) => {
-                    same.set_config(&config, retention_ms);
+                    same.set_config(&config, limits);
                     same
                 }
-                None => {
-                    Model::bind(&mut self.store, (model, identity), features, &config, retention_ms)
-                }
+                None => Model::bind(&mut self.store, (model, identity), features, &config, limits),
             });
         }
         let kept = keep.iter().map(|selector| self.store.register(selector, LOOKBACK_MS)).collect();

@@ -57,6 +57,11 @@ impl Smoothing {
         self.states.capacity() * size_of::<State>() + self.means.capacity() * size_of::<f32>()
     }
 
+    /// Forgets all slots.
+    pub(super) fn clear(&mut self) {
+        (self.states, self.means) = (Vec::new(), Vec::new());
+    }
+
     /// Makes room for so many slots. New ones are fresh.
     pub fn resize(&mut self, slots: usize) {
         self.states.resize(slots, FRESH);

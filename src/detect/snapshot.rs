@@ -166,6 +166,8 @@ pub struct Evaluation {
     pub away: usize,
     /// Were away and are forgotten before their time, as too many were.
     pub forgotten: usize,
+    /// Are not known, as there is no room for them (`storage.max_entities`).
+    pub refused: usize,
     /// For each feature, the fresh entities by the provenance of their value.
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.

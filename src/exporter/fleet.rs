@@ -103,6 +103,7 @@ fn states(page: &mut Page, models: &[&ModelSnapshot]) {
             ("incomplete", e.incomplete),
             ("warming", e.warming),
             ("not_finite", e.not_finite),
+            ("refused", e.refused),
         ] {
             let own = [("model", model.model.as_str()), ("state", state)];
             family.sample(&Labels::empty(), &own, count as f64);
@@ -162,13 +163,17 @@ mod tests {
     #[track_caller]
     fn check(scores: &[(f64, f64)], states: [usize; 3], median: &[&str], share: &[&str]) {
         let evaluation =
-            Evaluation { stale: 3, incomplete: 4, warming: 5, ..Evaluation::default() };
+            Evaluation { stale: 3, incomplete: 4, warming: 5, refused: 6, ..Evaluation::default() };
         let model = model(scores, evaluation);
         let [anomalous, lasting, normal] = states;
         let counts =
             [("anomalous", anomalous), ("lasting", lasting), ("normal", normal), ("stale", 3)];
-        let counts =
-            counts.into_iter().chain([("incomplete", 4), ("warming", 5), ("not_finite", 0)]);
+        let counts = counts.into_iter().chain([
+            ("incomplete", 4),
+            ("warming", 5),
+            ("not_finite", 0),
+            ("refused", 6),
+        ]);
         let expected: Vec<String> =
             counts.map(|(state, it)| format!(r#"{{model="m",state="{state}"}} {it}"#)).collect();
         assert_eq!(family(&model, "anomaly_entities"), expected);

@@ -308,6 +308,7 @@ mod tests {
                 r#"anomaly_entities{model="m",state="incomplete"} 0"#,
                 r#"anomaly_entities{model="m",state="warming"} 0"#,
                 r#"anomaly_entities{model="m",state="not_finite"} 0"#,
+                r#"anomaly_entities{model="m",state="refused"} 0"#,
                 r#"anomaly_score_median{model="m"} 1"#,
                 r#"anomaly_entities_anomalous_ratio{model="m"} 0"#,
                 r#"anomaly_evaluation_lag_seconds{model="m"} 0"#,

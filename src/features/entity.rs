@@ -28,6 +28,8 @@ pub(super) enum Place {
     Entity(u32),
     /// It lacks one of the entity labels: to nobody.
     Nobody,
+    /// To an entity that there is no room for.
+    Refused,
 }
 
 /// A slot and its entity, or its last one when it is free.
@@ -54,6 +56,10 @@ pub(super) struct EntityTable {
     /// Slots whose entity was forgotten since the last [`EntityTable::take_freed`].
     freed: Vec<usize>,
     remember_ms: i64,
+    /// Entities that may be there and away at any time.
+    most: usize,
+    /// Whether some were refused since there was room.
+    refuses: bool,
     now_ms: i64,
     /// How many entities were there at a time, at most. Room for as many has been made anyway.
     most_present: usize,
@@ -62,7 +68,7 @@ pub(super) struct EntityTable {
 impl EntityTable {
     /// A table of entities told apart by these labels, and remembered for so long.
     pub(super) fn new(names: &[String], remember_ms: i64) -> Self {
-        Self { names: names.to_vec(), remember_ms, ..Self::default() }
+        Self { names: names.to_vec(), remember_ms, most: usize::MAX, ..Self::default() }
     }
 
     /// How many slots there are, free ones and those of entities that are away included.
@@ -78,6 +84,29 @@ impl EntityTable {
     /// The entity's labels.
     pub(super) fn labels(&self, slot: usize) -> &Labels {
         &self.slots[slot].labels
+    }
+
+    /// So many entities at most from now on; those that are there stay.
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Whether somebody who was refused may try again. To be asked once before all of them do.
+    pub(super) fn has_room_again(&mut self) -> bool {
+        // Who is away makes way.
+        self.index.len() - self.away.len() < self.most && std::mem::take(&mut self.refuses)
+    }
+
+    /// Slots without an entity.
+    pub(super) fn free_slots(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Forgets all entities and what refers to them.
+    pub(super) fn clear(&mut self) {
+        let (names, now_ms) = (std::mem::take(&mut self.names), self.now_ms);
+        let (remember_ms, most) = (self.remember_ms, self.most);
+        *self = Self { names, remember_ms, most, now_ms, ..Self::default() };
     }
 
     /// How many entities are away.
@@ -119,7 +148,7 @@ impl EntityTable {
     pub(super) fn restore(&mut self, labels: &Labels, left_ms: i64) -> Option<usize> {
         let is_entity = labels.len() == self.names.len()
             && self.names.iter().all(|name| !labels.get(name).is_empty());
-        if !is_entity || self.index.contains_key(labels) {
+        if !is_entity || self.index.contains_key(labels) || self.index.len() >= self.most {
             return None;
         }
         let slot = self.create(labels.clone());
@@ -139,7 +168,13 @@ impl EntityTable {
         }
         let slot = match self.index.get(&key) {
             Some(slot) => *slot,
-            None => self.create(key),
+            None => match self.makes_room() {
+                true => self.create(key),
+                false => {
+                    self.refuses = true;
+                    return Place::Refused;
+                }
+            },
         };
         let entity = &mut self.slots[slot];
         if entity.references == 0 {
@@ -182,6 +217,15 @@ impl EntityTable {
     /// The slots whose entity was forgotten since the last call.
     pub(super) fn take_freed(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.freed)
+    }
+
+    /// Whether there is room for one more, if need be after whoever has been away for the longest is
+    /// forgotten.
+    fn makes_room(&mut self) -> bool {
+        if self.index.len() >= self.most {
+            self.forget_first();
+        }
+        self.index.len() < self.most
     }
 
     /// Forgets who has been away for the longest.
@@ -248,7 +292,7 @@ mod tests {
     fn acquire(table: &mut EntityTable, instance: &str) -> usize {
         match table.acquire(&labels(&[("instance", instance)])) {
             Place::Entity(slot) => slot as usize,
-            Place::Nobody => panic!("{instance} is nobody"),
+            other => panic!("{instance} is {other:?}"),
         }
     }
 
@@ -277,6 +321,30 @@ mod tests {
         assert_eq!((table.away(), table.take_freed()), (0, vec![0]));
         assert_eq!((acquire(&mut table, "d"), acquire(&mut table, "a")), (0, 3));
         assert_eq!(table.take_born(), [2, 0, 3]);
+    }
+
+    #[test]
+    fn beyond_the_limit_who_is_away_makes_way_and_others_wait() {
+        let mut table = table();
+        table.pass(0);
+        table.set_most(2);
+        assert_eq!((acquire(&mut table, "a"), acquire(&mut table, "b")), (0, 1));
+        let c = labels(&[("instance", "c")]);
+        assert!(!table.has_room_again());
+        assert_eq!(table.acquire(&c), Place::Refused);
+        table.release(Place::Refused);
+        assert!(!table.has_room_again(), "both are there");
+        assert_eq!(table.restore(&c, 0), None);
+        table.release(Place::Entity(0));
+        assert!(table.has_room_again() && !table.has_room_again());
+        assert_eq!(acquire(&mut table, "c"), 0);
+        assert_eq!(
+            (table.away(), table.take_freed(), table.take_born()),
+            (0, vec![0], vec![0, 1, 0])
+        );
+        // What is there stays when the limit falls.
+        table.set_most(1);
+        assert_eq!((acquire(&mut table, "b"), table.slots()), (1, 2));
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub struct FeatureMatrix {
     pub(super) freed: Vec<usize>,
     pub(super) away: usize,
     pub(super) forgotten: usize,
+    pub(super) refused: usize,
 }
 
 /// Whether an entity can be scored.
@@ -185,6 +186,12 @@ impl FeatureMatrix {
         self.forgotten
     }
 
+    /// Entities that there was no room for, as far as the feature that most of them have tells.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
     /// An empty one, for so many features.
     pub(super) fn of(features: usize) -> Self {
         Self {
@@ -214,6 +221,7 @@ impl FeatureMatrix {
         self.counts.fill(ProvenanceCounts::default());
         self.unplaced.fill(0);
         self.errors.clear();
+        self.refused = 0;
         self.missing.clear();
         self.born.clear();
         self.freed.clear();

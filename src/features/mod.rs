@@ -11,6 +11,7 @@ mod entity;
 mod freshness;
 mod matrix;
 mod memory;
+mod placed;
 mod playback;
 mod policy;
 mod profile;

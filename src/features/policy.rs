@@ -66,6 +66,11 @@ impl Policies {
         Self { rules, can_mask, needed, ranges, held: Vec::new(), presences: Vec::new() }
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        (self.held, self.presences) = (Vec::new(), Vec::new());
+    }
+
     /// Room for so many slots.
     pub fn resize(&mut self, slots: usize) {
         self.held.resize(slots * self.rules.len(), NEVER);

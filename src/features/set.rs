@@ -8,18 +8,18 @@
 //! ended in stale markers, while others of the entity go on, has no value either.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
 use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::memory::CellMemory;
+use super::placed::Placed;
 use super::policy::Policies;
 use super::rules::Rules;
 use super::spec::FeatureSpec;
 use super::watch::Watch;
 use crate::labels::Labels;
-use crate::promql::{Expr, Layout, ParseError, Plan, Value};
+use crate::promql::{Expr, ParseError, Plan, Value};
 use crate::series::Store;
 
 /// Why features cannot be used.
@@ -195,36 +195,6 @@ impl Features {
     }
 }
 
-/// For each element of a layout the entity it belongs to.
-#[derive(Debug, Default)]
-pub(super) struct Placed {
-    layout: Arc<Layout>,
-    pub(super) places: Vec<Place>,
-}
-
-impl Placed {
-    /// Follows a layout. New label sets are placed before old places are let go, so that an entity
-    /// that stays keeps its slot and its state.
-    pub(super) fn follow(&mut self, layout: &Arc<Layout>, entities: &mut EntityTable) {
-        if self.layout.version == layout.version {
-            return;
-        }
-        if let Some(more) = layout.grown_from(&self.layout) {
-            self.places.extend(more.map(|labels| entities.acquire(labels)));
-        } else {
-            let mut gone = std::mem::take(&mut self.places);
-            let elements = layout.labels.iter().zip(layout.places_in(&self.layout));
-            self.places.reserve(layout.len());
-            self.places.extend(elements.map(|(labels, before)| match before {
-                Some(place) => std::mem::replace(&mut gone[place], Place::Nobody),
-                None => entities.acquire(labels),
-            }));
-            gone.into_iter().for_each(|place| entities.release(place));
-        }
-        self.layout = Arc::clone(layout);
-    }
-}
-
 /// The features of one model, bound to a store.
 #[derive(Debug)]
 pub struct FeatureSet {
@@ -269,6 +239,27 @@ impl FeatureSet {
         Some((labels.clone(), left_ms, self.policies.memory(slot)))
     }
 
+    /// So many entities at most from now on; those that are there stay.
+    pub fn set_max_entities(&mut self, most: usize) {
+        self.entities.set_most(most);
+    }
+
+    /// Slots without an entity.
+    #[must_use]
+    pub fn free_slots(&self) -> usize {
+        self.entities.free_slots()
+    }
+
+    /// Forgets all entities. Those that are there are new at the next evaluation, unless they are restored
+    /// before.
+    pub fn clear(&mut self) {
+        self.entities.clear();
+        self.placed.iter_mut().for_each(|it| *it = Placed::default());
+        self.watch.clear();
+        self.policies.clear();
+        self.matrix = FeatureMatrix::of(self.is_common.len());
+    }
+
     /// Slots, free ones and those of entities that are away included.
     #[must_use]
     pub fn slots(&self) -> usize {
@@ -299,6 +290,10 @@ impl FeatureSet {
         self.plan.eval(store, now_ms);
         self.matrix.clear();
         self.matrix.forgotten = self.entities.pass(now_ms);
+        if self.entities.has_room_again() {
+            self.placed.iter_mut().for_each(|it| it.retry(&mut self.entities));
+            self.watch.retry(&mut self.entities);
+        }
         self.place();
         self.matrix.away = self.entities.away();
         self.matrix.born = self.entities.take_born();
@@ -362,6 +357,7 @@ impl FeatureSet {
                 Err(error) => matrix.errors.push((feature, error.to_string())),
                 Ok(Value::Scalar(value)) => put_common(matrix, value),
                 Ok(Value::Vector(vector)) => {
+                    let mut refused = 0;
                     let present = vector.values.iter().zip(vector.present).zip(&placed.places);
                     for ((value, _), place) in present.filter(|((_, present), _)| **present) {
                         match *place {
@@ -370,8 +366,11 @@ impl FeatureSet {
                             }
                             Place::Nobody if self.is_common[feature] => put_common(matrix, *value),
                             Place::Nobody => matrix.unplaced[feature] += 1,
+                            Place::Refused => refused += 1,
                         }
                     }
+                    // The feature that most have tells best how many they are.
+                    matrix.refused = matrix.refused.max(refused);
                 }
             }
         }

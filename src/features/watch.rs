@@ -7,8 +7,8 @@
 use super::entity::{EntityTable, Place};
 use super::freshness::{Freshness, Liveness};
 use super::matrix::{FeatureMatrix, Provenance};
+use super::placed::Placed;
 use super::rules::Rules;
-use super::set::Placed;
 use crate::promql::{Expr, LOOKBACK_MS, Plan};
 use crate::series::{SeriesId, Store};
 
@@ -111,6 +111,16 @@ impl Watch {
         for (watched, (_, layout)) in self.selectors.iter_mut().zip(plan.series()) {
             watched.placed.follow(layout, entities);
         }
+    }
+
+    /// Forgets to whom series belong.
+    pub fn clear(&mut self) {
+        self.selectors.iter_mut().for_each(|it| it.placed = Placed::default());
+    }
+
+    /// Places those once more that there was no room for.
+    pub fn retry(&mut self, entities: &mut EntityTable) {
+        self.selectors.iter_mut().for_each(|it| it.placed.retry(entities));
     }
 
     /// Looks at the newest sample of every series at an instant.

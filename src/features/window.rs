@@ -59,6 +59,12 @@ impl Windows {
             + self.last_ms.capacity() * size_of::<i64>()
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        (self.rows, self.filled, self.last_ms) = (Vec::new(), Vec::new(), Vec::new());
+        self.ready = Vec::new();
+    }
+
     /// The rows of a slot that are filled, for another that goes on with them.
     ///
     /// # Panics

@@ -24,6 +24,9 @@ pub struct StorageConfig {
     pub max_series: usize,
     /// Memory for series at most, estimated; further new ones are refused and counted.
     pub max_bytes: ByteSize,
+    /// Entities of a model at most, those that are away included: these make way first, then further new
+    /// ones are refused and counted.
+    pub max_entities: usize,
     /// Samples of one series at most. Beyond that the oldest make way and are counted; where some
     /// are ahead of the clock those do first, so that they do not push out what is needed now.
     pub max_samples_per_series: usize,
@@ -41,6 +44,8 @@ impl Default for StorageConfig {
             max_series: 1_000_000,
             // A million series with an hour at 15 s scrapes, 16 bytes a sample, with room to spare.
             max_bytes: ByteSize::from_bytes(4 << 30),
+            // Ten times a large fleet: what is remembered of so many takes about a gigabyte.
+            max_entities: 100_000,
             // Three hours at 1 s scrapes: far more than any sensible lookback of a feature.
             max_samples_per_series: 10_800,
             // What Prometheus's own receiver allows.

@@ -30,6 +30,8 @@ enum Kind {
     Doubled,
     /// Entities that used to have it have it not.
     Missing,
+    /// There is no room for entities.
+    Refused,
 }
 
 /// The troubles that were named.
@@ -62,6 +64,7 @@ impl Troubles {
                     tracing::info!(model, feature, "every element has the entity labels again");
                 }
                 Kind::Doubled => tracing::info!(model, "no entity is claimed twice any more"),
+                Kind::Refused => tracing::info!(model, "there is room for all entities again"),
                 Kind::Missing => {
                     tracing::info!(model, feature, "no entity misses the feature any more");
                 }
@@ -111,6 +114,15 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
         );
         let trouble =
             Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Doubled };
+        found.push((trouble, text));
+    }
+    if evaluation.refused > 0 {
+        let text = format!(
+            "there is no room for {} entities: raise storage.max_entities, or send fewer",
+            evaluation.refused
+        );
+        let trouble =
+            Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Refused };
         found.push((trouble, text));
     }
     let absences = &evaluation.absences;

@@ -60,6 +60,13 @@ impl Inputs {
         }
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        self.windows.clear();
+        self.levels.iter_mut().for_each(Levels::clear);
+        (self.places, self.gathered) = (Vec::new(), Gathered::default());
+    }
+
     /// What is remembered of the entity in a slot: its window, and its level by feature.
     pub fn memory(&self, slot: usize) -> (WindowMemory, Vec<LevelMemory>) {
         let level = self.levels.as_ref().map_or_else(Vec::new, |it| it.memory(slot));

@@ -126,6 +126,11 @@ impl Stillness {
         })
     }
 
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        (self.places, self.runs) = (Vec::new(), Vec::new());
+    }
+
     /// Makes room for so many slots.
     pub fn resize(&mut self, slots: usize) {
         self.places.resize(slots, 0);
