@@ -305,6 +305,11 @@ fn memory_is_given_back_and_nobody_notices() {
         let [expected, found] = [&mut alone, &mut crowded].map(|it| step(it, minute));
         assert_eq!(said(&found), said(&expected), "minute {minute}");
         bytes.push(found.state_bytes as f64 / expected.state_bytes as f64);
+        if minute == 9 {
+            // Six minutes after their last values.
+            let [expected, found] = [expected, found].map(|it| it.feature_bytes);
+            assert!(found < 3 * expected, "{found} {expected}");
+        }
     }
     assert!(bytes[109] > 100.0 && bytes[0] > 100.0, "{} {}", bytes[0], bytes[109]);
     assert!(bytes[209] < 3.0, "{}", bytes[209]);

@@ -21,13 +21,16 @@ use crate::series::{Excerpt, ExcerptError, Wanted};
 /// The metric name of feature values.
 pub const FEATURE_METRIC: &str = "portent:feature";
 
+/// The labels of feature values that are not the entity's.
+const OWN_LABELS: [&str; 3] = [METRIC_NAME, "feature", "model"];
+
 /// One tick.
 #[derive(Debug, Default)]
 struct Tick {
     time_ms: i64,
-    /// By slot; `None` where there was no entity. Shared by ticks at which it was the same.
-    entities: Arc<[Option<Labels>]>,
-    /// `[slot, feature]`; NaN where there is no value.
+    /// Those that were fresh. Shared by ticks at which they were the same.
+    entities: Arc<[Labels]>,
+    /// `[entity, feature]`; NaN where there is no value.
     values: Vec<f64>,
 }
 
@@ -69,24 +72,15 @@ impl History {
             tick = self.ticks.pop_front().unwrap_or_default();
         }
         tick.time_ms = now_ms;
-        let slots = matrix.slots();
         let last = self.ticks.back().map(|tick| &tick.entities);
         tick.entities = match last.filter(|last| are_in(last, matrix)) {
             Some(same) => Arc::clone(same),
-            None => (0..slots).map(|slot| entity(matrix, slot).cloned()).collect(),
+            None => fresh(matrix).map(|slot| matrix.labels(slot).clone()).collect(),
         };
         tick.values.clear();
-        for slot in 0..slots {
-            match matrix.state(slot) {
-                EntityState::Complete | EntityState::Incomplete | EntityState::Warming => {
-                    tick.values.extend_from_slice(matrix.row(slot));
-                }
-                EntityState::Unknown | EntityState::Stale => {
-                    let width = self.feature_names.len();
-                    tick.values.resize(tick.values.len() + width, f64::NAN);
-                }
-            }
-        }
+        // There may have been many more at the tick whose room this is.
+        tick.values.shrink_to(2 * tick.entities.len() * self.feature_names.len());
+        fresh(matrix).for_each(|slot| tick.values.extend_from_slice(matrix.row(slot)));
         self.ticks.push_back(tick);
     }
 
@@ -166,28 +160,34 @@ impl History {
         if features.is_empty() {
             return Ok(());
         }
-        for (entity, slots) in self.slots() {
+        for (entity, rows) in self.rows(selectors) {
             for &feature in &features {
                 let labels = self.labels(entity, feature);
                 if selectors.iter().any(|selector| selector.matches(&labels)) {
-                    visit(&FeatureSeries { labels, feature, slots: &slots })?;
+                    visit(&FeatureSeries { labels, feature, rows: &rows })?;
                 }
             }
         }
         Ok(())
     }
 
-    /// For each entity of any tick the slot it had at each tick.
-    fn slots(&self) -> BTreeMap<&Labels, Vec<Option<usize>>> {
-        let mut slots: BTreeMap<&Labels, Vec<Option<usize>>> = BTreeMap::new();
-        for (i, tick) in self.ticks.iter().enumerate() {
-            for (slot, entity) in tick.entities.iter().enumerate() {
-                let Some(entity) = entity else { continue };
-                let of_entity = slots.entry(entity).or_insert_with(|| vec![None; self.ticks.len()]);
-                of_entity[i] = Some(slot);
+    /// For each entity of any tick that a selector may hold for, its row at each tick.
+    fn rows(&self, selectors: &[&Selector]) -> BTreeMap<&Labels, Vec<Option<usize>>> {
+        let mut rows: BTreeMap<&Labels, Vec<Option<usize>>> = BTreeMap::new();
+        let mut first = 0;
+        // Ticks with the same entities at once: most are.
+        while let Some(Tick { entities, .. }) = self.ticks.get(first) {
+            let same = self.ticks.range(first..);
+            let count = same.take_while(|it| Arc::ptr_eq(&it.entities, entities)).count();
+            for (row, entity) in entities.iter().enumerate() {
+                if selectors.iter().any(|selector| may_be_of(selector, entity)) {
+                    let none = || vec![None; self.ticks.len()];
+                    rows.entry(entity).or_insert_with(none)[first..first + count].fill(Some(row));
+                }
             }
+            first += count;
         }
-        slots
+        rows
     }
 
     fn own_labels(&self, feature: usize) -> [(&str, &str); 3] {
@@ -207,8 +207,8 @@ impl History {
     /// All samples of a series.
     fn samples(&self, series: &FeatureSeries) -> Vec<Sample> {
         let mut samples: Vec<Sample> = Vec::new();
-        for (tick, slot) in self.ticks.iter().zip(series.slots) {
-            let cell = slot.map(|slot| slot * self.feature_names.len() + series.feature);
+        for (tick, row) in self.ticks.iter().zip(series.rows) {
+            let cell = row.map(|row| row * self.feature_names.len() + series.feature);
             let value = cell.map_or(f64::NAN, |cell| tick.values[cell]);
             if !value.is_nan() {
                 samples.push(Sample::new(tick.time_ms, value));
@@ -224,25 +224,36 @@ impl History {
 struct FeatureSeries<'a> {
     labels: Labels,
     feature: usize,
-    slots: &'a [Option<usize>],
+    /// Of its entity at each tick.
+    rows: &'a [Option<usize>],
 }
 
-/// The entity in a slot. A free slot has none, nor has one whose entity is away, though the matrix has
-/// the labels of its last.
-fn entity(matrix: &FeatureMatrix, slot: usize) -> Option<&Labels> {
-    (matrix.state(slot) != EntityState::Unknown).then(|| matrix.labels(slot))
-}
-
-/// Whether these are the entities of the matrix, each in its slot. What the matrix tells of slots
-/// that changed hands since its last evaluation is not enough: the last tick that is kept may be an
-/// earlier one.
-fn are_in(entities: &[Option<Labels>], matrix: &FeatureMatrix) -> bool {
-    let same = |(slot, kept): (usize, &Option<Labels>)| match (kept, entity(matrix, slot)) {
-        (Some(kept), Some(now)) => kept.is_same(now),
-        (None, None) => true,
-        _ => false,
+/// The slots of entities that have values.
+fn fresh(matrix: &FeatureMatrix) -> impl Iterator<Item = usize> + '_ {
+    let is_fresh = |state| match state {
+        EntityState::Complete | EntityState::Incomplete | EntityState::Warming => true,
+        EntityState::Unknown | EntityState::Stale => false,
     };
-    entities.len() == matrix.slots() && entities.iter().enumerate().all(same)
+    (0..matrix.slots()).filter(move |slot| is_fresh(matrix.state(*slot)))
+}
+
+/// Whether these are the entities of the matrix that have values, in its order. What the matrix tells of
+/// slots that changed hands since its last evaluation is not enough: the last tick that is kept may be an
+/// earlier one.
+fn are_in(entities: &[Labels], matrix: &FeatureMatrix) -> bool {
+    let mut slots = fresh(matrix);
+    let same = |kept: &Labels| slots.next().is_some_and(|slot| kept.is_same(matrix.labels(slot)));
+    entities.iter().all(same) && slots.next().is_none()
+}
+
+/// Whether a selector may hold for feature values of an entity.
+fn may_be_of(selector: &Selector, entity: &Labels) -> bool {
+    // Where the entity's labels are called as ours, they have other names in its series.
+    let is_renamed = OWN_LABELS.iter().any(|name| !entity.get(name).is_empty());
+    is_renamed
+        || selector.matchers().iter().all(|matcher| {
+            OWN_LABELS.contains(&matcher.name()) || matcher.matches(entity.get(matcher.name()))
+        })
 }
 
 /// Whether a selector holds for these labels, whatever the others are.
@@ -375,6 +386,45 @@ mod tests {
         world.push(&[("instance", "a")], 30, 3.0);
         world.tick(30);
         world.check(&[(A, &[(0, 1.0), (10, ENDED), (30, 3.0)]), (B, &[(20, 2.0), (30, ENDED)])]);
+    }
+
+    /// What is looked through first leaves out nothing that a selector holds for.
+    #[test]
+    fn a_selector_finds_what_all_series_would() {
+        for entity in [&["instance", "job"][..], &["instance", "feature"]] {
+            let mut world = world(entity);
+            for host in ["a", "b", "ab"] {
+                let labels = [("instance", host), (entity[1], "load")];
+                world.push(&labels, 0, 1.0);
+            }
+            world.tick(0);
+            let all = [&Selector::new(Vec::new())];
+            let found = |selectors: &[&Selector]| world.history.series_in(selectors, NOW, NOW);
+            let every = found(&all);
+            assert_eq!(every.len(), 3);
+            for (name, op, value, expected) in [
+                ("instance", MatchOp::Equal, "a", 1),
+                ("instance", MatchOp::NotEqual, "a", 2),
+                ("instance", MatchOp::Regex, "a.*", 2),
+                ("job", MatchOp::Equal, "", if entity[1] == "job" { 0 } else { 3 }),
+                ("feature", MatchOp::Equal, "load", 3),
+                ("feature", MatchOp::Equal, "else", 0),
+                (
+                    "exported_feature",
+                    MatchOp::Equal,
+                    "load",
+                    if entity[1] == "job" { 0 } else { 3 },
+                ),
+                ("model", MatchOp::NotEqual, "m", 0),
+            ] {
+                let matcher = Matcher::new(name, op, value).expect("a good pattern");
+                let selector = Selector::new(vec![matcher]);
+                let right: Vec<Labels> =
+                    every.iter().filter(|it| selector.matches(it)).cloned().collect();
+                assert_eq!(found(&[&selector]), right, "{name} {op:?} {value:?} of {entity:?}");
+                assert_eq!(right.len(), expected, "{name} {op:?} {value:?} of {entity:?}");
+            }
+        }
     }
 
     #[test]
