@@ -27,7 +27,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, RuntimeError};
 
 pub use attempt::attempt;
 
@@ -66,6 +66,9 @@ pub enum Refused {
     /// It cannot be used, for the reason that the child gives.
     #[error("{0}")]
     Unusable(String),
+    /// It takes more memory than it may, in the child's words.
+    #[error("{0}")]
+    Short(String),
     /// It has no end.
     #[error(
         "the model was not loaded and tried within {} s: it has a loop without an end, or is too large",
@@ -80,6 +83,18 @@ pub enum Refused {
         /// What it may take.
         memory: ByteSize,
     },
+}
+
+/// Whether what kept a model from being loaded may pass, so that the same files are loaded at another try:
+/// a lack of time, of memory or of a process. Any other reason lies in a file that is missing or bad.
+#[must_use]
+pub fn may_pass(error: &anyhow::Error) -> bool {
+    match (error.downcast_ref::<Refused>(), error.downcast_ref::<RuntimeError>()) {
+        (Some(refused), _) => !matches!(refused, Refused::Unusable(_)),
+        (_, Some(runtime)) => !matches!(runtime, RuntimeError::NotThere { .. }),
+        // A thread that does not start.
+        _ => error.is::<io::Error>(),
+    }
 }
 
 /// Has a child load and try a model. `library` is where ONNX Runtime is, if not in a usual place.
@@ -104,6 +119,9 @@ pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Resu
         }
         Some(Ended { status, words, .. }) if status.code() == Some(attempt::UNUSABLE) => {
             Err(Refused::Unusable(words.trim().to_owned()))
+        }
+        Some(Ended { status, words, .. }) if status.code() == Some(attempt::SHORT) => {
+            Err(Refused::Short(words.trim().to_owned()))
         }
         Some(ended) => Err(Refused::Fatal { how: ended.how(), memory: memory(memory_bytes) }),
     }
@@ -189,7 +207,29 @@ fn heard(mut from: impl Read) -> String {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::{Context, anyhow};
+
     use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_is_wrong() {
+        let of = |error: anyhow::Error| may_pass(&error.context("m.onnx").context("model \"m\""));
+        assert!(of(Refused::Endless.into()));
+        assert!(of(Refused::Short("it takes more".to_owned()).into()));
+        assert!(of(Refused::Start(io::ErrorKind::OutOfMemory.into()).into()));
+        let fatal = Refused::Fatal { how: "signal 9".to_owned(), memory: memory(MEMORY) };
+        assert!(of(fatal.into()));
+        assert!(!of(Refused::Unusable("no graph".to_owned()).into()));
+        let thread: io::Result<()> = Err(io::ErrorKind::WouldBlock.into());
+        assert!(of(thread.context("cannot start a thread").expect_err("none")));
+        let library = |error: RuntimeError| of(error.into());
+        assert!(library(RuntimeError::Start("no".to_owned())));
+        let path = PathBuf::from("lib.so");
+        assert!(!library(RuntimeError::NotThere { source_of_path: "onnxruntime.library", path }));
+        assert!(!of(anyhow!("a file that is no model")));
+        let unread = crate::files::read_whole(Path::new("/nowhere.onnx"), 1);
+        assert!(!of(unread.expect_err("it is not there").into()));
+    }
 
     /// A shell in the place of a child: what happens, and the words that are left of it.
     #[track_caller]

@@ -13,7 +13,7 @@ use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
 use crate::files::read_whole;
 use crate::model::{
     AdaptiveThreshold, Artifact, FeatureRange, MAX_FILE_BYTES, Metadata, ModelConfig, Port,
-    Runtime, RuntimeError, Scorer, shipped,
+    Runtime, Scorer, shipped,
 };
 
 /// What to check.
@@ -67,7 +67,7 @@ fn config(args: &ConfigArgs) -> Outcome {
     for model in &config.models {
         let name = &model.name;
         let told = configured(&runtime, model, config.onnxruntime.library.as_deref());
-        let told = told.with_context(|| format!("model {name:?}")).map_err(wrong)?;
+        let told = told.with_context(|| format!("model {name:?}")).map_err(Failure::of_model)?;
         told.iter().for_each(|line| lines += &format!("  {name}: {line}\n"));
     }
     if !args.print {
@@ -83,10 +83,7 @@ fn config(args: &ConfigArgs) -> Outcome {
 
 /// Finds ONNX Runtime. A path that the configuration names wrongly is wrong configuration.
 fn runtime(configured: Option<&Path>) -> Result<Runtime, Failure> {
-    Runtime::load(configured).map_err(|error| match error {
-        RuntimeError::NotThere { .. } => Failure::Wrong(error.into()),
-        error => Failure::Failed(error.into()),
-    })
+    Runtime::load(configured).map_err(|error| Failure::of_model(error.into()))
 }
 
 /// What the outputs of a configured model are taken for. A file that is not there yet is no mistake:
@@ -131,7 +128,7 @@ fn model(args: &ModelArgs) -> Outcome {
     let runtime = runtime(None)?;
     if metadata.is_ok() && args.file.is_some() {
         let admitted = admission::admit(artifact.bytes(), &alone, None);
-        admitted.map_err(|error| Failure::Wrong(error.into()))?;
+        admitted.map_err(|error| Failure::of_model(error.into()))?;
     }
     let scorer = match (&metadata, artifact.dimensions()) {
         (Ok(metadata), _) => Some(Scorer::new(&runtime, &artifact, metadata)),

@@ -44,8 +44,8 @@ pub(super) fn run(args: EvaluateArgs) -> Outcome {
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref());
-    let runtime = runtime.map_err(|error| Failure::Failed(error.into()))?;
-    let model = load(&args.model, &config, &runtime).map_err(Failure::Wrong)?;
+    let runtime = runtime.map_err(|error| Failure::of_model(error.into()))?;
+    let model = load(&args.model, &config, &runtime).map_err(Failure::of_model)?;
     evaluate(args, &config, model).map_err(Failure::Failed)
 }
 
