@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::item::item_of;
 use super::source::SourceArgs;
 use super::{Failure, Outcome, command_line, say, write_file};
 use crate::admission;
@@ -54,9 +55,7 @@ fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Meta
     let name = path.display().to_string();
     let bytes = read_whole(path, MAX_FILE_BYTES as u64)
         .with_context(|| format!("cannot read model {name}"))?;
-    let is_it = |file: &Path| same_file(file, path);
-    let own = config.models.iter().find(|it| it.file.as_deref().is_some_and(is_it));
-    let own = own.cloned().unwrap_or_default();
+    let own = item_of(config, path)?.cloned().unwrap_or_default();
     admission::admit(&bytes, &own, config.onnxruntime.library.as_deref())
         .with_context(|| name.clone())?;
     let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
@@ -197,14 +196,6 @@ fn overview(backtest: &Backtest) -> String {
         ));
     }
     text
-}
-
-/// Whether two paths name the same file.
-fn same_file(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod check;
 mod evaluate;
+mod item;
 mod manual;
 mod source;
 mod train;
