@@ -9,12 +9,15 @@
 //! all. So a child does it first, with limits that the system keeps, and what happens to it happens to
 //! nobody else. What this program ships with needs none of that.
 //!
+//! Where the process itself is under a limit, the child may take what is left of it (see [`room`]).
+//!
 //! Invariants: at the end of [`admit`] the child has ended and is reaped, whatever it did. Nothing of it
 //! is left on disk. The bytes that were tried are those that were given, not what the file holds by now.
 //!
 //! Source: getrlimit(2), proc_pid_oom_score_adj(5).
 
 mod attempt;
+mod room;
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -45,6 +48,9 @@ const MEMORY: u64 = 512 << 20;
 /// How often its file a model may take beside that: as read, as taken apart, and as ONNX Runtime keeps it
 /// before and after it rearranges weights; 3.2 were measured.
 const TIMES_FILE: u64 = 4;
+
+/// What a model may take at least, however little a limit on this process leaves.
+const LEAST_MEMORY: u64 = 128 << 20;
 
 /// What is kept of a child's words.
 const MAX_WORDS: u64 = 16 << 10;
@@ -102,7 +108,7 @@ pub fn may_pass(error: &anyhow::Error) -> bool {
 /// # Errors
 /// When the model cannot be used, takes too long or too much memory, and when there is no child.
 pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Result<(), Refused> {
-    let memory_bytes = MEMORY + TIMES_FILE * bytes.len() as u64;
+    let memory_bytes = most(bytes.len() as u64, room::room());
     let library = library.map(Path::to_path_buf);
     let order = Order { config: config.clone(), library, memory_bytes };
     let mut order = serde_json::to_vec(&order).map_err(|error| Refused::Start(error.into()))?;
@@ -125,6 +131,12 @@ pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Resu
         }
         Some(ended) => Err(Refused::Fatal { how: ended.how(), memory: memory(memory_bytes) }),
     }
+}
+
+/// The memory that a child may take for a file of so many bytes, where so much is left, if there is a limit.
+fn most(file_bytes: u64, room: Option<u64>) -> u64 {
+    let usual = MEMORY + TIMES_FILE * file_bytes;
+    room.map_or(usual, |room| room.clamp(LEAST_MEMORY, usual))
 }
 
 /// In the unit that people read.
@@ -229,6 +241,15 @@ mod tests {
         assert!(!of(anyhow!("a file that is no model")));
         let unread = crate::files::read_whole(Path::new("/nowhere.onnx"), 1);
         assert!(!of(unread.expect_err("it is not there").into()));
+    }
+
+    #[test]
+    fn a_child_may_take_what_is_left_and_not_too_little() {
+        assert_eq!(most(0, None), MEMORY);
+        assert_eq!(most(1 << 20, None), MEMORY + (4 << 20));
+        assert_eq!(most(1 << 20, Some(u64::MAX)), MEMORY + (4 << 20));
+        assert_eq!(most(1 << 20, Some(200 << 20)), 200 << 20);
+        assert_eq!(most(1 << 20, Some(0)), LEAST_MEMORY);
     }
 
     /// A shell in the place of a child: what happens, and the words that are left of it.
