@@ -346,6 +346,26 @@ fn a_configuration_is_a_file() {
     }
 }
 
+/// What is no table ends when a line is longer than any.
+#[test]
+fn a_table_without_an_end_is_refused() {
+    let place = Place::new();
+    let bad = [
+        ("zero.csv", Made::Link("/dev/zero"), "a line has more than 16777216 bytes"),
+        ("hole.csv", Made::Hole(6 << 30), "a line has more than 16777216 bytes"),
+        ("empty.csv", Made::Bytes(vec![b'\n'; 17 << 20]), "empty lines have more than 16777216"),
+        ("folder.csv", Made::Folder, "Is a directory"),
+    ];
+    for (name, made, sentence) in bad {
+        let table = place.file(name, &made).display().to_string();
+        let output = place.dir.path().join("out.onnx").display().to_string();
+        let output = run_portent(&["train", "--input", &table, "--output", &output]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(sentence) && said.contains(name), "{said}");
+    }
+}
+
 /// A shell's `<(zcat table.csv.gz)` is a pipe.
 #[test]
 fn a_table_may_come_by_a_pipe() {
