@@ -165,6 +165,47 @@ fn what_falls_for_the_strange_is_asked_for() {
 }
 
 #[test]
+fn a_model_is_checked_with_what_the_configuration_says() {
+    let mut ambiguous = graph(1);
+    give(&mut ambiguous, "sum", "output", &[1]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("own.onnx"), bytes(ambiguous)).expect("written");
+    fs::write(path("other.onnx"), "no model").expect("written");
+    let item = |name: &str, more: &str| {
+        format!("- {{name: {name}, file: own.onnx, entity: [instance], threshold: 1{more}}}\n")
+    };
+    let whole = ", step: 1m, features: [{name: a, expr: a}], outputs: {output: error}";
+    for (items, code, expected) in [
+        (item("own", whole), 0, "output output is the error\n"),
+        (item("own", whole), 0, "features     1\n  a "),
+        (item("own", ""), 2, "portent.yml: model \"own\": "),
+        (item("own", whole).replace("error", "latent"), 2, "latent"),
+        (
+            item("one", whole) + &item("two", whole),
+            2,
+            "own.onnx is the file of several items of `models` (\"one\", \"two\")",
+        ),
+        (
+            item("own", whole).replace("own.onnx", "other.onnx"),
+            2,
+            "portent.yml: no item of `models` has the file own.onnx",
+        ),
+    ] {
+        fs::write(path("portent.yml"), format!("models:\n{items}")).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_portent"))
+            .args(["check", "model", "own.onnx", "--config.file", "portent.yml"])
+            .current_dir(folder.path())
+            .output()
+            .expect("portent is built");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(code), "{items}: {said}");
+        assert!(said.contains(expected), "{items}: {said}");
+    }
+}
+
+#[test]
 fn outputs_are_told_by_name_then_by_shape_and_never_guessed() {
     let one = |name: &str| {
         let mut graph = graph(1);
@@ -239,8 +280,8 @@ fn rows_must_not_influence_each_other() {
     let range = [Attribute::Float("low", 0.0), Attribute::Float("high", 1.0)];
     dropout.node_with("RandomUniformLike", &["x"], "random", &range);
     dropout.node("Mul", &["x", "random"], "y").output("y", &shape(&[3]));
-    let sentence =
-        "the rows of a batch influence each other: in a trial, the error of the same row is";
+    let sentence = "the rows of a batch influence each other: in a trial with all values there, the error of \
+         the same row is";
     for (name, graph) in [("normalisation", batch_norm), ("dropout", dropout)] {
         check(name, &bytes(graph), 3, "", Err(sentence));
     }

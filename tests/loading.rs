@@ -48,30 +48,34 @@ fn with(key: &str, value: &str) -> Made {
     Made::Bytes(model(|_| {}, &[(&format!("portent.{key}"), value)]))
 }
 
-/// File, and what is said of it.
-fn faults() -> Vec<(Made, &'static str)> {
+/// The exit code for a file that is wrong as it is, and for one that lacks time or memory.
+const WRONG: i32 = 2;
+const LACKS: i32 = 1;
+
+/// File, what is said of it, and the exit code at the start.
+fn faults() -> Vec<(Made, &'static str, i32)> {
     let spans = "smoothing: 5 spans are more than 4";
     let unread = "bytes that are read";
     vec![
         // What it says of itself.
-        (with("window", "100000000000"), "window: 100000000000 steps are more than 1000"),
-        (with("window", "0"), "window: it must be at least 1"),
-        (with("smoothing", "[5,5,5,5,5]"), spans),
-        (with("smoothing", "[1e300]"), "steps of 1s are more than a week"),
-        (with("level", r#"{"half_life": 1e999}"#), "portent.level is"),
+        (with("window", "100000000000"), "window: 100000000000 steps are more than 1000", WRONG),
+        (with("window", "0"), "window: it must be at least 1", WRONG),
+        (with("smoothing", "[5,5,5,5,5]"), spans, WRONG),
+        (with("smoothing", "[1e300]"), "steps of 1s are more than a week", WRONG),
+        (with("level", r#"{"half_life": 1e999}"#), "portent.level is", WRONG),
         // What it is.
-        (Made::Hole(6 << 30), unread),
-        (Made::Pipe, "it is a pipe, and only a regular file is read"),
-        (Made::Folder, "it is a folder, and only a regular file is read"),
-        (Made::Link("/dev/zero"), "it is a device, and only a regular file is read"),
-        (Made::Link("/nowhere"), "No such file or directory"),
-        (Made::Bytes(Vec::new()), "the model holds no graph"),
-        (Made::Bytes(b"<!doctype html>".to_vec()), "the model is not an ONNX file"),
+        (Made::Hole(6 << 30), unread, WRONG),
+        (Made::Pipe, "it is a pipe, and only a regular file is read", WRONG),
+        (Made::Folder, "it is a folder, and only a regular file is read", WRONG),
+        (Made::Link("/dev/zero"), "it is a device, and only a regular file is read", WRONG),
+        (Made::Link("/nowhere"), "No such file or directory", WRONG),
+        (Made::Bytes(Vec::new()), "the model holds no graph", WRONG),
+        (Made::Bytes(b"<!doctype html>".to_vec()), "the model is not an ONNX file", WRONG),
         // Two bytes for each node, of which each is hundreds in memory.
-        (Made::Bytes(nodes(16 << 20)), "of memory"),
+        (Made::Bytes(nodes(16 << 20)), "of memory", LACKS),
         // What it does.
-        (Made::Bytes(large(1 << 30)), "of memory"),
-        (Made::Bytes(large(1 << 40)), "of memory"),
+        (Made::Bytes(large(1 << 30)), "of memory", LACKS),
+        (Made::Bytes(large(1 << 40)), "of memory", LACKS),
     ]
 }
 
@@ -142,9 +146,9 @@ async fn check_reload(portent: &Portent, file: &Path, sentence: &str) {
 }
 
 #[track_caller]
-fn check_start(output: &Output, sentence: &str) {
+fn check_start(output: &Output, sentence: &str, code: i32) {
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{sentence}: {said}");
+    assert_eq!(output.status.code(), Some(code), "{sentence}: {said}");
     let last = said.lines().last().unwrap_or_default();
     assert!(last.starts_with("portent: model \"m\": "), "{sentence}: {said}");
     assert!(last.contains(sentence), "{sentence}: {said}");
@@ -153,9 +157,9 @@ fn check_start(output: &Output, sentence: &str) {
 #[test]
 fn at_the_start_a_fault_is_the_end_with_a_sentence() {
     let place = Place::new();
-    for (i, (made, sentence)) in faults().iter().enumerate() {
+    for (i, (made, sentence, code)) in faults().iter().enumerate() {
         let file = place.file(&format!("{i}.onnx"), made);
-        check_start(&place.serve(&file), sentence);
+        check_start(&place.serve(&file), sentence, *code);
     }
 }
 
@@ -163,7 +167,7 @@ fn at_the_start_a_fault_is_the_end_with_a_sentence() {
 async fn at_a_reload_a_fault_changes_nothing() {
     let place = Place::new();
     let (portent, good) = running(&place).await;
-    for (i, (made, sentence)) in faults().iter().enumerate() {
+    for (i, (made, sentence, _)) in faults().iter().enumerate() {
         let file = place.file(&format!("{i}.onnx"), made);
         check_reload(&portent, &file, sentence).await;
     }
@@ -207,7 +211,7 @@ fn weights(width: usize) -> Vec<u8> {
 fn at_the_start_a_model_without_an_end_has_one() {
     let place = Place::new();
     let file = place.file("endless.onnx", &Made::Bytes(endless()));
-    check_start(&place.serve(&file), "it has a loop without an end, or is too large");
+    check_start(&place.serve(&file), "it has a loop without an end, or is too large", LACKS);
 }
 
 #[tokio::test]
@@ -338,6 +342,26 @@ fn a_configuration_is_a_file() {
         let output = run_portent(&["serve", &format!("--config.file={}", file.display())]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(sentence) && said.contains(name), "{said}");
+    }
+}
+
+/// What is no table ends when a line is longer than any.
+#[test]
+fn a_table_without_an_end_is_refused() {
+    let place = Place::new();
+    let bad = [
+        ("zero.csv", Made::Link("/dev/zero"), "a line has more than 16777216 bytes"),
+        ("hole.csv", Made::Hole(6 << 30), "a line has more than 16777216 bytes"),
+        ("empty.csv", Made::Bytes(vec![b'\n'; 17 << 20]), "empty lines have more than 16777216"),
+        ("folder.csv", Made::Folder, "Is a directory"),
+    ];
+    for (name, made, sentence) in bad {
+        let table = place.file(name, &made).display().to_string();
+        let output = place.dir.path().join("out.onnx").display().to_string();
+        let output = run_portent(&["train", "--input", &table, "--output", &output]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(sentence) && said.contains(name), "{said}");
     }
 }

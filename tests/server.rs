@@ -344,7 +344,7 @@ async fn what_keeps_it_from_starting_is_said() {
         "--web.listen-address=127.0.0.1:0",
         &format!("--config.file={}", file.display()),
     ]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("/nowhere.onnx"), "{said}");
     assert!(!Path::new("/nowhere.onnx").exists());

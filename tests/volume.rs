@@ -53,6 +53,27 @@ fn a_window_may_be_wider_than_the_data() {
     assert!(found.is_some_and(|it| (0.0..=1.0).contains(&it)), "{found:?}");
 }
 
+/// A day at ten samples a second, with noise and an event each hour: seconds, and nearly the figure of every
+/// tenth sample.
+#[test]
+fn a_day_of_many_samples_takes_seconds() {
+    let volume = |step_ms: i64| {
+        let times_ms: Vec<i64> = (0..86_400_000 / step_ms).map(|step| step * step_ms).collect();
+        let labels: Vec<bool> = times_ms.iter().map(|it| it % 3_600_000 < 300_000).collect();
+        let noise = |time_ms: i64| (time_ms as f64 * 0.618_034e-3).sin().abs();
+        let rise = |time_ms: i64| f64::from(u8::from((time_ms + 120_000) % 3_600_000 < 300_000));
+        let scores: Vec<f64> = times_ms.iter().map(|it| noise(*it) + 0.5 * rise(*it)).collect();
+        let line = Timeline::new(&times_ms, step_ms);
+        vus_pr(line, &scores, &labels, widest(step_ms)).expect("labels of both kinds")
+    };
+    let before = std::time::Instant::now();
+    let found = volume(100);
+    // It was minutes with every window.
+    assert!(before.elapsed().as_secs() < 60, "{:?}", before.elapsed());
+    let expected = volume(15_000);
+    assert!((found - expected).abs() < 0.02, "{found} instead of {expected}");
+}
+
 #[test]
 fn windows_are_the_same_minutes_for_every_step() {
     let found = [15_000, 60_000, 300_000, 3_600_000, i64::MAX].map(widest);

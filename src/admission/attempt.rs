@@ -13,6 +13,9 @@ use crate::model::{Artifact, Runtime, Scorer};
 /// panic nor one of wrong usage.
 pub(super) const UNUSABLE: i32 = 3;
 
+/// The exit code for a model that had too little memory, likewise.
+pub(super) const SHORT: i32 = 4;
+
 /// Whoever waits for this process may be gone; it ends all the same.
 const CPU_SECONDS: u64 = DEADLINE.as_secs() + 5;
 
@@ -22,16 +25,28 @@ pub fn attempt() -> ExitCode {
     let mut input = io::stdin().lock();
     match read(&mut input) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Failure { code, error }) => {
             // ONNX Runtime's words end their lines.
             let words = format!("{error:#}");
             print!("{}", words.split_whitespace().collect::<Vec<_>>().join(" "));
-            ExitCode::from(UNUSABLE as u8)
+            ExitCode::from(code as u8)
         }
     }
 }
 
-fn read(input: &mut dyn BufRead) -> anyhow::Result<()> {
+/// How this process ends, and the reason.
+struct Failure {
+    code: i32,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: UNUSABLE, error }
+    }
+}
+
+fn read(input: &mut dyn BufRead) -> Result<(), Failure> {
     let mut line = String::new();
     input.read_line(&mut line).context("cannot read what is to be tried")?;
     let order: Order = serde_json::from_str(&line).context("cannot read what is to be tried")?;
@@ -40,13 +55,12 @@ fn read(input: &mut dyn BufRead) -> anyhow::Result<()> {
     input.read_to_end(&mut bytes).context("cannot read what is to be tried")?;
     load(&order, bytes).map_err(|error| {
         // ONNX Runtime's words for it are several.
-        match format!("{error:#}").to_lowercase().contains("alloc") {
-            true => error.context(format!(
-                "loading and trying it takes more than {} of memory",
-                memory(order.memory_bytes)
-            )),
-            false => error,
+        if !format!("{error:#}").to_lowercase().contains("alloc") {
+            return error.into();
         }
+        let most = memory(order.memory_bytes);
+        let words = format!("loading and trying it takes more than {most} of memory");
+        Failure { code: SHORT, error: error.context(words) }
     })
 }
 

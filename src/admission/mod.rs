@@ -9,12 +9,15 @@
 //! all. So a child does it first, with limits that the system keeps, and what happens to it happens to
 //! nobody else. What this program ships with needs none of that.
 //!
+//! Where the process itself is under a limit, the child may take what is left of it (see [`room`]).
+//!
 //! Invariants: at the end of [`admit`] the child has ended and is reaped, whatever it did. Nothing of it
 //! is left on disk. The bytes that were tried are those that were given, not what the file holds by now.
 //!
 //! Source: getrlimit(2), proc_pid_oom_score_adj(5).
 
 mod attempt;
+mod room;
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -27,7 +30,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, RuntimeError};
 
 pub use attempt::attempt;
 
@@ -45,6 +48,9 @@ const MEMORY: u64 = 512 << 20;
 /// How often its file a model may take beside that: as read, as taken apart, and as ONNX Runtime keeps it
 /// before and after it rearranges weights; 3.2 were measured.
 const TIMES_FILE: u64 = 4;
+
+/// What a model may take at least, however little a limit on this process leaves.
+const LEAST_MEMORY: u64 = 128 << 20;
 
 /// What is kept of a child's words.
 const MAX_WORDS: u64 = 16 << 10;
@@ -66,6 +72,9 @@ pub enum Refused {
     /// It cannot be used, for the reason that the child gives.
     #[error("{0}")]
     Unusable(String),
+    /// It takes more memory than it may, in the child's words.
+    #[error("{0}")]
+    Short(String),
     /// It has no end.
     #[error(
         "the model was not loaded and tried within {} s: it has a loop without an end, or is too large",
@@ -82,12 +91,24 @@ pub enum Refused {
     },
 }
 
+/// Whether what kept a model from being loaded may pass, so that the same files are loaded at another try:
+/// a lack of time, of memory or of a process. Any other reason lies in a file that is missing or bad.
+#[must_use]
+pub fn may_pass(error: &anyhow::Error) -> bool {
+    match (error.downcast_ref::<Refused>(), error.downcast_ref::<RuntimeError>()) {
+        (Some(refused), _) => !matches!(refused, Refused::Unusable(_)),
+        (_, Some(runtime)) => !matches!(runtime, RuntimeError::NotThere { .. }),
+        // A thread that does not start.
+        _ => error.is::<io::Error>(),
+    }
+}
+
 /// Has a child load and try a model. `library` is where ONNX Runtime is, if not in a usual place.
 ///
 /// # Errors
 /// When the model cannot be used, takes too long or too much memory, and when there is no child.
 pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Result<(), Refused> {
-    let memory_bytes = MEMORY + TIMES_FILE * bytes.len() as u64;
+    let memory_bytes = most(bytes.len() as u64, room::room());
     let library = library.map(Path::to_path_buf);
     let order = Order { config: config.clone(), library, memory_bytes };
     let mut order = serde_json::to_vec(&order).map_err(|error| Refused::Start(error.into()))?;
@@ -105,8 +126,17 @@ pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Resu
         Some(Ended { status, words, .. }) if status.code() == Some(attempt::UNUSABLE) => {
             Err(Refused::Unusable(words.trim().to_owned()))
         }
+        Some(Ended { status, words, .. }) if status.code() == Some(attempt::SHORT) => {
+            Err(Refused::Short(words.trim().to_owned()))
+        }
         Some(ended) => Err(Refused::Fatal { how: ended.how(), memory: memory(memory_bytes) }),
     }
+}
+
+/// The memory that a child may take for a file of so many bytes, where so much is left, if there is a limit.
+fn most(file_bytes: u64, room: Option<u64>) -> u64 {
+    let usual = MEMORY + TIMES_FILE * file_bytes;
+    room.map_or(usual, |room| room.clamp(LEAST_MEMORY, usual))
 }
 
 /// In the unit that people read.
@@ -189,7 +219,38 @@ fn heard(mut from: impl Read) -> String {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::{Context, anyhow};
+
     use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_is_wrong() {
+        let of = |error: anyhow::Error| may_pass(&error.context("m.onnx").context("model \"m\""));
+        assert!(of(Refused::Endless.into()));
+        assert!(of(Refused::Short("it takes more".to_owned()).into()));
+        assert!(of(Refused::Start(io::ErrorKind::OutOfMemory.into()).into()));
+        let fatal = Refused::Fatal { how: "signal 9".to_owned(), memory: memory(MEMORY) };
+        assert!(of(fatal.into()));
+        assert!(!of(Refused::Unusable("no graph".to_owned()).into()));
+        let thread: io::Result<()> = Err(io::ErrorKind::WouldBlock.into());
+        assert!(of(thread.context("cannot start a thread").expect_err("none")));
+        let library = |error: RuntimeError| of(error.into());
+        assert!(library(RuntimeError::Start("no".to_owned())));
+        let path = PathBuf::from("lib.so");
+        assert!(!library(RuntimeError::NotThere { source_of_path: "onnxruntime.library", path }));
+        assert!(!of(anyhow!("a file that is no model")));
+        let unread = crate::files::read_whole(Path::new("/nowhere.onnx"), 1);
+        assert!(!of(unread.expect_err("it is not there").into()));
+    }
+
+    #[test]
+    fn a_child_may_take_what_is_left_and_not_too_little() {
+        assert_eq!(most(0, None), MEMORY);
+        assert_eq!(most(1 << 20, None), MEMORY + (4 << 20));
+        assert_eq!(most(1 << 20, Some(u64::MAX)), MEMORY + (4 << 20));
+        assert_eq!(most(1 << 20, Some(200 << 20)), 200 << 20);
+        assert_eq!(most(1 << 20, Some(0)), LEAST_MEMORY);
+    }
 
     /// A shell in the place of a child: what happens, and the words that are left of it.
     #[track_caller]

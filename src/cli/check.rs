@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
+use super::item::item_of;
 use super::{Failure, Outcome, say};
 use crate::admission;
 use crate::config::Config;
@@ -13,7 +14,7 @@ use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
 use crate::files::read_whole;
 use crate::model::{
     AdaptiveThreshold, Artifact, FeatureRange, MAX_FILE_BYTES, Metadata, ModelConfig, Port,
-    Runtime, RuntimeError, Scorer, shipped,
+    Runtime, Scorer, shipped,
 };
 
 /// What to check.
@@ -40,6 +41,9 @@ pub(super) struct ConfigArgs {
 pub(super) struct ModelArgs {
     /// ONNX file; the model that Portent ships with, without one.
     file: Option<PathBuf>,
+    /// Portent configuration file: for a model from elsewhere, its item of `models` with that file.
+    #[arg(long = "config.file", value_name = "FILE", requires = "file")]
+    config_file: Option<PathBuf>,
 }
 
 pub(super) fn run(check: Check) -> Outcome {
@@ -67,7 +71,7 @@ fn config(args: &ConfigArgs) -> Outcome {
     for model in &config.models {
         let name = &model.name;
         let told = configured(&runtime, model, config.onnxruntime.library.as_deref());
-        let told = told.with_context(|| format!("model {name:?}")).map_err(wrong)?;
+        let told = told.with_context(|| format!("model {name:?}")).map_err(Failure::of_model)?;
         told.iter().for_each(|line| lines += &format!("  {name}: {line}\n"));
     }
     if !args.print {
@@ -83,10 +87,7 @@ fn config(args: &ConfigArgs) -> Outcome {
 
 /// Finds ONNX Runtime. A path that the configuration names wrongly is wrong configuration.
 fn runtime(configured: Option<&Path>) -> Result<Runtime, Failure> {
-    Runtime::load(configured).map_err(|error| match error {
-        RuntimeError::NotThere { .. } => Failure::Wrong(error.into()),
-        error => Failure::Failed(error.into()),
-    })
+    Runtime::load(configured).map_err(|error| Failure::of_model(error.into()))
 }
 
 /// What the outputs of a configured model are taken for. A file that is not there yet is no mistake:
@@ -120,18 +121,37 @@ fn meanings(artifact: &Artifact, scorer: &Scorer) -> Vec<String> {
     artifact.outputs().iter().map(meaning).collect()
 }
 
+/// What the configuration says of the file, which it must name.
+fn told(config: &Config, args: &ModelArgs) -> anyhow::Result<ModelConfig> {
+    let (Some(named), Some(file)) = (&args.config_file, &args.file) else {
+        return Ok(ModelConfig::default());
+    };
+    let none = || {
+        let (named, file) = (named.display(), file.display());
+        anyhow!("{named}: no item of `models` has the file {file}: write one with `file: {file}`")
+    };
+    item_of(config, file)?.cloned().ok_or_else(none)
+}
+
 fn model(args: &ModelArgs) -> Outcome {
+    let config = Config::load(args.config_file.as_deref());
+    let config = config.map_err(|error| Failure::Wrong(error.into()))?;
+    let library = config.onnxruntime.library.as_deref();
     let artifact = read(args.file.as_deref()).map_err(Failure::Wrong)?;
     let mut text = String::new();
     for (kind, ports) in [("input", artifact.inputs()), ("output", artifact.outputs())] {
         ports.iter().for_each(|port| text += &format!("{kind:<12} {port}\n"));
     }
-    let alone = ModelConfig::default();
-    let metadata = artifact.resolve(&alone);
-    let runtime = runtime(None)?;
+    let told = told(&config, args).map_err(Failure::Wrong)?;
+    let metadata = artifact.resolve(&told);
+    if let (Err(error), Some(file)) = (&metadata, &args.config_file) {
+        let error = anyhow!("{}: model {:?}: {error}", file.display(), told.name);
+        return Err(Failure::Wrong(error));
+    }
+    let runtime = runtime(library)?;
     if metadata.is_ok() && args.file.is_some() {
-        let admitted = admission::admit(artifact.bytes(), &alone, None);
-        admitted.map_err(|error| Failure::Wrong(error.into()))?;
+        let admitted = admission::admit(artifact.bytes(), &told, library);
+        admitted.map_err(|error| Failure::of_model(error.into()))?;
     }
     let scorer = match (&metadata, artifact.dimensions()) {
         (Ok(metadata), _) => Some(Scorer::new(&runtime, &artifact, metadata)),
@@ -148,7 +168,10 @@ fn model(args: &ModelArgs) -> Outcome {
     text += &match metadata {
         Ok(metadata) => description(&metadata),
         // A foreign model: everything else comes from the configuration.
-        Err(error) => format!("metadata     none that can be used alone: {error}\n"),
+        Err(error) => format!(
+            "metadata     none that can be used alone: {error}; with --config.file, that file's item \
+             of `models` is used\n"
+        ),
     };
     say(text).map_err(Failure::Failed)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::item::item_of;
 use super::source::SourceArgs;
 use super::{Failure, Outcome, command_line, say, write_file};
 use crate::admission;
@@ -44,8 +45,8 @@ pub(super) fn run(args: EvaluateArgs) -> Outcome {
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref());
-    let runtime = runtime.map_err(|error| Failure::Failed(error.into()))?;
-    let model = load(&args.model, &config, &runtime).map_err(Failure::Wrong)?;
+    let runtime = runtime.map_err(|error| Failure::of_model(error.into()))?;
+    let model = load(&args.model, &config, &runtime).map_err(Failure::of_model)?;
     evaluate(args, &config, model).map_err(Failure::Failed)
 }
 
@@ -54,9 +55,7 @@ fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Meta
     let name = path.display().to_string();
     let bytes = read_whole(path, MAX_FILE_BYTES as u64)
         .with_context(|| format!("cannot read model {name}"))?;
-    let is_it = |file: &Path| same_file(file, path);
-    let own = config.models.iter().find(|it| it.file.as_deref().is_some_and(is_it));
-    let own = own.cloned().unwrap_or_default();
+    let own = item_of(config, path)?.cloned().unwrap_or_default();
     admission::admit(&bytes, &own, config.onnxruntime.library.as_deref())
         .with_context(|| name.clone())?;
     let artifact = Artifact::read(bytes.into()).with_context(|| name.clone())?;
@@ -197,14 +196,6 @@ fn overview(backtest: &Backtest) -> String {
         ));
     }
     text
-}
-
-/// Whether two paths name the same file.
-fn same_file(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The command line: what the user typed, as a command that runs.
 //!
 //! Flags are written as Prometheus writes them (`--config.file`). Exit codes: 0 done; 2 for a command
-//! line, a configuration or a model file that cannot work as it is written; 1 for all that failed
-//! otherwise, such as a server, a disk or a library that is not there. `serve` ends with 1 also for a model
-//! file, which it reads again at every reload.
+//! line, a configuration or a model file that cannot work as it is written, be it to check it, to evaluate
+//! or to serve; 1 for all that failed otherwise, such as a server, a disk, a library that is not there, or a
+//! model that lacks time or memory.
 
 mod check;
 mod evaluate;
+mod item;
 mod manual;
 mod source;
 mod train;
@@ -24,7 +25,7 @@ use crate::admission;
 use crate::config::Config;
 use crate::files::Draft;
 use crate::logging::{self, LogFormat, LogLevel};
-use crate::serve;
+use crate::serve::{self, ServeError};
 
 /// The command failed.
 const FAILED: u8 = 1;
@@ -105,6 +106,16 @@ enum Failure {
     Wrong(anyhow::Error),
 }
 
+impl Failure {
+    /// That a model cannot be loaded.
+    fn of_model(error: anyhow::Error) -> Self {
+        match admission::may_pass(&error) {
+            true => Self::Failed(error),
+            false => Self::Wrong(error),
+        }
+    }
+}
+
 /// The command that this process is, with what it was given, for a shell. Credentials in an address
 /// are not repeated.
 fn command_line() -> String {
@@ -177,8 +188,6 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> Outcome {
-    // A wrong file at the start is wrong usage; at a reload the old one stays in force.
-    Config::load(args.config_file.as_deref()).map_err(|error| Failure::Wrong(error.into()))?;
     let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
         .map_err(|error| Failure::Wrong(error.into()))?;
     let config_file = args.config_file;
@@ -189,5 +198,9 @@ fn serve(args: ServeArgs) -> Outcome {
         storage_path: Some(PathBuf::from(args.storage_path)).filter(|it| it != Path::new("")),
         load: Box::new(move || Ok(Config::load(config_file.as_deref())?.settings())),
     })
-    .map_err(Failure::Failed)
+    // A wrong file at the start is wrong usage; at a reload the old one stays in force.
+    .map_err(|error| match error {
+        ServeError::Wrong(error) => Failure::Wrong(error),
+        ServeError::Failed(error) => Failure::Failed(error),
+    })
 }

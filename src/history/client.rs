@@ -4,7 +4,6 @@
 //! why there is none. Files with secrets are read once, when it is made. Nothing that it says
 //! holds a secret.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +12,8 @@ use reqwest::redirect::Policy;
 use reqwest::{
     Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, Url,
 };
+
+use crate::files::read_whole;
 
 use super::config::HistoryConfig;
 use super::error::HistoryError;
@@ -23,6 +24,14 @@ use super::secret::Secret;
 
 /// Redirects that are followed one after the other, at most: Go's limit, and so Prometheus's.
 const MAX_REDIRECTS: usize = 10;
+
+/// Bytes of a file with a user, a password, a token or the value of a header, at most: no server takes a
+/// header as large.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
+
+/// Bytes of a file of certificates, at most: those of all authorities that a system trusts are a quarter
+/// of a MiB.
+const MAX_PEM_BYTES: u64 = 4 << 20;
 
 /// What one query asks: an expression at `count` steps from a start on.
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +215,7 @@ fn identity(
         identity.add(name.as_str(), value.as_bytes());
     }
     if let Some(path) = &http.tls_config.cert_file {
-        identity.add("cert_file", &file("tls_config.cert_file", path)?);
+        identity.add("cert_file", &file("tls_config.cert_file", path, MAX_PEM_BYTES)?);
     }
     if let Some(proxy) = http.proxy_url.as_ref().map(ProxyUrl::reveal)
         && (!proxy.username().is_empty() || proxy.password().is_some())
@@ -275,16 +284,16 @@ fn redirects(follow: bool, has_secret_headers: bool) -> Policy {
 
 fn trusting(mut builder: ClientBuilder, tls: &TlsConfig) -> Result<ClientBuilder, HistoryError> {
     if let Some(path) = &tls.ca_file {
-        let pem = file("tls_config.ca_file", path)?;
+        let pem = file("tls_config.ca_file", path, MAX_PEM_BYTES)?;
         let certificates = Certificate::from_pem_bundle(&pem).ok().filter(|it| !it.is_empty());
         let certificates = certificates
             .ok_or_else(|| unusable_file("tls_config.ca_file", path, "it holds no certificate"))?;
         builder = builder.tls_certs_only(certificates);
     }
     if let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) {
-        let mut pem = file("tls_config.cert_file", certificate)?;
+        let mut pem = file("tls_config.cert_file", certificate, MAX_PEM_BYTES)?;
         pem.push(b'\n');
-        pem.extend(file("tls_config.key_file", key)?);
+        pem.extend(file("tls_config.key_file", key, MAX_PEM_BYTES)?);
         let identity = reqwest::Identity::from_pem(&pem).map_err(|_| {
             let reason = "it and key_file do not hold a certificate and its key in PEM";
             unusable_file("tls_config.cert_file", certificate, reason)
@@ -331,13 +340,13 @@ fn headers(http: &HttpConfig) -> Result<HeaderMap, HistoryError> {
 
 /// A file's text without the line break at its end, as Prometheus takes it.
 fn secret_file(key: &str, path: &Path) -> Result<Secret, HistoryError> {
-    let text = String::from_utf8(file(key, path)?);
+    let text = String::from_utf8(file(key, path, MAX_SECRET_BYTES)?);
     let text = text.map_err(|_| unusable_file(key, path, "it is no text"))?;
     Ok(Secret::new(text.trim()))
 }
 
-fn file(key: &str, path: &Path) -> Result<Vec<u8>, HistoryError> {
-    fs::read(path).map_err(|error| unusable_file(key, path, &error.to_string()))
+fn file(key: &str, path: &Path, limit: u64) -> Result<Vec<u8>, HistoryError> {
+    read_whole(path, limit).map_err(|error| unusable_file(key, path, &error.to_string()))
 }
 
 fn unusable_file(key: &str, path: &Path, reason: &str) -> HistoryError {

@@ -674,6 +674,15 @@ fn credentials_that_cannot_be_used_are_named_and_not_shown() {
     check("http://u:secret@localhost", yaml, "both the address and history.http_config");
     let yaml = "basic_auth: {username: u, password_file: /nowhere}";
     check(url, yaml, "cannot use /nowhere (history.http_config.basic_auth.password_file): ");
+    // Without an end, and larger than any.
+    let device = "it is a device, and only a regular file is read";
+    check(url, "authorization: {credentials_file: /dev/zero}", device);
+    check(url, "http_headers: {X-Scope: {files: [/dev/zero]}}", device);
+    check(url, "tls_config: {ca_file: /dev/zero}", device);
+    let large = tempfile::NamedTempFile::new().expect("a file");
+    large.as_file().set_len(6 << 30).expect("a hole");
+    let yaml = format!("basic_auth: {{username: u, password_file: {}}}", large.path().display());
+    check(url, &yaml, "more than the 65536 bytes that are read");
     let yaml = "authorization: {credentials: \"a\\nsecret\"}";
     check(url, yaml, "such as a line break");
     check(url, "tls_config: {ca_file: /nowhere}", "tls_config.ca_file");

@@ -24,12 +24,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::admission::may_pass;
 use crate::api::{self, Api, Build, QueryConfig};
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, Reload};
@@ -107,11 +108,22 @@ impl fmt::Debug for Options {
     }
 }
 
+/// Why it does not serve, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// What is configured cannot work as it is, files of models included: it would be the same again.
+    #[error(transparent)]
+    Wrong(anyhow::Error),
+    /// What may be otherwise another time, such as an address that is taken.
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
 /// Serves until a signal ends it.
 ///
 /// # Errors
 /// When it cannot start, or when the pipeline's thread has died.
-pub fn run(options: Options) -> anyhow::Result<()> {
+pub fn run(options: Options) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("portent-http")
@@ -123,10 +135,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     result
 }
 
-async fn serve(options: Options) -> anyhow::Result<()> {
-    let settings = (options.load)()?;
+async fn serve(options: Options) -> Result<(), ServeError> {
+    let settings = (options.load)().map_err(ServeError::Wrong)?;
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let exporter = Exporter::install()?;
+    let exporter = Exporter::install().map_err(anyhow::Error::from)?;
     describe_metrics();
     let listener = listen(&options.listen_address).await?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -179,7 +191,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         tracing::warn!(connections = cut_off, "connections were cut off");
     }
     if died {
-        bail!("the pipeline's thread has died");
+        return Err(anyhow!("the pipeline's thread has died").into());
     }
     if tokio::time::timeout(LAST_WRITING, ended).await.is_err() {
         tracing::warn!("what is remembered was not written in time: what was written before stays");
@@ -193,10 +205,14 @@ async fn begin(
     settings: &Settings,
     storage_path: Option<&Path>,
     live: &watch::Sender<Arc<Live>>,
-) -> anyhow::Result<(Pipeline, Option<Folder>)> {
-    let loaded = load_models(settings.clone()).await?;
+) -> Result<(Pipeline, Option<Folder>), ServeError> {
+    let loaded = load_models(settings.clone()).await.map_err(|error| match may_pass(&error) {
+        true => ServeError::Failed(error),
+        false => ServeError::Wrong(error),
+    })?;
     live.send_replace(Arc::new(self::live(settings, &loaded.models)));
-    let mut pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models)?;
+    let pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models);
+    let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
@@ -204,7 +220,8 @@ async fn begin(
         folder.iter().for_each(|it| it.restore(&mut pipeline, limit));
         (pipeline, folder)
     };
-    tokio::task::spawn_blocking(restore).await.context("reading what was remembered ended early")
+    let restored = tokio::task::spawn_blocking(restore).await;
+    Ok(restored.context("reading what was remembered ended early")?)
 }
 
 async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {

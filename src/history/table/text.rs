@@ -8,7 +8,8 @@
 //!
 //! Where a semicolon or a tab separates, numbers may have a comma for a point.
 //!
-//! Invariant: the text is streamed, and no line has more than [`MAX_LINE_BYTES`].
+//! Invariant: the text is streamed, and no line has more than [`MAX_LINE_BYTES`], nor have the empty lines
+//! before one: a device or a pipe may give them for ever.
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl Text {
             .strip_bom(true)
             .bom_override(true)
             .build(bytes);
-        let mut input = ShortLines { input: decoded, left: MAX_LINE_BYTES };
+        let mut input = ShortLines { input: decoded, left: MAX_LINE_BYTES, is_empty: true };
         let mut head = first_line(&mut input).map_err(unreadable)?;
         let told = told_separator(&head);
         if told.is_some() {
@@ -170,12 +171,13 @@ impl Text {
 
 /// Reads as far as the first end of a line, or all there is, and possibly further.
 fn first_line(input: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut line = Vec::new();
+    let (mut line, mut is_empty) = (Vec::new(), true);
     let mut byte = [0; 1];
     // Byte by byte, so that nothing of the next line is taken: below is a buffer.
     while input.read(&mut byte)? == 1 {
         line.push(byte[0]);
-        if byte[0] == b'\n' && line.iter().any(|it| !matches!(it, b'\r' | b'\n')) {
+        is_empty &= is_end(&byte[0]);
+        if byte[0] == b'\n' && !is_empty {
             break;
         }
     }
@@ -212,21 +214,36 @@ fn usual_separator(line: &[u8]) -> u8 {
     SEPARATORS[counts.iter().position(|it| *it == most).unwrap_or(0)]
 }
 
-/// Input that ends in an error when a line is too long to be one.
+/// Whether a byte is of the end of a line.
+fn is_end(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// Input that ends in an error when a line is too long to be one, with the empty lines before it.
 struct ShortLines<R> {
     input: R,
     left: u64,
+    /// Whether there was nothing but empty lines since `left` began anew.
+    is_empty: bool,
 }
 
 impl<R: Read> Read for ShortLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let len = self.input.read(buffer)?;
+        let has_text = |bytes: &[u8]| !bytes.iter().all(is_end);
         match buffer[..len].iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => self.left = MAX_LINE_BYTES - (len - end) as u64,
-            None => self.left = self.left.saturating_sub(len as u64),
+            Some(end) if !self.is_empty || has_text(&buffer[..end]) => {
+                self.left = MAX_LINE_BYTES.saturating_sub((len - end) as u64);
+                self.is_empty = !has_text(&buffer[end..len]);
+            }
+            _ => {
+                self.left = self.left.saturating_sub(len as u64);
+                self.is_empty &= !has_text(&buffer[..len]);
+            }
         }
         if self.left == 0 {
-            let reason = format!("a line has more than {MAX_LINE_BYTES} bytes");
+            let what = if self.is_empty { "empty lines have" } else { "a line has" };
+            let reason = format!("{what} more than {MAX_LINE_BYTES} bytes");
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
         }
         Ok(len)
@@ -303,6 +320,33 @@ mod tests {
             bytes.resize(MAX_LINE_BYTES as usize + 100, b'1');
             let error = records(&bytes).expect_err("an endless line").to_string();
             assert!(error.contains("a line has more than"), "{error}");
+        }
+    }
+
+    #[test]
+    fn empty_lines_without_end_are_refused() {
+        for start in [&b""[..], b"t,a\n", b"t,a\r\n0,1\r\n"] {
+            let mut bytes = start.to_vec();
+            bytes.resize(MAX_LINE_BYTES as usize + (1 << 20), b'\n');
+            let error = records(&bytes).expect_err("empty for ever").to_string();
+            assert!(error.contains("empty lines have more than"), "{error}");
+        }
+        // Those that are not in a row are no harm, nor is a text that comes in small pieces.
+        let mut lines = ShortLines { input: Single, left: 4, is_empty: true };
+        let mut bytes = [0; 3];
+        for _ in 0..20 {
+            assert_eq!(lines.read(&mut bytes).expect("lines of one letter"), 3);
+        }
+        assert_eq!(lines.left, MAX_LINE_BYTES - 1);
+    }
+
+    /// An empty line and one of a letter at each read.
+    struct Single;
+
+    impl Read for Single {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            buffer[..3].copy_from_slice(b"\na\n");
+            Ok(3)
         }
     }
 }

@@ -208,3 +208,58 @@ fn mask_level_and_entity_are_fed() {
     let error = scorer.score(batch.view()).expect_err("no level").to_string();
     assert!(error.contains("needs the level of 4 entities"), "{error}");
 }
+
+/// What is added to the sum of a row's values: `more` makes it, `[N, 2]`, of the mask and the entity.
+fn adding(more: impl FnOnce(&mut Graph)) -> Result<Scorer, ScorerError> {
+    let mut graph = Graph::new("adding");
+    graph.input("x", &shape(&[2])).input("mask", &shape(&[2])).input("entity", &shape(&[]));
+    graph.integers("axis", &[1]).constant("three", &[], &[3.0]);
+    graph.node("Unsqueeze", &["entity", "axis"], "who");
+    more(&mut graph);
+    graph.node("Add", &["x", "more"], "values").node("Mul", &["values", "values"], "squares");
+    let drop = [Attribute::Int("keepdims", 0)];
+    graph.node_with("ReduceSum", &["squares", "axis"], "score", &drop);
+    // So that both are read, whatever is added.
+    graph.node("Mul", &["mask", "who"], "both").output("both", &shape(&[2]));
+    graph.output("score", &shape(&[]));
+    let artifact = Artifact::read(graph.encode(Vec::new())).expect("a file");
+    let features = ["a", "b"].map(|name| FeatureSpec::new(name, "up")).to_vec();
+    let entities = ["a", "b", "c"].map(|name| vec![name.to_owned()]).to_vec();
+    let entity = vec!["instance".to_owned()];
+    let metadata = Metadata::new(features, entity, Duration::from_seconds(15));
+    Scorer::new(&runtime(), &artifact, &Metadata { entities, ..metadata })
+}
+
+#[test]
+fn what_is_missing_and_who_it_is_are_tried_as_well() {
+    let check = |name: &str, more: fn(&mut Graph), expected: [&str; 2]| {
+        let error = adding(more).expect_err(name).to_string();
+        for expected in expected {
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    };
+    adding(|it| {
+        it.node("Add", &["mask", "who"], "more");
+    })
+    .expect("it is of the row alone, and a number");
+    let missing = "with values missing (input `mask` 0";
+    let divided = |it: &mut Graph| {
+        it.node("Div", &["x", "mask"], "more");
+    };
+    check("a division by 0", divided, [missing, "the error of a row is NaN"]);
+    let least = |it: &mut Graph| {
+        it.node_with("ReduceMin", &["mask"], "more", &[Attribute::Int("keepdims", 0)]);
+    };
+    check("the mask of all rows", least, [missing, "rows of a batch influence each other"]);
+    let last = "with the last entity that the model knows (input `entity`)";
+    let from_three = |it: &mut Graph| {
+        it.node("Sub", &["who", "three"], "rest").node("Div", &["three", "rest"], "more");
+    };
+    check("a division by 0 for the third", from_three, [last, "the error of a row is inf"]);
+    let of_two = |it: &mut Graph| {
+        it.constant("table", &[3, 2], &[0.0; 6]);
+        it.node_with("Cast", &["entity"], "place", &[Attribute::Int("to", 7)]);
+        it.node("Gather", &["table", "place"], "more");
+    };
+    check("a table that ends before it", of_two, [last, "the model fails on an input of shape"]);
+}

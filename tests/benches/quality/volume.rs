@@ -18,6 +18,10 @@ use portent::episodes::{Run, Timeline};
 /// together: 100 samples of a minute, the default of the authors' own evaluation.
 const WIDEST_MS: i64 = 100 * 60_000;
 
+/// Windows that are averaged, at most, beside that of no width: all of them for steps of 15 s and more. For
+/// shorter steps, of which there are many more in the same minutes, as many are spread over them evenly.
+const WINDOWS: usize = 400;
+
 /// Thresholds, as the authors have it: enough that more change nothing that is printed.
 const THRESHOLDS: usize = 250;
 
@@ -45,7 +49,8 @@ pub fn widest(step_ms: i64) -> usize {
 /// The volume; nothing unless there are anomalous and normal samples.
 ///
 /// # Shapes
-/// One label and one score for each sample of the line. The work grows with the widest window.
+/// One label and one score for each sample of the line. The work grows with the widest window in
+/// steps, and not with its square.
 pub fn vus_pr(line: Timeline<'_>, scores: &[f64], labels: &[bool], widest: usize) -> Option<f64> {
     let is_there = |kind: bool| labels.contains(&kind);
     if !(is_there(true) && is_there(false)) {
@@ -57,8 +62,13 @@ pub fn vus_pr(line: Timeline<'_>, scores: &[f64], labels: &[bool], widest: usize
     let (scores, events): (Vec<f64>, _) = (known.collect(), line.runs(|i| labels[i]));
     let cuts = Cuts::new(&scores, labels, &events);
     let mut credit = vec![0.0; scores.len()];
-    let areas = (0..=widest).map(|window| cuts.area(window, &mut credit));
-    Some(areas.sum::<f64>() / (widest as f64 + 1.0))
+    let most = widest.min(WINDOWS);
+    let windows = (0..=most).map(|place| match most {
+        0 => 0,
+        most => (place as u128 * widest as u128 / most as u128) as usize,
+    });
+    let areas = windows.map(|window| cuts.area(window, &mut credit));
+    Some(areas.sum::<f64>() / (most as f64 + 1.0))
 }
 
 impl<'a> Cuts<'a> {
