@@ -9,7 +9,7 @@
 //! all. So a child does it first, with limits that the system keeps, and what happens to it happens to
 //! nobody else. What this program ships with needs none of that.
 //!
-//! Where the process itself is under a limit, the child may take what is left of it (see [`room`]).
+//! Where the process itself is under a limit, the child may take what is left of it (`room`).
 //!
 //! Invariants: at the end of [`admit`] the child has ended and is reaped, whatever it did. Nothing of it
 //! is left on disk. The bytes that were tried are those that were given, not what the file holds by now.
