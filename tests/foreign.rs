@@ -280,8 +280,8 @@ fn rows_must_not_influence_each_other() {
     let range = [Attribute::Float("low", 0.0), Attribute::Float("high", 1.0)];
     dropout.node_with("RandomUniformLike", &["x"], "random", &range);
     dropout.node("Mul", &["x", "random"], "y").output("y", &shape(&[3]));
-    let sentence = "the rows of a batch influence each other: in a trial with all values there, the error of \
-         the same row is";
+    let sentence =
+        "the rows of a batch influence each other: in a trial, the error of the same row is";
     for (name, graph) in [("normalisation", batch_norm), ("dropout", dropout)] {
         check(name, &bytes(graph), 3, "", Err(sentence));
     }

@@ -12,7 +12,6 @@
 //! milliseconds.
 
 mod environment;
-mod error;
 mod outputs;
 mod reconstruction;
 mod refusal;
@@ -28,16 +27,88 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::artifact::Artifact;
-use super::contract::{self, InputPlan, OutputPlan};
+use super::contract::{self, ContractError, InputPlan, OutputPlan};
 use super::metadata::Metadata;
 
 pub use environment::Runtime;
-pub use error::ScorerError;
 use outputs::Outputs;
 pub use outputs::Scores;
 pub use trial::TrialError;
 use trial::Usual;
 pub use watch::{Run, Watch};
+
+/// Why a batch has no scores, or a model no scorer.
+#[derive(Debug, thiserror::Error)]
+pub enum ScorerError {
+    /// The graph does not keep the contract.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The graph gives numbers that cannot be errors of rows.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// ONNX Runtime does not accept the file.
+    #[error("ONNX Runtime refuses the model: {0}")]
+    Load(String),
+    /// The file is newer than ONNX Runtime.
+    #[error(
+        "the model has IR version {ir_version} and opset {opset}, and this ONNX Runtime reads {what} \
+         {newest} at most: export it with {key} {newest}, or install a newer ONNX Runtime"
+    )]
+    TooNew {
+        /// The file's layout.
+        ir_version: i64,
+        /// The file's operators.
+        opset: i64,
+        /// Which of both is too new.
+        what: &'static str,
+        /// The newest that is read.
+        newest: i64,
+        /// What exporters call it.
+        key: &'static str,
+    },
+    /// The graph failed on a batch.
+    #[error("the model fails on an input of shape {shape:?}: {reason}")]
+    Run {
+        /// The shape of the batch.
+        shape: Vec<usize>,
+        /// ONNX Runtime's own words.
+        reason: String,
+    },
+    /// The graph asks for the entities' levels and got none: a mistake of the caller.
+    #[error(
+        "the model needs the level of {rows} entities, [{rows}, {features}], and was given none"
+    )]
+    NoLevel {
+        /// Rows of the batch.
+        rows: usize,
+        /// The model's features.
+        features: usize,
+    },
+    /// A batch of other dimensions than the model's: a mistake of the caller.
+    #[error(
+        "a batch of windows [{window}, {features}] for a model of [{model_window}, {model_features}]"
+    )]
+    Batch {
+        /// The batch's steps.
+        window: usize,
+        /// The batch's features.
+        features: usize,
+        /// The model's steps.
+        model_window: usize,
+        /// The model's features.
+        model_features: usize,
+    },
+    /// An output changed its shape between batches.
+    #[error("output {name} has the shape {found:?}, expected {expected:?}")]
+    Output {
+        /// The output.
+        name: String,
+        /// Its shape now.
+        found: Vec<usize>,
+        /// Its shape as of the trial.
+        expected: Vec<usize>,
+    },
+}
 
 /// What a graph may ask for besides the features.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,8 +164,7 @@ impl Scorer {
         artifact: &Artifact,
         metadata: &Metadata,
     ) -> Result<Self, ScorerError> {
-        let entities = metadata.entities.len();
-        let usual = Usual { said: &metadata.outputs, ranges: &metadata.ranges, entities };
+        let usual = Usual { said: &metadata.outputs, ranges: &metadata.ranges };
         Self::tried(runtime, artifact, metadata.features.len(), metadata.window, usual)
     }
 
@@ -109,7 +179,7 @@ impl Scorer {
         features: usize,
         window: usize,
     ) -> Result<Self, ScorerError> {
-        let usual = Usual { said: &BTreeMap::new(), ranges: &[], entities: 0 };
+        let usual = Usual { said: &BTreeMap::new(), ranges: &[] };
         Self::tried(runtime, artifact, features, window, usual)
     }
 

@@ -4,9 +4,7 @@
 //! what its outputs are, or a refusal.
 //!
 //! Rows within the ranges of training, or of several magnitudes where none are known, are run
-//! together and each alone: a row's error must not depend on its company. A graph that takes a `mask` is
-//! run again with values missing, and one that tells entities apart with the last one that it knows.
-//! Then rows far away are run:
+//! together and each alone: a row's error must not depend on its company. Then rows far away are run:
 //! an error that falls on the way there, or that is below 0, is the opposite of one, unless the user
 //! says that it is an error.
 //!
@@ -14,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView3, Axis};
 
 use super::{Context, Scorer, ScorerError};
 use crate::model::artifact::{Artifact, Element};
@@ -27,29 +25,16 @@ use crate::model::role::OutputRole;
 pub enum TrialError {
     /// A row's error depends on the other rows.
     #[error(
-        "the rows of a batch influence each other: in a trial with {with}, the error of the same row is \
+        "the rows of a batch influence each other: in a trial, the error of the same row is \
          {together} among others and {alone} alone; export the model in evaluation mode \
          (`model.eval()` in PyTorch, `training=False` in Keras), so that no layer takes means of a \
          batch or draws at random"
     )]
     Company {
-        /// What the rows were.
-        with: &'static str,
         /// The row's error in a batch.
         together: f32,
         /// Its error alone.
         alone: f32,
-    },
-    /// What the graph asks for besides features leaves a row without an error.
-    #[error(
-        "in a trial with {with}, the error of a row is {value}, and it is a number without: a row \
-         needs an error whatever the graph is told of it"
-    )]
-    NoNumber {
-        /// What the row was.
-        with: &'static str,
-        /// Its error.
-        value: f32,
     },
     /// An error is never below 0.
     #[error(
@@ -97,14 +82,7 @@ pub(super) struct Usual<'a> {
     pub said: &'a BTreeMap<String, OutputRole>,
     /// Where its features lay in training.
     pub ranges: &'a [Option<FeatureRange>],
-    /// How many entities it tells apart.
-    pub entities: usize,
 }
-
-/// What rows are in a trial, for refusals.
-const WHOLE: &str = "all values there";
-const HOLES: &str = "values missing (input `mask` 0, and the value 0)";
-const KNOWN: &str = "the last entity that the model knows (input `entity`)";
 
 /// Between a row's errors among others and alone there may be as much as this, of the error itself and of
 /// the largest: sums in another order, in float32.
@@ -129,79 +107,11 @@ impl Scorer {
             None => part * 10_f32.powi(row as i32 / 2),
         });
         self.judge(artifact, batch.view(), usual.said)?;
-        let nobody = Array1::zeros(rows);
-        let together = self.accompanied(batch.view(), nobody.view(), WHOLE)?;
-        if self.takes_mask() {
-            let holes = self.holes(&batch);
-            self.with(holes.view(), nobody.view(), HOLES, &together)?;
-        }
-        if self.takes_entity() && usual.entities > 0 {
-            // Beside those that it does not know.
-            let known =
-                |row: usize| if row.is_multiple_of(2) { usual.entities as f32 } else { 0.0 };
-            let known = Array1::from_shape_fn(rows, known);
-            self.with(batch.view(), known.view(), KNOWN, &together)?;
-        }
-        let far = self.rows(FAR.len(), |row, feature, part| match range(usual.ranges, feature) {
-            Some(FeatureRange { lower, upper }) => {
-                lower + (upper - lower).max(f32::MIN_POSITIVE) * (0.5 + part) * FAR[row]
-            }
-            None => (0.5 + part) * FAR[row],
-        });
-        let far = self.given(far.view(), Array1::zeros(FAR.len()).view())?;
-        // Without ranges only the first rows are small.
-        let near = if usual.ranges.is_empty() { &together[..2] } else { &together };
-        self.is_error(&together, near, &far)
-    }
-
-    /// The same windows with every third value missing, of which none is empty in the newest step. The first
-    /// is whole, as it is among others.
-    fn holes(&self, batch: &Array3<f32>) -> Array3<f32> {
-        let mut holes = batch.clone();
-        let newest = self.window - 1;
-        for ((row, step, feature), value) in holes.indexed_iter_mut() {
-            let keeps_one = step < newest || self.features > 1;
-            if row > 0 && (row + step + feature).is_multiple_of(3) && keeps_one {
-                *value = f32::NAN;
-            }
-        }
-        holes
-    }
-
-    /// Refuses a graph that has no error for rows of which it is told something else than before.
-    fn with(
-        &mut self,
-        batch: ArrayView3<'_, f32>,
-        entity: ArrayView1<'_, f32>,
-        with: &'static str,
-        before: &[f32],
-    ) -> Result<(), ScorerError> {
-        let named = |error| match error {
-            ScorerError::Trial(error) => ScorerError::Trial(error),
-            error => ScorerError::With { with, source: Box::new(error) },
-        };
-        let found = self.accompanied(batch, entity, with).map_err(named)?;
-        let lost =
-            found.iter().zip(before).find(|(now, before)| !now.is_finite() && before.is_finite());
-        match lost {
-            Some((value, _)) => Err(TrialError::NoNumber { with, value: *value }.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// The errors of rows, if they do not depend on their company.
-    fn accompanied(
-        &mut self,
-        batch: ArrayView3<'_, f32>,
-        entity: ArrayView1<'_, f32>,
-        with: &'static str,
-    ) -> Result<Vec<f32>, ScorerError> {
-        let together = self.given(batch, entity)?;
+        let together = self.given(batch.view())?;
         let mut largest =
             together.iter().filter(|it| it.is_finite()).fold(0.0, |a, b| b.abs().max(a));
         for (row, window) in batch.axis_iter(Axis(0)).enumerate() {
-            let entity = entity.slice(s![row..=row]);
-            let alone = self.given(window.insert_axis(Axis(0)), entity)?[0];
+            let alone = self.given(window.insert_axis(Axis(0)))?[0];
             largest = if alone.is_finite() { alone.abs().max(largest) } else { largest };
             let among = together[row];
             let noise = NOISE[0] * among.abs().max(alone.abs()) + NOISE[1] * largest;
@@ -210,10 +120,19 @@ impl Scorer {
                 false => among.is_finite() != alone.is_finite(),
             };
             if differs {
-                return Err(TrialError::Company { with, together: among, alone }.into());
+                return Err(TrialError::Company { together: among, alone }.into());
             }
         }
-        Ok(together)
+        let far = self.rows(FAR.len(), |row, feature, part| match range(usual.ranges, feature) {
+            Some(FeatureRange { lower, upper }) => {
+                lower + (upper - lower).max(f32::MIN_POSITIVE) * (0.5 + part) * FAR[row]
+            }
+            None => (0.5 + part) * FAR[row],
+        });
+        let far = self.given(far.view())?;
+        // Without ranges only the first rows are small.
+        let near = if usual.ranges.is_empty() { &together[..2] } else { &together };
+        self.is_error(&together, near, &far)
     }
 
     /// Windows of values that are the same each time. `of` makes a value of the row, the feature and a part
@@ -234,7 +153,7 @@ impl Scorer {
         batch: ArrayView3<'_, f32>,
         said: &BTreeMap<String, OutputRole>,
     ) -> Result<(), ScorerError> {
-        let outputs = self.run_trial(batch, None)?;
+        let outputs = self.run_trial(batch)?;
         // In the order of the file, for the sake of messages.
         let shapes: Vec<_> = (artifact.outputs().iter())
             .map(|port| {
@@ -249,26 +168,18 @@ impl Scorer {
         Ok(())
     }
 
-    fn run_trial(
-        &mut self,
-        batch: ArrayView3<'_, f32>,
-        entity: Option<ArrayView1<'_, f32>>,
-    ) -> Result<super::Outputs, ScorerError> {
+    fn run_trial(&mut self, batch: ArrayView3<'_, f32>) -> Result<super::Outputs, ScorerError> {
         let rows = batch.dim().0;
         let (mean, scale) =
             (Array2::zeros((rows, self.features)), Array2::ones((rows, self.features)));
-        let context = Context { level: Some((mean.view(), scale.view())), entity };
+        let context = Context { level: Some((mean.view(), scale.view())), entity: None };
         self.fill(batch);
         self.run(rows, &context)
     }
 
     /// What the graph gives for each row: errors, or how normal they are.
-    fn given(
-        &mut self,
-        batch: ArrayView3<'_, f32>,
-        entity: ArrayView1<'_, f32>,
-    ) -> Result<Vec<f32>, ScorerError> {
-        let outputs = self.run_trial(batch, Some(entity))?;
+    fn given(&mut self, batch: ArrayView3<'_, f32>) -> Result<Vec<f32>, ScorerError> {
+        let outputs = self.run_trial(batch)?;
         let falls = std::mem::take(&mut self.outputs.falls);
         let scores = self.interpret(outputs, batch);
         self.outputs.falls = falls;
