@@ -41,7 +41,10 @@ async fn main() {
 
 async fn measure(hosts: usize) {
     let config = "storage: {max_series: 2000000}\n";
-    let portent = Portent::start(config, &[]).await;
+    // As by default, what it learns is written every minute.
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = format!("--storage.path={}", folder.path().display());
+    let portent = Portent::start(config, &[&data]).await;
     portent.ready().await;
     let writer = RemoteWriter::new(portent.url("/api/v1/write"));
     let fleet = Fleet::new(hosts);
