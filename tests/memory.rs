@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration as StdDuration;
 
+use portent::bytesize::ByteSize;
 use portent::detect::{
     DetectConfig, LoadedModel, MemoryCursor, MemoryPage, Pipeline, Restored, Snapshot,
 };
@@ -275,6 +276,40 @@ fn there_is_room_for_so_many_entities() {
         last = hosts(&small.tick(now_ms, &|| StdDuration::ZERO));
     }
     assert_eq!(last, ("x z".to_owned(), 0));
+}
+
+/// Series, values and what is remembered have one budget: twenty thousand hosts that send next to nothing
+/// take no more of it than one that sends a lot.
+#[test]
+fn all_memory_together_stays_within_its_budget() {
+    let max_bytes = ByteSize::from_mib(16);
+    let storage = StorageConfig { max_bytes, ..StorageConfig::default() };
+    let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
+    let models = vec![model("m", 1.0), model("n", 2.0)];
+    let mut small = Pipeline::new(config, storage, models).expect("good features");
+    let mut last = None;
+    for minute in 0..20 {
+        let now_ms = START + minute * STEP;
+        let series = |host: usize, name: &str| {
+            let host = format!("host-{host}");
+            let labels = Labels::from_pairs([("__name__", name), ("instance", host.as_str())]);
+            let samples = vec![Sample::new(now_ms, (minute % 7) as f64)];
+            BatchSeries { labels: labels.expect("two names"), replica: None, samples }
+        };
+        let fleet = (0..20_000).flat_map(|host| [series(host, "m_a"), series(host, "m_b")]);
+        small.append(now_ms, &Batch { series: fleet.collect() });
+        let snapshot = small.tick(now_ms, &|| StdDuration::ZERO);
+        let used = snapshot.store.bytes + snapshot.feature_bytes + snapshot.state_bytes;
+        assert!(used as u64 <= max_bytes.as_bytes(), "{used} bytes at minute {minute}");
+        last = Some(snapshot);
+    }
+    let last = last.expect("steps");
+    assert_eq!(last.max_bytes, max_bytes.as_bytes());
+    for model in &last.models {
+        let evaluation = &model.evaluation;
+        assert!(evaluation.refused > 1_000 && evaluation.lacks_memory, "{}", evaluation.refused);
+        assert!(evaluation.incomplete > 800, "{}", evaluation.incomplete);
+    }
 }
 
 fn entities_of(page: &MemoryPage) -> usize {

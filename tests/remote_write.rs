@@ -282,7 +282,7 @@ async fn what_the_rings_refuse_is_counted_in_the_answer() {
     let many: Vec<Series> = names.iter().map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)])).collect();
     let reply = server.post(V1, &body(&many)).await;
     assert_eq!(reply.status, 400);
-    assert!(reply.body.contains("3 of new series beyond the limit"), "{reply:?}");
+    assert!(reply.body.contains("3 beyond a limit"), "{reply:?}");
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ use crate::bytesize::ByteSize;
 use crate::model::{ModelConfig, RuntimeError};
 
 pub use attempt::attempt;
+pub use room::memory_limit;
 
 /// The name of the command that this program tries a model by. It is for nobody else.
 pub const COMMAND: &str = "try-model";

@@ -1,4 +1,4 @@
-//! Room: what a limit on this process's memory leaves of it.
+//! Room: what memory this process may use, and what a limit on it leaves.
 //!
 //! In: the files of the control groups that the process is in. Out: bytes, or nothing where there is no
 //! limit. A container or a service under a limit ends as a whole when one of its processes goes beyond it,
@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Where control groups are.
 const GROUPS: &str = "/sys/fs/cgroup";
+
+/// Where the machine's memory is told, see proc_meminfo(5).
+const MACHINE: &str = "/proc/meminfo";
 
 /// The names of one version: its folder below [`GROUPS`], and the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +47,34 @@ pub(super) fn room() -> Option<u64> {
     room_in(&groups, &read)
 }
 
+/// What this process may use at all: the least limit on its groups, or the machine's memory where that is
+/// less. `None` where neither is known.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    limit_in(&groups, &|path: &Path| fs::read_to_string(path).ok())
+}
+
+fn limit_in(groups: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
+    let total =
+        |line: &str| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok();
+    let machine = read(Path::new(MACHINE)).and_then(|text| text.lines().find_map(total));
+    let machine = machine.map(|kib: u64| kib << 10);
+    least(groups, read, &|limit, _| limit).into_iter().chain(machine).min()
+}
+
 /// `groups` is the text of `/proc/self/cgroup`; `read` gives the text of a file.
 fn room_in(groups: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
-    let left = groups.lines().filter_map(group).flat_map(|(version, group)| {
+    least(groups, read, &|limit, taken| limit.saturating_sub(taken))
+}
+
+/// The least of what is made of the limit on a group and of what it has taken.
+fn least(
+    groups: &str,
+    read: &dyn Fn(&Path) -> Option<String>,
+    of: &dyn Fn(u64, u64) -> u64,
+) -> Option<u64> {
+    let found = groups.lines().filter_map(group).flat_map(|(version, group)| {
         // A container may see its own group as the root, whatever its name is outside.
         let ancestors = Path::new(group).ancestors();
         ancestors.filter_map(move |group| {
@@ -54,10 +82,12 @@ fn room_in(groups: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> 
             let folder = folder.join(group.strip_prefix("/").unwrap_or(group));
             let text = |name: &str| read(&folder.join(name));
             let stat = text("memory.stat").unwrap_or_default();
-            left(&text(version.limit)?, &text(version.usage)?, &stat, version.cached)
+            let (limit, taken) =
+                limited(&text(version.limit)?, &text(version.usage)?, &stat, version.cached)?;
+            Some(of(limit, taken))
         })
     });
-    left.min()
+    found.min()
 }
 
 /// The version and the path of a line `ID:CONTROLLERS:PATH` that memory is about.
@@ -71,14 +101,14 @@ fn group(line: &str) -> Option<(Version, &str)> {
     }
 }
 
-/// What a limit leaves; nothing where the text is no number, such as `max`. Without a limit, version 1
-/// has a number beyond all memory, of which is left what does no harm.
-fn left(limit: &str, usage: &str, stat: &str, cached: &str) -> Option<u64> {
+/// A limit and what is taken of it; nothing where the text is no number, such as `max`. Without a limit,
+/// version 1 has a number beyond all memory, which does no harm.
+fn limited(limit: &str, usage: &str, stat: &str, cached: &str) -> Option<(u64, u64)> {
     let limit: u64 = limit.trim().parse().ok()?;
     let usage: u64 = usage.trim().parse().ok()?;
     let value = |line: &str| line.strip_prefix(cached)?.strip_prefix(' ')?.trim().parse().ok();
     let cached = stat.lines().find_map(value).unwrap_or(0);
-    Some(limit.saturating_sub(usage.saturating_sub(cached)))
+    Some((limit, usage.saturating_sub(cached)))
 }
 
 #[cfg(test)]
@@ -106,6 +136,23 @@ mod tests {
         check("0::/\n", &cached, Some(400));
         check("0::/\n", &[("memory.max", "1000\n"), ("memory.current", "1700\n")], Some(0));
         check("0::/\n", &[("memory.max", "1000\n"), ("memory.current", "?")], None);
+    }
+
+    #[test]
+    fn what_may_be_used_is_the_limit_or_the_machine() {
+        let check = |files: &[(&str, &str)], expected| {
+            let read = |path: &Path| {
+                let found = files.iter().find(|(name, _)| path.ends_with(name));
+                found.map(|(_, text)| (*text).to_owned())
+            };
+            assert_eq!(limit_in("0::/a\n", &read), expected, "{files:?}");
+        };
+        let machine = ("proc/meminfo", "MemTotal:       2 kB\nMemFree:        1 kB\n");
+        check(&[], None);
+        check(&[machine], Some(2_048));
+        check(&[machine, ("a/memory.max", "1000"), ("a/memory.current", "900")], Some(1_000));
+        check(&[machine, ("a/memory.max", "3000"), ("a/memory.current", "900")], Some(2_048));
+        check(&[("a/memory.max", "3000"), ("a/memory.current", "900")], Some(3_000));
     }
 
     #[test]

@@ -16,13 +16,25 @@ use super::{
     DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
 };
 use crate::duration::Duration;
-use crate::features::{EntityState, FeatureSet, FeatureSpec, Features};
+use crate::features::{
+    EntityState, FeatureMemory, FeatureSet, FeatureSpec, Features, LEAST_MEMORY_MS,
+};
 use crate::model::{AdaptiveThreshold, FeatureRange, FileDigest, Metadata, OutputRole};
 use crate::series::Store;
 
 /// How many evaluations of a model are remembered before the last one: at 15 s what went on for the
 /// last minutes, at a thousand explained entities of 40 features 7 MB.
 const EARLIER_EVALUATIONS: usize = 9;
+
+/// What is kept of each feature of an entity beside its window, estimated: the latest value 18, the matrix
+/// 9, the level 32, standing still 12, the score 24.
+const CELL_BYTES: usize = 95;
+
+/// The hours of an entity.
+const HOURS_BYTES: usize = 720;
+
+/// What an entity costs beside that, estimated: its labels, slots and index entries, the rest of its score.
+const ENTITY_OVERHEAD_BYTES: usize = 768;
 
 /// Slots without an entity that are no matter: some megabytes.
 const MOST_FREE: usize = 1_000;
@@ -82,6 +94,8 @@ pub(super) struct Limits {
     pub retention_ms: i64,
     /// Entities at most.
     pub max_entities: usize,
+    /// For how long an entity is remembered; as long as the model can make use of it without this.
+    pub entity_retention: Option<Duration>,
 }
 
 /// A model bound to the store.
@@ -96,6 +110,13 @@ pub(super) struct Model {
     ranges: Vec<Option<FeatureRange>>,
     detector: Detector,
     pub interval_ms: i64,
+    limits: Limits,
+    /// For how long the model can make use of what it knew of an entity.
+    useful: Duration,
+    /// Estimated memory for one entity without its feature values.
+    entity_bytes: usize,
+    /// Whether memory lets fewer entities in than their limit.
+    lacks_memory: bool,
     /// The tick that was evaluated last.
     pub last_tick_ms: Option<i64>,
     pub snapshot: Option<Arc<ModelSnapshot>>,
@@ -120,6 +141,17 @@ pub(super) fn interval(
     Ok(interval)
 }
 
+/// What one entity takes of memory, estimated before there is any.
+fn entity_bytes(metadata: &Metadata) -> usize {
+    let features = metadata.features.len();
+    // Its window and the copy that is run; the latest value; the matrix; level, stillness and score.
+    let cell = 2 * size_of::<f32>() * metadata.window.max(1) + CELL_BYTES;
+    features * cell
+        + metadata.smoothing.len() * (features + 1) * size_of::<f32>()
+        + metadata.adaptive_threshold.map_or(0, |_| HOURS_BYTES)
+        + ENTITY_OVERHEAD_BYTES
+}
+
 impl Model {
     /// Binds a model that has seen nothing.
     pub fn bind(
@@ -130,13 +162,12 @@ impl Model {
         limits: Limits,
     ) -> Self {
         let interval_ms = identity.interval_ms;
+        let reach_ms = model.metadata.adaptive_threshold.map_or(0, |_| AdaptiveThreshold::REACH_MS);
+        let useful = Duration::from_ms(reach_ms.max(LEAST_MEMORY_MS));
         let features = features
             .maskable(model.scorer.takes_mask())
             .weightless(&model.metadata.weightless)
-            .at_steps_of(interval_ms)
-            .remembering(
-                model.metadata.adaptive_threshold.map_or(0, |_| AdaptiveThreshold::REACH_MS),
-            );
+            .at_steps_of(interval_ms);
         let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
         Self {
             key: identity.key(),
@@ -144,14 +175,19 @@ impl Model {
             history: History::new(&model.name, &names, limits.retention_ms),
             name: model.name,
             ranges: model.metadata.ranges.clone(),
+            entity_bytes: entity_bytes(&model.metadata),
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
             features: {
                 let mut features = features.bind(store);
                 features.set_max_entities(limits.max_entities);
+                features.set_retention(limits.entity_retention.unwrap_or(useful).as_ms());
                 features
             },
             interval_ms,
+            limits,
+            useful,
+            lacks_memory: false,
             last_tick_ms: None,
             snapshot: None,
             earlier: VecDeque::new(),
@@ -161,7 +197,29 @@ impl Model {
     pub fn set_config(&mut self, config: &DetectConfig, limits: Limits) {
         self.detector.set_config(config);
         self.history.set_span(limits.retention_ms);
-        self.features.set_max_entities(limits.max_entities);
+        self.features.set_retention(limits.entity_retention.unwrap_or(self.useful).as_ms());
+        self.limits = limits;
+    }
+
+    /// All its memory that grows with entities, the last scores included.
+    pub fn bytes(&self) -> usize {
+        let scores = self.snapshot.iter().chain(&self.earlier).map(|it| it.bytes()).sum::<usize>();
+        self.history.bytes() + self.state_bytes() + scores
+    }
+
+    /// Lets as many entities in as their limit allows and so many bytes, in which those that are known are
+    /// included; these stay.
+    pub fn make_room(&mut self, bytes: u64) {
+        let values = self.limits.retention_ms / self.interval_ms.max(1);
+        let values = (values as usize).saturating_mul(self.feature_names.len() * size_of::<f64>());
+        let each = self.entity_bytes.saturating_add(values) as u64;
+        // Those that are known may take more than is estimated.
+        let more = bytes.saturating_sub(self.bytes() as u64) / each;
+        let known = self.features.known_entities();
+        let fit = usize::try_from(bytes / each).unwrap_or(usize::MAX);
+        let fit = fit.min(known.saturating_add(usize::try_from(more).unwrap_or(usize::MAX)));
+        self.lacks_memory = fit < self.limits.max_entities;
+        self.features.set_max_entities(fit.min(self.limits.max_entities));
     }
 
     /// Moves the evaluation that was the last on to the earlier ones.
@@ -175,8 +233,9 @@ impl Model {
     pub fn memory(&self, from: usize, count: usize) -> (Vec<EntityMemory>, Option<usize>) {
         let (end, slots) = (from.saturating_add(count), self.features.slots());
         let memory = |slot: usize| {
-            let (entity, left_ms, cells) = self.features.memory(slot)?;
-            Some(EntityMemory { cells, ..self.detector.memory(slot, entity, left_ms) })
+            let FeatureMemory { entity, left_ms, is_away, cells } = self.features.memory(slot)?;
+            let memory = self.detector.memory(slot, entity, left_ms);
+            Some(EntityMemory { is_away, cells, ..memory })
         };
         let entities = (from..end.min(slots)).filter_map(memory).collect();
         (entities, (end < slots).then_some(end))
@@ -185,16 +244,17 @@ impl Model {
     /// Remembers an entity as it was remembered elsewhere; says whether it could be. Nobody is said to be
     /// absent until `silent_until_ms`.
     pub fn restore(&mut self, memory: &EntityMemory, silent_until_ms: i64) -> bool {
-        let slot = self.features.restore(&memory.entity, memory.left_ms, &memory.cells);
+        let EntityMemory { entity, left_ms, is_away, cells, .. } = memory;
+        let slot = self.features.restore(entity, (*left_ms, *is_away), cells);
         slot.inspect(|slot| self.detector.restore(*slot, memory, silent_until_ms)).is_some()
     }
 
     /// Gives back the memory of slots whose entities are forgotten, once these are most: who is remembered
-    /// moves into slots without gaps, as over the end of a process.
-    fn compact(&mut self) {
+    /// moves into slots without gaps, as over the end of a process. Says whether it came to that.
+    pub fn compact(&mut self) -> bool {
         let (slots, free) = (self.features.slots(), self.features.free_slots());
         if free < MOST_FREE || 2 * free < slots {
-            return;
+            return false;
         }
         let silent_until_ms = self.detector.silent_until_ms();
         let (entities, _) = self.memory(0, slots);
@@ -203,6 +263,7 @@ impl Model {
         for memory in &entities {
             self.restore(memory, silent_until_ms);
         }
+        true
     }
 
     /// Memory for what is remembered of entities.
@@ -219,7 +280,6 @@ impl Model {
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> ModelSnapshot {
         let begun = stopwatch();
-        self.compact();
         let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
         let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
         self.history.push(matrix, at_ms);
@@ -236,6 +296,7 @@ impl Model {
             away: matrix.away(),
             forgotten: matrix.forgotten(),
             refused: matrix.refused(),
+            lacks_memory: self.lacks_memory,
             provenance: matrix.counts().to_vec(),
             doubled: doubled.len(),
             doubled_example: doubled.first().map(|slot| matrix.labels(*slot).clone()),

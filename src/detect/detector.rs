@@ -181,6 +181,7 @@ impl Detector {
         EntityMemory {
             entity,
             left_ms,
+            is_away: false,
             cells: Vec::new(),
             window,
             level,

@@ -20,6 +20,8 @@ pub struct EntityMemory {
     pub entity: Labels,
     /// When it was there last: milliseconds since the epoch.
     pub left_ms: i64,
+    /// Whether it was away by then.
+    pub is_away: bool,
     /// By feature.
     pub cells: Vec<CellMemory>,
     /// The steps that the graph looks at.

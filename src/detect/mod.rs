@@ -60,6 +60,10 @@ const EVICTION_INTERVAL_MS: i64 = 60_000;
 /// that an instant query finds the latest.
 const FEATURE_RETENTION_MS: i64 = 300_000;
 
+/// Of the budget one part in so many is kept from series, so that what they are about can be scored: a host
+/// has a hundred series of a kilobyte and takes ten itself, one of few series takes more than they do.
+const MODELS_SHARE: u64 = 4;
+
 /// What is remembered is handed out for so many entities at a time: well below a millisecond.
 const PAGE_ENTITIES: usize = 64;
 
@@ -122,6 +126,8 @@ pub struct Pipeline {
     kept: Vec<SelectorId>,
     /// The multiple of [`EVICTION_INTERVAL_MS`] at which series were evicted last.
     last_eviction: Option<i64>,
+    /// See [`Pipeline::layout`].
+    layout: u64,
 }
 
 impl Pipeline {
@@ -140,6 +146,7 @@ impl Pipeline {
             models: Vec::new(),
             kept: Vec::new(),
             last_eviction: None,
+            layout: 0,
         };
         pipeline.reconfigure(config, storage, models)?;
         Ok(pipeline)
@@ -168,6 +175,7 @@ impl Pipeline {
         let limits = Limits {
             retention_ms: storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS),
             max_entities: storage.max_entities,
+            entity_retention: storage.entity_retention,
         };
         // New registrations come before the old ones go, so that shared series stay.
         let mut bound = Vec::with_capacity(checked.len());
@@ -190,7 +198,9 @@ impl Pipeline {
             old.features.release(&mut self.store);
         }
         self.store.set_config(storage);
+        self.reserve();
         self.config = config;
+        self.layout += 1;
         Ok(())
     }
 
@@ -233,9 +243,17 @@ impl Pipeline {
         found
     }
 
+    /// A number that is another one whenever models or entities have other places than before: pieces with
+    /// different numbers are not of one whole.
+    #[must_use]
+    pub fn layout(&self) -> u64 {
+        self.layout
+    }
+
     /// A piece of all that is remembered of entities and series, for another pipeline that goes on with it,
     /// and where the next piece begins; nothing at the end. Pieces are small, so that ticks and appends may
-    /// come between them: each entity and each series is of one moment.
+    /// come between them, as long as the [`Pipeline::layout`] is the same: each entity and each series is of
+    /// one moment.
     #[must_use]
     pub fn memory_page(&self, from: MemoryCursor) -> (MemoryPage, Option<MemoryCursor>) {
         let MemoryCursor { place, offset } = from;
@@ -300,6 +318,10 @@ impl Pipeline {
         stopwatch: &dyn Fn() -> std::time::Duration,
     ) -> Arc<Snapshot> {
         let evicted = self.evict(now_ms);
+        self.reserve();
+        let max_bytes = self.store.max_bytes();
+        let count = self.models.len() as u64;
+        let mut used = (self.model_bytes() + self.store.stats().bytes) as u64;
         let mut evaluated: Vec<(&mut Model, ModelSnapshot)> = Vec::new();
         for model in &mut self.models {
             // At multiples of its own interval alone, whatever other models are due: what it has
@@ -307,8 +329,14 @@ impl Pipeline {
             let is_due = now_ms.rem_euclid(model.interval_ms) == 0;
             if is_due && model.last_tick_ms != Some(now_ms) {
                 model.last_tick_ms = Some(now_ms);
+                used -= model.bytes() as u64;
                 model.remember();
+                self.layout += u64::from(model.compact());
+                // Of what is free each takes its part: the first must not leave the others without.
+                let own = model.bytes() as u64;
+                model.make_room(own + max_bytes.saturating_sub(used + own) / count);
                 let snapshot = model.evaluate(&self.store, now_ms, &self.config, stopwatch);
+                used += model.bytes() as u64;
                 evaluated.push((model, snapshot));
             }
         }
@@ -323,14 +351,34 @@ impl Pipeline {
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             earlier: self.models.iter().flat_map(|model| model.earlier.iter().cloned()).collect(),
             store: self.store.stats(),
-            feature_bytes: self.models.iter().map(|model| model.history.bytes()).sum(),
-            state_bytes: self.models.iter().map(Model::state_bytes).sum(),
+            feature_bytes: self.feature_bytes(),
+            state_bytes: self.state_bytes(),
+            max_bytes: self.store.max_bytes(),
             evicted,
         })
     }
 }
 
 impl Pipeline {
+    /// Leaves of the budget what models take, or else their share, to the store.
+    fn reserve(&mut self) {
+        let share = self.store.max_bytes() / MODELS_SHARE;
+        let taken = self.model_bytes() as u64;
+        self.store.set_reserved_bytes(taken.max(share));
+    }
+
+    fn model_bytes(&self) -> usize {
+        self.models.iter().map(Model::bytes).sum()
+    }
+
+    fn feature_bytes(&self) -> usize {
+        self.models.iter().map(|model| model.history.bytes()).sum()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.models.iter().map(Model::state_bytes).sum()
+    }
+
     /// Evicts dead series, once in a while: it looks at every series.
     fn evict(&mut self, now_ms: i64) -> usize {
         let slot = now_ms.div_euclid(EVICTION_INTERVAL_MS);

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub feature_bytes: usize,
     /// Memory for what models remember of entities.
     pub state_bytes: usize,
+    /// What these and the store may take together.
+    pub max_bytes: u64,
     /// Series that were evicted at this tick.
     pub evicted: usize,
 }
@@ -128,6 +130,14 @@ impl ModelSnapshot {
         now_ms.abs_diff(self.time_ms) <= max_age_ms.unsigned_abs()
     }
 
+    /// Memory, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let score = |it: &EntityScore| {
+            size_of::<EntityScore>() + it.features.capacity() * size_of::<FeatureScore>()
+        };
+        self.entities.iter().map(score).sum()
+    }
+
     /// The entities that are explained.
     pub fn explained(&self) -> impl Iterator<Item = &EntityScore> {
         self.entities.iter().filter(|it| it.score >= self.explain_above)
@@ -166,8 +176,10 @@ pub struct Evaluation {
     pub away: usize,
     /// Were away and are forgotten before their time, as too many were.
     pub forgotten: usize,
-    /// Are not known, as there is no room for them (`storage.max_entities`).
+    /// Are not known, as there is no room for them (`storage.max_entities`, `storage.max_bytes`).
     pub refused: usize,
+    /// Whether memory leaves less room than the limit of entities.
+    pub lacks_memory: bool,
     /// For each feature, the fresh entities by the provenance of their value.
     pub provenance: Vec<ProvenanceCounts>,
     /// For each feature, elements of its result that belong to nobody, as they lack an entity label.

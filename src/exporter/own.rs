@@ -12,6 +12,7 @@ use crate::series::Outcome;
 /// Counts what became of a batch beyond what its sender is told.
 pub fn count_append(outcome: &Outcome) {
     counter!("portent_series_created_total").increment(outcome.series_created);
+    counter!("portent_series_dropped_total").increment(outcome.series_dropped);
     counter!("portent_series_truncated_samples_total").increment(outcome.truncated);
     counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
     counter!("portent_series_replica_changes_total").increment(outcome.replica_changes);
@@ -24,6 +25,7 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
     gauge!("portent_series_bytes").set(snapshot.store.bytes as f64);
     gauge!("portent_feature_history_bytes").set(snapshot.feature_bytes as f64);
     gauge!("portent_detect_state_bytes").set(snapshot.state_bytes as f64);
+    gauge!("portent_storage_max_bytes").set(snapshot.max_bytes as f64);
     counter!("portent_series_evicted_total").increment(snapshot.evicted as u64);
     // A model that was not due has not been evaluated again.
     for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
@@ -169,13 +171,23 @@ fn describe_series() {
     );
     describe_counter!("portent_series_created_total", "Series that began.");
     describe_counter!("portent_series_evicted_total", "Series that ended long enough ago.");
+    describe_gauge!(
+        "portent_storage_max_bytes",
+        "What portent_series_bytes, portent_feature_history_bytes and portent_detect_state_bytes may be \
+         together with the last scores: storage.max_bytes, or half of the memory that this process may use."
+    );
+    describe_counter!(
+        "portent_series_dropped_total",
+        "Series dropped because storage.max_bytes was reached, the youngest first."
+    );
     describe_counter!(
         "portent_series_truncated_samples_total",
         "Samples that made way because storage.max_samples_per_series was reached."
     );
     describe_counter!(
         "portent_series_over_limit_samples_total",
-        "Samples of new series refused because storage.max_series or storage.max_bytes was reached."
+        "Samples refused because storage.max_series or storage.max_bytes was reached, or \
+         storage.max_samples_per_series by newer ones."
     );
     describe_counter!(
         "portent_series_replica_changes_total",

@@ -15,7 +15,7 @@ use crate::labels::Labels;
 
 /// Entities are remembered for so long at the least: a reboot, an upgrade or a broken network takes
 /// minutes, and seldom an hour.
-pub(super) const LEAST_MEMORY_MS: i64 = 3_600_000;
+pub const LEAST_MEMORY_MS: i64 = 3_600_000;
 
 /// So many entities may be away at any time, beside as many as have ever been there at once. Few
 /// enough to cost little, more than a fleet of pods replaces in a roll-out.
@@ -91,6 +91,16 @@ impl EntityTable {
         self.most = most;
     }
 
+    /// Entities are remembered for so long from now on.
+    pub(super) fn set_retention(&mut self, remember_ms: i64) {
+        self.remember_ms = remember_ms;
+    }
+
+    /// Entities that are there or away.
+    pub(super) fn known(&self) -> usize {
+        self.index.len()
+    }
+
     /// Whether somebody who was refused may try again. To be asked once before all of them do.
     pub(super) fn has_room_again(&mut self) -> bool {
         // Who is away makes way.
@@ -134,18 +144,24 @@ impl EntityTable {
         too_many
     }
 
-    /// The entity of a slot, unless it is free, and when it was there last.
-    pub(super) fn remembered(&self, slot: usize) -> Option<(&Labels, i64)> {
+    /// The entity of a slot, unless it is free, when it was there last, and whether it is away.
+    pub(super) fn remembered(&self, slot: usize) -> Option<(&Labels, i64, bool)> {
         let Slot { labels, references, left_ms } = self.slots.get(slot)?;
         let is_there = *references > 0;
         let last_ms = if is_there { self.now_ms } else { *left_ms };
         // A free slot has the labels of its last entity.
-        (is_there || self.index.get(labels) == Some(&slot)).then_some((labels, last_ms))
+        (is_there || self.index.get(labels) == Some(&slot)).then_some((labels, last_ms, !is_there))
     }
 
     /// An entity that went at this time and is remembered from elsewhere: it is away, and none that is
-    /// born. Gives its slot; nothing for labels that make no entity or have one already.
-    pub(super) fn restore(&mut self, labels: &Labels, left_ms: i64) -> Option<usize> {
+    /// born. Who was not away there makes room for as many to be away here. Gives its slot; nothing for
+    /// labels that make no entity or have one already.
+    pub(super) fn restore(
+        &mut self,
+        labels: &Labels,
+        left_ms: i64,
+        was_away: bool,
+    ) -> Option<usize> {
         let is_entity = labels.len() == self.names.len()
             && self.names.iter().all(|name| !labels.get(name).is_empty());
         if !is_entity || self.index.contains_key(labels) || self.index.len() >= self.most {
@@ -155,8 +171,7 @@ impl EntityTable {
         self.born.retain(|it| *it != slot);
         self.slots[slot].left_ms = left_ms;
         self.away.insert((left_ms, slot));
-        // As many were there at once, before.
-        self.most_present += 1;
+        self.most_present += usize::from(!was_away);
         Some(slot)
     }
 
@@ -334,7 +349,7 @@ mod tests {
         assert_eq!(table.acquire(&c), Place::Refused);
         table.release(Place::Refused);
         assert!(!table.has_room_again(), "both are there");
-        assert_eq!(table.restore(&c, 0), None);
+        assert_eq!(table.restore(&c, 0, false), None);
         table.release(Place::Entity(0));
         assert!(table.has_room_again() && !table.has_room_again());
         assert_eq!(acquire(&mut table, "c"), 0);
@@ -406,5 +421,28 @@ mod tests {
         assert_eq!((table.pass(2), table.away()), (0, 3_000));
         assert_eq!(come(&mut table), slots);
         assert!(table.take_born().is_empty());
+    }
+    /// A roll-out of pods day by day, over as many restarts: room is made for who was there, not for who was
+    /// away already.
+    #[test]
+    fn restarts_make_no_room_for_ever_more() {
+        let mut table = table();
+        let pod = |day: i64, pod: usize| labels(&[("instance", &format!("{day} {pod}"))]);
+        for day in 0..20 {
+            table.pass(day);
+            let slots: Vec<Place> = (0..500).map(|i| table.acquire(&pod(day, i))).collect();
+            table.pass(day);
+            // Everything is taken to the next start, at which nobody is there.
+            let mut next = self::table();
+            for slot in 0..table.slots() {
+                if let Some((entity, left_ms, is_away)) = table.remembered(slot) {
+                    assert!(next.restore(entity, left_ms, is_away).is_some());
+                }
+            }
+            slots.into_iter().for_each(|slot| table.release(slot));
+            next.pass(day);
+            table = next;
+        }
+        assert_eq!(table.away(), 500 + ALWAYS_AWAY);
     }
 }

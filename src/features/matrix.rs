@@ -93,6 +93,13 @@ impl FeatureMatrix {
         self.states.len()
     }
 
+    /// Memory, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f64>()
+            + self.cells.capacity()
+            + self.slots() * size_of::<(Labels, Option<i64>, EntityState)>()
+    }
+
     /// Whether the entity in a slot can be scored.
     #[must_use]
     pub fn state(&self, slot: usize) -> EntityState {

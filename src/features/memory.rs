@@ -1,6 +1,21 @@
 //! What features remember of one entity, as plain data: taken out of a feature set and put into another,
 //! as if the entity had been away in between.
 
+use crate::labels::Labels;
+
+/// What features remember of an entity, without its window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureMemory {
+    /// The entity labels.
+    pub entity: Labels,
+    /// When it was there last: milliseconds since the epoch.
+    pub left_ms: i64,
+    /// Whether it is away.
+    pub is_away: bool,
+    /// By feature.
+    pub cells: Vec<CellMemory>,
+}
+
 /// What is remembered of one feature of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CellMemory {

@@ -24,9 +24,10 @@ mod window;
 
 pub use absence::ABSENCE_MEMORY_MS;
 pub use clock::{Clock, TIME_OF_DAY, TIME_OF_WEEK};
+pub use entity::LEAST_MEMORY_MS;
 pub use freshness::{Freshness, Liveness, Trail};
 pub use matrix::{EntityState, FeatureMatrix, Provenance, ProvenanceCounts};
-pub use memory::{CellMemory, WindowMemory};
+pub use memory::{CellMemory, FeatureMemory, WindowMemory};
 pub use playback::{Observed, Playback};
 pub use profile::{PROFILE_ENTITY, PROFILE_VERSION, ProfileFeature, profile, profile_guide};
 pub use recording::{Counts, EntityRecording, Recording, Sightings};

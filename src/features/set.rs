@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
 use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
-use super::memory::CellMemory;
+use super::memory::{CellMemory, FeatureMemory};
 use super::placed::Placed;
 use super::policy::Policies;
 use super::rules::Rules;
@@ -70,7 +70,6 @@ pub struct Features {
     can_mask: bool,
     weightless: Vec<String>,
     step_ms: i64,
-    remember_ms: i64,
 }
 
 impl Features {
@@ -112,7 +111,6 @@ impl Features {
             can_mask: false,
             weightless: Vec::new(),
             step_ms: 0,
-            remember_ms: LEAST_MEMORY_MS,
         })
     }
 
@@ -135,14 +133,6 @@ impl Features {
     #[must_use]
     pub fn at_steps_of(mut self, step_ms: i64) -> Self {
         self.step_ms = step_ms;
-        self
-    }
-
-    /// The same features for a model that can make use of what it knew of an entity for so long after
-    /// the entity's series are gone. An hour is the least, and what there is without this.
-    #[must_use]
-    pub fn remembering(mut self, remember_ms: i64) -> Self {
-        self.remember_ms = remember_ms.max(LEAST_MEMORY_MS);
         self
     }
 
@@ -185,7 +175,7 @@ impl Features {
                 &rules,
                 Freshness::resolution_ms(self.step_ms),
             ),
-            entities: EntityTable::new(&self.entity, self.remember_ms),
+            entities: EntityTable::new(&self.entity, LEAST_MEMORY_MS),
             placed: self.specs.iter().map(|_| Placed::default()).collect(),
             is_common: rules.is_common,
             policies: Policies::new(rules.list, self.can_mask),
@@ -222,26 +212,37 @@ impl FeatureSet {
         &self.matrix
     }
 
-    /// Memory for what policies remember of entities.
+    /// Memory for what policies remember of entities, and for the matrix.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.policies.bytes()
+        self.policies.bytes() + self.matrix.bytes()
     }
 
-    /// What is remembered of the entity in a slot, the entity's labels and when it was there last; nothing
-    /// for a free slot and beyond those there are.
+    /// What is remembered of the entity in a slot; nothing for a free slot and beyond those there are.
     #[must_use]
-    pub fn memory(&self, slot: usize) -> Option<(Labels, i64, Vec<CellMemory>)> {
+    pub fn memory(&self, slot: usize) -> Option<FeatureMemory> {
         if slot >= self.matrix.slots() {
             return None;
         }
-        let (labels, left_ms) = self.entities.remembered(slot)?;
-        Some((labels.clone(), left_ms, self.policies.memory(slot)))
+        let (labels, left_ms, is_away) = self.entities.remembered(slot)?;
+        let cells = self.policies.memory(slot);
+        Some(FeatureMemory { entity: labels.clone(), left_ms, is_away, cells })
     }
 
     /// So many entities at most from now on; those that are there stay.
     pub fn set_max_entities(&mut self, most: usize) {
         self.entities.set_most(most);
+    }
+
+    /// Entities are remembered for so long after their series are gone, from now on; an hour before.
+    pub fn set_retention(&mut self, remember_ms: i64) {
+        self.entities.set_retention(remember_ms);
+    }
+
+    /// Entities that are there or away.
+    #[must_use]
+    pub fn known_entities(&self) -> usize {
+        self.entities.known()
     }
 
     /// Slots without an entity.
@@ -266,18 +267,19 @@ impl FeatureSet {
         self.matrix.slots()
     }
 
-    /// Remembers an entity that was there until `left_ms`, as if it were away since. Gives its slot; nothing
-    /// where the entity is there already, or this is not of these features.
+    /// Remembers an entity that was there until `left_ms`, as if it were away since; whether it was away
+    /// where this is from says for how many there is room. Gives its slot; nothing where the entity is there
+    /// already, or this is not of these features.
     pub fn restore(
         &mut self,
         entity: &Labels,
-        left_ms: i64,
+        (left_ms, was_away): (i64, bool),
         cells: &[CellMemory],
     ) -> Option<usize> {
         if cells.len() != self.is_common.len() {
             return None;
         }
-        let slot = self.entities.restore(entity, left_ms)?;
+        let slot = self.entities.restore(entity, left_ms, was_away)?;
         self.resize();
         self.matrix.labels[slot] = entity.clone();
         self.policies.restore(slot, cells);

@@ -212,8 +212,7 @@ fn what_vanished_while_a_host_was_away_is_not_filled() {
         FeatureSpec::new("used", "u").or(Missing::Fill(0.0)),
     ]);
     use Provenance::{Absent, Filled, Own};
-    let remembered = Features::parse(&f.specs, &entity()).expect("good").remembering(3 * HOUR);
-    f.set = remembered.bind(&mut f.store);
+    f.set.set_retention(3 * HOUR);
     f.push("m", "x", &[], NOW, 1.0);
     f.push("u", "x", &[], NOW, 1.0);
     f.eval(NOW);

@@ -137,7 +137,7 @@ impl std::fmt::Display for Partial {
             (self.outcome.too_old, "too old"),
             (self.outcome.too_new, "too far in the future"),
             (self.outcome.conflicting, "with another value than before"),
-            (self.outcome.over_limit, "of new series beyond the limit"),
+            (self.outcome.over_limit, "beyond a limit"),
             (self.invalid.samples, "of invalid series"),
         ];
         let mut separator = ": ";

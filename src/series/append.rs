@@ -2,6 +2,8 @@
 //!
 //! In: a batch and the time. Out: an [`Outcome`] in which every sample is counted.
 
+use std::borrow::Cow;
+
 use super::replicas::Claim;
 use super::ring::{Appended, Ring};
 use super::{ENDED, Outcome, Rejection, SelectorId, Series, SeriesId, Store, retention};
@@ -29,6 +31,7 @@ impl Store {
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
         }
+        outcome.series_dropped = self.fit(now_ms) as u64;
         outcome
     }
 
@@ -45,16 +48,21 @@ impl Store {
         }
         let limit = self.config.max_future;
         let too_new = |sample: &Sample| too_new(sample, now_ms, limit);
-        match self.admit(labels) {
+        let is_old = |sample: &Sample, retention_ms| {
+            sample.timestamp_ms < now_ms.saturating_sub(retention_ms)
+        };
+        match self.admit(labels, now_ms) {
             Admission::Unneeded => outcome.unneeded += incoming.samples.len() as u64,
             Admission::OverLimit => {
                 outcome.reject_all(incoming, |_| Some(Rejection::OverLimit));
             }
-            // A sample from too far ahead does not start a series.
-            Admission::Wanted(_)
-                if incoming.samples.iter().all(|sample| too_new(sample).is_some()) =>
+            // A sample from too far ahead does not start a series, nor does one so old that it would be
+            // evicted again.
+            Admission::Wanted(retention_ms)
+                if (incoming.samples.iter())
+                    .all(|it| too_new(it).is_some() || is_old(it, retention_ms)) =>
             {
-                outcome.reject_all(incoming, too_new);
+                outcome.reject_all(incoming, |it| Some(too_new(it).unwrap_or(Rejection::TooOld)));
             }
             Admission::Wanted(retention_ms) => {
                 outcome.series_created += 1;
@@ -79,7 +87,7 @@ impl Store {
         let mut oldest_ms = i64::MAX;
         let series = self.series[id.index()].as_mut().expect("the index holds live series");
         let before = series.ring.bytes();
-        for sample in &incoming.samples {
+        for sample in in_order(&incoming.samples).iter() {
             let too_new = too_new(sample, now_ms, limit);
             if let Some(replica) = replica {
                 match self.replicas.claim(id, replica, &series.ring, sample.timestamp_ms, now_ms) {
@@ -119,12 +127,12 @@ impl Store {
         oldest_ms
     }
 
-    fn admit(&self, labels: &Labels) -> Admission {
+    fn admit(&mut self, labels: &Labels, now_ms: i64) -> Admission {
         let Some(lookback_ms) = self.interest.retention_ms(labels) else {
             return Admission::Unneeded;
         };
         let full = self.index.len() >= self.config.max_series
-            || self.stats().bytes as u64 >= self.config.max_bytes.as_bytes()
+            || !self.admits(now_ms)
             || self.series.len() - self.free.len() >= u32::MAX as usize;
         if full {
             Admission::OverLimit
@@ -134,9 +142,11 @@ impl Store {
     }
 
     fn create(&mut self, labels: &Labels, retention_ms: i64) -> SeriesId {
-        let id =
-            self.insert(Series { labels: labels.clone(), ring: Ring::default(), retention_ms });
-        let wanted_by: Vec<SelectorId> = self.interest.matching(labels).collect();
+        let birth = self.births;
+        self.births += 1;
+        let (labels, ring) = (labels.clone(), Ring::default());
+        let id = self.insert(Series { labels: labels.clone(), ring, retention_ms, birth });
+        let wanted_by: Vec<SelectorId> = self.interest.matching(&labels).collect();
         for selector in wanted_by {
             self.interest.join(selector, id);
         }
@@ -148,6 +158,16 @@ impl Store {
 fn too_new(sample: &Sample, now_ms: i64, limit: Duration) -> Option<Rejection> {
     let ahead = Duration::from_ms(sample.timestamp_ms.saturating_sub(now_ms));
     (ahead > limit).then_some(Rejection::TooNew { ahead, limit })
+}
+
+/// Samples in order of time, those of one time as they came: each finds its place at the end.
+fn in_order(samples: &[Sample]) -> Cow<'_, [Sample]> {
+    if samples.is_sorted_by_key(|it| it.timestamp_ms) {
+        return Cow::Borrowed(samples);
+    }
+    let mut samples = samples.to_vec();
+    samples.sort_by_key(|it| it.timestamp_ms);
+    Cow::Owned(samples)
 }
 
 /// The time of the oldest sample in a ring.

@@ -101,7 +101,7 @@ impl Excerpt {
         let newest_ms = newest.map_or(ENDED, |sample| sample.timestamp_ms);
         let ring = Ring::of(samples.to_vec());
         // Nothing is appended to it, so nothing is forgotten.
-        let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX };
+        let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX, birth: 0 };
         let id = self.store.insert(series);
         self.store.newest_ms[id.index()] = newest_ms;
         Ok(())

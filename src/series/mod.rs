@@ -5,12 +5,13 @@
 //! selector wants it, for as long as that selector looks back, and hears one replica of its sender.
 //! It does not know HTTP, PromQL or the time of day: `now` is an argument.
 //!
-//! Invariants: a repeated sample changes nothing; no limit is ever exceeded; a series that is
-//! known goes on when a limit is reached, only new ones are refused; nothing that a window at `now`
-//! needs is dropped for a sample ahead of `now`; nothing is dropped without being counted in the
-//! [`Outcome`].
+//! Invariants: a repeated sample changes nothing; no limit is exceeded at the end of a call; a series
+//! that is known goes on when a limit is reached, only new ones are refused, unless those that are known
+//! outgrow the memory (see `budget`); nothing that a window at `now` needs is dropped for a sample ahead
+//! of `now`; nothing is dropped without being counted in the [`Outcome`].
 
 mod append;
+mod budget;
 mod changes;
 mod excerpt;
 mod interest;
@@ -25,6 +26,7 @@ use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::sample::{Batch, BatchSeries, Sample};
+use budget::Budget;
 use changes::Changes;
 use interest::Interest;
 use names::Names;
@@ -69,6 +71,8 @@ struct Series {
     labels: Labels,
     ring: Ring,
     retention_ms: i64,
+    /// How many series began before it.
+    birth: u64,
 }
 
 impl Series {
@@ -99,6 +103,9 @@ pub struct Store {
     replicas: Replicas,
     /// Of the series; what is known of replicas is counted there.
     bytes: usize,
+    budget: Budget,
+    /// Series that ever began.
+    births: u64,
 }
 
 impl Store {
@@ -116,6 +123,8 @@ impl Store {
             changes: Changes::default(),
             replicas: Replicas::default(),
             bytes: 0,
+            budget: Budget::default(),
+            births: 0,
         }
     }
 

@@ -22,11 +22,16 @@ pub struct StorageConfig {
     pub keep: Vec<String>,
     /// Series at most; further new ones are refused and counted.
     pub max_series: usize,
-    /// Memory for series at most, estimated; further new ones are refused and counted.
+    /// Memory at most, estimated, for series, feature values and what models remember of entities
+    /// together; further new series and entities are refused and counted. Where those that are known
+    /// outgrow it, the youngest series are dropped and counted.
     pub max_bytes: ByteSize,
     /// Entities of a model at most, those that are away included: these make way first, then further new
     /// ones are refused and counted.
     pub max_entities: usize,
+    /// For how long an entity is remembered after its series are gone. Without it, for as long as its
+    /// model can make use of that: a week with an adaptive threshold, an hour without.
+    pub entity_retention: Option<Duration>,
     /// Samples of one series at most. Beyond that the oldest make way and are counted; where some
     /// are ahead of the clock those do first, so that they do not push out what is needed now.
     pub max_samples_per_series: usize,
@@ -46,6 +51,7 @@ impl Default for StorageConfig {
             max_bytes: ByteSize::from_bytes(4 << 30),
             // Ten times a large fleet: what is remembered of so many takes about a gigabyte.
             max_entities: 100_000,
+            entity_retention: None,
             // Three hours at 1 s scrapes: far more than any sensible lookback of a feature.
             max_samples_per_series: 10_800,
             // What Prometheus's own receiver allows.
@@ -72,12 +78,15 @@ pub struct Outcome {
     pub too_new: u64,
     /// At the time of another value of the same series.
     pub conflicting: u64,
-    /// Of new series beyond the limit of series or memory.
+    /// Of new series beyond the limit of series or memory, and those for which a full series has no
+    /// room.
     pub over_limit: u64,
     /// Samples that made way because a series was full.
     pub truncated: u64,
     /// Series (not samples) that began.
     pub series_created: u64,
+    /// Series (not samples) that were dropped because memory was full, the youngest of all.
+    pub series_dropped: u64,
     /// Series (not samples) that hear another replica, because the one they heard was silent.
     pub replica_changes: u64,
     /// One of these changes, unless it was said of the silent replica before.
@@ -122,6 +131,8 @@ pub enum Rejection {
     Conflict,
     /// Its series would be one more than `storage.max_series` or `storage.max_bytes` allow.
     OverLimit,
+    /// Its series has `storage.max_samples_per_series` that are needed more.
+    Full,
 }
 
 impl fmt::Display for Rejection {
@@ -135,6 +146,10 @@ impl fmt::Display for Rejection {
             ),
             Self::Conflict => f.write_str("has another value than the sample already there"),
             Self::OverLimit => f.write_str("would start a series beyond the limit"),
+            Self::Full => f.write_str(
+                "finds no room in its series, which has as many newer samples as \
+                 storage.max_samples_per_series allows",
+            ),
         }
     }
 }
@@ -156,6 +171,7 @@ impl Outcome {
             Appended::Duplicate => self.duplicate += 1,
             Appended::Conflict => self.reject(labels, sample, Rejection::Conflict),
             Appended::TooOld => self.reject(labels, sample, Rejection::TooOld),
+            Appended::NoRoom => self.reject(labels, sample, Rejection::Full),
         }
     }
 
@@ -186,7 +202,7 @@ impl Outcome {
             Rejection::TooOld => &mut self.too_old,
             Rejection::TooNew { .. } => &mut self.too_new,
             Rejection::Conflict => &mut self.conflicting,
-            Rejection::OverLimit => &mut self.over_limit,
+            Rejection::OverLimit | Rejection::Full => &mut self.over_limit,
         } += 1;
         self.example.get_or_insert_with(|| Rejected {
             labels: labels.clone(),

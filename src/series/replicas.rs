@@ -187,6 +187,12 @@ impl Replicas {
         }
     }
 
+    /// Memory that is given back when the series hears nobody any more.
+    pub(super) fn bytes_of(&self, id: SeriesId) -> usize {
+        let last = self.heard(id).map(|(_, replica)| replica).filter(|it| it.series == 1);
+        last.map_or(0, |it| REPLICA_OVERHEAD_BYTES + it.name.len())
+    }
+
     /// The series hears nobody any more.
     pub(super) fn leave(&mut self, id: SeriesId) {
         let Some(hearing) = self.hearings.get_mut(id.index()) else { return };

@@ -27,6 +27,8 @@ pub(super) enum Appended {
     Conflict,
     /// It is older than what the ring keeps.
     TooOld,
+    /// The ring is full of samples that go before it.
+    NoRoom,
 }
 
 /// So many lines are fetched for many series at once: two minutes of 15 s scrapes and what lies around.
@@ -82,7 +84,8 @@ impl Ring {
     /// Puts a sample in its place and forgets what is older than `retention_ms` before the newest
     /// or, when that is ahead of the clock, before `now_ms`: what a window at `now_ms` needs is not
     /// forgotten for a later sample. Beyond `max_samples` those ahead of the clock, which no window
-    /// needs yet, make way first, the newest of them before the others, and then the oldest.
+    /// needs yet, make way first, the newest of them before the others, and then the oldest. A late
+    /// sample that would be the first to make way is not taken in.
     pub(super) fn append(
         &mut self,
         sample: Sample,
@@ -97,18 +100,16 @@ impl Ring {
             return Appended::TooOld;
         }
         self.head += self.samples().partition_point(|s| s.timestamp_ms < oldest_ms);
+        if self.is_first_to_go(time_ms, now_ms, max_samples) {
+            return self.known(sample).unwrap_or(Appended::NoRoom);
+        }
         match self.last() {
             Some(last) if time_ms <= last.timestamp_ms => {
-                let samples = self.samples();
-                let at = samples.partition_point(|s| s.timestamp_ms < time_ms);
-                if samples[at].timestamp_ms == time_ms {
-                    return if samples[at] == sample {
-                        Appended::Duplicate
-                    } else {
-                        Appended::Conflict
-                    };
+                if let Some(known) = self.known(sample) {
+                    return known;
                 }
                 self.make_room();
+                let at = self.samples().partition_point(|s| s.timestamp_ms < time_ms);
                 self.buffer.insert(self.head + at, sample);
             }
             _ => {
@@ -117,6 +118,22 @@ impl Ring {
             }
         }
         Appended::Stored { truncated: self.truncate(now_ms, max_samples) as u64 }
+    }
+
+    /// What is to be said of a sample whose time is taken.
+    fn known(&self, sample: Sample) -> Option<Appended> {
+        let samples = self.samples();
+        let at = samples.partition_point(|s| s.timestamp_ms < sample.timestamp_ms);
+        let there = samples.get(at).filter(|it| it.timestamp_ms == sample.timestamp_ms)?;
+        Some(if *there == sample { Appended::Duplicate } else { Appended::Conflict })
+    }
+
+    /// Whether a sample of this time would be the oldest of a full ring, of which none is ahead.
+    fn is_first_to_go(&self, time_ms: i64, now_ms: i64, max_samples: usize) -> bool {
+        let samples = self.samples();
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return false };
+        let none_is_ahead = last.timestamp_ms <= now_ms;
+        samples.len() >= max_samples && none_is_ahead && time_ms <= first.timestamp_ms
     }
 
     /// Lets go what is beyond `max_samples`; says how many.
@@ -242,6 +259,17 @@ mod tests {
         let stored = ring.append(Sample::new(4, 0.0), PUNCTUAL, 1_000, 3);
         assert_eq!(stored, Appended::Stored { truncated: 1 });
         assert_eq!(ring.samples()[0].timestamp_ms, 2);
+    }
+
+    #[test]
+    fn a_late_sample_is_not_taken_in_to_be_dropped() {
+        let mut ring = ring(&[5, 6, 7]);
+        for _ in 0..2 {
+            assert_eq!(ring.append(Sample::new(4, 0.0), PUNCTUAL, 1_000, 3), Appended::NoRoom);
+        }
+        assert_eq!(ring.append(Sample::new(5, 5.0), PUNCTUAL, 1_000, 3), Appended::Duplicate);
+        assert_eq!(ring.append(Sample::new(5, 0.0), PUNCTUAL, 1_000, 3), Appended::Conflict);
+        assert_eq!(times(&ring), [5, 6, 7]);
     }
 
     fn times(ring: &Ring) -> Vec<i64> {

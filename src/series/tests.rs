@@ -166,15 +166,22 @@ fn one_sample_ahead_of_the_clock_stands_in_nobodys_way() {
     check_one_ahead(7.0, 20);
 }
 
+/// A series may fall behind, and is kept for as long before its newest sample. One of which all is older
+/// than that does not begin: known or not, what is too old is refused and counted as that.
 #[test]
-fn old_data_is_kept_for_as_long_before_its_newest_sample() {
+fn what_is_too_old_is_refused_of_new_series_as_of_known_ones() {
     let (mut store, up) = store(StorageConfig::default());
-    let start = NOW - 100 * LOOKBACK;
+    let start = NOW - LOOKBACK - RETENTION_SLACK_MS;
+    let old = store.append(NOW, &batch("up", "a", &[(start - 2, 1.0), (start - 1, 1.0)]));
+    assert_eq!((old.too_old, old.stored, old.series_created), (2, 0, 0));
     for n in 0..=100 {
-        let outcome = store.append(NOW, &batch("up", "a", &[(start + n * SCRAPE, 1.0)]));
+        let late = NOW + n * SCRAPE;
+        let outcome = store.append(late, &batch("up", "a", &[(start + n * SCRAPE, 1.0)]));
         assert_eq!((outcome.stored, outcome.rejected()), (1, 0));
     }
-    let kept = store.window(store.members(up)[0], i64::MIN, NOW).len() as i64;
+    let old = store.append(NOW + 100 * SCRAPE, &batch("up", "a", &[(start, 1.0)]));
+    assert_eq!((old.too_old, old.stored), (1, 0));
+    let kept = store.window(store.members(up)[0], i64::MIN, i64::MAX).len() as i64;
     assert_eq!(kept, (LOOKBACK + RETENTION_SLACK_MS) / SCRAPE + 1);
 }
 
@@ -200,16 +207,25 @@ fn check_limit(config: StorageConfig) {
 #[test]
 fn limits_refuse_new_series_only() {
     check_limit(StorageConfig { max_series: 1, ..StorageConfig::default() });
-    check_limit(StorageConfig { max_bytes: ByteSize::from_bytes(100), ..StorageConfig::default() });
+    let (mut one, _) = store(StorageConfig::default());
+    one.append(NOW, &batch("up", "a", &[(NOW, 1.0)]));
+    let max_bytes = ByteSize::from_bytes(one.stats().bytes as u64);
+    check_limit(StorageConfig { max_bytes, ..StorageConfig::default() });
 }
 
 #[test]
 fn a_full_series_counts_what_it_lets_go() {
     let (mut store, up) =
         store(StorageConfig { max_samples_per_series: 2, ..StorageConfig::default() });
-    let outcome = store.append(NOW, &batch("up", "a", &[(1, 1.0), (2, 2.0), (3, 3.0)]));
+    let outcome =
+        store.append(NOW, &batch("up", "a", &[(NOW - 3, 1.0), (NOW - 2, 2.0), (NOW - 1, 3.0)]));
     assert_eq!((outcome.stored, outcome.truncated), (3, 1));
-    assert_eq!(store.window(store.members(up)[0], 0, 10).len(), 2);
+    assert_eq!(store.window(store.members(up)[0], 0, NOW).len(), 2);
+    // The one that made way is not taken in again and again.
+    let again = store.append(NOW, &batch("up", "a", &[(NOW - 3, 1.0), (NOW - 2, 2.0)]));
+    assert_eq!((again.stored, again.over_limit, again.duplicate), (0, 1, 1));
+    let told = again.example.expect("an example").reason.to_string();
+    assert!(told.contains("storage.max_samples_per_series"), "{told}");
 }
 
 #[test]

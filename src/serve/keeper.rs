@@ -163,6 +163,8 @@ pub(super) struct Keeper {
     orders: SyncSender<Order>,
     thread: JoinHandle<()>,
     progress: Progress,
+    /// The pipeline's when the file was begun.
+    layout: u64,
     interval: Duration,
     /// What the writing thread had no room for.
     held: Option<Order>,
@@ -179,7 +181,7 @@ impl Keeper {
             .name("portent-state".to_owned())
             .spawn(move || write_all(&path, &queue))?;
         let progress = Progress::Waiting(Instant::now() + interval);
-        Ok(Self { orders, thread, progress, interval, held: None, _folder: folder })
+        Ok(Self { orders, thread, progress, layout: 0, interval, held: None, _folder: folder })
     }
 
     /// Hands out a piece, if it is time and there is room for it. Says whether there is more to do soon.
@@ -191,13 +193,6 @@ impl Keeper {
             self.held = Some(order);
         }
         self.held.is_some() || !matches!(self.progress, Progress::Waiting(_))
-    }
-
-    /// The models are other ones: what was handed out before belongs to none of them.
-    pub(super) fn begin_anew(&mut self) {
-        if !matches!(self.progress, Progress::Waiting(_)) {
-            (self.progress, self.held) = (Progress::Waiting(Instant::now()), None);
-        }
     }
 
     /// Writes everything once more, and waits until that is done.
@@ -217,9 +212,19 @@ impl Keeper {
 
     /// What is to be ordered next, if it is time.
     fn next(&mut self, pipeline: &Pipeline) -> Option<Order> {
+        let begins = match self.progress {
+            Progress::Waiting(due) => Instant::now() >= due,
+            // Models or entities have other places: what was handed out is not of one whole with the rest.
+            Progress::At(_) => self.layout != pipeline.layout(),
+            Progress::Ending => false,
+        };
+        if begins {
+            self.layout = pipeline.layout();
+            self.progress = Progress::At(MemoryCursor::default());
+            return Some(Order::Begin);
+        }
         let (order, progress) = match self.progress {
-            Progress::Waiting(due) if Instant::now() < due => return None,
-            Progress::Waiting(_) => (Order::Begin, Progress::At(MemoryCursor::default())),
+            Progress::Waiting(_) => return None,
             Progress::At(at) => {
                 let (page, next) = pipeline.memory_page(at);
                 (Order::Page(page), next.map_or(Progress::Ending, Progress::At))
@@ -330,7 +335,6 @@ mod tests {
             assert!(Instant::now() < deadline, "nothing is written");
         }
         push(&mut pipeline, 5);
-        keeper.begin_anew();
         keeper.end(&pipeline);
         assert_eq!(restored(&take(&path)), 5);
         let mut left: Vec<_> = (fs::read_dir(&path).expect("a folder"))
@@ -338,6 +342,23 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, [LOCK, FILE]);
+    }
+
+    /// Pieces with other places between them would miss what moved to where the writing was already.
+    #[test]
+    fn a_file_is_begun_again_when_places_are_other_ones() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut pipeline = pipeline();
+        push(&mut pipeline, 3);
+        let mut keeper = Keeper::start(take(dir.path()), Duration::ZERO).expect("a thread");
+        assert!(matches!(keeper.next(&pipeline), Some(Order::Begin)));
+        let storage = StorageConfig { keep: vec![r#"{job="x"}"#.to_owned()], ..Default::default() };
+        let changed = pipeline.reconfigure(DetectConfig::default(), storage, Vec::new());
+        changed.expect("nothing to refuse");
+        assert!(matches!(keeper.next(&pipeline), Some(Order::Begin)));
+        assert!(matches!(keeper.next(&pipeline), Some(Order::Page(_))));
+        assert!(matches!(keeper.next(&pipeline), Some(Order::Finish)));
+        keeper.end(&pipeline);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use super::Settings;
 use super::patience::Patience;
 use super::pipeline::PipelineSettings;
 use crate::admission;
+use crate::bytesize::ByteSize;
 use crate::detect::LoadedModel;
 use crate::exporter::ModelInfo;
 use crate::files::read_whole;
 use crate::model::{Artifact, MAX_FILE_BYTES, ModelConfig, Runtime, Scorer, shipped};
+use crate::series::StorageConfig;
 
 /// Loads every model of the settings.
 pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
@@ -24,10 +26,29 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     }
     Ok(PipelineSettings {
         global: settings.global.clone(),
-        storage: settings.storage.clone(),
+        storage: within(settings.storage.clone(), admission::memory_limit()),
         replica_timeout: settings.remote_write.replica_timeout,
         models,
     })
+}
+
+/// The storage's limits for a process that may use so much memory, of which one half is for requests under
+/// way, answers, models and what the allocator has not given back.
+fn within(storage: StorageConfig, memory: Option<u64>) -> StorageConfig {
+    let configured = storage.max_bytes;
+    let half = memory.map_or(u64::MAX, |bytes| bytes / 2);
+    let max_bytes = ByteSize::from_bytes(configured.as_bytes().min(half));
+    if max_bytes < configured {
+        tracing::info!(
+            max_bytes = %max_bytes,
+            configured = %configured,
+            "memory for series and what is learnt of hosts: half of what this process may use, which is \
+             less than storage.max_bytes"
+        );
+    } else {
+        tracing::info!(max_bytes = %max_bytes, "memory for series and what is learnt of hosts");
+    }
+    StorageConfig { max_bytes, ..storage }
 }
 
 fn model(
@@ -82,4 +103,17 @@ pub(super) fn infos(models: &[LoadedModel]) -> Vec<ModelInfo> {
             trained_to_ms: model.metadata.trained_to_ms,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_what_is_configured_or_half_of_what_there_is() {
+        let max_bytes = |memory| within(StorageConfig::default(), memory).max_bytes.as_bytes();
+        assert_eq!(max_bytes(None), 4 << 30);
+        assert_eq!(max_bytes(Some(16 << 30)), 4 << 30);
+        assert_eq!(max_bytes(Some(1 << 30)), 512 << 20);
+    }
 }

@@ -30,6 +30,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The kind of log line that a sender with many names for its replicas could repeat.
 const REPLICA_CHANGE: &str = "replica change";
 
+/// The kind of log line that says that memory is full.
+const DROPPED: &str = "series dropped";
+
 /// What the owner is asked to do.
 pub(super) enum Command {
     /// Put samples into the rings.
@@ -108,7 +111,7 @@ fn run(
 ) {
     let mut schedule = Schedule::default();
     let mut troubles = Troubles::default();
-    let quiet = Quiet::new(&[REPLICA_CHANGE]);
+    let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
     loop {
         let now = now_ms();
         if let Some(due) = schedule.poll(now, |time| pipeline.next_tick_ms(time)) {
@@ -124,7 +127,7 @@ fn run(
             // The next tick may be due already, and again after it: what waits now comes before.
             for _ in 0..commands.len() {
                 if let Ok(command) = commands.try_recv() {
-                    obey((&mut pipeline, keeper.as_mut()), command, &quiet);
+                    obey(&mut pipeline, command, &quiet);
                 }
             }
             continue;
@@ -146,7 +149,7 @@ fn run(
                 }
             }
         };
-        obey((&mut pipeline, keeper.as_mut()), command, &quiet);
+        obey(&mut pipeline, command, &quiet);
     }
     if let Some(keeper) = keeper {
         keeper.end(&pipeline);
@@ -154,12 +157,13 @@ fn run(
 }
 
 /// Does what the owner is asked to do.
-fn obey((pipeline, keeper): (&mut Pipeline, Option<&mut Keeper>), command: Command, quiet: &Quiet) {
+fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
     match command {
         Command::Append { batch, reply } => {
             let outcome = pipeline.append(now_ms(), &batch);
             exporter::count_append(&outcome);
             report_replicas(&outcome, quiet);
+            report_dropped(&outcome, quiet);
             // A sender that is gone comes again; what it sent is then there already.
             let _ = reply.send(outcome);
         }
@@ -169,7 +173,6 @@ fn obey((pipeline, keeper): (&mut Pipeline, Option<&mut Keeper>), command: Comma
             let result = pipeline.reconfigure(global, storage, models);
             if result.is_ok() {
                 pipeline.set_replica_timeout(replica_timeout);
-                keeper.into_iter().for_each(Keeper::begin_anew);
             }
             let _ = reply.send(result);
         }
@@ -182,6 +185,20 @@ fn report_replicas(outcome: &Outcome, quiet: &Quiet) {
     let Some(suppressed) = quiet.pass(REPLICA_CHANGE, now_ms()) else { return };
     let (from, to) = (clip(&change.from), clip(&change.to));
     tracing::info!(from, to, suppressed, "a replica is silent: series of it hear another one");
+}
+
+/// Logs that series were dropped, not with every batch.
+fn report_dropped(outcome: &Outcome, quiet: &Quiet) {
+    if outcome.series_dropped == 0 {
+        return;
+    }
+    let Some(suppressed) = quiet.pass(DROPPED, now_ms()) else { return };
+    tracing::warn!(
+        series = outcome.series_dropped,
+        suppressed,
+        "storage.max_bytes is reached: the youngest series are dropped and none is admitted until others \
+         end; raise it, or send fewer"
+    );
 }
 
 /// Logs what an operator would act on. A failure that repeats is said at each tick, which is as

@@ -117,8 +117,12 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
         found.push((trouble, text));
     }
     if evaluation.refused > 0 {
+        let limit = match evaluation.lacks_memory {
+            true => "storage.max_bytes",
+            false => "storage.max_entities",
+        };
         let text = format!(
-            "there is no room for {} entities: raise storage.max_entities, or send fewer",
+            "there is no room for {} entities: raise {limit}, or send fewer",
             evaluation.refused
         );
         let trouble =

@@ -82,6 +82,7 @@ fn entity(name: &str) -> EntityMemory {
     EntityMemory {
         entity: labels(&[("instance", name), ("job", "node")]),
         left_ms: -5,
+        is_away: true,
         cells: vec![
             CellMemory { held: Some((-1, -0.0)), had: 255, lacked: 0 },
             CellMemory { held: None, had: 0, lacked: 7 },
@@ -167,7 +168,8 @@ fn double() -> impl Strategy<Value = f64> + Clone {
 
 prop_compose! {
     fn any_entity()(
-        (entity, left_ms, errors, scored_ms) in (any_labels(), any::<i64>(), any::<u32>(), any::<Option<i64>>()),
+        (entity, left_ms, is_away, errors, scored_ms) in
+            (any_labels(), any::<i64>(), any::<bool>(), any::<u32>(), any::<Option<i64>>()),
         cells in vec((option::of((any::<i64>(), double())), any::<u8>(), any::<u8>()), 0..4),
         window in (any::<i64>(), vec(single(), 0..5)),
         level in vec((double(), double(), double()), 0..3),
@@ -176,7 +178,7 @@ prop_compose! {
         still in vec((single(), any::<u32>()), 0..3),
     ) -> EntityMemory {
         EntityMemory {
-            entity, left_ms, errors, scored_ms,
+            entity, left_ms, is_away, errors, scored_ms,
             cells: cells.into_iter()
                 .map(|(held, had, lacked)| CellMemory { held, had, lacked }).collect(),
             window: WindowMemory { last_ms: window.0, rows: window.1 },
@@ -249,6 +251,7 @@ fn what_is_empty_stays_empty() {
     let nobody = EntityMemory {
         entity: Labels::empty(),
         left_ms: 0,
+        is_away: false,
         cells: vec![],
         window: WindowMemory::default(),
         level: vec![],

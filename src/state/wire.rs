@@ -49,6 +49,7 @@ pub(super) fn entity(of: &EntityMemory) -> proto::Entity {
     proto::Entity {
         labels: labels(&of.entity),
         left_ms: of.left_ms,
+        is_away: of.is_away,
         cells: of.cells.iter().map(cell).collect(),
         window: Some(proto::Window { last_ms: of.window.last_ms, rows: of.window.rows.clone() }),
         level: of.level.iter().map(level).collect(),
@@ -83,6 +84,7 @@ fn memory(of: proto::Entity) -> Result<EntityMemory, Unfit> {
     Ok(EntityMemory {
         entity: label_set(&of.labels)?,
         left_ms: of.left_ms,
+        is_away: of.is_away,
         cells: of.cells.iter().map(cell_memory).collect::<Result<_, _>>()?,
         window: WindowMemory { last_ms: window.last_ms, rows: window.rows },
         level: of.level.iter().map(level_memory).collect(),

@@ -576,7 +576,8 @@ impl Served {
     fn new(detector: Detector) -> Self {
         let mut store = Store::new(StorageConfig::default());
         let features = Features::parse(&specs(), &["instance".to_owned()]).expect("good features");
-        let set = features.remembering(REMEMBERED).bind(&mut store);
+        let mut set = features.bind(&mut store);
+        set.set_retention(REMEMBERED);
         Self { set, store, detector }
     }
 
