@@ -193,6 +193,22 @@ async fn headers_decide_before_the_body() {
     .await;
 }
 
+/// As behind a proxy that adds what the sender has said already.
+#[tokio::test]
+async fn headers_that_are_there_twice_are_one_if_they_say_the_same() {
+    let server = Server::usual().await;
+    let good = good_body();
+    check(&server, &V1.repeat(2), &good, 204, "").await;
+    check(
+        &server,
+        &format!("{V1}Content-Encoding: gzip\r\n"),
+        &good,
+        415,
+        "content encoding \"snappy, gzip\" is not accepted; send snappy (block format)",
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn other_methods_are_told_which_one_to_use() {
     let server = Server::usual().await;
