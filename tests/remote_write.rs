@@ -427,6 +427,67 @@ async fn requests_in_flight_share_one_budget() {
     panic!("the budget of a request that is gone did not come back");
 }
 
+/// Sends all of it and closes its side before the answer is there.
+async fn half_closed(server: &Server, request: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
+    stream.write_all(request).await.expect("sent");
+    stream.shutdown().await.expect("a side to close");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer that is not cut off");
+    Reply::parse(&answer)
+}
+
+/// As `nc -N` and some proxies do; a kept connection makes no difference.
+#[tokio::test]
+async fn a_sender_that_closes_its_side_is_answered_every_time() {
+    let server = Server::usual().await;
+    let good = good_body();
+    let kept = head("POST", V1, good.len()).replace("Connection: close\r\n", "");
+    let chunked =
+        format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{V1}Transfer-Encoding: chunked\r\n\r\n");
+    let length = format!("{:x}\r\n", good.len());
+    for _ in 0..50 {
+        judge(&half_closed(&server, &[kept.as_bytes(), &good].concat()).await, 204, "");
+        let parts = [chunked.as_bytes(), length.as_bytes(), &good, b"\r\n0\r\n\r\n"];
+        judge(&half_closed(&server, &parts.concat()).await, 204, "");
+    }
+    let reply = half_closed(&server, &[kept.as_bytes(), &good[1..]].concat()).await;
+    assert_eq!(reply.status, 503, "a body that breaks off may come whole another time: {reply:?}");
+    let unread = kept.replace("snappy", "gzip");
+    assert_eq!(half_closed(&server, &[unread.as_bytes(), &good].concat()).await.status, 415);
+    // Two requests at once, as one piece.
+    let twice = [kept.as_bytes(), &good, kept.as_bytes(), &good].concat();
+    let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
+    stream.write_all(&twice).await.expect("sent");
+    stream.shutdown().await.expect("a side to close");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.expect("answers");
+    assert_eq!(answers.matches("HTTP/1.1 204").count(), 2, "{answers}");
+}
+
+#[tokio::test]
+async fn heads_are_limited_and_what_is_wrong_with_one_is_said() {
+    let server = Server::usual().await;
+    let good = good_body();
+    let headers = |count: usize| (0..count).map(|i| format!("x-{i}: v\r\n")).collect::<String>();
+    check(&server, &format!("{V1}{}", headers(500)), &good, 204, "").await;
+    let too_large = "the head of the request has more than 65536 bytes or 512 headers";
+    check(&server, &format!("{V1}{}", headers(513)), &good, 431, too_large).await;
+    check(&server, &format!("x: {}\r\n", "x".repeat(70_000)), &good, 431, too_large).await;
+    let cannot = "the head of the request cannot be read: ";
+    for (request, reason) in [
+        ("GET / HTTP/9.9\r\n\r\n", "invalid HTTP version parsed"),
+        ("G\"T / HTTP/1.1\r\n\r\n", "invalid HTTP method parsed"),
+        ("GET /a b HTTP/1.1\r\n\r\n", "invalid HTTP version parsed"),
+        ("GET / HTTP/1.1\r\na b: c\r\n\r\n", "invalid HTTP header parsed"),
+        ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "invalid content-length parsed"),
+    ] {
+        let reply = server.exchange(&[request.as_bytes()]).await;
+        judge(&reply, 400, &format!("{cannot}{reason}"));
+    }
+    judge(&server.post(V1, &good).await, 204, "");
+}
+
 #[tokio::test]
 async fn a_slow_body_is_told_to_come_again() {
     let server = Server::start(RemoteWriteConfig::default(), Duration::from_millis(200)).await;

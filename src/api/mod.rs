@@ -72,6 +72,19 @@ pub fn unavailable() -> Answer {
     ApiError::Unavailable.response()
 }
 
+/// The answer to a client that has closed its side and not waited for it, as far as can be seen.
+#[must_use]
+pub fn canceled() -> Answer {
+    ApiError::Canceled.response()
+}
+
+/// A path as Go's `net/http` has it for a handler: with `%41` replaced by `A`, before it is looked at. `None`
+/// when that gives no text.
+#[must_use]
+pub fn decode_path(path: &str) -> Option<String> {
+    form::decode(path, false).ok()
+}
+
 /// Answers queries within the limits of one configuration.
 #[derive(Debug)]
 pub struct Api {

@@ -71,14 +71,10 @@ impl<S> Stream<S> {
         Self { stream, activity, place, held, ended: false, parked: None, refused: false }
     }
 
-    /// Whether hyper has refused a head, and the answer is still to be written.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused
-    }
-
-    /// The stream itself, when hyper has done with it.
-    pub(super) fn into_inner(self) -> S {
-        self.stream
+    /// The stream itself, when hyper has done with it, and whether hyper has refused a head, so that the
+    /// answer is still to be written.
+    pub(super) fn into_parts(self) -> (S, bool) {
+        (self.stream, self.refused)
     }
 
     /// Whether what hyper writes is its own: all that was asked for has been answered.
@@ -177,14 +173,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
                     if this.held.is_empty() && !ready!(this.poll_hold(cx))? {
                         return Poll::Ready(Ok(()));
                     }
-                    let (length, ending) = head_in(&this.held, ending);
-                    let count = this.hand_on(buffer, length);
-                    this.place = match ending {
-                        None if count == length => Place::Behind,
-                        Some(ending) if count == length => Place::Headers(ending),
-                        // There was no room for all: what was handed on is looked at by itself.
-                        _ => this.place,
-                    };
+                    let room = this.held.len().min(buffer.remaining());
+                    let (length, ending) = head_in(&this.held[..room], ending);
+                    this.hand_on(buffer, length);
+                    this.place = ending.map_or(Place::Behind, Place::Headers);
                     return Poll::Ready(Ok(()));
                 }
                 Place::Behind => {
