@@ -48,6 +48,11 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
     }
 }
 
+/// Counts series that nothing wants any more since a reload.
+pub fn count_dropped(series: usize) {
+    counter!("portent_series_dropped_total").increment(series as u64);
+}
+
 /// Counts ticks whose time passed while something else was done.
 pub fn count_missed_ticks(missed: u64) {
     counter!("portent_detect_ticks_missed_total").increment(missed);
@@ -169,6 +174,10 @@ fn describe_series() {
     );
     describe_counter!("portent_series_created_total", "Series that began.");
     describe_counter!("portent_series_evicted_total", "Series that ended long enough ago.");
+    describe_counter!(
+        "portent_series_dropped_total",
+        "Series that a reload dropped, because nothing wants them any more."
+    );
     describe_counter!(
         "portent_series_truncated_samples_total",
         "Samples that made way because storage.max_samples_per_series was reached."
