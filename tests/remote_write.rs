@@ -32,16 +32,16 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
+        let mut store = Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
+        let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
+        store.register(&Selector::new(vec![name]), 60_000);
+        let demand = Arc::new(store.demand());
         tokio::spawn(async move {
-            let mut store =
-                Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
-            let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
-            store.register(&Selector::new(vec![name]), 60_000);
             while let Some((batch, reply)) = queue.recv().await {
                 let _ = reply.send(store.append(NOW_MS, &batch));
             }
         });
-        let receiver = Arc::new(Receiver::new(config, body_timeout));
+        let receiver = Arc::new(Receiver::new(config, body_timeout).for_demand(demand));
         let handler = move |request| {
             let (receiver, appends) = (Arc::clone(&receiver), appends.clone());
             Box::pin(async move {
@@ -307,6 +307,34 @@ async fn what_nobody_wants_is_a_success() {
     let unwanted = Series::new(&[("__name__", "other")], &[(NOW_MS, 1.0)]);
     check(&server, V1, &body(&[unwanted]), 204, "").await;
     check(&server, V1, &body(&[]), 204, "").await;
+}
+
+/// Such as `kube_pod_labels` of a pod with eighty labels: nothing is lost by passing them over.
+#[tokio::test]
+async fn what_nobody_wants_may_break_limits() {
+    let server = Server::usual().await;
+    let names: Vec<String> = (0..80).map(|i| format!("label_{i}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let long = "y".repeat(5_000);
+    let ok = up(&[("job", "ok")], &[(NOW_MS, 1.0)]);
+    let pods = [&[("__name__", "kube_pod_labels")], &many[..]].concat();
+    let pods = Series::new(&pods, &[(NOW_MS, 1.0)]);
+    let info = Series::new(&[("__name__", "x_info"), ("cmdline", &long)], &[(NOW_MS, 1.0)]);
+    check(&server, V1, &body(&[pods, ok.clone(), info]), 204, "").await;
+    for (wanted, reason) in [
+        (up(&many, &[(NOW_MS, 1.0)]), "a series has 81 labels, more than 64".to_owned()),
+        (
+            up(&[("cmdline", &long)], &[(NOW_MS, 1.0)]),
+            "a series of \"up\" has a value of 5000 bytes, more than 4KiB, in label \"cmdline\""
+                .to_owned(),
+        ),
+    ] {
+        let said = format!(
+            "1 of 2 samples were not taken in: 1 of invalid series; 1 series are invalid; for \
+             example: {reason}"
+        );
+        check(&server, V1, &body(&[wanted, ok.clone()]), 400, &said).await;
+    }
 }
 
 #[tokio::test]

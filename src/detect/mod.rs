@@ -147,6 +147,7 @@ impl Pipeline {
 
     /// Other settings and models between two ticks. A model that is what it was goes on with all that
     /// it remembers; series that features of new models want as well keep their samples.
+    /// Gives the number of series that are kept no longer, because nothing wants them any more.
     ///
     /// # Errors
     /// As [`Pipeline::new`]; then nothing has changed.
@@ -155,7 +156,7 @@ impl Pipeline {
         config: DetectConfig,
         storage: StorageConfig,
         models: Vec<LoadedModel>,
-    ) -> Result<(), DetectError> {
+    ) -> Result<usize, DetectError> {
         let mut checked = Vec::with_capacity(models.len());
         for model in models {
             let features = Features::parse(&model.metadata.features, &model.metadata.entity)
@@ -169,6 +170,7 @@ impl Pipeline {
             retention_ms: storage.retention.map_or(0, Duration::as_ms).max(FEATURE_RETENTION_MS),
             max_entities: storage.max_entities,
         };
+        let kept_before = self.store.stats().series;
         // New registrations come before the old ones go, so that shared series stay.
         let mut bound = Vec::with_capacity(checked.len());
         for (model, features, interval) in checked {
@@ -191,7 +193,7 @@ impl Pipeline {
         }
         self.store.set_config(storage);
         self.config = config;
-        Ok(())
+        Ok(kept_before - self.store.stats().series)
     }
 
     /// How long a replica must have been silent before another one is heard, from now on.

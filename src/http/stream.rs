@@ -237,7 +237,8 @@ fn hold_line(held: &mut BytesMut) -> bool {
 /// Whether a byte may not stand in an address (RFC 3986) and is taken there by Go's `net/url`, which is what
 /// Prometheus reads addresses with. `#` is no fragment there: a server is never sent one.
 fn is_escaped(byte: u8) -> bool {
-    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#') || byte >= 0x80
+    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#')
+        || byte >= 0x80
 }
 
 /// How many of the bytes belong to the head, and how much of its end has been seen if it goes on. As hyper
@@ -287,9 +288,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         // hyper flushes an answer when all of it is written: answers are one piece.
         if self.activity.is_owed() && self.activity.settle() {
-            if let Some(waker) = self.parked.take() {
-                waker.wake();
-            }
+            self.parked.take().into_iter().for_each(Waker::wake);
         }
         Poll::Ready(Ok(()))
     }

@@ -20,7 +20,7 @@ use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
 use crate::http::{Peer, RequestBody, text};
 use crate::remote_write::{Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
-use crate::series::Outcome;
+use crate::series::{Demand, Outcome};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -42,6 +42,13 @@ pub(super) struct Live {
     pub(super) api: Api,
     pub(super) exporter: ExporterConfig,
     pub(super) models: Vec<ModelInfo>,
+}
+
+impl Live {
+    /// With what is wanted.
+    pub(super) fn for_demand(self, demand: Arc<Demand>) -> Self {
+        Self { receiver: self.receiver.for_demand(demand), ..self }
+    }
 }
 
 /// Someone who asks for a reload and waits for what became of it.
@@ -66,8 +73,10 @@ impl Router {
     pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
         const READ: &[Method] = &[Method::GET, Method::HEAD];
         let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
-        let Some(path) = api::decode_path(request.uri().path()) else {
-            return text(StatusCode::BAD_REQUEST, "the path has escapes that give no text");
+        let path = match api::decode_path(request.uri().path()) {
+            Ok(Some(path)) => path,
+            Ok(None) => return nothing(),
+            Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
         };
         let path = match self.routes.route(&path) {
             Route::Own(path) => path.to_owned(),

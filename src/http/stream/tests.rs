@@ -16,7 +16,8 @@ fn the_address_of_a_whole_line_is_escaped_and_nothing_else() {
     check_line("", None);
     check_line("\r\n\r\n", None);
     check_line("GET /a\"", None);
-    for same in ["GET / HTTP/1.1\r\n", "\r\nGET /%22?a=b&c=%7B HTTP/1.1\n", "nothing\n", "\"a\" \n"] {
+    for same in ["GET / HTTP/1.1\r\n", "\r\nGET /%22?a=b&c=%7B HTTP/1.1\n", "nothing\n", "\"a\" \n"]
+    {
         check_line(same, Some(same));
     }
     check_line(
