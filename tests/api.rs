@@ -580,6 +580,26 @@ async fn a_client_that_goes_away_ends_its_query() {
     assert_eq!(query(&portent, &[("query", "1"), ("timeout", "5s")]).await.0, 200);
 }
 
+/// One that closes only its side waits for its answer: a query that does not take long has one, and a long one
+/// is told why it has none.
+#[tokio::test]
+async fn a_client_that_closes_its_side_is_answered() {
+    let portent = Portent::start("query:\n  max_concurrency: 1\n", &[]).await;
+    portent.ready().await;
+    let url = with(&portent.url("/api/v1/query_range"), &LONG);
+    let long = format!("{}?{}", url.path(), url.query().unwrap_or(""));
+    for (path, status) in [("/api/v1/query?query=1", 200), (long.as_str(), 499)] {
+        let mut stream = TcpStream::connect(portent.address()).await.expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        stream.shutdown().await.expect("a side to close");
+        let mut answer = String::new();
+        let read = tokio::time::timeout(SOON, stream.read_to_string(&mut answer)).await;
+        read.expect("an answer in time").expect("text");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_slow_body_is_given_up() {
     let portent = Portent::start("web:\n  body_timeout: 300ms\n", &[]).await;

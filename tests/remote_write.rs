@@ -32,16 +32,16 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
+        let mut store = Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
+        let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
+        store.register(&Selector::new(vec![name]), 60_000);
+        let demand = Arc::new(store.demand());
         tokio::spawn(async move {
-            let mut store =
-                Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
-            let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
-            store.register(&Selector::new(vec![name]), 60_000);
             while let Some((batch, reply)) = queue.recv().await {
                 let _ = reply.send(store.append(NOW_MS, &batch));
             }
         });
-        let receiver = Arc::new(Receiver::new(config, body_timeout));
+        let receiver = Arc::new(Receiver::new(config, body_timeout).for_demand(demand));
         let handler = move |request| {
             let (receiver, appends) = (Arc::clone(&receiver), appends.clone());
             Box::pin(async move {
@@ -193,6 +193,22 @@ async fn headers_decide_before_the_body() {
     .await;
 }
 
+/// As behind a proxy that adds what the sender has said already.
+#[tokio::test]
+async fn headers_that_are_there_twice_are_one_if_they_say_the_same() {
+    let server = Server::usual().await;
+    let good = good_body();
+    check(&server, &V1.repeat(2), &good, 204, "").await;
+    check(
+        &server,
+        &format!("{V1}Content-Encoding: gzip\r\n"),
+        &good,
+        415,
+        "content encoding \"snappy, gzip\" is not accepted; send snappy (block format)",
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn other_methods_are_told_which_one_to_use() {
     let server = Server::usual().await;
@@ -291,6 +307,34 @@ async fn what_nobody_wants_is_a_success() {
     let unwanted = Series::new(&[("__name__", "other")], &[(NOW_MS, 1.0)]);
     check(&server, V1, &body(&[unwanted]), 204, "").await;
     check(&server, V1, &body(&[]), 204, "").await;
+}
+
+/// Such as `kube_pod_labels` of a pod with eighty labels: nothing is lost by passing them over.
+#[tokio::test]
+async fn what_nobody_wants_may_break_limits() {
+    let server = Server::usual().await;
+    let names: Vec<String> = (0..80).map(|i| format!("label_{i}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let long = "y".repeat(5_000);
+    let ok = up(&[("job", "ok")], &[(NOW_MS, 1.0)]);
+    let pods = [&[("__name__", "kube_pod_labels")], &many[..]].concat();
+    let pods = Series::new(&pods, &[(NOW_MS, 1.0)]);
+    let info = Series::new(&[("__name__", "x_info"), ("cmdline", &long)], &[(NOW_MS, 1.0)]);
+    check(&server, V1, &body(&[pods, ok.clone(), info]), 204, "").await;
+    for (wanted, reason) in [
+        (up(&many, &[(NOW_MS, 1.0)]), "a series has 81 labels, more than 64".to_owned()),
+        (
+            up(&[("cmdline", &long)], &[(NOW_MS, 1.0)]),
+            "a series of \"up\" has a value of 5000 bytes, more than 4KiB, in label \"cmdline\""
+                .to_owned(),
+        ),
+    ] {
+        let said = format!(
+            "1 of 2 samples were not taken in: 1 of invalid series; 1 series are invalid; for \
+             example: {reason}"
+        );
+        check(&server, V1, &body(&[wanted, ok.clone()]), 400, &said).await;
+    }
 }
 
 #[tokio::test]
@@ -409,6 +453,67 @@ async fn requests_in_flight_share_one_budget() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the budget of a request that is gone did not come back");
+}
+
+/// Sends all of it and closes its side before the answer is there.
+async fn half_closed(server: &Server, request: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
+    stream.write_all(request).await.expect("sent");
+    stream.shutdown().await.expect("a side to close");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer that is not cut off");
+    Reply::parse(&answer)
+}
+
+/// As `nc -N` and some proxies do; a kept connection makes no difference.
+#[tokio::test]
+async fn a_sender_that_closes_its_side_is_answered_every_time() {
+    let server = Server::usual().await;
+    let good = good_body();
+    let kept = head("POST", V1, good.len()).replace("Connection: close\r\n", "");
+    let chunked =
+        format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{V1}Transfer-Encoding: chunked\r\n\r\n");
+    let length = format!("{:x}\r\n", good.len());
+    for _ in 0..50 {
+        judge(&half_closed(&server, &[kept.as_bytes(), &good].concat()).await, 204, "");
+        let parts = [chunked.as_bytes(), length.as_bytes(), &good, b"\r\n0\r\n\r\n"];
+        judge(&half_closed(&server, &parts.concat()).await, 204, "");
+    }
+    let reply = half_closed(&server, &[kept.as_bytes(), &good[1..]].concat()).await;
+    assert_eq!(reply.status, 503, "a body that breaks off may come whole another time: {reply:?}");
+    let unread = kept.replace("snappy", "gzip");
+    assert_eq!(half_closed(&server, &[unread.as_bytes(), &good].concat()).await.status, 415);
+    // Two requests at once, as one piece.
+    let twice = [kept.as_bytes(), &good, kept.as_bytes(), &good].concat();
+    let mut stream = TcpStream::connect(server.address).await.expect("the server listens");
+    stream.write_all(&twice).await.expect("sent");
+    stream.shutdown().await.expect("a side to close");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.expect("answers");
+    assert_eq!(answers.matches("HTTP/1.1 204").count(), 2, "{answers}");
+}
+
+#[tokio::test]
+async fn heads_are_limited_and_what_is_wrong_with_one_is_said() {
+    let server = Server::usual().await;
+    let good = good_body();
+    let headers = |count: usize| (0..count).map(|i| format!("x-{i}: v\r\n")).collect::<String>();
+    check(&server, &format!("{V1}{}", headers(500)), &good, 204, "").await;
+    let too_large = "the head of the request has more than 65536 bytes or 512 headers";
+    check(&server, &format!("{V1}{}", headers(513)), &good, 431, too_large).await;
+    check(&server, &format!("x: {}\r\n", "x".repeat(70_000)), &good, 431, too_large).await;
+    let cannot = "the head of the request cannot be read: ";
+    for (request, reason) in [
+        ("GET / HTTP/9.9\r\n\r\n", "invalid HTTP version parsed"),
+        ("G\"T / HTTP/1.1\r\n\r\n", "invalid HTTP method parsed"),
+        ("GET /a b HTTP/1.1\r\n\r\n", "invalid HTTP version parsed"),
+        ("GET / HTTP/1.1\r\na b: c\r\n\r\n", "invalid HTTP header parsed"),
+        ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "invalid content-length parsed"),
+    ] {
+        let reply = server.exchange(&[request.as_bytes()]).await;
+        judge(&reply, 400, &format!("{cannot}{reason}"));
+    }
+    judge(&server.post(V1, &good).await, 204, "");
 }
 
 #[tokio::test]

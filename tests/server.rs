@@ -168,6 +168,101 @@ async fn paths_and_methods() {
     assert_eq!(head.expect("an answer").status(), 200);
 }
 
+/// Go's `net/http`, and so Prometheus, looks at a path when its escapes are gone.
+#[tokio::test]
+async fn a_path_may_be_escaped() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    ready(&portent).await;
+    let batch = samples("host", 1.0, 2.0);
+    let reply = RemoteWriter::new(portent.url("/api/v1/%77rite")).send(&batch).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    for (path, status) in [
+        ("/%6detrics", 200),
+        ("/api%2Fv1%2fquery?query=1", 404),
+        ("/api/v1/label/inst%61nce/values", 200),
+        ("/%256detrics", 404),
+        ("/api/v1/label/a%2Fb/values", 404),
+        ("/%6/", 400),
+        ("/%ff", 404),
+    ] {
+        assert_eq!(raw(&portent, path).await.0, status, "{path}");
+    }
+}
+
+/// Status and text of the answer to an address that no client library would send as it is.
+async fn raw(portent: &Portent, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(portent.address()).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.expect("text");
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), text)
+}
+
+/// As with `curl -g`, and as Prometheus does.
+#[tokio::test]
+async fn an_address_may_be_typed_by_hand() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    ready(&portent).await;
+    send(&portent, &samples("ä", 1.0, 2.0)).await;
+    for query in ["m_a{instance=\"ä\"}", "m_a{instance!=\"^|<`\"}>0", "m_a{instance=~\"..?\"}#x"] {
+        let (status, text) = raw(&portent, &format!("/api/v1/query?query={query}")).await;
+        assert_eq!(status, 200, "{query}: {text}");
+        assert!(text.contains("\"instance\":\"ä\""), "{query}: {text}");
+    }
+}
+
+/// What a reload drops is counted, and what was counted of a model that is gone is not shown.
+#[tokio::test]
+async fn a_model_that_is_renamed_leaves_nothing_behind() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let own = config(&write_model(&dir), 2.0);
+    let keep = format!("{own}storage:\n  keep: [m_c]\n");
+    let portent = Portent::start(&keep, &["--web.enable-lifecycle"]).await;
+    ready(&portent).await;
+    let labels = [("__name__", "m_c"), ("instance", "h")];
+    send(&portent, &[Series::new(&labels, &[(now_ms(), 1.0)])]).await;
+    send(&portent, &samples("h", 1.0, 1.0)).await;
+    let scores = "portent_detect_scores_total{model=\"squares\"}";
+    page_with(&portent, "a score", |page| page.contains(scores) && page.contains("h\",model"))
+        .await;
+    std::fs::write(portent.config_file(), own.replace("squares", "other")).expect("writable");
+    assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
+    let page = page_with(&portent, "nothing of the old name", |page| {
+        page.contains("portent_detect_scores_total{model=\"other\"}") && !page.contains("squares")
+    })
+    .await;
+    let dropped = "portent_series_dropped_total{reason=\"reload\"} 1";
+    assert!(page.lines().any(|line| line == dropped), "{page}");
+    promtool_accepts(&page);
+}
+
+#[tokio::test]
+async fn open_connections_are_counted_as_they_come_and_go() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    ready(&portent).await;
+    let open = async |least: f64, most: f64| {
+        page_with(&portent, "connections", |page| {
+            let line = page.lines().find_map(|line| line.strip_prefix("portent_http_connections "));
+            line.and_then(|count| count.parse().ok())
+                .is_some_and(|count: f64| (least..=most).contains(&count))
+        })
+        .await
+    };
+    let mut streams = Vec::new();
+    for _ in 0..50 {
+        streams.push(TcpStream::connect(portent.address()).await.expect("it listens"));
+    }
+    open(51.0, 60.0).await;
+    drop(streams);
+    // Those who ask for the page keep theirs for a while.
+    open(1.0, 10.0).await;
+}
+
 #[tokio::test]
 async fn behind_a_proxy_all_paths_have_its_prefix() {
     let dir = TempDir::new().expect("a temporary folder");

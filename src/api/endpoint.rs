@@ -3,7 +3,6 @@
 use hyper::Method;
 
 use super::escape::unescape;
-use super::form::decode;
 
 /// What is asked for by a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of a path, if it is one.
+    /// The endpoint of a path without escapes, if it is one.
     #[must_use]
     pub fn of(path: &str) -> Option<Self> {
         Some(match path.strip_prefix("/api/v1/")? {
@@ -46,7 +45,11 @@ impl Endpoint {
             "query_exemplars" => Self::Exemplars,
             other => {
                 let name = other.strip_prefix("label/")?.strip_suffix("/values")?;
-                Self::LabelValues(unescape(&decode(name, false).ok()?))
+                // As for Prometheus's router, a name is one step of the path.
+                if name.is_empty() || name.contains('/') {
+                    return None;
+                }
+                Self::LabelValues(unescape(name))
             }
         })
     }
@@ -98,12 +101,14 @@ mod tests {
         check("/api/v1/status/buildinfo", Some(Endpoint::BuildInfo));
         let values = |name: &str| Some(Endpoint::LabelValues(name.to_owned()));
         check("/api/v1/label/job/values", values("job"));
-        check("/api/v1/label/a%2eb/values", values("a.b"));
+        check("/api/v1/label/a.b/values", values("a.b"));
+        check("/api/v1/label/a%2eb/values", values("a%2eb"));
         check("/api/v1/label/a+b/values", values("a+b"));
         check("/api/v1/label/U__a_2e_b/values", values("a.b"));
         for path in [
             "/api/v1/label/job",
-            "/api/v1/label/%zz/values",
+            "/api/v1/label//values",
+            "/api/v1/label/a/b/values",
             "/api/v1/parse_query",
             "/api/v1/query/",
             "/query",

@@ -45,6 +45,9 @@ pub(super) enum ApiError {
     /// Time is up.
     #[error("query timed out in {0}")]
     Timeout(Stage),
+    /// The client has gone, as far as can be seen.
+    #[error("query was canceled in expression evaluation")]
+    Canceled,
     /// Portent is starting or ending.
     #[error("Service Unavailable")]
     Unavailable,
@@ -141,6 +144,11 @@ impl Limit {
     }
 }
 
+/// The status for a client that has closed the connection: nginx's own, which Prometheus gives as well.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
 impl ApiError {
     /// A reason for a parameter.
     pub(super) fn parameter(name: &'static str) -> impl Fn(String) -> Self {
@@ -148,7 +156,7 @@ impl ApiError {
     }
 
     /// The status, and Prometheus's `errorType`, which is the outcome in the metrics as well.
-    pub(super) const fn status(&self) -> (StatusCode, &'static str) {
+    pub(super) fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::FormTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
             Self::Form(_) | Self::Body(_) | Self::Parameter { .. } | Self::BadData(_) => {
@@ -156,6 +164,7 @@ impl ApiError {
             }
             Self::Evaluation(_) | Self::Limit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             Self::Timeout(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            Self::Canceled => (client_closed_request(), "canceled"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -197,6 +206,8 @@ mod tests {
         let late = ApiError::from(EvalError::Interrupted);
         check(&late, 503, "timeout", "query timed out in expression evaluation");
         check(&ApiError::Timeout(Stage::Queue), 503, "timeout", "query timed out in query queue");
+        let said = "query was canceled in expression evaluation";
+        check(&ApiError::Canceled, 499, "canceled", said);
         check(&ApiError::Unavailable, 503, "unavailable", "Service Unavailable");
         let many = ApiError::from(ExcerptError::TooManySeries { limit: 7 });
         let said = "query processing would load too many series into memory in query execution: \

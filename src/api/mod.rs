@@ -72,6 +72,25 @@ pub fn unavailable() -> Answer {
     ApiError::Unavailable.response()
 }
 
+/// The answer to a client that has closed its side and not waited for it, as far as can be seen.
+#[must_use]
+pub fn canceled() -> Answer {
+    ApiError::Canceled.response()
+}
+
+/// A path as Go's `net/http`, and so Prometheus, looks at it: with `%41` replaced by `A`. `None` for one that
+/// is nobody's: it gives no text, or a step of it has a slash in it, which does not part steps.
+///
+/// # Errors
+/// When it has a `%` that is no escape.
+pub fn decode_path(path: &str) -> Result<Option<String>, String> {
+    match form::decode(path, false) {
+        Err(error @ form::FormError::Escape(_)) => Err(error.to_string()),
+        Ok(decoded) if !path.to_ascii_lowercase().contains("%2f") => Ok(Some(decoded)),
+        _ => Ok(None),
+    }
+}
+
 /// Answers queries within the limits of one configuration.
 #[derive(Debug)]
 pub struct Api {

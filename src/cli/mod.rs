@@ -119,12 +119,6 @@ impl Failure {
 /// The command that this process is, with what it was given, for a shell. Credentials in an address
 /// are not repeated.
 fn command_line() -> String {
-    let hidden = |argument: String| match (argument.find("://"), argument.find('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}<secret>{}", &argument[..scheme + 3], &argument[at..])
-        }
-        _ => argument,
-    };
     let quoted = |argument: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
         match argument.chars().all(plain) && !argument.is_empty() {
@@ -132,8 +126,19 @@ fn command_line() -> String {
             false => format!("'{}'", argument.replace('\'', "'\\''")),
         }
     };
-    let arguments = std::env::args().skip(1).map(hidden).map(quoted);
+    let arguments = std::env::args().skip(1).map(without_credentials).map(quoted);
     std::iter::once("portent".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// An argument without what may be credentials in an address: up to the last `@`, because a password may
+/// hold one that should have been escaped.
+fn without_credentials(argument: String) -> String {
+    match (argument.find("://"), argument.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}<secret>{}", &argument[..scheme + 3], &argument[at..])
+        }
+        _ => argument,
+    }
 }
 
 /// Writes a text, whole or not at all.
@@ -203,4 +208,23 @@ fn serve(args: ServeArgs) -> Outcome {
         ServeError::Wrong(error) => Failure::Wrong(error),
         ServeError::Failed(error) => Failure::Failed(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(argument: &str, expected: &str) {
+        assert_eq!(without_credentials(argument.to_owned()), expected);
+    }
+
+    #[test]
+    fn credentials_are_left_out_whole() {
+        check("http://user:pass@host/", "http://<secret>@host/");
+        check("http://user:p@ss@host/", "http://<secret>@host/");
+        check("--prometheus.url=https://user:p@s@s@host", "--prometheus.url=https://<secret>@host");
+        check("http://host:9090/", "http://host:9090/");
+        check("user@host", "user@host");
+    }
 }

@@ -17,7 +17,7 @@ use crate::files::{ReadError, read_whole};
 use crate::history::HistoryConfig;
 use crate::http::WebConfig;
 use crate::labels::METRIC_NAME;
-use crate::model::{ModelConfig, OnnxRuntimeConfig};
+use crate::model::{ModelConfig, OnnxRuntimeConfig, repeated};
 use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
@@ -243,6 +243,9 @@ impl Config {
                 if zero {
                     return wrong(&key, format!("{name} must be above 0"));
                 }
+            }
+            if let Some(twice) = model.entity.as_deref().and_then(repeated) {
+                return wrong(&key, format!("entity: label {twice:?} is there twice"));
             }
             if let Some(specs) = &model.features {
                 let entity = model.entity.clone();

@@ -154,6 +154,7 @@ impl Pipeline {
 
     /// Other settings and models between two ticks. A model that is what it was goes on with all that
     /// it remembers; series that features of new models want as well keep their samples.
+    /// Gives the number of series that are kept no longer, because nothing wants them any more.
     ///
     /// # Errors
     /// As [`Pipeline::new`]; then nothing has changed.
@@ -162,7 +163,7 @@ impl Pipeline {
         config: DetectConfig,
         storage: StorageConfig,
         models: Vec<LoadedModel>,
-    ) -> Result<(), DetectError> {
+    ) -> Result<usize, DetectError> {
         let mut checked = Vec::with_capacity(models.len());
         for model in models {
             let features = Features::parse(&model.metadata.features, &model.metadata.entity)
@@ -177,6 +178,7 @@ impl Pipeline {
             max_entities: storage.max_entities,
             entity_retention: storage.entity_retention,
         };
+        let kept_before = self.store.stats().series;
         // New registrations come before the old ones go, so that shared series stay.
         let mut bound = Vec::with_capacity(checked.len());
         for (model, features, interval) in checked {
@@ -201,7 +203,7 @@ impl Pipeline {
         self.reserve();
         self.config = config;
         self.layout += 1;
-        Ok(())
+        Ok(kept_before - self.store.stats().series)
     }
 
     /// How long a replica must have been silent before another one is heard, from now on.

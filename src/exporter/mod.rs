@@ -10,6 +10,7 @@
 
 mod absence;
 mod fleet;
+mod former;
 mod own;
 mod page;
 mod scores;
@@ -22,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::detect::Snapshot;
 
 pub use own::{
-    Reload, Save, count_append, count_missed_ticks, count_reload, count_restored, count_save,
-    count_tick, describe_metrics,
+    Reload, Save, count_append, count_dropped, count_missed_ticks, count_reload, count_restored,
+    count_save, count_tick, describe_metrics,
 };
 
 /// The content type of the page.
@@ -116,7 +117,7 @@ impl Exporter {
     ) -> String {
         metrics::counter!("portent_exporter_scrapes_total").increment(1);
         let mut page = scores::render(snapshot, models, config, now_ms);
-        page.push_str(&self.own.render());
+        page.push_str(&former::without(&self.own.render(), models));
         page
     }
 }

@@ -12,7 +12,8 @@ use crate::series::Outcome;
 /// Counts what became of a batch beyond what its sender is told.
 pub fn count_append(outcome: &Outcome) {
     counter!("portent_series_created_total").increment(outcome.series_created);
-    counter!("portent_series_dropped_total").increment(outcome.series_dropped);
+    counter!("portent_series_dropped_total", "reason" => "memory")
+        .increment(outcome.series_dropped);
     counter!("portent_series_truncated_samples_total").increment(outcome.truncated);
     counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
     counter!("portent_series_replica_changes_total").increment(outcome.replica_changes);
@@ -48,6 +49,11 @@ pub fn count_tick(snapshot: &Snapshot, duration: Duration) {
             .increment(1);
         }
     }
+}
+
+/// Counts series that nothing wants any more since a reload.
+pub fn count_dropped(series: usize) {
+    counter!("portent_series_dropped_total", "reason" => "reload").increment(series as u64);
 }
 
 /// Counts ticks whose time passed while something else was done.
@@ -178,7 +184,8 @@ fn describe_series() {
     );
     describe_counter!(
         "portent_series_dropped_total",
-        "Series dropped because storage.max_bytes was reached, the youngest first."
+        "Series dropped while they lived, by reason: memory (storage.max_bytes was reached, the youngest \
+         go first) or reload (nothing wants them any more)."
     );
     describe_counter!(
         "portent_series_truncated_samples_total",

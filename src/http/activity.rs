@@ -3,14 +3,11 @@
 //! hyper has one time-out for both a slow head and an idle connection; a scrape every 15 s wants
 //! the former short and the latter long.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What a connection is doing.
@@ -24,17 +21,40 @@ enum Phase {
     Request = 2,
 }
 
-/// The phase of one connection and the time it began.
+/// No request has begun that the stream has not been told of.
+const NONE_BEGUN: u64 = u64::MAX;
+
+/// A request has begun whose body does not tell its length.
+const LENGTH_UNKNOWN: u64 = u64::MAX - 1;
+
+/// The phase of one connection and the time it began, and what its stream and its handlers tell each other.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
     /// Milliseconds since `opened` times four, plus the phase.
     state: AtomicU64,
+    /// The length of the body of the request that has begun, or one of the constants above.
+    begun: AtomicU64,
+    /// A request has begun and its answer is not out yet.
+    owed: AtomicBool,
+    /// Nobody reads more of the body of the last request.
+    body_done: AtomicBool,
+    /// The peer has closed its side.
+    closed: AtomicBool,
+    closing: Notify,
 }
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { opened: Instant::now(), state: AtomicU64::new(Phase::Idle as u64) })
+        Arc::new(Self {
+            opened: Instant::now(),
+            state: AtomicU64::new(Phase::Idle as u64),
+            begun: AtomicU64::new(NONE_BEGUN),
+            owed: AtomicBool::new(false),
+            body_done: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            closing: Notify::new(),
+        })
     }
 
     fn enter(&self, phase: Phase) {
@@ -42,9 +62,58 @@ impl Activity {
         self.state.store(since << 2 | phase as u64, Ordering::Relaxed);
     }
 
-    /// A handler begins.
-    pub(super) fn begin(&self) {
+    /// A handler begins, with a request whose body has this length if it tells.
+    pub(super) fn begin(&self, length: Option<u64>) {
+        self.begun.store(length.unwrap_or(LENGTH_UNKNOWN), Ordering::Relaxed);
+        self.body_done.store(length == Some(0), Ordering::Relaxed);
+        self.owed.store(true, Ordering::Relaxed);
         self.enter(Phase::Request);
+    }
+
+    /// The length of the body of the request that has begun since this was last asked, where it tells.
+    pub(super) fn take_begun(&self) -> Option<Option<u64>> {
+        match self.begun.swap(NONE_BEGUN, Ordering::Relaxed) {
+            NONE_BEGUN => None,
+            LENGTH_UNKNOWN => Some(None),
+            length => Some(Some(length)),
+        }
+    }
+
+    /// Nobody reads more of the body.
+    pub(super) fn body_done(&self) {
+        self.body_done.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_body_done(&self) -> bool {
+        self.body_done.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request has begun whose answer is not out yet.
+    pub(super) fn is_owed(&self) -> bool {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    /// All that was written is out; says whether that was an answer.
+    pub(super) fn settle(&self) -> bool {
+        let is_answered = self.state.load(Ordering::Relaxed) & 3 != Phase::Request as u64;
+        if is_answered {
+            self.owed.store(false, Ordering::Relaxed);
+        }
+        is_answered
+    }
+
+    /// The peer has closed its side.
+    pub(super) fn closed(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.closing.notify_waiters();
+    }
+
+    /// Returns when the peer has closed its side.
+    pub(super) async fn until_closed(&self) {
+        let closing = self.closing.notified();
+        if !self.closed.load(Ordering::Relaxed) {
+            closing.await;
+        }
     }
 
     /// A handler has answered.
@@ -53,7 +122,7 @@ impl Activity {
     }
 
     /// Bytes have come in.
-    fn received(&self) {
+    pub(super) fn received(&self) {
         if self.state.load(Ordering::Relaxed) & 3 == Phase::Idle as u64 {
             self.enter(Phase::Head);
         }
@@ -76,63 +145,5 @@ impl Activity {
                 return;
             }
         }
-    }
-}
-
-/// A stream that tells its [`Activity`] when bytes come in.
-#[derive(Debug)]
-pub(super) struct Observed<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S> Observed<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.received();
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -3,11 +3,14 @@
 //! In: a listener that is bound already, a handler, and the moment to stop. Out: connections that
 //! are served and, at the end, drained. Invariants: never more connections than allowed (further
 //! ones wait in the listener's queue); a sender that is slow with its head or idle for too long is
-//! disconnected; a stop takes no longer than its time. It does not know paths or bodies: what a
+//! disconnected; a peer that closes only its side is answered; whoever is refused is told why; a stop takes
+//! no longer than its time. It does not know paths or bodies: what a
 //! handler does within a request, and for how long, is the handler's business.
 
 mod activity;
+mod request;
 mod server;
+mod stream;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,7 +20,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 
+pub use request::{Peer, RequestBody};
 pub use server::{describe_metrics, serve};
+
+/// Buffer of a connection, which a head must fit in: several times what proxies let through.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Headers of a request: Go, and so Prometheus, counts only their bytes; proxies in front stop at a
+/// hundred or two.
+const MAX_HEADERS: usize = 512;
 
 /// The `web` section of the configuration: limits on connections. They are read at the start; a
 /// reload does not change them.

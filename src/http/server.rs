@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,15 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::WebConfig;
-use super::activity::{Activity, Observed};
+use super::activity::Activity;
+use super::stream::Stream;
+use super::{MAX_HEAD_BYTES, MAX_HEADERS, Peer, RequestBody, WebConfig};
 
 /// A pause after the system has refused a connection (out of file descriptors, most likely), so
 /// that the loop does not spin until some are free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Buffer of a connection, which a head must fit in: several times what proxies let through.
-const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// How long the rest of a refused body is read and thrown away. Closing with bytes unread resets
 /// the connection, and the sender might lose the answer that tells it not to come again.
@@ -42,7 +40,7 @@ pub async fn serve<H, F>(
     stop: impl Future<Output = ()>,
 ) -> usize
 where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Unpin + 'static,
+    H: Fn(Request<RequestBody>) -> F + Clone + Send + Unpin + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
@@ -52,7 +50,6 @@ where
     loop {
         // Ended tasks are collected here, so that the set does not grow.
         while connections.try_join_next().is_some() {}
-        gauge!("portent_http_connections").set(connections.len() as f64);
         if places.available_permits() == 0 {
             counter!("portent_http_connections_limited_total").increment(1);
         }
@@ -68,9 +65,10 @@ where
             Ok((stream, _)) => {
                 counter!("portent_http_connections_accepted_total").increment(1);
                 let connection = connection(stream, config.clone(), handler.clone(), drain.clone());
+                let open = Open::new();
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, open));
                 });
             }
             Err(error) => {
@@ -89,6 +87,22 @@ where
     cut_off
 }
 
+/// An open connection, counted for as long as it is.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        gauge!("portent_http_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!("portent_http_connections").decrement(1.0);
+    }
+}
+
 /// Serves one connection until either side ends it.
 async fn connection<H, F>(
     stream: TcpStream,
@@ -96,15 +110,17 @@ async fn connection<H, F>(
     handler: H,
     mut drain: watch::Receiver<bool>,
 ) where
-    H: Fn(Request<Incoming>) -> F + Send + Unpin,
+    H: Fn(Request<RequestBody>) -> F + Send + Unpin,
     F: Future<Output = Response<Full<Bytes>>> + Send,
 {
     // Answers are small and awaited; a delay to fill packets only costs time.
     let _ = stream.set_nodelay(true);
     let activity = Activity::new();
     let seen = Arc::clone(&activity);
-    let service = service_fn(move |request| {
-        seen.begin();
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.begin(request.body().size_hint().exact());
+        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&seen)));
+        request.extensions_mut().insert(Peer(Arc::clone(&seen)));
         let answer = handler(request);
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.
@@ -114,21 +130,17 @@ async fn connection<H, F>(
             Ok::<_, Infallible>(response)
         })
     });
-    let stream = TokioIo::new(Observed::new(stream, Arc::clone(&activity)));
-    let mut connection =
-        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).serve_connection(stream, service);
+    let stream = TokioIo::new(Stream::new(stream, Arc::clone(&activity)));
+    let mut connection = http1::Builder::new()
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(stream, service);
     let overdue = activity.overdue(config.header_timeout.to_std(), config.idle_timeout.to_std());
     tokio::pin!(overdue);
     let mut draining = false;
-    loop {
+    let served = loop {
         tokio::select! {
-            served = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                if let Err(error) = served {
-                    tracing::debug!(%error, "a connection ended early");
-                    return;
-                }
-                break;
-            }
+            served = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => break served,
             () = &mut overdue => {
                 counter!("portent_http_connections_timed_out_total").increment(1);
                 return;
@@ -140,16 +152,49 @@ async fn connection<H, F>(
                 }
             }
         }
+    };
+    let (mut stream, is_refused) = connection.into_parts().io.into_inner().into_parts();
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+        if !is_refused {
+            return;
+        }
+        let answer = refusal(&error);
+        let _ = tokio::time::timeout(LINGER, stream.write_all(answer.as_bytes())).await;
     }
-    let stream = connection.into_parts().io.into_inner();
     // At the end of the program there is no time for senders of refused bodies.
     if !draining {
         linger(stream).await;
     }
 }
 
+/// The answer to a head that hyper does not understand, counted.
+fn refusal(error: &hyper::Error) -> String {
+    let too_large = (
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "too_large",
+        format!(
+            "the head of the request has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers"
+        ),
+    );
+    let (status, reason, text) = match error.is_parse_too_large() {
+        true => too_large,
+        false => (
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            format!("the head of the request cannot be read: {error}"),
+        ),
+    };
+    counter!("portent_http_heads_refused_total", "reason" => reason).increment(1);
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{text}\n",
+        text.len() + 1
+    )
+}
+
 /// Closes our side, then reads what the peer still sends for a moment.
-async fn linger(mut stream: Observed<TcpStream>) {
+async fn linger(mut stream: TcpStream) {
     let rest = async {
         stream.shutdown().await?;
         let mut waste = vec![0; 16 << 10];
@@ -170,6 +215,10 @@ pub fn describe_metrics() {
     describe_counter!(
         "portent_http_connections_timed_out_total",
         "Connections that were closed because the peer was too slow or idle for too long."
+    );
+    describe_counter!(
+        "portent_http_heads_refused_total",
+        "Requests whose head is too large or malformed, so that no handler saw them."
     );
     describe_counter!(
         "portent_http_accept_errors_total",

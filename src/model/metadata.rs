@@ -216,6 +216,9 @@ impl Metadata {
         self.adaptive_threshold.iter().try_for_each(AdaptiveThreshold::check)?;
         self.still.iter().try_for_each(|it| it.check(&self.features))?;
         FeatureRange::check(&self.ranges, self.features.len())?;
+        if let Some(twice) = repeated(&self.entity) {
+            return invalid("entity", format!("label {twice:?} is there twice"));
+        }
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
         }
@@ -227,6 +230,13 @@ impl Metadata {
         }
         Ok(self)
     }
+}
+
+/// A label that is there more than once.
+#[must_use]
+pub fn repeated(labels: &[String]) -> Option<&str> {
+    let mut each = labels.iter().enumerate();
+    each.find(|(i, label)| labels[..*i].contains(label)).map(|(_, label)| label.as_str())
 }
 
 /// Whether training added it.

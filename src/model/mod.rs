@@ -33,7 +33,7 @@ pub use artifact::{Artifact, ArtifactError, Dim, Element, FileDigest, MAX_FILE_B
 pub use config::{ModelConfig, OnnxRuntimeConfig};
 pub use contract::{ContractError, ENTITY, LEVEL, MASK};
 pub use limits::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW};
-pub use metadata::{Metadata, ScoreSummary};
+pub use metadata::{Metadata, ScoreSummary, repeated};
 pub use range::FeatureRange;
 pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
 pub use role::OutputRole;

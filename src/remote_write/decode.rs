@@ -3,8 +3,9 @@
 //! In: the bytes of a remote-write 1.0 request. Out: the good series as a [`Batch`], the bad ones
 //! counted with a few examples. Invariants: nothing is allocated by a length that the sender only
 //! claims; sorting is done here, no sender is trusted with it; the bits of values are kept; what
-//! tells replicas of a sender apart stands beside the labels, not among them. It does not know
-//! whether anybody wants a series, or which replica is heard.
+//! tells replicas of a sender apart stands beside the labels, not among them; a series that breaks a
+//! limit and that nobody wants is passed over, because nothing is lost. For that it is told what is
+//! wanted; it does not know which replica is heard.
 //! Sources: remote-write specification 1.0, snappy format description (the largest expansion).
 
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use prost::Message;
 
 use super::refusal::clip;
 use super::wire::{Messages, WireError};
-use super::{Refusal, RemoteWriteConfig};
+use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;
 use crate::proto::prometheus::{Label, TimeSeries};
 use crate::sample::{Batch, BatchSeries, Sample};
+use crate::series::Demand;
 
 /// A copy of three bytes yields at most 64, so no block grows by more than 64/3.
 const SNAPPY_LARGEST_COPY: (u64, u64) = (64, 3);
@@ -34,6 +36,8 @@ pub struct Decoded {
     pub batch: Batch,
     /// The series that break a rule.
     pub invalid: Invalid,
+    /// Samples of series that break a limit and that nobody wants.
+    pub unneeded: u64,
     /// What is understood to be there and passed over.
     pub ignored: Ignored,
 }
@@ -80,20 +84,29 @@ pub fn declared_bytes(body: &[u8], config: &RemoteWriteConfig) -> Result<usize, 
     Ok(declared)
 }
 
-/// Decompresses and decodes a body.
+/// Decompresses and decodes a body. Without knowing what is wanted, a series that breaks a limit cannot
+/// be judged.
 ///
 /// # Errors
-/// When the whole of it is unusable or beyond a limit; then nothing of it is.
-pub fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+/// When the whole of it is unusable, beyond a limit or not to be judged yet; then nothing of it is.
+pub fn decode(
+    body: &[u8],
+    config: &RemoteWriteConfig,
+    demand: Option<&Demand>,
+) -> Result<Decoded, Refusal> {
     let declared = declared_bytes(body, config)?;
     let mut message = vec![0; declared];
     let length =
         snap::raw::Decoder::new().decompress(body, &mut message).map_err(Refusal::Snappy)?;
-    decode_message(&message[..length], config)
+    decode_message(&message[..length], config, demand)
 }
 
 /// Decodes a `WriteRequest`.
-fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+fn decode_message(
+    message: &[u8],
+    config: &RemoteWriteConfig,
+    demand: Option<&Demand>,
+) -> Result<Decoded, Refusal> {
     let mut decoded = Decoded::default();
     let mut replicas = Replicas { names: &config.replica_labels, last: None };
     let (mut series, mut samples) = (0, 0);
@@ -124,7 +137,7 @@ fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded,
         if parts.labels > config.max_labels_per_series {
             let limit = config.max_labels_per_series;
             let reason = format!("a series has {} labels, more than {limit}", parts.labels);
-            decoded.invalid.add(parts.samples, reason);
+            decoded.refuse(content, (parts.samples, reason), config, demand)?;
             continue;
         }
         let TimeSeries { labels: pairs, samples } =
@@ -136,10 +149,75 @@ fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded,
                 let (labels, replica) = replicas.take_off(&pairs, labels);
                 decoded.batch.series.push(BatchSeries { labels, replica, samples });
             }
-            Err(reason) => decoded.invalid.add(samples.len(), reason),
+            Err(Fault::Rule(reason)) => decoded.invalid.add(samples.len(), reason),
+            Err(Fault::Limit(reason)) => {
+                decoded.refuse(content, (samples.len(), reason), config, demand)?;
+            }
         }
     }
     Ok(decoded)
+}
+
+impl Decoded {
+    /// Takes note of a series that breaks a limit: it is invalid if somebody wants it.
+    fn refuse(
+        &mut self,
+        series: &[u8],
+        (samples, reason): (usize, String),
+        config: &RemoteWriteConfig,
+        demand: Option<&Demand>,
+    ) -> Result<(), Refusal> {
+        let demand = demand.ok_or(Refusal::Unavailable(Unavailable::Starting))?;
+        match decisive_labels(series, config, demand).map_err(Refusal::Wire)? {
+            Ok(labels) if !demand.wants(&labels) => self.unneeded += samples as u64,
+            Ok(_) => self.invalid.add(samples, reason),
+            Err(malformed) => self.invalid.add(samples, malformed),
+        }
+        Ok(())
+    }
+}
+
+/// Those labels of a series by which it is wanted or not, or a sentence that says which rule they break.
+/// There are few of them, however many labels the series has; the rest is not built.
+fn decisive_labels(
+    series: &[u8],
+    config: &RemoteWriteConfig,
+    demand: &Demand,
+) -> Result<Result<Labels, String>, WireError> {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for part in Messages::new(series) {
+        let (field::LABELS, pair) = part? else { continue };
+        let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
+        for part in Messages::new(pair) {
+            match part? {
+                (field::LABEL_NAME, bytes) => name = bytes,
+                (field::LABEL_VALUE, bytes) => value = bytes,
+                _ => {}
+            }
+        }
+        let pair =
+            text(name, "a label name").and_then(|name| Ok((name, text(value, "a label value")?)));
+        let (name, value) = match pair {
+            Ok(pair) => pair,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if name.is_empty() {
+            return Ok(Err("a series has a label without a name".to_owned()));
+        }
+        if !demand.looks_at(name) || config.replica_labels.iter().any(|label| label == name) {
+            continue;
+        }
+        if pairs.iter().any(|(other, _)| *other == name) {
+            let name = clip(name);
+            return Ok(Err(format!("a series: label name {name:?} occurs more than once")));
+        }
+        pairs.push((name, value));
+    }
+    let labels = Labels::from_pairs(pairs).map_err(|error| clip(&error.to_string()));
+    Ok(labels.and_then(|labels| match labels.metric_name() {
+        "" => Err("a series has no metric name".to_owned()),
+        _ => Ok(labels),
+    }))
 }
 
 impl Invalid {
@@ -183,7 +261,7 @@ impl Replicas<'_> {
     }
 }
 
-/// Field numbers of `WriteRequest` and, below, of `TimeSeries`.
+/// Field numbers of `WriteRequest` and, below, of `TimeSeries` and of `Label`.
 mod field {
     pub const TIMESERIES: u32 = 1;
     pub const METADATA: u32 = 3;
@@ -192,6 +270,9 @@ mod field {
     pub const SAMPLES: u32 = 2;
     pub const EXEMPLARS: u32 = 3;
     pub const HISTOGRAMS: u32 = 4;
+
+    pub const LABEL_NAME: u32 = 1;
+    pub const LABEL_VALUE: u32 = 2;
 }
 
 /// How many parts of each kind a `TimeSeries` has.
@@ -219,8 +300,22 @@ impl Parts {
     }
 }
 
-/// The label set of a series, or a sentence that says which rule it breaks.
-fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, String> {
+/// What is wrong with a label set, as a sentence.
+enum Fault {
+    /// It breaks a rule of the specification.
+    Rule(String),
+    /// It breaks a limit of this receiver.
+    Limit(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Rule(reason)
+    }
+}
+
+/// The label set of a series.
+fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, Fault> {
     let mut texts = Vec::with_capacity(pairs.len());
     for pair in pairs {
         texts.push((text(&pair.name, "a label name")?, text(&pair.value, "a label value")?));
@@ -229,31 +324,31 @@ fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, String>
     if metric.is_empty() {
         let named: Vec<String> =
             texts.iter().take(4).map(|(name, value)| format!("{name}={value:?}")).collect();
-        return Err(format!("a series has no metric name: {{{}}}", clip(&named.join(", "))));
+        return Err(format!("a series has no metric name: {{{}}}", clip(&named.join(", "))).into());
     }
     let metric = clip(metric);
     for (name, value) in &texts {
         let clipped = clip(name);
         if name.is_empty() {
-            return Err(format!("a series of {metric:?} has a label without a name"));
+            return Err(format!("a series of {metric:?} has a label without a name").into());
         }
         if name.len() as u64 > config.max_label_name_bytes.as_bytes() {
-            return Err(format!(
+            return Err(Fault::Limit(format!(
                 "a series of {metric:?} has a label name of {} bytes, more than {}: {clipped:?}",
                 name.len(),
                 config.max_label_name_bytes,
-            ));
+            )));
         }
         if value.len() as u64 > config.max_label_value_bytes.as_bytes() {
-            return Err(format!(
+            return Err(Fault::Limit(format!(
                 "a series of {metric:?} has a value of {} bytes, more than {}, in label {clipped:?}",
                 value.len(),
                 config.max_label_value_bytes,
-            ));
+            )));
         }
     }
     Labels::from_pairs(texts)
-        .map_err(|error| format!("a series of {metric:?}: {}", clip(&error.to_string())))
+        .map_err(|error| format!("a series of {metric:?}: {}", clip(&error.to_string())).into())
 }
 
 fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {

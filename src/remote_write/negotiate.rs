@@ -20,7 +20,8 @@ pub enum Protocol {
 }
 
 /// Reads what a request says about its body. Headers that are absent mean version 1.0 and snappy,
-/// because senders exist that leave them out.
+/// because senders exist that leave them out. A header that is there twice, because a proxy adds
+/// its own, is one if both say the same.
 ///
 /// # Errors
 /// When type, message or encoding is none that is taken.
@@ -37,13 +38,27 @@ pub fn negotiate(headers: &HeaderMap) -> Result<Protocol, Refusal> {
     Ok(protocol)
 }
 
-/// The values of a header as one text; bytes that are not ASCII become question marks, which no
-/// known value contains.
+/// The values of a header as one text, equal ones once; those that are not ASCII become question
+/// marks, which no known value contains.
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    let mut values = headers.get_all(name).iter().peekable();
-    values.peek()?;
-    let texts: Vec<&str> = values.map(|value| value.to_str().unwrap_or("?")).collect();
-    Some(texts.join(", "))
+    let mut texts: Vec<&str> = Vec::new();
+    for value in headers.get_all(name) {
+        let text = value.to_str().unwrap_or("?");
+        if !texts.iter().any(|other| is_same(other, text)) {
+            texts.push(text);
+        }
+    }
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// Whether two values differ in nothing but case and blanks. Case matters to the name of a message,
+/// and the value that is kept is still judged by itself.
+fn is_same(a: &str, b: &str) -> bool {
+    let letters = |text: &str| {
+        let kept = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+        kept.map(|byte| byte.to_ascii_lowercase()).collect::<Vec<u8>>()
+    };
+    letters(a) == letters(b)
 }
 
 fn content_type(value: &str) -> Result<Protocol, Refusal> {
@@ -118,11 +133,31 @@ mod tests {
         }
     }
 
+    #[track_caller]
+    fn check_twice(name: HeaderName, values: [&str; 2], expected: u16) {
+        for values in [values, [values[1], values[0]]] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(&name, value.parse().expect("a header value"));
+            }
+            let answer = negotiate(&headers);
+            let status = answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
+            assert_eq!(status, expected, "{name}: {values:?}");
+        }
+    }
+
     #[test]
-    fn two_headers_of_a_kind_are_refused() {
-        let mut headers = HeaderMap::new();
-        headers.append(CONTENT_ENCODING, "snappy".parse().expect("a header value"));
-        headers.append(CONTENT_ENCODING, "gzip".parse().expect("a header value"));
-        assert!(negotiate(&headers).is_err());
+    fn a_header_that_is_there_twice_is_one_if_both_say_the_same() {
+        let v1 = "application/x-protobuf";
+        check_twice(CONTENT_ENCODING, ["snappy", "snappy"], 204);
+        check_twice(CONTENT_ENCODING, ["snappy", " Snappy "], 204);
+        check_twice(CONTENT_ENCODING, ["snappy", "gzip"], 415);
+        check_twice(CONTENT_ENCODING, ["snappy", ""], 415);
+        check_twice(CONTENT_ENCODING, ["gzip", "gzip"], 415);
+        check_twice(CONTENT_TYPE, [v1, "Application/X-Protobuf"], 204);
+        let named = "application/x-protobuf;proto=prometheus.WriteRequest";
+        check_twice(CONTENT_TYPE, [named, &named.replace(';', " ; ")], 204);
+        check_twice(CONTENT_TYPE, [v1, named], 415);
+        check_twice(CONTENT_TYPE, [v1, "application/json"], 415);
     }
 }

@@ -16,7 +16,7 @@ use super::decode::{Decoded, declared_bytes, decode};
 use super::refusal::{Partial, Unavailable};
 use super::{Refusal, RemoteWriteConfig, negotiate};
 use crate::sample::Batch;
-use crate::series::Outcome;
+use crate::series::{Demand, Outcome};
 
 /// A body that decompresses to more than this is decoded on a thread of its own, so that it does
 /// not hold up other requests: about a millisecond of work.
@@ -27,6 +27,8 @@ const INLINE_DECODE_BYTES: usize = 1 << 20;
 pub struct Receiver {
     config: Arc<RemoteWriteConfig>,
     body_timeout: Duration,
+    /// What is wanted, once that is known.
+    demand: Option<Arc<Demand>>,
     /// A permit is a byte that some request holds or is about to hold.
     in_flight: Arc<Semaphore>,
 }
@@ -36,7 +38,14 @@ impl Receiver {
     #[must_use]
     pub fn new(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
         let bytes = config.max_in_flight_bytes.as_len().min(Semaphore::MAX_PERMITS);
-        Self { in_flight: Arc::new(Semaphore::new(bytes)), config: Arc::new(config), body_timeout }
+        let in_flight = Arc::new(Semaphore::new(bytes));
+        Self { in_flight, config: Arc::new(config), body_timeout, demand: None }
+    }
+
+    /// The receiver, told what is wanted: a series that breaks a limit does no harm if it is not.
+    #[must_use]
+    pub fn for_demand(self, demand: Arc<Demand>) -> Self {
+        Self { demand: Some(demand), ..self }
     }
 
     /// The limits.
@@ -83,7 +92,7 @@ impl Receiver {
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
         reserved.merge(self.reserve(declared_bytes(&body, &self.config)?)?);
-        let Decoded { batch, invalid, ignored } = self.decode(body).await?;
+        let Decoded { batch, invalid, unneeded, ignored } = self.decode(body).await?;
         for (kind, count) in [
             ("metadata", ignored.metadata),
             ("exemplar", ignored.exemplars),
@@ -91,13 +100,14 @@ impl Receiver {
         ] {
             counter!("portent_remote_write_ignored_total", "kind" => kind).increment(count);
         }
-        let total = batch.samples() as u64 + invalid.samples;
+        let total = batch.samples() as u64 + invalid.samples + unneeded;
         // The good part goes in even when the rest is refused.
-        let outcome = if batch.series.is_empty() {
+        let mut outcome = if batch.series.is_empty() {
             Outcome::default()
         } else {
             append(batch).await.map_err(Refusal::Unavailable)?
         };
+        outcome.unneeded += unneeded;
         count_samples(&outcome, invalid.samples);
         if outcome.rejected() == 0 && invalid.series == 0 {
             return Ok(());
@@ -141,11 +151,11 @@ impl Receiver {
     }
 
     async fn decode(&self, body: Bytes) -> Result<Decoded, Refusal> {
-        let config = Arc::clone(&self.config);
+        let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
         if declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES {
-            return decode(&body, &config);
+            return decode(&body, &config, demand.as_deref());
         }
-        tokio::task::spawn_blocking(move || decode(&body, &config))
+        tokio::task::spawn_blocking(move || decode(&body, &config, demand.as_deref()))
             .await
             .unwrap_or(Err(Refusal::Unavailable(Unavailable::ShuttingDown)))
     }

@@ -87,7 +87,12 @@ impl Store {
         let mut oldest_ms = i64::MAX;
         let series = self.series[id.index()].as_mut().expect("the index holds live series");
         let before = series.ring.bytes();
-        for sample in in_order(&incoming.samples).iter() {
+        let samples = in_order(&incoming.samples);
+        // What a later sample of the same batch would push out again is too old.
+        let newest = samples.iter().rev().find(|it| too_new(it, now_ms, limit).is_none());
+        let oldest_kept_ms = newest
+            .map_or(i64::MIN, |it| it.timestamp_ms.min(now_ms).saturating_sub(series.retention_ms));
+        for sample in samples.iter() {
             let too_new = too_new(sample, now_ms, limit);
             if let Some(replica) = replica {
                 match self.replicas.claim(id, replica, &series.ring, sample.timestamp_ms, now_ms) {
@@ -106,7 +111,8 @@ impl Store {
                     _ => outcome.count_change(self.replicas.hear(id, replica, now_ms)),
                 }
             }
-            if let Some(reason) = too_new {
+            let too_old = (sample.timestamp_ms < oldest_kept_ms).then_some(Rejection::TooOld);
+            if let Some(reason) = too_new.or(too_old) {
                 outcome.reject(labels, *sample, reason);
                 continue;
             }

@@ -127,6 +127,11 @@ impl Interest {
         }
     }
 
+    /// The selectors in use.
+    pub(super) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.watched.iter().flatten().map(|watched| &watched.selector)
+    }
+
     /// A registration of the selector, whatever its lookback.
     pub(super) fn find(&self, selector: &Selector) -> Option<SelectorId> {
         let same = |watched: &Option<Watched>| {

@@ -13,6 +13,7 @@
 mod append;
 mod budget;
 mod changes;
+mod demand;
 mod excerpt;
 mod interest;
 mod names;
@@ -34,6 +35,7 @@ use replicas::Replicas;
 use ring::Ring;
 
 pub use changes::Mark;
+pub use demand::Demand;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Wanted};
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
@@ -198,6 +200,12 @@ impl Store {
             self.drop_series(&dead);
         }
         evicted
+    }
+
+    /// Which series are wanted now.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        Demand::new(self.interest.selectors())
     }
 
     /// The series that satisfy a selector, in order of birth.

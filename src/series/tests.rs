@@ -179,6 +179,10 @@ fn what_is_too_old_is_refused_of_new_series_as_of_known_ones() {
         let outcome = store.append(late, &batch("up", "a", &[(start + n * SCRAPE, 1.0)]));
         assert_eq!((outcome.stored, outcome.rejected()), (1, 0));
     }
+    // In whatever order they come.
+    let both = [(NOW, 1.0), (start - 1, 1.0)];
+    let outcome = store.append(NOW, &batch("up", "b", &both));
+    assert_eq!((outcome.too_old, outcome.stored, outcome.series_created), (1, 1, 1));
     let old = store.append(NOW + 100 * SCRAPE, &batch("up", "a", &[(start, 1.0)]));
     assert_eq!((old.too_old, old.stored), (1, 0));
     let kept = store.window(store.members(up)[0], i64::MIN, i64::MAX).len() as i64;

@@ -33,7 +33,7 @@ use tokio::time::MissedTickBehavior;
 use crate::admission::may_pass;
 use crate::api::{self, Api, Build, QueryConfig};
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
-use crate::exporter::{self, Exporter, ExporterConfig, Reload};
+use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload};
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
 use crate::remote_write::{self, Receiver, RemoteWriteConfig};
@@ -145,7 +145,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
-    let (live, live_seen) = watch::channel(Arc::new(live(&settings, &[])));
+    let (live, live_seen) = watch::channel(Arc::new(live(&settings, Vec::new())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
@@ -210,10 +210,12 @@ async fn begin(
         true => ServeError::Failed(error),
         false => ServeError::Wrong(error),
     })?;
-    live.send_replace(Arc::new(self::live(settings, &loaded.models)));
+    let infos = load::infos(&loaded.models);
     let pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models);
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
+    let demand = Arc::new(pipeline.store().demand());
+    live.send_replace(Arc::new(self::live(settings, infos).for_demand(demand)));
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
@@ -230,13 +232,13 @@ async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
         .context("loading ended early")?
 }
 
-fn live(settings: &Settings, models: &[crate::detect::LoadedModel]) -> Live {
+fn live(settings: &Settings, models: Vec<ModelInfo>) -> Live {
     let body_timeout = settings.web.body_timeout.to_std();
     Live {
         receiver: Receiver::new(settings.remote_write.clone(), body_timeout),
         api: Api::new(settings.query.clone(), body_timeout, BUILD),
         exporter: settings.exporter.clone(),
-        models: load::infos(models),
+        models,
     }
 }
 
@@ -371,12 +373,12 @@ impl Program {
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
         let loaded = load_models(settings.clone()).await?;
-        let live = live(&settings, &loaded.models);
+        let live = live(&settings, load::infos(&loaded.models));
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };
         self.commands.send(command).await.ok().context("the pipeline has ended")?;
-        done.await.context("the pipeline has ended")??;
-        self.live.send_replace(Arc::new(live));
+        let demand = done.await.context("the pipeline has ended")??;
+        self.live.send_replace(Arc::new(live.for_demand(demand)));
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
         if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
             tracing::warn!(

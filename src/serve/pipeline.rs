@@ -22,7 +22,7 @@ use crate::duration;
 use crate::exporter;
 use crate::remote_write::{Unavailable, clip};
 use crate::sample::Batch;
-use crate::series::{Outcome, StorageConfig};
+use crate::series::{Demand, Outcome, StorageConfig};
 
 /// The longest sleep: a clock that is set is noticed after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -48,8 +48,8 @@ pub(super) enum Command {
     Reconfigure {
         /// Everything that is exchanged.
         settings: Box<PipelineSettings>,
-        /// Whether it worked.
-        reply: oneshot::Sender<Result<(), DetectError>>,
+        /// What is wanted now, if it worked.
+        reply: oneshot::Sender<Result<Arc<Demand>, DetectError>>,
     },
 }
 
@@ -171,10 +171,11 @@ fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
         Command::Reconfigure { settings, reply } => {
             let PipelineSettings { global, storage, replica_timeout, models } = *settings;
             let result = pipeline.reconfigure(global, storage, models);
-            if result.is_ok() {
+            if let Ok(dropped) = &result {
                 pipeline.set_replica_timeout(replica_timeout);
+                exporter::count_dropped(*dropped);
             }
-            let _ = reply.send(result);
+            let _ = reply.send(result.map(|_| Arc::new(pipeline.store().demand())));
         }
     }
 }

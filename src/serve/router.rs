@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,10 +17,10 @@ use super::{BUILD, landing};
 use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
-use crate::http::text;
+use crate::http::{Peer, RequestBody, text};
 use crate::remote_write::{Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
-use crate::series::Outcome;
+use crate::series::{Demand, Outcome};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -45,6 +44,13 @@ pub(super) struct Live {
     pub(super) models: Vec<ModelInfo>,
 }
 
+impl Live {
+    /// With what is wanted.
+    pub(super) fn for_demand(self, demand: Arc<Demand>) -> Self {
+        Self { receiver: self.receiver.for_demand(demand), ..self }
+    }
+}
+
 /// Someone who asks for a reload and waits for what became of it.
 pub(super) type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
@@ -64,10 +70,15 @@ pub(super) struct Router {
 
 impl Router {
     /// Answers a request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
         const READ: &[Method] = &[Method::GET, Method::HEAD];
         let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
-        let path = match self.routes.route(request.uri().path()) {
+        let path = match api::decode_path(request.uri().path()) {
+            Ok(Some(path)) => path,
+            Ok(None) => return nothing(),
+            Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
+        };
+        let path = match self.routes.route(&path) {
             Route::Own(path) => path.to_owned(),
             Route::Elsewhere(to) => return redirect(StatusCode::FOUND, &to),
             Route::Moved(to) => return redirect(StatusCode::MOVED_PERMANENTLY, &to),
@@ -95,7 +106,7 @@ impl Router {
         }
     }
 
-    async fn write(&self, request: Request<Incoming>) -> Answer {
+    async fn write(&self, request: Request<RequestBody>) -> Answer {
         let live = Arc::clone(&self.live.borrow());
         let append = async |batch| self.append(&live, batch).await;
         let (response, refusal) = live.receiver.receive(request, append).await;
@@ -116,7 +127,7 @@ impl Router {
         pipeline::append(&self.commands, batch, deadline).await
     }
 
-    async fn query(&self, endpoint: Endpoint, request: Request<Incoming>) -> Answer {
+    async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> Answer {
         if !endpoint.methods().contains(request.method()) {
             return method_not_allowed(endpoint.methods());
         }
@@ -126,7 +137,19 @@ impl Router {
         let live = Arc::clone(&self.live.borrow());
         let look = |look| self.look(look);
         let snapshot = Arc::clone(&self.snapshot.borrow());
-        live.api.answer(endpoint, request, (now_ms(), snapshot), look).await
+        let peer = request.extensions().get::<Peer>().cloned();
+        let answer = live.api.answer(endpoint, request, (now_ms(), snapshot), look);
+        let left = async {
+            match &peer {
+                Some(peer) => peer.left().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Nobody may be there any more; a query is not worth its place then.
+        tokio::select! {
+            answer = answer => answer,
+            () = left => api::canceled(),
+        }
     }
 
     /// Hands a look at the pipeline to its owner.

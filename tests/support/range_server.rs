@@ -9,8 +9,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, StatusCode, body::Incoming};
-use portent::http::{self, WebConfig};
+use hyper::{Request, Response, StatusCode};
+use portent::http::{self, RequestBody, WebConfig};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -65,7 +65,7 @@ impl RangeServer {
     }
 }
 
-async fn reply<F>(answer: Arc<F>, request: Request<Incoming>) -> Response<Full<Bytes>>
+async fn reply<F>(answer: Arc<F>, request: Request<RequestBody>) -> Response<Full<Bytes>>
 where
     F: Fn(&Asked) -> anyhow::Result<Vec<Series>>,
 {

@@ -2,8 +2,28 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bytesize::ByteSize;
+use crate::matcher::{MatchOp, Matcher, Selector};
 use crate::proto::prometheus::{MetricMetadata, Sample as WireSample, WriteRequest};
 use crate::sample::STALE_NAN_BITS;
+use crate::series::{StorageConfig, Store};
+
+/// Somebody wants `up`, but not of the job `other`.
+fn demand() -> Demand {
+    let matcher = |name, op, value| Matcher::new(name, op, value).expect("a matcher");
+    let name = matcher("__name__", MatchOp::Equal, "up");
+    let job = matcher("job", MatchOp::NotEqual, "other");
+    let mut store = Store::new(StorageConfig::default());
+    store.register(&Selector::new(vec![name, job]), 60_000);
+    store.demand()
+}
+
+fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+    super::decode(body, config, Some(&demand()))
+}
+
+fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
+    super::decode_message(message, config, Some(&demand()))
+}
 
 fn series(pairs: &[(&[u8], &[u8])], samples: &[(i64, f64)]) -> TimeSeries {
     let label =
@@ -117,6 +137,57 @@ fn limits_on_labels_hold_for_each_series() {
         &[(b"__name__", b"up"), (b"a", b"0123456789x")],
         Err(r#"a series of "up" has a value of 11 bytes, more than 10B, in label "a""#),
     );
+}
+
+/// What becomes of the two samples of a series that breaks a limit, whatever else it breaks.
+#[track_caller]
+fn check_large(pairs: &[(&[u8], &[u8])], expected: Result<(), &str>) {
+    let config = RemoteWriteConfig { replica_labels: vec!["r".to_owned()], ..limits() };
+    let body = body(&request(vec![series(pairs, &[(1, 1.0), (2, 2.0)])]));
+    let decoded = decode(&body, &config).expect("a request");
+    assert!(decoded.batch.series.is_empty(), "{decoded:?}");
+    match expected {
+        Ok(()) => {
+            assert_eq!((decoded.unneeded, decoded.invalid), (2, Invalid::default()), "{pairs:?}");
+        }
+        Err(text) => {
+            let examples = vec![text.to_owned()];
+            let invalid = Invalid { series: 1, samples: 2, examples };
+            assert_eq!((decoded.unneeded, decoded.invalid), (0, invalid), "{pairs:?}");
+        }
+    }
+    // Before it is known what is wanted, it is to come again.
+    let refusal = super::decode(&body, &config, None).expect_err("not to be judged");
+    assert_eq!(refusal.status(), 503, "{refusal}");
+}
+
+#[test]
+fn a_series_that_breaks_a_limit_and_that_nobody_wants_is_passed_over() {
+    let other: (&[u8], &[u8]) = (b"__name__", b"other");
+    let up: (&[u8], &[u8]) = (b"__name__", b"up");
+    let long: (&[u8], &[u8]) = (b"a", b"0123456789x");
+    let b: (&[u8], &[u8]) = (b"b", b"1");
+    let c: (&[u8], &[u8]) = (b"c", b"1");
+    let d: (&[u8], &[u8]) = (b"d", b"1");
+    check_large(&[other, long], Ok(()));
+    check_large(&[other, (b"abcdefghijk", b"1")], Ok(()));
+    check_large(&[d, c, b, other, long], Ok(()));
+    check_large(&[up, (b"job", b"other"), long], Ok(()));
+    check_large(
+        &[up, (b"job", b"node"), long],
+        Err(r#"a series of "up" has a value of 11 bytes, more than 10B, in label "a""#),
+    );
+    check_large(&[up, b, c, d, long], Err("a series has 5 labels, more than 4"));
+    check_large(&[other, b, c, d, b], Ok(()));
+    // What the specification forbids stays an error.
+    check_large(&[b, c, d, long, (b"e", b"1")], Err("a series has no metric name"));
+    let twice = r#"a series: label name "__name__" occurs more than once"#;
+    check_large(&[other, other, b, c, d], Err(twice));
+    let no_text = r#"a label value is not UTF-8: "\xff""#;
+    check_large(&[other, b, c, d, (b"e", b"\xff")], Err(no_text));
+    check_large(&[other, b, c, d, (b"", b"1")], Err("a series has a label without a name"));
+    // What tells replicas apart decides nothing, however often it is there.
+    check_large(&[other, b, c, (b"r", b"1"), (b"r", b"2")], Ok(()));
 }
 
 /// The sentence with which a whole body is refused.
