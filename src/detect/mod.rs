@@ -24,6 +24,7 @@ mod range;
 mod replay;
 mod smoothing;
 mod snapshot;
+mod warm;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub use memory::{
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
+pub use warm::{PastEntity, WarmNeeds, Warmed, rehearse};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what
 /// they mean is decided by staleness, not by eviction.
@@ -275,6 +277,22 @@ impl Pipeline {
                 restored
             }
         }
+    }
+
+    /// The models that know no entity yet.
+    pub fn strangers(&self) -> impl Iterator<Item = ModelKey> {
+        self.models.iter().filter(|it| it.features.slots() == 0).map(|it| it.key)
+    }
+
+    /// Puts a past before what a model remembers of entities, where they are here now and have not been for
+    /// longer (see `warm`).
+    pub fn warm(&mut self, key: ModelKey, past: &[PastEntity]) -> Warmed {
+        let mut warmed = Warmed::default();
+        let mut model = self.models.iter_mut().find(|it| it.key == key);
+        for it in past {
+            warmed += model.as_mut().map_or(Warmed::ELSEWHERE, |model| model.warm(it));
+        }
+        warmed
     }
 
     /// The store, for those who look and do not touch.
