@@ -17,7 +17,9 @@ use super::quiet::Quiet;
 use super::schedule::Schedule;
 use super::troubles::Troubles;
 use crate::api::Look;
-use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
+use crate::detect::{
+    DetectConfig, DetectError, LoadedModel, ModelKey, PastEntity, Pipeline, Snapshot, Warmed,
+};
 use crate::duration;
 use crate::exporter;
 use crate::remote_write::{Unavailable, clip};
@@ -45,8 +47,17 @@ pub(super) enum Command {
     Reconfigure {
         /// Everything that is exchanged.
         settings: Box<PipelineSettings>,
-        /// Whether it worked.
-        reply: oneshot::Sender<Result<(), DetectError>>,
+        /// Whether it worked, and the models that know no entity then.
+        reply: oneshot::Sender<Result<Vec<ModelKey>, DetectError>>,
+    },
+    /// Put a past before what a model remembers of a few entities.
+    Warm {
+        /// The model.
+        key: ModelKey,
+        /// The past of each.
+        past: Vec<PastEntity>,
+        /// What became of them.
+        reply: oneshot::Sender<Warmed>,
     },
 }
 
@@ -171,7 +182,10 @@ fn obey((pipeline, keeper): (&mut Pipeline, Option<&mut Keeper>), command: Comma
                 pipeline.set_replica_timeout(replica_timeout);
                 keeper.into_iter().for_each(Keeper::begin_anew);
             }
-            let _ = reply.send(result);
+            let _ = reply.send(result.map(|()| pipeline.strangers().collect()));
+        }
+        Command::Warm { key, past, reply } => {
+            let _ = reply.send(pipeline.warm(key, &past));
         }
     }
 }
