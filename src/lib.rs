@@ -35,7 +35,7 @@
 //! | 7 | `report` | numbers → tables and plots → one HTML page |
 //! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
-//! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload |
+//! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
 //! | 9 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
 //! # Where to start reading

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration as StdDuration;
 
+use ndarray::Array2;
 use portent::bytesize::ByteSize;
 use portent::detect::{
-    DetectConfig, LoadedModel, MemoryCursor, MemoryPage, Pipeline, Restored, Snapshot,
+    DetectConfig, LoadedModel, MemoryCursor, MemoryPage, PastEntity, Pipeline, Restored, Snapshot,
+    WarmNeeds, Warmed, rehearse,
 };
 use portent::duration::Duration;
-use portent::features::FeatureSpec;
+use portent::features::{EntityRecording, FeatureSpec, Recording, Sightings};
 use portent::labels::Labels;
 use portent::model::graph::{Attribute, Graph};
 use portent::model::{
@@ -87,11 +89,9 @@ fn new() -> Pipeline {
     pipeline(vec![model("m", 1.0)])
 }
 
-/// A minute of the fleet: x is restless, y stands still from the 2,000th minute on, z is away from the
-/// 2,300th to the 2,450th, and w begins at the 2,395th.
-fn push(pipeline: &mut Pipeline, minute: i64) {
-    let now_ms = START + minute * STEP;
-    let wave = |feature: i64, at: i64| ((at * (7 + feature)) % 13) as f64 + feature as f64;
+/// Who is there at a minute, each with the minute that its values are of: x is restless, y stands still from
+/// the 2,000th minute on, z is away from the 2,300th to the 2,450th, and w begins at the 2,395th.
+fn hosts(minute: i64) -> Vec<(&'static str, i64)> {
     let mut hosts = vec![("x", minute), ("y", minute.min(2_000))];
     if !(2_300..2_450).contains(&minute) {
         hosts.push(("z", minute));
@@ -99,8 +99,18 @@ fn push(pipeline: &mut Pipeline, minute: i64) {
     if minute >= 2_395 {
         hosts.push(("w", minute));
     }
+    hosts
+}
+
+fn wave(feature: i64, at: i64) -> f64 {
+    ((at * (7 + feature)) % 13) as f64 + feature as f64
+}
+
+/// A minute of the fleet.
+fn push(pipeline: &mut Pipeline, minute: i64) {
+    let now_ms = START + minute * STEP;
     let mut series = Vec::new();
-    for (host, at) in hosts {
+    for (host, at) in hosts(minute) {
         for (feature, name) in (0..).zip(NAMES) {
             let name = format!("m_{name}");
             let labels = Labels::from_pairs([("__name__", name.as_str()), ("instance", host)]);
@@ -364,4 +374,141 @@ fn series_hear_the_replica_that_they_heard() {
         pipeline.append(START + END * STEP + 1_000, &Batch { series }).stored
     };
     assert_eq!((send(&mut other, "second"), send(&mut other, "first")), (0, 1));
+}
+
+/// What a server would tell of the fleet from the first minute to this one.
+fn recording(last: i64) -> Recording {
+    let minutes = 0..=last;
+    let entity = |host: &str| {
+        let at = |minute: i64| hosts(minute).into_iter().find(|it| it.0 == host).map(|it| it.1);
+        let mut values = Array2::from_elem((last as usize + 1, 4), f32::NAN);
+        for minute in minutes.clone() {
+            let ended = host == "z" && minute == 2_299;
+            if let Some(at) = at(minute).filter(|_| !ended) {
+                (0..4).for_each(|i| values[[minute as usize, i]] = wave(i as i64, at) as f32);
+            }
+        }
+        let labels = Labels::from_pairs([("instance", host)]).expect("one name");
+        let is_there = |row: usize| values[[row, 0]].is_finite();
+        let newest = |i: i64| match is_there((i / 4) as usize) {
+            true => START + i / 4 * STEP,
+            false => i64::MIN,
+        };
+        let newest_ms = (0..=4 * last).map(newest).collect();
+        EntityRecording { newest_ms, ..EntityRecording::new(labels, values) }
+    };
+    let entities = ["w", "x", "y", "z"].map(entity).to_vec();
+    let times_ms = minutes.clone().map(|minute| START + minute * STEP).collect();
+    let instants_ms = (0..=4 * last).map(|i| START + i * STEP / 4).collect();
+    let sightings = Some(Sightings { instants_ms, resolution_ms: STEP / 4 });
+    Recording { sightings, ..Recording::new(times_ms, STEP, vec![true; 4], entities) }
+}
+
+fn past(last: i64) -> Vec<PastEntity> {
+    let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
+    rehearse(model("m", 1.0), &recording(last), &config).expect("a graph that runs")
+}
+
+fn needs() -> WarmNeeds {
+    WarmNeeds::of(&model("m", 1.0), &DetectConfig::default()).expect("good features")
+}
+
+/// What is said of a host, but for the threshold that its hours make.
+fn scored(snapshot: &Snapshot, host: &str) -> Option<String> {
+    let mut entities = snapshot.models[0].entities.iter();
+    let it = entities.find(|it| it.entity.get("instance") == host)?;
+    Some(format!("{} {} {:?}", it.score, it.error, it.features))
+}
+
+/// A process that has begun two minutes ago and is told of the whole past.
+#[test]
+fn after_a_warm_start_it_says_what_one_says_that_was_always_there() {
+    let needs = needs();
+    assert_eq!((needs.interval_ms, needs.range_ms, needs.steps), (STEP, 0, 170 * 60));
+    let mut undisturbed = lived();
+    let mut other = new();
+    assert_eq!(other.strangers().collect::<Vec<_>>(), [needs.key]);
+    let cold = [END - 1, END].map(|minute| step(&mut other, minute).models[0].entities.len());
+    assert_eq!((cold, other.strangers().count()), ([0, 0], 0));
+    // z is not there.
+    let expected = Warmed { entities: 3, older: 0, elsewhere: 1 };
+    assert_eq!(other.warm(needs.key, &past(END)), expected);
+    for minute in END + 1..END + 300 {
+        let [expected, found] = [&mut undisturbed, &mut other].map(|it| step(it, minute));
+        for host in ["x", "y", "w"] {
+            assert_eq!(scored(&found, host), scored(&expected, host), "{host} at {minute}");
+        }
+        // Of the hours before nobody was told.
+        if (END + 180..END + 330).contains(&minute) {
+            let thresholds = |it: &Snapshot| -> Vec<f64> {
+                let entities = it.models[0].entities.iter();
+                entities
+                    .filter(|it| it.entity.get("instance") != "z")
+                    .map(|it| it.threshold)
+                    .collect()
+            };
+            assert_eq!(thresholds(&found), thresholds(&expected), "minute {minute}");
+        }
+    }
+    assert!(scored(&step(&mut other, END + 300), "x").is_some(), "it was worth comparing");
+}
+
+/// The past ends some steps before the first one here, or before the newest.
+#[test]
+fn what_came_between_the_past_and_now_is_bridged() {
+    for (last, first) in [(END - 2, END - 1), (END - 3, END - 1), (END - 4, END - 4)] {
+        let mut undisturbed = lived();
+        let mut other = new();
+        (first..=END).for_each(|minute| drop(step(&mut other, minute)));
+        assert_eq!(other.warm(needs().key, &past(last)).entities, 3);
+        let mut most = 0.0_f64;
+        for minute in END + 1..END + 60 {
+            let [expected, found] = [&mut undisturbed, &mut other].map(|it| {
+                let snapshot = step(it, minute);
+                let mut entities = snapshot.models[0].entities.iter();
+                entities.find(|it| it.entity.get("instance") == "x").expect("a score").score
+            });
+            most = most.max((expected - found).abs());
+        }
+        // Smoothing lacks the errors of a few steps.
+        assert!(most < 0.3 && most > 0.0, "{last} {first}: {most}");
+    }
+}
+
+/// A past that is too old for the window takes nothing away.
+#[test]
+fn nothing_is_lost_by_a_past_that_ended_long_ago() {
+    let mut alone = new();
+    let mut other = new();
+    for minute in END - 9..=END {
+        [&mut alone, &mut other].into_iter().for_each(|it| drop(step(it, minute)));
+    }
+    assert_eq!(other.warm(needs().key, &past(END - 200)).entities, 2, "x and y");
+    for minute in END + 1..END + 9 {
+        let [alone, other] = [&mut alone, &mut other].map(|it| step(it, minute));
+        let count = |it: &Snapshot| it.models[0].entities.len();
+        assert_eq!((count(&alone), count(&other)), (3, 3), "minute {minute}");
+    }
+}
+
+/// Who has been here for longer, whose model is another one, and who is not here.
+#[test]
+fn who_knows_more_keeps_it() {
+    let mut undisturbed = lived();
+    let before = pages(&undisturbed);
+    let past = past(END);
+    assert_eq!(past.len(), 4);
+    let expected = Warmed { entities: 0, older: 3, elsewhere: 1 };
+    assert_eq!(undisturbed.warm(needs().key, &past), expected);
+    // As text: no hour without a score is another.
+    assert_eq!(format!("{:?}", pages(&undisturbed)), format!("{before:?}"));
+    let mut other = pipeline(vec![model("other", 1.0)]);
+    step(&mut other, END);
+    assert_eq!(other.warm(needs().key, &past).elsewhere, 4);
+    // Who was restored and came back knows its own past.
+    let mut restored = new();
+    restore(&mut restored, END, &before);
+    assert_eq!(restored.strangers().count(), 0);
+    step(&mut restored, END + 1);
+    assert_eq!(restored.warm(needs().key, &past), expected);
 }

@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::admission;
 use crate::config::Config;
 use crate::files::Draft;
+use crate::history;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::serve::{self, ServeError};
 
@@ -90,6 +91,10 @@ struct ServeArgs {
     /// Folder in which what is learnt of hosts outlives a restart; "" to keep nothing.
     #[arg(long = "storage.path", value_name = "PATH", default_value = "data/")]
     storage_path: OsString,
+    /// Prometheus, or anything that answers its query_range, whose recent history models begin with that
+    /// remember nothing yet (history.prometheus_url of the configuration file without it).
+    #[arg(long = "prometheus.url", value_name = "URL")]
+    prometheus_url: Option<String>,
     /// Enable reload by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
@@ -195,13 +200,24 @@ pub fn run() -> ExitCode {
 fn serve(args: ServeArgs) -> Outcome {
     let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
         .map_err(|error| Failure::Wrong(error.into()))?;
-    let config_file = args.config_file;
+    let (config_file, prometheus_url) = (args.config_file, args.prometheus_url);
+    if let Some(url) = &prometheus_url {
+        history::check_address(url).map_err(|error| {
+            Failure::Wrong(anyhow::Error::from(error).context("--prometheus.url"))
+        })?;
+    }
+    let load = move || {
+        let mut settings = Config::load(config_file.as_deref())?.settings();
+        let url = prometheus_url.clone().or(settings.history.prometheus_url);
+        settings.history.prometheus_url = url;
+        Ok(settings)
+    };
     serve::run(serve::Options {
         listen_address: args.listen_address,
         routes,
         enable_lifecycle: args.enable_lifecycle,
         storage_path: Some(PathBuf::from(args.storage_path)).filter(|it| it != Path::new("")),
-        load: Box::new(move || Ok(Config::load(config_file.as_deref())?.settings())),
+        load: Box::new(load),
     })
     // A wrong file at the start is wrong usage; at a reload the old one stays in force.
     .map_err(|error| match error {

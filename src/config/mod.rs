@@ -187,6 +187,7 @@ impl Config {
             query: self.query.clone(),
             web: self.web.clone(),
             exporter: self.exporter.clone(),
+            history: self.history.clone(),
             onnxruntime_library: self.onnxruntime.library.clone(),
         }
     }

@@ -12,6 +12,7 @@ use ring::digest::{self, SHA256};
 use super::history::History;
 use super::memory::{EntityMemory, ModelKey};
 use super::range;
+use super::warm::{PastEntity, Warmed};
 use super::{
     DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
 };
@@ -38,6 +39,9 @@ const ENTITY_OVERHEAD_BYTES: usize = 768;
 
 /// Slots without an entity that are no matter: some megabytes.
 const MOST_FREE: usize = 1_000;
+
+/// Since before this process.
+const ALWAYS: i64 = i64::MIN;
 
 /// What makes a model another one: its name, its file, what the configuration says of that, and how often
 /// it is evaluated.
@@ -75,7 +79,7 @@ impl ModelIdentity {
 
 impl ModelIdentity {
     /// The same in a few bytes, for what is kept elsewhere.
-    fn key(&self) -> ModelKey {
+    pub(super) fn key(&self) -> ModelKey {
         let Self { name, digest, features, entity, step, window, threshold, outputs, interval_ms } =
             self;
         let said = (name, digest.0, features, entity, step);
@@ -109,6 +113,8 @@ pub(super) struct Model {
     pub features: FeatureSet,
     ranges: Vec<Option<FeatureRange>>,
     detector: Detector,
+    /// By slot, since when the entity has been here. [`ALWAYS`] where it was remembered from elsewhere.
+    since_ms: Vec<i64>,
     pub interval_ms: i64,
     limits: Limits,
     /// For how long the model can make use of what it knew of an entity.
@@ -178,6 +184,7 @@ impl Model {
             entity_bytes: entity_bytes(&model.metadata),
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
+            since_ms: Vec::new(),
             features: {
                 let mut features = features.bind(store);
                 features.set_max_entities(limits.max_entities);
@@ -246,7 +253,25 @@ impl Model {
     pub fn restore(&mut self, memory: &EntityMemory, silent_until_ms: i64) -> bool {
         let EntityMemory { entity, left_ms, is_away, cells, .. } = memory;
         let slot = self.features.restore(entity, (*left_ms, *is_away), cells);
-        slot.inspect(|slot| self.detector.restore(*slot, memory, silent_until_ms)).is_some()
+        let Some(slot) = slot else { return false };
+        self.detector.restore(slot, memory, silent_until_ms);
+        self.since_ms.resize(self.since_ms.len().max(slot + 1), ALWAYS);
+        self.since_ms[slot] = ALWAYS;
+        true
+    }
+
+    /// Puts a past before what is remembered of an entity, if it is here and has not been for longer.
+    pub fn warm(&mut self, past: &PastEntity) -> Warmed {
+        let Some(slot) = self.features.present(&past.memory.entity) else {
+            return Warmed::ELSEWHERE;
+        };
+        if self.since_ms[slot] <= past.since_ms {
+            return Warmed::OLDER;
+        }
+        self.features.precede(slot, &past.memory.cells);
+        self.detector.precede(slot, &past.memory);
+        self.since_ms[slot] = past.since_ms;
+        Warmed::DONE
     }
 
     /// Gives back the memory of slots whose entities are forgotten, once these are most: who is remembered
@@ -260,6 +285,7 @@ impl Model {
         let (entities, _) = self.memory(0, slots);
         self.features.clear();
         self.detector.clear();
+        self.since_ms = Vec::new();
         for memory in &entities {
             self.restore(memory, silent_until_ms);
         }
@@ -268,7 +294,8 @@ impl Model {
 
     /// Memory for what is remembered of entities.
     pub fn state_bytes(&self) -> usize {
-        self.detector.bytes() + self.features.state_bytes()
+        let since = self.since_ms.capacity() * size_of::<i64>();
+        self.detector.bytes() + self.features.state_bytes() + since
     }
 
     /// Evaluates at a time.
@@ -282,6 +309,8 @@ impl Model {
         let begun = stopwatch();
         let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
         let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
+        self.since_ms.resize(matrix.slots(), at_ms);
+        matrix.born().iter().for_each(|slot| self.since_ms[*slot] = at_ms);
         self.history.push(matrix, at_ms);
         let computed = stopwatch();
         let judgement = self.detector.judge(matrix, at_ms);

@@ -22,6 +22,7 @@
 mod inputs;
 mod still;
 mod together;
+mod warm;
 
 use std::ops::Range;
 

@@ -4,9 +4,17 @@
 //! of a process. What is put into a pipeline that has seen nothing makes it go on as if the entity had been
 //! away in between, and belongs to the very model that it was taken from: see [`ModelKey`].
 
+use super::Pipeline;
+use super::warm::{PastEntity, Warmed};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
 use crate::sample::Batch;
+
+/// What is remembered is handed out for so many entities at a time: well below a millisecond.
+const PAGE_ENTITIES: usize = 64;
+
+/// And of series for so many samples.
+const PAGE_SAMPLES: usize = 8_192;
 
 /// What tells a model from every other: its name, its file, what the configuration says of it, and how
 /// often it is evaluated, hashed.
@@ -121,5 +129,75 @@ impl std::ops::AddAssign for Restored {
         self.entities += other.entities;
         self.foreign += other.foreign;
         self.samples += other.samples;
+    }
+}
+
+impl Pipeline {
+    /// A number that is another one whenever models or entities have other places than before: pieces with
+    /// different numbers are not of one whole.
+    #[must_use]
+    pub fn layout(&self) -> u64 {
+        self.layout
+    }
+
+    /// A piece of all that is remembered of entities and series, for another pipeline that goes on with it,
+    /// and where the next piece begins; nothing at the end. Pieces are small, so that ticks and appends may
+    /// come between them, as long as the [`Pipeline::layout`] is the same: each entity and each series is of
+    /// one moment.
+    #[must_use]
+    pub fn memory_page(&self, from: MemoryCursor) -> (MemoryPage, Option<MemoryCursor>) {
+        let MemoryCursor { place, offset } = from;
+        let (page, next) = match self.models.get(place) {
+            Some(model) => {
+                let (entities, next) = model.memory(offset, PAGE_ENTITIES);
+                (MemoryPage::Entities { model: model.key, entities }, next)
+            }
+            None => {
+                let (batch, next) = self.store.page(offset, PAGE_SAMPLES);
+                (MemoryPage::Series(batch), next)
+            }
+        };
+        let next_place =
+            (place < self.models.len()).then_some(MemoryCursor { place: place + 1, offset: 0 });
+        (page, next.map(|offset| MemoryCursor { place, offset }).or(next_place))
+    }
+
+    /// Goes on with a piece of what another pipeline remembered. To be called before the first tick: an
+    /// entity that is there already stays as it is, and of a model that is not here nothing is taken. What
+    /// is said to be absent is only what has not been seen here for as long as an entity may be silent.
+    pub fn restore(&mut self, now_ms: i64, page: &MemoryPage) -> Restored {
+        match page {
+            MemoryPage::Series(batch) => {
+                let stored = self.store.append(now_ms, batch).stored;
+                Restored { samples: stored, ..Restored::default() }
+            }
+            MemoryPage::Entities { model, entities } => {
+                let silent_until_ms = now_ms.saturating_add(self.config.stale_after.as_ms());
+                let of = self.models.iter_mut().find(|it| it.key == *model);
+                let mut restored = Restored::default();
+                let taken = of.map_or(0, |model| {
+                    entities.iter().filter(|it| model.restore(it, silent_until_ms)).count()
+                });
+                restored.entities = taken as u64;
+                restored.foreign = (entities.len() - taken) as u64;
+                restored
+            }
+        }
+    }
+
+    /// The models that know no entity yet.
+    pub fn strangers(&self) -> impl Iterator<Item = ModelKey> {
+        self.models.iter().filter(|it| it.features.slots() == 0).map(|it| it.key)
+    }
+
+    /// Puts a past before what a model remembers of entities, where they are here now and have not been for
+    /// longer (see `warm`).
+    pub fn warm(&mut self, key: ModelKey, past: &[PastEntity]) -> Warmed {
+        let mut warmed = Warmed::default();
+        let mut model = self.models.iter_mut().find(|it| it.key == key);
+        for it in past {
+            warmed += model.as_mut().map_or(Warmed::ELSEWHERE, |model| model.warm(it));
+        }
+        warmed
     }
 }

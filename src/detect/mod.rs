@@ -24,6 +24,7 @@ mod range;
 mod replay;
 mod smoothing;
 mod snapshot;
+mod warm;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub use memory::{
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
+pub use warm::{PastEntity, WarmNeeds, Warmed, rehearse};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what
 /// they mean is decided by staleness, not by eviction.
@@ -63,12 +65,6 @@ const FEATURE_RETENTION_MS: i64 = 300_000;
 /// Of the budget one part in so many is kept from series, so that what they are about can be scored: a host
 /// has a hundred series of a kilobyte and takes ten itself, one of few series takes more than they do.
 const MODELS_SHARE: u64 = 4;
-
-/// What is remembered is handed out for so many entities at a time: well below a millisecond.
-const PAGE_ENTITIES: usize = 64;
-
-/// And of series for so many samples.
-const PAGE_SAMPLES: usize = 8_192;
 
 /// Why a pipeline cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -243,58 +239,6 @@ impl Pipeline {
             found.extend(model.history.series_in(&selectors, from_ms, to_ms));
         }
         found
-    }
-
-    /// A number that is another one whenever models or entities have other places than before: pieces with
-    /// different numbers are not of one whole.
-    #[must_use]
-    pub fn layout(&self) -> u64 {
-        self.layout
-    }
-
-    /// A piece of all that is remembered of entities and series, for another pipeline that goes on with it,
-    /// and where the next piece begins; nothing at the end. Pieces are small, so that ticks and appends may
-    /// come between them, as long as the [`Pipeline::layout`] is the same: each entity and each series is of
-    /// one moment.
-    #[must_use]
-    pub fn memory_page(&self, from: MemoryCursor) -> (MemoryPage, Option<MemoryCursor>) {
-        let MemoryCursor { place, offset } = from;
-        let (page, next) = match self.models.get(place) {
-            Some(model) => {
-                let (entities, next) = model.memory(offset, PAGE_ENTITIES);
-                (MemoryPage::Entities { model: model.key, entities }, next)
-            }
-            None => {
-                let (batch, next) = self.store.page(offset, PAGE_SAMPLES);
-                (MemoryPage::Series(batch), next)
-            }
-        };
-        let next_place =
-            (place < self.models.len()).then_some(MemoryCursor { place: place + 1, offset: 0 });
-        (page, next.map(|offset| MemoryCursor { place, offset }).or(next_place))
-    }
-
-    /// Goes on with a piece of what another pipeline remembered. To be called before the first tick: an
-    /// entity that is there already stays as it is, and of a model that is not here nothing is taken. What
-    /// is said to be absent is only what has not been seen here for as long as an entity may be silent.
-    pub fn restore(&mut self, now_ms: i64, page: &MemoryPage) -> Restored {
-        match page {
-            MemoryPage::Series(batch) => {
-                let stored = self.store.append(now_ms, batch).stored;
-                Restored { samples: stored, ..Restored::default() }
-            }
-            MemoryPage::Entities { model, entities } => {
-                let silent_until_ms = now_ms.saturating_add(self.config.stale_after.as_ms());
-                let of = self.models.iter_mut().find(|it| it.key == *model);
-                let mut restored = Restored::default();
-                let taken = of.map_or(0, |model| {
-                    entities.iter().filter(|it| model.restore(it, silent_until_ms)).count()
-                });
-                restored.entities = taken as u64;
-                restored.foreign = (entities.len() - taken) as u64;
-                restored
-            }
-        }
     }
 
     /// The store, for those who look and do not touch.

@@ -9,9 +9,11 @@
 
 use super::DetectConfig;
 use super::detector::{Detector, Judgement, Together};
+use super::memory::EntityMemory;
+use super::warm::PastEntity;
 use crate::features::{
-    EntityRecording, FeatureMatrix, FeatureSpec, Features, Freshness, Liveness, Observed, Playback,
-    Recording, Sightings, TIME_OF_DAY, TIME_OF_WEEK, Trail,
+    EntityRecording, EntityState, FeatureMatrix, FeatureSpec, Features, Freshness, Liveness,
+    Observed, Playback, Recording, Sightings, TIME_OF_DAY, TIME_OF_WEEK, Trail,
 };
 use crate::labels::Labels;
 use crate::model::ScorerError;
@@ -113,12 +115,49 @@ impl<'a> Replay<'a> {
     pub fn judge<E>(
         mut self,
         detector: &mut Detector,
+        visit: impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.play(detector, |_| (), visit)
+    }
+
+    /// Plays all steps through a detector, and gives what is remembered of each entity then that was ever
+    /// there.
+    ///
+    /// # Errors
+    /// When the graph cannot be run.
+    pub fn remember(mut self, detector: &mut Detector) -> Result<Vec<PastEntity>, ScorerError> {
+        // When each was there first, and last.
+        let mut seen: Vec<Option<(i64, i64)>> = vec![None; self.recording.entities.len()];
+        let look = |step: Step<'_>| {
+            let Step { at_ms, matrix, .. } = step;
+            for (slot, seen) in seen.iter_mut().enumerate() {
+                if !matches!(matrix.state(slot), EntityState::Stale | EntityState::Unknown) {
+                    *seen = Some((seen.map_or(at_ms, |(first_ms, _)| first_ms), at_ms));
+                }
+            }
+        };
+        self.play(detector, look, |_, judgement| judgement.map(drop))?;
+        let past = |slot: usize| {
+            let (since_ms, left_ms) = seen[slot]?;
+            let entity = self.recording.entities[slot].labels.clone();
+            let cells = self.playback.memory(slot);
+            let memory = EntityMemory { cells, ..detector.memory(slot, entity, left_ms) };
+            Some(PastEntity { since_ms, memory })
+        };
+        Ok((0..seen.len()).filter_map(past).collect())
+    }
+
+    fn play<E>(
+        &mut self,
+        detector: &mut Detector,
+        mut look: impl FnMut(Step<'_>),
         mut visit: impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut together = Together::new(detector);
         for step in 0..self.recording.times_ms.len() {
-            let Step { step, at_ms, matrix } = self.step(step);
-            together.judge((step, at_ms), matrix, &mut visit)?;
+            let step = self.step(step);
+            look(step);
+            together.judge((step.step, step.at_ms), step.matrix, &mut visit)?;
         }
         together.finish(&mut visit)
     }

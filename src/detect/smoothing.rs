@@ -101,6 +101,17 @@ impl Smoothing {
         }
     }
 
+    /// Whether what a slot has has nothing to do with what another had before; both have something.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    #[must_use]
+    pub(super) fn is_apart(&self, slot: usize, past: &MeanMemory) -> bool {
+        let State { last_ms, weight } = self.states[slot];
+        let has_both = weight > 0.0 && past.weight > 0.0;
+        has_both && last_ms.saturating_sub(past.last_ms) > self.gap_ms
+    }
+
     /// Whether a row at this time would have nothing to do with those before it, or be the first.
     ///
     /// # Panics

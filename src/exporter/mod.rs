@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::detect::Snapshot;
 
 pub use own::{
-    Reload, Save, count_append, count_dropped, count_missed_ticks, count_reload, count_restored,
-    count_save, count_tick, describe_metrics,
+    Reload, Save, WarmStart, count_append, count_dropped, count_missed_ticks, count_reload,
+    count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
 
 /// The content type of the page.

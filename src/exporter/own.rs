@@ -117,6 +117,25 @@ pub fn count_restored(entities: u64, foreign: u64) {
     gauge!("portent_state_foreign_entities").set(foreign as f64);
 }
 
+/// How reading history for a model that remembered nothing went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarmStart {
+    /// So many entities go on with their past.
+    Done(u64),
+    /// It may be tried again.
+    Failed,
+}
+
+/// Notes an attempt at a warm start.
+pub fn count_warm_start(outcome: WarmStart) {
+    let (outcome, entities) = match outcome {
+        WarmStart::Done(entities) => ("done", entities),
+        WarmStart::Failed => ("failed", 0),
+    };
+    counter!("portent_warm_start_attempts_total", "outcome" => outcome).increment(1);
+    counter!("portent_warm_start_entities_total").increment(entities);
+}
+
 /// Says what the metrics mean and sets those that never change.
 pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_gauge!("portent_build_info", "Always 1; the labels say which Portent this is.");
@@ -125,6 +144,7 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_series();
     describe_detect();
     describe_state();
+    describe_warm_start();
     describe_gauge!(
         "portent_config_last_reload_successful",
         "Whether the last attempt to read the configuration and its models succeeded."
@@ -163,6 +183,21 @@ fn describe_state() {
         "portent_state_foreign_entities",
         "Entities that could not, because what was remembered is of models that are no longer used."
     );
+}
+
+fn describe_warm_start() {
+    describe_counter!(
+        "portent_warm_start_attempts_total",
+        "Times history.prometheus_url was asked for the past of a model's entities, by what came of it."
+    );
+    describe_counter!(
+        "portent_warm_start_entities_total",
+        "Entities that went on with a past from history.prometheus_url."
+    );
+    for outcome in ["done", "failed"] {
+        counter!("portent_warm_start_attempts_total", "outcome" => outcome).increment(0);
+    }
+    counter!("portent_warm_start_entities_total").increment(0);
 }
 
 fn describe_series() {

@@ -153,6 +153,11 @@ impl EntityTable {
         (is_there || self.index.get(labels) == Some(&slot)).then_some((labels, last_ms, !is_there))
     }
 
+    /// The slot of an entity that is there.
+    pub(super) fn present(&self, labels: &Labels) -> Option<usize> {
+        self.index.get(labels).copied().filter(|slot| self.occupied(*slot))
+    }
+
     /// An entity that went at this time and is remembered from elsewhere: it is away, and none that is
     /// born. Who was not away there makes room for as many to be away here. Gives its slot; nothing for
     /// labels that make no entity or have one already.

@@ -6,6 +6,7 @@
 
 use super::freshness::Liveness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
+use super::memory::CellMemory;
 use super::policy::Policies;
 use super::rules::Rules;
 use super::set::Features;
@@ -99,6 +100,12 @@ impl Playback {
             self.policies.settle(&mut self.matrix, slot, times, liveness, |_| false, is_unknown);
         }
         &self.matrix
+    }
+
+    /// What is remembered of an entity after the steps so far, by feature.
+    #[must_use]
+    pub fn memory(&self, slot: usize) -> Vec<CellMemory> {
+        self.policies.memory(slot)
     }
 
     /// The matrix of one step that went through the policies before. `row` gives the values of an

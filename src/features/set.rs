@@ -286,6 +286,25 @@ impl FeatureSet {
         Some(slot)
     }
 
+    /// The slot of an entity that is there, and has been at an evaluation; nothing for one that is away.
+    #[must_use]
+    pub fn present(&self, entity: &Labels) -> Option<usize> {
+        self.entities.present(entity).filter(|slot| *slot < self.matrix.slots())
+    }
+
+    /// Puts what was remembered elsewhere of the entity in a slot before what is remembered of it here. What
+    /// is not of these features changes nothing.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub fn precede(&mut self, slot: usize, past: &[CellMemory]) {
+        if past.len() == self.is_common.len() {
+            let cells = self.policies.memory(slot).into_iter().zip(past);
+            let cells: Vec<CellMemory> = cells.map(|(now, past)| now.after(*past)).collect();
+            self.policies.restore(slot, &cells);
+        }
+    }
+
     /// Computes every feature of every entity at one time. No sample is older than `stale_after_ms`
     /// and counts as fresh, and no held value is.
     pub fn eval(&mut self, store: &Store, now_ms: i64, stale_after_ms: i64) -> &FeatureMatrix {

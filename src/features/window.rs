@@ -95,8 +95,7 @@ impl Windows {
 
     /// Takes in the matrix of one tick.
     pub fn push(&mut self, matrix: &FeatureMatrix, now_ms: i64) {
-        let size = self.length * self.features;
-        self.rows.resize(matrix.slots() * size, 0.0);
+        self.rows.resize(matrix.slots() * self.length * self.features, 0.0);
         self.filled.resize(matrix.slots(), 0);
         self.last_ms.resize(matrix.slots(), now_ms);
         for slot in matrix.born() {
@@ -107,24 +106,47 @@ impl Windows {
             if matrix.state(slot) != EntityState::Complete {
                 continue;
             }
-            let missing = self.missing(slot, now_ms);
-            let rows = &mut self.rows[slot * size..][..size];
-            self.before.clear();
-            self.before.extend_from_slice(&rows[size - self.features..]);
-            // What is farther back than the window does not matter.
-            let steps = (missing + 1).min(self.length);
-            rows.copy_within(steps * self.features.., 0);
-            let newest = &mut rows[size - self.features..];
-            for (to, from) in newest.iter_mut().zip(matrix.row(slot)) {
-                *to = *from as f32;
-            }
-            bridge(rows, &self.before, missing);
-            self.last_ms[slot] = now_ms;
-            self.filled[slot] = self.length.min(self.filled[slot] + missing + 1);
+            self.take(slot, matrix.row(slot).iter().map(|it| *it as f32), now_ms);
             if self.filled[slot] == self.length {
                 self.ready.push(slot);
             }
         }
+    }
+
+    /// Takes a row of a slot, and bridges what is missing before it.
+    fn take(&mut self, slot: usize, row: impl Iterator<Item = f32>, now_ms: i64) {
+        let size = self.length * self.features;
+        let missing = self.missing(slot, now_ms);
+        let rows = &mut self.rows[slot * size..][..size];
+        self.before.clear();
+        self.before.extend_from_slice(&rows[size - self.features..]);
+        // What is farther back than the window does not matter.
+        let steps = (missing + 1).min(self.length);
+        rows.copy_within(steps * self.features.., 0);
+        let newest = &mut rows[size - self.features..];
+        newest.iter_mut().zip(row).for_each(|(to, from)| *to = from);
+        bridge(rows, &self.before, missing);
+        self.last_ms[slot] = now_ms;
+        self.filled[slot] = self.length.min(self.filled[slot] + missing + 1);
+    }
+
+    /// Puts what another had before what a slot has, whose rows follow as if they came now; where they do
+    /// not follow they stay as they are. Gives the rows that came after the other's, with their times.
+    ///
+    /// # Panics
+    /// Beyond the slots there are.
+    pub fn precede(&mut self, slot: usize, past: &WindowMemory) -> Vec<(i64, Vec<f32>)> {
+        let WindowMemory { last_ms, rows } = self.memory(slot);
+        self.restore(slot, past);
+        let after_ms = if self.filled[slot] > 0 { past.last_ms } else { i64::MIN };
+        let rows = rows.chunks_exact(self.features);
+        let first_ms = last_ms.saturating_sub((rows.len() as i64 - 1).saturating_mul(self.step_ms));
+        let rows = (0..).zip(rows).map(|(i, row)| (first_ms + i * self.step_ms, row.to_vec()));
+        let later: Vec<(i64, Vec<f32>)> = rows.filter(|(at_ms, _)| *at_ms > after_ms).collect();
+        for (at_ms, row) in &later {
+            self.take(slot, row.iter().copied(), *at_ms);
+        }
+        later
     }
 
     /// The slots with a full window, in order.
@@ -165,5 +187,48 @@ fn bridge(rows: &mut [f32], before: &[f32], missing: usize) {
         for ((cell, before), now) in row.iter_mut().zip(before).zip(&*newest) {
             *cell = now + (before - now) * share;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A window of four steps of one second of one feature that bridges two steps, with one row at each of
+    /// these times that holds it, and what it holds after a past was put before it.
+    #[track_caller]
+    fn check(now: &[i64], past: &[i64], expected: &[f32], later: usize) {
+        let window = |times: &[i64]| {
+            let mut windows = Windows::new(4, 1, 1_000, 3_000);
+            windows.restore(0, &WindowMemory::default());
+            times.iter().for_each(|at| windows.take(0, [*at as f32].into_iter(), at * 1_000));
+            windows
+        };
+        let mut windows = window(now);
+        let rows = windows.precede(0, &window(past).memory(0));
+        assert_eq!(windows.memory(0).rows, expected, "{now:?} after {past:?}");
+        assert_eq!(rows.len(), later, "{now:?} after {past:?}");
+    }
+
+    #[test]
+    fn rows_follow_those_of_the_past() {
+        check(&[5, 6], &[1, 2, 3, 4], &[3.0, 4.0, 5.0, 6.0], 2);
+        // Both saw some of them.
+        check(&[3, 4, 5, 6], &[1, 2, 3, 4], &[3.0, 4.0, 5.0, 6.0], 2);
+        check(&[3, 4], &[1, 2, 3, 4], &[1.0, 2.0, 3.0, 4.0], 0);
+        // A gap that is bridged, and one that is not.
+        check(&[6, 7], &[1, 2, 3], &[4.0, 5.0, 6.0, 7.0], 2);
+        check(&[7, 8], &[1, 2, 3], &[7.0, 8.0], 2);
+        // Nothing on either side.
+        check(&[], &[1, 2, 3], &[1.0, 2.0, 3.0], 0);
+        check(&[7, 8], &[], &[7.0, 8.0], 2);
+    }
+
+    #[test]
+    fn rows_that_lie_between_steps_begin_anew() {
+        let mut windows = Windows::new(4, 1, 1_000, 3_000);
+        windows.restore(0, &WindowMemory { last_ms: 5_500, rows: vec![5.5] });
+        windows.precede(0, &WindowMemory { last_ms: 5_000, rows: vec![3.0, 4.0, 5.0] });
+        assert_eq!(windows.memory(0), WindowMemory { last_ms: 5_500, rows: vec![5.5] });
     }
 }

@@ -181,7 +181,7 @@ impl Credentials {
     }
 }
 
-fn address(text: &str) -> Result<Url, HistoryError> {
+pub(super) fn address(text: &str) -> Result<Url, HistoryError> {
     // What is before an @ may be a password, however wrong the rest is.
     let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
     let wrong = |reason: String| HistoryError::Url { url: shown, reason };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::client::address;
 use super::http_config::HttpConfig;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
@@ -27,6 +28,11 @@ pub struct HistoryConfig {
     pub max_values: usize,
     /// Steps of one query.
     pub max_steps_per_query: usize,
+    /// A server whose history serving begins with, where nothing is remembered yet; without credentials,
+    /// which belong into `http_config`.
+    pub prometheus_url: Option<String>,
+    /// How much of that history is asked for at most; 0s for none.
+    pub warm_start: Duration,
 }
 
 /// A setting with which nothing can be asked.
@@ -62,6 +68,9 @@ impl Default for HistoryConfig {
             max_values: 1 << 30,
             // What Prometheus answers at most; its kin have the same limit or a higher one.
             max_steps_per_query: 11_000,
+            prometheus_url: None,
+            // Windows and smoothing are full after a tenth of it; a daily job is seen once.
+            warm_start: Duration::from_seconds(86_400),
         }
     }
 }
@@ -80,10 +89,11 @@ impl HistoryConfig {
             ("max_values", self.max_values as u64),
             ("max_steps_per_query", self.max_steps_per_query as u64),
         ];
-        match values.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(ConfigError::new(key, "must be above 0")),
-            None => self.http_config.validate(),
+        if let Some((key, _)) = values.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::new(key, "must be above 0"));
         }
+        self.http_config.validate()?;
+        self.prometheus_url.as_deref().map_or(Ok(()), check_url)
     }
 
     /// The files that it names: certificates, credentials, headers.
@@ -97,6 +107,16 @@ impl HistoryConfig {
         for path in self.http_config.paths_mut() {
             *path = folder.join(&*path);
         }
+    }
+}
+
+/// Refuses what is no address, and one that would show a password wherever the configuration is shown.
+fn check_url(text: &str) -> Result<(), ConfigError> {
+    let wrong = |reason: String| ConfigError::new("prometheus_url", reason);
+    let url = address(text).map_err(|error| wrong(error.to_string()))?;
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok(()),
+        false => Err(wrong("must be without credentials; they belong into http_config".to_owned())),
     }
 }
 
@@ -122,5 +142,17 @@ mod tests {
         check("connect_timeout: 0s", Some("history.connect_timeout: must be above 0"));
         check("max_response_bytes: 0B", Some("history.max_response_bytes: must be above 0"));
         assert!(serde_yaml::from_str::<HistoryConfig>("max_step: 1").is_err());
+    }
+
+    #[test]
+    fn an_address_is_one_and_shows_no_password() {
+        check("{prometheus_url: 'http://localhost:9090/prometheus', warm_start: 0s}", None);
+        let secret =
+            "history.prometheus_url: must be without credentials; they belong into http_config";
+        check("prometheus_url: http://me:hunter2@localhost", Some(secret));
+        check("prometheus_url: http://me@localhost", Some(secret));
+        let other = "history.prometheus_url: \"localhost:9090\" is not the address of a server (it begins \
+                     with neither http:// nor https://); write it as in http://localhost:9090";
+        check("prometheus_url: localhost:9090", Some(other));
     }
 }

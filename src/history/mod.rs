@@ -142,6 +142,14 @@ pub struct History {
     pub features: Vec<FeatureSpec>,
 }
 
+/// Refuses what is not the address of a server.
+///
+/// # Errors
+/// [`HistoryError::Url`], without credentials.
+pub fn check_address(url: &str) -> Result<(), HistoryError> {
+    client::address(url).map(drop)
+}
+
 /// Reads history. Shows progress where standard error is a terminal, and logs it elsewhere.
 ///
 /// # Errors

@@ -22,7 +22,9 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     let mut models = Vec::with_capacity(settings.models.len());
     for config in &settings.models {
         let model = model(&runtime, config, settings.onnxruntime_library.as_deref());
-        models.push(model.with_context(|| format!("model {:?}", config.name))?);
+        let model = model.with_context(|| format!("model {:?}", config.name))?;
+        tell(&model, config);
+        models.push(model);
     }
     Ok(PipelineSettings {
         global: settings.global.clone(),
@@ -51,14 +53,20 @@ fn within(storage: StorageConfig, memory: Option<u64>) -> StorageConfig {
     StorageConfig { max_bytes, ..storage }
 }
 
+/// Loads one of them once more.
+pub(super) fn load_again(settings: &Settings, name: &str) -> anyhow::Result<LoadedModel> {
+    let library = settings.onnxruntime_library.as_deref();
+    let config = settings.models.iter().find(|it| it.name == name);
+    let config = config.context("it is no longer configured")?;
+    model(&Runtime::load(library)?, config, library)
+}
+
 fn model(
     runtime: &Runtime,
     config: &ModelConfig,
     library: Option<&Path>,
 ) -> anyhow::Result<LoadedModel> {
-    let file = config.file.as_deref().map(|path| path.display().to_string());
-    let file = file.unwrap_or_else(|| "the shipped model".to_owned());
-    let context = || file.clone();
+    let context = || file_name(config);
     let bytes = match &config.file {
         Some(path) => {
             let bytes = read_whole(path, MAX_FILE_BYTES as u64).with_context(context)?;
@@ -72,9 +80,13 @@ fn model(
     let metadata = artifact.resolve(config).with_context(context)?;
     let mut scorer = Scorer::new(runtime, &artifact, &metadata).with_context(context)?;
     scorer.set_watch(Box::new(Patience::new().context("cannot start a thread")?));
+    Ok(LoadedModel { name: config.name.clone(), metadata, scorer, digest: artifact.digest() })
+}
+
+fn tell(LoadedModel { metadata, .. }: &LoadedModel, config: &ModelConfig) {
     tracing::info!(
         model = config.name,
-        file,
+        file = file_name(config),
         features = metadata.features.len(),
         window = metadata.window,
         step = %metadata.step,
@@ -88,7 +100,11 @@ fn model(
              portent train --prometheus.url URL --start -14d --step 1m --output FILE"
         );
     }
-    Ok(LoadedModel { name: config.name.clone(), metadata, scorer, digest: artifact.digest() })
+}
+
+fn file_name(config: &ModelConfig) -> String {
+    let file = config.file.as_deref().map(|path| path.display().to_string());
+    file.unwrap_or_else(|| "the shipped model".to_owned())
 }
 
 /// What the metrics page says about the models.

@@ -17,7 +17,9 @@ mod quiet;
 mod router;
 mod routes;
 mod schedule;
+mod signals;
 mod troubles;
+mod warm;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -34,15 +35,18 @@ use crate::admission::may_pass;
 use crate::api::{self, Api, Build, QueryConfig};
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload};
+use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
 use crate::remote_write::{self, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use keeper::{Folder, Keeper};
-use pipeline::{Command, PipelineSettings};
+use pipeline::{Command, PipelineSettings, Reconfigured};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
+use signals::{Signals, Wish};
+use warm::WarmStarts;
 
 pub use routes::{Routes, RoutesError};
 
@@ -79,6 +83,8 @@ pub struct Settings {
     pub web: WebConfig,
     /// What the metrics page shows.
     pub exporter: ExporterConfig,
+    /// Where the past is asked for of models that remember nothing, and how.
+    pub history: HistoryConfig,
     /// Where ONNX Runtime's library is, if not in one of the usual places.
     pub onnxruntime_library: Option<PathBuf>,
 }
@@ -152,7 +158,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let router = Arc::new(Router {
         phase: phase_seen,
         live: live_seen,
-        snapshot,
+        snapshot: snapshot.clone(),
         commands: commands.clone(),
         reloads,
         exporter: exporter.clone(),
@@ -168,8 +174,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     });
     tracing::info!(%address, "Listening on");
 
+    let mut warm = WarmStarts::new(&commands, snapshot);
     let (pipeline, folder) = tokio::select! {
-        begun = begin(&settings, options.storage_path.as_deref(), &live) => begun?,
+        begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
     let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
@@ -180,7 +187,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let program = Program { options, settings, commands, live, exporter };
+    let program = Program { options, settings, commands, live, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
@@ -205,12 +212,14 @@ async fn begin(
     settings: &Settings,
     storage_path: Option<&Path>,
     live: &watch::Sender<Arc<Live>>,
+    warm: &mut WarmStarts,
 ) -> Result<(Pipeline, Option<Folder>), ServeError> {
     let loaded = load_models(settings.clone()).await.map_err(|error| match may_pass(&error) {
         true => ServeError::Failed(error),
         false => ServeError::Wrong(error),
     })?;
     let infos = load::infos(&loaded.models);
+    let needs = warm::needs(&loaded);
     let pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models);
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
@@ -223,7 +232,9 @@ async fn begin(
         (pipeline, folder)
     };
     let restored = tokio::task::spawn_blocking(restore).await;
-    Ok(restored.context("reading what was remembered ended early")?)
+    let restored = restored.context("reading what was remembered ended early")?;
+    warm.begin(settings, needs, &restored.0.strangers().collect::<Vec<_>>());
+    Ok(restored)
 }
 
 async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
@@ -265,54 +276,6 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     }
 }
 
-/// The signals that a server obeys.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    put_off: bool,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    End,
-    Reload,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            put_off: false,
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        if std::mem::take(&mut self.put_off) {
-            return Wish::Reload;
-        }
-        self.receive().await
-    }
-
-    async fn receive(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.hangup.recv() => Wish::Reload,
-        }
-    }
-
-    /// Waits for the wish to end; a wish to reload is put off until the next call of `next`.
-    async fn end(&mut self) {
-        while self.receive().await != Wish::End {
-            self.put_off = true;
-        }
-    }
-}
-
 /// The program while it is ready.
 struct Program {
     options: Options,
@@ -320,6 +283,7 @@ struct Program {
     commands: mpsc::Sender<Command>,
     live: watch::Sender<Arc<Live>>,
     exporter: Exporter,
+    warm: WarmStarts,
 }
 
 impl Program {
@@ -374,10 +338,12 @@ impl Program {
         let settings = (self.options.load)()?;
         let loaded = load_models(settings.clone()).await?;
         let live = live(&settings, load::infos(&loaded.models));
+        let needs = warm::needs(&loaded);
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };
         self.commands.send(command).await.ok().context("the pipeline has ended")?;
-        let demand = done.await.context("the pipeline has ended")??;
+        let Reconfigured { demand, strangers } = done.await.context("the pipeline has ended")??;
+        self.warm.begin(&settings, needs, &strangers);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
         if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {

@@ -17,7 +17,9 @@ use super::quiet::Quiet;
 use super::schedule::Schedule;
 use super::troubles::Troubles;
 use crate::api::Look;
-use crate::detect::{DetectConfig, DetectError, LoadedModel, Pipeline, Snapshot};
+use crate::detect::{
+    DetectConfig, DetectError, LoadedModel, ModelKey, PastEntity, Pipeline, Snapshot, Warmed,
+};
 use crate::duration;
 use crate::exporter;
 use crate::remote_write::{Unavailable, clip};
@@ -48,9 +50,27 @@ pub(super) enum Command {
     Reconfigure {
         /// Everything that is exchanged.
         settings: Box<PipelineSettings>,
-        /// What is wanted now, if it worked.
-        reply: oneshot::Sender<Result<Arc<Demand>, DetectError>>,
+        /// What is so then, if it worked.
+        reply: oneshot::Sender<Result<Reconfigured, DetectError>>,
     },
+    /// Put a past before what a model remembers of a few entities.
+    Warm {
+        /// The model.
+        key: ModelKey,
+        /// The past of each.
+        past: Vec<PastEntity>,
+        /// What became of them.
+        reply: oneshot::Sender<Warmed>,
+    },
+}
+
+/// What is so after other settings.
+#[derive(Debug)]
+pub(super) struct Reconfigured {
+    /// The series that are wanted.
+    pub(super) demand: Arc<Demand>,
+    /// The models that know no entity.
+    pub(super) strangers: Vec<ModelKey>,
 }
 
 /// What a pipeline is made of.
@@ -175,7 +195,13 @@ fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
                 pipeline.set_replica_timeout(replica_timeout);
                 exporter::count_dropped(*dropped);
             }
-            let _ = reply.send(result.map(|_| Arc::new(pipeline.store().demand())));
+            let _ = reply.send(result.map(|_| Reconfigured {
+                demand: Arc::new(pipeline.store().demand()),
+                strangers: pipeline.strangers().collect(),
+            }));
+        }
+        Command::Warm { key, past, reply } => {
+            let _ = reply.send(pipeline.warm(key, &past));
         }
     }
 }

@@ -86,6 +86,16 @@ impl Inputs {
         }
     }
 
+    /// Puts what another had before what a slot has, whose rows follow as if they came now.
+    pub fn precede(&mut self, slot: usize, known: Places, past: &EntityMemory) {
+        let later = self.windows.precede(slot, &past.window);
+        if let Some(levels) = &mut self.levels {
+            levels.reset(slot, known.memory);
+            levels.restore(slot, &past.level);
+            later.iter().for_each(|(_, row)| levels.update(slot, row));
+        }
+    }
+
     /// Windows bridge gaps of this length from now on.
     pub fn set_bridge(&mut self, bridge_ms: i64) {
         self.windows.set_bridge(bridge_ms);

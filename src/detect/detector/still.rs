@@ -157,6 +157,18 @@ impl Stillness {
         }
     }
 
+    /// Puts what another had before what a slot has: who is where it was then has stood still since.
+    pub fn precede(&mut self, slot: usize, past: &[RunMemory]) {
+        let cells = &mut self.runs[slot].cells;
+        if past.len() == cells.len() {
+            for (cell, past) in cells.iter_mut().zip(past) {
+                if cell.last.is_nan() || cell.last == past.last {
+                    (cell.last, cell.run) = (past.last, cell.run.max(past.run));
+                }
+            }
+        }
+    }
+
     /// Takes a step of all entities.
     pub fn follow(&mut self, matrix: &FeatureMatrix) {
         for (slot, runs) in self.runs.iter_mut().enumerate() {
