@@ -9,7 +9,7 @@ use std::time::Duration;
 use portent::bytesize::ByteSize;
 use portent::http::{self, WebConfig};
 use portent::matcher::{MatchOp, Matcher, Selector};
-use portent::remote_write::{Receiver, RemoteWriteConfig, Unavailable};
+use portent::remote_write::{InFlight, Permit, Receiver, RemoteWriteConfig, Unavailable};
 use portent::sample::Batch;
 use portent::series::{Outcome, StorageConfig, Store};
 use support::{Series, encode, write_request};
@@ -41,11 +41,12 @@ impl Server {
                 let _ = reply.send(store.append(NOW_MS, &batch));
             }
         });
-        let receiver = Arc::new(Receiver::new(config, body_timeout).for_demand(demand));
+        let receiver =
+            Arc::new(Receiver::new(config, body_timeout, InFlight::default()).for_demand(demand));
         let handler = move |request| {
             let (receiver, appends) = (Arc::clone(&receiver), appends.clone());
             Box::pin(async move {
-                let append = async |batch: Batch| {
+                let append = async |batch: Batch, _permit: Permit| {
                     let (reply, outcome) = oneshot::channel();
                     let sent = appends.try_send((batch, reply));
                     sent.map_err(|_| Unavailable::Overloaded)?;

@@ -11,6 +11,7 @@
 //! Sources: remote-write specifications 1.0 and 2.0.
 
 mod decode;
+mod in_flight;
 mod negotiate;
 mod receiver;
 mod refusal;
@@ -23,8 +24,9 @@ use crate::duration::Duration;
 use crate::series::REPLICA_TIMEOUT;
 
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
+pub use in_flight::{InFlight, Permit};
 pub use negotiate::{Protocol, negotiate};
-pub use receiver::{Receiver, describe_metrics};
+pub use receiver::{Receiver, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable, clip};
 pub use wire::WireError;
 

@@ -9,10 +9,10 @@ use hyper::body::Body;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Method, Request, Response, StatusCode};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Decoded, declared_bytes, decode};
+use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::{Refusal, RemoteWriteConfig, negotiate};
 use crate::sample::Batch;
@@ -29,16 +29,14 @@ pub struct Receiver {
     body_timeout: Duration,
     /// What is wanted, once that is known.
     demand: Option<Arc<Demand>>,
-    /// A permit is a byte that some request holds or is about to hold.
-    in_flight: Arc<Semaphore>,
+    in_flight: InFlight,
 }
 
 impl Receiver {
-    /// A receiver with its limits and the time that a body may take to arrive.
+    /// A receiver with its limits, the time that a body may take to arrive, and what requests under way
+    /// hold, those that another receiver took included.
     #[must_use]
-    pub fn new(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
-        let bytes = config.max_in_flight_bytes.as_len().min(Semaphore::MAX_PERMITS);
-        let in_flight = Arc::new(Semaphore::new(bytes));
+    pub fn new(config: RemoteWriteConfig, body_timeout: Duration, in_flight: InFlight) -> Self {
         Self { in_flight, config: Arc::new(config), body_timeout, demand: None }
     }
 
@@ -48,13 +46,20 @@ impl Receiver {
         Self { demand: Some(demand), ..self }
     }
 
+    /// What requests under way hold, for the next receiver.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
+    }
+
     /// The limits.
     #[must_use]
     pub fn config(&self) -> &RemoteWriteConfig {
         &self.config
     }
 
-    /// Answers a request; `append` is called once with what is good in it.
+    /// Answers a request; `append` is called once with what is good in it, and with the permit for the
+    /// memory that this takes.
     pub async fn receive<B, A>(
         &self,
         request: Request<B>,
@@ -63,7 +68,7 @@ impl Receiver {
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
-        A: AsyncFnOnce(Batch) -> Result<Outcome, Unavailable>,
+        A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     {
         let refusal = self.take(request, append).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
@@ -79,7 +84,7 @@ impl Receiver {
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
-        A: AsyncFnOnce(Batch) -> Result<Outcome, Unavailable>,
+        A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
@@ -92,7 +97,8 @@ impl Receiver {
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
         reserved.merge(self.reserve(declared_bytes(&body, &self.config)?)?);
-        let Decoded { batch, invalid, unneeded, ignored } = self.decode(body).await?;
+        let (decoded, reserved) = self.decode(body, reserved).await?;
+        let Decoded { batch, invalid, unneeded, ignored } = decoded;
         for (kind, count) in [
             ("metadata", ignored.metadata),
             ("exemplar", ignored.exemplars),
@@ -105,7 +111,7 @@ impl Receiver {
         let mut outcome = if batch.series.is_empty() {
             Outcome::default()
         } else {
-            append(batch).await.map_err(Refusal::Unavailable)?
+            append(batch, reserved).await.map_err(Refusal::Unavailable)?
         };
         outcome.unneeded += unneeded;
         count_samples(&outcome, invalid.samples);
@@ -120,7 +126,7 @@ impl Receiver {
         &self,
         mut body: B,
         declared: Option<u64>,
-        reserved: &mut OwnedSemaphorePermit,
+        reserved: &mut Permit,
     ) -> Result<Bytes, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -150,28 +156,27 @@ impl Receiver {
         }
     }
 
-    async fn decode(&self, body: Bytes) -> Result<Decoded, Refusal> {
+    /// Decodes a body. Whoever does it holds the permit, since a thread goes on when the request is gone.
+    async fn decode(&self, body: Bytes, reserved: Permit) -> Result<(Decoded, Permit), Refusal> {
         let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
-        if declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES {
-            return decode(&body, &config, demand.as_deref());
+        let is_small = declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
+        let decode = move || Ok((decode(&body, &config, demand.as_deref())?, reserved));
+        if is_small {
+            return decode();
         }
-        tokio::task::spawn_blocking(move || decode(&body, &config, demand.as_deref()))
+        tokio::task::spawn_blocking(decode)
             .await
             .unwrap_or(Err(Refusal::Unavailable(Unavailable::ShuttingDown)))
     }
 
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let bytes = u32::try_from(bytes).map_err(|_| Refusal::OutOfMemoryBudget)?;
-        Arc::clone(&self.in_flight)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| Refusal::OutOfMemoryBudget)
+    fn reserve(&self, bytes: usize) -> Result<Permit, Refusal> {
+        let limit = self.config.max_in_flight_bytes.as_len();
+        self.in_flight.reserve(bytes, limit).ok_or(Refusal::OutOfMemoryBudget)
     }
 
     /// Shows how much of the memory for requests is in use.
     pub fn observe(&self) {
-        let all = self.config.max_in_flight_bytes.as_len().min(Semaphore::MAX_PERMITS);
-        let used = all - self.in_flight.available_permits();
-        gauge!("portent_remote_write_in_flight_bytes").set(used as f64);
+        gauge!("portent_remote_write_in_flight_bytes").set(self.in_flight.bytes() as f64);
     }
 }
 
@@ -197,6 +202,11 @@ fn count_samples(outcome: &Outcome, invalid: u64) {
     }
 }
 
+/// Counts a request that was dropped before its samples were looked at.
+pub fn count_abandoned() {
+    counter!("portent_remote_write_abandoned_requests_total").increment(1);
+}
+
 /// Says what this room's metrics mean.
 pub fn describe_metrics() {
     describe_counter!(
@@ -215,6 +225,10 @@ pub fn describe_metrics() {
     describe_counter!(
         "portent_remote_write_ignored_total",
         "Parts of requests that this version has no use for, by kind."
+    );
+    describe_counter!(
+        "portent_remote_write_abandoned_requests_total",
+        "Requests that were dropped unread: when their turn came, the sender had been told to come again."
     );
     describe_gauge!(
         "portent_remote_write_in_flight_bytes",

@@ -38,7 +38,7 @@ use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
-use crate::remote_write::{self, Receiver, RemoteWriteConfig};
+use crate::remote_write::{self, InFlight, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use keeper::{Folder, Keeper};
@@ -151,7 +151,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
-    let (live, live_seen) = watch::channel(Arc::new(live(&settings, Vec::new())));
+    let (live, live_seen) =
+        watch::channel(Arc::new(live(&settings, Vec::new(), InFlight::default())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
@@ -224,7 +225,8 @@ async fn begin(
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
     let demand = Arc::new(pipeline.store().demand());
-    live.send_replace(Arc::new(self::live(settings, infos).for_demand(demand)));
+    let in_flight = live.borrow().receiver.in_flight();
+    live.send_replace(Arc::new(self::live(settings, infos, in_flight).for_demand(demand)));
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
@@ -243,10 +245,10 @@ async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
         .context("loading ended early")?
 }
 
-fn live(settings: &Settings, models: Vec<ModelInfo>) -> Live {
+fn live(settings: &Settings, models: Vec<ModelInfo>, in_flight: InFlight) -> Live {
     let body_timeout = settings.web.body_timeout.to_std();
     Live {
-        receiver: Receiver::new(settings.remote_write.clone(), body_timeout),
+        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, in_flight),
         api: Api::new(settings.query.clone(), body_timeout, BUILD),
         exporter: settings.exporter.clone(),
         models,
@@ -337,7 +339,9 @@ impl Program {
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
         let loaded = load_models(settings.clone()).await?;
-        let live = live(&settings, load::infos(&loaded.models));
+        // What is under way goes on, and counts.
+        let in_flight = self.live.borrow().receiver.in_flight();
+        let live = live(&settings, load::infos(&loaded.models), in_flight);
         let needs = warm::needs(&loaded);
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };

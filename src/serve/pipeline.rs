@@ -22,7 +22,7 @@ use crate::detect::{
 };
 use crate::duration;
 use crate::exporter;
-use crate::remote_write::{Unavailable, clip};
+use crate::remote_write::{self, Permit, Unavailable, clip};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome, StorageConfig};
 
@@ -41,6 +41,8 @@ pub(super) enum Command {
     Append {
         /// The samples.
         batch: Batch,
+        /// For the memory that they take.
+        permit: Permit,
         /// Where the outcome goes.
         reply: oneshot::Sender<Outcome>,
     },
@@ -83,14 +85,14 @@ pub(super) struct PipelineSettings {
 }
 
 /// Hands a batch to the pipeline and waits for the outcome. A request that waited until the
-/// deadline is told to come again; its samples may be stored all the same, which does no harm.
+/// deadline is told to come again, and what is still in the queue then is dropped unread.
 pub(super) async fn append(
     commands: &mpsc::Sender<Command>,
-    batch: Batch,
+    (batch, permit): (Batch, Permit),
     deadline: tokio::time::Instant,
 ) -> Result<Outcome, Unavailable> {
     let (reply, outcome) = oneshot::channel();
-    let sent = timeout_at(deadline, commands.send(Command::Append { batch, reply }));
+    let sent = timeout_at(deadline, commands.send(Command::Append { batch, permit, reply }));
     match sent.await {
         Err(_) => return Err(Unavailable::Overloaded),
         Ok(Err(_)) => return Err(Unavailable::ShuttingDown),
@@ -179,11 +181,14 @@ fn run(
 /// Does what the owner is asked to do.
 fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
     match command {
-        Command::Append { batch, reply } => {
+        // Nobody waits for it any more: it comes again.
+        Command::Append { reply, .. } if reply.is_closed() => remote_write::count_abandoned(),
+        Command::Append { batch, permit, reply } => {
             let outcome = pipeline.append(now_ms(), &batch);
             exporter::count_append(&outcome);
             report_replicas(&outcome, quiet);
             report_dropped(&outcome, quiet);
+            drop((batch, permit));
             // A sender that is gone comes again; what it sent is then there already.
             let _ = reply.send(outcome);
         }
@@ -244,6 +249,9 @@ fn report(snapshot: &Snapshot, missed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::Labels;
+    use crate::remote_write::InFlight;
+    use crate::sample::{BatchSeries, Sample};
 
     /// Short, because the tests below wait until it.
     fn soon() -> tokio::time::Instant {
@@ -255,15 +263,47 @@ mod tests {
         tokio::time::Instant::now() + Duration::from_secs(60)
     }
 
+    fn batch() -> (Batch, Permit) {
+        (Batch::default(), InFlight::default().reserve(0, 0).expect("nothing"))
+    }
+
     #[tokio::test]
     async fn a_batch_that_finds_the_queue_full_is_to_come_again() {
         let (commands, mut queue) = mpsc::channel(1);
-        let first = append(&commands, Batch::default(), soon()).await;
+        let first = append(&commands, batch(), soon()).await;
         assert_eq!(first, Err(Unavailable::Overloaded), "queued, and nobody answers");
-        let second = append(&commands, Batch::default(), soon()).await;
+        let second = append(&commands, batch(), soon()).await;
         assert_eq!(second, Err(Unavailable::Overloaded), "there is no place in the queue");
         assert!(queue.try_recv().is_ok(), "the first is in the queue");
         assert!(queue.try_recv().is_err(), "the second never was");
+    }
+
+    /// What a sender was told to send again is in the queue until its turn comes, and counts until then.
+    #[tokio::test]
+    async fn a_batch_that_nobody_waits_for_is_dropped_unread() {
+        let keep = vec!["up".to_owned()];
+        let storage = StorageConfig { keep, ..StorageConfig::default() };
+        let pipeline = Pipeline::new(DetectConfig::default(), storage, Vec::new());
+        let mut pipeline = pipeline.expect("nothing to refuse");
+        let labels = Labels::from_pairs([("__name__", "up")]).expect("one name");
+        let samples = vec![Sample::new(now_ms(), 1.0)];
+        let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
+        let in_flight = InFlight::default();
+        let reserve = || in_flight.reserve(100, 1_000).expect("there is room");
+        let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
+
+        let (commands, mut queue) = mpsc::channel(2);
+        let told = append(&commands, (batch.clone(), reserve()), soon()).await;
+        assert_eq!((told, in_flight.bytes()), (Err(Unavailable::Overloaded), 100));
+        obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), &quiet);
+        assert_eq!((pipeline.store().stats().series, in_flight.bytes()), (0, 0));
+
+        let owner = async {
+            obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), &quiet);
+        };
+        let (outcome, ()) = tokio::join!(append(&commands, (batch, reserve()), later()), owner);
+        assert_eq!((outcome.map(|it| it.stored), in_flight.bytes()), (Ok(1), 0));
+        assert_eq!(pipeline.store().stats().series, 1);
     }
 
     #[tokio::test]
@@ -278,7 +318,7 @@ mod tests {
             };
             reply.send(expected.clone()).expect("somebody waits");
         };
-        let (outcome, ()) = tokio::join!(append(&commands, Batch::default(), later()), owner);
+        let (outcome, ()) = tokio::join!(append(&commands, batch(), later()), owner);
         assert_eq!(outcome, Ok(expected));
     }
 
@@ -286,12 +326,12 @@ mod tests {
     async fn a_batch_after_the_end_is_to_come_again() {
         let (commands, queue) = mpsc::channel(1);
         drop(queue);
-        let refused = append(&commands, Batch::default(), later()).await;
+        let refused = append(&commands, batch(), later()).await;
         assert_eq!(refused, Err(Unavailable::ShuttingDown));
 
         let (commands, mut queue) = mpsc::channel(1);
         let dies = async { drop(queue.recv().await) };
-        let (refused, ()) = tokio::join!(append(&commands, Batch::default(), later()), dies);
+        let (refused, ()) = tokio::join!(append(&commands, batch(), later()), dies);
         assert_eq!(refused, Err(Unavailable::ShuttingDown), "it died with the batch in hand");
     }
 }

@@ -18,7 +18,7 @@ use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
 use crate::http::{Peer, RequestBody, text};
-use crate::remote_write::{Receiver, Refusal, Unavailable};
+use crate::remote_write::{Permit, Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -108,7 +108,7 @@ impl Router {
 
     async fn write(&self, request: Request<RequestBody>) -> Answer {
         let live = Arc::clone(&self.live.borrow());
-        let append = async |batch| self.append(&live, batch).await;
+        let append = async |batch, permit| self.append(&live, batch, permit).await;
         let (response, refusal) = live.receiver.receive(request, append).await;
         if let Some(refusal) = refusal {
             let reason = refusal.reason();
@@ -119,12 +119,17 @@ impl Router {
         response
     }
 
-    async fn append(&self, live: &Live, batch: Batch) -> Result<Outcome, Unavailable> {
+    async fn append(
+        &self,
+        live: &Live,
+        batch: Batch,
+        permit: Permit,
+    ) -> Result<Outcome, Unavailable> {
         if *self.phase.borrow() == Phase::Starting {
             return Err(Unavailable::Starting);
         }
         let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
-        pipeline::append(&self.commands, batch, deadline).await
+        pipeline::append(&self.commands, (batch, permit), deadline).await
     }
 
     async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> Answer {
