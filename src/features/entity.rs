@@ -71,6 +71,11 @@ impl EntityTable {
         Self { names: names.to_vec(), remember_ms, most: usize::MAX, ..Self::default() }
     }
 
+    /// The labels that entities are told apart by.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// How many slots there are, free ones and those of entities that are away included.
     pub(super) fn slots(&self) -> usize {
         self.slots.len()
@@ -105,6 +110,11 @@ impl EntityTable {
     pub(super) fn has_room_again(&mut self) -> bool {
         // Who is away makes way.
         self.index.len() - self.away.len() < self.most && std::mem::take(&mut self.refuses)
+    }
+
+    /// Whether some were refused since there was room.
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses
     }
 
     /// Slots without an entity.

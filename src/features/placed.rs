@@ -4,9 +4,12 @@
 //! In: a layout and what it was before. Out: a place for each element, which holds a reference to its entity
 //! for as long as the element is there.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::entity::{EntityTable, Place};
+use crate::labels::Labels;
 use crate::promql::Layout;
 
 /// For each element of a layout the entity it belongs to.
@@ -36,6 +39,23 @@ impl Placed {
             gone.into_iter().for_each(|place| entities.release(place));
         }
         self.layout = Arc::clone(layout);
+    }
+
+    /// Elements that there was no room for.
+    pub(super) fn refused(&self) -> usize {
+        self.places.iter().filter(|it| **it == Place::Refused).count()
+    }
+
+    /// Entities, told apart by these labels, that there was no room for.
+    pub(super) fn refused_entities(&self, names: &[String]) -> usize {
+        let elements = self.places.iter().zip(self.layout.labels.iter());
+        let hash = |labels: &Labels| {
+            let mut hasher = DefaultHasher::new();
+            names.iter().for_each(|name| labels.get(name).hash(&mut hasher));
+            hasher.finish()
+        };
+        let refused = elements.filter(|(place, _)| **place == Place::Refused);
+        refused.map(|(_, labels)| hash(labels)).collect::<HashSet<u64>>().len()
     }
 
     /// Places those once more that there was no room for.

@@ -251,8 +251,7 @@ impl FeatureSet {
         self.entities.free_slots()
     }
 
-    /// Forgets all entities. Those that are there are new at the next evaluation, unless they are restored
-    /// before.
+    /// Forgets all entities. Those that are there are new at the next evaluation, or restored before.
     pub fn clear(&mut self) {
         self.entities.clear();
         self.placed.iter_mut().for_each(|it| *it = Placed::default());
@@ -267,9 +266,8 @@ impl FeatureSet {
         self.matrix.slots()
     }
 
-    /// Remembers an entity that was there until `left_ms`, as if it were away since; whether it was away
-    /// where this is from says for how many there is room. Gives its slot; nothing where the entity is there
-    /// already, or this is not of these features.
+    /// Remembers an entity that was there until `left_ms`, as if it were away since, or as one that was away
+    /// by then. Gives its slot; nothing where it is there already, or this is not of these features.
     pub fn restore(
         &mut self,
         entity: &Labels,
@@ -316,6 +314,9 @@ impl FeatureSet {
             self.watch.retry(&mut self.entities);
         }
         self.place();
+        if self.entities.refuses() {
+            self.matrix.refused = self.watch.refused(self.entities.names());
+        }
         self.matrix.away = self.entities.away();
         self.matrix.born = self.entities.take_born();
         self.matrix.freed = self.entities.take_freed();

@@ -205,6 +205,24 @@ fn who_returns_has_its_slot_and_nobody_else_is_in_it() {
     assert!(f.set.matrix().born().is_empty());
 }
 
+/// A rate has no value after one sample.
+#[test]
+fn who_is_refused_is_counted_before_a_feature_has_a_value() {
+    let mut f = Fixture::new(&[FeatureSpec::new("rate", "rate(m[5m])")]);
+    f.set.set_max_entities(1);
+    for host in ["x", "y", "z"] {
+        f.push("m", host, &[("cpu", "0")], NOW, 1.0);
+        f.push("m", host, &[("cpu", "1")], NOW, 1.0);
+    }
+    for now in [NOW, NOW + 1_000] {
+        f.eval(now);
+        assert_eq!((f.set.matrix().refused(), f.set.known_entities()), (2, 1));
+    }
+    f.set.set_max_entities(3);
+    f.eval(NOW + 2_000);
+    assert_eq!((f.set.matrix().refused(), f.set.known_entities()), (0, 3));
+}
+
 #[test]
 fn what_vanished_while_a_host_was_away_is_not_filled() {
     let mut f = Fixture::new(&[

@@ -118,6 +118,15 @@ impl Watch {
         self.selectors.iter_mut().for_each(|it| it.placed = Placed::default());
     }
 
+    /// Entities that there is no room for, as those tell of which the fewest series were refused: an entity
+    /// may have many of others, and looking at each of these takes time.
+    pub fn refused(&self, names: &[String]) -> usize {
+        let placed = self.selectors.iter().map(|it| &it.placed);
+        let refused = placed.map(|it| (it.refused(), it)).filter(|(count, _)| *count > 0);
+        let fewest = refused.min_by_key(|(count, _)| *count);
+        fewest.map_or(0, |(_, it)| it.refused_entities(names))
+    }
+
     /// Places those once more that there was no room for.
     pub fn retry(&mut self, entities: &mut EntityTable) {
         self.selectors.iter_mut().for_each(|it| it.placed.retry(entities));
