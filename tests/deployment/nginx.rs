@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use portent::config::Config;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -147,7 +147,9 @@ async fn it_asks_for_a_password_and_passes_the_rest_on() {
         assert_eq!(nginx.get(path, Some("secret")).await, 200, "{path}");
     }
     let push = || {
-        let series = Series::new(&[("__name__", "node_load1"), ("job", "node")], &[(1, 1.0)]);
+        let now = UNIX_EPOCH.elapsed().expect("a clock");
+        let labels = [("__name__", "node_load1"), ("job", "node")];
+        let series = Series::new(&labels, &[(now.as_millis() as i64, 1.0)]);
         let request = nginx.client.post(nginx.url("/api/v1/write"));
         request.headers(remote_write_headers()).body(encode(&write_request(&[series])))
     };
