@@ -88,10 +88,10 @@ impl Store {
         let series = self.series[id.index()].as_mut().expect("the index holds live series");
         let before = series.ring.bytes();
         let samples = in_order(&incoming.samples);
-        // What a later sample of the same batch would push out again is too old.
-        let newest = samples.iter().rev().find(|it| too_new(it, now_ms, limit).is_none());
-        let oldest_kept_ms = newest
-            .map_or(i64::MIN, |it| it.timestamp_ms.min(now_ms).saturating_sub(series.retention_ms));
+        // A series that falls behind goes on; one that begins does so with what would not be evicted.
+        let begins = series.ring.last().is_none();
+        let oldest_ms_allowed =
+            if begins { now_ms.saturating_sub(series.retention_ms) } else { i64::MIN };
         for sample in samples.iter() {
             let too_new = too_new(sample, now_ms, limit);
             if let Some(replica) = replica {
@@ -111,7 +111,7 @@ impl Store {
                     _ => outcome.count_change(self.replicas.hear(id, replica, now_ms)),
                 }
             }
-            let too_old = (sample.timestamp_ms < oldest_kept_ms).then_some(Rejection::TooOld);
+            let too_old = (sample.timestamp_ms < oldest_ms_allowed).then_some(Rejection::TooOld);
             if let Some(reason) = too_new.or(too_old) {
                 outcome.reject(labels, *sample, reason);
                 continue;

@@ -183,7 +183,11 @@ fn what_is_too_old_is_refused_of_new_series_as_of_known_ones() {
     let both = [(NOW, 1.0), (start - 1, 1.0)];
     let outcome = store.append(NOW, &batch("up", "b", &both));
     assert_eq!((outcome.too_old, outcome.stored, outcome.series_created), (1, 1, 1));
-    let old = store.append(NOW + 100 * SCRAPE, &batch("up", "a", &[(start, 1.0)]));
+    // One that falls behind catches up, with more than is kept in one batch.
+    let late = NOW + 400 * SCRAPE;
+    let caught_up: Vec<(i64, f64)> = (101..=400).map(|n| (start + n * SCRAPE, 1.0)).collect();
+    assert_eq!(store.append(late, &batch("up", "a", &caught_up)).stored, 300);
+    let old = store.append(late, &batch("up", "a", &[(start, 1.0)]));
     assert_eq!((old.too_old, old.stored), (1, 0));
     let kept = store.window(store.members(up)[0], i64::MIN, i64::MAX).len() as i64;
     assert_eq!(kept, (LOOKBACK + RETENTION_SLACK_MS) / SCRAPE + 1);
