@@ -7,10 +7,12 @@
 //! Life: listen, load, be ready, and at SIGTERM or SIGINT stop accepting, finish what is under way
 //! and end. A reload that fails changes nothing.
 
+mod agenda;
 mod clock;
 mod keeper;
 mod landing;
 mod load;
+mod pace;
 mod patience;
 mod pipeline;
 mod quiet;

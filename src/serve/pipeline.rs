@@ -11,10 +11,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
+use super::agenda::{Agenda, Step};
 use super::clock::now_ms;
 use super::keeper::Keeper;
+use super::pace::Pace;
 use super::quiet::Quiet;
-use super::schedule::Schedule;
 use super::troubles::Troubles;
 use crate::api::Look;
 use crate::detect::{
@@ -131,47 +132,55 @@ fn run(
     snapshots: &watch::Sender<Arc<Snapshot>>,
     runtime: &Handle,
 ) {
-    let mut schedule = Schedule::default();
+    let (mut agenda, mut pace) = (Agenda::default(), Pace::default());
     let mut troubles = Troubles::default();
     let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
     loop {
-        let now = now_ms();
-        if let Some(due) = schedule.poll(now, |time| pipeline.next_tick_ms(time)) {
-            let before = Instant::now();
-            // The queue and what was done before make a tick late.
-            let late = Duration::from_millis(now.abs_diff(due.tick_ms));
-            let snapshot = pipeline.tick(due.tick_ms, &|| late + before.elapsed());
-            exporter::count_tick(&snapshot, before.elapsed());
-            exporter::count_missed_ticks(due.missed);
-            report(&snapshot, due.missed);
-            troubles.log(&snapshot);
-            snapshots.send_replace(snapshot);
-            // The next tick may be due already, and again after it: what waits now comes before.
-            for _ in 0..commands.len() {
-                if let Ok(command) = commands.try_recv() {
-                    obey(&mut pipeline, command, &quiet);
-                }
-            }
-            continue;
-        }
         let is_writing = keeper.as_mut().is_some_and(|it| it.turn(&pipeline));
         let longest = if is_writing { PIECE_WAIT } else { LONGEST_WAIT };
-        // The queue is asked first: a timer costs more than a command that is there already.
-        let command = match commands.try_recv() {
-            Ok(command) => command,
-            Err(mpsc::error::TryRecvError::Disconnected) => break,
-            Err(mpsc::error::TryRecvError::Empty) => {
-                let wait = schedule.wait(now).unwrap_or(longest).min(longest);
-                let received =
-                    runtime.block_on(async { tokio::time::timeout(wait, commands.recv()).await });
-                match received {
-                    Err(_) => continue,
-                    Ok(None) => break,
-                    Ok(Some(command)) => command,
+        let now = now_ms();
+        match agenda.next(now, !commands.is_empty(), |time| pipeline.next_tick_ms(time)) {
+            Step::Tick(due) => {
+                let before = Instant::now();
+                // The queue and what was done before make a tick late.
+                let late = Duration::from_millis(now.abs_diff(due.tick_ms));
+                let snapshot = pipeline.tick(due.tick_ms, &|| late + before.elapsed());
+                exporter::count_tick(&snapshot, before.elapsed());
+                exporter::count_missed_ticks(due.missed);
+                report(&snapshot);
+                troubles.log(&snapshot);
+                snapshots.send_replace(snapshot);
+                agenda.ticked(before.elapsed());
+                pace.log(due.tick_ms, due.missed, before.elapsed());
+                // Ticks without a pause must not keep it from the end.
+                if commands.is_closed() && commands.is_empty() {
+                    break;
                 }
             }
-        };
-        obey(&mut pipeline, command, &quiet);
+            Step::Serve => {
+                if let Ok(command) = commands.try_recv() {
+                    let before = Instant::now();
+                    obey(&mut pipeline, command, &quiet);
+                    agenda.served(before.elapsed());
+                }
+            }
+            Step::Wait(wait) => {
+                let wait = wait.unwrap_or(longest).min(longest);
+                let before = Instant::now();
+                let received = async { tokio::time::timeout(wait, commands.recv()).await };
+                let received = runtime.block_on(received);
+                agenda.waited(before.elapsed());
+                match received {
+                    Err(_) => {}
+                    Ok(None) => break,
+                    Ok(Some(command)) => {
+                        let before = Instant::now();
+                        obey(&mut pipeline, command, &quiet);
+                        agenda.served(before.elapsed());
+                    }
+                }
+            }
+        }
     }
     if let Some(keeper) = keeper {
         keeper.end(&pipeline);
@@ -235,10 +244,7 @@ fn report_dropped(outcome: &Outcome, quiet: &Quiet) {
 
 /// Logs what an operator would act on. A failure that repeats is said at each tick, which is as
 /// often as it hurts.
-fn report(snapshot: &Snapshot, missed: u64) {
-    if missed > 0 {
-        tracing::warn!(missed, "ticks were missed");
-    }
+fn report(snapshot: &Snapshot) {
     for model in snapshot.models.iter().filter(|model| model.time_ms == snapshot.time_ms) {
         if let Some(error) = &model.evaluation.model_error {
             tracing::error!(model = model.model, %error, "the model could not be run");
