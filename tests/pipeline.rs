@@ -17,7 +17,9 @@ use portent::model::{
 };
 use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
-use portent::series::{ExcerptLimits, StorageConfig, Wanted};
+use portent::series::{
+    Excerpt, ExcerptError, ExcerptLimits, Listing, StorageConfig, Store, Wanted,
+};
 
 const NOW: i64 = 1_700_000_010_000;
 const STEP: i64 = 15_000;
@@ -390,12 +392,24 @@ fn two_models_score_side_by_side() {
     assert_eq!(snapshot.models[1].entities[0].score, 1.0);
 }
 
+/// Copies of the series that are wanted, feature values among them.
+fn excerpt(
+    pipeline: &Pipeline,
+    wanted: Wanted,
+    limits: ExcerptLimits,
+) -> Result<Store, ExcerptError> {
+    let mut excerpt = Excerpt::new(vec![wanted], limits);
+    while !excerpt.copy_some(pipeline.store())? {}
+    pipeline.feature_values().try_for_each(|it| it.copy_into(&mut excerpt))?;
+    Ok(excerpt.into_store())
+}
+
 /// What a query for a selector sees: label sets and samples, up to a time.
 fn query(pipeline: &Pipeline, selector: &str, to_ms: i64) -> Vec<(String, Vec<(i64, f64)>)> {
     let selector = parse_selector(selector).expect("a selector");
     let wanted = Wanted { selector: selector.clone(), from_ms: 0, to_ms, lookback_ms: 300_000 };
     let limits = ExcerptLimits { max_series: 100, max_samples: 100 };
-    let mut copy = pipeline.excerpt(&[wanted], limits).expect("within the limits");
+    let mut copy = excerpt(pipeline, wanted, limits).expect("within the limits");
     let id = copy.register(&selector, 0);
     let mut found: Vec<(String, Vec<(i64, f64)>)> = Vec::new();
     for member in copy.members(id) {
@@ -404,7 +418,11 @@ fn query(pipeline: &Pipeline, selector: &str, to_ms: i64) -> Vec<(String, Vec<(i
         found.push((copy.labels(*member).to_string(), samples.collect()));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
-    let listed = pipeline.series_in(&[selector], 0, to_ms).len();
+    let mut listing = Listing::new(vec![selector.clone()], 0, to_ms);
+    while !listing.list_some(pipeline.store()) {}
+    let values = pipeline.feature_values();
+    let values = values.flat_map(|it| it.series_in(std::slice::from_ref(&selector), 0, to_ms));
+    let listed = listing.into_labels().into_iter().chain(values).count();
     assert_eq!(listed, found.len(), "the same series are listed");
     found
 }
@@ -469,8 +487,8 @@ fn more_is_kept_when_asked_for() {
         lookback_ms,
     };
     let limits = ExcerptLimits { max_series: 1, max_samples: 241 };
-    assert!(pipeline.excerpt(&[wanted(3_600_000)], limits).is_ok());
-    let error = pipeline.excerpt(&[wanted(3_600_001)], limits).expect_err("too far back");
+    assert!(excerpt(&pipeline, wanted(3_600_000), limits).is_ok());
+    let error = excerpt(&pipeline, wanted(3_600_001), limits).expect_err("too far back");
     assert!(error.to_string().contains("storage.retention"), "{error}");
     let config = DetectConfig::default();
     pipeline.reconfigure(config, storage(&[]), vec![model("m", &ab(), 1)]).expect("good");

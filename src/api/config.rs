@@ -15,6 +15,9 @@ pub struct QueryConfig {
     pub max_samples: usize,
     /// The answer.
     pub max_response_bytes: ByteSize,
+    /// Answers of more than 64 KiB that are not read yet, all together. Beyond it queries are answered with
+    /// 503.
+    pub max_in_flight_bytes: ByteSize,
     /// How long a query may take, its wait for a place included.
     pub timeout: Duration,
     /// Queries that are worked on at one time; further ones wait.
@@ -31,6 +34,8 @@ impl Default for QueryConfig {
             max_samples: 5_000_000,
             // A full screen is a thousandth of it. It bounds what max_samples does not: labels.
             max_response_bytes: ByteSize::from_mib(64),
+            // Four of the largest.
+            max_in_flight_bytes: ByteSize::from_mib(256),
             // Prometheus's own.
             timeout: Duration::from_seconds(120),
             // Prometheus's 20 could take all cores from the ticks, and 1.6 GB at max_samples.

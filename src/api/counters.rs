@@ -24,6 +24,7 @@ impl Request {
             Some(ApiError::Limit(limit)) => limit.reason(),
             Some(ApiError::Timeout(Stage::Queue)) => "max_concurrency",
             Some(ApiError::Timeout(Stage::Evaluation)) => "timeout",
+            Some(ApiError::AnswersHeld(_)) => "max_in_flight_bytes",
             _ => return,
         };
         counter!("portent_api_queries_refused_total", "reason" => reason).increment(1);
@@ -76,6 +77,10 @@ pub fn describe_metrics() {
         counter!("portent_api_queries_refused_total", "reason" => reason).absolute(0);
     }
     describe_gauge!("portent_api_queries_running", "Queries being worked on.");
+    describe_gauge!(
+        "portent_api_in_flight_bytes",
+        "Memory of answers of more than 64 KiB that are not read yet."
+    );
     describe_histogram!(
         "portent_api_query_duration_seconds",
         "Time that a query waited for its turn (queue), for copies of what it reads (copy), and \

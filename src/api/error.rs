@@ -48,6 +48,9 @@ pub(super) enum ApiError {
     /// The client has gone, as far as can be seen.
     #[error("query was canceled in expression evaluation")]
     Canceled,
+    /// Answers that others read take all the memory there is for them.
+    #[error("answers that are not read yet take all of {0} (query.max_in_flight_bytes); try again")]
+    AnswersHeld(ByteSize),
     /// Portent is starting or ending.
     #[error("Service Unavailable")]
     Unavailable,
@@ -118,14 +121,15 @@ impl From<EvalError> for ApiError {
 
 impl Limit {
     /// Every reason for which a query is refused: those of [`Limit::reason`], and of a time-out in
-    /// the queue and at work.
-    pub(super) const REASONS: [&str; 6] = [
+    /// the queue and at work, and of answers that others do not read.
+    pub(super) const REASONS: [&str; 7] = [
         "max_series",
         "max_samples",
         "max_response_bytes",
         "retention",
         "max_concurrency",
         "timeout",
+        "max_in_flight_bytes",
     ];
 
     /// The reason as a label value: the last part of the key.
@@ -165,7 +169,9 @@ impl ApiError {
             Self::Evaluation(_) | Self::Limit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             Self::Timeout(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
             Self::Canceled => (client_closed_request(), "canceled"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unavailable | Self::AnswersHeld(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }

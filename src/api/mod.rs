@@ -3,8 +3,8 @@
 //! In: requests to `/api/v1/query` and its neighbours, and a way to have a look at the pipeline.
 //! Out: Prometheus's JSON, its error types and status codes, so that Grafana and `promtool` work.
 //!
-//! A query is parsed in its request's task. What it reads is copied by the owner of the pipeline,
-//! which then goes on; the evaluation has a thread of its own and ends when its time is up or its
+//! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
+//! in slices between which that goes on; feature values are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
 //! client has gone. Invariants: never more evaluations than configured, never more series and
 //! samples in one than configured, no answer longer than configured. It does not know who owns the
 //! pipeline, nor the time of day: `now` is an argument.
@@ -14,6 +14,7 @@
 mod absences;
 mod anomalies;
 mod body;
+mod capacity;
 mod catalogue;
 mod config;
 mod counters;
@@ -23,6 +24,7 @@ mod escape;
 mod evaluate;
 mod form;
 mod json;
+mod look;
 mod parameters;
 mod query;
 mod status;
@@ -36,11 +38,11 @@ use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::detect::{Pipeline, Snapshot};
-use crate::series::ExcerptLimits;
+use crate::detect::Snapshot;
+use crate::series::{Excerpt, ExcerptLimits, Listing};
 use anomalies::AnomalyQuery;
 use catalogue::{Lookup, Subject};
 use counters::{Working, record};
@@ -49,18 +51,17 @@ use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
 
+pub use capacity::Capacity;
 pub use config::QueryConfig;
 pub use counters::describe_metrics;
 pub use endpoint::Endpoint;
+pub use look::Look;
 pub use status::Build;
 
 /// The content type of all answers but one.
 const JSON: &str = "application/json";
 
 type Answer = Response<Full<Bytes>>;
-
-/// A look at the pipeline, for its owner to take.
-pub type Look = Box<dyn FnOnce(&Pipeline) + Send>;
 
 /// The pipeline has no owner any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +98,31 @@ pub struct Api {
     config: QueryConfig,
     body_timeout: Duration,
     build: Build,
-    /// A permit is a query that is worked on.
-    places: Arc<Semaphore>,
+    capacity: Capacity,
 }
 
 impl Api {
-    /// With its limits and the time that a body may take to arrive.
+    /// With its limits, the time that a body may take to arrive, and what queries take, those that another
+    /// one has taken up included.
     #[must_use]
-    pub fn new(config: QueryConfig, body_timeout: Duration, build: Build) -> Self {
-        let places = config.max_concurrency.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), config, body_timeout, build }
+    pub fn new(
+        config: QueryConfig,
+        body_timeout: Duration,
+        build: Build,
+        capacity: Capacity,
+    ) -> Self {
+        Self { config, body_timeout, build, capacity }
+    }
+
+    /// As many queries are worked on as configured, from now on. It wants a tokio runtime.
+    pub fn take_effect(&self) {
+        self.capacity.set_places(self.config.max_concurrency);
+    }
+
+    /// What queries take, for the next one.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        self.capacity.clone()
     }
 
     /// Answers a request whose method the endpoint allows, from what was found at the last tick, or
@@ -129,6 +145,8 @@ impl Api {
             Ok(form) => self.answer_form(endpoint, &form, (now_ms, snapshot), look).await,
             Err(error) => Err(error),
         };
+        let limit = self.config.max_in_flight_bytes;
+        let answer = answer.and_then(|json| self.capacity.hold(json, limit));
         counted.end(answer.as_ref().err());
         match answer {
             Ok(json) => response(StatusCode::OK, JSON, json),
@@ -149,11 +167,13 @@ impl Api {
     {
         let lookup = |subject| Lookup::parse(subject, form);
         match endpoint {
-            Endpoint::Query => self.query(Asked::at(form, now_ms)?, look).await,
-            Endpoint::QueryRange => self.query(Asked::over(form)?, look).await,
-            Endpoint::Series => self.look_up(lookup(Subject::Series)?, look).await,
-            Endpoint::Labels => self.look_up(lookup(Subject::Names)?, look).await,
-            Endpoint::LabelValues(name) => self.look_up(lookup(Subject::Values(name))?, look).await,
+            Endpoint::Query => self.query(Asked::at(form, now_ms)?, snapshot, look).await,
+            Endpoint::QueryRange => self.query(Asked::over(form)?, snapshot, look).await,
+            Endpoint::Series => self.look_up(lookup(Subject::Series)?, snapshot, look).await,
+            Endpoint::Labels => self.look_up(lookup(Subject::Names)?, snapshot, look).await,
+            Endpoint::LabelValues(name) => {
+                self.look_up(lookup(Subject::Values(name))?, snapshot, look).await
+            }
             Endpoint::Metadata => self.metadata(form),
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
             Endpoint::Rules => Ok(status::no_rules()),
@@ -164,20 +184,30 @@ impl Api {
         }
     }
 
-    async fn query<L, F>(&self, asked: Asked, look: L) -> Result<String, ApiError>
+    async fn query<L, F>(
+        &self,
+        asked: Asked,
+        snapshot: Arc<Snapshot>,
+        look: L,
+    ) -> Result<String, ApiError>
     where
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
         let Asked { query, instants, limit, timeout } = asked;
         let turn = self.turn(timeout).await?;
-        let reads = wanted(&query, instants);
         let limits = ExcerptLimits {
             max_series: self.config.max_series,
             max_samples: self.config.max_samples,
         };
         let begun = Instant::now();
-        let mut store = turn.ask(look, move |pipeline| pipeline.excerpt(&reads, limits)).await??;
+        let mut excerpt = Excerpt::new(wanted(&query, instants), limits);
+        // What reads nothing is answered however busy the owner is.
+        let mut is_whole = excerpt.wanted().is_empty();
+        while !is_whole {
+            (excerpt, is_whole) =
+                turn.ask(&look, |at, reply| Look::copy(excerpt, at, reply)).await??;
+        }
         record("copy", begun.elapsed());
         let evaluation = Evaluation {
             query,
@@ -186,23 +216,44 @@ impl Api {
             max_samples: self.config.max_samples,
             max_bytes: self.config.max_response_bytes,
         };
-        turn.work(move |go_on| evaluation.run(&mut store, go_on)).await
+        let work = move |go_on: &dyn Fn() -> bool| {
+            for values in &snapshot.feature_values {
+                values.copy_into(&mut excerpt)?;
+            }
+            evaluation.run(&mut excerpt.into_store(), go_on)
+        };
+        turn.work(work).await
     }
 
-    async fn look_up<L, F>(&self, lookup: Lookup, look: L) -> Result<String, ApiError>
+    async fn look_up<L, F>(
+        &self,
+        lookup: Lookup,
+        snapshot: Arc<Snapshot>,
+        look: L,
+    ) -> Result<String, ApiError>
     where
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
         let turn = self.turn(None).await?;
-        let selectors = lookup.selectors.clone();
-        let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let begun = Instant::now();
-        let read = move |pipeline: &Pipeline| pipeline.series_in(&selectors, from_ms, to_ms);
-        let series = turn.ask(look, read).await?;
+        let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
+        let (mut listing, mut is_whole) =
+            (Listing::new(lookup.selectors.clone(), from_ms, to_ms), false);
+        while !is_whole {
+            (listing, is_whole) =
+                turn.ask(&look, |at, reply| Look::list(listing, at, reply)).await?;
+        }
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
-        turn.work(move |_| lookup.answer(series, max_bytes)).await
+        let work = move |_: &dyn Fn() -> bool| {
+            let mut series = listing.into_labels();
+            for values in &snapshot.feature_values {
+                series.extend(values.series_in(&lookup.selectors, from_ms, to_ms));
+            }
+            lookup.answer(series, max_bytes)
+        };
+        turn.work(work).await
     }
 
     /// Who stands out, from the last tick.
@@ -237,10 +288,9 @@ impl Api {
         let begun = Instant::now();
         let longest = self.config.timeout.to_std();
         let deadline = begun + timeout.map_or(longest, |timeout| timeout.min(longest));
-        let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned())
+        let place = timeout_at(deadline, self.capacity.place())
             .await
-            .map_err(|_| ApiError::Timeout(Stage::Queue))?
-            .map_err(|_| ApiError::Unavailable)?;
+            .map_err(|_| ApiError::Timeout(Stage::Queue))??;
         let working = Working::begin(begun.elapsed());
         Ok(Turn { deadline, place, working })
     }
@@ -254,29 +304,24 @@ struct Turn {
 }
 
 impl Turn {
-    /// Has the pipeline's owner read something. Nobody reads for a client that has gone.
+    /// Has the pipeline's owner read something, within the time of the query.
     async fn ask<T, L, F>(
         &self,
-        look: L,
-        read: impl FnOnce(&Pipeline) -> T + Send + 'static,
+        look: &L,
+        read: impl FnOnce(Instant, oneshot::Sender<T>) -> Look,
     ) -> Result<T, ApiError>
     where
-        T: Send + 'static,
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
         let (reply, answer) = oneshot::channel();
-        let asked = look(Box::new(move |pipeline| {
-            if !reply.is_closed() {
-                let _ = reply.send(read(pipeline));
-            }
-        }));
+        let asked = look(read(self.deadline, reply));
         let asked = async {
-            asked.await.ok()?;
-            answer.await.ok()
+            asked.await.map_err(|Unavailable| ApiError::Unavailable)?;
+            answer.await.map_err(|_| ApiError::Unavailable)
         };
-        let answer = timeout_at(self.deadline, asked).await;
-        answer.map_err(|_| ApiError::Timeout(Stage::Evaluation))?.ok_or(ApiError::Unavailable)
+        let late = |_| ApiError::Timeout(Stage::Evaluation);
+        timeout_at(self.deadline, asked).await.map_err(late)?
     }
 
     /// Works on a thread for long work. It is told to end when time is up or nobody waits any more,
@@ -308,8 +353,8 @@ impl Drop for Wanted {
     }
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: String) -> Answer {
-    let mut response = Response::new(Full::from(body));
+fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ring::digest::{self, SHA256};
 
-use super::history::History;
+use super::feature_values::FeatureValues;
 use super::memory::{EntityMemory, ModelKey};
 use super::range;
 use super::warm::{PastEntity, Warmed};
@@ -128,7 +128,7 @@ pub(super) struct Model {
     pub snapshot: Option<Arc<ModelSnapshot>>,
     /// Who was explained at the evaluations before, the newest first.
     pub earlier: VecDeque<Arc<ModelSnapshot>>,
-    pub history: History,
+    pub feature_values: FeatureValues,
 }
 
 /// How often a model is evaluated.
@@ -178,7 +178,7 @@ impl Model {
         Self {
             key: identity.key(),
             identity,
-            history: History::new(&model.name, &names, limits.retention_ms),
+            feature_values: FeatureValues::new(&model.name, &names, limits.retention_ms),
             name: model.name,
             ranges: model.metadata.ranges.clone(),
             entity_bytes: entity_bytes(&model.metadata),
@@ -203,7 +203,7 @@ impl Model {
     /// Other settings from now on. Nothing that it remembers is lost.
     pub fn set_config(&mut self, config: &DetectConfig, limits: Limits) {
         self.detector.set_config(config);
-        self.history.set_span(limits.retention_ms);
+        self.feature_values.set_span(limits.retention_ms);
         self.features.set_retention(limits.entity_retention.unwrap_or(self.useful).as_ms());
         self.limits = limits;
     }
@@ -211,7 +211,7 @@ impl Model {
     /// All its memory that grows with entities, the last scores included.
     pub fn bytes(&self) -> usize {
         let scores = self.snapshot.iter().chain(&self.earlier).map(|it| it.bytes()).sum::<usize>();
-        self.history.bytes() + self.state_bytes() + scores
+        self.feature_values.bytes() + self.state_bytes() + scores
     }
 
     /// Lets as many entities in as their limit allows and so many bytes, in which those that are known are
@@ -311,7 +311,7 @@ impl Model {
         let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
         self.since_ms.resize(matrix.slots(), at_ms);
         matrix.born().iter().for_each(|slot| self.since_ms[*slot] = at_ms);
-        self.history.push(matrix, at_ms);
+        self.feature_values.push(matrix, at_ms);
         let computed = stopwatch();
         let judgement = self.detector.judge(matrix, at_ms);
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();

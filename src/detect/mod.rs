@@ -15,7 +15,7 @@ mod absence;
 mod bound;
 mod config;
 mod detector;
-mod history;
+mod feature_values;
 mod hours;
 mod known;
 pub mod level;
@@ -30,20 +30,17 @@ use std::sync::Arc;
 
 use crate::duration::Duration;
 use crate::features::{FeatureError, Features};
-use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{FileDigest, Metadata, Scorer};
 use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
-use crate::series::{
-    Excerpt, ExcerptError, ExcerptLimits, Outcome, SelectorId, StorageConfig, Store, Wanted,
-};
+use crate::series::{Outcome, SelectorId, StorageConfig, Store};
 use bound::{Limits, Model, ModelIdentity, interval};
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
-pub use history::FEATURE_METRIC;
+pub use feature_values::{FEATURE_METRIC, FeatureValues};
 pub use hours::{AnomalyState, LEAST_HOURS, states};
 pub use memory::{
     EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryCursor, MemoryPage, ModelKey,
@@ -212,33 +209,20 @@ impl Pipeline {
         self.store.append(now_ms, batch)
     }
 
-    /// Copies of the series that are wanted, feature values among them, as a store of its own in
-    /// which a query can be evaluated elsewhere.
-    ///
-    /// # Errors
-    /// When they are more than the limits, or a range is longer than what is kept.
-    pub fn excerpt(&self, wanted: &[Wanted], limits: ExcerptLimits) -> Result<Store, ExcerptError> {
-        let mut excerpt = Excerpt::new(limits);
-        self.store.copy_into(&mut excerpt, wanted)?;
-        for model in &self.models {
-            model.history.copy_into(&mut excerpt, wanted)?;
-        }
-        Ok(excerpt.into_store())
+    /// The feature values of each model. Those of the last tick are in its snapshot as well.
+    pub fn feature_values(&self) -> impl Iterator<Item = &FeatureValues> {
+        self.models.iter().map(|model| &model.feature_values)
     }
 
-    /// The label sets of the series, those of feature values among them, that satisfy any of the
-    /// selectors, or of all when there is none, and have a sample in `[from_ms, to_ms]`. Each once
-    /// unless somebody sends what looks like feature values, in no order.
+    /// A snapshot without what it has of models that are no more.
     #[must_use]
-    pub fn series_in(&self, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
-        let mut found = self.store.series_in(selectors, from_ms, to_ms);
-        let all = [Selector::new(Vec::new())];
-        let selectors = if selectors.is_empty() { &all } else { selectors };
-        let selectors: Vec<&Selector> = selectors.iter().collect();
-        for model in &self.models {
-            found.extend(model.history.series_in(&selectors, from_ms, to_ms));
-        }
-        found
+    pub fn without_former(&self, snapshot: &Snapshot) -> Snapshot {
+        let is_here = |name: &str| self.models.iter().any(|model| model.name == name);
+        let mut snapshot = snapshot.clone();
+        snapshot.models.retain(|it| is_here(&it.model));
+        snapshot.earlier.retain(|it| is_here(&it.model));
+        snapshot.feature_values.retain(|it| is_here(it.model()));
+        snapshot
     }
 
     /// The store, for those who look and do not touch.
@@ -296,6 +280,7 @@ impl Pipeline {
             time_ms: now_ms,
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             earlier: self.models.iter().flat_map(|model| model.earlier.iter().cloned()).collect(),
+            feature_values: self.feature_values().cloned().collect(),
             store: self.store.stats(),
             feature_bytes: self.feature_bytes(),
             state_bytes: self.state_bytes(),
@@ -318,7 +303,7 @@ impl Pipeline {
     }
 
     fn feature_bytes(&self) -> usize {
-        self.models.iter().map(|model| model.history.bytes()).sum()
+        self.models.iter().map(|model| model.feature_values.bytes()).sum()
     }
 
     fn state_bytes(&self) -> usize {

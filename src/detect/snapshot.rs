@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::absence::Absences;
+use super::feature_values::FeatureValues;
 use super::hours::AnomalyState;
 use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub models: Vec<Arc<ModelSnapshot>>,
     /// Evaluations before those, the newest first, of the entities alone that were explained then.
     pub earlier: Vec<Arc<ModelSnapshot>>,
+    /// Feature values of the last ticks, of each model.
+    pub feature_values: Vec<FeatureValues>,
     /// What the store holds.
     pub store: Stats,
     /// Memory for the feature values that can be queried.

@@ -1,7 +1,7 @@
 //! The metrics page: scores and Portent's own metrics as text that Prometheus scrapes.
 //!
-//! In: the last [`Snapshot`] and what the rooms count by the `metrics` crate. Out: one page in text
-//! format 0.0.4. Invariants: scores are written from the snapshot alone, so an entity that is gone
+//! In: the last [`Snapshot`](crate::detect::Snapshot) and what the rooms count by the `metrics` crate. Out:
+//! one page in text format 0.0.4, whose scores all who read them have in common. Invariants: scores are written from the snapshot alone, so an entity that is gone
 //! is gone at the next scrape; a model whose snapshot is too old is left out altogether, so nothing
 //! frozen is shown; label values are escaped; the number of series follows from the number of
 //! entities and a configured number of contributions. It does not know where requests come from,
@@ -14,18 +14,21 @@ mod former;
 mod own;
 mod page;
 mod scores;
+mod shared;
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 
-use crate::detect::Snapshot;
+use crate::bytesize::ByteSize;
 
 pub use own::{
     Reload, Save, WarmStart, count_append, count_dropped, count_missed_ticks, count_reload,
     count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
+pub use scores::render as render_scores;
+pub use shared::{PagesHeld, SharedScores};
 
 /// The content type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +45,9 @@ pub struct ExporterConfig {
     /// How many features of each entity that is explained (`global.explain_above`) are shown, those with
     /// the largest contribution.
     pub max_contributions_per_entity: usize,
+    /// Pages of former ticks that are still being read, all together. Beyond it a scrape is answered with
+    /// 503.
+    pub max_in_flight_bytes: ByteSize,
 }
 
 impl Default for ExporterConfig {
@@ -49,6 +55,8 @@ impl Default for ExporterConfig {
         Self {
             // As many as fit in a notification; more are noise.
             max_contributions_per_entity: 5,
+            // Nine pages of ten thousand hosts; of a thousand, ninety.
+            max_in_flight_bytes: ByteSize::from_mib(128),
         }
     }
 }
@@ -106,18 +114,10 @@ impl Exporter {
     /// How often [`Exporter::upkeep`] is to be called.
     pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-    /// The whole page.
+    /// Portent's own metrics as they are at this moment: the page without its scores.
     #[must_use]
-    pub fn render(
-        &self,
-        snapshot: &Snapshot,
-        models: &[ModelInfo],
-        config: &ExporterConfig,
-        now_ms: i64,
-    ) -> String {
+    pub fn own(&self, models: &[ModelInfo]) -> String {
         metrics::counter!("portent_exporter_scrapes_total").increment(1);
-        let mut page = scores::render(snapshot, models, config, now_ms);
-        page.push_str(&former::without(&self.own.render(), models));
-        page
+        former::without(&self.own.render(), models)
     }
 }

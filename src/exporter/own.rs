@@ -263,6 +263,12 @@ fn describe_detect() {
         "Ticks at which a feature's expression failed, for all entities or for some."
     );
     describe_counter!(
+        "portent_exporter_scrapes_refused_total",
+        "Scrapes that were refused because pages of former ticks that are still read hold \
+         exporter.max_in_flight_bytes."
+    );
+    counter!("portent_exporter_scrapes_refused_total").absolute(0);
+    describe_counter!(
         "portent_detect_ticks_missed_total",
         "Ticks left out because the one before, or the samples before it, took too long."
     );

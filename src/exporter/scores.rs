@@ -7,7 +7,8 @@ use crate::features::Provenance;
 use crate::labels::Labels;
 
 /// Writes what models said recently, and which models there are.
-pub(super) fn render(
+#[must_use]
+pub fn render(
     snapshot: &Snapshot,
     infos: &[ModelInfo],
     config: &ExporterConfig,
@@ -272,7 +273,8 @@ mod tests {
             threshold_method: "percentile 99.5".to_owned(),
             trained_to_ms: Some(NOW),
         }];
-        let config = ExporterConfig { max_contributions_per_entity: k };
+        let config =
+            ExporterConfig { max_contributions_per_entity: k, ..ExporterConfig::default() };
         render(&snapshot, &infos, &config, now_ms)
     }
 

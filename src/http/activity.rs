@@ -39,6 +39,8 @@ pub(super) struct Activity {
     owed: AtomicBool,
     /// Nobody reads more of the body of the last request.
     body_done: AtomicBool,
+    /// All of the last answer is in hyper's hands.
+    handed_over: AtomicBool,
     /// The peer has closed its side.
     closed: AtomicBool,
     closing: Notify,
@@ -52,6 +54,7 @@ impl Activity {
             begun: AtomicU64::new(NONE_BEGUN),
             owed: AtomicBool::new(false),
             body_done: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: Notify::new(),
         })
@@ -66,6 +69,7 @@ impl Activity {
     pub(super) fn begin(&self, length: Option<u64>) {
         self.begun.store(length.unwrap_or(LENGTH_UNKNOWN), Ordering::Relaxed);
         self.body_done.store(length == Some(0), Ordering::Relaxed);
+        self.handed_over.store(false, Ordering::Relaxed);
         self.owed.store(true, Ordering::Relaxed);
         self.enter(Phase::Request);
     }
@@ -93,9 +97,14 @@ impl Activity {
         self.owed.load(Ordering::Relaxed)
     }
 
+    /// All of an answer is in hyper's hands.
+    pub(super) fn handed_over(&self) {
+        self.handed_over.store(true, Ordering::Relaxed);
+    }
+
     /// All that was written is out; says whether that was an answer.
     pub(super) fn settle(&self) -> bool {
-        let is_answered = self.state.load(Ordering::Relaxed) & 3 != Phase::Request as u64;
+        let is_answered = self.handed_over.load(Ordering::Relaxed);
         if is_answered {
             self.owed.store(false, Ordering::Relaxed);
         }

@@ -8,6 +8,7 @@
 //! handler does within a request, and for how long, is the handler's business.
 
 mod activity;
+mod answer;
 mod request;
 mod server;
 mod stream;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 
+pub use answer::Parts;
 pub use request::{Peer, RequestBody};
 pub use server::{describe_metrics, serve};
 

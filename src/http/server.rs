@@ -1,12 +1,12 @@
 //! The server: accepts connections, serves each in a task, drains them at the end.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::answer::Outgoing;
 use super::stream::Stream;
 use super::{MAX_HEAD_BYTES, MAX_HEADERS, Peer, RequestBody, WebConfig};
 
@@ -33,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Serves connections until `stop` is done and those that are open then are drained.
 ///
 /// Returns how many had to be cut off.
-pub async fn serve<H, F>(
+pub async fn serve<H, F, B>(
     listener: TcpListener,
     config: &WebConfig,
     handler: H,
@@ -41,7 +42,9 @@ pub async fn serve<H, F>(
 ) -> usize
 where
     H: Fn(Request<RequestBody>) -> F + Clone + Send + Unpin + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
     let (draining, drain) = watch::channel(false);
@@ -104,14 +107,16 @@ impl Drop for Open {
 }
 
 /// Serves one connection until either side ends it.
-async fn connection<H, F>(
+async fn connection<H, F, B>(
     stream: TcpStream,
     config: WebConfig,
     handler: H,
     mut drain: watch::Receiver<bool>,
 ) where
     H: Fn(Request<RequestBody>) -> F + Send + Unpin,
-    F: Future<Output = Response<Full<Bytes>>> + Send,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     // Answers are small and awaited; a delay to fill packets only costs time.
     let _ = stream.set_nodelay(true);
@@ -127,7 +132,7 @@ async fn connection<H, F>(
         Box::pin(async move {
             let response = answer.await;
             activity.end();
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, activity)))
         })
     });
     let stream = TokioIo::new(Stream::new(stream, Arc::clone(&activity)));

@@ -286,7 +286,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // hyper flushes an answer when all of it is written: answers are one piece.
+        // hyper flushes an answer when all that it has of it is written.
         if self.activity.is_owed() && self.activity.settle() {
             self.parked.take().into_iter().for_each(Waker::wake);
         }

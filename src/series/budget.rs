@@ -93,7 +93,7 @@ mod tests {
     use crate::labels::Labels;
     use crate::matcher::Selector;
     use crate::sample::{Batch, BatchSeries, Sample};
-    use crate::series::{Outcome, StorageConfig, Store};
+    use crate::series::{Listing, Outcome, StorageConfig, Store};
 
     const NOW: i64 = 1_700_000_000_000;
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn names(store: &Store) -> Vec<String> {
-        let all = store.series_in(&[Selector::new(Vec::new())], i64::MIN, i64::MAX);
+        let all = Listing::new(Vec::new(), i64::MIN, i64::MAX).whole(store);
         let mut names: Vec<String> = all.iter().map(|it| it.get("__name__").to_owned()).collect();
         names.sort();
         names
@@ -151,7 +151,7 @@ mod tests {
         assert!(dropped > 0 && !kept.is_empty());
         let expected: Vec<String> = (0..kept.len()).map(|i| format!("m_{i:04}")).collect();
         assert_eq!(kept, expected, "the oldest stay");
-        let all = store.series_in(&[Selector::new(Vec::new())], NOW, NOW);
+        let all = Listing::new(Vec::new(), NOW, NOW).whole(&store);
         assert_eq!(all.len(), kept.len().min(20), "with every sample");
     }
 

@@ -2,9 +2,10 @@
 //!
 //! In: selectors, each with a range of time. Out: a store with the series that satisfy them and
 //! their samples in those ranges. A query is evaluated on it elsewhere while the store it was cut
-//! from goes on taking samples.
+//! from goes on taking samples. It is cut in slices of bounded cost, between which samples may come: a large
+//! excerpt is not of one moment, as what several senders push is not.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::ring::Ring;
 use super::{ENDED, Series, SeriesId, StorageConfig, Store};
@@ -12,6 +13,12 @@ use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::sample::Sample;
+
+/// Samples that are copied at a time: 4 MiB, some milliseconds.
+const SLICE_SAMPLES: usize = 256 << 10;
+
+/// How often a label set is held against a selector at a time: some milliseconds.
+const SLICE_CHECKS: usize = 16 << 10;
 
 /// What a query wants to read of a selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +76,9 @@ pub enum ExcerptError {
 /// Copies of series, while they are collected.
 #[derive(Debug)]
 pub struct Excerpt {
+    wanted: Arc<[Wanted]>,
+    /// Those that are not looked at yet, once the copying has begun.
+    candidates: Option<Candidates>,
     store: Store,
     limits: ExcerptLimits,
     samples: usize,
@@ -77,8 +87,55 @@ pub struct Excerpt {
 impl Excerpt {
     /// An empty one.
     #[must_use]
-    pub fn new(limits: ExcerptLimits) -> Self {
-        Self { store: Store::new(StorageConfig::default()), limits, samples: 0 }
+    pub fn new(wanted: Vec<Wanted>, limits: ExcerptLimits) -> Self {
+        let store = Store::new(StorageConfig::default());
+        Self { wanted: wanted.into(), candidates: None, store, limits, samples: 0 }
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> Arc<[Wanted]> {
+        Arc::clone(&self.wanted)
+    }
+
+    /// Copies some of the series that satisfy any of the selectors, each with its samples in the range that
+    /// spans those it is wanted for; says whether these were the last. What it costs is bounded, whatever
+    /// there is: a store that is asked for one excerpt a few times goes on with its own work in between.
+    ///
+    /// # Errors
+    /// When a limit is exceeded or a range is longer than what is kept.
+    pub fn copy_some(&mut self, from: &Store) -> Result<bool, ExcerptError> {
+        let wanted = Arc::clone(&self.wanted);
+        let selectors = wanted.iter().map(|wanted| &wanted.selector);
+        let mut candidates = match self.candidates.take() {
+            Some(candidates) => candidates,
+            None => from.candidates(selectors),
+        };
+        let enough = self.samples + SLICE_SAMPLES;
+        for _ in 0..SLICE_CHECKS / wanted.len().max(1) + 1 {
+            let Some(id) = candidates.next() else { return Ok(true) };
+            let Some(series) = from.find(id) else { continue };
+            let mut range: Option<(i64, i64)> = None;
+            for wanted in wanted.iter().filter(|it| it.selector.matches(&series.labels)) {
+                if series.lookback_ms() < wanted.lookback_ms {
+                    return Err(ExcerptError::Retention {
+                        series: series.labels.clone(),
+                        wanted: Duration::from_ms(wanted.lookback_ms),
+                        kept: Duration::from_ms(series.lookback_ms()),
+                    });
+                }
+                let (from_ms, to_ms) = range.unwrap_or((wanted.from_ms, wanted.to_ms));
+                range = Some((from_ms.min(wanted.from_ms), to_ms.max(wanted.to_ms)));
+            }
+            if let Some((from_ms, to_ms)) = range {
+                self.add(&series.labels, series.ring.window(from_ms, to_ms))?;
+            }
+            if self.samples >= enough {
+                break;
+            }
+        }
+        self.candidates = Some(candidates);
+        Ok(false)
     }
 
     /// Adds a series, unless it has no sample or is there already. Samples are in order of time,
@@ -114,69 +171,132 @@ impl Excerpt {
     }
 }
 
-impl Store {
-    /// Copies the series that satisfy any of the selectors, each with its samples in the range that
-    /// spans those it is wanted for.
-    ///
-    /// # Errors
-    /// When a limit is exceeded or a range is longer than what is kept.
-    pub fn copy_into(&self, excerpt: &mut Excerpt, wanted: &[Wanted]) -> Result<(), ExcerptError> {
-        let mut ranges: BTreeMap<SeriesId, (i64, i64)> = BTreeMap::new();
-        for wanted in wanted {
-            for id in self.select(&wanted.selector) {
-                let series = self.get(id);
-                if series.lookback_ms() < wanted.lookback_ms {
-                    return Err(ExcerptError::Retention {
-                        series: series.labels.clone(),
-                        wanted: Duration::from_ms(wanted.lookback_ms),
-                        kept: Duration::from_ms(series.lookback_ms()),
-                    });
-                }
-                let (from_ms, to_ms) = ranges.entry(id).or_insert((wanted.from_ms, wanted.to_ms));
-                *from_ms = wanted.from_ms.min(*from_ms);
-                *to_ms = wanted.to_ms.max(*to_ms);
-            }
-        }
-        for (id, (from_ms, to_ms)) in ranges {
-            excerpt.add(self.labels(id), self.window(id, from_ms, to_ms))?;
-        }
-        Ok(())
-    }
+/// Label sets of series, while they are collected.
+#[derive(Debug)]
+pub struct Listing {
+    selectors: Vec<Selector>,
+    from_ms: i64,
+    to_ms: i64,
+    candidates: Option<Candidates>,
+    found: Vec<Labels>,
+}
 
-    /// The label sets of the series that satisfy any of the selectors, or of all when there is
-    /// none, and have a sample in `[from_ms, to_ms]`; a stale marker is none. Each once, in
-    /// no order: sorting is left to those who have time.
+impl Listing {
+    /// An empty one, of series that satisfy any of the selectors, or of all when there is none, and have a
+    /// sample in `[from_ms, to_ms]`; a stale marker is none.
     #[must_use]
-    pub fn series_in(&self, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
-        let mut ids: Vec<SeriesId> = if selectors.is_empty() {
-            self.ids().collect()
-        } else {
-            selectors.iter().flat_map(|selector| self.select(selector)).collect()
+    pub fn new(selectors: Vec<Selector>, from_ms: i64, to_ms: i64) -> Self {
+        Self { selectors, from_ms, to_ms, candidates: None, found: Vec::new() }
+    }
+
+    /// Adds some of them; says whether these were the last. As with [`Excerpt::copy_some`], what it costs is
+    /// bounded.
+    pub fn list_some(&mut self, from: &Store) -> bool {
+        let mut candidates = match self.candidates.take() {
+            Some(candidates) => candidates,
+            None if self.selectors.is_empty() => Candidates::all(from),
+            None => from.candidates(self.selectors.iter()),
         };
-        ids.sort_unstable();
-        ids.dedup();
-        let seen = |id: &SeriesId| {
-            // Of most series the newest sample says enough.
-            if (from_ms..=to_ms).contains(&self.newest_ms[id.index()]) {
-                return true;
+        for _ in 0..SLICE_CHECKS / self.selectors.len().max(1) + 1 {
+            let Some(id) = candidates.next() else { return true };
+            let Some(series) = from.find(id) else { continue };
+            let is_wanted = self.selectors.is_empty()
+                || self.selectors.iter().any(|it| it.matches(&series.labels));
+            if is_wanted && from.has_sample(id, self.from_ms, self.to_ms) {
+                self.found.push(series.labels.clone());
             }
-            let window = self.window(*id, from_ms.saturating_sub(1), to_ms);
-            window.iter().any(|sample| !sample.is_stale())
-        };
-        ids.into_iter().filter(seen).map(|id| self.labels(id).clone()).collect()
-    }
-
-    /// The series that satisfy a selector.
-    fn select<'a>(&'a self, selector: &'a Selector) -> Box<dyn Iterator<Item = SeriesId> + 'a> {
-        if let Some(id) = self.interest.find(selector) {
-            return Box::new(self.interest.members(id).iter().copied());
         }
-        let candidates = self.names.candidates(selector);
-        Box::new(candidates.filter(|id| selector.matches(&self.get(*id).labels)))
+        self.candidates = Some(candidates);
+        false
     }
 
-    fn ids(&self) -> impl Iterator<Item = SeriesId> + '_ {
-        let taken = self.series.iter().enumerate().filter(|(_, series)| series.is_some());
-        taken.map(|(slot, _)| SeriesId(slot as u32))
+    /// All of them at once.
+    #[cfg(test)]
+    pub(super) fn whole(mut self, from: &Store) -> Vec<Labels> {
+        while !self.list_some(from) {}
+        self.found
+    }
+
+    /// The label sets, each once unless series came and went meanwhile, in no order: sorting is left to
+    /// those who have time.
+    #[must_use]
+    pub fn into_labels(self) -> Vec<Labels> {
+        self.found
+    }
+}
+
+/// The numbers of series that may satisfy some selectors, each once: a set of bits. What has a number may
+/// be another series, or none, when its turn comes.
+#[derive(Debug, Default)]
+struct Candidates {
+    words: Vec<u64>,
+    /// Where the next is looked for.
+    at: usize,
+}
+
+impl Candidates {
+    fn all(store: &Store) -> Self {
+        Self { words: vec![u64::MAX; store.series.len().div_ceil(64)], at: 0 }
+    }
+
+    fn insert(&mut self, id: SeriesId) {
+        if self.words.len() <= id.index() / 64 {
+            self.words.resize(id.index() / 64 + 1, 0);
+        }
+        self.words[id.index() / 64] |= 1 << (id.index() % 64);
+    }
+
+    fn next(&mut self) -> Option<SeriesId> {
+        let mut word = self.words.get(self.at / 64)? >> (self.at % 64) << (self.at % 64);
+        while word == 0 {
+            self.at = (self.at / 64 + 1) * 64;
+            word = *self.words.get(self.at / 64)?;
+        }
+        let index = self.at / 64 * 64 + word.trailing_zeros() as usize;
+        self.at = index + 1;
+        Some(SeriesId(index as u32))
+    }
+}
+
+impl Store {
+    /// The series that may satisfy any of the selectors.
+    fn candidates<'a>(&self, selectors: impl Iterator<Item = &'a Selector>) -> Candidates {
+        let mut candidates = Candidates::default();
+        for selector in selectors {
+            match self.interest.find(selector) {
+                Some(id) => self.interest.members(id).iter().for_each(|id| candidates.insert(*id)),
+                None => self.names.candidates(selector).for_each(|id| candidates.insert(id)),
+            }
+        }
+        candidates
+    }
+
+    fn find(&self, id: SeriesId) -> Option<&Series> {
+        self.series.get(id.index())?.as_ref()
+    }
+
+    /// Whether a member has a sample in `[from_ms, to_ms]` that is no stale marker.
+    fn has_sample(&self, id: SeriesId, from_ms: i64, to_ms: i64) -> bool {
+        // Of most series the newest sample says enough.
+        (from_ms..=to_ms).contains(&self.newest_ms[id.index()])
+            || (self.window(id, from_ms.saturating_sub(1), to_ms).iter()).any(|it| !it.is_stale())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_come_each_once_and_in_order() {
+        let mut candidates = Candidates::default();
+        for index in [700, 64, 0, 63, 64, 65, 127, 128, 0] {
+            candidates.insert(SeriesId(index));
+        }
+        let found: Vec<usize> =
+            std::iter::from_fn(|| candidates.next()).map(SeriesId::index).collect();
+        assert_eq!(found, [0, 63, 64, 65, 127, 128, 700]);
+        assert_eq!(candidates.next(), None);
+        assert_eq!(Candidates::default().next(), None);
     }
 }

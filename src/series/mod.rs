@@ -36,7 +36,7 @@ use ring::Ring;
 
 pub use changes::Mark;
 pub use demand::Demand;
-pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Wanted};
+pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Listing, Wanted};
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
 

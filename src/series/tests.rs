@@ -315,8 +315,8 @@ fn wanted(name: &str, from_ms: i64, to_ms: i64) -> Wanted {
 }
 
 fn excerpt(store: &Store, wanted: &[Wanted], limits: ExcerptLimits) -> Result<Store, ExcerptError> {
-    let mut excerpt = Excerpt::new(limits);
-    store.copy_into(&mut excerpt, wanted)?;
+    let mut excerpt = Excerpt::new(wanted.to_vec(), limits);
+    while !excerpt.copy_some(store)? {}
     Ok(excerpt.into_store())
 }
 
@@ -357,9 +357,35 @@ fn excerpts_have_limits() {
 }
 
 fn series_in(store: &Store, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
-    let mut found = store.series_in(selectors, from_ms, to_ms);
+    let mut found = Listing::new(selectors.to_vec(), from_ms, to_ms).whole(store);
     found.sort_unstable();
     found
+}
+
+/// What is wanted of very many is read in slices, and what comes and goes between two is no matter.
+#[test]
+fn an_excerpt_of_many_series_is_cut_in_slices() {
+    let (mut store, _) = store(StorageConfig::default());
+    let one = |i: usize| batch("up", &format!("h{i:05}"), &[(NOW, i as f64)]);
+    for i in 0..20_000 {
+        store.append(NOW, &one(i));
+    }
+    let limits = ExcerptLimits { max_series: 30_000, max_samples: 30_000 };
+    let mut excerpt = Excerpt::new(vec![wanted("up", 0, NOW)], limits);
+    let mut listing = Listing::new(Vec::new(), 0, NOW);
+    assert_eq!((excerpt.copy_some(&store), listing.list_some(&store)), (Ok(false), false));
+    let old = batch("up", "h19999", &[(NOW + 1, f64::from_bits(STALE_NAN_BITS))]);
+    store.append(NOW, &old);
+    store.append(NOW, &one(20_000));
+    assert_eq!((excerpt.copy_some(&store), listing.list_some(&store)), (Ok(true), true));
+    assert!(listing.into_labels().len() >= 20_000, "with those that came meanwhile, or without");
+    assert_eq!(excerpt.into_store().stats().series, 20_000);
+    // Everything goes meanwhile.
+    let mut excerpt = Excerpt::new(vec![wanted("up", 0, NOW)], limits);
+    assert_eq!(excerpt.copy_some(&store), Ok(false));
+    store.evict(i64::MAX);
+    assert_eq!(excerpt.copy_some(&store), Ok(true));
+    assert!(excerpt.into_store().stats().series < 20_000);
 }
 
 #[test]

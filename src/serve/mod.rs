@@ -34,9 +34,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::admission::may_pass;
-use crate::api::{self, Api, Build, QueryConfig};
+use crate::api::{self, Api, Build, Capacity, QueryConfig};
 use crate::detect::{DetectConfig, Pipeline, Snapshot};
-use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload};
+use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload, SharedScores};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
@@ -154,7 +154,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let (live, live_seen) =
-        watch::channel(Arc::new(live(&settings, Vec::new(), InFlight::default())));
+        watch::channel(Arc::new(live(&settings, Vec::new(), &Budgets::default())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
@@ -165,6 +165,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         commands: commands.clone(),
         reloads,
         exporter: exporter.clone(),
+        scores: SharedScores::default(),
         routes: options.routes.clone(),
         enable_lifecycle: options.enable_lifecycle,
         refusals: Quiet::new(&remote_write::Refusal::REASONS),
@@ -227,8 +228,8 @@ async fn begin(
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
     let demand = Arc::new(pipeline.store().demand());
-    let in_flight = live.borrow().receiver.in_flight();
-    live.send_replace(Arc::new(self::live(settings, infos, in_flight).for_demand(demand)));
+    let budgets = Budgets::of(&live.borrow());
+    live.send_replace(Arc::new(self::live(settings, infos, &budgets).for_demand(demand)));
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
@@ -247,11 +248,25 @@ async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
         .context("loading ended early")?
 }
 
-fn live(settings: &Settings, models: Vec<ModelInfo>, in_flight: InFlight) -> Live {
+/// What requests of all configurations take together.
+#[derive(Debug, Default)]
+struct Budgets {
+    in_flight: InFlight,
+    capacity: Capacity,
+}
+
+impl Budgets {
+    fn of(live: &Live) -> Self {
+        Self { in_flight: live.receiver.in_flight(), capacity: live.api.capacity() }
+    }
+}
+
+fn live(settings: &Settings, models: Vec<ModelInfo>, budgets: &Budgets) -> Live {
     let body_timeout = settings.web.body_timeout.to_std();
+    let Budgets { in_flight, capacity } = budgets;
     Live {
-        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, in_flight),
-        api: Api::new(settings.query.clone(), body_timeout, BUILD),
+        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, in_flight.clone()),
+        api: Api::new(settings.query.clone(), body_timeout, BUILD, capacity.clone()),
         exporter: settings.exporter.clone(),
         models,
     }
@@ -342,8 +357,8 @@ impl Program {
         let settings = (self.options.load)()?;
         let loaded = load_models(settings.clone()).await?;
         // What is under way goes on, and counts.
-        let in_flight = self.live.borrow().receiver.in_flight();
-        let live = live(&settings, load::infos(&loaded.models), in_flight);
+        let budgets = Budgets::of(&self.live.borrow());
+        let live = live(&settings, load::infos(&loaded.models), &budgets);
         let needs = warm::needs(&loaded);
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };

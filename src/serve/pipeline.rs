@@ -47,7 +47,7 @@ pub(super) enum Command {
         /// Where the outcome goes.
         reply: oneshot::Sender<Outcome>,
     },
-    /// Let somebody look.
+    /// Read something for a query.
     Look(Look),
     /// Go on with other settings and models.
     Reconfigure {
@@ -160,7 +160,7 @@ fn run(
             Step::Serve => {
                 if let Ok(command) = commands.try_recv() {
                     let before = Instant::now();
-                    obey(&mut pipeline, command, &quiet);
+                    obey(&mut pipeline, command, (&quiet, snapshots));
                     agenda.served(before.elapsed());
                 }
             }
@@ -175,7 +175,7 @@ fn run(
                     Ok(None) => break,
                     Ok(Some(command)) => {
                         let before = Instant::now();
-                        obey(&mut pipeline, command, &quiet);
+                        obey(&mut pipeline, command, (&quiet, snapshots));
                         agenda.served(before.elapsed());
                     }
                 }
@@ -188,7 +188,11 @@ fn run(
 }
 
 /// Does what the owner is asked to do.
-fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
+fn obey(
+    pipeline: &mut Pipeline,
+    command: Command,
+    (quiet, snapshots): (&Quiet, &watch::Sender<Arc<Snapshot>>),
+) {
     match command {
         // Nobody waits for it any more: it comes again.
         Command::Append { reply, .. } if reply.is_closed() => remote_write::count_abandoned(),
@@ -201,13 +205,15 @@ fn obey(pipeline: &mut Pipeline, command: Command, quiet: &Quiet) {
             // A sender that is gone comes again; what it sent is then there already.
             let _ = reply.send(outcome);
         }
-        Command::Look(look) => look(pipeline),
+        Command::Look(look) => look.take(pipeline.store()),
         Command::Reconfigure { settings, reply } => {
             let PipelineSettings { global, storage, replica_timeout, models } = *settings;
             let result = pipeline.reconfigure(global, storage, models);
             if let Ok(dropped) = &result {
                 pipeline.set_replica_timeout(replica_timeout);
                 exporter::count_dropped(*dropped);
+                // What is shown until the next tick, of which there may be none.
+                snapshots.send_modify(|it| *it = Arc::new(pipeline.without_former(it)));
             }
             let _ = reply.send(result.map(|_| Reconfigured {
                 demand: Arc::new(pipeline.store().demand()),
@@ -297,15 +303,20 @@ mod tests {
         let in_flight = InFlight::default();
         let reserve = || in_flight.reserve(100, 1_000).expect("there is room");
         let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
+        let (snapshots, _) = watch::channel(Arc::default());
 
         let (commands, mut queue) = mpsc::channel(2);
         let told = append(&commands, (batch.clone(), reserve()), soon()).await;
         assert_eq!((told, in_flight.bytes()), (Err(Unavailable::Overloaded), 100));
-        obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), &quiet);
+        obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), (&quiet, &snapshots));
         assert_eq!((pipeline.store().stats().series, in_flight.bytes()), (0, 0));
 
         let owner = async {
-            obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), &quiet);
+            obey(
+                &mut pipeline,
+                queue.recv().await.expect("it is in the queue"),
+                (&quiet, &snapshots),
+            );
         };
         let (outcome, ()) = tokio::join!(append(&commands, (batch, reserve()), later()), owner);
         assert_eq!((outcome.map(|it| it.stored), in_flight.bytes()), (Ok(1), 0));
@@ -315,10 +326,13 @@ mod tests {
     #[tokio::test]
     async fn a_batch_waits_for_a_place_and_gets_its_outcome() {
         let (commands, mut queue) = mpsc::channel(1);
-        commands.try_send(Command::Look(Box::new(|_| ()))).map_err(|_| ()).expect("a place");
+        let (reply, _outcome) = oneshot::channel();
+        let (first, permit) = batch();
+        let first = Command::Append { batch: first, permit, reply };
+        commands.try_send(first).map_err(|_| ()).expect("a place");
         let expected = Outcome { stored: 7, ..Outcome::default() };
         let owner = async {
-            assert!(matches!(queue.recv().await, Some(Command::Look(_))));
+            assert!(matches!(queue.recv().await, Some(Command::Append { .. })));
             let Some(Command::Append { reply, .. }) = queue.recv().await else {
                 panic!("the batch comes after what was there");
             };

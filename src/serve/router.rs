@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,13 +16,13 @@ use super::routes::{Route, Routes};
 use super::{BUILD, landing};
 use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
-use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo};
-use crate::http::{Peer, RequestBody, text};
+use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores};
+use crate::http::{self, Parts, Peer, RequestBody};
 use crate::remote_write::{Permit, Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, Parts>>;
 
 /// How far the program is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// With what is wanted.
+    /// With what is wanted, about to be in use.
     pub(super) fn for_demand(self, demand: Arc<Demand>) -> Self {
+        self.api.take_effect();
         Self { receiver: self.receiver.for_demand(demand), ..self }
     }
 }
@@ -63,6 +64,7 @@ pub(super) struct Router {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
     pub(super) exporter: Exporter,
+    pub(super) scores: SharedScores,
     pub(super) routes: Routes,
     pub(super) enable_lifecycle: bool,
     pub(super) refusals: Quiet,
@@ -116,7 +118,7 @@ impl Router {
                 tracing::warn!(reason, error = %refusal, suppressed, "a remote-write request was refused");
             }
         }
-        response
+        response.map(Either::Left)
     }
 
     async fn append(
@@ -137,7 +139,7 @@ impl Router {
             return method_not_allowed(endpoint.methods());
         }
         if *self.phase.borrow() == Phase::Starting {
-            return api::unavailable();
+            return api::unavailable().map(Either::Left);
         }
         let live = Arc::clone(&self.live.borrow());
         let look = |look| self.look(look);
@@ -152,8 +154,8 @@ impl Router {
         };
         // Nobody may be there any more; a query is not worth its place then.
         tokio::select! {
-            answer = answer => answer,
-            () = left => api::canceled(),
+            answer = answer => answer.map(Either::Left),
+            () = left => api::canceled().map(Either::Left),
         }
     }
 
@@ -163,18 +165,17 @@ impl Router {
     }
 
     async fn metrics(&self) -> Answer {
-        let exporter = self.exporter.clone();
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let live = Arc::clone(&self.live.borrow());
         live.receiver.observe();
-        // With many entities this takes milliseconds, which others should not wait for.
-        let page = tokio::task::spawn_blocking(move || {
-            exporter.render(&snapshot, &live.models, &live.exporter, now_ms())
-        });
-        let Ok(page) = page.await else {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made");
+        let scores = self.scores.text(&snapshot, &live.models, &live.exporter, now_ms()).await;
+        let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
+            let reason =
+                "pages of former ticks are still being read and hold exporter.max_in_flight_bytes";
+            return text(StatusCode::SERVICE_UNAVAILABLE, reason);
         };
-        let mut response = Response::new(Full::from(page));
+        let own = self.exporter.own(&live.models);
+        let mut response = Response::new(Either::Right(Parts::new([scores, own.into()])));
         let content_type = HeaderValue::from_static(exporter::CONTENT_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
@@ -195,7 +196,8 @@ impl Router {
                 "Lifecycle API is not enabled; start Portent with --web.enable-lifecycle.",
             );
         }
-        let unavailable = || Refusal::Unavailable(Unavailable::Starting).response();
+        let unavailable =
+            || Refusal::Unavailable(Unavailable::Starting).response().map(Either::Left);
         if *self.phase.borrow() != Phase::Ready {
             return unavailable();
         }
@@ -214,8 +216,12 @@ impl Router {
     }
 }
 
+fn text(status: StatusCode, text: impl Into<String>) -> Answer {
+    http::text(status, text).map(Either::Left)
+}
+
 fn html(page: String) -> Answer {
-    let mut response = Response::new(Full::from(page));
+    let mut response = Response::new(Either::Left(Full::from(page)));
     let content_type = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

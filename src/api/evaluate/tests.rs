@@ -5,7 +5,7 @@ use crate::series::{Excerpt, ExcerptLimits};
 /// `up` of two hosts every 15 s for five minutes; b ends with a stale marker at 150 s.
 fn store() -> Store {
     let limits = ExcerptLimits { max_series: 10, max_samples: 1_000 };
-    let mut excerpt = Excerpt::new(limits);
+    let mut excerpt = Excerpt::new(Vec::new(), limits);
     for (host, ends) in [("b", Some(10)), ("a", None)] {
         let labels = Labels::from_pairs([("__name__", "up"), ("host", host)]).expect("distinct");
         let sample = |i: i64| match ends {

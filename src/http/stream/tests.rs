@@ -90,6 +90,7 @@ async fn heads_are_told_from_bodies_by_what_the_handler_side_says() {
     assert_eq!(read(&mut stream).await, body);
     assert!(is_silent(&mut stream).await, "the next waits for the answer");
     activity.end();
+    activity.handed_over();
     stream.flush().await.expect("no error");
     assert_eq!(read(&mut stream).await, ESCAPED);
     // Of unknown length: from here on all is handed on as it comes.
@@ -97,6 +98,7 @@ async fn heads_are_told_from_bodies_by_what_the_handler_side_says() {
     peer.write_all(FIRST.as_bytes()).await.expect("room");
     assert_eq!(read(&mut stream).await, FIRST);
     activity.end();
+    activity.handed_over();
     stream.flush().await.expect("no error");
     peer.write_all(FIRST.as_bytes()).await.expect("room");
     assert_eq!(read(&mut stream).await, FIRST);
@@ -114,6 +116,7 @@ async fn the_end_is_handed_on_when_the_answer_is_out() {
         assert!(is_silent(&mut stream).await, "{length:?}");
         activity.until_closed().await;
         activity.end();
+        activity.handed_over();
         stream.flush().await.expect("no error");
         assert_eq!(read(&mut stream).await, "", "{length:?}");
     }
@@ -140,6 +143,7 @@ async fn what_nobody_has_asked_for_is_not_written() {
     assert_eq!(read(&mut stream).await, ESCAPED);
     activity.begin(Some(0));
     activity.end();
+    activity.handed_over();
     stream.write_all(b"answer").await.expect("no error");
     stream.flush().await.expect("no error");
     stream.write_all(b"refusal").await.expect("no error");

@@ -1,6 +1,7 @@
-//! A history: the feature values that a model saw at its last ticks, for those who ask for them.
+//! Feature values: what a model saw at its last ticks, for those who ask for it.
 //!
-//! In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
+//! A copy of it goes with each snapshot, and shares the ticks with the model's own: who reads it costs the
+//! pipeline nothing. In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
 //! a sample for each tick at which the entity was fresh and had a value. Where an entity has no
 //! value any more there is a stale marker, as Prometheus writes one when a series ends. Values are
 //! those that went into the model: held and filled ones are among them. An entity label that is
@@ -16,7 +17,7 @@ use crate::features::{EntityState, FeatureMatrix};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::matcher::Selector;
 use crate::sample::{STALE_NAN_BITS, Sample};
-use crate::series::{Excerpt, ExcerptError, Wanted};
+use crate::series::{Excerpt, ExcerptError};
 
 /// The metric name of feature values.
 pub const FEATURE_METRIC: &str = "portent:feature";
@@ -25,7 +26,7 @@ pub const FEATURE_METRIC: &str = "portent:feature";
 const OWN_LABELS: [&str; 3] = [METRIC_NAME, "feature", "model"];
 
 /// One tick.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tick {
     time_ms: i64,
     /// Those that were fresh. Shared by ticks at which they were the same.
@@ -35,16 +36,16 @@ struct Tick {
 }
 
 /// Feature values of one model at its last ticks.
-#[derive(Debug)]
-pub(super) struct History {
+#[derive(Debug, Clone)]
+pub struct FeatureValues {
     model: String,
     feature_names: Arc<[String]>,
     span_ms: i64,
     /// Oldest first.
-    ticks: VecDeque<Tick>,
+    ticks: VecDeque<Arc<Tick>>,
 }
 
-impl History {
+impl FeatureValues {
     /// An empty one, of ticks in the last `span_ms`.
     pub(super) fn new(model: &str, feature_names: &Arc<[String]>, span_ms: i64) -> Self {
         Self {
@@ -53,6 +54,12 @@ impl History {
             span_ms,
             ticks: VecDeque::new(),
         }
+    }
+
+    /// The model's name.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// Ticks of the last `span_ms` are kept from now on.
@@ -67,21 +74,17 @@ impl History {
             self.ticks.pop_back();
         }
         let oldest_ms = now_ms.saturating_sub(self.span_ms);
-        let mut tick = Tick::default();
         while self.ticks.front().is_some_and(|tick| tick.time_ms <= oldest_ms) {
-            tick = self.ticks.pop_front().unwrap_or_default();
+            self.ticks.pop_front();
         }
-        tick.time_ms = now_ms;
         let last = self.ticks.back().map(|tick| &tick.entities);
-        tick.entities = match last.filter(|last| are_in(last, matrix)) {
+        let entities: Arc<[Labels]> = match last.filter(|last| are_in(last, matrix)) {
             Some(same) => Arc::clone(same),
             None => fresh(matrix).map(|slot| matrix.labels(slot).clone()).collect(),
         };
-        tick.values.clear();
-        // There may have been many more at the tick whose room this is.
-        tick.values.shrink_to(2 * tick.entities.len() * self.feature_names.len());
-        fresh(matrix).for_each(|slot| tick.values.extend_from_slice(matrix.row(slot)));
-        self.ticks.push_back(tick);
+        let mut values = Vec::with_capacity(entities.len() * self.feature_names.len());
+        fresh(matrix).for_each(|slot| values.extend_from_slice(matrix.row(slot)));
+        self.ticks.push_back(Arc::new(Tick { time_ms: now_ms, entities, values }));
     }
 
     /// Memory for the values.
@@ -89,12 +92,12 @@ impl History {
         self.ticks.iter().map(|tick| tick.values.capacity() * size_of::<f64>()).sum()
     }
 
-    /// Adds the series that are wanted to an excerpt.
-    pub(super) fn copy_into(
-        &self,
-        excerpt: &mut Excerpt,
-        wanted: &[Wanted],
-    ) -> Result<(), ExcerptError> {
+    /// Adds the series that an excerpt wants to it.
+    ///
+    /// # Errors
+    /// When a limit is exceeded or a range is longer than what is kept.
+    pub fn copy_into(&self, excerpt: &mut Excerpt) -> Result<(), ExcerptError> {
+        let wanted = excerpt.wanted();
         let selectors: Vec<&Selector> = wanted.iter().map(|wanted| &wanted.selector).collect();
         self.each(&selectors, |series| {
             let mut range: Option<(i64, i64)> = None;
@@ -122,19 +125,18 @@ impl History {
         })
     }
 
-    /// The label sets of series that satisfy any of the selectors and have a sample in
-    /// `[from_ms, to_ms]`.
-    pub(super) fn series_in(
-        &self,
-        selectors: &[&Selector],
-        from_ms: i64,
-        to_ms: i64,
-    ) -> Vec<Labels> {
+    /// The label sets of series that satisfy any of the selectors, or of all when there is none, and have
+    /// a sample in `[from_ms, to_ms]`; a stale marker is none.
+    #[must_use]
+    pub fn series_in(&self, selectors: &[Selector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
         let mut found = Vec::new();
+        let all = [Selector::new(Vec::new())];
+        let selectors = if selectors.is_empty() { &all } else { selectors };
+        let selectors: Vec<&Selector> = selectors.iter().collect();
         let seen = |sample: &Sample| {
             (from_ms..=to_ms).contains(&sample.timestamp_ms) && !sample.is_stale()
         };
-        let result: Result<(), Infallible> = self.each(selectors, |series| {
+        let result: Result<(), Infallible> = self.each(&selectors, |series| {
             if self.samples(series).iter().any(seen) {
                 found.push(series.labels.clone());
             }
@@ -176,7 +178,7 @@ impl History {
         let mut rows: BTreeMap<&Labels, Vec<Option<usize>>> = BTreeMap::new();
         let mut first = 0;
         // Ticks with the same entities at once: most are.
-        while let Some(Tick { entities, .. }) = self.ticks.get(first) {
+        while let Some(entities) = self.ticks.get(first).map(|tick| &tick.entities) {
             let same = self.ticks.range(first..);
             let count = same.take_while(|it| Arc::ptr_eq(&it.entities, entities)).count();
             for (row, entity) in entities.iter().enumerate() {
@@ -281,7 +283,7 @@ mod tests {
     struct World {
         store: Store,
         set: FeatureSet,
-        history: History,
+        history: FeatureValues,
     }
 
     fn world(entity: &[&str]) -> World {
@@ -289,7 +291,7 @@ mod tests {
         let specs = [FeatureSpec::new("load", "load1")];
         let mut store = Store::new(StorageConfig::default());
         let set = Features::parse(&specs, &entity).expect("good features").bind(&mut store);
-        let history = History::new("m", &["load".to_owned()].into(), 120 * MINUTE);
+        let history = FeatureValues::new("m", &["load".to_owned()].into(), 120 * MINUTE);
         World { store, set, history }
     }
 
@@ -398,9 +400,8 @@ mod tests {
                 world.push(&labels, 0, 1.0);
             }
             world.tick(0);
-            let all = [&Selector::new(Vec::new())];
-            let found = |selectors: &[&Selector]| world.history.series_in(selectors, NOW, NOW);
-            let every = found(&all);
+            let found = |selectors: &[Selector]| world.history.series_in(selectors, NOW, NOW);
+            let every = found(&[]);
             assert_eq!(every.len(), 3);
             for (name, op, value, expected) in [
                 ("instance", MatchOp::Equal, "a", 1),
@@ -421,7 +422,7 @@ mod tests {
                 let selector = Selector::new(vec![matcher]);
                 let right: Vec<Labels> =
                     every.iter().filter(|it| selector.matches(it)).cloned().collect();
-                assert_eq!(found(&[&selector]), right, "{name} {op:?} {value:?} of {entity:?}");
+                assert_eq!(found(&[selector]), right, "{name} {op:?} {value:?} of {entity:?}");
                 assert_eq!(right.len(), expected, "{name} {op:?} {value:?} of {entity:?}");
             }
         }

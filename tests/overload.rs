@@ -1,0 +1,211 @@
+//! Overload: ticks that take longer than their interval, readers that do not read, and a reload meanwhile.
+//! What is asked for is answered or refused, and memory stays within its budgets.
+
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portent::model::Dim;
+use portent::model::graph::{Attribute, Graph};
+use support::{Portent, RemoteWriter, Series, get, post, wait_until};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// How long anything may take on a machine that has other work.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A model of one feature that gives each entity the square of it.
+fn model(dir: &TempDir) -> String {
+    let rows = Dim::Dynamic("N".to_owned());
+    let mut graph = Graph::new("square");
+    let drop = [Attribute::Int("keepdims", 0)];
+    graph
+        .input("features", &[rows.clone(), Dim::Fixed(1)])
+        .node("Mul", &["features", "features"], "square")
+        .integers("axes", &[1])
+        .node_with("ReduceSum", &["square", "axes"], "score", &drop)
+        .output("score", &[rows]);
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
+    path.display().to_string()
+}
+
+fn models(file: &str, interval: &str) -> String {
+    format!(
+        "global:\n  evaluation_interval: {interval}\nmodels:\n- name: square\n  file: {file}\n  \
+         entity: [instance]\n  step: {interval}\n  threshold: 1\n  features:\n  - name: a\n    \
+         expr: m_a\n"
+    )
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    i64::try_from(since.as_millis()).expect("a clock before the far future")
+}
+
+/// One sample of each of so many series; names of hosts are long, so that answers are.
+async fn push(portent: &Portent, count: usize) {
+    let at = now_ms();
+    let host = |i: usize| format!("{i:06}{}", "h".repeat(300));
+    let series: Vec<Series> = (0..count)
+        .map(|i| Series::new(&[("__name__", "m_a"), ("instance", &host(i))], &[(at, 0.5)]))
+        .collect();
+    for part in series.chunks(5_000) {
+        let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(part).await;
+        assert_eq!(reply.status, 204, "{reply:?}");
+    }
+}
+
+/// Sum of the samples of a metric on the page whose labels contain this.
+fn sum(page: &str, name: &str, labels: &str) -> f64 {
+    let of_it = page.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+    of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+async fn page(portent: &Portent) -> String {
+    portent.get("/metrics").await.expect("a page").body
+}
+
+/// Resident memory of a process, in MiB.
+fn memory_mib(portent: &Portent) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", portent.server.id()));
+    let status = status.expect("Linux has /proc");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the key is there");
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") >> 10
+}
+
+/// A connection that asks and does not read the answer.
+async fn ask(portent: &Portent, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(portent.address()).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    stream
+}
+
+#[tokio::test]
+async fn ticks_that_do_not_keep_up_leave_room_for_everything_else() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = models(&model(&dir), "1ms");
+    let portent = Portent::start(&config, &["--web.enable-lifecycle"]).await;
+    portent.ready().await;
+    push(&portent, 20_000).await;
+    let missed = |page: &str| sum(page, "portent_detect_ticks_missed_total", "");
+    wait_until(SOON, "ticks are left out", async || {
+        let page = page(&portent).await;
+        if missed(&page) > 100.0 { Ok(()) } else { Err(format!("{} so far", missed(&page))) }
+    })
+    .await;
+    for round in 0..5 {
+        push(&portent, 5_000).await;
+        let asked = get(&portent.url("/api/v1/query?query=count(m_a)")).await.expect("an answer");
+        assert!(asked.status == 200 && asked.body.contains("\"20000\""), "{round}: {asked:?}");
+        let reloaded = post(&portent.url("/-/reload")).await.expect("an answer");
+        assert_eq!(reloaded.status, 200, "{round}: {reloaded:?}");
+    }
+    let page = page(&portent).await;
+    assert!(sum(&page, "portent_detect_scores_total", "") > 0.0, "ticks go on");
+    let log = portent.server.log();
+    assert_eq!(log.matches("ticks are left out").count(), 1, "said once: {log}");
+    assert!(log.contains("raise global.evaluation_interval"), "with what to do: {log}");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_within_their_budget() {
+    let config =
+        "storage:\n  keep: [m_a]\nquery:\n  max_in_flight_bytes: 32MiB\n  max_concurrency: 2\n";
+    let portent = Portent::start(config, &["--web.enable-lifecycle"]).await;
+    portent.ready().await;
+    push(&portent, 20_000).await;
+    // 8 MB each.
+    let query = "/api/v1/query?query=m_a";
+    let before = memory_mib(&portent);
+    let mut asked = Vec::new();
+    for _ in 0..40 {
+        asked.push(ask(&portent, query).await);
+    }
+    let refused = "portent_api_queries_refused_total";
+    let reason = "reason=\"max_in_flight_bytes\"";
+    wait_until(SOON, "answers are refused, and all are worked on", async || {
+        let page = page(&portent).await;
+        let done = sum(&page, "portent_api_requests_total", "endpoint=\"query\"");
+        if done >= 40.0 && sum(&page, refused, reason) > 0.0 { Ok(()) } else { Err(page) }
+    })
+    .await;
+    let held = sum(&page(&portent).await, "portent_api_in_flight_bytes", "");
+    assert!(held > 16e6 && held <= f64::from(32 << 20), "{held} bytes are held");
+    // Beside the answers there are two queries at work, with copies of what they read.
+    let grown = memory_mib(&portent).saturating_sub(before);
+    assert!(grown < 32 + 160, "memory has grown by {grown} MiB");
+    // What is short is answered all the same, and after a reload as well.
+    let short = portent.get("/api/v1/query?query=count(m_a)").await.expect("an answer");
+    assert_eq!(short.status, 200, "{short:?}");
+    assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
+    let long = portent.get(query).await.expect("an answer");
+    assert!(
+        long.status == 503 && long.body.contains("query.max_in_flight_bytes"),
+        "{}",
+        long.status
+    );
+    drop(asked);
+    wait_until(SOON, "who is gone holds nothing", async || {
+        let reply = portent.get(query).await?;
+        if reply.status == 200 { Ok(()) } else { Err(reply.body) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_reads_a_page_shares_it() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = models(&model(&dir), "1s");
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    push(&portent, 10_000).await;
+    wait_until(SOON, "all are scored", async || {
+        let page = page(&portent).await;
+        let scores = page.lines().filter(|it| it.starts_with("anomaly_score{")).count();
+        if scores == 10_000 { Ok(()) } else { Err(format!("{scores} scores")) }
+    })
+    .await;
+    let length = page(&portent).await.len() as u64 >> 20;
+    assert!(length >= 10, "a page of {length} MiB");
+    let before = memory_mib(&portent);
+    let mut asked = Vec::new();
+    for _ in 0..60 {
+        asked.push(ask(&portent, "/metrics").await);
+    }
+    wait_until(SOON, "all were answered", async || {
+        let scrapes = sum(&page(&portent).await, "portent_exporter_scrapes_total", "");
+        if scrapes >= 60.0 { Ok(()) } else { Err(format!("{scrapes}")) }
+    })
+    .await;
+    let grown = memory_mib(&portent).saturating_sub(before);
+    assert!(grown < 30 * length, "60 readers of {length} MiB take {grown} MiB");
+}
+
+/// What a request holds counts for the next one, also when there was a reload in between.
+#[tokio::test]
+async fn what_is_in_flight_counts_over_a_reload() {
+    let config = "remote_write:\n  max_in_flight_bytes: 1000B\n";
+    let portent = Portent::start(config, &["--web.enable-lifecycle"]).await;
+    portent.ready().await;
+    let mut slow = TcpStream::connect(portent.address()).await.expect("it listens");
+    let head = "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+                Content-Encoding: snappy\r\nContent-Length: 2000\r\n\r\n";
+    slow.write_all(&[head.as_bytes(), &[0; 400]].concat()).await.expect("sent");
+    let held = async || sum(&page(&portent).await, "portent_remote_write_in_flight_bytes", "");
+    wait_until(SOON, "the bytes are there", async || {
+        let bytes = held().await;
+        if bytes == 400.0 { Ok(()) } else { Err(format!("{bytes}")) }
+    })
+    .await;
+    assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
+    assert_eq!(held().await, 400.0);
+    drop(slow);
+    wait_until(SOON, "they come back", async || {
+        let bytes = held().await;
+        if bytes == 0.0 { Ok(()) } else { Err(format!("{bytes}")) }
+    })
+    .await;
+}
