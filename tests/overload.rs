@@ -33,7 +33,7 @@ fn model(dir: &TempDir) -> String {
 
 fn models(file: &str, interval: &str) -> String {
     format!(
-        "global:\n  evaluation_interval: {interval}\nmodels:\n- name: square\n  file: {file}\n  \
+        "global:\n  evaluation_interval: {interval}\n  stale_after: 5m\nmodels:\n- name: square\n  file: {file}\n  \
          entity: [instance]\n  step: {interval}\n  threshold: 1\n  features:\n  - name: a\n    \
          expr: m_a\n"
     )
@@ -187,7 +187,8 @@ async fn who_reads_a_page_shares_it() {
 /// What a request holds counts for the next one, also when there was a reload in between.
 #[tokio::test]
 async fn what_is_in_flight_counts_over_a_reload() {
-    let config = "remote_write:\n  max_in_flight_bytes: 1000B\n";
+    let config = "remote_write:\n  max_body_bytes: 4KiB\n  max_decoded_bytes: 4KiB\n  \
+                  max_in_flight_bytes: 8KiB\n";
     let portent = Portent::start(config, &["--web.enable-lifecycle"]).await;
     portent.ready().await;
     let mut slow = TcpStream::connect(portent.address()).await.expect("it listens");
