@@ -266,13 +266,17 @@ impl Config {
         let wrong =
             |key: &str, reason: &str| Some((format!("remote_write.{key}"), reason.to_owned()));
         let write = &self.remote_write;
-        let largest =
-            write.max_body_bytes.as_bytes().saturating_add(write.max_decoded_bytes.as_bytes());
-        if write.max_in_flight_bytes.as_bytes() < largest {
-            return wrong(
-                "max_in_flight_bytes",
-                "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
-            );
+        let largest = write.largest_request_bytes();
+        for (key, limit) in [
+            ("max_in_flight_bytes", Some(write.max_in_flight_bytes)),
+            ("max_in_flight_bytes_per_peer", write.max_in_flight_bytes_per_peer),
+        ] {
+            if limit.is_some_and(|limit| limit.as_bytes() < largest) {
+                return wrong(
+                    key,
+                    "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
+                );
+            }
         }
         if largest > u64::from(u32::MAX) {
             return wrong("max_body_bytes", "must be below 4GiB together with max_decoded_bytes");
