@@ -319,6 +319,12 @@ impl Config {
             ("query.timeout", self.query.timeout.as_ms() as u64),
             ("query.max_concurrency", self.query.max_concurrency as u64),
             ("web.max_connections", self.web.max_connections as u64),
+            (
+                "web.max_connections_per_peer",
+                self.web.max_connections_per_peer.map_or(1, |most| most as u64),
+            ),
+            ("web.reserved_timeout", self.web.reserved_timeout.as_ms() as u64),
+            ("web.answer_timeout", self.web.answer_timeout.as_ms() as u64),
             ("web.header_timeout", self.web.header_timeout.as_ms() as u64),
             ("web.body_timeout", self.web.body_timeout.as_ms() as u64),
             ("web.idle_timeout", self.web.idle_timeout.as_ms() as u64),
