@@ -56,7 +56,8 @@ impl Server {
             })
         };
         tokio::spawn(async move {
-            http::serve(listener, &WebConfig::default(), handler, std::future::pending()).await
+            let (config, vital): (_, http::Vital) = (WebConfig::default(), Arc::new(|_, _| false));
+            http::serve(listener, &config, handler, vital, std::future::pending()).await
         });
         Self { address }
     }

@@ -5,6 +5,7 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portent::duration::Duration as Span;
@@ -464,7 +465,8 @@ impl Slow {
                     text(hyper::StatusCode::OK, "done")
                 })
             };
-            http::serve(listener, &config, handler, async { drop(stopped.await) }).await
+            let vital: http::Vital = Arc::new(|_, _| false);
+            http::serve(listener, &config, handler, vital, async { drop(stopped.await) }).await
         });
         Self { address, stop, ended }
     }
@@ -478,6 +480,8 @@ impl Slow {
 fn tight() -> WebConfig {
     WebConfig {
         max_connections: 2,
+        max_connections_per_peer: Some(2),
+        reserved_connections: 0,
         header_timeout: Span::from_ms(200),
         idle_timeout: Span::from_ms(800),
         shutdown_timeout: Span::from_ms(1_000),

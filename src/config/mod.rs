@@ -266,13 +266,17 @@ impl Config {
         let wrong =
             |key: &str, reason: &str| Some((format!("remote_write.{key}"), reason.to_owned()));
         let write = &self.remote_write;
-        let largest =
-            write.max_body_bytes.as_bytes().saturating_add(write.max_decoded_bytes.as_bytes());
-        if write.max_in_flight_bytes.as_bytes() < largest {
-            return wrong(
-                "max_in_flight_bytes",
-                "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
-            );
+        let largest = write.largest_request_bytes();
+        for (key, limit) in [
+            ("max_in_flight_bytes", Some(write.max_in_flight_bytes)),
+            ("max_in_flight_bytes_per_peer", write.max_in_flight_bytes_per_peer),
+        ] {
+            if limit.is_some_and(|limit| limit.as_bytes() < largest) {
+                return wrong(
+                    key,
+                    "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
+                );
+            }
         }
         if largest > u64::from(u32::MAX) {
             return wrong("max_body_bytes", "must be below 4GiB together with max_decoded_bytes");
@@ -315,6 +319,12 @@ impl Config {
             ("query.timeout", self.query.timeout.as_ms() as u64),
             ("query.max_concurrency", self.query.max_concurrency as u64),
             ("web.max_connections", self.web.max_connections as u64),
+            (
+                "web.max_connections_per_peer",
+                self.web.max_connections_per_peer.map_or(1, |most| most as u64),
+            ),
+            ("web.reserved_timeout", self.web.reserved_timeout.as_ms() as u64),
+            ("web.answer_timeout", self.web.answer_timeout.as_ms() as u64),
             ("web.header_timeout", self.web.header_timeout.as_ms() as u64),
             ("web.body_timeout", self.web.body_timeout.as_ms() as u64),
             ("web.idle_timeout", self.web.idle_timeout.as_ms() as u64),

@@ -27,6 +27,20 @@ const NONE_BEGUN: u64 = u64::MAX;
 /// A request has begun whose body does not tell its length.
 const LENGTH_UNKNOWN: u64 = u64::MAX - 1;
 
+/// No write waits.
+const NOT_BLOCKED: u64 = u64::MAX;
+
+/// How long a peer may be slow in each respect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// With the head of a request.
+    pub(super) header: Duration,
+    /// Between an answer and the next request.
+    pub(super) idle: Duration,
+    /// Without taking anything of what is written.
+    pub(super) answer: Duration,
+}
+
 /// The phase of one connection and the time it began, and what its stream and its handlers tell each other.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -41,6 +55,10 @@ pub(super) struct Activity {
     body_done: AtomicBool,
     /// All of the last answer is in hyper's hands.
     handed_over: AtomicBool,
+    /// The body of the last request came too slowly.
+    body_slow: AtomicBool,
+    /// Milliseconds after `opened` since when the peer takes nothing of what is written.
+    blocked: AtomicU64,
     /// The peer has closed its side.
     closed: AtomicBool,
     closing: Notify,
@@ -55,14 +73,19 @@ impl Activity {
             owed: AtomicBool::new(false),
             body_done: AtomicBool::new(false),
             handed_over: AtomicBool::new(false),
+            body_slow: AtomicBool::new(false),
+            blocked: AtomicU64::new(NOT_BLOCKED),
             closed: AtomicBool::new(false),
             closing: Notify::new(),
         })
     }
 
+    fn now(&self) -> u64 {
+        self.opened.elapsed().as_millis() as u64
+    }
+
     fn enter(&self, phase: Phase) {
-        let since = self.opened.elapsed().as_millis() as u64;
-        self.state.store(since << 2 | phase as u64, Ordering::Relaxed);
+        self.state.store(self.now() << 2 | phase as u64, Ordering::Relaxed);
     }
 
     /// A handler begins, with a request whose body has this length if it tells.
@@ -70,6 +93,7 @@ impl Activity {
         self.begun.store(length.unwrap_or(LENGTH_UNKNOWN), Ordering::Relaxed);
         self.body_done.store(length == Some(0), Ordering::Relaxed);
         self.handed_over.store(false, Ordering::Relaxed);
+        self.body_slow.store(false, Ordering::Relaxed);
         self.owed.store(true, Ordering::Relaxed);
         self.enter(Phase::Request);
     }
@@ -90,6 +114,29 @@ impl Activity {
 
     pub(super) fn is_body_done(&self) -> bool {
         self.body_done.load(Ordering::Relaxed)
+    }
+
+    /// The body comes too slowly; nothing more is wanted of it.
+    pub(super) fn body_slow(&self) {
+        self.body_slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_body_slow(&self) -> bool {
+        self.body_slow.load(Ordering::Relaxed)
+    }
+
+    /// The peer has taken something of what is written, or has not.
+    pub(super) fn wrote(&self, anything: bool) {
+        let was_blocked = self.blocked.load(Ordering::Relaxed) != NOT_BLOCKED;
+        if anything && was_blocked {
+            self.blocked.store(NOT_BLOCKED, Ordering::Relaxed);
+            // Not idle since the handler's end, but since the peer has read.
+            if self.state.load(Ordering::Relaxed) & 3 == Phase::Idle as u64 {
+                self.enter(Phase::Idle);
+            }
+        } else if !anything && !was_blocked {
+            self.blocked.store(self.now(), Ordering::Relaxed);
+        }
     }
 
     /// Whether a request has begun whose answer is not out yet.
@@ -137,22 +184,90 @@ impl Activity {
         }
     }
 
-    /// Returns when the peer has been slow or idle for too long.
-    pub(super) async fn overdue(&self, header_timeout: Duration, idle_timeout: Duration) {
-        // Looking twice in the shorter time notices a phase that began since the last look.
-        let pace = header_timeout.min(idle_timeout) / 2;
+    /// Returns when the peer has been slow or idle for too long, and with what.
+    pub(super) async fn overdue(&self, limits: Limits) -> &'static str {
+        // Looking twice in the shortest time notices a phase that began since the last look.
+        let pace = limits.header.min(limits.idle).min(limits.answer) / 2;
         loop {
             tokio::time::sleep(pace.max(Duration::from_millis(1))).await;
             let state = self.state.load(Ordering::Relaxed);
-            let since = self.opened + Duration::from_millis(state >> 2);
-            let limit = match state & 3 {
-                phase if phase == Phase::Idle as u64 => idle_timeout,
-                phase if phase == Phase::Head as u64 => header_timeout,
+            let blocked = self.blocked.load(Ordering::Relaxed);
+            let (since, limit, what) = match state & 3 {
+                _ if blocked != NOT_BLOCKED => (blocked, limits.answer, "answer"),
+                phase if phase == Phase::Idle as u64 => (state >> 2, limits.idle, "idle"),
+                phase if phase == Phase::Head as u64 => (state >> 2, limits.header, "head"),
                 _ => continue,
             };
-            if since.elapsed() >= limit {
-                return;
+            if (self.opened + Duration::from_millis(since)).elapsed() >= limit {
+                return what;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        header: Duration::from_secs(10),
+        idle: Duration::from_secs(120),
+        answer: Duration::from_secs(30),
+    };
+
+    /// What a peer is cut off for when this happens in these seconds, and after how many.
+    async fn cut_off(happens: impl Fn(u64, &Activity)) -> Option<(&'static str, u64)> {
+        let activity = Activity::new();
+        let peer = async {
+            for second in 0..1_000 {
+                happens(second, &activity);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let start = Instant::now();
+        tokio::select! {
+            what = activity.overdue(LIMITS) => Some((what, start.elapsed().as_secs())),
+            () = peer => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_some_goes_on_and_one_that_takes_nothing_is_cut_off() {
+        let answered = |second, activity: &Activity| {
+            if second == 0 {
+                activity.begin(Some(0));
+                activity.end();
+            }
+        };
+        let steady = cut_off(|second, activity| {
+            answered(second, activity);
+            activity.wrote(second % 20 == 0);
+        });
+        assert_eq!(steady.await, None);
+        let stalled = cut_off(|second, activity| {
+            answered(second, activity);
+            activity.wrote(second < 100);
+        });
+        assert_eq!(stalled.await, Some(("answer", 130)));
+        // It is idle from when it has read the last of it.
+        let idle = cut_off(|second, activity| {
+            answered(second, activity);
+            if second <= 40 {
+                activity.wrote(second % 20 == 0);
+            }
+        });
+        assert_eq!(idle.await, Some(("idle", 160)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_may_take_its_time_and_its_reader_may_not() {
+        assert_eq!(cut_off(|_, activity| activity.begin(Some(0))).await, None);
+        let streamed = cut_off(|second, activity| {
+            activity.begin(Some(0));
+            activity.wrote(second < 50);
+        });
+        assert_eq!(streamed.await, Some(("answer", 80)));
+        assert_eq!(cut_off(|_, _| ()).await, Some(("idle", 120)));
+        assert_eq!(cut_off(|_, activity| activity.received()).await, Some(("head", 10)));
     }
 }

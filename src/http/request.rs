@@ -1,43 +1,59 @@
 //! What a handler gets beside the head of a request: its body, and whether the peer is still there.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use metrics::counter;
+
 use super::activity::Activity;
+use super::pace::Paced;
+use crate::bytesize::ByteSize;
 
 /// How long after a peer has closed its side it is still worked for. One that waits for its answer looks the
 /// same as one that has gone: most answers take less, and whoever has gone holds a place no longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The body of a request, as hyper reads it.
+///
+/// # Errors
+/// Of the kind `TimedOut` when it comes too slowly: the connection ends with the answer then. All others are
+/// hyper's.
 #[derive(Debug)]
 pub struct RequestBody {
-    body: Incoming,
+    body: Paced<Incoming>,
     activity: Arc<Activity>,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
-        Self { body, activity }
+    pub(super) fn new(body: Incoming, least: ByteSize, activity: Arc<Activity>) -> Self {
+        Self { body: Paced::new(body, least), activity }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() {
-            self.activity.body_done();
+        match &frame {
+            None => self.activity.body_done(),
+            Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                counter!("portent_http_connections_timed_out_total", "reason" => "body")
+                    .increment(1);
+                self.activity.body_slow();
+            }
+            Some(_) => {}
         }
         Poll::Ready(frame)
     }
@@ -59,13 +75,27 @@ impl Drop for RequestBody {
 
 /// The peer that sent a request: an extension of each request.
 #[derive(Debug, Clone)]
-pub struct Peer(pub(super) Arc<Activity>);
+pub struct Peer {
+    activity: Arc<Activity>,
+    bytes: Arc<AtomicUsize>,
+}
 
 impl Peer {
+    pub(super) fn new(activity: Arc<Activity>, bytes: Arc<AtomicUsize>) -> Self {
+        Self { activity, bytes }
+    }
+
     /// Returns some time after the peer has closed its side of the connection. A handler that works for long
     /// may take it as gone.
     pub async fn left(&self) {
-        self.0.until_closed().await;
+        self.activity.until_closed().await;
         tokio::time::sleep(PATIENCE).await;
+    }
+
+    /// Where the memory that requests of the same peer hold is counted, over all its connections. It is the
+    /// same for as long as anybody holds it.
+    #[must_use]
+    pub fn bytes_in_flight(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.bytes)
     }
 }

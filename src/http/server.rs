@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Either;
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +22,7 @@ use tokio::task::JoinSet;
 
 use super::activity::Activity;
 use super::answer::Outgoing;
+use super::door::{Busy, Door, Seat};
 use super::stream::Stream;
 use super::{MAX_HEAD_BYTES, MAX_HEADERS, Peer, RequestBody, WebConfig};
 
@@ -31,6 +34,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// the connection, and the sender might lose the answer that tells it not to come again.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What of an answer the system takes before it is on its way. With less than by default it is seen that a slow
+/// reader takes any of it, each 64 KiB instead of each megabyte.
+const UNSENT_BYTES: u32 = 128 << 10;
+
+/// Which requests are about the program itself, so that they are answered on the reserve.
+pub type Vital = Arc<dyn Fn(&Method, &Uri) -> bool + Send + Sync>;
+
 /// Serves connections until `stop` is done and those that are open then are drained.
 ///
 /// Returns how many had to be cut off.
@@ -38,6 +48,7 @@ pub async fn serve<H, F, B>(
     listener: TcpListener,
     config: &WebConfig,
     handler: H,
+    vital: Vital,
     stop: impl Future<Output = ()>,
 ) -> usize
 where
@@ -46,33 +57,47 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut door = Door::new(config);
     let (draining, drain) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
     loop {
         // Ended tasks are collected here, so that the set does not grow.
         while connections.try_join_next().is_some() {}
-        if places.available_permits() == 0 {
-            counter!("portent_http_connections_limited_total").increment(1);
-        }
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
+            door.room().await;
+            listener.accept().await
         };
-        let (accepted, place) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 counter!("portent_http_connections_accepted_total").increment(1);
-                let connection = connection(stream, config.clone(), handler.clone(), drain.clone());
-                let open = Open::new();
-                connections.spawn(async move {
-                    connection.await;
-                    drop((place, open));
-                });
+                let (open, lingering) = (Open::new(), door.lingering());
+                match door.admit(address.ip()) {
+                    Ok(seat) => {
+                        let guest = Guest { seat, vital: Arc::clone(&vital), lingering };
+                        let connection = connection(
+                            stream,
+                            config.clone(),
+                            handler.clone(),
+                            guest,
+                            drain.clone(),
+                        );
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(open);
+                        });
+                    }
+                    Err(busy) => {
+                        connections.spawn(async move {
+                            turn_away(stream, busy, &lingering).await;
+                            drop(open);
+                        });
+                    }
+                }
             }
             Err(error) => {
                 counter!("portent_http_accept_errors_total").increment(1);
@@ -106,11 +131,20 @@ impl Drop for Open {
     }
 }
 
+/// What a connection comes in with.
+struct Guest {
+    seat: Seat,
+    vital: Vital,
+    /// Who of those that were sent away may linger.
+    lingering: Arc<Semaphore>,
+}
+
 /// Serves one connection until either side ends it.
 async fn connection<H, F, B>(
     stream: TcpStream,
     config: WebConfig,
     handler: H,
+    guest: Guest,
     mut drain: watch::Receiver<bool>,
 ) where
     H: Fn(Request<RequestBody>) -> F + Send + Unpin,
@@ -120,17 +154,28 @@ async fn connection<H, F, B>(
 {
     // Answers are small and awaited; a delay to fill packets only costs time.
     let _ = stream.set_nodelay(true);
+    take_little(&stream);
     let activity = Activity::new();
     let seen = Arc::clone(&activity);
+    let Guest { seat, vital, lingering } = guest;
+    let (busy, bytes) = (seat.busy(), seat.bytes());
+    let least = config.min_body_bytes_per_second;
     let service = service_fn(move |request: Request<Incoming>| {
         seen.begin(request.body().size_hint().exact());
-        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&seen)));
-        request.extensions_mut().insert(Peer(Arc::clone(&seen)));
-        let answer = handler(request);
+        let unheard = busy.filter(|_| !vital(request.method(), request.uri()));
+        let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
+        request.extensions_mut().insert(Peer::new(Arc::clone(&seen), Arc::clone(&bytes)));
+        let answer = unheard.is_none().then(|| handler(request));
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.
         Box::pin(async move {
-            let response = answer.await;
+            let mut response = match (answer, unheard) {
+                (Some(answer), _) => answer.await.map(Either::Left),
+                (None, busy) => busy.unwrap_or(Busy::Full).response().map(Either::Right),
+            };
+            if busy.is_some() || activity.is_body_slow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             activity.end();
             Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, activity)))
         })
@@ -140,14 +185,14 @@ async fn connection<H, F, B>(
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(stream, service);
-    let overdue = activity.overdue(config.header_timeout.to_std(), config.idle_timeout.to_std());
+    let overdue = overdue(&activity, &config, busy.is_some());
     tokio::pin!(overdue);
     let mut draining = false;
     let served = loop {
         tokio::select! {
             served = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => break served,
-            () = &mut overdue => {
-                counter!("portent_http_connections_timed_out_total").increment(1);
+            reason = &mut overdue => {
+                counter!("portent_http_connections_timed_out_total", "reason" => reason).increment(1);
                 return;
             }
             changed = drain.changed(), if !draining => {
@@ -158,17 +203,76 @@ async fn connection<H, F, B>(
             }
         }
     };
-    let (mut stream, is_refused) = connection.into_parts().io.into_inner().into_parts();
+    let (stream, is_refused) = connection.into_parts().io.into_inner().into_parts();
+    let stream = answered(served, is_refused, stream).await;
+    // At the end of the program there is no time for senders of refused bodies.
+    if let Some(stream) = stream.filter(|_| !draining) {
+        leave(stream, seat, &lingering).await;
+    }
+}
+
+/// The stream when hyper has done with it, with an answer to a head that hyper did not understand.
+async fn answered(
+    served: Result<(), hyper::Error>,
+    is_refused: bool,
+    mut stream: TcpStream,
+) -> Option<TcpStream> {
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
         if !is_refused {
-            return;
+            return None;
         }
         let answer = refusal(&error);
         let _ = tokio::time::timeout(LINGER, stream.write_all(answer.as_bytes())).await;
     }
-    // At the end of the program there is no time for senders of refused bodies.
-    if !draining {
+    Some(stream)
+}
+
+/// Makes the system take less of an answer than it would by itself, where it can.
+fn take_little(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, UNSENT_BYTES);
+}
+
+/// Returns when a connection takes too long, and with what.
+async fn overdue(activity: &Activity, config: &WebConfig, is_reserved: bool) -> &'static str {
+    let all = async {
+        match is_reserved {
+            true => tokio::time::sleep(config.reserved_timeout.to_std()).await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        reason = activity.overdue(config.limits(is_reserved)) => reason,
+        () = all => "reserve",
+    }
+}
+
+/// Answers a connection that is not even listened to.
+async fn turn_away(mut stream: TcpStream, busy: Busy, lingering: &Semaphore) {
+    busy.count();
+    let answer = busy.head_and_text();
+    // The system's buffer is empty: this does not wait.
+    let written = tokio::time::timeout(LINGER, stream.write_all(answer.as_bytes())).await;
+    if matches!(written, Ok(Ok(()))) {
+        linger_if_few(stream, lingering).await;
+    }
+}
+
+/// Lingers with its seat; on the reserve that is for the next one at once.
+async fn leave(stream: TcpStream, seat: Seat, lingering: &Semaphore) {
+    if seat.busy().is_none() {
+        return linger(stream).await;
+    }
+    drop(seat);
+    linger_if_few(stream, lingering).await;
+}
+
+/// Lingers unless too many do.
+async fn linger_if_few(stream: TcpStream, lingering: &Semaphore) {
+    if let Ok(_lingering) = lingering.try_acquire() {
         linger(stream).await;
     }
 }
@@ -215,11 +319,18 @@ pub fn describe_metrics() {
     describe_counter!("portent_http_connections_accepted_total", "Accepted connections.");
     describe_counter!(
         "portent_http_connections_limited_total",
-        "How often web.max_connections was reached, so that new connections had to wait."
+        "How often web.max_connections and web.reserved_connections were reached, so that new connections had \
+         to wait."
+    );
+    describe_counter!(
+        "portent_http_connections_refused_total",
+        "Connections that were answered with 503 unheard, by reason: full (web.max_connections), peer \
+         (web.max_connections_per_peer)."
     );
     describe_counter!(
         "portent_http_connections_timed_out_total",
-        "Connections that were closed because the peer was too slow or idle for too long."
+        "Connections that were closed because of the peer, by reason: head (too slow), body (stalled), answer \
+         (not taken), idle, reserve (took longer than web.reserved_timeout)."
     );
     describe_counter!(
         "portent_http_heads_refused_total",

@@ -1,16 +1,17 @@
 //! In flight: the memory that requests under way hold, all of them together.
 //!
-//! In: bytes that are about to be held, and a limit. Out: a permit for them, which goes wherever they go:
-//! into the thread that decodes them and into the queue, and ends with them there. A request whose sender
-//! has left is so counted for as long as anything of it is left.
+//! In: bytes that are about to be held, and the limits: one on all requests, one on those of the same peer.
+//! Out: a permit for them, which goes wherever they go: into the thread that decodes them and into the queue,
+//! and ends with them there. A request whose sender has left is so counted for as long as anything of it is
+//! left.
 //!
-//! Invariant: what is counted is what permits are out for. It outlives a reload, whatever the limit is
+//! Invariant: what is counted is what permits are out for. It outlives a reload, whatever the limits are
 //! after that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The bytes of all requests under way.
+/// The bytes of all requests under way, or of those of one peer.
 #[derive(Debug, Clone, Default)]
 pub struct InFlight {
     bytes: Arc<AtomicUsize>,
@@ -20,39 +21,86 @@ pub struct InFlight {
 #[derive(Debug)]
 pub struct Permit {
     bytes: usize,
-    of: Arc<AtomicUsize>,
+    of_all: InFlight,
+    of_peer: Option<InFlight>,
+}
+
+/// How many bytes there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlightLimits {
+    /// Of all requests.
+    pub all: usize,
+    /// Of the requests of one peer.
+    pub peer: usize,
+}
+
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exhausted {
+    /// That on all requests.
+    All,
+    /// That on the requests of one peer.
+    Peer,
 }
 
 impl InFlight {
+    /// What is counted here: whoever knows the peer keeps its counter for as long as anybody holds it.
+    #[must_use]
+    pub fn counted_in(bytes: Arc<AtomicUsize>) -> Self {
+        Self { bytes }
+    }
+
     /// Bytes that permits are out for.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// A permit for nothing yet, which will grow within these bytes and, where it is known, those of the peer.
+    #[must_use]
+    pub fn begin(&self, peer: Option<Self>) -> Permit {
+        Permit { bytes: 0, of_all: self.clone(), of_peer: peer }
+    }
+
     /// A permit for so many more bytes, if all together are within the limit then.
     #[must_use]
     pub fn reserve(&self, bytes: usize, limit: usize) -> Option<Permit> {
+        let mut permit = self.begin(None);
+        permit.grow(bytes, InFlightLimits { all: limit, peer: limit }).ok().map(|()| permit)
+    }
+
+    fn take(&self, bytes: usize, limit: usize) -> bool {
         let more = |held: usize| held.checked_add(bytes).filter(|all| *all <= limit || bytes == 0);
-        let reserved = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        reserved.ok().map(|_| Permit { bytes, of: Arc::clone(&self.bytes) })
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Permit {
-    /// Takes over what another one is for.
+    /// Takes in so many more bytes.
     ///
-    /// # Panics
-    /// When that is of other requests.
-    pub fn merge(&mut self, mut other: Self) {
-        assert!(Arc::ptr_eq(&self.of, &other.of), "permits of one kind");
-        self.bytes += std::mem::take(&mut other.bytes);
+    /// # Errors
+    /// Which limit they are beyond; the permit stays as it was.
+    pub fn grow(&mut self, bytes: usize, limits: InFlightLimits) -> Result<(), Exhausted> {
+        if self.of_peer.as_ref().is_some_and(|peer| !peer.take(bytes, limits.peer)) {
+            return Err(Exhausted::Peer);
+        }
+        if !self.of_all.take(bytes, limits.all) {
+            self.of_peer.iter().for_each(|peer| peer.give_back(bytes));
+            return Err(Exhausted::All);
+        }
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of_all.give_back(self.bytes);
+        self.of_peer.iter().for_each(|peer| peer.give_back(self.bytes));
     }
 }
 
@@ -65,8 +113,9 @@ mod tests {
         let all = InFlight::default();
         let mut first = all.reserve(60, 100).expect("there is room");
         assert!(all.reserve(41, 100).is_none());
-        let second = all.reserve(40, 100).expect("there is room");
-        first.merge(second);
+        let limits = InFlightLimits { all: 100, peer: 0 };
+        assert_eq!(first.grow(41, limits), Err(Exhausted::All));
+        assert_eq!(first.grow(40, limits), Ok(()));
         assert_eq!(all.bytes(), 100);
         // A request begins with nothing, and a limit may fall below what is held.
         let nothing = all.reserve(0, 50).expect("nothing is within every limit");
@@ -76,5 +125,25 @@ mod tests {
         assert_eq!(all.bytes(), 0);
         drop(nothing);
         assert_eq!(all.bytes(), 0);
+    }
+
+    #[test]
+    fn a_peer_has_a_share_and_gets_it_back() {
+        let (all, one, other) = (InFlight::default(), InFlight::default(), InFlight::default());
+        let limits = InFlightLimits { all: 100, peer: 60 };
+        let mut first = all.begin(Some(one.clone()));
+        assert_eq!(first.grow(61, limits), Err(Exhausted::Peer));
+        assert_eq!(first.grow(60, limits), Ok(()));
+        let mut second = all.begin(Some(one.clone()));
+        assert_eq!(second.grow(1, limits), Err(Exhausted::Peer));
+        let mut third = all.begin(Some(other.clone()));
+        assert_eq!(third.grow(41, limits), Err(Exhausted::All));
+        assert_eq!((all.bytes(), one.bytes(), other.bytes()), (60, 60, 0));
+        assert_eq!(third.grow(40, limits), Ok(()));
+        drop(first);
+        assert_eq!((all.bytes(), one.bytes(), other.bytes()), (40, 0, 40));
+        assert_eq!(second.grow(60, limits), Ok(()));
+        drop((second, third));
+        assert_eq!((all.bytes(), one.bytes(), other.bytes()), (0, 0, 0));
     }
 }

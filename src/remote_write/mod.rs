@@ -24,7 +24,7 @@ use crate::duration::Duration;
 use crate::series::REPLICA_TIMEOUT;
 
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
-pub use in_flight::{InFlight, Permit};
+pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use negotiate::{Protocol, negotiate};
 pub use receiver::{Receiver, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable, clip};
@@ -41,6 +41,9 @@ pub struct RemoteWriteConfig {
     /// Bodies and what they decompress to, over all requests at one time. Beyond it requests are
     /// answered with 503 and come again.
     pub max_in_flight_bytes: ByteSize,
+    /// The same over the requests of one peer (IP address, of IPv6 the network of 64 bits). Without it half of
+    /// the above, or the largest request where that is more.
+    pub max_in_flight_bytes_per_peer: Option<ByteSize>,
     /// Series in a request.
     pub max_series_per_request: usize,
     /// Samples in a request.
@@ -70,6 +73,8 @@ impl Default for RemoteWriteConfig {
             max_decoded_bytes: ByteSize::from_mib(32),
             // Four of the largest requests, or 500 of the usual 2,000 samples.
             max_in_flight_bytes: ByteSize::from_mib(256),
+            // Half: whoever fills its share leaves as much to all others.
+            max_in_flight_bytes_per_peer: None,
             // OpenTelemetry's collector sends up to 30,000 in its batches of 3 MB.
             max_series_per_request: 100_000,
             // A sender that catches up repeats a series many times; 16 MB when decoded.
@@ -87,5 +92,22 @@ impl Default for RemoteWriteConfig {
             replica_labels: ["prometheus_replica", "__replica__"].map(str::to_owned).to_vec(),
             replica_timeout: REPLICA_TIMEOUT,
         }
+    }
+}
+
+impl RemoteWriteConfig {
+    /// The memory that one request can need.
+    #[must_use]
+    pub fn largest_request_bytes(&self) -> u64 {
+        self.max_body_bytes.as_bytes().saturating_add(self.max_decoded_bytes.as_bytes())
+    }
+
+    /// The limits on what requests under way hold.
+    #[must_use]
+    pub fn in_flight_limits(&self) -> InFlightLimits {
+        let all = self.max_in_flight_bytes;
+        let half = (all.as_bytes() / 2).max(self.largest_request_bytes());
+        let peer = self.max_in_flight_bytes_per_peer.unwrap_or(ByteSize::from_bytes(half));
+        InFlightLimits { all: all.as_len(), peer: peer.min(all).as_len() }
     }
 }

@@ -1,5 +1,7 @@
 //! The receiver: takes one request from its headers to its answer.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Decoded, declared_bytes, decode};
-use super::in_flight::{InFlight, Permit};
+use super::in_flight::{Exhausted, InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::{Refusal, RemoteWriteConfig, negotiate};
 use crate::sample::Batch;
@@ -59,7 +61,8 @@ impl Receiver {
     }
 
     /// Answers a request; `append` is called once with what is good in it, and with the permit for the
-    /// memory that this takes.
+    /// memory that this takes. The extension [`InFlight`] of a request, if there is one, is what requests of
+    /// its peer hold.
     pub async fn receive<B, A>(
         &self,
         request: Request<B>,
@@ -67,7 +70,7 @@ impl Receiver {
     ) -> (Response<Full<Bytes>>, Option<Refusal>)
     where
         B: Body<Data = Bytes> + Unpin,
-        B::Error: std::fmt::Display,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
         A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     {
         let refusal = self.take(request, append).await.err();
@@ -83,7 +86,7 @@ impl Receiver {
     async fn take<B, A>(&self, request: Request<B>, append: A) -> Result<(), Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
-        B::Error: std::fmt::Display,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
         A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     {
         if request.method() != Method::POST {
@@ -93,10 +96,10 @@ impl Receiver {
         let _ = negotiate(request.headers())?;
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut reserved = self.reserve(0)?;
+        let mut reserved = self.in_flight.begin(request.extensions().get::<InFlight>().cloned());
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
-        reserved.merge(self.reserve(declared_bytes(&body, &self.config)?)?);
+        self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
         let (decoded, reserved) = self.decode(body, reserved).await?;
         let Decoded { batch, invalid, unneeded, ignored } = decoded;
         for (kind, count) in [
@@ -130,7 +133,7 @@ impl Receiver {
     ) -> Result<Bytes, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
-        B::Error: std::fmt::Display,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let limit = self.config.max_body_bytes;
         if declared.is_some_and(|length| length > limit.as_bytes()) {
@@ -142,7 +145,7 @@ impl Receiver {
             let frame = match timeout_at(deadline, body.frame()).await {
                 Err(_) => return Err(Refusal::BodyTimeout),
                 Ok(None) => return Ok(read.freeze()),
-                Ok(Some(Err(error))) => return Err(Refusal::BodyBroken(error.to_string())),
+                Ok(Some(Err(error))) => return Err(broken(error.into().as_ref())),
                 Ok(Some(Ok(frame))) => frame,
             };
             let Ok(data) = frame.into_data() else {
@@ -151,7 +154,7 @@ impl Receiver {
             if (read.len() + data.len()) as u64 > limit.as_bytes() {
                 return Err(Refusal::BodyTooLarge(limit));
             }
-            reserved.merge(self.reserve(data.len())?);
+            self.reserve(reserved, data.len())?;
             read.extend_from_slice(&data);
         }
     }
@@ -169,14 +172,24 @@ impl Receiver {
             .unwrap_or(Err(Refusal::Unavailable(Unavailable::ShuttingDown)))
     }
 
-    fn reserve(&self, bytes: usize) -> Result<Permit, Refusal> {
-        let limit = self.config.max_in_flight_bytes.as_len();
-        self.in_flight.reserve(bytes, limit).ok_or(Refusal::OutOfMemoryBudget)
+    fn reserve(&self, reserved: &mut Permit, bytes: usize) -> Result<(), Refusal> {
+        reserved.grow(bytes, self.config.in_flight_limits()).map_err(|limit| match limit {
+            Exhausted::All => Refusal::OutOfMemoryBudget,
+            Exhausted::Peer => Refusal::OutOfPeerBudget,
+        })
     }
 
     /// Shows how much of the memory for requests is in use.
     pub fn observe(&self) {
         gauge!("portent_remote_write_in_flight_bytes").set(self.in_flight.bytes() as f64);
+    }
+}
+
+/// Why a body cannot be read to its end; one that comes too slowly says so by its kind.
+fn broken(error: &(dyn Error + Send + Sync + 'static)) -> Refusal {
+    match error.downcast_ref::<io::Error>() {
+        Some(slow) if slow.kind() == io::ErrorKind::TimedOut => Refusal::BodySlow(slow.to_string()),
+        _ => Refusal::BodyBroken(error.to_string()),
     }
 }
 

@@ -95,9 +95,18 @@ pub enum Refusal {
     /// The body came too slowly.
     #[error("the body did not arrive in time")]
     BodyTimeout,
+    /// The body came at less than the slowest pace.
+    #[error("{0}; try again")]
+    BodySlow(String),
     /// Too many requests are in memory.
     #[error("too much is being received at once (remote_write.max_in_flight_bytes); try again")]
     OutOfMemoryBudget,
+    /// Too many requests of the same peer are in memory.
+    #[error(
+        "too much is being received from this address at once \
+         (remote_write.max_in_flight_bytes_per_peer); try again"
+    )]
+    OutOfPeerBudget,
     /// Nobody takes samples at the moment.
     #[error("{0}; try again")]
     Unavailable(Unavailable),
@@ -188,13 +197,15 @@ impl Refusal {
             // come whole the next time, so these are not 400 and 408.
             Self::BodyBroken(_)
             | Self::BodyTimeout
+            | Self::BodySlow(_)
             | Self::OutOfMemoryBudget
+            | Self::OutOfPeerBudget
             | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// Every reason that [`Refusal::reason`] gives.
-    pub const REASONS: [&str; 16] = [
+    pub const REASONS: [&str; 18] = [
         "method",
         "content_type",
         "content_encoding",
@@ -207,7 +218,9 @@ impl Refusal {
         "partial",
         "body_broken",
         "body_timeout",
+        "body_slow",
         "max_in_flight_bytes",
+        "max_in_flight_bytes_per_peer",
         "starting",
         "overloaded",
         "shutting_down",
@@ -229,7 +242,9 @@ impl Refusal {
             Self::Partial(_) => "partial",
             Self::BodyBroken(_) => "body_broken",
             Self::BodyTimeout => "body_timeout",
+            Self::BodySlow(_) => "body_slow",
             Self::OutOfMemoryBudget => "max_in_flight_bytes",
+            Self::OutOfPeerBudget => "max_in_flight_bytes_per_peer",
             Self::Unavailable(Unavailable::Starting) => "starting",
             Self::Unavailable(Unavailable::Overloaded) => "overloaded",
             Self::Unavailable(Unavailable::ShuttingDown) => "shutting_down",
@@ -346,7 +361,9 @@ mod tests {
         for refusal in [
             Refusal::BodyTimeout,
             Refusal::BodyBroken("reset".to_owned()),
+            Refusal::BodySlow("slow".to_owned()),
             Refusal::OutOfMemoryBudget,
+            Refusal::OutOfPeerBudget,
             Refusal::Unavailable(Unavailable::Overloaded),
             Refusal::Unavailable(Unavailable::ShuttingDown),
             Refusal::Unavailable(Unavailable::Starting),

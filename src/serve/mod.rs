@@ -172,9 +172,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     });
     let (stop, stopped) = oneshot::channel::<()>();
     let web = settings.web.clone();
+    let routes = options.routes.clone();
+    let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
     let server = tokio::spawn(async move {
         let handler = move |request| Arc::clone(&router).answer(request);
-        http::serve(listener, &web, handler, async { drop(stopped.await) }).await
+        http::serve(listener, &web, handler, vital, async { drop(stopped.await) }).await
     });
     tracing::info!(%address, "Listening on");
 

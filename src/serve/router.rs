@@ -18,7 +18,7 @@ use crate::api::{self, Api, Endpoint, Look};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores};
 use crate::http::{self, Parts, Peer, RequestBody};
-use crate::remote_write::{Permit, Receiver, Refusal, Unavailable};
+use crate::remote_write::{InFlight, Permit, Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -108,7 +108,11 @@ impl Router {
         }
     }
 
-    async fn write(&self, request: Request<RequestBody>) -> Answer {
+    async fn write(&self, mut request: Request<RequestBody>) -> Answer {
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            let held = InFlight::counted_in(peer.bytes_in_flight());
+            request.extensions_mut().insert(held);
+        }
         let live = Arc::clone(&self.live.borrow());
         let append = async |batch, permit| self.append(&live, batch, permit).await;
         let (response, refusal) = live.receiver.receive(request, append).await;

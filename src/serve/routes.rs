@@ -7,6 +7,10 @@
 //!
 //! Invariant: a prefix is empty, or begins with a slash and does not end with one.
 
+use hyper::{Method, Uri};
+
+use crate::api;
+
 /// What is wrong with a flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoutesError {
@@ -72,6 +76,14 @@ impl Routes {
         Ok(Self { prefix: if prefix.is_empty() { String::new() } else { format!("/{prefix}") } })
     }
 
+    /// Whether a request is about the program itself.
+    pub(super) fn leads_to_vital(&self, method: &Method, uri: &Uri) -> bool {
+        let Ok(Some(path)) = api::decode_path(uri.path()) else {
+            return false;
+        };
+        matches!(self.route(&path), Route::Own(path) if is_vital(method, path))
+    }
+
     /// Where a request with this path goes.
     pub(super) fn route<'a>(&self, path: &'a str) -> Route<'a> {
         if self.prefix.is_empty() {
@@ -84,6 +96,15 @@ impl Routes {
             (_, Some(own)) if own.starts_with('/') => Route::Own(own),
             _ => Route::Unknown,
         }
+    }
+}
+
+/// Whether a request is about the program itself, so that it is answered when others are told to come again.
+pub(super) fn is_vital(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => path == "/metrics" || path.starts_with("/-/"),
+        Method::POST | Method::PUT => path == "/-/reload",
+        _ => false,
     }
 }
 
@@ -134,5 +155,27 @@ mod tests {
         assert_eq!(routes.route("/portents/-/ready"), Route::Unknown);
         assert_eq!(Routes::default().route("/-/ready"), Route::Own("/-/ready"));
         assert_eq!(Routes::default().route("/"), Route::Own("/"));
+    }
+
+    #[test]
+    fn what_is_asked_about_the_program_itself_is_vital() {
+        let check = |prefix: &str, method: Method, path: &str, expected: bool| {
+            let routes = Routes::new(None, Some(prefix)).expect("a path");
+            let found = routes.leads_to_vital(&method, &path.parse().expect("a path"));
+            assert_eq!(found, expected, "{method} {path} under {prefix:?}");
+        };
+        for path in ["/metrics", "/metrics?a=b", "/-/healthy", "/%2D/ready"] {
+            check("", Method::GET, path, true);
+            check("", Method::HEAD, path, true);
+            check("", Method::POST, path, false);
+        }
+        check("", Method::POST, "/-/reload", true);
+        check("", Method::PUT, "/-/reload", true);
+        check("", Method::POST, "/api/v1/write", false);
+        check("", Method::GET, "/api/v1/query?query=1", false);
+        check("", Method::GET, "/", false);
+        check("/portent", Method::GET, "/portent/metrics", true);
+        check("/portent", Method::GET, "/metrics", false);
+        check("/portent", Method::POST, "/portent/-/reload", true);
     }
 }

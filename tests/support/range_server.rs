@@ -54,7 +54,8 @@ impl RangeServer {
         std::thread::spawn(move || {
             let handler = move |request| reply(Arc::clone(&answer), request);
             let stopped = async { drop(stopped.await) };
-            runtime.block_on(http::serve(listener, &WebConfig::default(), handler, stopped));
+            let (config, vital): (_, http::Vital) = (WebConfig::default(), Arc::new(|_, _| false));
+            runtime.block_on(http::serve(listener, &config, handler, vital, stopped));
         });
         Ok(Self { url, _stop: stop })
     }
