@@ -33,9 +33,9 @@ fn model(dir: &TempDir) -> String {
 
 fn models(file: &str, interval: &str) -> String {
     format!(
-        "global:\n  evaluation_interval: {interval}\n  stale_after: 5m\nmodels:\n- name: square\n  file: {file}\n  \
+        "global:\n  evaluation_interval: {interval}\n  evaluation_delay: 0s\n  stale_after: 5m\nmodels:\n- name: square\n  file: {file}\n  \
          entity: [instance]\n  step: {interval}\n  threshold: 1\n  features:\n  - name: a\n    \
-         expr: m_a\n"
+         expr: avg by (instance) (m_a)\n"
     )
 }
 
@@ -44,13 +44,16 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).expect("a clock before the far future")
 }
 
-/// One sample of each of so many series; names of hosts are long, so that answers are.
-async fn push(portent: &Portent, count: usize) {
+/// One sample of each of so many series of so many hosts, whose names are long, so that answers are.
+async fn push(portent: &Portent, count: usize, hosts: usize) {
     let at = now_ms();
-    let host = |i: usize| format!("{i:06}{}", "h".repeat(300));
-    let series: Vec<Series> = (0..count)
-        .map(|i| Series::new(&[("__name__", "m_a"), ("instance", &host(i))], &[(at, 0.5)]))
-        .collect();
+    let one = |i: usize| {
+        let (host, part) =
+            (format!("{:06}{}", i % hosts, "h".repeat(300)), (i / hosts).to_string());
+        let labels = [("__name__", "m_a"), ("instance", host.as_str()), ("part", part.as_str())];
+        Series::new(&labels, &[(at, 0.5)])
+    };
+    let series: Vec<Series> = (0..count).map(one).collect();
     for part in series.chunks(5_000) {
         let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(part).await;
         assert_eq!(reply.status, 204, "{reply:?}");
@@ -89,7 +92,7 @@ async fn ticks_that_do_not_keep_up_leave_room_for_everything_else() {
     let config = models(&model(&dir), "1ms");
     let portent = Portent::start(&config, &["--web.enable-lifecycle"]).await;
     portent.ready().await;
-    push(&portent, 20_000).await;
+    push(&portent, 20_000, 200).await;
     let missed = |page: &str| sum(page, "portent_detect_ticks_missed_total", "");
     wait_until(SOON, "ticks are left out", async || {
         let page = page(&portent).await;
@@ -97,14 +100,14 @@ async fn ticks_that_do_not_keep_up_leave_room_for_everything_else() {
     })
     .await;
     for round in 0..5 {
-        push(&portent, 5_000).await;
+        push(&portent, 5_000, 200).await;
         let asked = get(&portent.url("/api/v1/query?query=count(m_a)")).await.expect("an answer");
         assert!(asked.status == 200 && asked.body.contains("\"20000\""), "{round}: {asked:?}");
         let reloaded = post(&portent.url("/-/reload")).await.expect("an answer");
         assert_eq!(reloaded.status, 200, "{round}: {reloaded:?}");
     }
     let page = page(&portent).await;
-    assert!(sum(&page, "portent_detect_scores_total", "") > 0.0, "ticks go on");
+    assert!(sum(&page, "portent_detect_scores_total", "") > 0.0, "ticks go on: {page}");
     let log = portent.server.log();
     assert_eq!(log.matches("ticks are left out").count(), 1, "said once: {log}");
     assert!(log.contains("raise global.evaluation_interval"), "with what to do: {log}");
@@ -116,7 +119,7 @@ async fn answers_that_nobody_reads_are_within_their_budget() {
         "storage:\n  keep: [m_a]\nquery:\n  max_in_flight_bytes: 32MiB\n  max_concurrency: 2\n";
     let portent = Portent::start(config, &["--web.enable-lifecycle"]).await;
     portent.ready().await;
-    push(&portent, 20_000).await;
+    push(&portent, 20_000, 20_000).await;
     // 8 MB each.
     let query = "/api/v1/query?query=m_a";
     let before = memory_mib(&portent);
@@ -161,7 +164,7 @@ async fn who_reads_a_page_shares_it() {
     let config = models(&model(&dir), "1s");
     let portent = Portent::start(&config, &[]).await;
     portent.ready().await;
-    push(&portent, 10_000).await;
+    push(&portent, 10_000, 10_000).await;
     wait_until(SOON, "all are scored", async || {
         let page = page(&portent).await;
         let scores = page.lines().filter(|it| it.starts_with("anomaly_score{")).count();

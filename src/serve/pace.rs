@@ -13,8 +13,18 @@ const OVER_MS: i64 = 300_000;
 pub(super) struct Pace {
     /// The tick before, and what it took.
     last: Option<(i64, Duration)>,
-    /// The last tick before which one was left out, and how many were since that began.
-    behind: Option<(i64, u64)>,
+    behind: Option<Behind>,
+}
+
+/// Ticks that are left out.
+#[derive(Debug, Clone, Copy)]
+struct Behind {
+    /// The last tick before which one was.
+    seen_ms: i64,
+    /// How many were since it began.
+    missed: u64,
+    /// It was said that ticks themselves take too long.
+    is_slow: bool,
 }
 
 /// What has changed.
@@ -49,22 +59,27 @@ impl Pace {
     fn note(&mut self, tick_ms: i64, missed: u64, took: Duration) -> Option<Change> {
         let last = self.last.replace((tick_ms, took));
         if missed == 0 {
-            let (seen_ms, all) = self.behind?;
+            let behind = self.behind?;
             // A clock that was set back ends it too.
-            let is_over = !(0..OVER_MS).contains(&tick_ms.saturating_sub(seen_ms));
+            let is_over = !(0..OVER_MS).contains(&tick_ms.saturating_sub(behind.seen_ms));
             return is_over.then(|| {
                 self.behind = None;
-                Change::Over(all)
+                Change::Over(behind.missed)
             });
         }
-        let was_behind = self.behind.is_some();
-        self.behind = Some((tick_ms, self.behind.map_or(0, |(_, all)| all) + missed));
         let (last_ms, took) = last.unwrap_or((tick_ms, Duration::ZERO));
         let interval = Duration::from_millis(tick_ms.abs_diff(last_ms) / (missed + 1));
-        match was_behind {
-            true => None,
-            false if took > interval => Some(Change::Slow(took, interval)),
-            false => Some(Change::Held),
+        let is_slow = took > interval;
+        let before = self.behind;
+        self.behind = Some(Behind {
+            seen_ms: tick_ms,
+            missed: before.map_or(0, |it| it.missed) + missed,
+            is_slow: is_slow || before.is_some_and(|it| it.is_slow),
+        });
+        match before {
+            Some(before) if before.is_slow || !is_slow => None,
+            _ if is_slow => Some(Change::Slow(took, interval)),
+            _ => Some(Change::Held),
         }
     }
 }
@@ -86,7 +101,10 @@ mod tests {
         assert_eq!(pace.note(5_000 + OVER_MS, 0, fast), Some(Change::Over(2)));
         assert_eq!(pace.note(6_000 + OVER_MS, 0, fast), None);
         assert_eq!(pace.note(9_000 + OVER_MS, 2, fast), Some(Change::Held));
+        assert_eq!(pace.note(12_000 + OVER_MS, 2, slow), None);
+        assert_eq!(pace.note(15_000 + OVER_MS, 2, slow), Some(Change::Slow(slow, second)));
+        assert_eq!(pace.note(18_000 + OVER_MS, 2, fast), None);
         // The clock is set back.
-        assert_eq!(pace.note(2_000, 0, fast), Some(Change::Over(2)));
+        assert_eq!(pace.note(2_000, 0, fast), Some(Change::Over(8)));
     }
 }
