@@ -103,7 +103,7 @@ impl Excerpt {
         // Nothing is appended to it, so nothing is forgotten.
         let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX, birth: 0 };
         let id = self.store.insert(series);
-        self.store.newest_ms[id.index()] = newest_ms;
+        self.store.slots.set_newest_ms(id, newest_ms);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Store {
         ids.dedup();
         let seen = |id: &SeriesId| {
             // Of most series the newest sample says enough.
-            if (from_ms..=to_ms).contains(&self.newest_ms[id.index()]) {
+            if (from_ms..=to_ms).contains(&self.slots.newest_ms(*id)) {
                 return true;
             }
             let window = self.window(*id, from_ms.saturating_sub(1), to_ms);
@@ -176,7 +176,6 @@ impl Store {
     }
 
     fn ids(&self) -> impl Iterator<Item = SeriesId> + '_ {
-        let taken = self.series.iter().enumerate().filter(|(_, series)| series.is_some());
-        taken.map(|(slot, _)| SeriesId(slot as u32))
+        self.slots.iter().map(|(id, _)| id)
     }
 }
