@@ -15,7 +15,7 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB` |
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps |
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
@@ -59,6 +59,7 @@
 pub mod admission;
 pub mod api;
 pub mod bytesize;
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod detect;

@@ -6,7 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
 const FLOORS: [&[&str]; 10] = [
-    &["duration", "labels", "matcher", "sample", "statistics", "timestamp", "bytesize", "proto"],
+    &[
+        "duration",
+        "labels",
+        "matcher",
+        "sample",
+        "statistics",
+        "timestamp",
+        "bytesize",
+        "capacity",
+        "proto",
+    ],
     &["series"],
     &["promql"],
     &["features"],

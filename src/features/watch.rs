@@ -115,7 +115,10 @@ impl Watch {
 
     /// Forgets to whom series belong.
     pub fn clear(&mut self) {
-        self.selectors.iter_mut().for_each(|it| it.placed = Placed::default());
+        for watched in &mut self.selectors {
+            (watched.placed, watched.newest) = (Placed::default(), Vec::new());
+        }
+        (self.seen, self.touched, self.times_ms) = (Vec::new(), Vec::new(), Vec::new());
     }
 
     /// Entities that there is no room for, as those tell of which the fewest series were refused: an entity

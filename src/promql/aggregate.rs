@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::capacity;
 use crate::labels::Labels;
 
 use super::context::{Context, Inputs, NodeId, Output};
@@ -128,6 +129,7 @@ impl Groups {
             *number = new.unwrap_or(*number);
             new.is_some()
         });
+        self.numbers.shrink_to(capacity::kept(kept.len(), self.numbers.capacity()));
         self.of.iter_mut().for_each(|group| *group = new_number[*group as usize].unwrap_or(*group));
         self.order(kept.len());
         true
@@ -135,6 +137,7 @@ impl Groups {
 
     fn order(&mut self, groups: usize) {
         self.starts.clear();
+        self.starts.shrink_to(capacity::kept(groups + 1, self.starts.capacity()));
         self.starts.resize(groups + 1, 0);
         for group in &self.of {
             self.starts[*group as usize + 1] += 1;
@@ -144,6 +147,7 @@ impl Groups {
         }
         let mut next = self.starts.clone();
         self.members.clear();
+        self.members.shrink_to(capacity::kept(self.of.len(), self.members.capacity()));
         self.members.resize(self.of.len(), 0);
         for (i, group) in self.of.iter().enumerate() {
             let place = &mut next[*group as usize];

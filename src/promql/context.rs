@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::capacity;
 use crate::labels::Labels;
 use crate::series::{SelectorId, Store};
 
@@ -131,8 +132,10 @@ impl Output {
         if self.layout.version != layout.version {
             self.layout = Arc::clone(layout);
             self.values.clear();
+            self.values.shrink_to(capacity::kept(layout.len(), self.values.capacity()));
             self.values.resize(layout.len(), 0.0);
             self.present.clear();
+            self.present.shrink_to(capacity::kept(layout.len(), self.present.capacity()));
             self.present.resize(layout.len(), false);
         }
     }

@@ -177,8 +177,9 @@ impl VectorBinary {
     /// Follows the layouts, by their elements that are new.
     fn regroup(&mut self, many: &Layout, one: &Layout) {
         if self.groups.len() > 2 * one.len() {
-            // Most groups are of elements that are gone.
-            self.groups.clear();
+            // Most groups are of elements that are gone, and so is what is kept by group.
+            self.groups = HashMap::new();
+            (self.chosen, self.matched) = (Vec::new(), Vec::new());
             self.made_from = Default::default();
         }
         let before = std::mem::take(&mut self.included_from);

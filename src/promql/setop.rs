@@ -93,8 +93,9 @@ impl Set {
     /// Follows the layouts, by their elements that are new.
     fn regroup(&mut self, decides: &Arc<Layout>, asks: &Arc<Layout>) {
         if self.groups.len() > 2 * decides.len() {
-            // Most groups are of elements that are gone.
-            self.groups.clear();
+            // Most groups are of elements that are gone, and so is what is kept by group.
+            self.groups = HashMap::new();
+            self.seen = Vec::new();
             self.made_from = Default::default();
         }
         let known = self.groups.len() as u32;

@@ -222,8 +222,8 @@ impl Subquery {
     /// Starts over when most rows are of label sets that no longer exist.
     fn forget_dead_rows(&mut self) {
         if self.rows.len() > 2 * self.row_of_element.len() {
-            self.rows.clear();
-            self.row_of.clear();
+            self.rows = Vec::new();
+            self.row_of = HashMap::new();
             self.kept = None;
             self.mapped = 0;
             self.grown = true;

@@ -85,7 +85,7 @@ impl Store {
         let limit = self.config.max_future;
         let max_samples = self.config.max_samples_per_series;
         let mut oldest_ms = i64::MAX;
-        let series = self.series[id.index()].as_mut().expect("the index holds live series");
+        let series = self.slots.get_mut(id).expect("the index holds live series");
         let before = series.ring.bytes();
         let samples = in_order(&incoming.samples);
         // A series that falls behind goes on; one that begins does so with what would not be evicted.
@@ -129,7 +129,7 @@ impl Store {
         }
         self.bytes = self.bytes + series.ring.bytes() - before;
         let newest = series.ring.last().filter(|sample| !sample.is_stale());
-        self.newest_ms[id.index()] = newest.map_or(ENDED, |sample| sample.timestamp_ms);
+        self.slots.set_newest_ms(id, newest.map_or(ENDED, |sample| sample.timestamp_ms));
         oldest_ms
     }
 
@@ -139,7 +139,7 @@ impl Store {
         };
         let full = self.index.len() >= self.config.max_series
             || !self.admits(now_ms)
-            || self.series.len() - self.free.len() >= u32::MAX as usize;
+            || self.slots.taken() >= u32::MAX as usize;
         if full {
             Admission::OverLimit
         } else {

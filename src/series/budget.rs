@@ -10,7 +10,10 @@
 //! none is admitted before the rings of the others have had time to grow, and then only where there is
 //! room left, so that the same ones do not come and go.
 
-use super::{SeriesId, Store};
+use std::collections::HashMap;
+
+use super::{SeriesId, Store, index_bytes};
+use crate::labels::Labels;
 
 /// Series are dropped until so much of the budget is used, in hundredths: not with every batch again.
 const AFTER_DROP: u64 = 95;
@@ -47,39 +50,62 @@ impl Store {
         let (used, max) = (self.used(), self.config.max_bytes.as_bytes());
         let still = |grown_ms: &i64| now_ms < *grown_ms || used >= share(max, ROOM_AGAIN);
         self.budget.grown_ms = self.budget.grown_ms.filter(still);
-        used < max && self.budget.grown_ms.is_none()
+        // Tables that are full grow by much for one series more: none is dropped for that.
+        let grown = self.slots.next_bytes() + index_growth(&self.index);
+        used.saturating_add(grown as u64) < max && self.budget.grown_ms.is_none()
     }
 
     /// Drops the youngest series where all together are too large; says how many.
     pub(super) fn fit(&mut self, now_ms: i64) -> usize {
         let max = self.config.max_bytes.as_bytes();
-        if self.used() <= max {
-            return 0;
-        }
-        let mut excess = self.used() - share(max, AFTER_DROP);
-        let of = |(slot, series): (usize, &Option<super::Series>)| {
-            let heard = self.replicas.bytes_of(SeriesId(slot as u32));
-            series.as_ref().map(|it| (it.birth, slot, (it.bytes() + heard) as u64))
-        };
-        let mut youngest: Vec<(u64, usize, u64)> =
-            self.series.iter().enumerate().filter_map(of).collect();
-        youngest.sort_unstable_by(|a, b| b.cmp(a));
-        let mut gone = vec![false; self.series.len()];
         let mut dropped = 0;
-        for (_, slot, bytes) in youngest {
+        if self.used() > max {
+            // Room to grow into is no reason to drop anybody.
+            self.give_all_back();
+        }
+        // Once, unless what they leave in tables is still too much.
+        while self.used() > max && self.slots.taken() > 0 {
+            let retentions = self.slots.iter().map(|(_, it)| it.retention_ms);
+            self.budget.grown_ms = Some(now_ms.saturating_add(retentions.max().unwrap_or(0)));
+            dropped += self.drop_youngest(self.used() - share(max, AFTER_DROP));
+            self.give_all_back();
+        }
+        dropped
+    }
+
+    /// Drops the youngest series until so many bytes are free, or all; says how many.
+    fn drop_youngest(&mut self, mut excess: u64) -> usize {
+        let of = |(id, series): (SeriesId, &super::Series)| {
+            let heard = self.replicas.bytes_of(id);
+            (series.birth, id, (series.bytes() + heard) as u64)
+        };
+        let mut youngest: Vec<(u64, SeriesId, u64)> = self.slots.iter().map(of).collect();
+        youngest.sort_unstable_by(|a, b| b.cmp(a));
+        let mut gone = vec![false; self.slots.len()];
+        let mut dropped = 0;
+        for (_, id, bytes) in youngest {
             if excess == 0 {
                 break;
             }
             excess = excess.saturating_sub(bytes);
-            gone[slot] = true;
+            gone[id.index()] = true;
             dropped += 1;
         }
-        let retentions = self.series.iter().flatten().map(|it| it.retention_ms);
-        self.budget.grown_ms = Some(now_ms.saturating_add(retentions.max().unwrap_or(0)));
         self.interest.leave(|id: SeriesId| gone[id.index()]);
         self.drop_series(&gone);
         dropped
     }
+
+    /// Keeps no room in tables but for the series there are.
+    fn give_all_back(&mut self) {
+        self.slots.give_all_back();
+        self.index.shrink_to_fit();
+    }
+}
+
+/// By how much an index grows for one entry more: when full it doubles.
+fn index_growth(index: &HashMap<Labels, SeriesId>) -> usize {
+    if index.len() < index.capacity() { 0 } else { index_bytes(index.capacity()) }
 }
 
 /// So many hundredths.

@@ -160,7 +160,7 @@ impl Excerpt {
         // Nothing is appended to it, so nothing is forgotten.
         let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX, birth: 0 };
         let id = self.store.insert(series);
-        self.store.newest_ms[id.index()] = newest_ms;
+        self.store.slots.set_newest_ms(id, newest_ms);
         Ok(())
     }
 
@@ -236,7 +236,7 @@ struct Candidates {
 
 impl Candidates {
     fn all(store: &Store) -> Self {
-        Self { words: vec![u64::MAX; store.series.len().div_ceil(64)], at: 0 }
+        Self { words: vec![u64::MAX; store.slots.len().div_ceil(64)], at: 0 }
     }
 
     fn insert(&mut self, id: SeriesId) {
@@ -272,13 +272,13 @@ impl Store {
     }
 
     fn find(&self, id: SeriesId) -> Option<&Series> {
-        self.series.get(id.index())?.as_ref()
+        if id.index() < self.slots.len() { self.slots.get(id) } else { None }
     }
 
     /// Whether a member has a sample in `[from_ms, to_ms]` that is no stale marker.
     fn has_sample(&self, id: SeriesId, from_ms: i64, to_ms: i64) -> bool {
         // Of most series the newest sample says enough.
-        (from_ms..=to_ms).contains(&self.newest_ms[id.index()])
+        (from_ms..=to_ms).contains(&self.slots.newest_ms(id))
             || (self.window(id, from_ms.saturating_sub(1), to_ms).iter()).any(|it| !it.is_stale())
     }
 }

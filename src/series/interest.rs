@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::{SelectorId, SeriesId};
+use crate::capacity;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 
@@ -119,6 +120,8 @@ impl Interest {
                 let before = watched.members.len();
                 watched.members.retain(|series| !gone(*series));
                 if watched.members.len() != before {
+                    let room = capacity::kept(watched.members.len(), watched.members.capacity());
+                    watched.members.shrink_to(room);
                     watched.version = version;
                     watched.departures += (before - watched.members.len()) as u64;
                     self.versions = version;

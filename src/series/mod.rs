@@ -20,9 +20,11 @@ mod names;
 mod outcome;
 mod replicas;
 mod ring;
+mod slots;
 
 use std::collections::HashMap;
 
+use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
@@ -33,6 +35,7 @@ use interest::Interest;
 use names::Names;
 use replicas::Replicas;
 use ring::Ring;
+use slots::Slots;
 
 pub use changes::Mark;
 pub use demand::Demand;
@@ -47,9 +50,12 @@ const RETENTION_SLACK_MS: i64 = 60_000;
 /// The time of the newest sample of a series that ends in a stale marker, wherever that lies.
 const ENDED: i64 = i64::MIN;
 
-/// What a series costs beside its samples and label text: its slot, its index entry and its
-/// places in member lists, estimated.
-const SERIES_OVERHEAD_BYTES: usize = size_of::<Series>() + 64;
+/// What a series costs beside its samples, its label text and its room in the tables: its places in
+/// member lists and under its name, estimated.
+const PLACES_BYTES: usize = 16;
+
+/// An entry of the index with its byte of control.
+const INDEX_ENTRY_BYTES: usize = size_of::<(Labels, SeriesId)>() + 1;
 
 /// A kept series: a dense number that is used again after the series is evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,7 +85,7 @@ struct Series {
 
 impl Series {
     fn bytes(&self) -> usize {
-        SERIES_OVERHEAD_BYTES + self.labels.packed_bytes() + self.ring.bytes()
+        PLACES_BYTES + self.labels.packed_bytes() + self.ring.bytes()
     }
 
     /// How far back it can be asked.
@@ -92,18 +98,13 @@ impl Series {
 #[derive(Debug)]
 pub struct Store {
     config: StorageConfig,
-    /// By [`SeriesId`]; a `None` is free.
-    series: Vec<Option<Series>>,
-    free: Vec<SeriesId>,
-    /// By [`SeriesId`]: when the newest sample was taken, [`ENDED`] if that is a stale marker.
-    /// Apart from the rings, so that looking at all of them reads little memory.
-    newest_ms: Vec<i64>,
+    slots: Slots,
     index: HashMap<Labels, SeriesId>,
     names: Names,
     interest: Interest,
     changes: Changes,
     replicas: Replicas,
-    /// Of the series; what is known of replicas is counted there.
+    /// Of the series; tables are counted by their capacity, see [`Store::stats`].
     bytes: usize,
     budget: Budget,
     /// Series that ever began.
@@ -116,9 +117,7 @@ impl Store {
     pub fn new(config: StorageConfig) -> Self {
         Self {
             config,
-            series: Vec::new(),
-            free: Vec::new(),
-            newest_ms: Vec::new(),
+            slots: Slots::default(),
             index: HashMap::new(),
             names: Names::default(),
             interest: Interest::default(),
@@ -133,7 +132,7 @@ impl Store {
     /// Other limits from now on; what is kept stays, and is kept for as long as the new ones say.
     pub fn set_config(&mut self, config: StorageConfig) {
         self.config = config;
-        for series in self.series.iter_mut().flatten() {
+        for (_, series) in self.slots.iter_mut() {
             if let Some(lookback_ms) = self.interest.retention_ms(&series.labels) {
                 series.retention_ms = retention(&self.config, lookback_ms);
             }
@@ -150,12 +149,11 @@ impl Store {
     pub fn register(&mut self, selector: &Selector, lookback_ms: i64) -> SelectorId {
         let (id, new) = self.interest.register(selector, lookback_ms);
         if new {
-            for (slot, series) in self.series.iter_mut().enumerate() {
-                let Some(series) = series else { continue };
+            for (series_id, series) in self.slots.iter_mut() {
                 if selector.matches(&series.labels) {
                     series.retention_ms =
                         series.retention_ms.max(retention(&self.config, lookback_ms));
-                    self.interest.join(id, SeriesId(slot as u32));
+                    self.interest.join(id, series_id);
                 }
             }
         }
@@ -171,9 +169,9 @@ impl Store {
         if !self.interest.release(id) {
             return;
         }
-        let mut unwanted = vec![false; self.series.len()];
+        let mut unwanted = vec![false; self.slots.len()];
         for series in was {
-            let Some(kept) = &mut self.series[series.index()] else {
+            let Some(kept) = self.slots.get_mut(series) else {
                 continue;
             };
             match self.interest.retention_ms(&kept.labels) {
@@ -186,14 +184,12 @@ impl Store {
 
     /// Drops series whose newest sample no selector can see any more; says how many.
     pub fn evict(&mut self, now_ms: i64) -> usize {
-        let mut dead = vec![false; self.series.len()];
+        let mut dead = vec![false; self.slots.len()];
         let mut evicted = 0;
-        for (slot, series) in self.series.iter().enumerate() {
-            if let Some(series) = series {
-                let newest = series.ring.last().map_or(i64::MIN, |sample| sample.timestamp_ms);
-                dead[slot] = newest < now_ms.saturating_sub(series.retention_ms);
-                evicted += usize::from(dead[slot]);
-            }
+        for (id, series) in self.slots.iter() {
+            let newest = series.ring.last().map_or(i64::MIN, |sample| sample.timestamp_ms);
+            dead[id.index()] = newest < now_ms.saturating_sub(series.retention_ms);
+            evicted += usize::from(dead[id.index()]);
         }
         if evicted > 0 {
             self.interest.leave(|id| dead[id.index()]);
@@ -261,7 +257,7 @@ impl Store {
     /// When the sample that [`Store::latest`] would give was taken.
     #[must_use]
     pub fn latest_ms(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<i64> {
-        match self.newest_ms[id.index()] {
+        match self.slots.newest_ms(id) {
             // What is ahead, a stale marker also, is not yet: the ring knows what was before it.
             newest if newest == ENDED || newest > at_ms => {
                 self.latest(id, at_ms, lookback_ms).map(|sample| sample.timestamp_ms)
@@ -285,7 +281,7 @@ impl Store {
     fn touch_each(&self, ids: &[SeriesId], read: impl Fn(&Ring) -> i64) {
         let mut seen = 0;
         for id in ids {
-            if let Some(series) = &self.series[id.index()] {
+            if let Some(series) = self.slots.get(*id) {
                 seen ^= read(&series.ring);
             }
         }
@@ -298,14 +294,13 @@ impl Store {
     #[must_use]
     pub fn page(&self, from: usize, samples: usize) -> (Batch, Option<usize>) {
         let (mut batch, mut count) = (Batch::default(), 0);
-        for (slot, series) in self.series.iter().enumerate().skip(from) {
+        for (id, series) in self.slots.from(from) {
             if count >= samples {
-                return (batch, Some(slot));
+                return (batch, Some(id.index()));
             }
-            let Some(series) = series else { continue };
             let samples = series.ring.samples().to_vec();
             count += samples.len();
-            let replica = self.replicas.heard_by(SeriesId(slot as u32));
+            let replica = self.replicas.heard_by(id);
             batch.series.push(BatchSeries { labels: series.labels.clone(), replica, samples });
         }
         (batch, None)
@@ -327,38 +322,43 @@ impl Store {
     /// Counts of what is held.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { series: self.index.len(), bytes: self.bytes + self.replicas.bytes() }
+        let tables = self.slots.bytes() + index_bytes(self.index.capacity());
+        Stats { series: self.index.len(), bytes: self.bytes + tables + self.replicas.bytes() }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
-        self.series[id.index()].as_ref().expect("a series id is used only while a member")
+        self.slots.get(id).expect("a series id is used only while a member")
     }
 
     fn insert(&mut self, series: Series) -> SeriesId {
         self.bytes += series.bytes();
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.series.push(None);
-            self.newest_ms.push(ENDED);
-            SeriesId((self.series.len() - 1) as u32)
-        });
-        self.index.insert(series.labels.clone(), id);
-        self.names.add(&series.labels, id);
-        self.series[id.index()] = Some(series);
+        let labels = series.labels.clone();
+        let id = self.slots.insert(series);
+        self.names.add(&labels, id);
+        self.index.insert(labels, id);
         id
     }
 
-    /// Frees the slots of series that no member list names any more.
+    /// Frees the slots of series that no member list names any more, and gives back what tables do not use.
     fn drop_series(&mut self, gone: &[bool]) {
         self.names.leave(|id| gone[id.index()]);
         for slot in (0..gone.len()).filter(|slot| gone[*slot]) {
-            if let Some(series) = self.series[slot].take() {
+            let id = SeriesId(slot as u32);
+            if let Some(series) = self.slots.take(id) {
                 self.bytes -= series.bytes();
                 self.index.remove(&series.labels);
-                self.replicas.leave(SeriesId(slot as u32));
-                self.free.push(SeriesId(slot as u32));
+                self.replicas.leave(id);
             }
         }
+        self.slots.give_back();
+        self.index.shrink_to(capacity::kept(self.index.len(), self.index.capacity()));
+        self.replicas.give_back();
     }
+}
+
+/// Memory of an index with room for so many: of eight buckets seven may be used.
+fn index_bytes(capacity: usize) -> usize {
+    capacity.div_ceil(7) * 8 * INDEX_ENTRY_BYTES
 }
 
 /// How long samples of a series are kept of which selectors look back so far.
@@ -367,5 +367,7 @@ fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
     lookback_ms.max(at_least_ms).saturating_add(RETENTION_SLACK_MS)
 }
 
+#[cfg(test)]
+mod churn_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::SeriesId;
+use crate::capacity;
 use crate::labels::{Labels, METRIC_NAME};
 use crate::matcher::Selector;
 
@@ -25,8 +26,15 @@ impl Names {
     pub(super) fn leave(&mut self, gone: impl Fn(SeriesId) -> bool) {
         self.0.retain(|_, ids| {
             ids.retain(|id| !gone(*id));
+            ids.shrink_to(capacity::kept(ids.len(), ids.capacity()));
             !ids.is_empty()
         });
+        self.0.shrink_to(capacity::kept(self.0.len(), self.0.capacity()));
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity().max(self.0.values().map(Vec::capacity).max().unwrap_or(0))
     }
 
     /// The series whose name satisfies a selector; their other labels may not.

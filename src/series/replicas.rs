@@ -23,12 +23,14 @@
 //! `storage.max_bytes`. Samples that name no replica are no concern of this: they always go in.
 //! Source: Mimir, "Configure high-availability deduplication"; Cortex `pkg/ha/ha_tracker.go`.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::SeriesId;
 use super::outcome::ReplicaChange;
 use super::ring::Ring;
+use crate::capacity;
 use crate::duration::Duration;
 
 /// How long a replica is waited for: Mimir's and Cortex's failover timeout, two usual scrapes.
@@ -86,9 +88,9 @@ pub(super) struct Replicas {
     timeout_ms: u64,
     /// By [`SeriesId`], as far as any series hears a replica.
     hearings: Vec<Hearing>,
-    /// Slots are used again; a `None` is free.
+    /// Slots are used again, the lowest first; a `None` is free.
     replicas: Vec<Option<Replica>>,
-    free: Vec<u32>,
+    free: BinaryHeap<Reverse<u32>>,
     by_name: HashMap<Arc<str>, u32>,
     /// How many were ever heard.
     count: u64,
@@ -101,7 +103,7 @@ impl Default for Replicas {
             timeout_ms: REPLICA_TIMEOUT.as_ms().unsigned_abs(),
             hearings: Vec::new(),
             replicas: Vec::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
             by_name: HashMap::new(),
             count: 0,
             bytes: 0,
@@ -204,8 +206,24 @@ impl Replicas {
             self.bytes -= REPLICA_OVERHEAD_BYTES + replica.name.len();
             self.by_name.remove(&replica.name);
             *place = None;
-            self.free.push(slot);
+            self.free.push(Reverse(slot));
         }
+    }
+
+    /// Gives back what is free at the ends of tables, and room where most of it is unused.
+    pub(super) fn give_back(&mut self) {
+        let hears = |it: &Hearing| it.replica != NOBODY;
+        let len = self.hearings.iter().rposition(hears).map_or(0, |last| last + 1);
+        self.hearings.truncate(len);
+        self.hearings.shrink_to(capacity::kept(len, self.hearings.capacity()));
+        let len = self.replicas.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        if len < self.replicas.len() {
+            self.replicas.truncate(len);
+            self.free.retain(|Reverse(slot)| (*slot as usize) < len);
+        }
+        self.replicas.shrink_to(capacity::kept(len, self.replicas.capacity()));
+        self.free.shrink_to(capacity::kept(self.free.len(), self.free.capacity()));
+        self.by_name.shrink_to(capacity::kept(self.by_name.len(), self.by_name.capacity()));
     }
 
     /// How long the replica that a series hears may be silent.
@@ -241,10 +259,10 @@ impl Replicas {
         self.count += 1;
         let replica =
             Replica { name: Arc::clone(name), since: self.count, series: 1, reported: false };
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let slot = self.free.pop().map_or(self.replicas.len() as u32, |Reverse(slot)| slot);
+        if slot as usize == self.replicas.len() {
             self.replicas.push(None);
-            (self.replicas.len() - 1) as u32
-        });
+        }
         self.replicas[slot as usize] = Some(replica);
         self.by_name.insert(Arc::clone(name), slot);
         slot
