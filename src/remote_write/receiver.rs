@@ -21,8 +21,8 @@ use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
 /// A body that decompresses to more than this is decoded on a thread of its own, so that it does
-/// not hold up other requests: about a millisecond of work.
-const INLINE_DECODE_BYTES: usize = 1 << 20;
+/// not hold up other requests: with series of sixty labels, a millisecond of work.
+const INLINE_DECODE_BYTES: usize = 64 << 10;
 
 /// Takes requests within the limits of one configuration.
 #[derive(Debug)]

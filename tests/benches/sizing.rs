@@ -86,7 +86,8 @@ async fn send(writer: &RemoteWriter, fleet: &Fleet, start_ms: i64, n: i64) -> us
     let batch = fleet.scrape(start_ms, n);
     for part in batch.series.chunks(SERIES) {
         let reply = writer.send(&part.iter().map(sent).collect::<Vec<_>>()).await;
-        assert_eq!(reply.status, 204, "{}", reply.body);
+        // Of the twelve minutes some are older than what features of short ranges look back.
+        assert!(reply.status == 204 || reply.body.contains("too old"), "{}", reply.body);
     }
     batch.series.len()
 }
