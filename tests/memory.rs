@@ -6,8 +6,8 @@ use std::time::Duration as StdDuration;
 use ndarray::Array2;
 use portent::bytesize::ByteSize;
 use portent::detect::{
-    DetectConfig, LoadedModel, MemoryCursor, MemoryPage, PastEntity, Pipeline, Restored, Snapshot,
-    WarmNeeds, Warmed, rehearse,
+    AlertingConfig, DetectConfig, LoadedModel, MemoryCursor, MemoryPage, PastEntity, Pipeline,
+    Restored, Snapshot, WarmNeeds, Warmed, rehearse,
 };
 use portent::duration::Duration;
 use portent::features::{EntityRecording, FeatureSpec, Recording, Sightings};
@@ -322,10 +322,49 @@ fn all_memory_together_stays_within_its_budget() {
     }
 }
 
+/// At any minute of an hour a process ends and the next goes on: both say of alerts what one says that went on.
+#[test]
+fn alerts_go_on_over_a_restart() {
+    let rules = serde_json::json!({ "rules": [{ "alert": "A" }] });
+    let rules: AlertingConfig = serde_json::from_value(rules).expect("a name is enough");
+    let begin = || {
+        // Everything that has a score is above it.
+        let mut pipeline = pipeline(vec![model("m", 1e-6)]);
+        pipeline.set_alerting(rules.clone());
+        pipeline
+    };
+    let said = |snapshot: &Snapshot| -> Vec<String> {
+        let active = snapshot.alerts.active();
+        let active = active.map(|it| format!("{:?} {:?} {:?}", it.rule, it.entity, it.alert));
+        active.chain(snapshot.alerts.transitions.iter().map(|it| format!("{it:?}"))).collect()
+    };
+    let run = |end: i64| -> Vec<Vec<String>> {
+        let mut pipeline = begin();
+        let minute = |minute: i64| {
+            if minute == end {
+                let mut next = begin();
+                restore(&mut next, minute, &pages(&pipeline));
+                pipeline = next;
+            }
+            let snapshot = step(&mut pipeline, minute);
+            assert!(snapshot.alerts.active().count() == 0 || snapshot.state_bytes > 0);
+            said(&snapshot)
+        };
+        (0..60).map(minute).collect()
+    };
+    let expected = run(i64::MAX);
+    let fired = expected.iter().flatten().filter(|it| it.starts_with("Transition")).count();
+    assert_eq!(fired, 3, "{expected:?}");
+    let first = expected.iter().position(|it| !it.is_empty()).expect("they begin") as i64;
+    for end in first + 1..first + 9 {
+        assert_eq!(run(end), expected, "at {end}");
+    }
+}
+
 fn entities_of(page: &MemoryPage) -> usize {
     match page {
         MemoryPage::Entities { entities, .. } => entities.len(),
-        MemoryPage::Series(_) => 0,
+        MemoryPage::Series(_) | MemoryPage::Alerts(_) => 0,
     }
 }
 

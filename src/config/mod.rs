@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::api::QueryConfig;
-use crate::detect::DetectConfig;
+use crate::detect::{AlertingConfig, DetectConfig};
 use crate::exporter::ExporterConfig;
 use crate::features::{FeatureError, Features, PROFILE_ENTITY, profile};
 use crate::files::{ReadError, read_whole};
@@ -33,6 +33,8 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 pub struct Config {
     /// When models are evaluated, and on what.
     pub global: DetectConfig,
+    /// Which alerts there are.
+    pub alerting: AlertingConfig,
     /// The models that score.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -57,6 +59,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             global: DetectConfig::default(),
+            alerting: AlertingConfig::default(),
             models: vec![ModelConfig::default()],
             storage: StorageConfig::default(),
             remote_write: RemoteWriteConfig::default(),
@@ -181,6 +184,7 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             global: self.global.clone(),
+            alerting: self.alerting.clone(),
             models: self.models.clone(),
             storage: self.storage.clone(),
             remote_write: self.remote_write.clone(),
@@ -207,6 +211,10 @@ impl Config {
             return wrong(key, reason);
         }
         if let Err(error) = self.history.validate() {
+            return wrong(&error.key, error.reason);
+        }
+        let models: Vec<&str> = self.models.iter().map(|model| &*model.name).collect();
+        if let Err(error) = self.alerting.validate(&models) {
             return wrong(&error.key, error.reason);
         }
         if let Some((key, reason)) = self.wrong_remote_write() {

@@ -5,6 +5,7 @@
 //! away in between, and belongs to the very model that it was taken from: see [`ModelKey`].
 
 use super::Pipeline;
+use super::alert::AlertsMemory;
 use super::warm::{PastEntity, Warmed};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
@@ -102,12 +103,14 @@ pub enum MemoryPage {
     },
     /// Samples of some series.
     Series(Batch),
+    /// All alerts of a model, which are of one moment.
+    Alerts(AlertsMemory),
 }
 
 /// Where a piece begins; the first by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemoryCursor {
-    /// The place of a model, or of the store after the last.
+    /// The place of a model, or of the store after the last, or after that of a model's alerts.
     pub(super) place: usize,
     /// A slot of it.
     pub(super) offset: usize,
@@ -122,6 +125,8 @@ pub struct Restored {
     pub foreign: u64,
     /// Samples.
     pub samples: u64,
+    /// Alerts that go on, those included that end at the first tick as nobody wants them any more.
+    pub alerts: u64,
 }
 
 impl std::ops::AddAssign for Restored {
@@ -129,6 +134,7 @@ impl std::ops::AddAssign for Restored {
         self.entities += other.entities;
         self.foreign += other.foreign;
         self.samples += other.samples;
+        self.alerts += other.alerts;
     }
 }
 
@@ -147,19 +153,30 @@ impl Pipeline {
     #[must_use]
     pub fn memory_page(&self, from: MemoryCursor) -> (MemoryPage, Option<MemoryCursor>) {
         let MemoryCursor { place, offset } = from;
-        let (page, next) = match self.models.get(place) {
-            Some(model) => {
-                let (entities, next) = model.memory(offset, PAGE_ENTITIES);
-                (MemoryPage::Entities { model: model.key, entities }, next)
-            }
-            None => {
-                let (batch, next) = self.store.page(offset, PAGE_SAMPLES);
-                (MemoryPage::Series(batch), next)
-            }
+        let store = self.models.len();
+        let (page, next) = if let Some(model) = self.models.get(place) {
+            let (entities, next) = model.memory(offset, PAGE_ENTITIES);
+            (MemoryPage::Entities { model: model.key, entities }, next)
+        } else if place == store {
+            let (batch, next) = self.store.page(offset, PAGE_SAMPLES);
+            (MemoryPage::Series(batch), next)
+        } else {
+            // The last of them may have ended since the page before.
+            let nothing = || MemoryPage::Series(Batch::default());
+            (self.alerts(place - store - 1).map_or_else(nothing, MemoryPage::Alerts), None)
         };
-        let next_place =
-            (place < self.models.len()).then_some(MemoryCursor { place: place + 1, offset: 0 });
-        (page, next.map(|offset| MemoryCursor { place, offset }).or(next_place))
+        let has_page = |place: &usize| *place <= store || self.alerts(*place - store - 1).is_some();
+        let next_place = || {
+            let place = (place + 1..=store + self.models.len()).find(has_page)?;
+            Some(MemoryCursor { place, offset: 0 })
+        };
+        (page, next.map(|offset| MemoryCursor { place, offset }).or_else(next_place))
+    }
+
+    /// The alerts of the model in a place, if there are any.
+    fn alerts(&self, place: usize) -> Option<AlertsMemory> {
+        let model = self.models.get(place)?;
+        self.alerting.memory(&model.name, model.key)
     }
 
     /// Goes on with a piece of what another pipeline remembered. To be called before the first tick: an
@@ -170,6 +187,10 @@ impl Pipeline {
             MemoryPage::Series(batch) => {
                 let stored = self.store.append(now_ms, batch).stored;
                 Restored { samples: stored, ..Restored::default() }
+            }
+            MemoryPage::Alerts(memory) => {
+                self.alerting.restore(memory);
+                Restored { alerts: memory.alerts.len() as u64, ..Restored::default() }
             }
             MemoryPage::Entities { model, entities } => {
                 let silent_until_ms = now_ms.saturating_add(self.config.stale_after.as_ms());

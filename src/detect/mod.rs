@@ -12,6 +12,7 @@
 //! model with an `adaptive_threshold`, and at least an hour. It begins with what the model's file remembers.
 
 mod absence;
+pub mod alert;
 mod bound;
 mod config;
 mod detector;
@@ -35,9 +36,11 @@ use crate::model::{FileDigest, Metadata, Scorer};
 use crate::promql::{LOOKBACK_MS, SelectorError, parse_selector};
 use crate::sample::Batch;
 use crate::series::{Outcome, SelectorId, StorageConfig, Store};
+use alert::Alerting;
 use bound::{Limits, Model, ModelIdentity, interval};
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
+pub use alert::{AlertSnapshot, AlertingConfig, AlertsMemory};
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
 pub use feature_values::{FEATURE_METRIC, FeatureValues};
@@ -121,6 +124,7 @@ pub struct Pipeline {
     last_eviction: Option<i64>,
     /// See [`Pipeline::layout`].
     layout: u64,
+    alerting: Alerting,
 }
 
 impl Pipeline {
@@ -140,6 +144,7 @@ impl Pipeline {
             kept: Vec::new(),
             last_eviction: None,
             layout: 0,
+            alerting: Alerting::default(),
         };
         pipeline.reconfigure(config, storage, models)?;
         Ok(pipeline)
@@ -192,6 +197,7 @@ impl Pipeline {
         for old in std::mem::replace(&mut self.models, bound) {
             old.features.release(&mut self.store);
         }
+        self.alerting.set_limit(storage.max_entities);
         self.store.set_config(storage);
         self.reserve();
         self.config = config;
@@ -202,6 +208,11 @@ impl Pipeline {
     /// How long a replica must have been silent before another one is heard, from now on.
     pub fn set_replica_timeout(&mut self, timeout: Duration) {
         self.store.set_replica_timeout(timeout);
+    }
+
+    /// Other rules for alerts from the next tick on; none at the beginning.
+    pub fn set_alerting(&mut self, config: AlertingConfig) {
+        self.alerting.set_config(config);
     }
 
     /// Puts samples into the rings.
@@ -222,6 +233,7 @@ impl Pipeline {
         snapshot.models.retain(|it| is_here(&it.model));
         snapshot.earlier.retain(|it| is_here(&it.model));
         snapshot.feature_values.retain(|it| is_here(it.model()));
+        snapshot.alerts.models.retain(|it| is_here(&it.model));
         snapshot
     }
 
@@ -272,12 +284,18 @@ impl Pipeline {
         }
         // They are published together.
         let lag = stopwatch();
+        let mut fresh = Vec::with_capacity(evaluated.len());
         for (model, mut snapshot) in evaluated {
             snapshot.evaluation.lag = lag;
-            model.snapshot = Some(Arc::new(snapshot));
+            let snapshot = Arc::new(snapshot);
+            fresh.push(Arc::clone(&snapshot));
+            model.snapshot = Some(snapshot);
         }
+        let names: Vec<&str> = self.models.iter().map(|model| &*model.name).collect();
+        let alerts = self.alerting.tick(now_ms, &names, &fresh);
         Arc::new(Snapshot {
             time_ms: now_ms,
+            alerts,
             models: self.models.iter().filter_map(|model| model.snapshot.clone()).collect(),
             earlier: self.models.iter().flat_map(|model| model.earlier.iter().cloned()).collect(),
             feature_values: self.feature_values().cloned().collect(),
@@ -299,7 +317,7 @@ impl Pipeline {
     }
 
     fn model_bytes(&self) -> usize {
-        self.models.iter().map(Model::bytes).sum()
+        self.models.iter().map(Model::bytes).sum::<usize>() + self.alerting.bytes()
     }
 
     fn feature_bytes(&self) -> usize {
@@ -307,7 +325,7 @@ impl Pipeline {
     }
 
     fn state_bytes(&self) -> usize {
-        self.models.iter().map(Model::state_bytes).sum()
+        self.models.iter().map(Model::state_bytes).sum::<usize>() + self.alerting.bytes()
     }
 
     /// Evicts dead series, once in a while: it looks at every series.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::absence::Absences;
+use super::alert::AlertSnapshot;
 use super::feature_values::FeatureValues;
 use super::hours::AnomalyState;
 use super::range::RangeCount;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     pub earlier: Vec<Arc<ModelSnapshot>>,
     /// Feature values of the last ticks, of each model.
     pub feature_values: Vec<FeatureValues>,
+    /// What is pending and firing.
+    pub alerts: AlertSnapshot,
     /// What the store holds.
     pub store: Stats,
     /// Memory for the feature values that can be queried.

@@ -84,7 +84,7 @@ impl Folder {
         let path = self.path.join(FILE);
         match read(&path, pipeline, limit) {
             Ok(None) => tracing::info!(path = %path.display(), "nothing is remembered yet"),
-            Ok(Some((header, Restored { entities, foreign, samples }))) => {
+            Ok(Some((header, Restored { entities, foreign, samples, alerts }))) => {
                 exporter::count_restored(entities, foreign);
                 let age = Duration::from_millis(
                     now_ms().saturating_sub(header.written_ms).max(0).unsigned_abs(),
@@ -93,6 +93,7 @@ impl Folder {
                     path = %path.display(),
                     entities,
                     samples,
+                    alerts,
                     of_other_models = foreign,
                     written_seconds_ago = age.as_secs(),
                     "goes on with what was remembered"

@@ -28,6 +28,7 @@ pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
     }
     Ok(PipelineSettings {
         global: settings.global.clone(),
+        alerting: settings.alerting.clone(),
         storage: within(settings.storage.clone(), admission::memory_limit()),
         replica_timeout: settings.remote_write.replica_timeout,
         models,

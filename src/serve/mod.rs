@@ -35,7 +35,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::admission::may_pass;
 use crate::api::{self, Api, Build, Capacity, QueryConfig};
-use crate::detect::{DetectConfig, Pipeline, Snapshot};
+use crate::detect::{AlertingConfig, DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload, SharedScores};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
@@ -73,6 +73,8 @@ const BUILD: Build =
 pub struct Settings {
     /// When to evaluate.
     pub global: DetectConfig,
+    /// Which alerts there are.
+    pub alerting: AlertingConfig,
     /// The models.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -229,6 +231,7 @@ async fn begin(
     let pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models);
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(loaded.replica_timeout);
+    pipeline.set_alerting(loaded.alerting);
     let demand = Arc::new(pipeline.store().demand());
     let budgets = Budgets::of(&live.borrow());
     live.send_replace(Arc::new(self::live(settings, infos, &budgets).for_demand(demand)));

@@ -19,7 +19,8 @@ use super::quiet::Quiet;
 use super::troubles::Troubles;
 use crate::api::Look;
 use crate::detect::{
-    DetectConfig, DetectError, LoadedModel, ModelKey, PastEntity, Pipeline, Snapshot, Warmed,
+    AlertingConfig, DetectConfig, DetectError, LoadedModel, ModelKey, PastEntity, Pipeline,
+    Snapshot, Warmed,
 };
 use crate::duration;
 use crate::exporter;
@@ -80,6 +81,7 @@ pub(super) struct Reconfigured {
 #[derive(Debug)]
 pub(super) struct PipelineSettings {
     pub(super) global: DetectConfig,
+    pub(super) alerting: AlertingConfig,
     pub(super) storage: StorageConfig,
     pub(super) replica_timeout: duration::Duration,
     pub(super) models: Vec<LoadedModel>,
@@ -207,10 +209,11 @@ fn obey(
         }
         Command::Look(look) => look.take(pipeline.store()),
         Command::Reconfigure { settings, reply } => {
-            let PipelineSettings { global, storage, replica_timeout, models } = *settings;
+            let PipelineSettings { global, alerting, storage, replica_timeout, models } = *settings;
             let result = pipeline.reconfigure(global, storage, models);
             if let Ok(dropped) = &result {
                 pipeline.set_replica_timeout(replica_timeout);
+                pipeline.set_alerting(alerting);
                 exporter::count_dropped(*dropped);
                 // What is shown until the next tick, of which there may be none.
                 snapshots.send_modify(|it| *it = Arc::new(pipeline.without_former(it)));

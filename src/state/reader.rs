@@ -147,6 +147,8 @@ impl Records {
                         self.counts.series += batch.series.len() as u64;
                         self.counts.samples += batch.samples() as u64;
                     }
+                    // Its records have no entities.
+                    MemoryPage::Alerts(_) => {}
                 }
                 Ok(Some(page))
             }

@@ -10,8 +10,10 @@ use prost::Message;
 use snap::write::FrameEncoder;
 
 use super::*;
+use crate::detect::alert::{Alert, AlertMemory};
 use crate::detect::{
-    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey, RunMemory,
+    AlertsMemory, EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey,
+    RunMemory,
 };
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
@@ -137,6 +139,9 @@ fn floats(pages: &mut [MemoryPage]) -> Vec<u64> {
                 it.hours.iter_mut().flat_map(|it| &mut it.largest).for_each(&mut small);
                 it.still.iter_mut().for_each(|it| small(&mut it.last));
             }),
+            MemoryPage::Alerts(of) => {
+                of.alerts.iter_mut().for_each(|it| double(&mut it.alert.value))
+            }
             // A sample compares by its bits.
             MemoryPage::Series(_) => {}
         }
@@ -203,10 +208,33 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_alert()(
+        rule in "\\PC{0,8}",
+        entity in option::of(any_labels()),
+        (active_since_ms, scored_ms, value) in (any::<i64>(), any::<i64>(), double()),
+        (fired_ms, keep_firing_since_ms, unscored_since_ms) in
+            (any::<Option<i64>>(), any::<Option<i64>>(), any::<Option<i64>>()),
+    ) -> AlertMemory {
+        let alert = Alert {
+            active_since_ms, fired_ms, keep_firing_since_ms, unscored_since_ms, scored_ms, value,
+        };
+        AlertMemory { rule, entity, alert }
+    }
+}
+
 fn any_page() -> impl Strategy<Value = MemoryPage> {
     prop_oneof![
         (any::<[u8; 32]>(), vec(any_entity(), 0..4))
             .prop_map(|(key, entities)| MemoryPage::Entities { model: ModelKey(key), entities }),
+        ("\\PC{0,8}", any::<[u8; 32]>(), any::<i64>(), vec(any_alert(), 0..4)).prop_map(
+            |(model, key, evaluated_ms, alerts)| MemoryPage::Alerts(AlertsMemory {
+                model,
+                key: ModelKey(key),
+                evaluated_ms,
+                alerts,
+            })
+        ),
         vec(any_series(), 0..4).prop_map(|series| MemoryPage::Series(Batch { series })),
     ]
 }
@@ -243,6 +271,27 @@ fn a_small_file_keeps_every_bit() {
     assert_eq!(counts, Counts { entities: 2, series: 2, samples: 5 });
     assert_same(&read(&path).expect("whole").1, &small());
     assert!(read_all(&path.with_extension("none"), LIMIT).expect("no error").is_none());
+}
+
+/// Entities as they were before there were alerts.
+#[derive(Clone, PartialEq, Message)]
+struct FormerEntities {
+    #[prost(bytes = "vec", tag = "1")]
+    model: Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    entities: Vec<proto::Entity>,
+}
+
+#[test]
+fn alerts_are_nothing_to_former_programs_and_former_files_have_none() {
+    let alerts =
+        Some(proto::Alerts { alerts: vec![proto::Alert::default(); 3], ..Default::default() });
+    let new = proto::Entities { model: vec![7; 32], entities: vec![], alerts };
+    let former = FormerEntities::decode(&*new.encode_to_vec()).expect("it is passed over");
+    assert_eq!(former, FormerEntities { model: vec![7; 32], entities: vec![] });
+    let former = FormerEntities { entities: vec![proto::Entity::default()], ..former };
+    let read = proto::Entities::decode(&*former.encode_to_vec()).expect("the same message");
+    assert_eq!((read.entities.len(), read.alerts), (1, None));
 }
 
 #[test]
@@ -300,6 +349,7 @@ fn a_large_page_becomes_many() {
     let items = |page: &MemoryPage| match page {
         MemoryPage::Entities { entities, .. } => entities.len(),
         MemoryPage::Series(batch) => batch.series.len(),
+        MemoryPage::Alerts(of) => of.alerts.len(),
     };
     assert!(found.iter().all(|page| items(page) < 200_000), "so many empty ones in a record");
     // In the same order, of the same model.
@@ -371,6 +421,7 @@ fn a_frame_that_is_passed_over_is_missed() {
     let page = record(Kind::Entities(proto::Entities {
         model: vec![3; 32],
         entities: vec![proto::Entity::default()],
+        alerts: None,
     }));
     let records = [head(SCHEMA), page.clone(), page.clone()];
     let with_end = [&records[..], &[end(&records, 2)]].concat();
@@ -435,7 +486,7 @@ fn records_that_nobody_writes_are_an_error() {
     let (_dir, path) = place();
     let label = |name: &str| proto::Label { name: name.to_owned(), value: "v".to_owned() };
     let of_entity = |entity: proto::Entity| {
-        Kind::Entities(proto::Entities { model: vec![0; 32], entities: vec![entity] })
+        Kind::Entities(proto::Entities { model: vec![0; 32], entities: vec![entity], alerts: None })
     };
     let of_series = |one| Kind::Series(proto::SeriesPage { series: vec![one] });
     let cell = |had, lacked| proto::Cell { held: None, had, lacked };

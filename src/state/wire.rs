@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use crate::detect::alert::{Alert, AlertMemory};
 use crate::detect::{
-    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey, RunMemory,
+    AlertsMemory, EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey,
+    RunMemory,
 };
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::{Labels, LabelsError};
@@ -31,10 +33,16 @@ pub(super) enum Unfit {
 /// The page that a record holds; `None` for a record that is none.
 pub(super) fn page(of: Kind) -> Result<Option<MemoryPage>, Unfit> {
     Ok(Some(match of {
+        Kind::Entities(proto::Entities { model, alerts: Some(of), .. }) => {
+            MemoryPage::Alerts(AlertsMemory {
+                key: model_key(&model)?,
+                model: of.model,
+                evaluated_ms: of.evaluated_ms,
+                alerts: of.alerts.into_iter().map(alert_memory).collect::<Result<_, _>>()?,
+            })
+        }
         Kind::Entities(of) => MemoryPage::Entities {
-            model: ModelKey(
-                <[u8; 32]>::try_from(&*of.model).map_err(|_| Unfit::Key(of.model.len()))?,
-            ),
+            model: model_key(&of.model)?,
             entities: of.entities.into_iter().map(memory).collect::<Result<_, _>>()?,
         },
         Kind::Series(of) => MemoryPage::Series(Batch {
@@ -42,6 +50,40 @@ pub(super) fn page(of: Kind) -> Result<Option<MemoryPage>, Unfit> {
         }),
         Kind::Header(_) | Kind::End(_) => return Ok(None),
     }))
+}
+
+fn model_key(bytes: &[u8]) -> Result<ModelKey, Unfit> {
+    Ok(ModelKey(<[u8; 32]>::try_from(bytes).map_err(|_| Unfit::Key(bytes.len()))?))
+}
+
+/// The message of an alert.
+pub(super) fn alert(of: &AlertMemory) -> proto::Alert {
+    let AlertMemory { rule, entity, alert } = of;
+    proto::Alert {
+        rule: rule.clone(),
+        entity: entity.as_ref().map(|it| proto::LabelSet { labels: labels(it) }),
+        active_since_ms: alert.active_since_ms,
+        fired_ms: alert.fired_ms,
+        keep_firing_since_ms: alert.keep_firing_since_ms,
+        unscored_since_ms: alert.unscored_since_ms,
+        scored_ms: alert.scored_ms,
+        value: alert.value.to_bits(),
+    }
+}
+
+fn alert_memory(of: proto::Alert) -> Result<AlertMemory, Unfit> {
+    Ok(AlertMemory {
+        rule: of.rule,
+        entity: of.entity.map(|it| label_set(&it.labels)).transpose()?,
+        alert: Alert {
+            active_since_ms: of.active_since_ms,
+            fired_ms: of.fired_ms,
+            keep_firing_since_ms: of.keep_firing_since_ms,
+            unscored_since_ms: of.unscored_since_ms,
+            scored_ms: of.scored_ms,
+            value: f64::from_bits(of.value),
+        },
+    })
 }
 
 /// The message of an entity.

@@ -7,7 +7,7 @@ use prost::Message;
 use snap::write::FrameEncoder;
 
 use super::{Counts, Header, LAYOUT, MAGIC, PAGE_BYTES, RECORD_BYTES, SCHEMA, StateError, wire};
-use crate::detect::{EntityMemory, MemoryPage};
+use crate::detect::{AlertsMemory, EntityMemory, MemoryPage};
 use crate::files::Draft;
 use crate::labels::Labels;
 use crate::proto::state::record::Kind;
@@ -61,6 +61,7 @@ impl Writer {
         let written = match page {
             MemoryPage::Entities { model, entities } => self.entities(&model.0, entities),
             MemoryPage::Series(batch) => self.series(&batch.series),
+            MemoryPage::Alerts(alerts) => self.alerts(alerts),
         };
         self.has_failed |= written.is_err();
         written
@@ -88,7 +89,9 @@ impl Writer {
 
     fn entities(&mut self, model: &[u8; 32], entities: &[EntityMemory]) -> Result<(), StateError> {
         let mut part = Part::default();
-        let record = |entities| Kind::Entities(proto::Entities { model: model.to_vec(), entities });
+        let record = |entities| {
+            Kind::Entities(proto::Entities { model: model.to_vec(), entities, alerts: None })
+        };
         for memory in entities {
             let full = part.add(wire::entity(memory));
             self.fits(part.newest, "the entity", &memory.entity)?;
@@ -107,6 +110,22 @@ impl Writer {
             full.map_or(Ok(()), |full| self.append(record(full)))?;
             self.counts.series += 1;
             self.counts.samples += one.samples.len() as u64;
+        }
+        self.append(record(part.items))
+    }
+
+    fn alerts(&mut self, of: &AlertsMemory) -> Result<(), StateError> {
+        let mut part = Part::default();
+        let record = |alerts| {
+            let (model, evaluated_ms) = (of.model.clone(), of.evaluated_ms);
+            let alerts = Some(proto::Alerts { model, evaluated_ms, alerts });
+            Kind::Entities(proto::Entities { model: of.key.0.to_vec(), entities: vec![], alerts })
+        };
+        for memory in &of.alerts {
+            let full = part.add(wire::alert(memory));
+            let entity = memory.entity.clone().unwrap_or_else(Labels::empty);
+            self.fits(part.newest + of.model.len(), "the alert of", &entity)?;
+            full.map_or(Ok(()), |full| self.append(record(full)))?;
         }
         self.append(record(part.items))
     }
