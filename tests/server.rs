@@ -151,6 +151,33 @@ async fn a_score_goes_in_and_comes_out() {
 }
 
 #[tokio::test]
+async fn an_alert_fires_and_is_resolved() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let rule = "alerting:\n  rules:\n  - alert: HostAnomalous\n    for: 1s\n    keep_firing_for: 1s\n    \
+                labels: {severity: ticket}\n";
+    let portent = Portent::start(&(config(&write_model(&dir), 2.0) + rule), &[]).await;
+    ready(&portent).await;
+    let alert = |state| {
+        format!(
+            r#"anomaly_alerts{{instance="h",severity="ticket",alertname="HostAnomalous",alertstate="{state}",model="squares"}} 1"#
+        )
+    };
+    send(&portent, &samples("h", 1.0, 3.0)).await;
+    let page = page_with(&portent, "firing", |page| page.contains(&alert("firing"))).await;
+    promtool_accepts(&page);
+    send(&portent, &samples("h", 0.0, 0.0)).await;
+    let resolved = r#"portent_alerts_changes_total{alertname="HostAnomalous",change="calm"} 1"#;
+    let page = page_with(&portent, "resolved", |page| page.contains(resolved)).await;
+    assert!(!page.contains("anomaly_alerts{"), "{page}");
+    let fired = r#"portent_alerts_changes_total{alertname="HostAnomalous",change="fired"} 1"#;
+    assert!(page.contains(fired), "{page}");
+    let log = portent.server.log();
+    for line in ["an alert fires", "an alert is resolved"] {
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    }
+}
+
+#[tokio::test]
 async fn paths_and_methods() {
     let dir = TempDir::new().expect("a temporary folder");
     let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;

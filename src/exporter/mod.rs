@@ -9,6 +9,7 @@
 //! Source: Prometheus "Exposition formats", "Metric and label naming".
 
 mod absence;
+mod alerts;
 mod fleet;
 mod former;
 mod own;
@@ -24,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use crate::bytesize::ByteSize;
 
 pub use own::{
-    Reload, Save, WarmStart, count_append, count_dropped, count_missed_ticks, count_reload,
-    count_restored, count_save, count_tick, count_warm_start, describe_metrics,
+    Reload, Save, WarmStart, count_alert, count_append, count_dropped, count_missed_ticks,
+    count_reload, count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
 pub use scores::render as render_scores;
 pub use shared::{PagesHeld, SharedScores};

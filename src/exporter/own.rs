@@ -61,6 +61,13 @@ pub fn count_missed_ticks(missed: u64) {
     counter!("portent_detect_ticks_missed_total").increment(missed);
 }
 
+/// Counts an alert that fired, or was resolved for a reason.
+pub fn count_alert(rule: &str, resolution: Option<&'static str>) {
+    let change = resolution.unwrap_or("fired");
+    counter!("portent_alerts_changes_total", "alertname" => rule.to_owned(), "change" => change)
+        .increment(1);
+}
+
 /// How reading the configuration and the models went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -261,6 +268,11 @@ fn describe_detect() {
     describe_counter!(
         "portent_detect_feature_errors_total",
         "Ticks at which a feature's expression failed, for all entities or for some."
+    );
+    describe_counter!(
+        "portent_alerts_changes_total",
+        "Alerts of Portent's own rules by what became of them: fired, or why they were resolved (calm, lasting, \
+         gone, removed)."
     );
     describe_counter!(
         "portent_exporter_scrapes_refused_total",

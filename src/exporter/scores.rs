@@ -1,7 +1,7 @@
 //! The scores of the last tick as text.
 
 use super::page::Page;
-use super::{ExporterConfig, ModelInfo, absence, fleet};
+use super::{ExporterConfig, ModelInfo, absence, alerts, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
@@ -60,6 +60,7 @@ pub fn render(
     );
     fleet::render(&mut page, &models);
     absence::render(&mut page, &models);
+    alerts::render(&mut page, &models, &snapshot.alerts);
     model_gauge(
         &mut page,
         &models,

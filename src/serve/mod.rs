@@ -8,6 +8,7 @@
 //! and end. A reload that fails changes nothing.
 
 mod agenda;
+mod alerts;
 mod clock;
 mod keeper;
 mod landing;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use super::agenda::{Agenda, Step};
+use super::alerts;
 use super::clock::now_ms;
 use super::keeper::Keeper;
 use super::pace::Pace;
@@ -151,6 +152,7 @@ fn run(
                 exporter::count_missed_ticks(due.missed);
                 report(&snapshot);
                 troubles.log(&snapshot);
+                alerts::log(&snapshot.alerts);
                 snapshots.send_replace(snapshot);
                 agenda.ticked(before.elapsed());
                 pace.log(due.tick_ms, due.missed, before.elapsed());
