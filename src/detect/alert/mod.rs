@@ -20,7 +20,7 @@
 //! **An evaluation that failed** for all changes nothing, and neither does time without evaluations (this
 //! process was down, ticks were missed, the clock was set): it does not even count for `gone_after`.
 //!
-//! **Of a fleet**: see [`rule`].
+//! **Of a fleet** there is one alert while many of its hosts are active: see `alert/rule.rs`.
 //!
 //! Source: Prometheus, `rules/alerting.go` (`Eval`) and `rules/group.go` (`RestoreForState`).
 
