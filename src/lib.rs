@@ -22,7 +22,7 @@
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold, what it remembers of entities; the scorer (the only place that imports `ort`) |
-//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
+//! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
 //! | 7 | `admission` | a model's file → tried by a process of its own, or a sentence |
