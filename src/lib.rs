@@ -25,23 +25,24 @@
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
-//! | 7 | `admission` | a model's file → tried by a process of its own, or a sentence |
-//! | 7 | `remote_write` | request bytes → batch; outcome → HTTP status |
-//! | 7 | `http` | connections: limits, time-outs, graceful end |
-//! | 7 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
-//! | 7 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
-//! | 7 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
-//! | 7 | `state` | what models remember, and recent samples → a file that the next process finds, and back |
-//! | 7 | `report` | numbers → tables and plots → one HTML page |
-//! | 8 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
-//! | 8 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
-//! | 8 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
-//! | 9 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
+//! | 7 | `http_client` | how to speak to a server: credentials, TLS, headers, proxy |
+//! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
+//! | 8 | `remote_write` | request bytes → batch; outcome → HTTP status |
+//! | 8 | `http` | connections: limits, time-outs, graceful end |
+//! | 8 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
+//! | 8 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
+//! | 8 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
+//! | 8 | `state` | what models remember, and recent samples → a file that the next process finds, and back |
+//! | 8 | `report` | numbers → tables and plots → one HTML page |
+//! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
+//! | 9 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
+//! | 9 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
+//! | 10 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
 //! # Where to start reading
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
-//! clock. A new protocol is a room on floor 7 that makes a [`sample::Batch`]; a new way to compute
+//! clock. A new protocol is a room on floor 8 that makes a [`sample::Batch`]; a new way to compute
 //! a feature belongs in [`promql`]; a new branch of the ensemble is a file in `train::branches`.
 //!
 //! A training is `train::run`, from top to bottom: `history::read` → a recording; `train::data` → a
@@ -71,6 +72,7 @@ pub mod features;
 pub mod files;
 pub mod history;
 pub mod http;
+pub mod http_client;
 pub mod labels;
 pub mod logging;
 pub mod matcher;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &[
         "duration",
         "labels",
@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 10] = [
     &["model"],
     &["detect", "episodes"],
     &["files"],
+    &["http_client"],
     &["admission", "remote_write", "api", "exporter", "http", "history", "state", "report"],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],

@@ -22,13 +22,13 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot], alerts: &AlertS
         "Always 1; an alert of Portent's own rules that is pending or firing. Without the labels of an entity it is of the model's fleet.",
     );
     for alert in active() {
-        family.sample(&labels(alerts, alert), &own(alert), 1.0);
+        family.sample(&alert.labels, &state(alert), 1.0);
     }
     let mut family = page
         .gauge("anomaly_alerts_active_since_timestamp_seconds", "Since when the alert is active.");
     for alert in active() {
         let since = alert.alert.active_since_ms as f64 / 1000.0;
-        family.sample(&labels(alerts, alert), &own(alert), since);
+        family.sample(&alert.labels, &state(alert), since);
     }
     let mut family = page.gauge(
         "portent_alerts_refused",
@@ -39,23 +39,9 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot], alerts: &AlertS
     }
 }
 
-fn own(alert: &ActiveAlert) -> [(&str, &str); 3] {
-    [
-        ("alertname", &alert.rule),
-        ("alertstate", alert.alert.state().name()),
-        ("model", &alert.model),
-    ]
-}
-
-/// The labels of the entity and of the rule; those of the rule count, as in Prometheus.
-fn labels(alerts: &AlertSnapshot, alert: &ActiveAlert) -> Labels {
-    let none = Labels::empty();
-    let entity = alert.entity.as_ref().unwrap_or(&none);
-    let rule = alerts.rules.iter().find(|it| it.alert == *alert.rule);
-    let of_rule = || rule.into_iter().flat_map(|it| &it.labels);
-    let of_entity = entity.iter().filter(|(name, _)| of_rule().all(|(own, _)| own != name));
-    let of_rule = of_rule().map(|(name, value)| (name.as_str(), value.as_str()));
-    Labels::from_pairs(of_entity.chain(of_rule)).unwrap_or(none)
+/// What the alert's own labels do not say.
+fn state(alert: &ActiveAlert) -> [(&str, &str); 1] {
+    [("alertstate", alert.alert.state().name())]
 }
 
 #[cfg(test)]
@@ -68,10 +54,8 @@ mod tests {
 
     #[test]
     fn what_is_pending_and_firing_has_a_series() {
-        let rule: AlertRule = serde_json::from_str(
-            r#"{"alert": "HostAnomalous", "labels": {"severity": "ticket", "job": "all"}}"#,
-        )
-        .expect("a rule");
+        let rule: AlertRule =
+            serde_json::from_str(r#"{"alert": "HostAnomalous"}"#).expect("a rule");
         let alert = |fired_ms| Alert {
             active_since_ms: 60_000,
             fired_ms,
@@ -81,9 +65,17 @@ mod tests {
             value: 2.0,
         };
         let host = Labels::from_pairs([("instance", "a"), ("job", "node")]).expect("two names");
+        let labels = |entity: Option<&Labels>| {
+            let own = [("alertname", "HostAnomalous"), ("severity", "ticket")];
+            Labels::from_pairs(entity.into_iter().flat_map(Labels::iter).chain(own))
+                .expect("four names")
+        };
         let active = |entity: Option<Labels>, fired_ms| ActiveAlert {
             rule: Arc::from("HostAnomalous"),
             model: Arc::from("m"),
+            labels: labels(entity.as_ref()),
+            threshold: 1.0,
+            templates: Arc::default(),
             entity,
             alert: alert(fired_ms),
             is_scored: true,
@@ -122,10 +114,10 @@ mod tests {
         assert_eq!(
             samples,
             [
-                r#"anomaly_alerts{job="all",severity="ticket",alertname="HostAnomalous",alertstate="pending",model="m"} 1"#,
-                r#"anomaly_alerts{instance="a",job="all",severity="ticket",alertname="HostAnomalous",alertstate="firing",model="m"} 1"#,
-                r#"anomaly_alerts_active_since_timestamp_seconds{job="all",severity="ticket",alertname="HostAnomalous",alertstate="pending",model="m"} 60"#,
-                r#"anomaly_alerts_active_since_timestamp_seconds{instance="a",job="all",severity="ticket",alertname="HostAnomalous",alertstate="firing",model="m"} 60"#,
+                r#"anomaly_alerts{alertname="HostAnomalous",severity="ticket",alertstate="pending"} 1"#,
+                r#"anomaly_alerts{alertname="HostAnomalous",instance="a",job="node",severity="ticket",alertstate="firing"} 1"#,
+                r#"anomaly_alerts_active_since_timestamp_seconds{alertname="HostAnomalous",severity="ticket",alertstate="pending"} 60"#,
+                r#"anomaly_alerts_active_since_timestamp_seconds{alertname="HostAnomalous",instance="a",job="node",severity="ticket",alertstate="firing"} 60"#,
                 r#"portent_alerts_refused{model="m"} 3"#,
             ]
         );

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::client::address;
-use super::http_config::HttpConfig;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::http_client::{HttpConfig, HttpConfigError};
 
 /// The `history` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,7 +92,10 @@ impl HistoryConfig {
         if let Some((key, _)) = values.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(key, "must be above 0"));
         }
-        self.http_config.validate()?;
+        let wrong = |HttpConfigError { key, reason }| {
+            ConfigError::new(&format!("http_config.{key}"), reason)
+        };
+        self.http_config.validate().map_err(wrong)?;
         self.prometheus_url.as_deref().map_or(Ok(()), check_url)
     }
 
@@ -154,5 +157,19 @@ mod tests {
         let other = "history.prometheus_url: \"localhost:9090\" is not the address of a server (it begins \
                      with neither http:// nor https://); write it as in http://localhost:9090";
         check("prometheus_url: localhost:9090", Some(other));
+    }
+
+    #[test]
+    fn every_path_is_relative_to_the_file() {
+        let mut config: HistoryConfig = serde_yaml::from_str(
+            "{http_config: {basic_auth: {username_file: a, password_file: b},
+              tls_config: {ca_file: d, cert_file: e, key_file: /f},
+              http_headers: {x: {files: [g, h]}}}}",
+        )
+        .expect("a good section");
+        config.resolve_paths(Path::new("/etc"));
+        let paths: Vec<_> = config.http_config.paths_mut().map(|it| it.clone()).collect();
+        let expected = ["/etc/a", "/etc/b", "/etc/d", "/etc/e", "/f", "/etc/g", "/etc/h"];
+        assert_eq!(paths, expected.map(PathBuf::from));
     }
 }

@@ -43,7 +43,6 @@ mod exclude;
 mod fetch;
 mod grid;
 mod groups;
-mod http_config;
 mod identity;
 mod patience;
 mod progress;
@@ -51,16 +50,13 @@ mod question;
 mod reason;
 mod resume;
 mod sample;
-mod secret;
 mod table;
 
 pub use config::{ConfigError, HistoryConfig};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
-pub use http_config::{Authorization, BasicAuth, HttpConfig, HttpHeader, ProxyUrl, TlsConfig};
 pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};
-pub use secret::Secret;
 pub use table::{CsvError, each_time, read_labels};
 
 use asked::Asked;

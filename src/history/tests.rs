@@ -9,6 +9,7 @@ use std::time::Duration as StdDuration;
 use super::*;
 use crate::bytesize::ByteSize;
 use crate::features::Counts;
+use crate::http_client::{HttpHeader, Secret};
 
 mod compressed;
 mod excluded;

@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::active::{ActiveAlert, labels};
 use super::config::{AlertRule, AlertingConfig};
 use super::rule::{AlertChange, Reading, RuleAlerts, Terms};
+use super::template::RuleTemplates;
 use super::{Alert, Resolution};
 use crate::detect::{AnomalyState, EntityScore, FeatureScore, ModelKey, ModelSnapshot};
 use crate::labels::Labels;
@@ -17,12 +19,12 @@ use crate::labels::Labels;
 /// How many features an alert names: those with the largest shares.
 const NAMED_FEATURES: usize = 3;
 
-/// What an alert takes of memory, estimated: itself twice (here and in a snapshot), its features, its place
+/// What an alert takes of memory, estimated: itself twice (here and in a snapshot), its labels and features, its place
 /// in a tree and labels that nobody else holds any more.
 const ALERT_BYTES: usize = 2 * size_of::<(Labels, Alert)>()
     + size_of::<ActiveAlert>()
     + 3 * size_of::<FeatureScore>()
-    + 128;
+    + 384;
 
 /// What is known of alerts after a tick.
 #[derive(Debug, Clone, Default)]
@@ -46,29 +48,6 @@ pub struct ModelAlertSnapshot {
     pub active: Vec<ActiveAlert>,
     /// Entities that have no alert because there are too many.
     pub refused: usize,
-}
-
-/// An alert that is pending or firing.
-#[derive(Debug, Clone)]
-pub struct ActiveAlert {
-    /// The name of its rule.
-    pub rule: Arc<str>,
-    /// The model.
-    pub model: Arc<str>,
-    /// The entity labels; `None` for the alert of a fleet.
-    pub entity: Option<Labels>,
-    /// State, times and value.
-    pub alert: Alert,
-    /// Whether the value is of the last evaluation: an alert goes on for a while without a score.
-    pub is_scored: bool,
-    /// The features with the largest shares of the error, numbered by `feature_names`; none without a score.
-    pub features: Vec<FeatureScore>,
-    /// The features' names.
-    pub feature_names: Arc<[String]>,
-    /// Of a fleet, who is active: those with the largest scores, and no more than can be read.
-    pub named: Vec<Labels>,
-    /// Of a fleet, how many are active.
-    pub active_entities: usize,
 }
 
 /// An alert that fired or was resolved.
@@ -117,6 +96,8 @@ pub struct AlertsMemory {
 pub(in crate::detect) struct Alerting {
     config: AlertingConfig,
     rules: Arc<[AlertRule]>,
+    /// The texts of the rules, by their names.
+    templates: BTreeMap<String, Arc<RuleTemplates>>,
     /// Alerts of a rule and a model, at most.
     limit: usize,
     models: BTreeMap<Arc<str>, ModelAlerts>,
@@ -150,6 +131,8 @@ impl Alerting {
     /// Other rules from now on.
     pub fn set_config(&mut self, config: AlertingConfig) {
         self.rules = Arc::from(&*config.rules);
+        let templates = |it: &AlertRule| (it.alert.clone(), Arc::new(it.templates()));
+        self.templates = self.rules.iter().map(templates).collect();
         self.config = config;
     }
 
@@ -199,7 +182,7 @@ impl Alerting {
                 transitions.extend(changes.into_iter().map(transition(now_ms, &rule, &name)));
             }
         }
-        model.snapshot = Some(Arc::new(model.snapshot(now_ms, &name, snapshot)));
+        model.snapshot = Some(Arc::new(model.snapshot(now_ms, &name, snapshot, &self.templates)));
     }
 
     /// Ends the alerts of rules and models that are no more.
@@ -276,19 +259,29 @@ impl ModelAlerts {
         }
     }
 
-    fn snapshot(&self, now_ms: i64, name: &Arc<str>, of: &ModelSnapshot) -> ModelAlertSnapshot {
+    fn snapshot(
+        &self,
+        now_ms: i64,
+        name: &Arc<str>,
+        of: &ModelSnapshot,
+        templates: &BTreeMap<String, Arc<RuleTemplates>>,
+    ) -> ModelAlertSnapshot {
         let mut active = Vec::new();
         for (rule, alerts) in &self.rules {
+            let templates = templates.get(&**rule).map(Arc::clone).unwrap_or_default();
             let shown = |entity: Option<&Labels>, alert: &Alert, features| ActiveAlert {
                 rule: Arc::clone(rule),
                 model: Arc::clone(name),
                 entity: entity.cloned(),
+                labels: labels(rule, name, entity, &templates),
                 alert: *alert,
+                threshold: 1.0,
                 is_scored: alert.scored_ms == now_ms && !has_failed(of),
                 features,
                 feature_names: Arc::clone(&of.feature_names),
                 named: Vec::new(),
                 active_entities: 0,
+                templates: Arc::clone(&templates),
             };
             active.extend(alerts.fleet.iter().map(|alert| ActiveAlert {
                 named: alerts.named.clone(),
@@ -299,7 +292,9 @@ impl ModelAlerts {
                 let score = of.entities.binary_search_by(|it| it.entity.cmp(entity));
                 let score = score.ok().map(|place| &of.entities[place]);
                 let features = score.into_iter().flat_map(EntityScore::contributions);
-                shown(Some(entity), alert, features.take(NAMED_FEATURES).copied().collect())
+                let features = features.take(NAMED_FEATURES).copied().collect();
+                let threshold = score.map_or(1.0, |it| it.threshold);
+                ActiveAlert { threshold, ..shown(Some(entity), alert, features) }
             }));
         }
         let refused = self.rules.values().map(|it| it.refused).sum();

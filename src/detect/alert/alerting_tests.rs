@@ -273,3 +273,27 @@ fn wrong_rules_are_named() {
     assert_eq!(key, "alerting.rules[0].resolve_below");
     assert_eq!(config(&["A", "B"]).validate(&[]), Ok(()));
 }
+
+#[test]
+fn an_alert_says_who_it_is_and_what_is_unusual() {
+    let mut alerting = Alerting::default();
+    let rule = serde_json::json!({
+        "alert": "Unusual", "for": "0s",
+        "labels": {"team": "{{ labels.instance }} of {{ model }}", "instance": "over", "none": ""},
+        "annotations": {"description": "{{ features[0].name }} {{ score }} {{ threshold }}"},
+    });
+    let rules = vec![serde_json::from_value(rule).expect("a rule")];
+    alerting.set_config(AlertingConfig { rules, ..AlertingConfig::default() });
+    alerting.set_limit(1_000);
+    let snapshot = tick(&mut alerting, 0, &[("a", 2.0)]);
+    let active: Vec<_> = snapshot.active().collect();
+    let [alert] = &active[..] else { panic!("{active:?}") };
+    let expected =
+        [("alertname", "Unusual"), ("instance", "over"), ("model", "m"), ("team", "a of m")];
+    assert_eq!(alert.labels, Labels::from_pairs(expected).expect("names"));
+    let expected = [
+        ("description", "b 2.0 1.0".to_owned()),
+        ("summary", "a is anomalous: score 2".to_owned()),
+    ];
+    assert_eq!(alert.annotations(), expected);
+}

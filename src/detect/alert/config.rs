@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Durations;
+use super::template::RuleTemplates;
 use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
 
@@ -51,10 +52,10 @@ pub struct AlertRule {
     /// The share of the threshold in force above which an entity stays active that is active already.
     #[serde(default = "all")]
     pub resolve_below: f64,
-    /// Labels of the alert.
+    /// Labels of the alert; templates.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// What the alert says beside them.
+    /// What the alert says beside them; templates. `summary` and `description` are there unless they are empty.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -115,6 +116,9 @@ impl AlertingConfig {
                     return wrong(&format!("{key}.{what}"), reason);
                 }
             }
+            if let Some((what, reason)) = rule.templates().errors().next() {
+                return wrong(&format!("{key}.{what}"), reason.to_owned());
+            }
             for own in ["alertname", "alertstate", "model"] {
                 if rule.labels.contains_key(own) {
                     return wrong(&format!("{key}.labels"), format!("{own} has a meaning already"));
@@ -130,6 +134,11 @@ impl AlertRule {
     #[must_use]
     pub fn covers(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|it| it == model)
+    }
+
+    /// Its texts, ready for use.
+    pub(super) fn templates(&self) -> RuleTemplates {
+        RuleTemplates::new(&self.labels, &self.annotations)
     }
 
     pub(super) fn durations(&self, gone_after: Duration) -> Durations {

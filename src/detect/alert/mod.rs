@@ -24,19 +24,22 @@
 //!
 //! Source: Prometheus, `rules/alerting.go` (`Eval`) and `rules/group.go` (`RestoreForState`).
 
+mod active;
 mod alerting;
 #[cfg(test)]
 mod alerting_tests;
 mod config;
+mod format;
 mod rule;
+mod template;
 #[cfg(test)]
 mod tests;
 
+pub use active::ActiveAlert;
 pub(super) use alerting::Alerting;
-pub use alerting::{
-    ActiveAlert, AlertMemory, AlertSnapshot, AlertsMemory, ModelAlertSnapshot, Transition,
-};
+pub use alerting::{AlertMemory, AlertSnapshot, AlertsMemory, ModelAlertSnapshot, Transition};
 pub use config::{AlertRule, AlertingConfig, AlertingError};
+pub use template::RuleTemplates;
 
 /// How far an alert is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

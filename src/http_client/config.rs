@@ -15,7 +15,6 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::config::ConfigError;
 use super::secret::Secret;
 
 /// Headers that the client or another key decides; Prometheus refuses the same ones.
@@ -33,6 +32,16 @@ const RESERVED_HEADERS: [&str; 12] = [
     "user-agent",
     "www-authenticate",
 ];
+
+/// What contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct HttpConfigError {
+    /// The key's path, from inside the section on.
+    pub key: String,
+    /// What is wrong with it. Never a secret.
+    pub reason: String,
+}
 
 /// Credentials, TLS, headers and proxy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,9 +146,12 @@ impl Default for HttpConfig {
 
 impl HttpConfig {
     /// Refuses what contradicts itself, as Prometheus does.
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// Names the first such key.
+    pub fn validate(&self) -> Result<(), HttpConfigError> {
         let wrong = |key: &str, reason: &str| {
-            Err(ConfigError::new(&["http_config", key].join("."), reason))
+            Err(HttpConfigError { key: key.to_owned(), reason: reason.to_owned() })
         };
         if self.basic_auth.is_some() && self.authorization.is_some() {
             return wrong("authorization", "leave out either this or basic_auth");
@@ -177,7 +189,7 @@ impl HttpConfig {
     }
 
     /// All paths of files.
-    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let basic = self.basic_auth.iter_mut();
         let basic = basic.flat_map(|it| [&mut it.username_file, &mut it.password_file]);
         let authorization = self.authorization.iter_mut().map(|it| &mut it.credentials_file);
@@ -189,9 +201,10 @@ impl HttpConfig {
 }
 
 impl HttpHeader {
-    fn validate(&self, name: &str) -> Result<(), ConfigError> {
+    fn validate(&self, name: &str) -> Result<(), HttpConfigError> {
         let wrong = |reason: &str| {
-            Err(ConfigError::new(&format!("http_config.http_headers.{name}"), reason))
+            let key = format!("http_headers.{name}");
+            Err(HttpConfigError { key, reason: reason.to_owned() })
         };
         if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
             return wrong("is decided by other keys or by the client");
@@ -250,11 +263,9 @@ impl<'de> Deserialize<'de> for ProxyUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::HistoryConfig;
 
-    fn parsed(yaml: &str) -> Result<HistoryConfig, String> {
+    fn parsed(yaml: &str) -> Result<HttpConfig, String> {
         let config: HttpConfig = serde_yaml::from_str(yaml).map_err(|error| error.to_string())?;
-        let config = HistoryConfig { http_config: config, ..HistoryConfig::default() };
         config.validate().map_err(|error| error.to_string())?;
         Ok(config)
     }
@@ -270,7 +281,7 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         check_bad(
             "{basic_auth: {username: u}, authorization: {credentials: hunter2}}",
-            "history.http_config.authorization: leave out either this or basic_auth",
+            "authorization: leave out either this or basic_auth",
         );
         check_bad("basic_auth: {password: hunter2}", "one of username and username_file");
         check_bad("basic_auth: {username: u, username_file: f}", "one of username");
@@ -305,19 +316,5 @@ mod tests {
             assert!(!text.contains("hunter2") && text.contains("<secret>"), "{text}");
             assert!(text.contains("team") && text.contains("u:xxxxx@p:1"), "{text}");
         }
-    }
-
-    #[test]
-    fn every_path_is_relative_to_the_file() {
-        let mut config = parsed(
-            "{basic_auth: {username_file: a, password_file: b},
-              tls_config: {ca_file: d, cert_file: e, key_file: /f},
-              http_headers: {x: {files: [g, h]}}}",
-        )
-        .expect("a good section");
-        config.resolve_paths(std::path::Path::new("/etc"));
-        let paths: Vec<_> = config.http_config.paths_mut().map(|it| it.clone()).collect();
-        let expected = ["/etc/a", "/etc/b", "/etc/d", "/etc/e", "/f", "/etc/g", "/etc/h"];
-        assert_eq!(paths, expected.map(PathBuf::from));
     }
 }
