@@ -24,7 +24,17 @@ const FLOORS: [&[&str]; 11] = [
     &["detect", "episodes"],
     &["files"],
     &["http_client"],
-    &["admission", "remote_write", "api", "exporter", "http", "history", "state", "report"],
+    &[
+        "admission",
+        "remote_write",
+        "api",
+        "exporter",
+        "http",
+        "history",
+        "notify",
+        "state",
+        "report",
+    ],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
 ];

@@ -98,7 +98,6 @@ impl HttpClient {
     }
 
     /// A POST with credentials and headers.
-    #[must_use]
     pub fn post(&self, url: Url) -> RequestBuilder {
         let request = self.client.post(url).headers(self.headers.clone());
         match &self.credentials {

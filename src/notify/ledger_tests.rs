@@ -1,0 +1,232 @@
+//! Tests of ledgers, in virtual time.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::ledger::*;
+use crate::labels::Labels;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const ONCE: Style = Style::Once { send_resolved: true };
+const AGAIN: Style = Style::Again { every_ms: 60_000 };
+
+fn host(name: &str) -> Labels {
+    Labels::from_pairs([("instance", name)]).expect("one name")
+}
+
+fn firing(fired_ms: i64) -> Firing {
+    Firing { rule: Arc::from("r"), model: Arc::from("m"), fired_ms, is_muted: false }
+}
+
+/// A look at these: name and when it fired.
+fn look(ledger: &mut Ledger, now_ms: i64, list: &[(&str, i64)]) {
+    let labels: Vec<Labels> = list.iter().map(|(name, _)| host(name)).collect();
+    let firing = labels.iter().zip(list).map(|(labels, (_, fired_ms))| (labels, firing(*fired_ms)));
+    let firing = firing.collect();
+    let look = Look { firing, evaluated: BTreeSet::from(["m"]), is_configured: &|_, _| true };
+    assert_eq!(ledger.look(now_ms, &look), 0);
+}
+
+fn look_muted(ledger: &mut Ledger, now_ms: i64, name: &str, fired_ms: i64) {
+    let labels = host(name);
+    let muted = Firing { is_muted: true, ..firing(fired_ms) };
+    let firing = BTreeMap::from([(&labels, muted)]);
+    let look = Look { firing, evaluated: BTreeSet::from(["m"]), is_configured: &|_, _| true };
+    assert_eq!(ledger.look(now_ms, &look), 0);
+}
+
+/// Who is due, with a sign of how: `+` fires, `-` is resolved. They are told of.
+fn tell(ledger: &mut Ledger, now_ms: i64) -> Vec<String> {
+    let due = ledger.due(now_ms, 100);
+    ledger.tried(now_ms, &due);
+    ledger.told_of(now_ms, &due);
+    let shown = |it: &Due| {
+        let sign = if it.resolved_ms.is_some() { '-' } else { '+' };
+        format!("{sign}{}", it.labels.get("instance"))
+    };
+    due.iter().map(shown).collect()
+}
+
+fn ledger(style: Style) -> Ledger {
+    Ledger::new(style, 1_000, &[])
+}
+
+#[test]
+fn what_fires_is_told_once_and_its_end_once() {
+    let mut it = ledger(ONCE);
+    look(&mut it, 0, &[("a", 0), ("b", 0)]);
+    assert_eq!(it.waiting(0), 2);
+    assert_eq!(tell(&mut it, 0), ["+a", "+b"]);
+    for now_ms in [1_000, 3_600_000, -3_600_000] {
+        look(&mut it, now_ms, &[("a", 0), ("b", 0)]);
+        assert!(tell(&mut it, now_ms).is_empty());
+    }
+    look(&mut it, 4_000_000, &[("b", 0)]);
+    assert_eq!(tell(&mut it, 4_000_000), ["-a"]);
+    assert!(tell(&mut it, 4_000_000).is_empty());
+    // It fires anew, and is told anew.
+    look(&mut it, 5_000_000, &[("a", 5_000_000), ("b", 0)]);
+    assert_eq!(tell(&mut it, 5_000_000), ["+a"]);
+}
+
+#[test]
+fn who_forgets_is_told_again() {
+    let mut it = ledger(AGAIN);
+    look(&mut it, 0, &[("a", 0)]);
+    assert_eq!(tell(&mut it, 0), ["+a"]);
+    assert!(tell(&mut it, 59_999).is_empty());
+    assert_eq!(tell(&mut it, 60_000), ["+a"]);
+    // The clock is set back.
+    assert_eq!(tell(&mut it, 30_000), ["+a"]);
+    look(&mut it, 61_000, &[]);
+    assert_eq!(tell(&mut it, 61_000), ["-a"], "news does not wait");
+    assert!(tell(&mut it, 62_000).is_empty());
+    look(&mut it, 121_000, &[]);
+    assert_eq!(tell(&mut it, 121_000), ["-a"]);
+    look(&mut it, 61_000 + 15 * 60_000, &[]);
+    assert!(tell(&mut it, 61_000 + 15 * 60_000).is_empty());
+}
+
+#[test]
+fn what_nobody_was_told_of_just_goes() {
+    for style in [ONCE, AGAIN] {
+        let mut it = ledger(style);
+        look(&mut it, 0, &[("a", 0)]);
+        look(&mut it, 1, &[]);
+        assert!(tell(&mut it, 1).is_empty());
+        assert!(it.told().is_empty());
+    }
+    let mut it = ledger(Style::Once { send_resolved: false });
+    look(&mut it, 0, &[("a", 0)]);
+    assert_eq!(tell(&mut it, 0), ["+a"]);
+    look(&mut it, 1, &[]);
+    assert!(tell(&mut it, 1).is_empty());
+}
+
+#[test]
+fn what_was_told_is_known_after_a_restart() {
+    let mut it = ledger(ONCE);
+    look(&mut it, 0, &[("a", 0), ("b", 0), ("c", 0)]);
+    tell(&mut it, 0);
+    let json = serde_json::to_string(&it.told()).expect("plain data");
+    let told: Vec<Told> = serde_json::from_str(&json).expect("its own words");
+    let mut it = Ledger::new(ONCE, 1_000, &told);
+    // No model has been evaluated yet.
+    let unseen =
+        Look { firing: BTreeMap::new(), evaluated: BTreeSet::new(), is_configured: &|_, _| true };
+    it.look(10, &unseen);
+    assert!(tell(&mut it, 10).is_empty());
+    look(&mut it, 20, &[("a", 0), ("d", 15)]);
+    assert_eq!(tell(&mut it, 20), ["-b", "-c", "+d"]);
+    // A rule that is gone ends its alerts even if its model is not evaluated.
+    let former = Look { is_configured: &|_, _| false, ..unseen };
+    it.look(30, &former);
+    assert_eq!(tell(&mut it, 30), ["-a", "-d"]);
+}
+
+#[test]
+fn what_is_muted_is_told_of_afterwards_if_it_goes_on() {
+    let mut it = ledger(ONCE);
+    look_muted(&mut it, 0, "a", 0);
+    assert_eq!(it.waiting(0), 0);
+    look(&mut it, 10, &[("a", 0)]);
+    look_muted(&mut it, 20, "a", 0);
+    assert_eq!(it.waiting(20), 0, "it was not told before the window began");
+    look(&mut it, 30, &[("a", 0)]);
+    assert_eq!(tell(&mut it, 30), ["+a"]);
+    // What is known is told to its end, though it is muted.
+    look_muted(&mut it, 40, "a", 0);
+    assert!(tell(&mut it, 40).is_empty());
+    look(&mut it, 50, &[]);
+    assert_eq!(tell(&mut it, 50), ["-a"]);
+}
+
+#[test]
+fn those_tried_last_wait_behind_the_others() {
+    let mut it = ledger(ONCE);
+    look(&mut it, 0, &[("a", 0), ("b", 0), ("c", 0)]);
+    let first = it.due(0, 1);
+    it.tried(1, &first);
+    let names = |due: Vec<Due>| -> Vec<String> {
+        due.iter().map(|it| it.labels.get("instance").to_owned()).collect()
+    };
+    assert_eq!(names(it.due(2, 2)), ["b", "c"]);
+    assert_eq!(names(it.due(2, 3)), ["b", "c", "a"]);
+}
+
+#[test]
+fn too_many_that_are_resolved_are_given_up() {
+    let mut it = Ledger::new(ONCE, 2, &[]);
+    look(&mut it, 0, &[("a", 0), ("b", 0), ("c", 0)]);
+    tell(&mut it, 0);
+    let labels = [host("b"), host("c")];
+    let firing = labels.iter().map(|it| (it, firing(0))).collect();
+    let seen = BTreeSet::from(["m"]);
+    let some = Look { firing, evaluated: seen.clone(), is_configured: &|_, _| true };
+    assert_eq!(it.look(1, &some), 0);
+    let none = Look { firing: BTreeMap::new(), evaluated: seen, is_configured: &|_, _| true };
+    assert_eq!(it.look(2, &none), 1, "the one that was resolved first");
+    assert_eq!(tell(&mut it, 2), ["-b", "-c"]);
+}
+
+/// Flapping alerts of many hosts, deliveries that fail, and restarts: nobody hears the same twice, and in
+/// the end everybody knows how it is.
+#[test]
+fn nothing_is_told_twice_whatever_fails() {
+    const HOSTS: usize = 60;
+    for seed in 0..6 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let names: Vec<Labels> = (0..HOSTS).map(|i| host(&i.to_string())).collect();
+        let mut fired: Vec<Option<i64>> = vec![None; HOSTS];
+        let mut it = Ledger::new(ONCE, HOSTS, &[]);
+        // Of each host what the receiver has heard: when what fires had fired, and whether it has ended.
+        let mut heard: BTreeMap<Labels, (i64, bool)> = BTreeMap::new();
+        for step in 0..300 {
+            let now_ms = step * 15_000;
+            let settles = step > 260;
+            for state in &mut fired {
+                if !settles && random.random_bool(0.05) {
+                    *state = match state {
+                        Some(_) => None,
+                        None => Some(now_ms),
+                    };
+                }
+            }
+            if random.random_bool(0.02) {
+                it = Ledger::new(ONCE, HOSTS, &it.told());
+            }
+            let now =
+                names.iter().zip(&fired).filter_map(|(name, at)| Some((name, firing((*at)?))));
+            let seen = Look {
+                firing: now.collect(),
+                evaluated: BTreeSet::from(["m"]),
+                is_configured: &|_, _| true,
+            };
+            it.look(now_ms, &seen);
+            for _ in 0..random.random_range(0..3) {
+                let due = it.due(now_ms, 50);
+                it.tried(now_ms, &due);
+                if !settles && random.next_u32() % 2 == 0 {
+                    continue;
+                }
+                for one in &due {
+                    let ended = one.resolved_ms.is_some();
+                    let before = heard.insert(one.labels.clone(), (one.fired_ms, ended));
+                    let is_new = match before {
+                        None => !ended,
+                        Some((fired_ms, was)) if ended => fired_ms == one.fired_ms && !was,
+                        Some((fired_ms, _)) => fired_ms < one.fired_ms,
+                    };
+                    assert!(is_new, "seed {seed}, step {step}: {one:?} after {before:?}");
+                }
+                it.told_of(now_ms, &due);
+            }
+            assert!(it.waiting(now_ms) <= HOSTS);
+        }
+        for (name, state) in names.iter().zip(&fired) {
+            let known = heard.get(name).filter(|it| !it.1).map(|it| it.0);
+            assert_eq!(known, *state, "seed {seed}");
+        }
+    }
+}

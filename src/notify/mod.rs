@@ -1,0 +1,166 @@
+//! Notify: tells others of alerts, once.
+//!
+//! In: snapshots, with what fires. Out: requests to Alertmanagers, webhooks and chats; and a file with what
+//! they have been told, so that a restart neither doubles nor loses an alert.
+//!
+//! ```text
+//! snapshot ─▶ ledger ─▶ notice ─▶ target ─▶ POST
+//!             who is due  what it says  how it is told
+//!               └──▶ book: what was told, on disk
+//! ```
+//!
+//! Invariants: one request at a time to each target, so that a slow one delays nobody else; never more to
+//! tell than there are alerts; nothing is given up because a receiver is away. What cannot be known, whether a
+//! request arrived whose answer did not, is told again: rather twice than never.
+
+mod book;
+mod config;
+mod delivery;
+mod ledger;
+#[cfg(test)]
+mod ledger_tests;
+mod notice;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use metrics::{describe_counter, describe_gauge};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::detect::Snapshot;
+use crate::detect::alert::AlertRule;
+use book::Book;
+use delivery::{Context, Delivery};
+use ledger::Told;
+
+pub use config::{
+    AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
+    TelegramConfig, WebhookConfig,
+};
+pub use delivery::IsMuted;
+pub use notice::{Details, Feature, Notice};
+pub use target::{Failure, NotifyError, Target};
+
+/// Who is told of what, from now on.
+#[derive(Debug)]
+pub struct Audience {
+    /// The section.
+    pub config: NotifyConfig,
+    /// All that it names.
+    pub targets: Vec<Target>,
+    /// The rules that are configured.
+    pub rules: Arc<[AlertRule]>,
+    /// The models that are configured.
+    pub models: Arc<[String]>,
+    /// How often they are evaluated.
+    pub interval_ms: i64,
+}
+
+/// What does not change while the program runs.
+pub struct Notifier {
+    /// The time, milliseconds since the epoch.
+    pub now_ms: fn() -> i64,
+    /// Whether an alert is held back.
+    pub is_muted: IsMuted,
+    /// What fires.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    /// Tells those who are named last, until there are no more snapshots. What has been told is kept in the
+    /// folder, if there is one.
+    pub async fn run(self, folder: Option<&Path>, mut audiences: mpsc::Receiver<Audience>) {
+        let book = Book::new(folder);
+        let mut pages = book.read();
+        let mut next = audiences.recv().await;
+        while let Some(audience) = next {
+            let changed = Arc::new(Notify::new());
+            let (stop, stopped) = watch::channel(false);
+            let (mut tasks, seen) = self.start(audience, &mut pages, &changed, &stopped);
+            let collect = || {
+                let mut pages = pages.clone();
+                pages.extend(seen.iter().map(|(key, told)| (key.clone(), told.borrow().clone())));
+                pages
+            };
+            next = loop {
+                tokio::select! {
+                    audience = audiences.recv() => break audience,
+                    () = changed.notified() => write(&book, collect()).await,
+                    joined = tasks.join_next(), if !tasks.is_empty() => {
+                        if joined.is_some_and(|it| it.is_err()) {
+                            tracing::error!("a delivery of alerts has died");
+                        }
+                    }
+                }
+            };
+            stop.send_replace(true);
+            while tasks.join_next().await.is_some() {}
+            pages = collect();
+            write(&book, pages.clone()).await;
+        }
+    }
+
+    fn start(
+        &self,
+        audience: Audience,
+        pages: &mut BTreeMap<String, Vec<Told>>,
+        changed: &Arc<Notify>,
+        stopped: &watch::Receiver<bool>,
+    ) -> (JoinSet<()>, BTreeMap<String, watch::Receiver<Vec<Told>>>) {
+        let Audience { config, targets, rules, models, interval_ms } = audience;
+        let context = Context {
+            now_ms: self.now_ms,
+            is_muted: Arc::clone(&self.is_muted),
+            config,
+            rules,
+            models,
+            interval_ms,
+            changed: Arc::clone(changed),
+        };
+        let (mut tasks, mut seen) = (JoinSet::new(), BTreeMap::new());
+        for target in targets {
+            let key = target.key();
+            let (told, seen_told) = watch::channel(pages.remove(&key).unwrap_or_default());
+            let delivery = Delivery::new(target, context.clone(), told);
+            tasks.spawn(delivery.run(self.snapshots.clone(), stopped.clone()));
+            seen.insert(key, seen_told);
+        }
+        // Of the others nothing is known any more.
+        pages.clear();
+        (tasks, seen)
+    }
+}
+
+async fn write(book: &Book, pages: BTreeMap<String, Vec<Told>>) {
+    let book = book.clone();
+    // It says itself what it cannot do.
+    let _ = tokio::task::spawn_blocking(move || book.write(pages)).await;
+}
+
+/// Says what this room's metrics mean.
+pub fn describe_metrics() {
+    describe_counter!(
+        "portent_notify_requests_total",
+        "Requests that tell receivers of alerts, by outcome: ok, failed (tried again), refused (tried \
+         again, one alert at a time)."
+    );
+    describe_gauge!(
+        "portent_notify_waiting_alerts",
+        "Alerts that a receiver has not been told of yet, or is due to be told of again."
+    );
+    describe_counter!(
+        "portent_notify_given_up_total",
+        "Alerts whose end a receiver is never told, as notify.max_resolved were waiting."
+    );
+}

@@ -1,0 +1,330 @@
+//! A target: one of what is configured of a receiver, and how it is told.
+//!
+//! In: notices. Out: one request, and what became of it. Who says 2xx has been told; who says 4xx (but 408,
+//! 425 and 429) did not understand; with all others it is worth trying again soon. Secrets and the addresses
+//! that hold them are in no error.
+//!
+//! | integration | request |
+//! |---|---|
+//! | `alertmanager` | `POST /api/v2/alerts` |
+//! | `webhook` | the body that an Alertmanager posts to its webhooks (version 4), and in each alert `portent`: `score`, `threshold`, `features`; signed as [Standard Webhooks](https://www.standardwebhooks.com) has it |
+//! | `telegram` | `sendMessage` of the Bot API, plain text |
+//! | `slack` | `{"text": ..}` to an incoming webhook |
+//!
+//! Source: Alertmanager `api/v2/openapi.yaml`, its documentation "Webhook config"; Telegram "Bot API";
+//! Slack "Sending messages using incoming webhooks".
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use ring::{digest, hmac};
+use serde_json::{Value, json};
+
+use super::config::{NotifyConfig, ReceiverConfig};
+use super::ledger::Style;
+use super::notice::{Notice, fingerprint, text, webhook};
+use crate::files::read_whole;
+use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts, Secret, innermost};
+
+/// Bytes of an answer that are read: a reason is short.
+const ANSWER_BYTES: usize = 2 << 10;
+
+/// Bytes of a file with a secret, at most.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
+
+/// Telegram takes 4,096 characters.
+const TELEGRAM_BYTES: usize = 4_000;
+
+/// Slack cuts what is longer than 40,000 characters; nobody reads as many.
+const SLACK_BYTES: usize = 12_000;
+
+/// The longest wait that a receiver may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// Why nobody can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// Credentials, certificates or headers.
+    #[error("notify: {target}: {source}")]
+    Client {
+        /// The receiver and what of it.
+        target: String,
+        /// Why.
+        #[source]
+        source: HttpClientError,
+    },
+    /// A file with a secret.
+    #[error("notify: {target}: cannot use {path}: {reason}")]
+    File {
+        /// The receiver and what of it.
+        target: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it; never what is in it.
+        reason: String,
+    },
+    /// A secret that cannot be used.
+    #[error("notify: {target}: {reason}")]
+    Secret {
+        /// The receiver and what of it.
+        target: String,
+        /// What is wrong with it; never what it is.
+        reason: &'static str,
+    },
+}
+
+/// Why a receiver was not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In its own words, or the system's.
+    pub reason: String,
+    /// It did not understand: the same request would fail again.
+    pub is_refusal: bool,
+    /// How long it wants to be left alone.
+    pub wait: Option<Duration>,
+}
+
+/// One of what is configured of a receiver.
+#[derive(Debug)]
+pub struct Target {
+    /// The receiver.
+    pub receiver: String,
+    /// What kind of thing is told.
+    pub integration: &'static str,
+    /// Which of those of its kind.
+    pub index: usize,
+    send_resolved: bool,
+    client: HttpClient,
+    url: Url,
+    form: Form,
+}
+
+/// What it is told.
+#[derive(Debug)]
+enum Form {
+    Alertmanager,
+    Webhook(Option<hmac::Key>),
+    Telegram(i64),
+    Slack,
+}
+
+impl Target {
+    /// All that are configured. Reads the files that are named; asks nobody.
+    ///
+    /// # Errors
+    /// Names the first that cannot be told.
+    pub fn all(config: &NotifyConfig) -> Result<Vec<Self>, NotifyError> {
+        let mut all = Vec::new();
+        for receiver in &config.receivers {
+            Self::of(receiver, config, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    fn of(
+        receiver: &ReceiverConfig,
+        config: &NotifyConfig,
+        all: &mut Vec<Self>,
+    ) -> Result<(), NotifyError> {
+        let name = |integration, index| key(&receiver.name, integration, index);
+        let timeouts =
+            HttpTimeouts { connect: config.timeout.to_std(), whole: config.timeout.to_std() };
+        let mut add =
+            |integration, index, url: Result<Url, &'static str>, http, send_resolved, form| {
+                let target = || name(integration, index);
+                let url = url.map_err(|reason| NotifyError::Secret { target: target(), reason })?;
+                let client = HttpClient::new(&url, http, timeouts)
+                    .map_err(|source| NotifyError::Client { target: target(), source })?;
+                let receiver = receiver.name.clone();
+                all.push(Self { receiver, integration, index, send_resolved, client, url, form });
+                Ok(())
+            };
+        for (i, it) in receiver.alertmanager_configs.iter().enumerate() {
+            let url = under(&it.url, "/api/v2/alerts");
+            add("alertmanager", i, url, &it.http_config, true, Form::Alertmanager)?;
+        }
+        for (i, it) in receiver.webhook_configs.iter().enumerate() {
+            let secret = secret(&it.secret, &it.secret_file, || name("webhook", i))?;
+            let signer = secret.as_ref().map(signer).transpose();
+            let signer = signer
+                .map_err(|reason| NotifyError::Secret { target: name("webhook", i), reason })?;
+            let url = under(&it.url, "");
+            add("webhook", i, url, &it.http_config, it.send_resolved, Form::Webhook(signer))?;
+        }
+        for (i, it) in receiver.telegram_configs.iter().enumerate() {
+            let token = secret(&it.bot_token, &it.bot_token_file, || name("telegram", i))?;
+            let path = format!("/bot{}/sendMessage", token.unwrap_or_default().reveal());
+            let url = under(&it.api_url, &path);
+            add("telegram", i, url, &it.http_config, it.send_resolved, Form::Telegram(it.chat_id))?;
+        }
+        for (i, it) in receiver.slack_configs.iter().enumerate() {
+            let url = secret(&it.api_url, &it.api_url_file, || name("slack", i))?;
+            let url = under(url.unwrap_or_default().reveal(), "");
+            add("slack", i, url, &it.http_config, it.send_resolved, Form::Slack)?;
+        }
+        Ok(())
+    }
+
+    /// A name that stays the same while the configuration does.
+    #[must_use]
+    pub fn key(&self) -> String {
+        key(&self.receiver, self.integration, self.index)
+    }
+
+    /// How it wants to be told.
+    pub(super) fn style(&self, resend_ms: i64) -> Style {
+        match self.form {
+            Form::Alertmanager => Style::Again { every_ms: resend_ms },
+            _ => Style::Once { send_resolved: self.send_resolved },
+        }
+    }
+
+    /// Tells it, of alerts that go on until they are resolved or `ends_ms`.
+    ///
+    /// # Errors
+    /// Why it was not told, as far as is known.
+    pub async fn tell(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> Result<(), Failure> {
+        let sent = self.request(now_ms, ends_ms, notices).send().await;
+        let response = sent.map_err(|error| Failure {
+            reason: match error.is_timeout() {
+                true => "no answer within notify.timeout".to_owned(),
+                false => innermost(&error.without_url()),
+            },
+            is_refusal: false,
+            wait: None,
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let wait = wait(response.headers());
+        let passes =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        let is_refusal = status.is_client_error() && !passes.contains(&status);
+        let words = words(response).await;
+        Err(Failure { reason: format!("status {}{words}", status.as_u16()), is_refusal, wait })
+    }
+
+    fn request(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> RequestBuilder {
+        let json = |body: Value| {
+            let request = self.client.post(self.url.clone());
+            request.header(CONTENT_TYPE, "application/json").body(body.to_string())
+        };
+        match &self.form {
+            Form::Alertmanager => {
+                let one = |it: &Notice| it.to_json(Some(it.resolved_ms.unwrap_or(ends_ms))).into();
+                json(Value::Array(notices.iter().map(one).collect()))
+            }
+            Form::Webhook(signer) => {
+                let body = webhook(&self.receiver, notices).to_string();
+                let headers = signature(signer.as_ref(), now_ms, notices, &body);
+                let request = self.client.post(self.url.clone()).headers(headers);
+                request.header(CONTENT_TYPE, "application/json").body(body)
+            }
+            Form::Telegram(chat) => json(json!({
+                "chat_id": chat,
+                "text": text(notices, TELEGRAM_BYTES),
+                "link_preview_options": {"is_disabled": true},
+            })),
+            Form::Slack => json(json!({ "text": text(notices, SLACK_BYTES) })),
+        }
+    }
+}
+
+fn key(receiver: &str, integration: &str, index: usize) -> String {
+    format!("{receiver}/{integration}[{index}]")
+}
+
+/// A path under an address.
+fn under(address: &str, path: &str) -> Result<Url, &'static str> {
+    let mut url = http_client::address(address)
+        .map_err(|_| "holds no address that begins with https:// or http://")?;
+    if !path.is_empty() {
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+    }
+    Ok(url)
+}
+
+/// A secret that is written down or in a file.
+fn secret(
+    text: &Option<Secret>,
+    file: &Option<std::path::PathBuf>,
+    target: impl Fn() -> String,
+) -> Result<Option<Secret>, NotifyError> {
+    let Some(path) = file else { return Ok(text.clone()) };
+    let wrong = |reason: String| NotifyError::File {
+        target: target(),
+        path: path.display().to_string(),
+        reason,
+    };
+    let bytes = read_whole(path, MAX_SECRET_BYTES).map_err(|error| wrong(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text".to_owned()))?;
+    match text.trim() {
+        "" => Err(wrong("it is empty".to_owned())),
+        text => Ok(Some(Secret::new(text))),
+    }
+}
+
+/// What signs: a text, or bytes in the form that makers of such secrets give them.
+fn signer(secret: &Secret) -> Result<hmac::Key, &'static str> {
+    let bytes = match secret.reveal().strip_prefix("whsec_") {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .map_err(|_| "secret begins with whsec_, but what follows is not base64")?,
+        None => secret.reveal().as_bytes().to_vec(),
+    };
+    match bytes.is_empty() {
+        true => Err("secret must not be empty"),
+        false => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+    }
+}
+
+/// The headers of Standard Webhooks. The id is the same each time the same is told, so that who hears it
+/// twice can know; who checks the signature takes the time into account, so that nobody can play it again.
+fn signature(signer: Option<&hmac::Key>, now_ms: i64, notices: &[Notice], body: &str) -> HeaderMap {
+    let mut id = digest::Context::new(&digest::SHA256);
+    for it in notices {
+        id.update(
+            format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status()).as_bytes(),
+        );
+    }
+    let id = id.finish();
+    let id: String = id.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let seconds = now_ms.div_euclid(1000).to_string();
+    let signature = signer.map(|key| {
+        let tag = hmac::sign(key, format!("{id}.{seconds}.{body}").as_bytes());
+        format!("v1,{}", STANDARD.encode(tag))
+    });
+    let all = [
+        ("webhook-id", Some(id)),
+        ("webhook-timestamp", Some(seconds)),
+        ("webhook-signature", signature),
+    ];
+    let header = |(name, value): (&'static str, Option<String>)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
+    };
+    all.into_iter().filter_map(header).collect()
+}
+
+/// How long an answer asks to be left alone.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_WAIT))
+}
+
+/// What an answer says of itself, on one line.
+async fn words(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece[..piece.len().min(ANSWER_BYTES - body.len())]);
+        if body.len() == ANSWER_BYTES {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&body);
+    let line = text.split_whitespace().take(40).collect::<Vec<_>>().join(" ");
+    if line.is_empty() { line } else { format!(": {line}") }
+}
