@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::io::ErrorKind::WouldBlock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portent::model::Dim;
 use portent::model::graph::{Attribute, Graph};
-use support::{Portent, RemoteWriter, Series, get, post, wait_until};
+use prost::Message;
+use support::{Portent, RemoteWriter, Series, encode, get, post, wait_until, write_request};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -72,9 +74,18 @@ async fn page(portent: &Portent) -> String {
 
 /// Resident memory of a process, in MiB.
 fn memory_mib(portent: &Portent) -> u64 {
+    status_mib(portent, "VmRSS:")
+}
+
+/// The most that it ever was.
+fn peak_mib(portent: &Portent) -> u64 {
+    status_mib(portent, "VmHWM:")
+}
+
+fn status_mib(portent: &Portent, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", portent.server.id()));
     let status = status.expect("Linux has /proc");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the key is there");
+    let line = status.lines().find(|line| line.starts_with(key)).expect("the key is there");
     line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") >> 10
 }
 
@@ -212,4 +223,76 @@ async fn what_is_in_flight_counts_over_a_reload() {
         if bytes == 0.0 { Ok(()) } else { Err(format!("{bytes}")) }
     })
     .await;
+}
+
+/// A thread goes on decoding when the sender has left; what it works on is within the budget for as long.
+#[tokio::test]
+async fn what_is_decoded_for_nobody_is_within_the_budget() {
+    let config = "remote_write:\n  max_body_bytes: 1MiB\n  max_decoded_bytes: 8MiB\n  \
+                  max_in_flight_bytes: 16MiB\n  max_in_flight_bytes_per_peer: 16MiB\n";
+    let portent = Portent::start(config, &[]).await;
+    portent.ready().await;
+    // Nobody wants these series: none of this memory is that of rings.
+    let one = |i: usize| {
+        let (host, part) = ("h".repeat(60), format!("{i:06}"));
+        let labels = [("__name__", "m_a"), ("instance", host.as_str()), ("part", part.as_str())];
+        Series::new(&labels, &[(now_ms(), 0.5)])
+    };
+    let message = write_request(&(0..60_000).map(one).collect::<Vec<_>>());
+    let body = encode(&message);
+    let decoded = message.encoded_len();
+    assert!((6 << 20..8 << 20).contains(&decoded), "{decoded}");
+    assert!((64 << 10..1 << 20).contains(&body.len()), "{}", body.len());
+    let head = format!(
+        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n\
+         Content-Encoding: snappy\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let before = memory_mib(&portent);
+    let leave = async || {
+        let mut left = 0;
+        while left < 60 {
+            left += leave_early(&portent, &head, &body, 10).await;
+        }
+    };
+    tokio::time::timeout(SOON, leave())
+        .await
+        .expect("what was left is decoded, and others come in");
+    // Labels are up to three times as large when decoded, and an allocator holds some of what it was given.
+    let grown = peak_mib(&portent).saturating_sub(before);
+    assert!(grown < 16 + 3 * 16 + 64, "memory has grown by {grown} MiB");
+    wait_until(SOON, "nothing is held any more", async || {
+        let held = sum(&page(&portent).await, "portent_remote_write_in_flight_bytes", "");
+        if held == 0.0 { Ok(()) } else { Err(format!("{held}")) }
+    })
+    .await;
+    let page = page(&portent).await;
+    assert_eq!(sum(&page, "portent_remote_write_samples_total", ""), 0.0, "nobody waited: {page}");
+    push(&portent, 10, 10).await;
+}
+
+/// So many senders send a request and reset their connections as soon as it was read. Returns how many of them
+/// had no answer yet, so that theirs is being decoded.
+async fn leave_early(portent: &Portent, head: &str, body: &[u8], senders: usize) -> usize {
+    let (request, name) =
+        ([head.as_bytes(), body].concat(), "portent_remote_write_received_bytes_total");
+    let read = async || sum(&page(portent).await, name, "");
+    let before = read().await;
+    let mut streams = Vec::new();
+    for _ in 0..senders {
+        let mut stream = TcpStream::connect(portent.address()).await.expect("it listens");
+        stream.set_zero_linger().expect("TCP can reset");
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(&request).await;
+        streams.push(stream);
+    }
+    let waits = |it: &TcpStream| it.try_read(&mut [0]).is_err_and(|e| e.kind() == WouldBlock);
+    loop {
+        streams.retain(waits);
+        let bytes = (streams.len() * body.len()) as f64;
+        if read().await >= before + bytes {
+            streams.retain(waits);
+            return streams.len();
+        }
+    }
 }

@@ -53,6 +53,13 @@ const TIMES_FILE: u64 = 4;
 /// What a model may take at least, however little a limit on this process leaves.
 const LEAST_MEMORY: u64 = 128 << 20;
 
+/// The variable by which a child's allocator, jemalloc, is told to give back what is freed, at once and with
+/// its addresses. By default it keeps them, and the limit counts them although nothing is there.
+///
+/// Source: jemalloc(3), "TUNING", `opt.retain` and `opt.dirty_decay_ms`.
+const ALLOCATOR: (&str, &str) =
+    ("_RJEM_MALLOC_CONF", "retain:false,dirty_decay_ms:0,muzzy_decay_ms:0");
+
 /// What is kept of a child's words.
 const MAX_WORDS: u64 = 16 << 10;
 
@@ -154,6 +161,7 @@ fn start() -> io::Result<Child> {
     Command::new(program)
         .arg0("portent")
         .arg(COMMAND)
+        .env(ALLOCATOR.0, ALLOCATOR.1)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -248,3 +248,75 @@ pub fn describe_metrics() {
         "Memory reserved for request bodies and what they decompress to."
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+
+    use prost::Message;
+    use tokio::runtime;
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+    use crate::proto::prometheus::{Label, Sample, TimeSeries, WriteRequest};
+
+    /// A request of so many series of 1,000 bytes, and what it takes: its body and what that decompresses to.
+    fn request(series: usize) -> (Request<Full<Bytes>>, usize) {
+        let label = |name: &str, value: String| Label { name: name.into(), value: value.into() };
+        let one = |i: usize| TimeSeries {
+            labels: vec![
+                label("__name__", "m".to_owned()),
+                label("host", format!("{i:06}{}", "h".repeat(994))),
+            ],
+            samples: vec![Sample { value: 1.0, timestamp: 1 }],
+        };
+        let message =
+            WriteRequest { timeseries: (0..series).map(one).collect(), metadata: Vec::new() };
+        let message = message.encode_to_vec();
+        let body = snap::raw::Encoder::new().compress_vec(&message).expect("it is short");
+        let bytes = body.len() + message.len();
+        let request = Request::post("/api/v1/write")
+            .header("content-type", "application/x-protobuf")
+            .header("content-encoding", "snappy")
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
+        (request, bytes)
+    }
+
+    /// A sender leaves while its body waits for the only thread that decodes.
+    #[test]
+    fn what_is_decoded_for_nobody_counts_until_it_is_decoded() {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let _holds_the_thread = spawn_blocking(move || held.recv());
+            let in_flight = InFlight::default();
+            let receiver = Receiver::new(
+                RemoteWriteConfig::default(),
+                Duration::from_secs(10),
+                in_flight.clone(),
+            );
+            let (request, bytes) = request(100);
+            assert!(bytes > INLINE_DECODE_BYTES);
+            {
+                let append = async |_: Batch, _: Permit| unreachable!("the sender has left");
+                let mut receive = pin!(receiver.receive(request, append));
+                // All of the body is there, so one step leads to the thread's queue.
+                let step = receive.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                assert!(step.is_pending());
+                assert_eq!(in_flight.bytes(), bytes);
+            }
+            assert_eq!(in_flight.bytes(), bytes, "it is still to be decoded");
+            release.send(()).expect("the thread waits for it");
+            // What comes next on that thread comes after the decoding.
+            spawn_blocking(|| ()).await.expect("it ends");
+            assert_eq!(in_flight.bytes(), 0);
+        });
+    }
+}
