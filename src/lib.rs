@@ -19,6 +19,7 @@
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
+//! | 1 | `maintenance` | windows and silences: whether alerts with these labels are held back now |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold, what it remembers of entities; the scorer (the only place that imports `ort`) |
@@ -76,6 +77,7 @@ pub mod http;
 pub mod http_client;
 pub mod labels;
 pub mod logging;
+pub mod maintenance;
 pub mod matcher;
 pub mod model;
 pub mod notify;

@@ -19,7 +19,7 @@ use jiff::tz::Offset;
 
 mod zone;
 
-pub use zone::{Moments, Zone, ZoneError};
+pub use zone::{Moments, WallClock, Zone, ZoneError};
 
 /// The last moment of year 9999: as far as RFC 3339 can write.
 pub const LAST_MS: i64 = 253_402_300_799_999;

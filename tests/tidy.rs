@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 11] = [
         "capacity",
         "proto",
     ],
-    &["series"],
+    &["series", "maintenance"],
     &["promql"],
     &["features"],
     &["model"],

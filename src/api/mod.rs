@@ -27,6 +27,7 @@ mod json;
 mod look;
 mod parameters;
 mod query;
+mod silences;
 mod status;
 
 use std::sync::Arc;
@@ -56,6 +57,10 @@ pub use config::QueryConfig;
 pub use counters::describe_metrics;
 pub use endpoint::Endpoint;
 pub use look::Look;
+pub use silences::{
+    SilenceCall, SilencePath, admin_api_disabled, silence_answer, silence_expired, silence_list,
+    silence_refused, silence_set, silences_unavailable,
+};
 pub use status::Build;
 
 /// The content type of all answers but one.
@@ -123,6 +128,12 @@ impl Api {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         self.capacity.clone()
+    }
+
+    /// How long a body may take to arrive.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.body_timeout
     }
 
     /// Answers a request whose method the endpoint allows, from what was found at the last tick, or

@@ -88,7 +88,7 @@ struct ServeArgs {
     /// What is put before all paths that Portent serves, if that is not the path of --web.external-url.
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     route_prefix: Option<String>,
-    /// Folder in which what is learnt of hosts outlives a restart; "" to keep nothing.
+    /// Folder in which what is learnt of hosts, and silences, outlive a restart; "" to keep nothing.
     #[arg(long = "storage.path", value_name = "PATH", default_value = "data/")]
     storage_path: OsString,
     /// Prometheus, or anything that answers its query_range, whose recent history models begin with that
@@ -98,6 +98,9 @@ struct ServeArgs {
     /// Enable reload by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
+    /// Enable the API that changes things: silences by POST and DELETE under /api/v2.
+    #[arg(long = "web.enable-admin-api")]
+    enable_admin_api: bool,
 }
 
 /// What a command ends with.
@@ -216,6 +219,7 @@ fn serve(args: ServeArgs) -> Outcome {
         listen_address: args.listen_address,
         routes,
         enable_lifecycle: args.enable_lifecycle,
+        enable_admin_api: args.enable_admin_api,
         storage_path: Some(PathBuf::from(args.storage_path)).filter(|it| it != Path::new("")),
         load: Box::new(load),
     })

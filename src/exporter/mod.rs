@@ -16,6 +16,7 @@ mod own;
 mod page;
 mod scores;
 mod shared;
+mod silences;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub use own::{
 };
 pub use scores::render as render_scores;
 pub use shared::{PagesHeld, SharedScores};
+pub use silences::{count_maintenance, count_silences_not_kept};
 
 /// The content type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

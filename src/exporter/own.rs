@@ -152,6 +152,7 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
     describe_detect();
     describe_state();
     describe_warm_start();
+    super::silences::describe();
     describe_gauge!(
         "portent_config_last_reload_successful",
         "Whether the last attempt to read the configuration and its models succeeded."

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::clock::now_ms;
+use super::silences;
 use crate::detect::{MemoryCursor, MemoryPage, Pipeline, Restored};
 use crate::exporter::{self, Save};
 use crate::state::{Header, Reader, StateError, Writer};
@@ -58,7 +59,7 @@ impl Folder {
                 tracing::warn!(
                     path = %path.display(),
                     %error,
-                    "cannot write to --storage.path: what is learnt of hosts will be lost at a restart"
+                    "cannot write to --storage.path: what is learnt of hosts, and silences, will be lost at a restart"
                 );
                 return Ok(None);
             }
@@ -77,6 +78,11 @@ impl Folder {
                 Err(error).with_context(|| format!("cannot lock {}", path.join(LOCK).display()))
             }
         }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Goes on with what is in the folder, of at most so many bytes. The pipeline has not ticked yet.
@@ -116,7 +122,10 @@ impl Folder {
 /// Removes what a killed process has left behind; what cannot be removed does no harm.
 fn remove_drafts(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_draft = |name: &str| name.starts_with(".state.") && name.ends_with(".tmp");
+    let is_draft = |name: &str| {
+        let of = |file: &str| name.strip_prefix('.').is_some_and(|it| it.starts_with(file));
+        (of("state.") || of(silences::FILE)) && name.ends_with(".tmp")
+    };
     for entry in entries.filter(|it| it.file_name().to_str().is_some_and(is_draft)) {
         let _ = fs::remove_file(entry.path());
     }
@@ -325,7 +334,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a/b");
         fs::create_dir_all(&path).expect("a folder");
-        fs::write(path.join(".state.x1.tmp"), "half a file").expect("written");
+        for draft in [".state.x1.tmp", ".silences.json.x1.tmp"] {
+            fs::write(path.join(draft), "half a file").expect("written");
+        }
         let mut pipeline = pipeline();
         push(&mut pipeline, 3);
         let mut keeper = Keeper::start(take(&path), Duration::ZERO).expect("a thread");

@@ -12,6 +12,7 @@ mod alerts;
 mod clock;
 mod keeper;
 mod landing;
+mod listen;
 mod load;
 mod pace;
 mod patience;
@@ -21,6 +22,7 @@ mod router;
 mod routes;
 mod schedule;
 mod signals;
+mod silences;
 mod troubles;
 mod warm;
 
@@ -30,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -40,15 +41,18 @@ use crate::detect::{AlertingConfig, DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload, SharedScores};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
+use crate::maintenance::MaintenanceWindows;
 use crate::model::ModelConfig;
 use crate::remote_write::{self, InFlight, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use keeper::{Folder, Keeper};
+use listen::listen;
 use pipeline::{Command, PipelineSettings, Reconfigured};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
 use signals::{Signals, Wish};
+use silences::SilenceDesk;
 use warm::WarmStarts;
 
 pub use routes::{Routes, RoutesError};
@@ -102,6 +106,8 @@ pub struct Options {
     pub routes: Routes,
     /// Whether `/-/reload` may be called.
     pub enable_lifecycle: bool,
+    /// Whether silences may be set by the API.
+    pub enable_admin_api: bool,
     /// The folder in which what is learnt outlives the process; nothing is kept without one.
     pub storage_path: Option<PathBuf>,
     /// Reads and checks the configuration, at the start and at each reload.
@@ -114,6 +120,7 @@ impl fmt::Debug for Options {
             .field("listen_address", &self.listen_address)
             .field("routes", &self.routes)
             .field("enable_lifecycle", &self.enable_lifecycle)
+            .field("enable_admin_api", &self.enable_admin_api)
             .field("storage_path", &self.storage_path)
             .finish_non_exhaustive()
     }
@@ -160,6 +167,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         watch::channel(Arc::new(live(&settings, Vec::new(), &Budgets::default())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
+    let (silence_owner, silences) = silences::owner();
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
     let router = Arc::new(Router {
         phase: phase_seen,
@@ -171,11 +179,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scores: SharedScores::default(),
         routes: options.routes.clone(),
         enable_lifecycle: options.enable_lifecycle,
+        enable_admin_api: options.enable_admin_api,
+        silences: silences.clone(),
         refusals: Quiet::new(&remote_write::Refusal::REASONS),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let web = settings.web.clone();
-    let routes = options.routes.clone();
+    let (web, routes) = (settings.web.clone(), options.routes.clone());
     let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
     let server = tokio::spawn(async move {
         let handler = move |request| Arc::clone(&router).answer(request);
@@ -188,6 +197,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
+    let silence_owner = silence_owner.start(&settings.alerting, folder.as_ref()).await?;
     let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
     let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
     let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
@@ -196,7 +206,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let program = Program { options, settings, commands, live, exporter, warm };
+    let program = Program { options, settings, commands, live, silences, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
@@ -209,11 +219,17 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     if died {
         return Err(anyhow!("the pipeline's thread has died").into());
     }
-    if tokio::time::timeout(LAST_WRITING, ended).await.is_err() {
+    let written = async { tokio::join!(ended, silence_owner) };
+    finish(written).await;
+    Ok(())
+}
+
+/// Gives those who write their time, at the end.
+async fn finish(written: impl Future) {
+    if tokio::time::timeout(LAST_WRITING, written).await.is_err() {
         tracing::warn!("what is remembered was not written in time: what was written before stays");
     }
     tracing::info!("ended");
-    Ok(())
 }
 
 /// Loads the first models and makes the pipeline, which goes on with what is in the folder.
@@ -285,28 +301,13 @@ fn describe_metrics() {
     http::describe_metrics();
 }
 
-/// Binds `host:port`; without a host, every address of the machine as Prometheus does.
-async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    let context = || format!("cannot listen on {address}");
-    let Some(port) = address.strip_prefix(':') else {
-        return TcpListener::bind(address).await.with_context(context);
-    };
-    match TcpListener::bind(format!("[::]:{port}")).await {
-        Ok(listener) => Ok(listener),
-        // A machine without IPv6.
-        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind(format!("0.0.0.0:{port}")).await.with_context(context)
-        }
-        Err(error) => Err(error).with_context(context),
-    }
-}
-
 /// The program while it is ready.
 struct Program {
     options: Options,
     settings: Settings,
     commands: mpsc::Sender<Command>,
     live: watch::Sender<Arc<Live>>,
+    silences: SilenceDesk,
     exporter: Exporter,
     warm: WarmStarts,
 }
@@ -361,6 +362,7 @@ impl Program {
     /// Reads everything anew; only when all of it is good is anything exchanged.
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
+        let windows = MaintenanceWindows::read(&settings.alerting.maintenance_windows)?;
         let loaded = load_models(settings.clone()).await?;
         // What is under way goes on, and counts.
         let budgets = Budgets::of(&self.live.borrow());
@@ -372,6 +374,7 @@ impl Program {
         let Reconfigured { demand, strangers } = done.await.context("the pipeline has ended")??;
         self.warm.begin(&settings, needs, &strangers);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
+        self.silences.reconfigure(windows, settings.alerting.max_silences).await;
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
         if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
             tracing::warn!(

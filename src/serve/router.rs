@@ -13,8 +13,9 @@ use super::clock::now_ms;
 use super::pipeline::{self, Command};
 use super::quiet::Quiet;
 use super::routes::{Route, Routes};
+use super::silences::{Ownerless, SilenceDesk};
 use super::{BUILD, landing};
-use crate::api::{self, Api, Endpoint, Look};
+use crate::api::{self, Api, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores};
 use crate::http::{self, Parts, Peer, RequestBody};
@@ -67,6 +68,8 @@ pub(super) struct Router {
     pub(super) scores: SharedScores,
     pub(super) routes: Routes,
     pub(super) enable_lifecycle: bool,
+    pub(super) enable_admin_api: bool,
+    pub(super) silences: SilenceDesk,
     pub(super) refusals: Quiet,
 }
 
@@ -88,6 +91,9 @@ impl Router {
         };
         if let Some(endpoint) = Endpoint::of(&path) {
             return self.query(endpoint, request).await;
+        }
+        if let Some(path) = SilencePath::of(&path) {
+            return self.silences(path, request).await;
         }
         let allowed: &[Method] = match path.as_str() {
             "/api/v1/write" => return self.write(request).await,
@@ -163,6 +169,37 @@ impl Router {
         }
     }
 
+    async fn silences(&self, path: SilencePath, request: Request<RequestBody>) -> Answer {
+        if !path.methods().contains(request.method()) {
+            return method_not_allowed(path.methods());
+        }
+        if request.method() != Method::GET && !self.enable_admin_api {
+            return api::admin_api_disabled().map(Either::Left);
+        }
+        if *self.phase.borrow() == Phase::Starting {
+            return api::silences_unavailable().map(Either::Left);
+        }
+        let body_timeout = self.live.borrow().api.body_timeout();
+        let silences = &self.silences;
+        let known = || silences.maintenance();
+        let answer = match SilenceCall::read(path, request, body_timeout).await {
+            Err(answer) => answer,
+            Ok(SilenceCall::List(of)) => api::silence_list(&known().silences, &of, now_ms()),
+            Ok(SilenceCall::Get(id)) => api::silence_answer(&known().silences, &id, now_ms()),
+            Ok(SilenceCall::Set(silence)) => match silences.set(silence).await {
+                Ok(Ok(id)) => api::silence_set(&id),
+                Ok(Err(error)) => api::silence_refused(&error),
+                Err(Ownerless) => api::silences_unavailable(),
+            },
+            Ok(SilenceCall::Expire(id)) => match silences.expire(id).await {
+                Ok(Ok(())) => api::silence_expired(),
+                Ok(Err(error)) => api::silence_refused(&error),
+                Err(Ownerless) => api::silences_unavailable(),
+            },
+        };
+        answer.map(Either::Left)
+    }
+
     /// Hands a look at the pipeline to its owner.
     async fn look(&self, look: Look) -> Result<(), api::Unavailable> {
         self.commands.send(Command::Look(look)).await.map_err(|_| api::Unavailable)
@@ -172,6 +209,7 @@ impl Router {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let live = Arc::clone(&self.live.borrow());
         live.receiver.observe();
+        exporter::count_maintenance(&self.silences.maintenance(), now_ms());
         let scores = self.scores.text(&snapshot, &live.models, &live.exporter, now_ms()).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =

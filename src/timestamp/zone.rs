@@ -1,13 +1,13 @@
 //! A time zone by the name that it has in the IANA database, which is inside the program.
 //!
-//! In: a name; wall clocks of the zone. Out: moments. Where clocks are set forward, some wall clocks are no
-//! moment; where they are set back, some are two.
+//! In: a name; wall clocks of the zone, or moments. Out: moments, or what a wall clock shows then. Where
+//! clocks are set forward, some wall clocks are no moment; where they are set back, some are two.
 
 use std::str::FromStr;
 
-use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
 
 use super::EPOCH;
 
@@ -36,7 +36,29 @@ pub enum Moments {
     Never(i64),
 }
 
+/// What a wall clock with the day of the week on it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallClock {
+    /// 0 on Monday, 6 on Sunday.
+    pub weekday: u8,
+    /// Hours and minutes as minutes since 0:00.
+    pub minute: u16,
+}
+
 impl Zone {
+    /// What a wall clock shows at a moment; beyond the years that jiff knows, what it shows at the last or
+    /// first moment of these.
+    #[must_use]
+    pub fn wall_clock(&self, at_ms: i64) -> WallClock {
+        let beyond = if at_ms < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let shown = self.0.to_datetime(Timestamp::from_millisecond(at_ms).unwrap_or(beyond));
+        let number = |of: i8| u8::try_from(of).expect("jiff counts days, hours and minutes from 0");
+        WallClock {
+            weekday: number(shown.weekday().to_monday_zero_offset()),
+            minute: 60 * u16::from(number(shown.hour())) + u16::from(number(shown.minute())),
+        }
+    }
+
     /// The moments of a wall clock, which is told by the moment at which a clock of UTC shows the same.
     #[must_use]
     pub fn moments(&self, clock_ms: i64) -> Moments {
@@ -97,6 +119,28 @@ mod tests {
         ] {
             let found = zone.parse::<Zone>().expect(zone).moments(ms(clock));
             assert_eq!(found, expected, "{zone} {clock}");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_shows_the_day_and_the_minute() {
+        let check = |zone: &str, at_ms: i64, weekday, minute| {
+            let shown = zone.parse::<Zone>().expect(zone).wall_clock(at_ms);
+            assert_eq!(shown, WallClock { weekday, minute }, "{zone} {at_ms}");
+        };
+        let ms = |text: &str| parse_table_ms(text).expect(text);
+        check("UTC", 0, 3, 0);
+        check("UTC", -1, 2, 24 * 60 - 1);
+        check("Europe/Vienna", ms("2026-11-29T22:59:59.999Z"), 6, 24 * 60 - 1);
+        check("Europe/Vienna", ms("2026-11-29T23:00Z"), 0, 0);
+        // Clocks are set forward at 2:00 and back at 3:00.
+        check("Europe/Vienna", ms("2026-03-29T00:59Z"), 6, 60 + 59);
+        check("Europe/Vienna", ms("2026-03-29T01:00Z"), 6, 3 * 60);
+        check("Europe/Vienna", ms("2026-10-25T00:30Z"), 6, 2 * 60 + 30);
+        check("Europe/Vienna", ms("2026-10-25T01:30Z"), 6, 2 * 60 + 30);
+        for beyond_ms in [i64::MIN, i64::MAX] {
+            let shown = "Asia/Tokyo".parse::<Zone>().expect("a zone").wall_clock(beyond_ms);
+            assert!(shown.weekday < 7 && shown.minute < 24 * 60);
         }
     }
 

@@ -8,6 +8,7 @@ use super::Durations;
 use super::template::RuleTemplates;
 use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
+use crate::maintenance::{MaintenanceWindow, MaintenanceWindows};
 
 /// The `alerting` section of the configuration: which alerts there are. Without rules there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,11 @@ pub struct AlertingConfig {
     pub fleet_ratio: f64,
     /// The rules.
     pub rules: Vec<AlertRule>,
+    /// When notifications and actions are held back, which is known beforehand.
+    pub maintenance_windows: Vec<MaintenanceWindow>,
+    /// Silences that are active or pending, at most. Those that are over are remembered as long as there is
+    /// room beside them.
+    pub max_silences: usize,
 }
 
 impl Default for AlertingConfig {
@@ -30,6 +36,9 @@ impl Default for AlertingConfig {
             // What half of the hosts have in common is not the trouble of any of them.
             fleet_ratio: 0.5,
             rules: Vec::new(),
+            maintenance_windows: Vec::new(),
+            // More than people keep in mind; a script that sets one at each run comes to it in time.
+            max_silences: 1_000,
         }
     }
 }
@@ -94,6 +103,12 @@ impl AlertingConfig {
         }
         if !is_share(self.fleet_ratio) {
             return wrong("fleet_ratio", "must be above 0 and at most 1".to_owned());
+        }
+        if self.max_silences == 0 {
+            return wrong("max_silences", "must be above 0".to_owned());
+        }
+        if let Err(error) = MaintenanceWindows::read(&self.maintenance_windows) {
+            return wrong(&error.key, error.reason);
         }
         for (i, rule) in self.rules.iter().enumerate() {
             let key = format!("rules[{i}]");
