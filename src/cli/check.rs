@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
+use super::alerts;
 use super::item::item_of;
 use super::{Failure, Outcome, say};
 use crate::admission;
@@ -24,6 +25,8 @@ pub(super) enum Check {
     Config(ConfigArgs),
     /// Check a model file and print what it says of itself.
     Model(ModelArgs),
+    /// Check who is told of alerts, and try it.
+    Alerts(AlertsArgs),
 }
 
 /// Flags of `check config`.
@@ -46,10 +49,21 @@ pub(super) struct ModelArgs {
     config_file: Option<PathBuf>,
 }
 
+/// Flags of `check alerts`.
+#[derive(Debug, Args)]
+pub(super) struct AlertsArgs {
+    /// Portent configuration file.
+    file: PathBuf,
+    /// Send a marked test alert to every receiver and say what each answered.
+    #[arg(long)]
+    send_test: bool,
+}
+
 pub(super) fn run(check: Check) -> Outcome {
     match check {
         Check::Config(args) => config(&args),
         Check::Model(args) => model(&args),
+        Check::Alerts(args) => alerts::run(&args.file, args.send_test),
     }
 }
 
@@ -62,9 +76,13 @@ fn config(args: &ConfigArgs) -> Outcome {
             say(guide()).map_err(Failure::Failed)?;
         }
     }
-    if let Some(file) = config.history.files().iter().find(|file| !file.exists()) {
-        let text = format!("history.http_config: {} is not there", file.display());
-        return Err(wrong(anyhow!(text)));
+    let named =
+        [("history.http_config", config.history.files()), ("notify", config.notify.files())];
+    for (section, files) in named {
+        if let Some(file) = files.iter().find(|file| !file.exists()) {
+            let text = format!("{section}: {} is not there", file.display());
+            return Err(wrong(anyhow!(text)));
+        }
     }
     let runtime = runtime(config.onnxruntime.library.as_deref())?;
     let mut lines = String::new();

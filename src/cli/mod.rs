@@ -5,6 +5,7 @@
 //! or to serve; 1 for all that failed otherwise, such as a server, a disk, a library that is not there, or a
 //! model that lacks time or memory.
 
+mod alerts;
 mod check;
 mod evaluate;
 mod item;

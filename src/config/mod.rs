@@ -18,6 +18,7 @@ use crate::history::HistoryConfig;
 use crate::http::WebConfig;
 use crate::labels::METRIC_NAME;
 use crate::model::{ModelConfig, OnnxRuntimeConfig, repeated};
+use crate::notify::NotifyConfig;
 use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
@@ -35,6 +36,8 @@ pub struct Config {
     pub global: DetectConfig,
     /// Which alerts there are.
     pub alerting: AlertingConfig,
+    /// Who is told of them.
+    pub notify: NotifyConfig,
     /// The models that score.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -60,6 +63,7 @@ impl Default for Config {
         Self {
             global: DetectConfig::default(),
             alerting: AlertingConfig::default(),
+            notify: NotifyConfig::default(),
             models: vec![ModelConfig::default()],
             storage: StorageConfig::default(),
             remote_write: RemoteWriteConfig::default(),
@@ -185,6 +189,7 @@ impl Config {
         Settings {
             global: self.global.clone(),
             alerting: self.alerting.clone(),
+            notify: self.notify.clone(),
             models: self.models.clone(),
             storage: self.storage.clone(),
             remote_write: self.remote_write.clone(),
@@ -201,6 +206,7 @@ impl Config {
         self.models.iter_mut().filter_map(|model| model.file.as_mut()).for_each(resolve);
         self.onnxruntime.library.iter_mut().for_each(resolve);
         self.history.resolve_paths(folder);
+        self.notify.resolve_paths(folder);
     }
 
     fn validate(&self, file: &str) -> Result<(), ConfigError> {
@@ -215,6 +221,9 @@ impl Config {
         }
         let models: Vec<&str> = self.models.iter().map(|model| &*model.name).collect();
         if let Err(error) = self.alerting.validate(&models) {
+            return wrong(&error.key, error.reason);
+        }
+        if let Err(error) = self.notify.validate() {
             return wrong(&error.key, error.reason);
         }
         if let Some((key, reason)) = self.wrong_remote_write() {

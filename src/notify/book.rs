@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,8 +40,8 @@ pub(super) struct Book {
 
 impl Book {
     /// In this folder; without one nothing is kept.
-    pub fn new(folder: Option<&Path>) -> Self {
-        Self { folder: folder.map(Path::to_owned) }
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
     }
 
     /// What was told before. A file that cannot be read is said and put aside.

@@ -20,6 +20,7 @@ use super::target::{Failure, Target};
 use crate::detect::Snapshot;
 use crate::detect::alert::{ActiveAlert, AlertRule, AlertState};
 use crate::labels::Labels;
+use crate::maintenance::Maintenance;
 
 /// How long a target is left alone after the first failure.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -27,19 +28,15 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// A firing alert ends for an Alertmanager that hears no more of it after so many intervals: as in Prometheus.
 const INTERVALS_TO_END: i64 = 4;
 
-/// Says whether an alert with these labels is held back at this time.
-pub type IsMuted = Arc<dyn Fn(&Labels, i64) -> bool + Send + Sync>;
-
 /// What all deliveries know.
 #[derive(Clone)]
 pub(super) struct Context {
     pub now_ms: fn() -> i64,
-    pub is_muted: IsMuted,
+    pub maintenance: watch::Receiver<Arc<Maintenance>>,
     pub config: NotifyConfig,
-    /// The rules and models that are configured, and how often models are evaluated.
+    /// The rules and models that are configured.
     pub rules: Arc<[AlertRule]>,
     pub models: Arc<[String]>,
-    pub interval_ms: i64,
     /// Who writes down what has been told.
     pub changed: Arc<Notify>,
 }
@@ -88,7 +85,8 @@ impl Delivery {
 
     fn look(&mut self, snapshot: &Snapshot) {
         let now_ms = (self.context.now_ms)();
-        let Context { rules, models, is_muted, .. } = &self.context;
+        let Context { rules, models, maintenance, .. } = &self.context;
+        let maintenance = Arc::clone(&maintenance.borrow());
         let mut firing: BTreeMap<&Labels, Firing> = BTreeMap::new();
         for alert in firing_alerts(snapshot) {
             let Some(fired_ms) = alert.alert.fired_ms else { continue };
@@ -96,7 +94,7 @@ impl Delivery {
                 rule: Arc::clone(&alert.rule),
                 model: Arc::clone(&alert.model),
                 fired_ms,
-                is_muted: is_muted(&alert.labels, now_ms),
+                is_muted: maintenance.muted_by(&alert.labels, now_ms).is_some(),
             };
             // Labels of a rule may make one of two: the first is told of.
             let known = firing.entry(&alert.labels).or_insert_with(|| of.clone());
@@ -135,14 +133,20 @@ impl Delivery {
                 due.said = Arc::clone(&notice.annotations);
             }
             self.ledger.tried(now_ms, &due);
-            let every_ms = self.context.config.resend_delay.as_ms().max(self.context.interval_ms);
-            let ends_ms = now_ms.saturating_add(INTERVALS_TO_END.saturating_mul(every_ms));
+            let ends_ms = self.ends_ms(now_ms, snapshot);
             let result = self.target.tell(now_ms, ends_ms, &notices).await;
             match result {
                 Ok(()) => self.succeeded(now_ms, &due),
                 Err(failure) => self.failed(&failure, due.len()),
             }
         }
+    }
+
+    /// When what fires now ends for those who hear no more of it.
+    fn ends_ms(&self, now_ms: i64, snapshot: &Snapshot) -> i64 {
+        let resend_ms = self.context.config.resend_delay.as_ms();
+        let interval_ms = snapshot.models.iter().map(|it| it.interval_ms).max().unwrap_or(0);
+        now_ms.saturating_add(INTERVALS_TO_END.saturating_mul(resend_ms.max(interval_ms)))
     }
 
     fn succeeded(&mut self, now_ms: i64, due: &[Due]) {

@@ -23,9 +23,10 @@ mod notice;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use metrics::{describe_counter, describe_gauge};
@@ -34,6 +35,7 @@ use tokio::task::JoinSet;
 
 use crate::detect::Snapshot;
 use crate::detect::alert::AlertRule;
+use crate::maintenance::Maintenance;
 use book::Book;
 use delivery::{Context, Delivery};
 use ledger::Told;
@@ -42,9 +44,9 @@ pub use config::{
     AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
     TelegramConfig, WebhookConfig,
 };
-pub use delivery::IsMuted;
 pub use notice::{Details, Feature, Notice};
 pub use target::{Failure, NotifyError, Target};
+pub use trial::{Answer, send_test};
 
 /// Who is told of what, from now on.
 #[derive(Debug)]
@@ -57,30 +59,23 @@ pub struct Audience {
     pub rules: Arc<[AlertRule]>,
     /// The models that are configured.
     pub models: Arc<[String]>,
-    /// How often they are evaluated.
-    pub interval_ms: i64,
 }
 
 /// What does not change while the program runs.
+#[derive(Debug)]
 pub struct Notifier {
     /// The time, milliseconds since the epoch.
     pub now_ms: fn() -> i64,
-    /// Whether an alert is held back.
-    pub is_muted: IsMuted,
+    /// What is held back.
+    pub maintenance: watch::Receiver<Arc<Maintenance>>,
     /// What fires.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-}
-
-impl std::fmt::Debug for Notifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notifier").finish_non_exhaustive()
-    }
 }
 
 impl Notifier {
     /// Tells those who are named last, until there are no more snapshots. What has been told is kept in the
     /// folder, if there is one.
-    pub async fn run(self, folder: Option<&Path>, mut audiences: mpsc::Receiver<Audience>) {
+    pub async fn run(self, folder: Option<PathBuf>, mut audiences: mpsc::Receiver<Audience>) {
         let book = Book::new(folder);
         let mut pages = book.read();
         let mut next = audiences.recv().await;
@@ -118,14 +113,13 @@ impl Notifier {
         changed: &Arc<Notify>,
         stopped: &watch::Receiver<bool>,
     ) -> (JoinSet<()>, BTreeMap<String, watch::Receiver<Vec<Told>>>) {
-        let Audience { config, targets, rules, models, interval_ms } = audience;
+        let Audience { config, targets, rules, models } = audience;
         let context = Context {
             now_ms: self.now_ms,
-            is_muted: Arc::clone(&self.is_muted),
+            maintenance: self.maintenance.clone(),
             config,
             rules,
             models,
-            interval_ms,
             changed: Arc::clone(changed),
         };
         let (mut tasks, mut seen) = (JoinSet::new(), BTreeMap::new());

@@ -14,6 +14,7 @@ mod keeper;
 mod landing;
 mod listen;
 mod load;
+mod notices;
 mod pace;
 mod patience;
 mod pipeline;
@@ -43,6 +44,7 @@ use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::maintenance::MaintenanceWindows;
 use crate::model::ModelConfig;
+use crate::notify::{self, Audience, NotifyConfig};
 use crate::remote_write::{self, InFlight, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
@@ -80,6 +82,8 @@ pub struct Settings {
     pub global: DetectConfig,
     /// Which alerts there are.
     pub alerting: AlertingConfig,
+    /// Who is told of them.
+    pub notify: NotifyConfig,
     /// The models.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -192,12 +196,14 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     });
     tracing::info!(%address, "Listening on");
 
-    let mut warm = WarmStarts::new(&commands, snapshot);
+    let audience = notices::audience(&settings).map_err(|error| ServeError::Wrong(error.into()))?;
+    let mut warm = WarmStarts::new(&commands, snapshot.clone());
     let (pipeline, folder) = tokio::select! {
         begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
     let silence_owner = silence_owner.start(&settings.alerting, folder.as_ref()).await?;
+    let (audiences, teller) = notices::start(audience, &silences, snapshot, folder.as_ref());
     let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
     let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
     let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
@@ -206,7 +212,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let program = Program { options, settings, commands, live, silences, exporter, warm };
+    let program =
+        Program { options, settings, commands, live, silences, audiences, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
@@ -219,7 +226,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     if died {
         return Err(anyhow!("the pipeline's thread has died").into());
     }
-    let written = async { tokio::join!(ended, silence_owner) };
+    let written = async { tokio::join!(ended, silence_owner, teller) };
     finish(written).await;
     Ok(())
 }
@@ -299,6 +306,7 @@ fn describe_metrics() {
     api::describe_metrics();
     remote_write::describe_metrics();
     http::describe_metrics();
+    notify::describe_metrics();
 }
 
 /// The program while it is ready.
@@ -308,6 +316,7 @@ struct Program {
     commands: mpsc::Sender<Command>,
     live: watch::Sender<Arc<Live>>,
     silences: SilenceDesk,
+    audiences: mpsc::Sender<Audience>,
     exporter: Exporter,
     warm: WarmStarts,
 }
@@ -363,6 +372,7 @@ impl Program {
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
         let windows = MaintenanceWindows::read(&settings.alerting.maintenance_windows)?;
+        let audience = notices::audience(&settings)?;
         let loaded = load_models(settings.clone()).await?;
         // What is under way goes on, and counts.
         let budgets = Budgets::of(&self.live.borrow());
@@ -375,6 +385,7 @@ impl Program {
         self.warm.begin(&settings, needs, &strangers);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
         self.silences.reconfigure(windows, settings.alerting.max_silences).await;
+        self.audiences.send(audience).await.ok().context("nobody tells of alerts any more")?;
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
         if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
             tracing::warn!(

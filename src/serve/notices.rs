@@ -1,0 +1,44 @@
+//! Notices: wires what fires to those who are told.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Settings;
+use super::clock::now_ms;
+use super::keeper::Folder;
+use super::silences::SilenceDesk;
+use crate::detect::Snapshot;
+use crate::notify::{Audience, Notifier, NotifyError, Target};
+
+/// Reloads that may wait for deliveries to finish what is under way.
+const MAX_WAITING: usize = 4;
+
+/// Who is to be told by these settings.
+///
+/// # Errors
+/// When a file that they name cannot be used.
+pub(super) fn audience(settings: &Settings) -> Result<Audience, NotifyError> {
+    Ok(Audience {
+        config: settings.notify.clone(),
+        targets: Target::all(&settings.notify)?,
+        rules: Arc::from(&*settings.alerting.rules),
+        models: settings.models.iter().map(|it| it.name.clone()).collect(),
+    })
+}
+
+/// Begins to tell; others are told once they are sent. It ends when nobody can send them any more.
+pub(super) fn start(
+    first: Audience,
+    silences: &SilenceDesk,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    folder: Option<&Folder>,
+) -> (mpsc::Sender<Audience>, JoinHandle<()>) {
+    let (audiences, queue) = mpsc::channel(MAX_WAITING);
+    // There is room for one.
+    let _ = audiences.try_send(first);
+    let notifier = Notifier { now_ms, maintenance: silences.published.clone(), snapshots };
+    let folder = folder.map(|it| it.path().to_owned());
+    (audiences, tokio::spawn(notifier.run(folder, queue)))
+}
