@@ -25,6 +25,7 @@
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
+//! | 7 | `actions` | alerts that fire → commands that are run once, with guard rails |
 //! | 7 | `admission` | a model's file → tried by a process of its own, or a sentence |
 //! | 7 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 7 | `http` | connections: limits, time-outs, graceful end |
@@ -56,6 +57,7 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text, and plays the answers through the freshness, holding and filling that serve), no setting that the model file already holds.
 
+pub mod actions;
 pub mod admission;
 pub mod api;
 pub mod bytesize;

@@ -23,7 +23,17 @@ const FLOORS: [&[&str]; 10] = [
     &["model"],
     &["detect", "episodes"],
     &["files"],
-    &["admission", "remote_write", "api", "exporter", "http", "history", "state", "report"],
+    &[
+        "actions",
+        "admission",
+        "remote_write",
+        "api",
+        "exporter",
+        "http",
+        "history",
+        "state",
+        "report",
+    ],
     &["serve", "train", "evaluate"],
     &["config", "cli", "logging", "main"],
 ];
