@@ -27,6 +27,7 @@
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
 //! | 7 | `http_client` | how to speak to a server: credentials, TLS, headers, proxy |
+//! | 8 | `actions` | alerts that fire → commands that are run once, with guard rails |
 //! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
 //! | 8 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 8 | `http` | connections: limits, time-outs, graceful end |
@@ -59,6 +60,7 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text, and plays the answers through the freshness, holding and filling that serve), no setting that the model file already holds.
 
+pub mod actions;
 pub mod admission;
 pub mod api;
 pub mod bytesize;

@@ -25,6 +25,7 @@ const FLOORS: [&[&str]; 11] = [
     &["files"],
     &["http_client"],
     &[
+        "actions",
         "admission",
         "remote_write",
         "api",

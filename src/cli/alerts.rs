@@ -1,10 +1,10 @@
 //! `portent check alerts`: who is told of alerts, and whether that works.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 
+use super::source::now_ms;
 use super::{Failure, Outcome, say};
 use crate::config::Config;
 use crate::notify::{Answer, Target, send_test};
@@ -52,7 +52,5 @@ pub(super) fn run(file: &Path, sends_test: bool) -> Outcome {
 fn answers(targets: Vec<Target>) -> anyhow::Result<Vec<Answer>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start what sends the test")?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let now_ms = i64::try_from(now.as_millis()).context("the clock is too far ahead")?;
-    Ok(runtime.block_on(send_test(now_ms, targets)))
+    Ok(runtime.block_on(send_test(now_ms(), targets)))
 }

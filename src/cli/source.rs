@@ -180,7 +180,7 @@ fn moment(text: &str, now_ms: i64, step: Duration) -> anyhow::Result<i64> {
     Ok(ms - ms % step.as_ms())
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
