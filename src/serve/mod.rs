@@ -196,22 +196,25 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     });
     tracing::info!(%address, "Listening on");
 
+    let audience = notices::audience(&settings).map_err(|error| ServeError::Wrong(error.into()))?;
     let mut warm = WarmStarts::new(&commands, snapshot.clone());
     let (pipeline, folder) = tokio::select! {
         begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
     let silence_owner = silence_owner.start(&settings.alerting, folder.as_ref()).await?;
-    let (audiences, teller) = notices::start(&settings, &silences, snapshot, folder.as_ref())?;
-    let mut ended = pipeline::start(pipeline, keep(folder)?, queue, snapshots)
+    let (audiences, teller) = notices::start(audience, &silences, snapshot, folder.as_ref());
+    let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
+    let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
+    let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
         .context("cannot start the pipeline's thread")?;
     exporter::count_reload(Reload::Successful { at_ms: now_ms() });
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let died = Program { options, settings, commands, live, silences, audiences, exporter, warm }
-        .attend(&mut signals, reload_requests, &mut ended)
-        .await;
+    let program =
+        Program { options, settings, commands, live, silences, audiences, exporter, warm };
+    let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
     // The listener closes and the connections drain; then nobody can send commands any more.
@@ -226,12 +229,6 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let written = async { tokio::join!(ended, silence_owner, teller) };
     finish(written).await;
     Ok(())
-}
-
-/// Writes what is remembered into a folder from now on, if there is one.
-fn keep(folder: Option<Folder>) -> anyhow::Result<Option<Keeper>> {
-    let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
-    keeper.context("cannot start the thread that writes what is remembered")
 }
 
 /// Gives those who write their time, at the end.

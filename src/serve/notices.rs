@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::Settings;
 use super::clock::now_ms;
 use super::keeper::Folder;
 use super::silences::SilenceDesk;
-use super::{ServeError, Settings};
 use crate::detect::Snapshot;
 use crate::notify::{Audience, Notifier, NotifyError, Target};
 
@@ -28,22 +28,17 @@ pub(super) fn audience(settings: &Settings) -> Result<Audience, NotifyError> {
     })
 }
 
-/// Begins to tell whom these settings name; others are told once they are sent. It ends when nobody can send
-/// them any more.
-///
-/// # Errors
-/// When a file that the settings name cannot be used.
+/// Begins to tell; others are told once they are sent. It ends when nobody can send them any more.
 pub(super) fn start(
-    settings: &Settings,
+    first: Audience,
     silences: &SilenceDesk,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     folder: Option<&Folder>,
-) -> Result<(mpsc::Sender<Audience>, JoinHandle<()>), ServeError> {
-    let first = audience(settings).map_err(|error| ServeError::Wrong(error.into()))?;
+) -> (mpsc::Sender<Audience>, JoinHandle<()>) {
     let (audiences, queue) = mpsc::channel(MAX_WAITING);
     // There is room for one.
     let _ = audiences.try_send(first);
     let notifier = Notifier { now_ms, maintenance: silences.published.clone(), snapshots };
     let folder = folder.map(|it| it.path().to_owned());
-    Ok((audiences, tokio::spawn(notifier.run(folder, queue))))
+    (audiences, tokio::spawn(notifier.run(folder, queue)))
 }
