@@ -257,6 +257,36 @@ async fn an_alert_arrives_once_everywhere_and_so_does_its_end() {
     }
 }
 
+/// A process that is killed has not written down its alerts, but what it has told: that is not told again.
+#[tokio::test]
+async fn a_crash_neither_doubles_an_alert_nor_loses_its_end() {
+    let (dir, receiver) = (TempDir::new().expect("a folder"), Receiver::start().await);
+    let notify = format!(
+        "  receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]\n",
+        receiver.url
+    );
+    let data = dir.path().join("data");
+    let flag = format!("--storage.path={}", data.display());
+    let config = config(&dir, &notify);
+    let mut portent = Portent::start(&config, &[&flag]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    receiver.is_told("/hook", &[("firing", "a")]).await;
+    wait_until(SOON, "it is written down", async || {
+        let book = fs::read_to_string(data.join("notified.json")).map_err(|it| it.to_string())?;
+        if book.contains("\"a\"") { Ok(()) } else { Err(book) }
+    })
+    .await;
+    portent.server.signal("KILL");
+    assert!(!portent.server.wait_for_end(SOON).await.success());
+    let portent = Portent::start(&config, &[&flag]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 3.0), ("c", 0.5)]).await;
+    receiver.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
+    push(&portent, &[("a", 0.1)]).await;
+    receiver.is_told("/hook", &[("firing", "a"), ("firing", "b"), ("resolved", "a")]).await;
+}
+
 /// A receiver that is away, or refuses, hears of what is so once it is back; others are told meanwhile.
 #[tokio::test]
 async fn who_is_away_is_told_when_it_is_back() {
