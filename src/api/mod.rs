@@ -12,6 +12,7 @@
 //! with the real one.
 
 mod absences;
+mod alerts;
 mod anomalies;
 mod body;
 mod capacity;
@@ -27,6 +28,9 @@ mod json;
 mod look;
 mod parameters;
 mod query;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod silences;
 mod status;
 
@@ -44,6 +48,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::detect::Snapshot;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
+use alerts::Report;
 use anomalies::AnomalyQuery;
 use catalogue::{Lookup, Subject};
 use counters::{Working, record};
@@ -51,6 +56,7 @@ use error::{ApiError, Stage};
 use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
+use rules::RuleQuery;
 
 pub use capacity::Capacity;
 pub use config::QueryConfig;
@@ -187,7 +193,11 @@ impl Api {
             }
             Endpoint::Metadata => self.metadata(form),
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
-            Endpoint::Rules => Ok(status::no_rules()),
+            Endpoint::Rules => {
+                let asked = RuleQuery::parse(form)?;
+                self.report(move |of| asked.answer(of), snapshot, now_ms).await
+            }
+            Endpoint::Alerts => self.report(alerts::answer, snapshot, now_ms).await,
             Endpoint::Anomalies => {
                 self.anomalies(AnomalyQuery::parse(form)?, snapshot, now_ms).await
             }
@@ -277,6 +287,18 @@ impl Api {
         let max_bytes = self.config.max_response_bytes;
         let turn = self.turn(None).await?;
         turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
+    }
+
+    /// What rules make of the last tick.
+    async fn report(
+        &self,
+        write: impl FnOnce(&Report<'_>) -> Result<String, ApiError> + Send + 'static,
+        snapshot: Arc<Snapshot>,
+        now_ms: i64,
+    ) -> Result<String, ApiError> {
+        let max_bytes = self.config.max_response_bytes;
+        let turn = self.turn(None).await?;
+        turn.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
     fn metadata(&self, form: &Form) -> Result<String, ApiError> {
