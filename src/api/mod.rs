@@ -12,6 +12,7 @@
 //! with the real one.
 
 mod absences;
+mod actions;
 mod anomalies;
 mod body;
 mod capacity;
@@ -52,6 +53,10 @@ use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
 
+pub use actions::{
+    ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
+    actions_unavailable, is_from_page,
+};
 pub use capacity::Capacity;
 pub use config::QueryConfig;
 pub use counters::describe_metrics;
