@@ -108,6 +108,33 @@ fn the_commented_keys_of_the_example_are_real() {
 }
 
 #[test]
+fn the_commented_actions_of_the_example_are_real() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/portent.yml");
+    let text = fs::read_to_string(file).expect("text");
+    let start = text.find("\nactions:\n").expect("the section");
+    let section = text[start..].split_once("  # list:\n").expect("the commented part").1;
+    let section = section.split_once("  list: []").expect("its end").0;
+    // A comment in it is commented twice.
+    let lines: String = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("  # "))
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    let rules = "alerting: {rules: [{alert: HostAnomalous}]}";
+    let config = Config::parse("example", &format!("{rules}\nactions:\n  list:\n{lines}"));
+    let actions = config.unwrap_or_else(|error| panic!("{error}\n{lines}")).actions.list;
+    assert_eq!(actions.len(), 3);
+    // What the first one says are the defaults.
+    let first = serde_yaml::to_value(&actions[0]).expect("plain data");
+    for key in first.as_mapping().expect("keys").keys().filter_map(|key| key.as_str()) {
+        assert!(lines.contains(&format!("{key}:")), "the example does not mention {key}");
+    }
+    let plain = "{name: restart unit, alerts: [HostAnomalous], command: [/usr/bin/systemctl, restart, \
+                 'worker@{instance}.service']}";
+    assert_eq!(actions[0], serde_yaml::from_str(plain).expect("an action"));
+}
+
+#[test]
 fn what_is_printed_can_be_read_and_shows_the_profile() {
     let printed = Config::default().to_yaml();
     let read = Config::parse("printed", &printed).expect("our own words");

@@ -159,7 +159,7 @@ async fn an_alert_fires_and_is_resolved() {
     ready(&portent).await;
     let alert = |state| {
         format!(
-            r#"anomaly_alerts{{instance="h",severity="ticket",alertname="HostAnomalous",alertstate="{state}",model="squares"}} 1"#
+            r#"anomaly_alerts{{alertname="HostAnomalous",instance="h",model="squares",severity="ticket",alertstate="{state}"}} 1"#
         )
     };
     send(&portent, &samples("h", 1.0, 3.0)).await;

@@ -17,7 +17,7 @@ const MOST_CONCURRENT: usize = 64;
 /// Commands in an hour, at most: what began within an hour is kept.
 const MOST_PER_HOUR: usize = 1_000;
 
-/// What may be kept of an output: a hundred of them are kept for `/api/v1/actions`.
+/// What may be kept of an output: two hundred of them are kept for `/api/v1/actions`.
 const MOST_OUTPUT: ByteSize = ByteSize::from_bytes(64 << 10);
 
 /// The longest time-out and `verify_within`: who needs longer starts a job of another program.

@@ -98,6 +98,11 @@ impl Guard {
         self.attempts.len()
     }
 
+    /// What was held back at the last look, and why.
+    pub fn held(&self) -> impl Iterator<Item = (&AttemptKey, HeldBack)> {
+        self.held.iter().map(|(key, (_, reason))| (key, *reason))
+    }
+
     /// Looks at what fires.
     pub fn look(&mut self, input: &GuardInput<'_>) -> Vec<GuardDecision> {
         self.pass(input.now_ms);

@@ -12,7 +12,7 @@
 //! **Its output** is read to the end, whatever it writes: what is more than the limit is thrown away, so that it
 //! neither fills memory nor makes the command wait for ever.
 //!
-//! A run that is dropped kills its group.
+//! A run that is told to stop ends its group as if its time were up; one that is dropped kills it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,6 +65,8 @@ pub enum CommandEnding {
     Killed(i32),
     /// It took too long.
     TimedOut,
+    /// It was told to stop.
+    Interrupted,
     /// It did not begin.
     NotStarted(String),
 }
@@ -99,8 +101,8 @@ impl CommandEnding {
     }
 }
 
-/// Runs a command until nothing of it is left.
-pub async fn run(line: &CommandLine) -> CommandResult {
+/// Runs a command until nothing of it is left; it is ended when `stop` is.
+pub async fn run(line: &CommandLine, stop: impl Future<Output = ()>) -> CommandResult {
     let begun = Instant::now();
     let mut outputs = [Capture::new(line.max_output_bytes), Capture::new(line.max_output_bytes)];
     let ending = match begin(line) {
@@ -109,24 +111,24 @@ pub async fn run(line: &CommandLine) -> CommandResult {
             let (out, err) = (child.stdout.take(), child.stderr.take());
             let mut reading = pin!(async { tokio::join!(stdout.read(out), stderr.read(err)) });
             let mut is_read = false;
-            let mut waiting = pin!(group.end(line.timeout));
-            let is_in_time = loop {
+            let mut waiting = pin!(group.end(line.timeout, stop));
+            let early = loop {
                 tokio::select! {
-                    is_in_time = &mut waiting => break is_in_time,
+                    early = &mut waiting => break early,
                     _ = &mut reading, if !is_read => is_read = true,
                 }
             };
             if !is_read {
                 let _ = timeout(LAST_OUTPUT, reading).await;
             }
-            match timeout(LAST_WAIT, child.wait()).await {
-                _ if !is_in_time => CommandEnding::TimedOut,
+            let ended = timeout(LAST_WAIT, child.wait()).await;
+            early.unwrap_or_else(|| match ended {
                 Ok(Ok(status)) => ending(status),
                 Ok(Err(error)) => {
                     CommandEnding::NotStarted(format!("cannot be waited for: {error}"))
                 }
                 Err(_) => CommandEnding::TimedOut,
-            }
+            })
         }
         Err(error) => CommandEnding::NotStarted(error.to_string()),
     };
@@ -166,17 +168,24 @@ struct Group {
 }
 
 impl Group {
-    /// Waits until the leader has ended, and ends the others. Says whether it was in time.
-    async fn end(mut self, limit: Duration) -> bool {
-        let is_in_time = timeout(limit, self.leader_ends()).await.is_ok();
-        if !is_in_time {
+    /// Waits until the leader has ended, and ends the others. Says why, if it did not end by itself.
+    async fn end(
+        mut self,
+        limit: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Option<CommandEnding> {
+        let early = tokio::select! {
+            ended = timeout(limit, self.leader_ends()) => ended.err().map(|_| CommandEnding::TimedOut),
+            () = stop => Some(CommandEnding::Interrupted),
+        };
+        if early.is_some() {
             self.send(Signal::TERM);
             let _ = timeout(GRACE, self.leader_ends()).await;
         }
         self.send(Signal::KILL);
         let _ = timeout(LAST_WAIT, self.leader_ends()).await;
         self.is_over = true;
-        is_in_time
+        early
     }
 
     async fn leader_ends(&self) {
@@ -239,6 +248,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    /// One that nobody stops.
+    async fn run(line: &CommandLine) -> CommandResult {
+        super::run(line, std::future::pending()).await
+    }
 
     fn line(script: &str) -> CommandLine {
         CommandLine {
@@ -332,6 +346,23 @@ mod tests {
         assert_eq!(result.ending, CommandEnding::TimedOut);
         assert!(result.took >= GRACE, "{:?}", result.took);
         gone(&result.stdout.text).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_to_stop_is_asked_first() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("begun");
+        let script = format!(
+            "trap 'echo end; exit' TERM; touch {}; while :; do sleep 0.1; done",
+            file.display()
+        );
+        let begun = async {
+            while !file.exists() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let result = super::run(&line(&script), begun).await;
+        assert_eq!((result.ending, &*result.stdout.text), (CommandEnding::Interrupted, "end\n"));
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@
 //! with the real one.
 
 mod absences;
+mod actions;
 mod alerts;
 mod anomalies;
 mod body;
@@ -58,6 +59,10 @@ use form::Form;
 use query::Asked;
 use rules::RuleQuery;
 
+pub use actions::{
+    ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
+    actions_unavailable, is_from_page,
+};
 pub use capacity::Capacity;
 pub use config::QueryConfig;
 pub use counters::describe_metrics;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::actions::ActionsConfig;
 use crate::api::QueryConfig;
 use crate::detect::{AlertingConfig, DetectConfig};
 use crate::exporter::ExporterConfig;
@@ -38,6 +39,8 @@ pub struct Config {
     pub alerting: AlertingConfig,
     /// Who is told of them.
     pub notify: NotifyConfig,
+    /// What is done about them.
+    pub actions: ActionsConfig,
     /// The models that score.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -64,6 +67,7 @@ impl Default for Config {
             global: DetectConfig::default(),
             alerting: AlertingConfig::default(),
             notify: NotifyConfig::default(),
+            actions: ActionsConfig::default(),
             models: vec![ModelConfig::default()],
             storage: StorageConfig::default(),
             remote_write: RemoteWriteConfig::default(),
@@ -190,6 +194,7 @@ impl Config {
             global: self.global.clone(),
             alerting: self.alerting.clone(),
             notify: self.notify.clone(),
+            actions: self.actions.clone(),
             models: self.models.clone(),
             storage: self.storage.clone(),
             remote_write: self.remote_write.clone(),
@@ -223,8 +228,8 @@ impl Config {
         if let Err(error) = self.alerting.validate(&models) {
             return wrong(&error.key, error.reason);
         }
-        if let Err(error) = self.notify.validate() {
-            return wrong(&error.key, error.reason);
+        if let Some((key, reason)) = self.wrong_consequences() {
+            return wrong(&key, reason);
         }
         if let Some((key, reason)) = self.wrong_remote_write() {
             return wrong(&key, reason);
@@ -276,6 +281,16 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What cannot work of what alerts lead to, and why.
+    fn wrong_consequences(&self) -> Option<(String, String)> {
+        let notify = self.notify.validate().map_err(|error| (error.key, error.reason));
+        let actions = || {
+            let actions = self.actions.validate(&self.alerting);
+            actions.map_err(|error| (error.key, error.reason))
+        };
+        notify.and_then(|()| actions()).err()
     }
 
     /// What cannot work of the limits on what is pushed, and why.

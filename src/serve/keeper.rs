@@ -19,6 +19,7 @@ use anyhow::{Context, bail};
 
 use super::clock::now_ms;
 use super::silences;
+use crate::actions::ACTION_FILES;
 use crate::detect::{MemoryCursor, MemoryPage, Pipeline, Restored};
 use crate::exporter::{self, Save};
 use crate::state::{Header, Reader, StateError, Writer};
@@ -124,7 +125,7 @@ fn remove_drafts(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_draft = |name: &str| {
         let of = |file: &str| name.strip_prefix('.').is_some_and(|it| it.starts_with(file));
-        (of("state.") || of(silences::FILE)) && name.ends_with(".tmp")
+        ["state.", silences::FILE, ACTION_FILES].into_iter().any(of) && name.ends_with(".tmp")
     };
     for entry in entries.filter(|it| it.file_name().to_str().is_some_and(is_draft)) {
         let _ = fs::remove_file(entry.path());

@@ -10,6 +10,7 @@
 mod agenda;
 mod alerts;
 mod clock;
+mod followers;
 mod keeper;
 mod landing;
 mod listen;
@@ -36,25 +37,25 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::actions::{self, ActionsConfig};
 use crate::admission::may_pass;
 use crate::api::{self, Api, Build, Capacity, QueryConfig};
 use crate::detect::{AlertingConfig, DetectConfig, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload, SharedScores};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
-use crate::maintenance::MaintenanceWindows;
 use crate::model::ModelConfig;
-use crate::notify::{self, Audience, NotifyConfig};
+use crate::notify::{self, NotifyConfig};
 use crate::remote_write::{self, InFlight, Receiver, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
+use followers::{Followers, Plan};
 use keeper::{Folder, Keeper};
 use listen::listen;
 use pipeline::{Command, PipelineSettings, Reconfigured};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
 use signals::{Signals, Wish};
-use silences::SilenceDesk;
 use warm::WarmStarts;
 
 pub use routes::{Routes, RoutesError};
@@ -84,6 +85,8 @@ pub struct Settings {
     pub alerting: AlertingConfig,
     /// Who is told of them.
     pub notify: NotifyConfig,
+    /// What is done about them.
+    pub actions: ActionsConfig,
     /// The models.
     pub models: Vec<ModelConfig>,
     /// Limits of the rings.
@@ -110,7 +113,7 @@ pub struct Options {
     pub routes: Routes,
     /// Whether `/-/reload` may be called.
     pub enable_lifecycle: bool,
-    /// Whether silences may be set by the API.
+    /// Whether silences may be set, and actions switched off and on, by the API.
     pub enable_admin_api: bool,
     /// The folder in which what is learnt outlives the process; nothing is kept without one.
     pub storage_path: Option<PathBuf>,
@@ -171,7 +174,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         watch::channel(Arc::new(live(&settings, Vec::new(), &Budgets::default())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
-    let (silence_owner, silences) = silences::owner();
+    let (idle, desks) = followers::idle();
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
     let router = Arc::new(Router {
         phase: phase_seen,
@@ -184,7 +187,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         routes: options.routes.clone(),
         enable_lifecycle: options.enable_lifecycle,
         enable_admin_api: options.enable_admin_api,
-        silences: silences.clone(),
+        desks: desks.clone(),
         refusals: Quiet::new(&remote_write::Refusal::REASONS),
     });
     let (stop, stopped) = oneshot::channel::<()>();
@@ -196,14 +199,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     });
     tracing::info!(%address, "Listening on");
 
-    let audience = notices::audience(&settings).map_err(|error| ServeError::Wrong(error.into()))?;
+    let plan = Plan::read(&settings).map_err(ServeError::Wrong)?;
     let mut warm = WarmStarts::new(&commands, snapshot.clone());
     let (pipeline, folder) = tokio::select! {
         begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
-    let silence_owner = silence_owner.start(&settings.alerting, folder.as_ref()).await?;
-    let (audiences, teller) = notices::start(audience, &silences, snapshot, folder.as_ref());
+    let (followers, followers_end) = idle.start(plan, desks, snapshot, folder.as_ref()).await?;
     let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
     let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
     let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
@@ -212,8 +214,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     phase.send_replace(Phase::Ready);
     tracing::info!("ready");
 
-    let program =
-        Program { options, settings, commands, live, silences, audiences, exporter, warm };
+    let program = Program { options, settings, commands, live, followers, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
@@ -226,8 +227,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     if died {
         return Err(anyhow!("the pipeline's thread has died").into());
     }
-    let written = async { tokio::join!(ended, silence_owner, teller) };
-    finish(written).await;
+    finish(async { tokio::join!(ended, followers_end) }).await;
     Ok(())
 }
 
@@ -310,6 +310,7 @@ fn describe_metrics() {
     remote_write::describe_metrics();
     http::describe_metrics();
     notify::describe_metrics();
+    actions::describe_metrics();
 }
 
 /// The program while it is ready.
@@ -318,8 +319,7 @@ struct Program {
     settings: Settings,
     commands: mpsc::Sender<Command>,
     live: watch::Sender<Arc<Live>>,
-    silences: SilenceDesk,
-    audiences: mpsc::Sender<Audience>,
+    followers: Followers,
     exporter: Exporter,
     warm: WarmStarts,
 }
@@ -374,8 +374,7 @@ impl Program {
     /// Reads everything anew; only when all of it is good is anything exchanged.
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
-        let windows = MaintenanceWindows::read(&settings.alerting.maintenance_windows)?;
-        let audience = notices::audience(&settings)?;
+        let plan = Plan::read(&settings)?;
         let loaded = load_models(settings.clone()).await?;
         // What is under way goes on, and counts.
         let budgets = Budgets::of(&self.live.borrow());
@@ -387,8 +386,7 @@ impl Program {
         let Reconfigured { demand, strangers } = done.await.context("the pipeline has ended")??;
         self.warm.begin(&settings, needs, &strangers);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
-        self.silences.reconfigure(windows, settings.alerting.max_silences).await;
-        self.audiences.send(audience).await.ok().context("nobody tells of alerts any more")?;
+        self.followers.follow(plan).await?;
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
         if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
             tracing::warn!(

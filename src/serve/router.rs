@@ -10,12 +10,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::clock::now_ms;
+use super::followers::Desks;
 use super::pipeline::{self, Command};
 use super::quiet::Quiet;
 use super::routes::{Route, Routes};
-use super::silences::{Ownerless, SilenceDesk};
+use super::silences::Ownerless;
 use super::{BUILD, landing};
-use crate::api::{self, Api, Endpoint, Look, SilenceCall, SilencePath};
+use crate::actions::Driverless;
+use crate::api::{self, ActionPath, Api, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores};
 use crate::http::{self, Parts, Peer, RequestBody};
@@ -69,7 +71,7 @@ pub(super) struct Router {
     pub(super) routes: Routes,
     pub(super) enable_lifecycle: bool,
     pub(super) enable_admin_api: bool,
-    pub(super) silences: SilenceDesk,
+    pub(super) desks: Desks,
     pub(super) refusals: Quiet,
 }
 
@@ -94,6 +96,9 @@ impl Router {
         }
         if let Some(path) = SilencePath::of(&path) {
             return self.silences(path, request).await;
+        }
+        if let Some(path) = ActionPath::of(&path) {
+            return self.actions(path, &request).await;
         }
         let allowed: &[Method] = match path.as_str() {
             "/api/v1/write" => return self.write(request).await,
@@ -180,7 +185,7 @@ impl Router {
             return api::silences_unavailable().map(Either::Left);
         }
         let body_timeout = self.live.borrow().api.body_timeout();
-        let silences = &self.silences;
+        let silences = &self.desks.silences;
         let known = || silences.maintenance();
         let answer = match SilenceCall::read(path, request, body_timeout).await {
             Err(answer) => answer,
@@ -200,6 +205,34 @@ impl Router {
         answer.map(Either::Left)
     }
 
+    async fn actions(&self, path: ActionPath, request: &Request<RequestBody>) -> Answer {
+        if !path.methods().contains(request.method()) {
+            return method_not_allowed(path.methods());
+        }
+        if path != ActionPath::Status && !self.enable_admin_api {
+            return api::actions_forbidden().map(Either::Left);
+        }
+        if path != ActionPath::Status && api::is_from_page(request.headers()) {
+            return api::actions_not_for_pages().map(Either::Left);
+        }
+        let desk = &self.desks.actions;
+        let switched = match path {
+            _ if *self.phase.borrow() == Phase::Starting => Err(Driverless),
+            ActionPath::Status => Ok(Ok(None)),
+            ActionPath::Disable | ActionPath::Enable => {
+                desk.switch(path == ActionPath::Disable).await
+            }
+        };
+        let answer = match (switched, desk.status()) {
+            (Ok(Ok(warning)), Ok(status)) => {
+                api::actions_answer(&status.to_json(), warning.as_deref())
+            }
+            (Ok(Err(reason)), _) => api::actions_not_switched(&reason),
+            (Err(Driverless), _) | (_, Err(Driverless)) => api::actions_unavailable(),
+        };
+        answer.map(Either::Left)
+    }
+
     /// Hands a look at the pipeline to its owner.
     async fn look(&self, look: Look) -> Result<(), api::Unavailable> {
         self.commands.send(Command::Look(look)).await.map_err(|_| api::Unavailable)
@@ -209,7 +242,7 @@ impl Router {
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let live = Arc::clone(&self.live.borrow());
         live.receiver.observe();
-        exporter::count_maintenance(&self.silences.maintenance(), now_ms());
+        exporter::count_maintenance(&self.desks.silences.maintenance(), now_ms());
         let scores = self.scores.text(&snapshot, &live.models, &live.exporter, now_ms()).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =

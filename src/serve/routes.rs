@@ -103,6 +103,8 @@ impl Routes {
 pub(super) fn is_vital(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => path == "/metrics" || path.starts_with("/-/"),
+        // What stops actions is for emergencies.
+        Method::POST if path == "/api/v1/actions/disable" => true,
         Method::POST | Method::PUT => path == "/-/reload",
         _ => false,
     }
@@ -171,6 +173,8 @@ mod tests {
         }
         check("", Method::POST, "/-/reload", true);
         check("", Method::PUT, "/-/reload", true);
+        check("", Method::POST, "/api/v1/actions/disable", true);
+        check("", Method::POST, "/api/v1/actions/enable", false);
         check("", Method::POST, "/api/v1/write", false);
         check("", Method::GET, "/api/v1/query?query=1", false);
         check("", Method::GET, "/", false);

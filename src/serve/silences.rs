@@ -19,7 +19,6 @@ use tokio::time::MissedTickBehavior;
 use super::ServeError;
 use super::clock::now_ms;
 use super::keeper::Folder;
-use crate::detect::AlertingConfig;
 use crate::exporter;
 use crate::files::{Draft, ReadError, read_whole};
 use crate::maintenance::{
@@ -114,14 +113,13 @@ impl IdleOwner {
     /// Begins with what is in a folder, if there is one, until nobody can send commands any more.
     ///
     /// # Errors
-    /// When a window cannot work.
+    /// When reading it has died.
     pub(super) async fn start(
         self,
-        config: &AlertingConfig,
+        windows: MaintenanceWindows,
+        most: usize,
         folder: Option<&Folder>,
     ) -> Result<JoinHandle<()>, ServeError> {
-        let windows = MaintenanceWindows::read(&config.maintenance_windows);
-        let windows = windows.map_err(|error| ServeError::Wrong(error.into()))?;
         let file = folder.map(|it| it.path().join(FILE));
         let silences = match file.clone() {
             Some(file) => tokio::task::spawn_blocking(move || restore(&file)).await,
@@ -131,7 +129,7 @@ impl IdleOwner {
             Maintenance { windows, silences: silences.context("reading silences ended early")? };
         let mut owner = SilenceOwner {
             maintenance,
-            most: config.max_silences,
+            most,
             published: self.published,
             file,
             is_kept: true,
@@ -312,8 +310,8 @@ mod tests {
     async fn start(path: &Path) -> (SilenceDesk, JoinHandle<()>) {
         let folder = Folder::take(path).expect("nobody else has it").expect("it can be written");
         let (idle, desk) = owner();
-        let config = AlertingConfig { max_silences: 2, ..AlertingConfig::default() };
-        (desk, idle.start(&config, Some(&folder)).await.expect("nothing wrong"))
+        let windows = MaintenanceWindows::default();
+        (desk, idle.start(windows, 2, Some(&folder)).await.expect("nothing wrong"))
     }
 
     fn is_muted(desk: &SilenceDesk, instance: &str) -> bool {

@@ -1,0 +1,123 @@
+//! Followers: the tasks that follow what the pipeline finds, and the people who hold them back: the owner of the
+//! silences, who tells of alerts, and who acts on them.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::clock::now_ms;
+use super::keeper::Folder;
+use super::notices;
+use super::silences::{self, IdleOwner, SilenceDesk};
+use super::{ServeError, Settings};
+use crate::actions::{self, ActionDesk, ActionDriver, ActionsConfig, DeskBack};
+use crate::detect::Snapshot;
+use crate::maintenance::MaintenanceWindows;
+use crate::notify::Audience;
+
+/// Reloads that may wait for what is under way.
+const MAX_WAITING: usize = 4;
+
+/// How others reach those who can be told something.
+#[derive(Debug, Clone)]
+pub(super) struct Desks {
+    pub(super) silences: SilenceDesk,
+    pub(super) actions: ActionDesk,
+}
+
+/// Those who have not begun.
+#[derive(Debug)]
+pub(super) struct IdleFollowers {
+    silences: IdleOwner,
+    actions: DeskBack,
+}
+
+/// What settings want of the followers, checked.
+#[derive(Debug)]
+pub(super) struct Plan {
+    windows: MaintenanceWindows,
+    max_silences: usize,
+    audience: Audience,
+    actions: ActionsConfig,
+}
+
+/// Those who are at work. They end when this is dropped, the owner of the silences when all desks are.
+#[derive(Debug)]
+pub(super) struct Followers {
+    silences: SilenceDesk,
+    audiences: mpsc::Sender<Audience>,
+    actions: mpsc::Sender<ActionsConfig>,
+}
+
+/// Those who have not begun, and the ways to them.
+pub(super) fn idle() -> (IdleFollowers, Desks) {
+    let (silence_owner, silences) = silences::owner();
+    let (back, actions) = actions::desk();
+    (IdleFollowers { silences: silence_owner, actions: back }, Desks { silences, actions })
+}
+
+impl Plan {
+    /// By these settings.
+    ///
+    /// # Errors
+    /// When a file that they name cannot be used, or a window cannot work.
+    pub(super) fn read(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            windows: MaintenanceWindows::read(&settings.alerting.maintenance_windows)?,
+            max_silences: settings.alerting.max_silences,
+            audience: notices::audience(settings)?,
+            actions: settings.actions.clone(),
+        })
+    }
+}
+
+impl IdleFollowers {
+    /// Begins with what is in a folder, if there is one. What is muted is known before anybody looks, and what
+    /// was done when this returns.
+    ///
+    /// # Errors
+    /// When what is in it could not be read to its end.
+    pub(super) async fn start(
+        self,
+        plan: Plan,
+        desks: Desks,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        folder: Option<&Folder>,
+    ) -> Result<(Followers, impl Future<Output = ()> + use<>), ServeError> {
+        let Plan { windows, max_silences, audience, actions } = plan;
+        let Desks { silences, actions: desk } = desks;
+        let owner = self.silences.start(windows, max_silences, folder).await?;
+        let (audiences, teller) = notices::start(audience, &silences, snapshots.clone(), folder);
+        let driver = ActionDriver {
+            now_ms,
+            maintenance: silences.published.clone(),
+            snapshots,
+            folder: folder.map(|it| it.path().to_owned()),
+        };
+        let (configs, queue) = mpsc::channel(MAX_WAITING);
+        // There is room for one.
+        let _ = configs.try_send(actions);
+        let doer: JoinHandle<()> = tokio::spawn(driver.run(self.actions, queue));
+        desk.begun().await;
+        let ends = async move {
+            // One that has died has been said.
+            let _ = tokio::join!(owner, teller, doer);
+        };
+        Ok((Followers { silences, audiences, actions: configs }, ends))
+    }
+}
+
+impl Followers {
+    /// Has them follow another plan.
+    ///
+    /// # Errors
+    /// When one of them has ended.
+    pub(super) async fn follow(&self, plan: Plan) -> anyhow::Result<()> {
+        let Plan { windows, max_silences, audience, actions } = plan;
+        self.silences.reconfigure(windows, max_silences).await;
+        self.audiences.send(audience).await.ok().context("nobody tells of alerts any more")?;
+        self.actions.send(actions).await.ok().context("nobody acts on alerts any more")
+    }
+}
