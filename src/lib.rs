@@ -31,7 +31,7 @@
 //! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
 //! | 8 | `remote_write` | request bytes → batch; outcome → HTTP status |
 //! | 8 | `http` | connections: limits, time-outs, graceful end |
-//! | 8 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why |
+//! | 8 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why; rules and alerts |
 //! | 8 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 8 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 8 | `state` | what models remember, and recent samples → a file that the next process finds, and back |

@@ -7,6 +7,8 @@ mod support;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use portent::model::Dim;
+use portent::model::graph::{Attribute, Graph};
 use portent::sample::STALE_NAN_BITS;
 use serde_json::{Value, json};
 use support::{Peers, Portent, Prometheus, RemoteWriter, Reply, Series, http_client, wait_until};
@@ -126,7 +128,7 @@ impl Pair {
 async fn ask(url: &str, form: &[(&str, String)]) -> (u16, Value) {
     let got = read(http_client().get(with(url, form))).await;
     let path = url.split('?').next().unwrap_or(url);
-    let read_only = ["/values", "/metadata", "/buildinfo", "/rules"];
+    let read_only = ["/values", "/metadata", "/buildinfo", "/rules", "/alerts"];
     if !read_only.iter().any(|end| path.ends_with(end)) {
         let posted = read(http_client().post(url).form(form)).await;
         // Without a time the two are at different ones.
@@ -324,6 +326,8 @@ async fn the_catalogue_is_that_of_prometheus() {
     }
     // Neither has rules or keeps exemplars.
     pair.check("/api/v1/rules", &[]).await;
+    pair.check("/api/v1/rules", &form(&[("type", "record"), ("group_limit", "1")])).await;
+    pair.check("/api/v1/alerts", &[]).await;
     pair.check("/api/v1/query_exemplars", &form(&[("query", "up"), ("start", "1"), ("end", "2")]))
         .await;
     let [ours, theirs] = pair.ask("/api/v1/status/buildinfo", &[]).await;
@@ -342,8 +346,19 @@ async fn errors_are_those_of_prometheus() {
     let [query, range] = ["/api/v1/query", "/api/v1/query_range"];
     let [series, labels] = ["/api/v1/series", "/api/v1/labels"];
     let values = "/api/v1/label/job/values";
+    let rules = "/api/v1/rules";
     // The whole sentence is the same.
-    let same: [(&str, &str); 30] = [
+    let same: [(&str, &str); 40] = [
+        (rules, "type=x"),
+        (rules, "exclude_alerts=x"),
+        (rules, "group_limit=0"),
+        (rules, "group_limit=-1"),
+        (rules, "group_limit=1.5"),
+        (rules, "group_limit=99999999999999999999"),
+        (rules, "group_next_token=abc"),
+        (rules, "group_limit=1&group_next_token=abc"),
+        (rules, "match[]={"),
+        (rules, "type=x&group_limit=x&exclude_alerts=x"),
         (query, "query="),
         (query, "query=%20"),
         (query, "query=up&time=x"),
@@ -378,7 +393,9 @@ async fn errors_are_those_of_prometheus() {
     for (path, asked) in same {
         pair.check_error(&format!("{path}?{asked}"), &[], true).await;
     }
-    let kind: [(&str, &str); 8] = [
+    let kind: [(&str, &str); 10] = [
+        (rules, "match[]={}"),
+        (rules, "match[]=sum(up)"),
         (query, "query=sum(up"),
         (query, "query=up&limit=x"),
         (query, "query=up%20%2B%20on()%20up"),
@@ -412,7 +429,14 @@ async fn methods_and_unknown_paths() {
     let portent = Portent::start(KEEP, &[]).await;
     portent.ready().await;
     let client = http_client();
-    for path in ["/api/v1/metadata", "/api/v1/label/job/values", "/api/v1/status/buildinfo"] {
+    let read_only = [
+        "/api/v1/metadata",
+        "/api/v1/label/job/values",
+        "/api/v1/status/buildinfo",
+        "/api/v1/rules",
+        "/api/v1/alerts",
+    ];
+    for path in read_only {
         assert_eq!(client.post(portent.url(path)).send().await.expect("an answer").status(), 405);
     }
     let refused = client.delete(portent.url("/api/v1/series")).send().await.expect("an answer");
@@ -674,4 +698,156 @@ async fn a_feature_is_a_series() {
     let (_, names) = ask(&url, &[]).await;
     let names = names["data"].as_array().expect("a list").clone();
     assert!(names.contains(&json!("portent:feature")), "{names:?}");
+}
+
+/// A model that gives each host the sum of the squares of its two features.
+fn write_model(dir: &TempDir) -> String {
+    let (hosts, row) = (Dim::Dynamic("N".to_owned()), Dim::Fixed(2));
+    let mut graph = Graph::new("sum_of_squares");
+    graph
+        .input("features", &[hosts.clone(), row])
+        .node("Mul", &["features", "features"], "squares")
+        .integers("axes", &[1])
+        .node_with("ReduceSum", &["squares", "axes"], "score", &[Attribute::Int("keepdims", 0)])
+        .output("score", &[hosts]);
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
+    path.display().to_string()
+}
+
+/// A rule that fires, and goes on for a host that is calm again; one that is pending, one that is inactive and one
+/// that cannot be evaluated.
+fn rules_of_portent(dir: &TempDir) -> String {
+    let model = write_model(dir);
+    let model = |name: &str, threshold: u32, feature: &str| {
+        format!(
+            "- name: {name}\n  file: {model}\n  entity: [instance]\n  step: 1s\n  threshold: \
+             {threshold}\n  features:\n  - {{name: a, expr: '{feature}'}}\n  - {{name: b, expr: '{feature}'}}\n"
+        )
+    };
+    let models =
+        [model("m", 1, "probe"), model("calm", 9, "probe"), model("bad", 1, "probe + on () probe")];
+    format!(
+        "global: {{evaluation_interval: 1s, stale_after: 1h}}\nmodels:\n{}alerting:\n  rules:\n  \
+         - {{alert: Fires, models: [m], for: 0s, keep_firing_for: 1h, labels: {{severity: page}}}}\n  \
+         - {{alert: Pends, models: [m], for: 1h}}\n  \
+         - {{alert: Calm, models: [calm]}}\n  \
+         - {{alert: Bad, models: [bad]}}\n",
+        models.concat()
+    )
+}
+
+/// The same for Prometheus.
+const RULES_OF_PROMETHEUS: &str = "groups:\n- name: g\n  rules:\n  \
+    - {alert: Fires, expr: probe == 1, keep_firing_for: 1h, labels: {severity: page}, annotations: {summary: s}}\n  \
+    - {alert: Pends, expr: probe == 1, for: 1h}\n  \
+    - {alert: Calm, expr: probe == 9}\n  \
+    - {alert: Bad, expr: probe + on () probe}\n";
+
+/// What JSON is without what it says: a list is what its elements are, each once; of labels and annotations only
+/// the values count.
+fn shape(of: &Value) -> Value {
+    match of {
+        Value::Object(fields) => {
+            let shape_of = |(key, value): (&String, &Value)| match key.as_str() {
+                "labels" | "annotations" => {
+                    let texts = value.as_object().expect("an object");
+                    assert!(texts.values().all(Value::is_string), "{value}");
+                    (key.clone(), json!("texts"))
+                }
+                _ => (key.clone(), shape(value)),
+            };
+            Value::Object(fields.iter().map(shape_of).collect())
+        }
+        Value::Array(items) => {
+            let mut shapes: Vec<Value> = items.iter().map(shape).collect();
+            shapes.sort_by_key(Value::to_string);
+            shapes.dedup();
+            json!(shapes)
+        }
+        Value::Number(_) => json!("number"),
+        Value::String(text)
+            if portent::timestamp::parse_ms(text).is_ok() && text.ends_with('Z') =>
+        {
+            json!("time")
+        }
+        Value::String(text) if text == "1e+00" || text == "2e+00" || text == "0e+00" => {
+            json!("value")
+        }
+        Value::String(_) => json!("text"),
+        Value::Bool(_) | Value::Null => of.clone(),
+    }
+}
+
+/// What Grafana asks for its list of alerts, as it asks: without parameters.
+async fn rules_and_alerts(server: &str) -> (Value, Value) {
+    let rules = ask(&format!("{server}/api/v1/rules"), &[]).await;
+    let alerts = ask(&format!("{server}/api/v1/alerts"), &[]).await;
+    assert_eq!((rules.0, alerts.0), (200, 200), "{rules:?} {alerts:?}");
+    (rules.1, alerts.1)
+}
+
+/// Waits until the rules are so: state, health, how many alerts, and how many of those are only kept firing.
+async fn rules_are(server: &str, expected: [(&str, &str, usize, usize); 4]) -> (Value, Value) {
+    wait_until(SOON, "rules in these states", async || {
+        let (rules, alerts) = rules_and_alerts(server).await;
+        let none = Vec::new();
+        let told = rules["data"]["groups"][0]["rules"].as_array().unwrap_or(&none);
+        let is_so = told.iter().zip(expected).all(|(rule, (state, health, count, kept))| {
+            let alerts = rule["alerts"].as_array().expect("a list");
+            let found = alerts.iter().filter(|it| it["keepFiringSince"].is_string()).count();
+            rule["state"] == state
+                && rule["health"] == health
+                && (alerts.len(), found) == (count, kept)
+        });
+        let count = alerts["data"]["alerts"].as_array().map(Vec::len);
+        let counts = expected.iter().map(|it| it.2).sum();
+        match told.len() == expected.len() && is_so && count == Some(counts) {
+            true => Ok((rules, alerts)),
+            false => Err(format!("{rules:#}")),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn rules_and_alerts_look_as_those_of_prometheus() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&rules_of_portent(&dir), &[]).await;
+    portent.ready().await;
+    let file = dir.path().join("rules.yml");
+    std::fs::write(&file, RULES_OF_PROMETHEUS).expect("a fresh folder takes a file");
+    let config =
+        format!("global: {{evaluation_interval: 1s}}\nrule_files: ['{}']\n", file.display());
+    let prometheus = Prometheus::start(&config, &[]).await;
+    let servers = [portent.url(""), prometheus.url("")];
+    let send = async |values: [f64; 2]| {
+        let at = now_ms();
+        let of =
+            |host, value| Series::new(&[("__name__", "probe"), ("instance", host)], &[(at, value)]);
+        let series = [of("a", values[0]), of("b", values[1])];
+        for server in &servers {
+            let writer = RemoteWriter::new(format!("{server}/api/v1/write"));
+            let reply = writer.send(&series).await;
+            assert_eq!(reply.status, 204, "{reply:?}");
+        }
+    };
+    let (calm, bad) = (("inactive", "ok", 0, 0), ("inactive", "err", 0, 0));
+    send([1.0, 1.0]).await;
+    for server in &servers {
+        rules_are(server, [("firing", "ok", 2, 0), ("pending", "ok", 2, 0), calm, bad]).await;
+    }
+    send([1.0, 0.0]).await;
+    let kept = [("firing", "ok", 2, 1), ("pending", "ok", 1, 0), calm, bad];
+    let (our_rules, our_alerts) = rules_are(&servers[0], kept).await;
+    let (their_rules, their_alerts) = rules_are(&servers[1], kept).await;
+    assert_eq!(shape(&our_rules), shape(&their_rules), "{our_rules:#} {their_rules:#}");
+    assert_eq!(shape(&our_alerts), shape(&their_alerts), "{our_alerts:#} {their_alerts:#}");
+    // Rules that fire come first, and without their alerts rules are what they are.
+    assert_eq!(our_alerts["data"]["alerts"][2]["labels"]["alertname"], "Pends");
+    let asked = form(&[("exclude_alerts", "true"), ("match[]", "{severity=\"page\"}")]);
+    let [ours, theirs] = servers.each_ref().map(|server| format!("{server}/api/v1/rules"));
+    let (ours, theirs) = (ask(&ours, &asked).await, ask(&theirs, &asked).await);
+    assert_eq!(shape(&ours.1), shape(&theirs.1), "{ours:?} {theirs:?}");
+    assert_eq!(ours.1["data"]["groups"][0]["rules"][0]["name"], "Fires");
 }

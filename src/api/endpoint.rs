@@ -21,8 +21,10 @@ pub enum Endpoint {
     Metadata,
     /// `/api/v1/status/buildinfo`.
     BuildInfo,
-    /// `/api/v1/rules`, which Grafana asks for recording rules.
+    /// `/api/v1/rules`.
     Rules,
+    /// `/api/v1/alerts`.
+    Alerts,
     /// `/api/v1/anomalies`, Portent's own.
     Anomalies,
     /// `/api/v1/query_exemplars`, which Grafana asks whether there are any.
@@ -41,6 +43,7 @@ impl Endpoint {
             "metadata" => Self::Metadata,
             "status/buildinfo" => Self::BuildInfo,
             "rules" => Self::Rules,
+            "alerts" => Self::Alerts,
             "anomalies" => Self::Anomalies,
             "query_exemplars" => Self::Exemplars,
             other => {
@@ -64,7 +67,11 @@ impl Endpoint {
             | Self::Labels
             | Self::Anomalies
             | Self::Exemplars => &[Method::GET, Method::POST],
-            Self::LabelValues(_) | Self::Metadata | Self::BuildInfo | Self::Rules => &[Method::GET],
+            Self::LabelValues(_)
+            | Self::Metadata
+            | Self::BuildInfo
+            | Self::Rules
+            | Self::Alerts => &[Method::GET],
         }
     }
 
@@ -80,6 +87,7 @@ impl Endpoint {
             Self::Metadata => "metadata",
             Self::BuildInfo => "buildinfo",
             Self::Rules => "rules",
+            Self::Alerts => "alerts",
             Self::Anomalies => "anomalies",
             Self::Exemplars => "query_exemplars",
         }
@@ -99,6 +107,8 @@ mod tests {
     fn paths() {
         check("/api/v1/query", Some(Endpoint::Query));
         check("/api/v1/status/buildinfo", Some(Endpoint::BuildInfo));
+        check("/api/v1/rules", Some(Endpoint::Rules));
+        check("/api/v1/alerts", Some(Endpoint::Alerts));
         let values = |name: &str| Some(Endpoint::LabelValues(name.to_owned()));
         check("/api/v1/label/job/values", values("job"));
         check("/api/v1/label/a.b/values", values("a.b"));

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use crate::labels::Labels;
+use crate::timestamp;
 
 /// An answer while it is written.
 #[derive(Debug)]
@@ -52,14 +53,29 @@ impl Json {
         items: impl IntoIterator<Item = T>,
         mut each: impl FnMut(&mut Self, T),
     ) -> Result<(), TooLong> {
+        self.try_list(items, |json, item| {
+            each(json, item);
+            Ok(())
+        })
+    }
+
+    /// A list whose elements may fail as well.
+    ///
+    /// # Errors
+    /// When the answer becomes too long, or an element fails.
+    pub(super) fn try_list<T, E: From<TooLong>>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut each: impl FnMut(&mut Self, T) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.raw("[");
         for (i, item) in items.into_iter().enumerate() {
             if i > 0 {
                 self.raw(",");
             }
-            each(self, item);
+            each(self, item)?;
             if self.text.len() > self.limit {
-                return Err(TooLong);
+                return Err(TooLong.into());
             }
         }
         self.raw("]");
@@ -68,8 +84,13 @@ impl Json {
 
     /// A label set as an object.
     pub(super) fn labels(&mut self, labels: &Labels) {
+        self.texts(labels.iter());
+    }
+
+    /// An object of strings.
+    pub(super) fn texts<'a>(&mut self, texts: impl IntoIterator<Item = (&'a str, &'a str)>) {
         self.raw("{");
-        for (i, (name, value)) in labels.iter().enumerate() {
+        for (i, (name, value)) in texts.into_iter().enumerate() {
             if i > 0 {
                 self.raw(",");
             }
@@ -97,6 +118,32 @@ impl Json {
         self.raw(",");
         self.string(string);
         self.raw("]");
+    }
+
+    /// A number. It must be finite.
+    pub(super) fn number(&mut self, value: f64) {
+        plain_value(&mut self.text, value);
+    }
+
+    /// A number as a string, always with an exponent: `"1e+00"`.
+    pub(super) fn exponential(&mut self, value: f64) {
+        self.raw("\"");
+        match value.is_finite() {
+            true => exponential_value(&mut self.text, value),
+            false => plain_value(&mut self.text, value),
+        }
+        self.raw("\"");
+    }
+
+    /// A moment as Go writes it: RFC 3339 with as many digits of the second as there are.
+    pub(super) fn moment(&mut self, time_ms: i64) {
+        let text = timestamp::format_ms(time_ms);
+        let short = match text.strip_suffix('Z') {
+            Some(text) if text.contains('.') => text.trim_end_matches('0'),
+            Some(text) => text,
+            None => &text,
+        };
+        self.raw(&format!("\"{short}Z\""));
     }
 
     fn pair(&mut self, time_ms: i64, value: impl FnOnce(&mut String)) {
@@ -139,6 +186,11 @@ fn series_value(text: &mut String, value: f64) {
     if plain {
         return plain_value(text, value);
     }
+    exponential_value(text, value);
+}
+
+/// As Go writes it with format `e`: the exponent has a sign and at least two digits.
+fn exponential_value(text: &mut String, value: f64) {
     let number = format!("{value:e}");
     let (digits, exponent) = number.split_once('e').unwrap_or((&number, "0"));
     let (sign, exponent) = match exponent.strip_prefix('-') {
@@ -174,6 +226,38 @@ mod tests {
         check(-1.5e300, "-1.5e+300", &format!("-15{}", "0".repeat(299)));
         check(1e-6, "0.000001", "0.000001");
         check(1.5e-7, "1.5e-07", "0.00000015");
+    }
+
+    /// What Prometheus 3.5 has as the value of an alert of `vector(x)`.
+    #[test]
+    fn values_of_alerts() {
+        for (value, expected) in [
+            (1.0, "1e+00"),
+            (1e-9, "1e-09"),
+            (1_234_567.5, "1.2345675e+06"),
+            (0.0, "0e+00"),
+            (-1e300, "-1e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            let mut json = Json { text: String::new(), limit: 100 };
+            json.exponential(value);
+            assert_eq!(json.text, format!("\"{expected}\""));
+        }
+    }
+
+    #[test]
+    fn moments_have_the_digits_that_they_need() {
+        for (ms, expected) in [
+            (1_435_781_451_000, "2015-07-01T20:10:51Z"),
+            (1_435_781_450_000, "2015-07-01T20:10:50Z"),
+            (1_435_781_451_780, "2015-07-01T20:10:51.78Z"),
+            (1_435_781_451_001, "2015-07-01T20:10:51.001Z"),
+        ] {
+            let mut json = Json { text: String::new(), limit: 100 };
+            json.moment(ms);
+            assert_eq!(json.text, format!("\"{expected}\""));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 mod absences;
 mod actions;
+mod alerts;
 mod anomalies;
 mod body;
 mod capacity;
@@ -28,6 +29,9 @@ mod json;
 mod look;
 mod parameters;
 mod query;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod silences;
 mod status;
 
@@ -45,6 +49,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::detect::Snapshot;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
+use alerts::Report;
 use anomalies::AnomalyQuery;
 use catalogue::{Lookup, Subject};
 use counters::{Working, record};
@@ -52,6 +57,7 @@ use error::{ApiError, Stage};
 use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
+use rules::RuleQuery;
 
 pub use actions::{
     ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
@@ -192,7 +198,11 @@ impl Api {
             }
             Endpoint::Metadata => self.metadata(form),
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
-            Endpoint::Rules => Ok(status::no_rules()),
+            Endpoint::Rules => {
+                let asked = RuleQuery::parse(form)?;
+                self.report(move |of| asked.answer(of), snapshot, now_ms).await
+            }
+            Endpoint::Alerts => self.report(alerts::answer, snapshot, now_ms).await,
             Endpoint::Anomalies => {
                 self.anomalies(AnomalyQuery::parse(form)?, snapshot, now_ms).await
             }
@@ -282,6 +292,18 @@ impl Api {
         let max_bytes = self.config.max_response_bytes;
         let turn = self.turn(None).await?;
         turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
+    }
+
+    /// What rules make of the last tick.
+    async fn report(
+        &self,
+        write: impl FnOnce(&Report<'_>) -> Result<String, ApiError> + Send + 'static,
+        snapshot: Arc<Snapshot>,
+        now_ms: i64,
+    ) -> Result<String, ApiError> {
+        let max_bytes = self.config.max_response_bytes;
+        let turn = self.turn(None).await?;
+        turn.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
     fn metadata(&self, form: &Form) -> Result<String, ApiError> {

@@ -27,13 +27,6 @@ pub(super) fn buildinfo(build: Build) -> String {
     json.finish(false)
 }
 
-/// The answer to `/api/v1/rules`: Portent evaluates none.
-pub(super) fn no_rules() -> String {
-    let mut json = Json::success(usize::MAX);
-    json.raw(r#"{"groups":[]}"#);
-    json.finish(false)
-}
-
 /// What is known of a metric.
 struct Metadata {
     name: &'static str,

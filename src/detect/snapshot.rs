@@ -136,6 +136,14 @@ impl ModelSnapshot {
         now_ms.abs_diff(self.time_ms) <= max_age_ms.unsigned_abs()
     }
 
+    /// Why nobody has a score, if the evaluation failed for all, so that it says nothing of anybody.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        let errors = if self.entities.is_empty() { &*self.evaluation.feature_errors } else { &[] };
+        let of_features = errors.first().map(|(_, reason)| reason.as_str());
+        self.evaluation.model_error.as_deref().or(of_features)
+    }
+
     /// Memory, estimated.
     pub(super) fn bytes(&self) -> usize {
         let score = |it: &EntityScore| {

@@ -93,6 +93,7 @@ impl Delivery {
             let of = Firing {
                 rule: Arc::clone(&alert.rule),
                 model: Arc::clone(&alert.model),
+                entity: alert.entity.clone(),
                 fired_ms,
                 is_muted: maintenance.muted_by(&alert.labels, now_ms).is_some(),
             };

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::alert::{Alert, AlertMemory};
 use crate::labels::Labels;
 
 /// How long a resolved alert is told of again to who forgets: as Prometheus.
@@ -44,6 +45,8 @@ pub(super) enum Style {
 pub(super) struct Firing {
     pub rule: Arc<str>,
     pub model: Arc<str>,
+    /// The entity labels; `None` of a fleet.
+    pub entity: Option<Labels>,
     pub fired_ms: i64,
     pub is_muted: bool,
 }
@@ -74,6 +77,7 @@ pub(super) struct Due {
 struct Entry {
     rule: Arc<str>,
     model: Arc<str>,
+    entity: Option<Labels>,
     fired_ms: i64,
     resolved_ms: Option<i64>,
     /// What the receiver believes: when what fires for it had fired, and when it was told so last.
@@ -96,9 +100,30 @@ pub struct Told {
     labels: BTreeMap<String, String>,
     rule: String,
     model: String,
+    entity: Option<BTreeMap<String, String>>,
     fired_ms: i64,
     resolved_ms: Option<i64>,
     told_ms: i64,
+}
+
+impl Told {
+    /// What fires as far as the receiver knows: the model, and the alert of its rule.
+    pub(super) fn firing(&self) -> Option<(&str, AlertMemory)> {
+        let alert = Alert {
+            active_since_ms: self.fired_ms,
+            fired_ms: Some(self.fired_ms),
+            keep_firing_since_ms: None,
+            unscored_since_ms: None,
+            scored_ms: self.told_ms,
+            value: f64::NAN,
+        };
+        let memory = AlertMemory { rule: self.rule.clone(), entity: self.entity(), alert };
+        self.resolved_ms.is_none().then_some((&*self.model, memory))
+    }
+
+    fn entity(&self) -> Option<Labels> {
+        self.entity.as_ref().and_then(|it| Labels::from_pairs(it).ok())
+    }
 }
 
 /// What one receiver has been told.
@@ -118,6 +143,7 @@ impl Ledger {
             let entry = Entry {
                 rule: Arc::from(&*it.rule),
                 model: Arc::from(&*it.model),
+                entity: it.entity(),
                 fired_ms: it.fired_ms,
                 resolved_ms: it.resolved_ms,
                 believed: Some(Belief { fired_ms: it.fired_ms, told_ms: it.told_ms }),
@@ -133,9 +159,12 @@ impl Ledger {
     pub fn told(&self) -> Vec<Told> {
         let told = |(labels, entry): (&Labels, &Entry)| {
             let Belief { fired_ms, told_ms } = entry.believed?;
-            let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            let owned = |of: &Labels| {
+                of.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            };
             Some(Told {
-                labels: labels.iter().map(own).collect(),
+                labels: owned(labels),
+                entity: entry.entity.as_ref().map(owned),
                 rule: entry.rule.to_string(),
                 model: entry.model.to_string(),
                 fired_ms,
@@ -244,6 +273,7 @@ impl Entry {
         Self {
             rule: Arc::clone(&of.rule),
             model: Arc::clone(&of.model),
+            entity: of.entity.clone(),
             fired_ms: of.fired_ms,
             resolved_ms: None,
             believed: None,

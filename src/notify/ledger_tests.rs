@@ -16,7 +16,13 @@ fn host(name: &str) -> Labels {
 }
 
 fn firing(fired_ms: i64) -> Firing {
-    Firing { rule: Arc::from("r"), model: Arc::from("m"), fired_ms, is_muted: false }
+    Firing {
+        rule: Arc::from("r"),
+        model: Arc::from("m"),
+        entity: Some(host("a")),
+        fired_ms,
+        is_muted: false,
+    }
 }
 
 /// A look at these: name and when it fired.
@@ -111,6 +117,9 @@ fn what_was_told_is_known_after_a_restart() {
     tell(&mut it, 0);
     let json = serde_json::to_string(&it.told()).expect("plain data");
     let told: Vec<Told> = serde_json::from_str(&json).expect("its own words");
+    let (model, alert) = told[1].firing().expect("it fires");
+    assert_eq!((model, &*alert.rule, alert.entity), ("m", "r", Some(host("a"))));
+    assert_eq!(alert.alert.fired_ms, Some(0));
     let mut it = Ledger::new(ONCE, 1_000, &told);
     // No model has been evaluated yet.
     let unseen =

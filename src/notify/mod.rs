@@ -26,15 +26,15 @@ mod tests;
 mod trial;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metrics::{describe_counter, describe_gauge};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::detect::Snapshot;
-use crate::detect::alert::AlertRule;
+use crate::detect::alert::{AlertRule, AlertsMemory};
+use crate::detect::{ModelKey, Snapshot};
 use crate::maintenance::Maintenance;
 use book::Book;
 use delivery::{Context, Delivery};
@@ -134,6 +134,27 @@ impl Notifier {
         pages.clear();
         (tasks, seen)
     }
+}
+
+/// What receivers believe to fire by what is in a folder, of each model. A process that ended without having
+/// written down its alerts may know less than it has told.
+#[must_use]
+pub fn believed(folder: &Path) -> Vec<AlertsMemory> {
+    let pages = Book::new(Some(folder.to_owned())).read();
+    let mut models: BTreeMap<&str, AlertsMemory> = BTreeMap::new();
+    for told in pages.values().flatten() {
+        let Some((model, alert)) = told.firing() else { continue };
+        let memory = models.entry(model).or_insert_with(|| AlertsMemory {
+            model: model.to_owned(),
+            // Alerts are found again by the names of model and rule.
+            key: ModelKey([0; 32]),
+            evaluated_ms: alert.alert.scored_ms,
+            alerts: Vec::new(),
+        });
+        memory.evaluated_ms = memory.evaluated_ms.max(alert.alert.scored_ms);
+        memory.alerts.push(alert);
+    }
+    models.into_values().collect()
 }
 
 async fn write(book: &Book, pages: BTreeMap<String, Vec<Told>>) {

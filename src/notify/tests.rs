@@ -103,7 +103,7 @@ async fn an_alertmanager_is_told_as_by_prometheus() {
             "endsAt": ends,
         })
     };
-    assert_eq!(body, json!([alert("2023-11-14T22:17:21Z"), alert("2023-11-14T22:13:20.5Z")]));
+    assert_eq!(body, json!([alert("2023-11-14T22:17:21Z"), alert("2023-11-14T22:13:20.500Z")]));
 }
 
 #[tokio::test]
@@ -123,9 +123,9 @@ async fn a_webhook_gets_what_an_alertmanager_posts_and_what_is_behind_it_signed(
     let feature = json!({"name": "cpu_busy", "actual": 0.9, "expected": 0.2, "share": 0.75});
     assert_eq!(alert["portent"]["features"][0], feature);
     let header = |name: &str| {
-        let lines = seen.head.lines().filter_map(|it| it.split_once(": "));
-        let found = lines.filter(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.to_owned());
-        found.last().unwrap_or_else(|| panic!("{name}: {}", seen.head))
+        let mut lines = seen.head.lines().filter_map(|it| it.split_once(": "));
+        let found = lines.find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.to_owned());
+        found.unwrap_or_else(|| panic!("{name}: {}", seen.head))
     };
     assert_eq!(header("webhook-timestamp"), "1700000001");
     let signed = format!("{}.1700000001.{}", header("webhook-id"), seen.body);

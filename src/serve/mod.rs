@@ -262,7 +262,10 @@ async fn begin(
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
-        folder.iter().for_each(|it| it.restore(&mut pipeline, limit));
+        folder.iter().for_each(|it| {
+            it.restore(&mut pipeline, limit);
+            notices::restore(it, &mut pipeline);
+        });
         (pipeline, folder)
     };
     let restored = tokio::task::spawn_blocking(restore).await;

@@ -9,8 +9,8 @@ use super::Settings;
 use super::clock::now_ms;
 use super::keeper::Folder;
 use super::silences::SilenceDesk;
-use crate::detect::Snapshot;
-use crate::notify::{Audience, Notifier, NotifyError, Target};
+use crate::detect::{MemoryPage, Pipeline, Snapshot};
+use crate::notify::{Audience, Notifier, NotifyError, Target, believed};
 
 /// Reloads that may wait for deliveries to finish what is under way.
 const MAX_WAITING: usize = 4;
@@ -41,4 +41,12 @@ pub(super) fn start(
     let notifier = Notifier { now_ms, maintenance: silences.published.clone(), snapshots };
     let folder = folder.map(|it| it.path().to_owned());
     (audiences, tokio::spawn(notifier.run(folder, queue)))
+}
+
+/// Goes on with alerts that others know of and the state file does not: after a crash it is up to a minute
+/// older than what was told.
+pub(super) fn restore(folder: &Folder, pipeline: &mut Pipeline) {
+    for memory in believed(folder.path()) {
+        pipeline.restore(now_ms(), &MemoryPage::Alerts(memory));
+    }
 }

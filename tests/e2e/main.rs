@@ -18,7 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use load::Load;
 use support::{
-    Alerting, Element, NodeExporter, Portent, Prometheus, post, repository, run_portent, wait_until,
+    Alerting, Element, NodeExporter, Portent, Prometheus, Webhook, post, repository, run_portent,
+    wait_until,
 };
 
 /// How long everyday work is recorded for training.
@@ -54,26 +55,31 @@ const TAKEN: &str = r#"1 - avg(rate(node_cpu_seconds_total{job="node", mode="idl
 /// The example's alert on a host.
 const ALERT: &str = "HostAnomalous";
 
+/// Portent's own alert on a host, which tells the same Alertmanager and a webhook without Prometheus.
+const OWN_ALERT: &str = "PortentHostAnomalous";
+
 #[tokio::test]
 async fn pressure_on_a_host_is_scored_and_scraped_back() {
     let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on the disk");
     let node_exporter = NodeExporter::start().await;
     // Portent is there from the start: what pushing and scoring cost the host is normal, too.
     let portent = Portent::start(&serve_config("node", None), &["--web.enable-lifecycle"]).await;
-    let alerting = Alerting::start(PATIENCE).await;
+    let (alerting, direct) = (Alerting::start(PATIENCE).await, Webhook::start().await);
     let config = scrape_config(&node_exporter, &portent, &alerting);
     let prometheus = Prometheus::start(&config, &[]).await;
     let mut everyday = Load::everyday(disk.path());
 
     let model = disk.path().join("model.onnx");
     let usual = record_and_train(&prometheus, &model).await;
-    std::fs::write(portent.config_file(), serve_config("e2e", Some(&model))).expect("its file");
+    let config = serve_config("e2e", Some(&model)) + &own_alerts(&alerting, &direct);
+    std::fs::write(portent.config_file(), config).expect("its file");
     let reloaded = post(&portent.url("/-/reload")).await.expect("portent answers");
     assert_eq!(reloaded.status, 200, "{}", reloaded.body);
 
     let quiet = score_becomes(&prometheus, "quiet", |score| score < 1.0).await;
 
     let told = alerting.webhook.notified(ALERT, "firing").len();
+    let own = [&alerting.webhook, &direct].map(|it| it.notified(OWN_ALERT, "firing").len());
     let pressure_since = Instant::now();
     let mut pressure = Load::pressure(disk.path());
     let loud =
@@ -82,6 +88,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     println!("score {quiet:.2} quiet, {loud:.2} after {:?} of pressure", pressure_since.elapsed());
     names_cpu_or_disk(&prometheus).await;
     let told = people_are_told(&alerting, told).await;
+    portent_tells_itself([&alerting.webhook, &direct], own).await;
     pressure.must_run();
     drop(pressure);
 
@@ -91,6 +98,13 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     every_sample_arrived(&prometheus).await;
     score_ends_with_the_host(node_exporter, &portent, &prometheus).await;
     wait_until(LIMIT, "the alert to end with the host", async || taken_back(&alerting, told)).await;
+    wait_until(LIMIT, "Portent's own alert to end", async || {
+        let counts = [&alerting.webhook, &direct]
+            .map(|it| ["firing", "resolved"].map(|status| it.notified(OWN_ALERT, status).len()));
+        let is_over = counts.iter().all(|[firing, resolved]| firing == resolved);
+        if is_over { Ok(()) } else { Err(format!("{counts:?}")) }
+    })
+    .await;
 }
 
 /// Gathers everyday work at one scrape a second and trains on it. Gives the largest share of the CPUs that
@@ -131,6 +145,18 @@ fn serve_config(name: &str, model: Option<&Path>) -> String {
          models: [{{name: {name}{file}}}]\n",
         EVALUATION_DELAY.as_secs(),
         STALE_AFTER.as_secs(),
+    )
+}
+
+/// A rule of Portent's own, and who is told.
+fn own_alerts(alerting: &Alerting, direct: &Webhook) -> String {
+    format!(
+        "alerting:\n  gone_after: 5s\n  rules: [{{alert: {OWN_ALERT}, for: {PATIENCE}, keep_firing_for: \
+         {PATIENCE}, labels: {{severity: ticket}}}}]\n\
+         notify:\n  resend_delay: 2s\n  receivers: [{{name: team, alertmanager_configs: [{{url: 'http://{}'}}], \
+         webhook_configs: [{{url: '{}'}}]}}]\n",
+        alerting.alertmanager.address(),
+        direct.url()
     )
 }
 
@@ -209,6 +235,28 @@ async fn people_are_told(alerting: &Alerting, before: usize) -> usize {
     assert!(text.contains(" of the error, measured ") && text.contains(", expected "), "{text}");
     assert_eq!(told.len(), before + 1, "one trouble is one message: {told:#?}");
     told.len()
+}
+
+/// Portent's own alert reaches people by way of Alertmanager and directly, once each, with the same words.
+async fn portent_tells_itself(webhooks: [&Webhook; 2], before: [usize; 2]) {
+    let told = wait_until(LIMIT, "Portent to tell people itself", async || {
+        let told = webhooks.map(|it| it.notified(OWN_ALERT, "firing"));
+        let is_told = told.iter().zip(before).all(|(told, before)| told.len() > before);
+        if is_told { Ok(told) } else { Err(format!("{told:#?}")) }
+    })
+    .await;
+    let [by_alertmanager, directly] = &told;
+    let description =
+        |it: &Vec<serde_json::Value>| it[it.len() - 1]["annotations"]["description"].clone();
+    let text = description(directly);
+    println!("Portent says: {text}");
+    let text = text.as_str().expect("a description");
+    assert!(text.starts_with("Unusual are ") && text.contains("% of the error"), "{text}");
+    assert!(text.contains("cpu_") || text.contains("disk_"), "{text}");
+    let words = description(by_alertmanager);
+    assert!(words.as_str().is_some_and(|it| it.starts_with("Unusual are ")), "{words}");
+    let counts = told.map(|it| it.len());
+    assert_eq!(counts, before.map(|it| it + 1), "one trouble is one message to each");
 }
 
 /// When the host is calm again, so is its score, and the alert is taken back; there was no second message in

@@ -166,7 +166,7 @@ impl Alerting {
     ) {
         let name: Arc<str> = Arc::from(&*snapshot.model);
         let model = self.models.entry(Arc::clone(&name)).or_default();
-        if !has_failed(snapshot) {
+        if snapshot.failure().is_none() {
             model.pause(now_ms, snapshot);
             let readings: Vec<Reading> = snapshot.entities.iter().map(reading).collect();
             for rule in self.rules.iter().filter(|it| it.covers(&name)) {
@@ -276,7 +276,7 @@ impl ModelAlerts {
                 labels: labels(rule, name, entity, &templates),
                 alert: *alert,
                 threshold: 1.0,
-                is_scored: alert.scored_ms == now_ms && !has_failed(of),
+                is_scored: alert.scored_ms == now_ms && of.failure().is_none(),
                 features,
                 feature_names: Arc::clone(&of.feature_names),
                 named: Vec::new(),
@@ -300,13 +300,6 @@ impl ModelAlerts {
         let refused = self.rules.values().map(|it| it.refused).sum();
         ModelAlertSnapshot { model: Arc::clone(name), time_ms: now_ms, active, refused }
     }
-}
-
-/// Whether an evaluation failed for all, so that it says nothing of anybody.
-fn has_failed(snapshot: &ModelSnapshot) -> bool {
-    let evaluation = &snapshot.evaluation;
-    let lacks_features = !evaluation.feature_errors.is_empty() && snapshot.entities.is_empty();
-    evaluation.model_error.is_some() || lacks_features
 }
 
 fn reading(of: &EntityScore) -> Reading {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Durations;
-use super::template::RuleTemplates;
+use super::template::{DEFAULT_ANNOTATIONS, RuleTemplates};
 use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
 use crate::maintenance::{MaintenanceWindow, MaintenanceWindows};
@@ -151,8 +151,18 @@ impl AlertRule {
         self.models.is_empty() || self.models.iter().any(|it| it == model)
     }
 
+    /// The templates of its annotations, by name: its own, and those that are there where it says nothing.
+    #[must_use]
+    pub fn annotation_texts(&self) -> BTreeMap<&str, &str> {
+        let mut all = BTreeMap::from(DEFAULT_ANNOTATIONS);
+        all.extend(self.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        all.retain(|_, text| !text.is_empty());
+        all
+    }
+
     /// Its texts, ready for use.
-    pub(super) fn templates(&self) -> RuleTemplates {
+    #[must_use]
+    pub fn templates(&self) -> RuleTemplates {
         RuleTemplates::new(&self.labels, &self.annotations)
     }
 

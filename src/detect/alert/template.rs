@@ -30,7 +30,7 @@ const MAX_BYTES: usize = 4 << 10;
 const FUEL: u64 = 100_000;
 
 /// What an alert says of itself where its rule does not.
-const DEFAULT_ANNOTATIONS: [(&str, &str); 2] = [
+pub(super) const DEFAULT_ANNOTATIONS: [(&str, &str); 2] = [
     (
         "summary",
         "{% if is_fleet %}{{ active_entities }} entities of model {{ model }} are anomalous at once\
