@@ -7,10 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portent::model::Dim;
-use portent::model::graph::{Attribute, Graph};
 use serde_json::{Value, json};
-use support::{Portent, RemoteWriter, Reply, Series, http_client, wait_until};
+use support::{
+    Portent, RemoteWriter, Reply, Series, http_client, wait_until, write_sum_of_squares,
+};
 use tempfile::TempDir;
 
 /// How long anything that is waited for may take on a machine that has other work.
@@ -39,7 +39,7 @@ impl Stage {
             "echo \"$1\" >> \"$OUT\"\nwhile [ -e \"$HOLD\" ]; do sleep 0.1; done\n",
         )
         .expect("a fresh folder takes a file");
-        fs::write(path("model.onnx"), model()).expect("a fresh folder takes a file");
+        write_sum_of_squares(&dir, 1);
         let script = format!(
             "command: [/bin/sh, '{}', '{{instance}}'], environment: {{OUT: '{}', HOLD: '{}', PATH: '/usr/bin:/bin'}}",
             path("script"),
@@ -174,19 +174,6 @@ impl Stage {
         };
         text.lines().map(line).map(words).collect()
     }
-}
-
-/// A model of one feature that gives each entity the square of it.
-fn model() -> Vec<u8> {
-    let rows = Dim::Dynamic("N".to_owned());
-    let mut graph = Graph::new("square");
-    graph
-        .input("features", &[rows.clone(), Dim::Fixed(1)])
-        .node("Mul", &["features", "features"], "square")
-        .integers("axes", &[1])
-        .node_with("ReduceSum", &["square", "axes"], "score", &[Attribute::Int("keepdims", 0)])
-        .output("score", &[rows]);
-    graph.encode(Vec::new()).to_vec()
 }
 
 async fn status(portent: &Portent) -> Value {

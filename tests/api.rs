@@ -7,11 +7,12 @@ mod support;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portent::model::Dim;
-use portent::model::graph::{Attribute, Graph};
 use portent::sample::STALE_NAN_BITS;
 use serde_json::{Value, json};
-use support::{Peers, Portent, Prometheus, RemoteWriter, Reply, Series, http_client, wait_until};
+use support::{
+    Peers, Portent, Prometheus, RemoteWriter, Reply, Series, http_client, wait_until,
+    write_sum_of_squares,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -700,25 +701,10 @@ async fn a_feature_is_a_series() {
     assert!(names.contains(&json!("portent:feature")), "{names:?}");
 }
 
-/// A model that gives each host the sum of the squares of its two features.
-fn write_model(dir: &TempDir) -> String {
-    let (hosts, row) = (Dim::Dynamic("N".to_owned()), Dim::Fixed(2));
-    let mut graph = Graph::new("sum_of_squares");
-    graph
-        .input("features", &[hosts.clone(), row])
-        .node("Mul", &["features", "features"], "squares")
-        .integers("axes", &[1])
-        .node_with("ReduceSum", &["squares", "axes"], "score", &[Attribute::Int("keepdims", 0)])
-        .output("score", &[hosts]);
-    let path = dir.path().join("model.onnx");
-    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
-    path.display().to_string()
-}
-
 /// A rule that fires, and goes on for a host that is calm again; one that is pending, one that is inactive and one
 /// that cannot be evaluated.
 fn rules_of_portent(dir: &TempDir) -> String {
-    let model = write_model(dir);
+    let model = write_sum_of_squares(dir, 2);
     let model = |name: &str, threshold: u32, feature: &str| {
         format!(
             "- name: {name}\n  file: {model}\n  entity: [instance]\n  step: 1s\n  threshold: \

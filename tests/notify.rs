@@ -15,12 +15,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use portent::model::Dim;
-use portent::model::graph::{Attribute, Graph};
 use serde_json::{Value, json};
 use support::{
     Alertmanager, Portent, RemoteWriter, Series, Webhook, http_client, post, run_portent,
-    wait_until,
+    wait_until, write_sum_of_squares,
 };
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -106,27 +104,9 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// A model of one feature that gives each entity the square of it, and the feature as its cause.
-fn model(dir: &TempDir) -> String {
-    let rows = Dim::Dynamic("N".to_owned());
-    let mut graph = Graph::new("square");
-    let drop = [Attribute::Int("keepdims", 0)];
-    graph
-        .input("features", &[rows.clone(), Dim::Fixed(1)])
-        .node("Mul", &["features", "features"], "square")
-        .integers("axes", &[1])
-        .node_with("ReduceSum", &["square", "axes"], "score", &drop)
-        .node("Div", &["square", "square"], "contribution")
-        .output("score", std::slice::from_ref(&rows))
-        .output("contribution", &[rows, Dim::Fixed(1)]);
-    let path = dir.path().join("model.onnx");
-    fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
-    path.display().to_string()
-}
-
 /// A model and a rule that waits for nothing; `notify` is the rest.
 fn config(dir: &TempDir, notify: &str) -> String {
-    let file = model(dir);
+    let file = write_sum_of_squares(dir, 1);
     format!(
         "global: {{evaluation_interval: 200ms, evaluation_delay: 0s, stale_after: 1h}}\n\
          models:\n- name: square\n  file: {file}\n  entity: [instance]\n  step: 200ms\n  threshold: 1\n  \

@@ -6,32 +6,17 @@ mod support;
 use std::io::ErrorKind::WouldBlock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portent::model::Dim;
-use portent::model::graph::{Attribute, Graph};
 use prost::Message;
-use support::{Portent, RemoteWriter, Series, encode, get, post, wait_until, write_request};
+use support::{
+    Portent, RemoteWriter, Series, encode, get, post, wait_until, write_request,
+    write_sum_of_squares,
+};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// How long anything may take on a machine that has other work.
 const SOON: Duration = Duration::from_secs(60);
-
-/// A model of one feature that gives each entity the square of it.
-fn model(dir: &TempDir) -> String {
-    let rows = Dim::Dynamic("N".to_owned());
-    let mut graph = Graph::new("square");
-    let drop = [Attribute::Int("keepdims", 0)];
-    graph
-        .input("features", &[rows.clone(), Dim::Fixed(1)])
-        .node("Mul", &["features", "features"], "square")
-        .integers("axes", &[1])
-        .node_with("ReduceSum", &["square", "axes"], "score", &drop)
-        .output("score", &[rows]);
-    let path = dir.path().join("model.onnx");
-    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
-    path.display().to_string()
-}
 
 fn models(file: &str, interval: &str) -> String {
     format!(
@@ -100,7 +85,7 @@ async fn ask(portent: &Portent, path: &str) -> TcpStream {
 #[tokio::test]
 async fn ticks_that_do_not_keep_up_leave_room_for_everything_else() {
     let dir = TempDir::new().expect("a temporary folder");
-    let config = models(&model(&dir), "1ms");
+    let config = models(&write_sum_of_squares(&dir, 1), "1ms");
     let portent = Portent::start(&config, &["--web.enable-lifecycle"]).await;
     portent.ready().await;
     push(&portent, 20_000, 200).await;
@@ -172,7 +157,7 @@ async fn answers_that_nobody_reads_are_within_their_budget() {
 #[tokio::test]
 async fn who_reads_a_page_shares_it() {
     let dir = TempDir::new().expect("a temporary folder");
-    let config = models(&model(&dir), "1s");
+    let config = models(&write_sum_of_squares(&dir, 1), "1s");
     let portent = Portent::start(&config, &[]).await;
     portent.ready().await;
     push(&portent, 10_000, 10_000).await;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portent::duration::Duration as Span;
 use portent::http::{self, WebConfig, text};
-use portent::model::Dim;
-use portent::model::graph::{Attribute, Graph};
 use portent::sample::STALE_NAN_BITS;
-use support::{Peers, Portent, RemoteWriter, Series, post, run_portent, wait_until};
+use support::{
+    Peers, Portent, RemoteWriter, Series, post, run_portent, wait_until, write_sum_of_squares,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,27 +21,6 @@ use tokio::sync::oneshot;
 
 /// How long anything that takes a tick may take here.
 const SOON: Duration = Duration::from_secs(20);
-
-/// A model of two features that gives each entity the sum of their squares.
-fn write_model(dir: &TempDir) -> String {
-    let rows = Dim::Dynamic("N".to_owned());
-    let mut graph = Graph::new("sum_of_squares");
-    graph
-        .input("features", &[rows.clone(), Dim::Fixed(2)])
-        .node("Mul", &["features", "features"], "contribution")
-        .integers("axes", &[1])
-        .node_with(
-            "ReduceSum",
-            &["contribution", "axes"],
-            "score",
-            &[Attribute::Int("keepdims", 0)],
-        )
-        .output("score", std::slice::from_ref(&rows))
-        .output("contribution", &[rows.clone(), Dim::Fixed(2)]);
-    let path = dir.path().join("model.onnx");
-    std::fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
-    path.display().to_string()
-}
 
 fn config(model: &str, threshold: f64) -> String {
     format!(
@@ -109,7 +88,7 @@ fn promtool_accepts(page: &str) {
 #[tokio::test]
 async fn a_score_goes_in_and_comes_out() {
     let dir = TempDir::new().expect("a temporary folder");
-    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
     ready(&portent).await;
     send(&portent, &samples("h\"1\n", 1.0, 3.0)).await;
     let line = r#"anomaly_score{instance="h\"1\n",model="squares"} 5"#;
@@ -155,7 +134,7 @@ async fn an_alert_fires_and_is_resolved() {
     let dir = TempDir::new().expect("a temporary folder");
     let rule = "alerting:\n  rules:\n  - alert: HostAnomalous\n    for: 1s\n    keep_firing_for: 1s\n    \
                 labels: {severity: ticket}\n";
-    let portent = Portent::start(&(config(&write_model(&dir), 2.0) + rule), &[]).await;
+    let portent = Portent::start(&(config(&write_sum_of_squares(&dir, 2), 2.0) + rule), &[]).await;
     ready(&portent).await;
     let alert = |state| {
         format!(
@@ -180,7 +159,7 @@ async fn an_alert_fires_and_is_resolved() {
 #[tokio::test]
 async fn paths_and_methods() {
     let dir = TempDir::new().expect("a temporary folder");
-    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
     ready(&portent).await;
     let reply = portent.get("/-/healthy").await.expect("an answer");
     assert_eq!((reply.status, reply.body.as_str()), (200, "Portent is Healthy.\n"));
@@ -200,7 +179,7 @@ async fn paths_and_methods() {
 #[tokio::test]
 async fn a_path_may_be_escaped() {
     let dir = TempDir::new().expect("a temporary folder");
-    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
     ready(&portent).await;
     let batch = samples("host", 1.0, 2.0);
     let reply = RemoteWriter::new(portent.url("/api/v1/%77rite")).send(&batch).await;
@@ -233,7 +212,7 @@ async fn raw(portent: &Portent, path: &str) -> (u16, String) {
 #[tokio::test]
 async fn an_address_may_be_typed_by_hand() {
     let dir = TempDir::new().expect("a temporary folder");
-    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
     ready(&portent).await;
     send(&portent, &samples("ä", 1.0, 2.0)).await;
     for query in ["m_a{instance=\"ä\"}", "m_a{instance!=\"^|<`\"}>0", "m_a{instance=~\"..?\"}#x"] {
@@ -247,7 +226,7 @@ async fn an_address_may_be_typed_by_hand() {
 #[tokio::test]
 async fn a_model_that_is_renamed_leaves_nothing_behind() {
     let dir = TempDir::new().expect("a temporary folder");
-    let own = config(&write_model(&dir), 2.0);
+    let own = config(&write_sum_of_squares(&dir, 2), 2.0);
     let keep = format!("{own}storage:\n  keep: [m_c]\n");
     let portent = Portent::start(&keep, &["--web.enable-lifecycle"]).await;
     ready(&portent).await;
@@ -271,7 +250,7 @@ async fn a_model_that_is_renamed_leaves_nothing_behind() {
 #[tokio::test]
 async fn open_connections_are_counted_as_they_come_and_go() {
     let dir = TempDir::new().expect("a temporary folder");
-    let portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
     ready(&portent).await;
     let open = async |least: f64, most: f64| {
         page_with(&portent, "connections", |page| {
@@ -294,7 +273,7 @@ async fn open_connections_are_counted_as_they_come_and_go() {
 #[tokio::test]
 async fn behind_a_proxy_all_paths_have_its_prefix() {
     let dir = TempDir::new().expect("a temporary folder");
-    let config = config(&write_model(&dir), 2.0);
+    let config = config(&write_sum_of_squares(&dir, 2), 2.0);
     let flags = ["--web.external-url=https://example.org/portent/"];
     let portent = Portent::start_under("/portent", &config, &flags).await;
     wait_until(SOON, "portent is ready", async || {
@@ -333,7 +312,7 @@ async fn behind_a_proxy_all_paths_have_its_prefix() {
 #[tokio::test]
 async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
     let dir = TempDir::new().expect("a temporary folder");
-    let model = write_model(&dir);
+    let model = write_sum_of_squares(&dir, 2);
     let portent = Portent::start(&config(&model, 2.0), &["--web.enable-lifecycle"]).await;
     ready(&portent).await;
     send(&portent, &samples("h", 1.0, 1.0)).await;
@@ -372,7 +351,7 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_everything() {
 #[tokio::test]
 async fn of_a_pair_one_is_heard_and_a_reload_can_say_by_which_label() {
     let dir = TempDir::new().expect("a temporary folder");
-    let own = config(&write_model(&dir), 2.0);
+    let own = config(&write_sum_of_squares(&dir, 2), 2.0);
     let portent = Portent::start(&own, &["--web.enable-lifecycle"]).await;
     ready(&portent).await;
     let pair = |label: &str, first: i64| -> Vec<Series> {
@@ -409,7 +388,7 @@ async fn of_a_pair_one_is_heard_and_a_reload_can_say_by_which_label() {
 async fn a_replica_that_takes_over_is_counted_and_named() {
     let dir = TempDir::new().expect("a temporary folder");
     let timeout = "remote_write:\n  replica_timeout: 100ms\n";
-    let own = format!("{}{timeout}", config(&write_model(&dir), 2.0));
+    let own = format!("{}{timeout}", config(&write_sum_of_squares(&dir, 2), 2.0));
     let portent = Portent::start(&own, &[]).await;
     ready(&portent).await;
     let heard = |replica| {
@@ -436,7 +415,7 @@ async fn a_replica_that_takes_over_is_counted_and_named() {
 async fn it_ends_within_its_time_whatever_clients_do() {
     for signal in ["TERM", "INT"] {
         let dir = TempDir::new().expect("a temporary folder");
-        let mut portent = Portent::start(&config(&write_model(&dir), 2.0), &[]).await;
+        let mut portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
         ready(&portent).await;
         let _idle = TcpStream::connect(portent.address()).await.expect("it listens");
         let mut half = TcpStream::connect(portent.address()).await.expect("it listens");

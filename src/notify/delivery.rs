@@ -67,6 +67,16 @@ impl Delivery {
     /// then is finished: what became of it has to be known.
     pub async fn run(
         mut self,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        stop: watch::Receiver<bool>,
+    ) {
+        self.tell_all(snapshots, stop).await;
+        // Nothing waits for who is told no more.
+        gauge!("portent_notify_waiting_alerts", &self.names()).set(0.0);
+    }
+
+    async fn tell_all(
+        &mut self,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
         mut stop: watch::Receiver<bool>,
     ) {

@@ -229,9 +229,14 @@ impl Target {
                 "text": text(notices, TELEGRAM_BYTES),
                 "link_preview_options": {"is_disabled": true},
             })),
-            Form::Slack => json(json!({ "text": text(notices, SLACK_BYTES) })),
+            Form::Slack => json(json!({ "text": for_slack(&text(notices, SLACK_BYTES)) })),
         }
     }
+}
+
+/// A text in which nothing means anything to Slack, whose signs for links and people these are.
+fn for_slack(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn key(receiver: &str, integration: &str, index: usize) -> String {

@@ -57,7 +57,7 @@ fn notice(resolved_ms: Option<i64>) -> Notice {
     let feature = Feature { name: "cpu_busy".to_owned(), actual: 0.9, expected: 0.2, share: 0.75 };
     Notice {
         labels: Labels::from_pairs(labels).expect("names"),
-        annotations: [("summary", "web-1 is anomalous"), ("description", "cpu_busy")]
+        annotations: [("summary", "web-1 is anomalous"), ("description", "<cpu> & busy")]
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into(),
         fired_ms: 1_700_000_000_000,
@@ -98,7 +98,7 @@ async fn an_alertmanager_is_told_as_by_prometheus() {
     let alert = |ends: &str| {
         json!({
             "labels": {"alertname": "HostAnomalous", "instance": "web-1", "model": "node"},
-            "annotations": {"description": "cpu_busy", "summary": "web-1 is anomalous"},
+            "annotations": {"description": "<cpu> & busy", "summary": "web-1 is anomalous"},
             "startsAt": "2023-11-14T22:13:20Z",
             "endsAt": ends,
         })
@@ -154,11 +154,12 @@ async fn chats_are_told_in_words() {
     let (seen, body) = told(yaml, &[notice(Some(1)), notice(None)]).await;
     assert!(seen.head.starts_with("POST /bot1:hunter2/sendMessage HTTP/1.1"), "{}", seen.head);
     assert_eq!(body["chat_id"], -5);
-    let text = "[FIRING:1]\nHostAnomalous: web-1 is anomalous\ncpu_busy\n\n[RESOLVED:1]\nHostAnomalous: web-1 is anomalous";
+    let text = "[FIRING:1]\nHostAnomalous: web-1 is anomalous\n<cpu> & busy\n\n[RESOLVED:1]\nHostAnomalous: web-1 is anomalous";
     assert_eq!(body["text"], text);
     let (_, body) = told("slack_configs: [{api_url: 'URL/T0'}]", &vec![notice(None); 12]).await;
     let text = body["text"].as_str().expect("a text");
     assert!(text.starts_with("[FIRING:12]") && text.ends_with("and 2 more"), "{text}");
+    assert!(text.contains("\n&lt;cpu&gt; &amp; busy\n"), "{text}");
 }
 
 #[track_caller]

@@ -148,11 +148,12 @@ fn serve_config(name: &str, model: Option<&Path>) -> String {
     )
 }
 
-/// A rule of Portent's own, and who is told.
+/// A rule of Portent's own, and who is told. By its job it is a group of its own to the example's Alertmanager,
+/// which sends all of a group again when one more joins it.
 fn own_alerts(alerting: &Alerting, direct: &Webhook) -> String {
     format!(
         "alerting:\n  gone_after: 5s\n  rules: [{{alert: {OWN_ALERT}, for: {PATIENCE}, keep_firing_for: \
-         {PATIENCE}, labels: {{severity: ticket}}}}]\n\
+         {PATIENCE}, labels: {{severity: ticket, job: own}}}}]\n\
          notify:\n  resend_delay: 2s\n  receivers: [{{name: team, alertmanager_configs: [{{url: 'http://{}'}}], \
          webhook_configs: [{{url: '{}'}}]}}]\n",
         alerting.alertmanager.address(),

@@ -1,0 +1,24 @@
+//! A model whose scores are known without it: the sum of the squares of its features.
+
+use std::fs;
+
+use portent::model::Dim;
+use portent::model::graph::{Attribute, Graph};
+use tempfile::TempDir;
+
+/// Writes it into a folder, and gives the file. The squares are the features' contributions.
+pub fn write_sum_of_squares(dir: &TempDir, features: usize) -> String {
+    let (rows, features) = (Dim::Dynamic("N".to_owned()), Dim::Fixed(features));
+    let mut graph = Graph::new("sum_of_squares");
+    let drop = [Attribute::Int("keepdims", 0)];
+    graph
+        .input("features", &[rows.clone(), features.clone()])
+        .node("Mul", &["features", "features"], "contribution")
+        .integers("axes", &[1])
+        .node_with("ReduceSum", &["contribution", "axes"], "score", &drop)
+        .output("score", std::slice::from_ref(&rows))
+        .output("contribution", &[rows, features]);
+    let path = dir.path().join("model.onnx");
+    fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
+    path.display().to_string()
+}
