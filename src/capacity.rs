@@ -1,9 +1,12 @@
-//! Capacity: how much room a collection keeps when elements leave it.
+//! Capacity: how much room a collection keeps when elements leave it, and what an allocation takes.
 //!
 //! In: how many elements there are, and for how many there is room. Out: how much of that room to keep, to be
 //! given to `shrink_to`. A collection of the standard library never gives anything back by itself.
 //!
-//! Source: the tables that halve when they are a quarter full, Cormen et al., "Introduction to
+//! An allocation takes what the allocator's size classes make of it: up to a quarter more than was asked for.
+//! What is counted against a budget is that.
+//!
+//! Source: jemalloc, "Size classes" of its manual; the tables that halve when they are a quarter full, Cormen et al., "Introduction to
 //! Algorithms", 16.4.
 
 /// Room for more than so many times the elements goes back. A collection that grows doubles, so that it may
@@ -21,9 +24,46 @@ pub fn kept(len: usize, capacity: usize) -> usize {
     if capacity > len.saturating_mul(MOST) { len * KEPT } else { capacity }
 }
 
+/// The distance between the smallest size classes.
+const QUANTUM: usize = 16;
+
+/// From here on there are four classes to each doubling.
+const FIRST_DOUBLING: usize = 4 * QUANTUM;
+
+/// The bytes that an allocation of so many takes.
+#[must_use]
+pub const fn allocated(bytes: usize) -> usize {
+    let distance = match bytes {
+        0..=FIRST_DOUBLING => QUANTUM,
+        _ => 1 << ((bytes - 1).ilog2() - 2),
+    };
+    match bytes.checked_next_multiple_of(distance) {
+        Some(class) => class,
+        None => bytes,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_allocation_takes_its_size_class() {
+        // As in the table "Size classes" of jemalloc(3), from each class to the next.
+        let classes = [
+            16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
+            896, 1_024, 1_280, 1_536, 1_792, 2_048, 2_560,
+        ];
+        let mut least = 1;
+        for class in classes {
+            for bytes in least..=class {
+                assert_eq!(allocated(bytes), class, "of {bytes}");
+            }
+            least = class + 1;
+        }
+        assert_eq!((allocated(0), allocated((7 << 20) + 1)), (0, 8 << 20));
+        assert_eq!(allocated(usize::MAX), usize::MAX);
+    }
 
     #[test]
     fn room_goes_back_where_most_is_unused() {

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::capacity;
+
 /// The label that holds the metric name.
 pub const METRIC_NAME: &str = "__name__";
 
@@ -90,10 +92,11 @@ impl Labels {
         self.iter().count()
     }
 
-    /// Bytes of the packed text; what the set costs beside its handle.
+    /// What the set takes beside its handle, which all of its clones share.
     #[must_use]
-    pub fn packed_bytes(&self) -> usize {
-        self.0.len()
+    pub fn heap_bytes(&self) -> usize {
+        // The text, and two counters of who shares it.
+        capacity::allocated(self.0.len() + 2 * size_of::<usize>())
     }
 
     /// Whether this is a clone of the other, or the other way round; equal sets that were packed

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::capacity;
 use crate::labels::Labels;
 
 /// The bits of the NaN by which Prometheus says that a series has ended.
@@ -71,6 +72,17 @@ impl Batch {
     pub fn samples(&self) -> usize {
         self.series.iter().map(|series| series.samples.len()).sum()
     }
+
+    /// Heap bytes, those of its label sets included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of = |it: &BatchSeries| {
+            let samples = it.samples.capacity() * size_of::<Sample>();
+            it.labels.heap_bytes() + capacity::allocated(samples)
+        };
+        let own = capacity::allocated(self.series.capacity() * size_of::<BatchSeries>());
+        own + self.series.iter().map(of).sum::<usize>()
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +95,17 @@ mod tests {
         assert!(!Sample::new(0, f64::NAN).is_stale());
         assert!(!Sample::new(0, f64::from_bits(0x7ff0_0000_0000_0003)).is_stale());
         assert!(!Sample::new(0, f64::INFINITY).is_stale());
+    }
+
+    #[test]
+    fn a_batch_knows_what_it_takes() {
+        let labels = Labels::from_pairs([("__name__", "m")]).expect("one name");
+        let one = BatchSeries { labels, replica: None, samples: vec![Sample::new(1, 1.0); 3] };
+        assert_eq!(Batch::default().bytes(), 0);
+        let batch = Batch { series: vec![one; 2] };
+        // Two sets of 11 bytes and two counters, and two times three samples.
+        let parts = 2 * 32 + 2 * 48;
+        assert_eq!(batch.bytes(), parts + capacity::allocated(2 * size_of::<BatchSeries>()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portent::bytesize::ByteSize;
 use portent::http::{self, WebConfig};
 use portent::matcher::{MatchOp, Matcher, Selector};
-use portent::remote_write::{InFlight, Permit, Receiver, RemoteWriteConfig, Unavailable};
+use portent::remote_write::{Permit, Receiver, ReceiverBudget, RemoteWriteConfig, Unavailable};
 use portent::sample::Batch;
 use portent::series::{Outcome, StorageConfig, Store};
 use support::{Series, encode, write_request};
@@ -41,8 +41,9 @@ impl Server {
                 let _ = reply.send(store.append(NOW_MS, &batch));
             }
         });
-        let receiver =
-            Arc::new(Receiver::new(config, body_timeout, InFlight::default()).for_demand(demand));
+        let receiver = Arc::new(
+            Receiver::new(config, body_timeout, ReceiverBudget::default()).for_demand(demand),
+        );
         let handler = move |request| {
             let (receiver, appends) = (Arc::clone(&receiver), appends.clone());
             Box::pin(async move {

@@ -3,10 +3,11 @@
 //! In: bytes that are about to be held, and the limits: one on all requests, one on those of the same peer.
 //! Out: a permit for them, which goes wherever they go: into the thread that decodes them and into the queue,
 //! and ends with them there. A request whose sender has left is so counted for as long as anything of it is
-//! left.
+//! left. A body that has been decoded is gone, and its permit is for the batch from then on.
 //!
 //! Invariant: what is counted is what permits are out for. It outlives a reload, whatever the limits are
-//! after that.
+//! after that. It is within them but for what batches are larger than the bodies they came from; as few are
+//! decoded at a time as there are cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,6 +75,10 @@ impl InFlight {
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn give_back(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -95,12 +100,26 @@ impl Permit {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// What it was for has become something of so many bytes, whatever the limits are: who is that far ends
+    /// soon, and nothing new is taken in before.
+    pub fn become_bytes(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.of_all.add(more);
+        self.of_peer.iter().for_each(|peer| peer.add(more));
+        self.give_back(self.bytes.saturating_sub(bytes));
+        self.bytes = bytes;
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.of_all.give_back(bytes);
+        self.of_peer.iter().for_each(|peer| peer.give_back(bytes));
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.of_all.give_back(self.bytes);
-        self.of_peer.iter().for_each(|peer| peer.give_back(self.bytes));
+        self.give_back(self.bytes);
     }
 }
 
@@ -140,6 +159,11 @@ mod tests {
         assert_eq!(third.grow(41, limits), Err(Exhausted::All));
         assert_eq!((all.bytes(), one.bytes(), other.bytes()), (60, 60, 0));
         assert_eq!(third.grow(40, limits), Ok(()));
+        first.become_bytes(50);
+        assert_eq!((all.bytes(), one.bytes()), (90, 50));
+        first.become_bytes(500);
+        assert_eq!((all.bytes(), one.bytes()), (540, 500), "beyond the limits");
+        assert_eq!(third.grow(1, limits), Err(Exhausted::All));
         drop(first);
         assert_eq!((all.bytes(), one.bytes(), other.bytes()), (40, 0, 40));
         assert_eq!(second.grow(60, limits), Ok(()));

@@ -26,7 +26,7 @@ use crate::series::REPLICA_TIMEOUT;
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use negotiate::{Protocol, negotiate};
-pub use receiver::{Receiver, count_abandoned, describe_metrics};
+pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable, clip};
 pub use wire::WireError;
 

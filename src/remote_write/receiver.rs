@@ -2,19 +2,21 @@
 
 use std::error::Error;
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{Method, Request, Response, StatusCode};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Decoded, declared_bytes, decode};
-use super::in_flight::{Exhausted, InFlight, Permit};
+use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::{Refusal, RemoteWriteConfig, negotiate};
 use crate::sample::Batch;
@@ -24,6 +26,23 @@ use crate::series::{Demand, Outcome};
 /// not hold up other requests: with series of sixty labels, a millisecond of work.
 const INLINE_DECODE_BYTES: usize = 64 << 10;
 
+/// What all requests of a process share, whatever configuration they are taken by.
+#[derive(Debug, Clone)]
+pub struct ReceiverBudget {
+    /// The memory that they hold.
+    pub in_flight: InFlight,
+    /// Who decodes: as many as there are cores, since more would only hold more memory at a time, each what it
+    /// decompresses and its thread.
+    decoders: Arc<Semaphore>,
+}
+
+impl Default for ReceiverBudget {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { in_flight: InFlight::default(), decoders: Arc::new(Semaphore::new(cores)) }
+    }
+}
+
 /// Takes requests within the limits of one configuration.
 #[derive(Debug)]
 pub struct Receiver {
@@ -31,15 +50,15 @@ pub struct Receiver {
     body_timeout: Duration,
     /// What is wanted, once that is known.
     demand: Option<Arc<Demand>>,
-    in_flight: InFlight,
+    budget: ReceiverBudget,
 }
 
 impl Receiver {
-    /// A receiver with its limits, the time that a body may take to arrive, and what requests under way
-    /// hold, those that another receiver took included.
+    /// A receiver with its limits, the time that a body may take to arrive, and what it shares with those
+    /// before it.
     #[must_use]
-    pub fn new(config: RemoteWriteConfig, body_timeout: Duration, in_flight: InFlight) -> Self {
-        Self { in_flight, config: Arc::new(config), body_timeout, demand: None }
+    pub fn new(config: RemoteWriteConfig, body_timeout: Duration, budget: ReceiverBudget) -> Self {
+        Self { budget, config: Arc::new(config), body_timeout, demand: None }
     }
 
     /// The receiver, told what is wanted: a series that breaks a limit does no harm if it is not.
@@ -48,10 +67,10 @@ impl Receiver {
         Self { demand: Some(demand), ..self }
     }
 
-    /// What requests under way hold, for the next receiver.
+    /// What the next receiver shares with it.
     #[must_use]
-    pub fn in_flight(&self) -> InFlight {
-        self.in_flight.clone()
+    pub fn budget(&self) -> ReceiverBudget {
+        self.budget.clone()
     }
 
     /// The limits.
@@ -96,7 +115,8 @@ impl Receiver {
         let _ = negotiate(request.headers())?;
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut reserved = self.in_flight.begin(request.extensions().get::<InFlight>().cloned());
+        let mut reserved =
+            self.budget.in_flight.begin(request.extensions().get::<InFlight>().cloned());
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
         self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
@@ -140,11 +160,11 @@ impl Receiver {
             return Err(Refusal::BodyTooLarge(limit));
         }
         let deadline = Instant::now() + self.body_timeout;
-        let mut read = BytesMut::new();
+        let mut read = Vec::new();
         loop {
             let frame = match timeout_at(deadline, body.frame()).await {
                 Err(_) => return Err(Refusal::BodyTimeout),
-                Ok(None) => return Ok(read.freeze()),
+                Ok(None) => return Ok(read.into()),
                 Ok(Some(Err(error))) => return Err(broken(error.into().as_ref())),
                 Ok(Some(Ok(frame))) => frame,
             };
@@ -154,34 +174,52 @@ impl Receiver {
             if (read.len() + data.len()) as u64 > limit.as_bytes() {
                 return Err(Refusal::BodyTooLarge(limit));
             }
-            self.reserve(reserved, data.len())?;
+            // Room is made here, so that all of it is counted.
+            if read.capacity() - read.len() < data.len() {
+                let room = data.len().max(read.len() / 2);
+                self.reserve(reserved, read.len() + room - read.capacity())?;
+                read.reserve_exact(room);
+            }
             read.extend_from_slice(&data);
         }
     }
 
     /// Decodes a body. Whoever does it holds the permit, since a thread goes on when the request is gone.
-    async fn decode(&self, body: Bytes, reserved: Permit) -> Result<(Decoded, Permit), Refusal> {
+    async fn decode(
+        &self,
+        body: Bytes,
+        mut reserved: Permit,
+    ) -> Result<(Decoded, Permit), Refusal> {
         let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
         let is_small = declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
-        let decode = move || Ok((decode(&body, &config, demand.as_deref())?, reserved));
+        let decode = move || {
+            let decoded = decode(&body, &config, demand.as_deref())?;
+            drop(body);
+            reserved.become_bytes(decoded.batch.bytes());
+            Ok((decoded, reserved))
+        };
         if is_small {
             return decode();
         }
+        let turn = Arc::clone(&self.budget.decoders).acquire_owned().await;
+        let turn = turn.map_err(|_| Refusal::Unavailable(Unavailable::ShuttingDown))?;
+        let decode = move || {
+            let decoded = decode();
+            drop(turn);
+            decoded
+        };
         tokio::task::spawn_blocking(decode)
             .await
             .unwrap_or(Err(Refusal::Unavailable(Unavailable::ShuttingDown)))
     }
 
     fn reserve(&self, reserved: &mut Permit, bytes: usize) -> Result<(), Refusal> {
-        reserved.grow(bytes, self.config.in_flight_limits()).map_err(|limit| match limit {
-            Exhausted::All => Refusal::OutOfMemoryBudget,
-            Exhausted::Peer => Refusal::OutOfPeerBudget,
-        })
+        Ok(reserved.grow(bytes, self.config.in_flight_limits())?)
     }
 
     /// Shows how much of the memory for requests is in use.
     pub fn observe(&self) {
-        gauge!("portent_remote_write_in_flight_bytes").set(self.in_flight.bytes() as f64);
+        gauge!("portent_remote_write_in_flight_bytes").set(self.budget.in_flight.bytes() as f64);
     }
 }
 
@@ -296,12 +334,10 @@ mod tests {
         runtime.block_on(async {
             let (release, held) = mpsc::channel::<()>();
             let _holds_the_thread = spawn_blocking(move || held.recv());
-            let in_flight = InFlight::default();
-            let receiver = Receiver::new(
-                RemoteWriteConfig::default(),
-                Duration::from_secs(10),
-                in_flight.clone(),
-            );
+            let budget = ReceiverBudget::default();
+            let in_flight = budget.in_flight.clone();
+            let receiver =
+                Receiver::new(RemoteWriteConfig::default(), Duration::from_secs(10), budget);
             let (request, bytes) = request(100);
             assert!(bytes > INLINE_DECODE_BYTES);
             {
@@ -318,5 +354,47 @@ mod tests {
             spawn_blocking(|| ()).await.expect("it ends");
             assert_eq!(in_flight.bytes(), 0);
         });
+    }
+
+    /// A body becomes a batch, which is larger, and is counted as that.
+    #[tokio::test]
+    async fn the_queue_holds_what_a_batch_takes() {
+        let budget = ReceiverBudget::default();
+        let in_flight = budget.in_flight.clone();
+        let config = RemoteWriteConfig::default();
+        let receiver = Receiver::new(config, Duration::from_secs(10), budget);
+        for series in [10, 1_000] {
+            let (request, bytes) = request(series);
+            let append = async |batch: Batch, permit: Permit| {
+                assert_eq!(in_flight.bytes(), batch.bytes());
+                assert!(batch.bytes() > series * 1_000 && in_flight.bytes() != bytes);
+                drop((batch, permit));
+                assert_eq!(in_flight.bytes(), 0);
+                Ok(Outcome::default())
+            };
+            let (response, refusal) = receiver.receive(request, append).await;
+            assert_eq!(response.status(), StatusCode::NO_CONTENT, "{refusal:?}");
+        }
+    }
+
+    /// Who waits to be decoded holds its body, and no more.
+    #[tokio::test]
+    async fn as_many_are_decoded_at_a_time_as_there_are_cores() {
+        let budget = ReceiverBudget::default();
+        let decoders = Arc::clone(&budget.decoders);
+        let cores = decoders.available_permits();
+        let all = decoders.acquire_many(u32::try_from(cores).expect("few")).await.expect("open");
+        let in_flight = budget.in_flight.clone();
+        let config = RemoteWriteConfig::default();
+        let receiver = Receiver::new(config, Duration::from_secs(10), budget.clone());
+        let (request, bytes) = request(1_000);
+        let mut receive =
+            pin!(receiver.receive(request, async |_: Batch, _: Permit| Ok(Outcome::default())));
+        let step = receive.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(step.is_pending());
+        assert_eq!(in_flight.bytes(), bytes);
+        drop(all);
+        assert_eq!(receive.await.0.status(), StatusCode::NO_CONTENT);
+        assert_eq!(budget.decoders.available_permits(), cores);
     }
 }

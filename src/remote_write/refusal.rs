@@ -11,6 +11,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::decode::Invalid;
+use super::in_flight::Exhausted;
 use super::wire::WireError;
 use crate::bytesize::ByteSize;
 use crate::series::{Outcome, Rejected};
@@ -167,6 +168,15 @@ impl std::fmt::Display for Partial {
             write!(f, "{}{example}", if i == 0 { "; for example: " } else { "; " })?;
         }
         Ok(())
+    }
+}
+
+impl From<Exhausted> for Refusal {
+    fn from(limit: Exhausted) -> Self {
+        match limit {
+            Exhausted::All => Self::OutOfMemoryBudget,
+            Exhausted::Peer => Self::OutOfPeerBudget,
+        }
     }
 }
 

@@ -50,9 +50,13 @@ const RETENTION_SLACK_MS: i64 = 60_000;
 /// The time of the newest sample of a series that ends in a stale marker, wherever that lies.
 const ENDED: i64 = i64::MIN;
 
-/// What a series costs beside its samples, its label text and its room in the tables: its places in
-/// member lists and under its name, estimated.
-const PLACES_BYTES: usize = 16;
+/// What a series costs beside its samples, its label sets and its room in the tables: its places in
+/// member lists, under its name, and in the vectors and groups of the expressions that read it. Estimated: a
+/// heap profile of the built-in features over 80,400 series had 18 MiB of it.
+const PLACES_BYTES: usize = 240;
+
+/// How often its label set is held: as it came, and without its name by the expressions that read it.
+const LABEL_SETS: usize = 2;
 
 /// An entry of the index with its byte of control.
 const INDEX_ENTRY_BYTES: usize = size_of::<(Labels, SeriesId)>() + 1;
@@ -85,7 +89,7 @@ struct Series {
 
 impl Series {
     fn bytes(&self) -> usize {
-        PLACES_BYTES + self.labels.packed_bytes() + self.ring.bytes()
+        PLACES_BYTES + LABEL_SETS * self.labels.heap_bytes() + self.ring.bytes()
     }
 
     /// How far back it can be asked.

@@ -5,6 +5,7 @@
 //! that range functions need no seam). Old samples are passed over by moving the head and given
 //! back when at least a quarter of the buffer is behind it, so an append is amortised O(1).
 
+use crate::capacity;
 use crate::sample::Sample;
 
 /// Room for the first samples of a series: at 15 s scrapes, two minutes.
@@ -150,7 +151,7 @@ impl Ring {
     }
 
     /// Makes sure that one more sample fits: by giving back what is behind the head, else by
-    /// growing by half.
+    /// growing by half, to all that such an allocation takes.
     fn make_room(&mut self) {
         if self.buffer.len() < self.buffer.capacity() {
             return;
@@ -159,13 +160,16 @@ impl Ring {
             self.buffer.drain(..self.head);
             self.head = 0;
         } else {
-            self.buffer.reserve_exact(FIRST_CAPACITY.max(self.buffer.len() / 2));
+            let capacity = self.buffer.len() + FIRST_CAPACITY.max(self.buffer.len() / 2);
+            let capacity =
+                capacity::allocated(capacity * size_of::<Sample>()) / size_of::<Sample>();
+            self.buffer.reserve_exact(capacity - self.buffer.len());
         }
     }
 
     /// Heap bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.buffer.capacity() * size_of::<Sample>()
+        capacity::allocated(self.buffer.capacity() * size_of::<Sample>())
     }
 }
 

@@ -46,7 +46,7 @@ use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
 use crate::notify::{self, NotifyConfig};
-use crate::remote_write::{self, InFlight, Receiver, RemoteWriteConfig};
+use crate::remote_write::{self, Receiver, ReceiverBudget, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use followers::{Followers, Plan};
@@ -283,21 +283,21 @@ async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
 /// What requests of all configurations take together.
 #[derive(Debug, Default)]
 struct Budgets {
-    in_flight: InFlight,
+    requests: ReceiverBudget,
     capacity: Capacity,
 }
 
 impl Budgets {
     fn of(live: &Live) -> Self {
-        Self { in_flight: live.receiver.in_flight(), capacity: live.api.capacity() }
+        Self { requests: live.receiver.budget(), capacity: live.api.capacity() }
     }
 }
 
 fn live(settings: &Settings, models: Vec<ModelInfo>, budgets: &Budgets) -> Live {
     let body_timeout = settings.web.body_timeout.to_std();
-    let Budgets { in_flight, capacity } = budgets;
+    let Budgets { requests, capacity } = budgets;
     Live {
-        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, in_flight.clone()),
+        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, requests.clone()),
         api: Api::new(settings.query.clone(), body_timeout, BUILD, capacity.clone()),
         exporter: settings.exporter.clone(),
         models,

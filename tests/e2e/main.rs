@@ -71,7 +71,9 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
 
     let model = disk.path().join("model.onnx");
     let usual = record_and_train(&prometheus, &model).await;
-    let config = serve_config("e2e", Some(&model)) + &own_alerts(&alerting, &direct);
+    let mark = disk.path().join("mark");
+    let config =
+        serve_config("e2e", Some(&model)) + &own_alerts(&alerting, &direct) + &own_actions(&mark);
     std::fs::write(portent.config_file(), config).expect("its file");
     let reloaded = post(&portent.url("/-/reload")).await.expect("portent answers");
     assert_eq!(reloaded.status, 200, "{}", reloaded.body);
@@ -89,6 +91,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
     names_cpu_or_disk(&prometheus).await;
     let told = people_are_told(&alerting, told).await;
     portent_tells_itself([&alerting.webhook, &direct], own).await;
+    portent_acts(&portent, &mark).await;
     pressure.must_run();
     drop(pressure);
 
@@ -105,6 +108,7 @@ async fn pressure_on_a_host_is_scored_and_scraped_back() {
         if is_over { Ok(()) } else { Err(format!("{counts:?}")) }
     })
     .await;
+    assert_eq!(std::fs::read_to_string(&mark).expect("it is marked"), "done\n", "once");
 }
 
 /// Gathers everyday work at one scrape a second and trains on it. Gives the largest share of the CPUs that
@@ -158,6 +162,17 @@ fn own_alerts(alerting: &Alerting, direct: &Webhook) -> String {
          webhook_configs: [{{url: '{}'}}]}}]\n",
         alerting.alertmanager.address(),
         direct.url()
+    )
+}
+
+/// What is done when Portent's own alert fires: a line in a file, once, and something that is only told.
+fn own_actions(mark: &Path) -> String {
+    let mark = mark.display();
+    format!(
+        "actions:\n  enabled: true\n  list:\n  \
+         - {{name: mark, alerts: [{OWN_ALERT}], dry_run: false, per_entity_interval: 1h, environment: {{MARK: \
+         '{mark}'}}, command: [/bin/sh, -c, 'echo done >> \"$MARK\"']}}\n  \
+         - {{name: restart, alerts: [{OWN_ALERT}], command: [systemctl, restart, node_exporter.service]}}\n"
     )
 }
 
@@ -258,6 +273,22 @@ async fn portent_tells_itself(webhooks: [&Webhook; 2], before: [usize; 2]) {
     assert!(words.as_str().is_some_and(|it| it.starts_with("Unusual are ")), "{words}");
     let counts = told.map(|it| it.len());
     assert_eq!(counts, before.map(|it| it + 1), "one trouble is one message to each");
+}
+
+/// What was to be done is done, and what was to be told is told.
+async fn portent_acts(portent: &Portent, mark: &Path) {
+    wait_until(LIMIT, "the actions", async || {
+        let body = portent.get("/api/v1/actions").await?.body;
+        let answer: serde_json::Value = serde_json::from_str(&body).map_err(|e| e.to_string())?;
+        let recent = answer["data"]["recent"].as_array().cloned().unwrap_or_default();
+        let has = |action: &str, outcome: &str| {
+            recent.iter().any(|it| it["action"] == action && it["outcome"] == outcome)
+        };
+        let all = has("mark", "succeeded") && has("restart", "dry_run");
+        if all { Ok(()) } else { Err(body) }
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(mark).expect("it is marked"), "done\n");
 }
 
 /// When the host is calm again, so is its score, and the alert is taken back; there was no second message in
