@@ -6,11 +6,14 @@
 mod client;
 mod config;
 mod secret;
+mod signing;
 
 pub use client::{
-    AddressError, HttpClient, HttpClientError, HttpTimeouts, address, innermost, shown,
+    AddressError, HttpClient, HttpClientError, HttpTimeouts, address, answer_text, innermost,
+    open_address, shown,
 };
 pub use config::{
     Authorization, BasicAuth, HttpConfig, HttpConfigError, HttpHeader, ProxyUrl, TlsConfig,
 };
-pub use secret::Secret;
+pub use secret::{Secret, SecretFileError};
+pub use signing::{WebhookSigner, webhook_headers, webhook_id};
