@@ -9,7 +9,7 @@ use super::argument::Argument;
 use crate::bytesize::ByteSize;
 use crate::detect::AlertingConfig;
 use crate::duration::Duration;
-use crate::http_client::{HttpConfig, HttpConfigError, Secret, open_address};
+use crate::http_client::{HttpConfig, HttpConfigError, Secret, WebhookSigner, open_address};
 
 /// Commands at one time, at most: each may hold its output, and a machine that restarts a hundred services at
 /// once is no help.
@@ -293,6 +293,9 @@ impl ActionConfig {
         if hook.secret.is_some() && hook.secret_file.is_some() {
             return wrong("webhook", "leave out either secret or secret_file");
         }
+        if let Some(Err(reason)) = hook.secret.as_ref().map(WebhookSigner::new) {
+            return wrong("webhook", reason);
+        }
         if let Err(HttpConfigError { key, reason }) = hook.http_config.validate() {
             return wrong(&format!("webhook.http_config.{key}"), &reason);
         }
@@ -395,6 +398,10 @@ mod tests {
         check(
             hook(json!({"url": "http://h", "secret": "a", "secret_file": "b"})),
             ".webhook: leave out either secret or secret_file",
+        );
+        check(
+            hook(json!({"url": "http://h", "secret": "whsec_hunter2"})),
+            ".webhook: secret begins with whsec_, but what follows is not base64",
         );
         check(
             hook(json!({"url": "http://h", "http_config": {"no_proxy": "a"}})),
