@@ -1,5 +1,5 @@
-//! Actions: commands that the real program runs when its own alerts fire; once for each firing, over restarts,
-//! under silences, with the switch, and when the disk fails.
+//! Actions: commands that the real program runs, and webhooks that it calls, when its own alerts fire; once for each
+//! firing, over restarts and reloads, under silences, with the switch, and when the disk fails.
 
 mod support;
 
@@ -7,9 +7,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
 use serde_json::{Value, json};
 use support::{
-    Portent, RemoteWriter, Reply, Series, http_client, wait_until, write_sum_of_squares,
+    Call, Hook, Portent, Reaction, RemoteWriter, Reply, Series, http_client, post, wait_until,
+    write_sum_of_squares,
 };
 use tempfile::TempDir;
 
@@ -450,4 +454,199 @@ async fn nothing_is_run_that_could_not_be_remembered() {
     let aside = fs::read_to_string(stage.kept("actions.json.unreadable"));
     assert_eq!(aside.expect("put aside"), "half a fi");
     assert_eq!(stage.out().trim(), "a b");
+}
+
+/// The hosts that a webhook was called about, in the order in which it was.
+fn called(hook: &Hook) -> String {
+    let host = |it: &Call| it.json()["entity"]["instance"].as_str().unwrap_or("none").to_owned();
+    hook.calls().iter().map(host).collect::<Vec<_>>().join(" ")
+}
+
+/// Whoever has the secret knows that the body is ours and of which time.
+#[track_caller]
+fn is_signed(call: &Call, secret: &[u8]) {
+    let [id, seconds] = ["webhook-id", "webhook-timestamp"].map(|it| call.header(it));
+    let tag = call.header("webhook-signature").strip_prefix("v1,").expect("its version");
+    let signed = format!("{id}.{seconds}.{}", call.body);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let tag = STANDARD.decode(tag).expect("base64");
+    hmac::verify(&key, signed.as_bytes(), &tag).expect("the signature of the body");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    let seconds: u64 = seconds.parse().expect("a number");
+    assert!(now.abs_diff(seconds) < 2 * SOON.as_secs(), "{seconds} at {now}");
+}
+
+#[tokio::test]
+async fn a_webhook_is_called_once_and_signed_and_shows_no_secret() {
+    let hook = Hook::start().await;
+    hook.reacts(Reaction::Answer(201, "queued for Bearer hunter3"));
+    let webhook = format!(
+        "webhook: {{url: '{}/replace?zone=1', secret: hunter2, http_config: {{authorization: {{credentials: hunter3}}}}}}",
+        hook.url
+    );
+    let mut stage = Stage::new(&[
+        &format!("name: replace, {webhook}, {AT_ONCE}"),
+        &format!("name: told, {}, cool_down: 0s", webhook.replace("/replace", "/told")),
+    ]);
+    let mut portent = stage.start(&[]).await;
+    stage.set("a", 2.0);
+    let record = stage.has_become(&portent, "a", "succeeded").await;
+    let call = hook.calls().remove(0);
+    assert_eq!(call.path, "/replace?zone=1");
+    assert_eq!(call.header("authorization"), "Bearer hunter3");
+    assert_eq!(call.header("content-type"), "application/json");
+    is_signed(&call, b"hunter2");
+    let body = call.json();
+    assert_eq!((&body["version"], &body["action"]), (&json!("1"), &json!("replace")), "{body:#}");
+    assert_eq!((&body["alert"], &body["model"]), (&json!("Busy"), &json!("square")), "{body:#}");
+    assert_eq!(body["entity"], json!({"instance": "a"}), "{body:#}");
+    let labels = json!({"alertname": "Busy", "instance": "a", "model": "square"});
+    assert_eq!(body["labels"], labels, "{body:#}");
+    assert_eq!(body["annotations"]["summary"], "a is anomalous: score 4", "{body:#}");
+    assert_eq!((&body["score"], &body["threshold"]), (&json!(4.0), &json!(1.0)), "{body:#}");
+    let feature = &body["features"][0];
+    assert_eq!((&feature["name"], &feature["actual"]), (&json!("load"), &json!(2.0)), "{body:#}");
+    assert_eq!(body["startsAt"], record["fired_at"], "{body:#}");
+    assert_eq!(body["attempt"], call.header("webhook-id"), "{body:#}");
+    assert_eq!((&record["attempt"], &record["http_status"]), (&body["attempt"], &json!(201)));
+    assert_eq!(record["url"], format!("{}/replace?zone=1", hook.url), "{record:#}");
+    assert_eq!(record["answer"], "queued for Bearer <secret>", "{record:#}");
+    // The other one only says what it would do.
+    stage.set("b", 2.0);
+    for host in ["a", "b"] {
+        let record = stage.has_become(&portent, host, "dry_run").await;
+        assert!(record["url"].as_str().is_some_and(|it| it.contains("/told")), "{record:#}");
+    }
+    stage.has_become(&portent, "b", "did_not_help").await;
+    let line = r#"portent_actions_total{action="replace",outcome="succeeded"} 2"#;
+    stage.page_has(&portent, line).await;
+    let shown = status(&portent).await;
+    assert_eq!(shown["actions"][0]["webhook"]["secret"], "<secret>", "{shown:#}");
+    let page = portent.get("/metrics").await.expect("a page").body;
+    end(&mut portent).await;
+    let kept = fs::read_to_string(stage.kept("actions.log")).expect("a log");
+    for text in [shown.to_string(), page, kept, portent.server.log()] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+
+    // Their alerts go on in another process, which calls about others alone.
+    let portent = stage.start(&[]).await;
+    stage.set("c", 2.0);
+    stage.has_become(&portent, "c", "did_not_help").await;
+    assert_eq!(called(&hook), "a b c");
+    let ids: std::collections::BTreeSet<_> =
+        hook.calls().iter().map(|it| it.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn a_webhook_that_fails_is_not_called_again() {
+    let (hook, elsewhere) = (Hook::start().await, Hook::start().await);
+    let mut stage = Stage::new(&[&format!(
+        "name: replace, webhook: {{url: '{}'}}, timeout: 2s, max_output_bytes: 4B, {AT_ONCE}",
+        hook.url
+    )]);
+    let portent = stage.start(&[]).await;
+    hook.reacts(Reaction::Hang);
+    stage.set("a", 2.0);
+    let record = stage.has_become(&portent, "a", "timed_out").await;
+    assert!(record["duration_seconds"].as_f64().is_some_and(|it| it >= 2.0), "{record:#}");
+    hook.reacts(Reaction::Answer(500, "no room"));
+    stage.set("b", 2.0);
+    let record = stage.has_become(&portent, "b", "failed").await;
+    assert_eq!((&record["http_status"], &record["answer"]), (&json!(500), &json!("no r\n[more]")));
+    hook.reacts(Reaction::Redirect(elsewhere.url.clone()));
+    stage.set("c", 2.0);
+    let record = stage.has_become(&portent, "c", "failed").await;
+    assert_eq!(record["http_status"], 307, "{record:#}");
+    hook.reacts(Reaction::Answer(200, ""));
+    stage.set("d", 2.0);
+    stage.has_become(&portent, "d", "did_not_help").await;
+    assert_eq!((&*called(&hook), elsewhere.calls().len()), ("a b c d", 0));
+    for (outcome, count) in [("timed_out", 1), ("failed", 2), ("succeeded", 1)] {
+        let name = r#"portent_actions_total{action="replace",outcome="#;
+        stage.page_has(&portent, &format!("{name}\"{outcome}\"}} {count}")).await;
+    }
+}
+
+/// Nobody is there; and a host at which that was so is left alone.
+#[tokio::test]
+async fn a_webhook_that_cannot_be_reached_has_not_begun() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    drop(listener);
+    let webhook = format!("webhook: {{url: 'http://{address}'}}");
+    let mut stage = Stage::new(&[
+        &format!("name: replace, {webhook}, dry_run: false, cool_down: 0s"),
+        "name: other, SCRIPT, dry_run: false, cool_down: 0s",
+    ]);
+    let portent = stage.start(&[]).await;
+    stage.set("a", 2.0);
+    let record = stage.has_become(&portent, "a", "not_started").await;
+    assert!(record["error"].as_str().is_some_and(|it| it.contains("refused")), "{record:#}");
+    stage.is_held_back(&portent, "a", "stopped").await;
+    assert_eq!(stage.out(), "");
+}
+
+/// What hangs at the end is not waited for without bound, and is not called again.
+#[tokio::test]
+async fn a_webhook_under_way_at_the_end_is_not_called_again() {
+    let hook = Hook::start().await;
+    hook.reacts(Reaction::Hang);
+    let mut stage = Stage::new(&[&format!(
+        "name: replace, webhook: {{url: '{}'}}, dry_run: false, cool_down: 0s, timeout: 10m",
+        hook.url
+    )]);
+    let mut portent = stage.start(&[]).await;
+    stage.set("a", 2.0);
+    stage.page_has(&portent, "portent_actions_running 1").await;
+    end(&mut portent).await;
+    assert_eq!(stage.logged(), ["interrupted a"]);
+    hook.reacts(Reaction::Answer(200, ""));
+    let portent = stage.start(&[]).await;
+    stage.set("b", 2.0);
+    stage.has_become(&portent, "b", "succeeded").await;
+    assert_eq!(called(&hook), "a b");
+}
+
+/// A reload neither ends nor repeats what runs, even if its action is gone then.
+#[tokio::test]
+async fn a_reload_while_a_command_runs_leaves_it_alone() {
+    let mut stage = Stage::new(&[&format!("name: note, SCRIPT, timeout: 10m, {AT_ONCE}")]);
+    fs::write(stage.path("hold"), "").expect("written");
+    let portent = stage.start(&["--web.enable-lifecycle"]).await;
+    let reload = async |config: &str| {
+        fs::write(portent.config_file(), config).expect("written");
+        let reply = post(&portent.url("/-/reload")).await.expect("an answer");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    stage.set("a", 2.0);
+    stage.out_is(&portent, "a").await;
+    reload(&stage.config.replace("max_per_hour: 100", "max_per_hour: 99")).await;
+    // It is still known to run: there is no place for another one.
+    stage.set("b", 2.0);
+    stage.is_held_back(&portent, "b", "max_concurrent").await;
+    assert_eq!(status(&portent).await["running"][0]["entity"]["instance"], "a");
+    assert_eq!(stage.out().trim(), "a");
+    let without = stage.config.split_once("  list:\n").expect("the list").0.to_owned();
+    reload(&format!("{without}  list: []\n")).await;
+    stage
+        .until(&portent, "there are no actions", async || {
+            let status = status(&portent).await;
+            match status["actions"].as_array().is_some_and(Vec::is_empty) {
+                true => Ok(()),
+                false => Err(format!("{status:#}")),
+            }
+        })
+        .await;
+    fs::remove_file(stage.path("hold")).expect("removed");
+    let record = stage.has_become(&portent, "a", "succeeded").await;
+    assert_eq!(record["command"][2], "a", "{record:#}");
+    stage.page_has(&portent, "portent_actions_running 0").await;
+    reload(&stage.config).await;
+    stage.out_is(&portent, "a b").await;
+    stage.has_become(&portent, "b", "succeeded").await;
+    let mut logged = stage.logged();
+    logged.retain(|it| !it.starts_with("did_not_help"));
+    assert_eq!(logged, ["succeeded a", "succeeded b"]);
 }

@@ -123,7 +123,9 @@ fn the_commented_actions_of_the_example_are_real() {
     let rules = "alerting: {rules: [{alert: HostAnomalous}]}";
     let config = Config::parse("example", &format!("{rules}\nactions:\n  list:\n{lines}"));
     let actions = config.unwrap_or_else(|error| panic!("{error}\n{lines}")).actions.list;
-    assert_eq!(actions.len(), 3);
+    assert_eq!(actions.len(), 4);
+    let hook = actions[3].webhook.as_ref().expect("a webhook");
+    assert!(hook.secret_file.is_some() && hook.http_config.authorization.is_some());
     // What the first one says are the defaults.
     let first = serde_yaml::to_value(&actions[0]).expect("plain data");
     for key in first.as_mapping().expect("keys").keys().filter_map(|key| key.as_str()) {

@@ -33,6 +33,12 @@ struct State {
     received: BTreeMap<String, Vec<Value>>,
     /// The status of further answers; 200 where there is none.
     status: Option<u16>,
+    /// Whether further requests are never answered.
+    hangs: bool,
+    /// Whoever is told of this host is refused (400).
+    refused: Option<&'static str>,
+    /// Requests that came, whatever became of them.
+    asked: usize,
 }
 
 /// A receiver of requests that keeps what it accepted.
@@ -57,6 +63,30 @@ impl Receiver {
 
     fn answer_with(&self, status: u16) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).status = Some(status);
+    }
+
+    /// From now on nobody is answered, or everybody.
+    fn hang(&self, hangs: bool) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).hangs = hangs;
+    }
+
+    /// From now on whatever is about a host is refused, or nothing.
+    fn refuse(&self, host: Option<&'static str>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).refused = host;
+    }
+
+    /// How many requests came.
+    fn asked(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked
+    }
+
+    /// Waits until so many requests came.
+    async fn is_asked(&self, times: usize) {
+        wait_until(SOON, "requests come", async || {
+            let asked = self.asked();
+            if asked >= times { Ok(()) } else { Err(format!("{asked}, not {times}")) }
+        })
+        .await;
     }
 
     /// What was accepted under a path.
@@ -90,12 +120,22 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         async move {
             let path = request.uri().path().to_owned();
             let body = request.into_body().collect().await.expect("a whole request").to_bytes();
-            let body = serde_json::from_slice(&body).expect("JSON");
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            let status = state.status.unwrap_or(200);
-            if status == 200 {
-                state.received.entry(path).or_default().push(body);
-            }
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            let status = {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.asked += 1;
+                let is_refused = state.refused.is_some_and(|host| {
+                    let alerts = body["alerts"].as_array();
+                    alerts.is_some_and(|all| all.iter().any(|it| it["labels"]["instance"] == host))
+                });
+                let status = if is_refused { 400 } else { state.status.unwrap_or(200) };
+                let status = (!state.hangs).then_some(status);
+                if status == Some(200) {
+                    state.received.entry(path).or_default().push(body);
+                }
+                status
+            };
+            let Some(status) = status else { std::future::pending().await };
             let answer = Response::builder().status(status).body(Full::new(Bytes::from("{}")));
             Ok::<_, Infallible>(answer.expect("a status"))
         }
@@ -407,4 +447,142 @@ async fn a_test_is_sent_to_everybody_and_what_they_answer_is_said() {
     let (code, said, error) = run(words(&["--send-test"])).await;
     assert_eq!(code, Some(0), "{said}{error}");
     assert!(ill.received("/bothunter2/sendMessage")[0]["text"].as_str().is_some());
+}
+
+/// One who does not answer keeps nobody else waiting, however long he may take.
+#[tokio::test]
+async fn who_hangs_keeps_nobody_else_waiting() {
+    let dir = TempDir::new().expect("a folder");
+    let (well, webhook, alertmanager) =
+        (Receiver::start().await, Receiver::start().await, Receiver::start().await);
+    webhook.hang(true);
+    alertmanager.hang(true);
+    // Those who hang are listed first, and are waited for longer than the test may take.
+    let notify = format!(
+        "  timeout: 1h\n  receivers:\n  - name: team\n    alertmanager_configs: [{{url: '{}'}}]\n    \
+         webhook_configs: [{{url: '{}/hook'}}, {{url: '{}/hook'}}]\n",
+        alertmanager.url, webhook.url, well.url
+    );
+    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    webhook.is_asked(1).await;
+    alertmanager.is_asked(1).await;
+    well.is_told("/hook", &[("firing", "a")]).await;
+    push(&portent, &[("b", 2.0)]).await;
+    well.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
+    push(&portent, &[("a", 0.1)]).await;
+    well.is_told("/hook", &[("firing", "a"), ("firing", "b"), ("resolved", "a")]).await;
+    assert_eq!((webhook.asked(), alertmanager.asked()), (1, 1), "one request at a time");
+}
+
+/// One who does not answer within `notify.timeout` has not been told, and is told once he answers.
+#[tokio::test]
+async fn a_request_that_hangs_is_ended_and_tried_again() {
+    let dir = TempDir::new().expect("a folder");
+    let (webhook, alertmanager) = (Receiver::start().await, Receiver::start().await);
+    webhook.hang(true);
+    alertmanager.hang(true);
+    let notify = format!(
+        "  timeout: 500ms\n  receivers:\n  - name: team\n    alertmanager_configs: [{{url: '{}'}}]\n    \
+         webhook_configs: [{{url: '{}/hook'}}]\n",
+        alertmanager.url, webhook.url
+    );
+    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    for integration in ["webhook", "alertmanager"] {
+        page_has(&portent, "it counts", |line| {
+            line.starts_with("portent_notify_requests_total{")
+                && line.contains(&format!("\"{integration}\""))
+                && line.contains(r#"outcome="failed""#)
+        })
+        .await;
+    }
+    webhook.is_asked(2).await;
+    alertmanager.is_asked(2).await;
+    let log = portent.server.log();
+    assert!(log.contains("no answer within notify.timeout"), "{log}");
+    webhook.hang(false);
+    alertmanager.hang(false);
+    webhook.is_told("/hook", &[("firing", "a")]).await;
+    wait_until(SOON, "the Alertmanager is told", async || {
+        let told = alertmanager.received("/api/v2/alerts");
+        let is_a = |it: &Value| it[0]["labels"]["instance"] == "a";
+        if told.iter().any(is_a) { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+}
+
+/// One alert that a receiver does not take, with all that are sent with it, keeps no other from it.
+#[tokio::test]
+async fn an_alert_that_is_refused_keeps_no_other_back() {
+    let (dir, receiver) = (TempDir::new().expect("a folder"), Receiver::start().await);
+    receiver.refuse(Some("b"));
+    let notify = format!(
+        "  receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]\n",
+        receiver.url
+    );
+    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
+    let others_are_told = async |expected: &[&str]| {
+        wait_until(SOON, "the others are told", async || {
+            let mut told: Vec<String> = receiver.told("/hook").into_iter().map(|it| it.1).collect();
+            told.sort();
+            if told == expected { Ok(()) } else { Err(format!("{told:?}, not {expected:?}")) }
+        })
+        .await;
+    };
+    others_are_told(&["a", "c"]).await;
+    page_has(&portent, "a refusal counts", |line| {
+        line.starts_with("portent_notify_requests_total{") && line.contains(r#"outcome="refused""#)
+    })
+    .await;
+    page_has(&portent, "the one waits", |line| {
+        line.starts_with("portent_notify_waiting_alerts{") && line.ends_with(" 1")
+    })
+    .await;
+    // Nor does it keep back what fires later.
+    push(&portent, &[("d", 2.0)]).await;
+    others_are_told(&["a", "c", "d"]).await;
+    receiver.refuse(None);
+    others_are_told(&["a", "b", "c", "d"]).await;
+}
+
+/// Ends of alerts that a receiver does not hear of are given up beyond `max_resolved`, those first that ended first.
+#[tokio::test]
+async fn ends_that_are_given_up_are_counted() {
+    let (dir, receiver) = (TempDir::new().expect("a folder"), Receiver::start().await);
+    let notify = format!(
+        "  max_resolved: 1\n  receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]\n",
+        receiver.url
+    );
+    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    portent.ready().await;
+    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
+    wait_until(SOON, "all are told", async || {
+        let told = receiver.told("/hook");
+        if told.len() == 3 { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    receiver.answer_with(503);
+    let given_up = async |count: usize| {
+        let line = format!(
+            r#"portent_notify_given_up_total{{receiver="team",integration="webhook"}} {count}"#
+        );
+        page_has(&portent, &line, |it| it == line).await;
+    };
+    push(&portent, &[("a", 0.1), ("b", 0.1)]).await;
+    given_up(1).await;
+    push(&portent, &[("c", 0.1)]).await;
+    given_up(2).await;
+    receiver.answer_with(200);
+    wait_until(SOON, "the last end is told", async || {
+        let told = receiver.told("/hook").split_off(3);
+        let last = [("resolved".to_owned(), "c".to_owned())];
+        if told == last { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    assert!(portent.server.log().contains("notify.max_resolved"));
 }

@@ -14,8 +14,11 @@ use serde_json::json;
 use serde_yaml::Value;
 use support::{Alertmanager, Peers, repository, wait_until};
 
-const RULES: &str = "examples/rules/portent.yml";
-const RULES_TEST: &str = "examples/rules/portent_test.yml";
+/// Rules, and their tests.
+const RULES: [[&str; 2]; 2] = [
+    ["examples/rules/portent.yml", "examples/rules/portent_test.yml"],
+    ["examples/rules/portent_alerting.yml", "examples/rules/portent_alerting_test.yml"],
+];
 const ALERTMANAGER: &str = "examples/alertmanager.yml";
 
 /// Runs a program in the repository's root and gives what it printed.
@@ -45,10 +48,14 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 }
 
 fn alerts() -> Vec<Value> {
-    let rules = yaml(RULES);
-    let rules = list(&rules, "groups").iter().flat_map(|group| list(group, "rules"));
-    let alerts: Vec<Value> = rules.filter(|rule| !rule["alert"].is_null()).cloned().collect();
-    assert!(alerts.len() >= 10, "{alerts:?}");
+    let mut alerts = Vec::new();
+    for [file, _] in RULES {
+        let rules = yaml(file);
+        let rules = list(&rules, "groups").iter().flat_map(|group| list(group, "rules"));
+        let before = alerts.len();
+        alerts.extend(rules.filter(|rule| !rule["alert"].is_null()).cloned());
+        assert!(alerts.len() >= before + 5, "{file}: {alerts:?}");
+    }
     alerts
 }
 
@@ -59,16 +66,19 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 #[test]
 fn promtool_accepts_the_rules_and_their_tests_pass() {
     let promtool = Peers::find().promtool;
-    accepted(&promtool, &["check", "rules", "--lint=all", "--lint-fatal", RULES]);
-    accepted(&promtool, &["test", "rules", RULES_TEST]);
+    for [rules, tests] in RULES {
+        accepted(&promtool, &["check", "rules", "--lint=all", "--lint-fatal", rules]);
+        accepted(&promtool, &["test", "rules", tests]);
+    }
 }
 
 #[test]
 fn every_alert_is_tested_to_fire_and_not_to_fire() {
-    let tests = yaml(RULES_TEST);
+    let tests = RULES.map(|[_, tests]| yaml(tests));
     let mut fires = BTreeSet::new();
     let mut silent = BTreeSet::new();
-    for test in list(&tests, "tests").iter().flat_map(|test| list(test, "alert_rule_test")) {
+    let tests = tests.iter().flat_map(|it| list(it, "tests"));
+    for test in tests.flat_map(|test| list(test, "alert_rule_test")) {
         let set = if list(test, "exp_alerts").is_empty() { &mut silent } else { &mut fires };
         set.insert(text(test, "alertname").to_owned());
     }
@@ -84,6 +94,25 @@ fn every_alert_says_what_it_is_about() {
             assert!(!text(&alert["annotations"], annotation).is_empty());
         }
         assert!(alert["for"].is_string(), "{alert:?} fires at once");
+    }
+}
+
+/// tests/dashboards.rs looks at a page for those of the other file; these are there only where receivers and
+/// actions are.
+#[test]
+fn what_the_rules_about_alerting_look_at_has_a_description() {
+    let sources = ["notify/mod.rs", "actions/action_counters.rs"]
+        .map(|it| fs::read_to_string(repository().join("src").join(it)).expect("a source"));
+    let rules = fs::read_to_string(repository().join(RULES[1][0])).expect("a file");
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names: BTreeSet<&str> = rules
+        .split(|c| !is_name(c))
+        .filter(|it| ["portent_notify_", "portent_actions_"].iter().any(|of| it.starts_with(of)))
+        .collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        let described = format!("\"{name}\",\n");
+        assert!(sources.iter().any(|it| it.contains(&described)), "{name}");
     }
 }
 

@@ -64,18 +64,21 @@ pub(super) fn begin(config: &ActionsConfig) {
 pub fn describe_metrics() {
     describe_counter!(
         "portent_actions_total",
-        "Attempts of actions, by outcome: dry_run (only told), succeeded, failed, timed_out, not_started, \
+        "Attempts of actions, by outcome: dry_run (only told), succeeded, failed, timed_out, not_started (or the webhook could not be reached), \
          refused (a label's value cannot be put into the command), interrupted (Portent ended meanwhile)."
     );
     describe_counter!(
         "portent_actions_verdicts_total",
-        "What commands came to, verify_within after their ends: helped or did_not_help."
+        "What actions came to, verify_within after their ends: helped or did_not_help."
     );
     describe_counter!(
         "portent_actions_held_back_total",
         "Times an action was due and held back, by reason; again only when the reason changes."
     );
-    describe_gauge!("portent_actions_running", "Commands of actions that run now.");
+    describe_gauge!(
+        "portent_actions_running",
+        "Commands of actions that run now, and webhooks that have not answered yet."
+    );
     describe_gauge!(
         "portent_actions_enabled",
         "Whether actions are configured, enabled and not switched off by /api/v1/actions/disable."

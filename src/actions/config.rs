@@ -1,14 +1,15 @@
 //! The `actions` section of the configuration.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::argument::Argument;
 use crate::bytesize::ByteSize;
 use crate::detect::AlertingConfig;
 use crate::duration::Duration;
+use crate::http_client::{HttpConfig, HttpConfigError, Secret, WebhookSigner, open_address};
 
 /// Commands at one time, at most: each may hold its output, and a machine that restarts a hundred services at
 /// once is no help.
@@ -23,8 +24,8 @@ const MOST_OUTPUT: ByteSize = ByteSize::from_bytes(64 << 10);
 /// The longest time-out and `verify_within`: who needs longer starts a job of another program.
 const LONGEST: Duration = Duration::from_seconds(86_400);
 
-/// The `actions` section of the configuration: which commands are run when alerts fire. Without any there
-/// are none.
+/// The `actions` section of the configuration: which commands are run, and which webhooks are called, when
+/// alerts fire. Without any there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActionsConfig {
@@ -51,7 +52,7 @@ impl Default for ActionsConfig {
     }
 }
 
-/// A command, and when it is run.
+/// A command or a webhook, and when it is run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionConfig {
@@ -59,8 +60,12 @@ pub struct ActionConfig {
     pub name: String,
     /// The alerts, by the names of their rules, at which it is run.
     pub alerts: Vec<String>,
-    /// Program and arguments. No shell reads them.
-    pub command: Vec<String>,
+    /// Program and arguments. No shell reads them. Either this or a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// What is called instead of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<ActionHookConfig>,
     /// Whether it is only told what would be run.
     #[serde(default = "yes")]
     pub dry_run: bool,
@@ -70,10 +75,10 @@ pub struct ActionConfig {
     /// All of its environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// How long it may take.
+    /// How long it may take, the answer of a webhook included.
     #[serde(default = "half_a_minute")]
     pub timeout: Duration,
-    /// What is kept of its output, and as much of what it says of errors.
+    /// What is kept of its output, and as much of what it says of errors; or of the answer of a webhook.
     #[serde(default = "four_kib")]
     pub max_output_bytes: ByteSize,
     /// From its beginning at an entity to the next at the same.
@@ -91,6 +96,32 @@ pub struct ActionConfig {
     /// How long an entity is left alone after an action at it failed or did not help.
     #[serde(default = "a_day")]
     pub retry_after: Duration,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionHookConfig {
+    /// Its address.
+    pub url: String,
+    /// What requests are signed with.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// A file with it.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// How to speak to it. Redirects are not followed, whatever it says.
+    #[serde(default = "not_redirected", deserialize_with = "read_not_redirected")]
+    pub http_config: HttpConfig,
+}
+
+/// What is to be done at one place is not done at another one.
+fn not_redirected() -> HttpConfig {
+    HttpConfig { follow_redirects: false, ..HttpConfig::default() }
+}
+
+fn read_not_redirected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpConfig, D::Error> {
+    Ok(HttpConfig { follow_redirects: false, ..HttpConfig::deserialize(deserializer)? })
 }
 
 /// Told, not done, until someone has read what would be done.
@@ -172,9 +203,30 @@ impl ActionsConfig {
         }
         Ok(())
     }
+
+    /// Takes relative paths from this folder.
+    pub fn resolve_paths(&mut self, folder: &Path) {
+        for path in self.list.iter_mut().flat_map(ActionConfig::paths_mut) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// The files that it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut copy = self.clone();
+        copy.list.iter_mut().flat_map(ActionConfig::paths_mut).map(|it| it.clone()).collect()
+    }
 }
 
 impl ActionConfig {
+    /// Those of its webhook.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.webhook.iter_mut().flat_map(|ActionHookConfig { secret_file, http_config, .. }| {
+            secret_file.iter_mut().chain(http_config.paths_mut())
+        })
+    }
+
     /// The first key that cannot work, and why.
     fn fault(&self, alerting: &AlertingConfig) -> Option<(String, String)> {
         let wrong = |key: &str, reason: &str| Some((key.to_owned(), reason.to_owned()));
@@ -185,7 +237,28 @@ impl ActionConfig {
         if let Some(unknown) = self.alerts.iter().find(|it| !is_there(it)) {
             return wrong("alerts", &format!("there is no alert {unknown:?} in alerting.rules"));
         }
-        let Some((program, arguments)) = self.command.split_first() else {
+        let fault = match (&self.command, &self.webhook) {
+            (Some(command), None) => self.command_fault(command),
+            (None, Some(hook)) => self.hook_fault(hook),
+            _ => wrong("command", "write one of command and webhook"),
+        };
+        if fault.is_some() {
+            return fault;
+        }
+        for (key, duration) in [("timeout", self.timeout), ("verify_within", self.verify_within)] {
+            if duration.as_ms() == 0 || duration > LONGEST {
+                return wrong(key, &format!("must be above 0 and at most {LONGEST}"));
+            }
+        }
+        if self.max_output_bytes > MOST_OUTPUT {
+            return wrong("max_output_bytes", &format!("must be at most {MOST_OUTPUT}"));
+        }
+        None
+    }
+
+    fn command_fault(&self, command: &[String]) -> Option<(String, String)> {
+        let wrong = |key: &str, reason: &str| Some((key.to_owned(), reason.to_owned()));
+        let Some((program, arguments)) = command.split_first() else {
             return wrong("command", "there must be at least the path of a program");
         };
         if !program.starts_with('/') || program.contains('\0') {
@@ -209,13 +282,30 @@ impl ActionConfig {
                 return wrong("environment", &format!("{name:?} cannot be a variable"));
             }
         }
-        for (key, duration) in [("timeout", self.timeout), ("verify_within", self.verify_within)] {
-            if duration.as_ms() == 0 || duration > LONGEST {
-                return wrong(key, &format!("must be above 0 and at most {LONGEST}"));
-            }
+        None
+    }
+
+    fn hook_fault(&self, hook: &ActionHookConfig) -> Option<(String, String)> {
+        let wrong = |key: &str, reason: &str| Some((key.to_owned(), reason.to_owned()));
+        if let Err(reason) = open_address(&hook.url) {
+            return wrong("webhook.url", &reason);
         }
-        if self.max_output_bytes > MOST_OUTPUT {
-            return wrong("max_output_bytes", &format!("must be at most {MOST_OUTPUT}"));
+        if hook.secret.is_some() && hook.secret_file.is_some() {
+            return wrong("webhook", "leave out either secret or secret_file");
+        }
+        if let Some(Err(reason)) = hook.secret.as_ref().map(WebhookSigner::new) {
+            return wrong("webhook", reason);
+        }
+        if let Err(HttpConfigError { key, reason }) = hook.http_config.validate() {
+            return wrong(&format!("webhook.http_config.{key}"), &reason);
+        }
+        for (key, is_said) in [
+            ("working_directory", self.working_directory != root()),
+            ("environment", !self.environment.is_empty()),
+        ] {
+            if is_said {
+                return wrong(key, "means nothing with a webhook");
+            }
         }
         None
     }
@@ -275,6 +365,11 @@ mod tests {
             ".command[0]: the program cannot depend on labels",
         );
         check(json!({"command": ["/bin/a", "b", "{c"]}), ".command[2]: \"{c\" has a { by itself");
+        check(json!({"command": null}), ".command: write one of command and webhook");
+        check(
+            json!({"webhook": {"url": "http://h"}}),
+            ".command: write one of command and webhook",
+        );
         check(json!({"working_directory": "here"}), ".working_directory: must be an absolute path");
         check(json!({"environment": {"A=B": "c"}}), ".environment: \"A=B\" cannot be a variable");
         check(json!({"timeout": "0s"}), ".timeout: must be above 0 and at most 1d");
@@ -290,6 +385,46 @@ mod tests {
         let config: ActionsConfig = serde_json::from_value(twice).expect("a section");
         let error = config.validate(&alerting()).expect_err("one name").to_string();
         assert_eq!(error, "actions.list[1]: name \"restart\" is used twice");
+    }
+
+    #[test]
+    fn a_webhook_stands_instead_of_a_command() {
+        let hook = |webhook: Value| json!({"command": null, "webhook": webhook});
+        check(hook(json!({"url": "h:80"})), ".webhook.url: \"h:80\" is not an address");
+        check(
+            hook(json!({"url": "http://u:hunter2@h"})),
+            ".webhook.url: must be without credentials",
+        );
+        check(
+            hook(json!({"url": "http://h", "secret": "a", "secret_file": "b"})),
+            ".webhook: leave out either secret or secret_file",
+        );
+        check(
+            hook(json!({"url": "http://h", "secret": "whsec_hunter2"})),
+            ".webhook: secret begins with whsec_, but what follows is not base64",
+        );
+        check(
+            hook(json!({"url": "http://h", "http_config": {"no_proxy": "a"}})),
+            ".webhook.http_config.no_proxy: means nothing without proxy_url",
+        );
+        let mut keys = hook(json!({"url": "http://h"}));
+        keys["environment"] = json!({"A": "b"});
+        check(keys, ".environment: means nothing with a webhook");
+        let mut keys = hook(json!({"url": "http://h"}));
+        keys["working_directory"] = json!("/srv");
+        check(keys, ".working_directory: means nothing with a webhook");
+
+        let keys = hook(json!({
+            "url": "http://h", "secret_file": "s",
+            "http_config": {"follow_redirects": true, "authorization": {"credentials": "hunter2"}},
+        }));
+        let mut config: ActionsConfig =
+            serde_json::from_value(json!({"list": [action(keys)]})).expect("a section");
+        assert_eq!(config.validate(&alerting()), Ok(()));
+        let printed = serde_json::to_string(&config).expect("plain data");
+        assert!(!printed.contains("hunter2") && printed.contains("\"follow_redirects\":false"));
+        config.resolve_paths(Path::new("/etc"));
+        assert_eq!(config.files(), [PathBuf::from("/etc/s")]);
     }
 
     #[test]

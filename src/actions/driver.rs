@@ -1,7 +1,7 @@
 //! A driver: does what a [`Guard`] decides, keeps what it remembers, and says what became of it.
 //!
-//! In: snapshots, what is muted, the configuration, and orders to switch actions off and on. Out: commands that
-//! run, records of attempts, and files (see `archive`).
+//! In: snapshots, what is muted, the plan, and orders to switch actions off and on. Out: commands that run and
+//! webhooks that are called, records of attempts, and files (see `archive`).
 //!
 //! **Once, over restarts.** What is remembered is on the disk before a command begins. Where that fails nothing
 //! begins, and the guard has not decided: it is looked at again with the next snapshot. A process that dies
@@ -10,7 +10,8 @@
 //! **Switched off** nothing begins; what runs goes on to its end. That outlives a restart. Memory that cannot be
 //! read switches actions off, too: nobody knows what was done.
 //!
-//! **The end.** Nothing begins any more, and what runs is asked to end, then killed.
+//! **The end.** Nothing begins any more, and what runs is asked to end, then killed; an answer is not waited for
+//! any longer.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,15 +23,16 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::action_counters::{self, count_held_back};
 use super::archive::Archive;
-use super::argument::Argument;
 use super::attempt::{AttemptKey, AttemptProgress};
-use super::config::{ActionConfig, ActionsConfig};
+use super::config::ActionsConfig;
 use super::decision::{GuardDecision, GuardInput};
 use super::desk::{ActionsStatus, DeskBack, SwitchOrder, SwitchReply};
 use super::guard::Guard;
+use super::job::{Job, JobResult};
 use super::memory::{GuardMemory, KeptAttempt};
+use super::plan::ActionPlan;
 use super::record::{ActionOutcome, ActionRecord};
-use super::run::{CommandLine, CommandResult, GRACE, run};
+use super::run::GRACE;
 use super::sight::{Sight, is_calm};
 use crate::detect::Snapshot;
 use crate::labels::Labels;
@@ -40,7 +42,7 @@ use crate::timestamp::format_ms;
 /// Held-back attempts that are shown: the counters have them all.
 const MOST_HELD_SHOWN: usize = 200;
 
-/// How long commands may take to end with the program: they have [`GRACE`], and what they wrote is read.
+/// How long what was begun may take to end with the program: it has [`GRACE`], and what it wrote is read.
 const LAST_GRACE: Duration = Duration::from_secs(GRACE.as_secs() + 2);
 
 /// What does not change while the program runs.
@@ -57,17 +59,17 @@ pub struct ActionDriver {
 }
 
 impl ActionDriver {
-    /// Does what is configured last, until nobody can send configurations any more.
-    pub async fn run(self, back: DeskBack, mut configs: mpsc::Receiver<ActionsConfig>) {
+    /// Does what is planned last, until nobody can send plans any more.
+    pub async fn run(self, back: DeskBack, mut plans: mpsc::Receiver<ActionPlan>) {
         let DeskBack { mut orders, shown } = back;
-        let Some(config) = configs.recv().await else { return };
+        let Some(plan) = plans.recv().await else { return };
         let mut snapshots = self.snapshots.clone();
-        let mut work = Work::begin(self, config, shown).await;
+        let mut work = Work::begin(self, plan, shown).await;
         loop {
             work.show();
             tokio::select! {
-                config = configs.recv() => match config {
-                    Some(config) => work.configure(config),
+                plan = plans.recv() => match plan {
+                    Some(plan) => work.follow(plan),
                     None => break,
                 },
                 Some(order) = orders.recv() => work.obey(order).await,
@@ -85,11 +87,11 @@ impl ActionDriver {
     }
 }
 
-/// A command under way.
+/// A job under way.
 struct Begun {
     key: AttemptKey,
-    fired_ms: i64,
-    command: Vec<String>,
+    /// What is known of it so far.
+    record: ActionRecord,
 }
 
 struct Work {
@@ -97,18 +99,18 @@ struct Work {
     guard: Guard,
     archive: Archive,
     is_switched_off: bool,
-    runs: JoinSet<CommandResult>,
+    runs: JoinSet<JobResult>,
     begun: HashMap<Id, Begun>,
     stop: watch::Sender<bool>,
     shown: watch::Sender<Option<Arc<ActionsStatus>>>,
-    config: Arc<ActionsConfig>,
+    plan: ActionPlan,
     is_volatility_told: bool,
 }
 
 impl Work {
     async fn begin(
         driver: ActionDriver,
-        config: ActionsConfig,
+        plan: ActionPlan,
         shown: watch::Sender<Option<Arc<ActionsStatus>>>,
     ) -> Self {
         let (archive, memory, is_switched_off) = Archive::open(driver.folder.clone()).await;
@@ -121,15 +123,15 @@ impl Work {
             begun: HashMap::new(),
             stop: watch::Sender::new(false),
             shown,
-            config: Arc::default(),
+            plan: ActionPlan::default(),
             is_volatility_told: false,
         };
-        work.configure(config);
+        work.follow(plan);
         match memory {
             Ok(memory) => work.restore(memory).await,
             Err(error) => work.mistrust(&error).await,
         }
-        if work.is_switched_off && work.config.enabled {
+        if work.is_switched_off && work.plan.config.enabled {
             tracing::warn!(
                 "actions are switched off: POST /api/v1/actions/enable switches them on"
             );
@@ -174,8 +176,9 @@ impl Work {
         let _ = self.archive.keep_switch((self.driver.now_ms)(), true).await;
     }
 
-    fn configure(&mut self, config: ActionsConfig) {
-        action_counters::begin(&config);
+    fn follow(&mut self, plan: ActionPlan) {
+        let config = &plan.config;
+        action_counters::begin(config);
         let does_anything = config.enabled && !config.list.is_empty();
         if does_anything && !self.archive.is_kept() && !self.is_volatility_told {
             self.is_volatility_told = true;
@@ -184,8 +187,8 @@ impl Work {
                  they are switched off"
             );
         }
-        self.config = Arc::new(config.clone());
-        self.guard.set_config(config);
+        self.guard.set_config(ActionsConfig::clone(config));
+        self.plan = plan;
     }
 
     async fn obey(&mut self, order: SwitchOrder) {
@@ -217,7 +220,7 @@ impl Work {
     }
 
     async fn look(&mut self, snapshot: &Arc<Snapshot>) {
-        if self.config.list.is_empty() && self.guard.remembered() == 0 {
+        if self.plan.config.list.is_empty() && self.guard.remembered() == 0 {
             return;
         }
         let now_ms = (self.driver.now_ms)();
@@ -227,7 +230,7 @@ impl Work {
         let before = self.guard.clone();
         let decisions = self.guard.look(&GuardInput {
             now_ms,
-            is_enabled: self.config.enabled && !self.is_switched_off,
+            is_enabled: self.plan.config.enabled && !self.is_switched_off,
             is_fleet_alert_open: sight.is_fleet_alert_open,
             models: &sight.models,
             firing: &sight.firing,
@@ -257,8 +260,9 @@ impl Work {
                     records.push(ActionRecord::new(now_ms, &key, outcome));
                 }
                 GuardDecision::Start { key, fired_ms, is_dry_run } => {
-                    let record = self.start(now_ms, key, fired_ms, is_dry_run);
-                    is_refused |= record.as_ref().is_some_and(|it| it.command.is_empty());
+                    let record = self.start(now_ms, key, (fired_ms, is_dry_run), snapshot);
+                    let outcome = record.as_ref().map(|it| it.outcome);
+                    is_refused |= outcome == Some(ActionOutcome::Refused);
                     records.extend(record);
                 }
             }
@@ -274,15 +278,14 @@ impl Work {
         &mut self,
         now_ms: i64,
         key: AttemptKey,
-        fired_ms: i64,
-        is_dry_run: bool,
+        (fired_ms, is_dry_run): (i64, bool),
+        snapshot: &Snapshot,
     ) -> Option<ActionRecord> {
-        let config = Arc::clone(&self.config);
-        let action = config.list.iter().find(|it| *it.name == *key.action)?;
+        let action = self.plan.config.list.iter().find(|it| *it.name == *key.action)?;
         let mut record = ActionRecord::new(now_ms, &key, ActionOutcome::DryRun);
         record.fired_at = Some(format_ms(fired_ms));
-        let command = match filled(action, &key.entity) {
-            Ok(command) => command,
+        let job = match Job::new(&self.plan, action, &key, fired_ms, snapshot) {
+            Ok(job) => job,
             Err(reason) => {
                 if !is_dry_run {
                     self.guard.finished(now_ms, &key, false);
@@ -291,41 +294,29 @@ impl Work {
                 return Some(record);
             }
         };
+        job.describe(&mut record);
         if is_dry_run {
-            record.command = command;
             return Some(record);
         }
-        let line = CommandLine {
-            program: PathBuf::from(&command[0]),
-            arguments: command[1..].to_vec(),
-            working_directory: action.working_directory.clone(),
-            environment: action.environment.clone(),
-            timeout: action.timeout.to_std(),
-            max_output_bytes: action.max_output_bytes.as_len(),
-        };
         let mut stop = self.stop.subscribe();
-        let run = async move { run(&line, async { drop(stop.wait_for(|it| *it).await) }).await };
+        let run =
+            async move { job.run(now_ms, async { drop(stop.wait_for(|it| *it).await) }).await };
         let id = self.runs.spawn(run).id();
-        self.begun.insert(id, Begun { key, fired_ms, command });
+        self.begun.insert(id, Begun { key, record });
         None
     }
 
-    async fn ended(&mut self, ended: Result<(Id, CommandResult), JoinError>) {
+    async fn ended(&mut self, ended: Result<(Id, JobResult), JoinError>) {
         let now_ms = (self.driver.now_ms)();
         let (id, result) = match ended {
             Ok((id, result)) => (id, Ok(result)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(Begun { key, fired_ms, command }) = self.begun.remove(&id) else { return };
-        let mut record = match result {
-            Ok(result) => ActionRecord::ended(now_ms, &key, result),
-            Err(error) => {
-                let mut record = ActionRecord::new(now_ms, &key, ActionOutcome::Failed);
-                record.error = Some(error.to_string());
-                record
-            }
-        };
-        (record.command, record.fired_at) = (command, Some(format_ms(fired_ms)));
+        let Some(Begun { key, mut record }) = self.begun.remove(&id) else { return };
+        match result {
+            Ok(result) => record.end(now_ms, result),
+            Err(error) => record.fail(now_ms, error.to_string()),
+        }
         // Of one that was interrupted it is not known whether it did its work: that is verified.
         let is_success =
             matches!(record.outcome, ActionOutcome::Succeeded | ActionOutcome::Interrupted);
@@ -345,7 +336,7 @@ impl Work {
         if tokio::time::timeout(LAST_GRACE, ends).await.is_err() {
             tracing::warn!(
                 running = self.guard.running(),
-                "commands of actions did not end in time"
+                "what actions began did not end in time"
             );
         }
         self.show();
@@ -357,11 +348,12 @@ impl Work {
     }
 
     fn show(&self) {
-        let does_anything = self.config.enabled && !self.config.list.is_empty();
+        let config = &self.plan.config;
+        let does_anything = config.enabled && !config.list.is_empty();
         action_counters::show(self.guard.running(), does_anything && !self.is_switched_off);
         let held = self.guard.held().take(MOST_HELD_SHOWN);
         self.shown.send_replace(Some(Arc::new(ActionsStatus {
-            config: Arc::clone(&self.config),
+            config: Arc::clone(config),
             is_switched_off: self.is_switched_off,
             is_kept: self.archive.is_kept(),
             running: self.begun.values().map(|it| it.key.clone()).collect(),
@@ -369,13 +361,4 @@ impl Work {
             recent: self.archive.recent(),
         })));
     }
-}
-
-/// A command for an entity.
-fn filled(action: &ActionConfig, entity: &Labels) -> Result<Vec<String>, String> {
-    let fill = |text: &String| {
-        let argument = Argument::parse(text)?;
-        argument.fill(|label| entity.get(label)).map_err(|error| error.to_string())
-    };
-    action.command.iter().map(fill).collect()
 }

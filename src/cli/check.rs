@@ -76,8 +76,11 @@ fn config(args: &ConfigArgs) -> Outcome {
             say(guide()).map_err(Failure::Failed)?;
         }
     }
-    let named =
-        [("history.http_config", config.history.files()), ("notify", config.notify.files())];
+    let named = [
+        ("history.http_config", config.history.files()),
+        ("notify", config.notify.files()),
+        ("actions", config.actions.files()),
+    ];
     for (section, files) in named {
         if let Some(file) = files.iter().find(|file| !file.exists()) {
             let text = format!("{section}: {} is not there", file.display());

@@ -212,6 +212,7 @@ impl Config {
         self.onnxruntime.library.iter_mut().for_each(resolve);
         self.history.resolve_paths(folder);
         self.notify.resolve_paths(folder);
+        self.actions.resolve_paths(folder);
     }
 
     fn validate(&self, file: &str) -> Result<(), ConfigError> {

@@ -6,24 +6,26 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Url};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response, Url};
 
 use super::config::{Authorization, BasicAuth, HttpConfig, ProxyUrl, TlsConfig};
-use super::secret::Secret;
+use super::secret::{MAX_SECRET_BYTES, SHOWN, Secret};
 use crate::files::read_whole;
 
 /// Redirects that are followed one after the other, at most: Go's limit, and so Prometheus's.
 const MAX_REDIRECTS: usize = 10;
 
-/// Bytes of a file with a user, a password, a token or the value of a header, at most: no server takes a
-/// header as large.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
-
 /// Bytes of a file of certificates, at most: those of all authorities that a system trusts are a quarter
 /// of a MiB.
 const MAX_PEM_BYTES: u64 = 4 << 20;
+
+/// Bytes of a secret that is looked for in answers, at least: shorter ones are in many words, and whoever saw what
+/// is missing would know them.
+const MIN_HIDDEN_BYTES: usize = 4;
 
 /// Why there is no client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,13 +90,38 @@ impl HttpClient {
         http: &HttpConfig,
         timeouts: HttpTimeouts,
     ) -> Result<Self, HttpClientError> {
+        Self::built(url, http, timeouts, |it| it.redirect(redirects(http)))
+    }
+
+    /// One for requests that may arrive once and no more, and only there: each has a connection of its own, so
+    /// that none is lost with one that the other side has closed meanwhile; none is sent again, and no redirect is
+    /// followed whatever the section says.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn sending_once(
+        url: &Url,
+        http: &HttpConfig,
+        timeouts: HttpTimeouts,
+    ) -> Result<Self, HttpClientError> {
+        Self::built(url, http, timeouts, |it| {
+            it.redirect(Policy::none()).retry(reqwest::retry::never()).pool_max_idle_per_host(0)
+        })
+    }
+
+    fn built(
+        url: &Url,
+        http: &HttpConfig,
+        timeouts: HttpTimeouts,
+        manners: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, HttpClientError> {
         let in_address = !url.username().is_empty() || url.password().is_some();
         let credentials = Credentials::new(http)?;
         if in_address && !matches!(credentials, Credentials::None) {
             return Err(HttpClientError::TwoCredentials);
         }
         let headers = headers(http)?;
-        Ok(Self { client: client(url, http, timeouts)?, credentials, headers })
+        Ok(Self { client: client(url, http, timeouts, manners)?, credentials, headers })
     }
 
     /// A POST with credentials and headers.
@@ -107,6 +134,26 @@ impl HttpClient {
             }
             Credentials::Header(value) => request.header(AUTHORIZATION, value.clone()),
         }
+    }
+
+    /// A text of the other side without what is kept secret here, should it have repeated that.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        let after_kind = |it: &str| it.split_once(' ').map_or(it, |it| it.1).to_owned();
+        let mut secrets = Vec::new();
+        match &self.credentials {
+            Credentials::None => {}
+            Credentials::Basic(user, password) => {
+                let password = password.as_ref().map_or("", Secret::reveal);
+                secrets.push(STANDARD.encode(format!("{user}:{password}")));
+                secrets.push(password.to_owned());
+            }
+            Credentials::Header(value) => secrets.extend(value.to_str().ok().map(after_kind)),
+        }
+        let hidden = self.headers.values().filter(|it| it.is_sensitive());
+        secrets.extend(hidden.filter_map(|it| it.to_str().ok()).map(str::to_owned));
+        secrets.retain(|it| it.len() >= MIN_HIDDEN_BYTES);
+        secrets.iter().fold(text.to_owned(), |text, it| text.replace(it, SHOWN))
     }
 
     /// Tells what makes one who asks another than the next, secrets included: names and values, in an order
@@ -146,15 +193,6 @@ impl HttpClient {
     }
 }
 
-/// An address as it may be seen: without credentials, and without a slash at its end.
-#[must_use]
-pub fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    // These fail for addresses that cannot have credentials, and those have none to hide.
-    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-    shown.to_string().trim_end_matches('/').to_owned()
-}
-
 /// What the innermost cause of an error says, which is the system's or the other side's own words.
 #[must_use]
 pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
@@ -165,28 +203,19 @@ pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     cause.to_string()
 }
 
-/// What is no address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressError {
-    /// What was given, without credentials.
-    pub shown: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// The address of a server.
-///
-/// # Errors
-/// When it is none that HTTP is spoken to.
-pub fn address(text: &str) -> Result<Url, AddressError> {
-    // What is before an @ may be a password, however wrong the rest is.
-    let shown = text.rsplit('@').next().unwrap_or_default().to_owned();
-    let wrong = |reason: String| AddressError { shown, reason };
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
-        Ok(_) => Err(wrong("it begins with neither http:// nor https://".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
+/// The beginning of an answer's body, and whether there is more. What is no UTF-8 is replaced; what does not
+/// arrive is not waited for beyond the request's own time.
+pub async fn answer_text(mut response: Response, max_bytes: usize) -> (String, bool) {
+    let (mut body, mut is_cut) = (Vec::new(), false);
+    while let Ok(Some(piece)) = response.chunk().await {
+        let room = max_bytes - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.len() > room {
+            is_cut = true;
+            break;
+        }
     }
+    (String::from_utf8_lossy(&body).into_owned(), is_cut)
 }
 
 impl Credentials {
@@ -220,17 +249,18 @@ impl Credentials {
     }
 }
 
-fn client(url: &Url, http: &HttpConfig, timeouts: HttpTimeouts) -> Result<Client, HttpClientError> {
+fn client(
+    url: &Url,
+    http: &HttpConfig,
+    timeouts: HttpTimeouts,
+    manners: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, HttpClientError> {
     let unusable = |error: reqwest::Error| HttpClientError::Unusable { reason: innermost(&error) };
     // Fails when the program has chosen a provider already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let hidden =
-        http.http_headers.values().any(|it| !it.secrets.is_empty() || !it.files.is_empty());
     let builder = || -> Result<ClientBuilder, HttpClientError> {
-        let builder = Client::builder()
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.whole)
-            .redirect(redirects(http.follow_redirects, hidden));
+        let builder = Client::builder().connect_timeout(timeouts.connect).timeout(timeouts.whole);
+        let builder = manners(builder);
         proxied(trusting(builder, &http.tls_config)?, http).map_err(unusable)
     };
     match builder()?.build() {
@@ -244,10 +274,12 @@ fn client(url: &Url, http: &HttpConfig, timeouts: HttpTimeouts) -> Result<Client
 }
 
 /// Follows where the request's body is sent along: the other statuses make a GET without it.
-fn redirects(follow: bool, has_secret_headers: bool) -> Policy {
-    if !follow {
+fn redirects(http: &HttpConfig) -> Policy {
+    if !http.follow_redirects {
         return Policy::none();
     }
+    let has_secret_headers =
+        http.http_headers.values().any(|it| !it.secrets.is_empty() || !it.files.is_empty());
     Policy::custom(move |attempt| {
         let keeps_body = matches!(attempt.status().as_u16(), 307 | 308);
         // The client takes credentials off for another host, but not headers it does not know.

@@ -3,14 +3,16 @@
 //! In: the section of the configuration, an address. Out: a client whose requests have credentials, headers
 //! and TLS as configured. Secrets are used and never shown. It does not know what is asked.
 
+mod address;
 mod client;
 mod config;
 mod secret;
+mod signing;
 
-pub use client::{
-    AddressError, HttpClient, HttpClientError, HttpTimeouts, address, innermost, shown,
-};
+pub use address::{AddressError, address, open_address, shown};
+pub use client::{HttpClient, HttpClientError, HttpTimeouts, answer_text, innermost};
 pub use config::{
     Authorization, BasicAuth, HttpConfig, HttpConfigError, HttpHeader, ProxyUrl, TlsConfig,
 };
-pub use secret::Secret;
+pub use secret::{Secret, SecretFileError};
+pub use signing::{WebhookSigner, webhook_headers, webhook_id};

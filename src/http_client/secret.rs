@@ -4,12 +4,18 @@
 //! `<secret>`. Source: Prometheus's `common/config/config.go`, which prints the same word.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::files::read_whole;
+
+/// Bytes of a file with a secret, at most: no server takes a header as large.
+pub(super) const MAX_SECRET_BYTES: u64 = 64 << 10;
+
 /// What stands in a secret's place.
-const SHOWN: &str = "<secret>";
+pub(super) const SHOWN: &str = "<secret>";
 
 /// A text that is used and never shown.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -25,6 +31,34 @@ impl Secret {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// One that is written down or, if a file is named, in that; without white space around it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is empty.
+    pub fn read(
+        text: &Option<Self>,
+        file: &Option<PathBuf>,
+    ) -> Result<Option<Self>, SecretFileError> {
+        let Some(path) = file else { return Ok(text.clone()) };
+        let wrong = |reason: String| SecretFileError { path: path.display().to_string(), reason };
+        let bytes = read_whole(path, MAX_SECRET_BYTES).map_err(|error| wrong(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text".to_owned()))?;
+        match text.trim() {
+            "" => Err(wrong("it is empty".to_owned())),
+            text => Ok(Some(Self::new(text))),
+        }
+    }
+}
+
+/// Why a file with a secret cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot use {path}: {reason}")]
+pub struct SecretFileError {
+    /// The file.
+    pub path: String,
+    /// What is wrong with it; never what is in it.
+    pub reason: String,
 }
 
 impl fmt::Debug for Secret {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
@@ -260,12 +259,7 @@ impl ReceiverConfig {
 
 /// Refuses what is no address, and one that would show a password wherever the configuration is shown.
 fn check_url(key: &str, text: &str) -> Result<(), NotifyConfigError> {
-    let is_open = |url: &Url| url.username().is_empty() && url.password().is_none();
-    match http_client::address(text) {
-        Ok(url) if is_open(&url) => Ok(()),
-        Ok(_) => wrong(key, "must be without credentials; they belong into http_config"),
-        Err(error) => wrong(key, format!("{:?} is not an address ({})", error.shown, error.reason)),
-    }
+    http_client::open_address(text).map(drop).or_else(|reason| wrong(key, reason))
 }
 
 fn check_http(key: &str, http: &HttpConfig) -> Result<(), NotifyConfigError> {

@@ -182,8 +182,7 @@ impl Delivery {
             self.limit = 1;
         }
         let longest = self.context.config.max_backoff.to_std();
-        let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(20)).min(longest);
-        let wait = failure.wait.map_or(doubled, |it| it.max(doubled));
+        let wait = backoff(self.failures, longest, failure.wait);
         self.failures = self.failures.saturating_add(1);
         self.next_try = Instant::now() + wait;
         tracing::warn!(
@@ -216,6 +215,12 @@ impl Delivery {
     }
 }
 
+/// How long a target is left alone that has failed so many times before: at most `longest`, or as long as it asks.
+fn backoff(failures: u32, longest: Duration, asked: Option<Duration>) -> Duration {
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << failures.min(20)).min(longest);
+    asked.map_or(doubled, |it| it.max(doubled))
+}
+
 fn firing_alerts(snapshot: &Snapshot) -> impl Iterator<Item = &ActiveAlert> {
     snapshot.alerts.active().filter(|it| it.alert.state() == AlertState::Firing)
 }
@@ -233,4 +238,55 @@ fn notices(due: &[Due], snapshot: &Snapshot) -> Vec<Notice> {
     });
     let firing: BTreeMap<_, _> = firing.collect();
     due.iter().map(|it| Notice::new(it, firing.get(&(&it.labels, it.fired_ms)).copied())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_doubles_up_to_the_longest_or_is_as_long_as_is_asked() {
+        let longest = Duration::from_secs(300);
+        let waits = (0..12).map(|it| backoff(it, longest, None).as_secs());
+        let expected = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300];
+        assert_eq!(waits.collect::<Vec<_>>(), expected);
+        assert_eq!(backoff(u32::MAX, longest, None), longest);
+        assert_eq!(backoff(0, Duration::from_millis(1), None), Duration::from_millis(1));
+        let asked = |seconds| backoff(3, longest, Some(Duration::from_secs(seconds))).as_secs();
+        assert_eq!((asked(0), asked(8), asked(600)), (8, 8, 600));
+    }
+
+    /// In time that the test turns: a target that is away for a day is asked again every `max_backoff`, so that
+    /// who comes back is told within that.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_away_for_long_is_asked_every_max_backoff() {
+        let config: NotifyConfig = serde_yaml::from_str(
+            "{max_backoff: 5m, receivers: [{name: a, webhook_configs: [{url: 'http://h'}]}]}",
+        )
+        .expect("a section");
+        let target = Target::all(&config).expect("it can be told").remove(0);
+        let context = Context {
+            now_ms: || 0,
+            maintenance: watch::channel(Arc::default()).1,
+            config,
+            rules: Arc::new([]),
+            models: Arc::new([]),
+            changed: Arc::default(),
+        };
+        let mut delivery = Delivery::new(target, context, watch::channel(Vec::new()).0);
+        let failure = Failure { reason: "away".to_owned(), is_refusal: false, wait: None };
+        let (begun, mut tries) = (Instant::now(), 0_u32);
+        while delivery.next_try - begun < Duration::from_secs(86_400) {
+            tokio::time::sleep_until(delivery.next_try).await;
+            delivery.failed(&failure, 1);
+            let wait = delivery.next_try - Instant::now();
+            assert!(wait <= Duration::from_secs(300), "{wait:?} after {tries}");
+            tries += 1;
+        }
+        // Nine until the wait is the longest, which is after eight and a half minutes.
+        assert_eq!(tries, 9 + (86_400 - 511_u32).div_ceil(300));
+        delivery.succeeded(0, &[]);
+        delivery.failed(&failure, 1);
+        assert_eq!(delivery.next_try - Instant::now(), FIRST_BACKOFF);
+    }
 }

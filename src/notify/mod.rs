@@ -44,7 +44,7 @@ pub use config::{
     AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
     TelegramConfig, WebhookConfig,
 };
-pub use notice::{Details, Feature, Notice};
+pub use notice::Notice;
 pub use target::{Failure, NotifyError, Target};
 pub use trial::{Answer, send_test};
 

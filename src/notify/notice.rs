@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ledger::Due;
-use crate::detect::alert::ActiveAlert;
+use crate::detect::alert::{ActiveAlert, Details};
 use crate::labels::Labels;
 use crate::timestamp::format_ms;
 
@@ -27,33 +26,6 @@ pub struct Notice {
     pub resolved_ms: Option<i64>,
     /// What is behind it, while it fires.
     pub details: Option<Details>,
-}
-
-/// What is behind an alert that fires.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Details {
-    /// The score; of a fleet, the share of its entities that are active.
-    pub score: f64,
-    /// What the score has to be above.
-    pub threshold: f64,
-    /// The features with the largest shares of the error.
-    pub features: Vec<Feature>,
-    /// Of a fleet, how many are active.
-    #[serde(rename = "activeEntities", skip_serializing_if = "Option::is_none")]
-    pub active_entities: Option<usize>,
-}
-
-/// What a feature has to do with an alert.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Feature {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub actual: f64,
-    /// What was expected.
-    pub expected: f64,
-    /// Its share of the error, 0 to 1.
-    pub share: f64,
 }
 
 impl Notice {
@@ -96,23 +68,6 @@ impl Notice {
             json.insert("endsAt".to_owned(), format_ms(ends_ms).into());
         }
         json
-    }
-}
-
-impl Details {
-    fn new(of: &ActiveAlert) -> Self {
-        let feature = |it: &crate::detect::FeatureScore| Feature {
-            name: of.feature_names.get(it.feature as usize).cloned().unwrap_or_default(),
-            actual: it.actual.into(),
-            expected: it.expected.into(),
-            share: it.contribution.into(),
-        };
-        Self {
-            score: of.alert.value,
-            threshold: of.threshold,
-            features: of.features.iter().map(feature).collect(),
-            active_entities: of.entity.is_none().then_some(of.active_entities),
-        }
     }
 }
 

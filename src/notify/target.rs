@@ -16,24 +16,20 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
-use ring::{digest, hmac};
 use serde_json::{Value, json};
 
 use super::config::{NotifyConfig, ReceiverConfig};
 use super::ledger::Style;
 use super::notice::{Notice, fingerprint, text, webhook};
-use crate::files::read_whole;
-use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts, Secret, innermost};
+use crate::http_client::{
+    self, HttpClient, HttpClientError, HttpTimeouts, Secret, SecretFileError, WebhookSigner,
+    answer_text, innermost, webhook_headers, webhook_id,
+};
 
 /// Bytes of an answer that are read: a reason is short.
 const ANSWER_BYTES: usize = 2 << 10;
-
-/// Bytes of a file with a secret, at most.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 /// Telegram takes 4,096 characters.
 const TELEGRAM_BYTES: usize = 4_000;
@@ -106,7 +102,7 @@ pub struct Target {
 #[derive(Debug)]
 enum Form {
     Alertmanager,
-    Webhook(Option<hmac::Key>),
+    Webhook(Option<WebhookSigner>),
     Telegram(i64),
     Slack,
 }
@@ -148,7 +144,7 @@ impl Target {
         }
         for (i, it) in receiver.webhook_configs.iter().enumerate() {
             let secret = secret(&it.secret, &it.secret_file, || name("webhook", i))?;
-            let signer = secret.as_ref().map(signer).transpose();
+            let signer = secret.as_ref().map(WebhookSigner::new).transpose();
             let signer = signer
                 .map_err(|reason| NotifyError::Secret { target: name("webhook", i), reason })?;
             let url = under(&it.url, "");
@@ -259,59 +255,25 @@ fn secret(
     file: &Option<std::path::PathBuf>,
     target: impl Fn() -> String,
 ) -> Result<Option<Secret>, NotifyError> {
-    let Some(path) = file else { return Ok(text.clone()) };
-    let wrong = |reason: String| NotifyError::File {
+    Secret::read(text, file).map_err(|SecretFileError { path, reason }| NotifyError::File {
         target: target(),
-        path: path.display().to_string(),
+        path,
         reason,
-    };
-    let bytes = read_whole(path, MAX_SECRET_BYTES).map_err(|error| wrong(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text".to_owned()))?;
-    match text.trim() {
-        "" => Err(wrong("it is empty".to_owned())),
-        text => Ok(Some(Secret::new(text))),
-    }
-}
-
-/// What signs: a text, or bytes in the form that makers of such secrets give them.
-fn signer(secret: &Secret) -> Result<hmac::Key, &'static str> {
-    let bytes = match secret.reveal().strip_prefix("whsec_") {
-        Some(encoded) => STANDARD
-            .decode(encoded)
-            .map_err(|_| "secret begins with whsec_, but what follows is not base64")?,
-        None => secret.reveal().as_bytes().to_vec(),
-    };
-    match bytes.is_empty() {
-        true => Err("secret must not be empty"),
-        false => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
-    }
+    })
 }
 
 /// The headers of Standard Webhooks. The id is the same each time the same is told, so that who hears it
-/// twice can know; who checks the signature takes the time into account, so that nobody can play it again.
-fn signature(signer: Option<&hmac::Key>, now_ms: i64, notices: &[Notice], body: &str) -> HeaderMap {
-    let mut id = digest::Context::new(&digest::SHA256);
-    for it in notices {
-        id.update(
-            format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status()).as_bytes(),
-        );
-    }
-    let id = id.finish();
-    let id: String = id.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let seconds = now_ms.div_euclid(1000).to_string();
-    let signature = signer.map(|key| {
-        let tag = hmac::sign(key, format!("{id}.{seconds}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(tag))
-    });
-    let all = [
-        ("webhook-id", Some(id)),
-        ("webhook-timestamp", Some(seconds)),
-        ("webhook-signature", signature),
-    ];
-    let header = |(name, value): (&'static str, Option<String>)| {
-        Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
-    };
-    all.into_iter().filter_map(header).collect()
+/// twice can know.
+fn signature(
+    signer: Option<&WebhookSigner>,
+    now_ms: i64,
+    notices: &[Notice],
+    body: &str,
+) -> HeaderMap {
+    let line =
+        |it: &Notice| format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status());
+    let id = webhook_id(&notices.iter().map(line).collect::<String>());
+    webhook_headers(signer, &id, now_ms, body)
 }
 
 /// How long an answer asks to be left alone.
@@ -321,15 +283,8 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What an answer says of itself, on one line.
-async fn words(mut response: Response) -> String {
-    let mut body = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
-        body.extend_from_slice(&piece[..piece.len().min(ANSWER_BYTES - body.len())]);
-        if body.len() == ANSWER_BYTES {
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(&body);
+async fn words(response: Response) -> String {
+    let (text, _) = answer_text(response, ANSWER_BYTES).await;
     let line = text.split_whitespace().take(40).collect::<Vec<_>>().join(" ");
     if line.is_empty() { line } else { format!(": {line}") }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::detect::alert::{Details, Feature};
 use crate::labels::Labels;
 
 /// A request as it came.

@@ -12,7 +12,7 @@ use super::keeper::Folder;
 use super::notices;
 use super::silences::{self, IdleOwner, SilenceDesk};
 use super::{ServeError, Settings};
-use crate::actions::{self, ActionDesk, ActionDriver, ActionsConfig, DeskBack};
+use crate::actions::{self, ActionDesk, ActionDriver, ActionPlan, DeskBack};
 use crate::detect::Snapshot;
 use crate::maintenance::MaintenanceWindows;
 use crate::notify::Audience;
@@ -40,7 +40,7 @@ pub(super) struct Plan {
     windows: MaintenanceWindows,
     max_silences: usize,
     audience: Audience,
-    actions: ActionsConfig,
+    actions: ActionPlan,
 }
 
 /// Those who are at work. They end when this is dropped, the owner of the silences when all desks are.
@@ -48,7 +48,7 @@ pub(super) struct Plan {
 pub(super) struct Followers {
     silences: SilenceDesk,
     audiences: mpsc::Sender<Audience>,
-    actions: mpsc::Sender<ActionsConfig>,
+    actions: mpsc::Sender<ActionPlan>,
 }
 
 /// Those who have not begun, and the ways to them.
@@ -68,7 +68,7 @@ impl Plan {
             windows: MaintenanceWindows::read(&settings.alerting.maintenance_windows)?,
             max_silences: settings.alerting.max_silences,
             audience: notices::audience(settings)?,
-            actions: settings.actions.clone(),
+            actions: ActionPlan::read(&settings.actions)?,
         })
     }
 }
@@ -96,16 +96,16 @@ impl IdleFollowers {
             snapshots,
             folder: folder.map(|it| it.path().to_owned()),
         };
-        let (configs, queue) = mpsc::channel(MAX_WAITING);
+        let (plans, queue) = mpsc::channel(MAX_WAITING);
         // There is room for one.
-        let _ = configs.try_send(actions);
+        let _ = plans.try_send(actions);
         let doer: JoinHandle<()> = tokio::spawn(driver.run(self.actions, queue));
         desk.begun().await;
         let ends = async move {
             // One that has died has been said.
             let _ = tokio::join!(owner, teller, doer);
         };
-        Ok((Followers { silences, audiences, actions: configs }, ends))
+        Ok((Followers { silences, audiences, actions: plans }, ends))
     }
 }
 

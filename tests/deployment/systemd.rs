@@ -46,6 +46,39 @@ fn systemd_accepts_it_where_there_is_one() {
     accepted("systemd-analyze", &["security", "--offline=true", &threshold, file]);
 }
 
+/// With what actions need that restart units.
+#[test]
+fn systemd_accepts_it_with_actions() {
+    let (_dir, file) = as_built();
+    let drop_in = example("systemd/portent.service.d/actions.conf");
+    let unit = fs::read_to_string(&file).expect("the unit");
+    fs::write(&file, format!("{unit}\n{drop_in}")).expect("a file of a test");
+    let file = file.to_str().expect("a path of a test");
+    let Some(said) = accepted("systemd-analyze", &["verify", "--man=no", file]) else {
+        say("no systemd-analyze here: examples/systemd/portent.service.d is not checked by it");
+        return;
+    };
+    assert!(!said.contains("portent.service"), "{said}");
+    let threshold = format!("--threshold={EXPOSURE}");
+    accepted("systemd-analyze", &["security", "--offline=true", &threshold, file]);
+}
+
+/// The action that is shown beside it is a good one, and restarts what the rule allows.
+#[test]
+fn the_action_of_the_drop_in_is_real() {
+    let drop_in = example("systemd/portent.service.d/actions.conf");
+    let lines: Vec<&str> = drop_in.lines().filter_map(|it| it.strip_prefix("#   ")).collect();
+    let begin = lines.iter().position(|it| *it == "actions:").expect("the section");
+    let rules = "alerting: {rules: [{alert: HostAnomalous}]}";
+    let config = format!("{rules}\n{}\n", lines[begin..].join("\n"));
+    let config = portent::config::Config::parse("example", &config);
+    let action = config.unwrap_or_else(|error| panic!("{error}")).actions.list.remove(0);
+    let command = action.command.expect("a command");
+    assert_eq!(command[2..], ["restart", "worker@{name}.service"]);
+    let rule = example("systemd/50-portent.rules");
+    assert!(rule.contains(r"/^worker@[A-Za-z0-9_.:-]+\.service$/"), "{rule}");
+}
+
 #[test]
 fn it_starts_and_reloads_what_there_is() {
     let start = values("ExecStart").concat();

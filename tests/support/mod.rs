@@ -10,6 +10,7 @@
 mod alerting;
 mod alertmanager;
 mod client;
+mod hook;
 pub mod hostile;
 mod node_exporter;
 mod peers;
@@ -25,6 +26,7 @@ mod webhook;
 pub use alerting::Alerting;
 pub use alertmanager::Alertmanager;
 pub use client::{Reply, get, http_client, post};
+pub use hook::{Call, Hook, Reaction};
 pub use node_exporter::NodeExporter;
 pub use peers::Peers;
 pub use portent::{Portent, run_portent};

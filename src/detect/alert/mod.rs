@@ -29,6 +29,7 @@ mod alerting;
 #[cfg(test)]
 mod alerting_tests;
 mod config;
+mod details;
 mod format;
 mod rule;
 mod template;
@@ -39,6 +40,7 @@ pub use active::ActiveAlert;
 pub(super) use alerting::Alerting;
 pub use alerting::{AlertMemory, AlertSnapshot, AlertsMemory, ModelAlertSnapshot, Transition};
 pub use config::{AlertRule, AlertingConfig, AlertingError};
+pub use details::{Details, Feature};
 pub use template::RuleTemplates;
 
 /// How far an alert is.
