@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::email::EmailConfig;
 use crate::duration::Duration;
 use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
 
@@ -14,7 +15,7 @@ use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
 pub struct NotifyConfig {
     /// How long an Alertmanager is left alone with an alert that goes on.
     pub resend_delay: Duration,
-    /// How long one request may take.
+    /// How long one request may take, or the delivery of one e-mail.
     pub timeout: Duration,
     /// Alerts of one request, at most.
     pub max_alerts_per_request: usize,
@@ -45,6 +46,9 @@ pub struct ReceiverConfig {
     /// Incoming webhooks of Slack, or of what takes its messages.
     #[serde(default)]
     pub slack_configs: Vec<SlackConfig>,
+    /// Mailboxes.
+    #[serde(default)]
+    pub email_configs: Vec<EmailConfig>,
 }
 
 /// An Alertmanager.
@@ -237,6 +241,11 @@ impl ReceiverConfig {
             }
             check_http(&key, &it.http_config)?;
         }
+        for (i, it) in self.email_configs.iter().enumerate() {
+            if let Err((inner, reason)) = it.parts() {
+                return wrong(&format!("{key}.email_configs[{i}].{inner}"), reason);
+            }
+        }
         Ok(())
     }
 
@@ -254,6 +263,7 @@ impl ReceiverConfig {
         for it in &mut self.slack_configs {
             all.extend(it.api_url_file.iter_mut().chain(it.http_config.paths_mut()));
         }
+        all.extend(self.email_configs.iter_mut().flat_map(EmailConfig::paths_mut));
         all
     }
 }

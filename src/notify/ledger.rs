@@ -65,6 +65,8 @@ pub(super) struct Look<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
     pub labels: Labels,
+    /// The entity labels; `None` of a fleet.
+    pub entity: Option<Labels>,
     pub fired_ms: i64,
     /// When it was resolved; `None` while it fires.
     pub resolved_ms: Option<i64>,
@@ -231,6 +233,7 @@ impl Ledger {
         due.truncate(limit);
         let shown = |(_, labels, it): (_, &Labels, &Entry)| Due {
             labels: labels.clone(),
+            entity: it.entity.clone(),
             fired_ms: it.fired_ms,
             resolved_ms: it.resolved_ms,
             said: Arc::clone(&it.said),

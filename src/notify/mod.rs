@@ -1,10 +1,10 @@
 //! Notify: tells others of alerts, once.
 //!
-//! In: snapshots, with what fires. Out: requests to Alertmanagers, webhooks and chats; and a file with what
-//! they have been told, so that a restart neither doubles nor loses an alert.
+//! In: snapshots, with what fires. Out: requests to Alertmanagers, webhooks and chats, and e-mails; and a file
+//! with what they have been told, so that a restart neither doubles nor loses an alert.
 //!
 //! ```text
-//! snapshot ─▶ ledger ─▶ notice ─▶ target ─▶ POST
+//! snapshot ─▶ ledger ─▶ notice ─▶ target ─▶ POST, SMTP
 //!             who is due  what it says  how it is told
 //!               └──▶ book: what was told, on disk
 //! ```
@@ -16,6 +16,7 @@
 mod book;
 mod config;
 mod delivery;
+mod email;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -44,6 +45,7 @@ pub use config::{
     AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
     TelegramConfig, WebhookConfig,
 };
+pub use email::EmailConfig;
 pub use notice::{Details, Feature, Notice};
 pub use target::{Failure, NotifyError, Target};
 pub use trial::{Answer, send_test};
@@ -167,7 +169,7 @@ async fn write(book: &Book, pages: BTreeMap<String, Vec<Told>>) {
 pub fn describe_metrics() {
     describe_counter!(
         "portent_notify_requests_total",
-        "Requests that tell receivers of alerts, by outcome: ok, failed (tried again), refused (tried \
+        "Requests and e-mails that tell receivers of alerts, by outcome: ok, failed (tried again), refused (tried \
          again, one alert at a time)."
     );
     describe_gauge!(

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use ring::digest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +20,8 @@ const SPELT_OUT: usize = 10;
 pub struct Notice {
     /// Its labels, which say who it is.
     pub labels: Labels,
+    /// Those of them that name the entity; `None` of a fleet.
+    pub entity: Option<Labels>,
     /// What it says.
     pub annotations: Arc<[(String, String)]>,
     /// When it fired.
@@ -62,6 +65,7 @@ impl Notice {
         let owned = |(name, text): (&str, String)| (name.to_owned(), text);
         Self {
             labels: due.labels.clone(),
+            entity: due.entity.clone(),
             annotations: active.map_or_else(
                 || Arc::clone(&due.said),
                 |it| it.annotations().into_iter().map(owned).collect(),
@@ -148,7 +152,7 @@ pub(super) fn text(notices: &[Notice], max_bytes: usize) -> String {
 }
 
 /// No more than so many bytes of a text, with a sign that there is more.
-fn clip(text: &str, max_bytes: usize) -> String {
+pub(super) fn clip(text: &str, max_bytes: usize) -> String {
     const MORE: &str = "...";
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -196,8 +200,19 @@ fn common<'a>(mut all: impl Iterator<Item = Vec<(&'a str, &'a str)>>) -> Map<Str
     common.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect()
 }
 
+/// A name of what is told, the same each time the same is told.
+pub(super) fn content_id(notices: &[Notice]) -> String {
+    let mut id = digest::Context::new(&digest::SHA256);
+    for it in notices {
+        id.update(
+            format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status()).as_bytes(),
+        );
+    }
+    id.finish().as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A short name of a label set, the same in every process.
-pub(super) fn fingerprint(labels: &Labels) -> String {
+fn fingerprint(labels: &Labels) -> String {
     let mut hasher = fnv::FnvHasher::default();
     for (name, value) in labels.iter() {
         for part in [name, value] {

@@ -1,6 +1,6 @@
 //! A target: one of what is configured of a receiver, and how it is told.
 //!
-//! In: notices. Out: one request, and what became of it. Who says 2xx has been told; who says 4xx (but 408,
+//! In: notices. Out: one request or e-mail, and what became of it. Who says 2xx has been told; who says 4xx (but 408,
 //! 425 and 429) did not understand; with all others it is worth trying again soon. Secrets and the addresses
 //! that hold them are in no error.
 //!
@@ -10,6 +10,7 @@
 //! | `webhook` | the body that an Alertmanager posts to its webhooks (version 4), and in each alert `portent`: `score`, `threshold`, `features`; signed as [Standard Webhooks](https://www.standardwebhooks.com) has it |
 //! | `telegram` | `sendMessage` of the Bot API, plain text |
 //! | `slack` | `{"text": ..}` to an incoming webhook |
+//! | `email` | a message by SMTP, see [`email`](super::email) |
 //!
 //! Source: Alertmanager `api/v2/openapi.yaml`, its documentation "Webhook config"; Telegram "Bot API";
 //! Slack "Sending messages using incoming webhooks".
@@ -20,12 +21,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
-use ring::{digest, hmac};
+use ring::hmac;
 use serde_json::{Value, json};
 
 use super::config::{NotifyConfig, ReceiverConfig};
+use super::email::Mailer;
 use super::ledger::Style;
-use super::notice::{Notice, fingerprint, text, webhook};
+use super::notice::{Notice, content_id, text, webhook};
 use crate::files::read_whole;
 use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts, Secret, innermost};
 
@@ -66,6 +68,14 @@ pub enum NotifyError {
         /// What is wrong with it; never what is in it.
         reason: String,
     },
+    /// A server of e-mail, or how to speak to it.
+    #[error("notify: {target}: {reason}")]
+    Email {
+        /// The receiver and what of it.
+        target: String,
+        /// What is wrong; never a secret.
+        reason: String,
+    },
     /// A secret that cannot be used.
     #[error("notify: {target}: {reason}")]
     Secret {
@@ -97,12 +107,25 @@ pub struct Target {
     /// Which of those of its kind.
     pub index: usize,
     send_resolved: bool,
+    way: Way,
+}
+
+/// How it is told.
+#[derive(Debug)]
+enum Way {
+    Http(Requester),
+    Email(Box<Mailer>),
+}
+
+/// Who asks one address.
+#[derive(Debug)]
+struct Requester {
     client: HttpClient,
     url: Url,
     form: Form,
 }
 
-/// What it is told.
+/// What is in a request.
 #[derive(Debug)]
 enum Form {
     Alertmanager,
@@ -139,7 +162,8 @@ impl Target {
                 let client = HttpClient::new(&url, http, timeouts)
                     .map_err(|source| NotifyError::Client { target: target(), source })?;
                 let receiver = receiver.name.clone();
-                all.push(Self { receiver, integration, index, send_resolved, client, url, form });
+                let way = Way::Http(Requester { client, url, form });
+                all.push(Self { receiver, integration, index, send_resolved, way });
                 Ok(())
             };
         for (i, it) in receiver.alertmanager_configs.iter().enumerate() {
@@ -165,6 +189,14 @@ impl Target {
             let url = under(url.unwrap_or_default().reveal(), "");
             add("slack", i, url, &it.http_config, it.send_resolved, Form::Slack)?;
         }
+        for (index, it) in receiver.email_configs.iter().enumerate() {
+            let target = || name("email", index);
+            let password = secret(&it.auth_password, &it.auth_password_file, target)?;
+            let mailer = Mailer::new(it, password, config.timeout.to_std(), target)?;
+            let (receiver, way) = (receiver.name.clone(), Way::Email(Box::new(mailer)));
+            let send_resolved = it.send_resolved;
+            all.push(Self { receiver, integration: "email", index, send_resolved, way });
+        }
         Ok(())
     }
 
@@ -176,8 +208,10 @@ impl Target {
 
     /// How it wants to be told.
     pub(super) fn style(&self, resend_ms: i64) -> Style {
-        match self.form {
-            Form::Alertmanager => Style::Again { every_ms: resend_ms },
+        match &self.way {
+            Way::Http(Requester { form: Form::Alertmanager, .. }) => {
+                Style::Again { every_ms: resend_ms }
+            }
             _ => Style::Once { send_resolved: self.send_resolved },
         }
     }
@@ -187,7 +221,22 @@ impl Target {
     /// # Errors
     /// Why it was not told, as far as is known.
     pub async fn tell(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> Result<(), Failure> {
-        let sent = self.request(now_ms, ends_ms, notices).send().await;
+        match &self.way {
+            Way::Http(requester) => requester.tell(&self.receiver, now_ms, ends_ms, notices).await,
+            Way::Email(mailer) => mailer.tell(now_ms, notices).await,
+        }
+    }
+}
+
+impl Requester {
+    async fn tell(
+        &self,
+        receiver: &str,
+        now_ms: i64,
+        ends_ms: i64,
+        notices: &[Notice],
+    ) -> Result<(), Failure> {
+        let sent = self.request(receiver, now_ms, ends_ms, notices).send().await;
         let response = sent.map_err(|error| Failure {
             reason: match error.is_timeout() {
                 true => "no answer within notify.timeout".to_owned(),
@@ -208,7 +257,13 @@ impl Target {
         Err(Failure { reason: format!("status {}{words}", status.as_u16()), is_refusal, wait })
     }
 
-    fn request(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> RequestBuilder {
+    fn request(
+        &self,
+        receiver: &str,
+        now_ms: i64,
+        ends_ms: i64,
+        notices: &[Notice],
+    ) -> RequestBuilder {
         let json = |body: Value| {
             let request = self.client.post(self.url.clone());
             request.header(CONTENT_TYPE, "application/json").body(body.to_string())
@@ -219,7 +274,7 @@ impl Target {
                 json(Value::Array(notices.iter().map(one).collect()))
             }
             Form::Webhook(signer) => {
-                let body = webhook(&self.receiver, notices).to_string();
+                let body = webhook(receiver, notices).to_string();
                 let headers = signature(signer.as_ref(), now_ms, notices, &body);
                 let request = self.client.post(self.url.clone()).headers(headers);
                 request.header(CONTENT_TYPE, "application/json").body(body)
@@ -290,14 +345,7 @@ fn signer(secret: &Secret) -> Result<hmac::Key, &'static str> {
 /// The headers of Standard Webhooks. The id is the same each time the same is told, so that who hears it
 /// twice can know; who checks the signature takes the time into account, so that nobody can play it again.
 fn signature(signer: Option<&hmac::Key>, now_ms: i64, notices: &[Notice], body: &str) -> HeaderMap {
-    let mut id = digest::Context::new(&digest::SHA256);
-    for it in notices {
-        id.update(
-            format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status()).as_bytes(),
-        );
-    }
-    let id = id.finish();
-    let id: String = id.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = content_id(notices);
     let seconds = now_ms.div_euclid(1000).to_string();
     let signature = signer.map(|key| {
         let tag = hmac::sign(key, format!("{id}.{seconds}.{body}").as_bytes());

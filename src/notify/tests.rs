@@ -57,6 +57,7 @@ fn notice(resolved_ms: Option<i64>) -> Notice {
     let feature = Feature { name: "cpu_busy".to_owned(), actual: 0.9, expected: 0.2, share: 0.75 };
     Notice {
         labels: Labels::from_pairs(labels).expect("names"),
+        entity: Some(Labels::from_pairs([("instance", "web-1")]).expect("a name")),
         annotations: [("summary", "web-1 is anomalous"), ("description", "<cpu> & busy")]
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into(),
