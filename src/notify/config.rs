@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::email::EmailConfig;
 use crate::duration::Duration;
 use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
+use crate::maintenance::parse_matcher;
+use crate::matcher::Selector;
 
 /// The `notify` section. Without receivers nobody is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,12 +30,16 @@ pub struct NotifyConfig {
     pub receivers: Vec<ReceiverConfig>,
 }
 
-/// Who is told. Each of what is listed is told of all alerts.
+/// Who is told. Each of what is listed is told of all alerts that match.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiverConfig {
     /// Its name.
     pub name: String,
+    /// Which alerts it is told of, in Alertmanager's syntax of matchers, all of which must match; of all alerts
+    /// without this. An alert that it has been told of is told to its end, though a reload changes them.
+    #[serde(default)]
+    pub matchers: Vec<String>,
     /// Alertmanagers.
     #[serde(default)]
     pub alertmanager_configs: Vec<AlertmanagerConfig>,
@@ -206,7 +212,25 @@ impl NotifyConfig {
 }
 
 impl ReceiverConfig {
+    /// What its matchers match.
+    ///
+    /// # Errors
+    /// When one of them is none; says which.
+    pub(super) fn selector(&self) -> Result<Selector, NotifyConfigError> {
+        let matcher = |(i, text): (usize, &String)| {
+            parse_matcher(text).map_err(|error| NotifyConfigError {
+                key: format!("matchers[{i}]"),
+                reason: error.to_string(),
+            })
+        };
+        let matchers = self.matchers.iter().enumerate().map(matcher);
+        Ok(Selector::new(matchers.collect::<Result<_, _>>()?))
+    }
+
     fn validate(&self, key: &str) -> Result<(), NotifyConfigError> {
+        if let Err(NotifyConfigError { key: inner, reason }) = self.selector() {
+            return wrong(&format!("{key}.{inner}"), reason);
+        }
         for (i, it) in self.alertmanager_configs.iter().enumerate() {
             let key = format!("{key}.alertmanager_configs[{i}]");
             check_url(&format!("{key}.url"), &it.url)?;
@@ -323,6 +347,11 @@ mod tests {
         check_receiver(
             "webhook_configs: [{url: 'http://h', http_config: {tls_config: {cert_file: c}}}]",
             "webhook_configs[0].http_config.tls_config: write cert_file and key_file, or neither",
+        );
+        check_receiver(
+            "matchers: ['severity=page', 'severity']",
+            "matchers[1]: \"severity\" is no matcher; write it as in severity=\"ticket\", with one of = != \
+             =~ !~ after the label",
         );
         check_receiver(
             "telegram_configs: [{chat_id: -1}]",

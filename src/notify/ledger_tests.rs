@@ -21,7 +21,7 @@ fn firing(fired_ms: i64) -> Firing {
         model: Arc::from("m"),
         entity: Some(host("a")),
         fired_ms,
-        is_muted: false,
+        is_held_back: false,
     }
 }
 
@@ -34,10 +34,10 @@ fn look(ledger: &mut Ledger, now_ms: i64, list: &[(&str, i64)]) {
     assert_eq!(ledger.look(now_ms, &look), 0);
 }
 
-fn look_muted(ledger: &mut Ledger, now_ms: i64, name: &str, fired_ms: i64) {
+fn look_held_back(ledger: &mut Ledger, now_ms: i64, name: &str, fired_ms: i64) {
     let labels = host(name);
-    let muted = Firing { is_muted: true, ..firing(fired_ms) };
-    let firing = BTreeMap::from([(&labels, muted)]);
+    let held_back = Firing { is_held_back: true, ..firing(fired_ms) };
+    let firing = BTreeMap::from([(&labels, held_back)]);
     let look = Look { firing, evaluated: BTreeSet::from(["m"]), is_configured: &|_, _| true };
     assert_eq!(ledger.look(now_ms, &look), 0);
 }
@@ -135,20 +135,41 @@ fn what_was_told_is_known_after_a_restart() {
 }
 
 #[test]
-fn what_is_muted_is_told_of_afterwards_if_it_goes_on() {
+fn what_is_held_back_is_told_of_afterwards_if_it_goes_on() {
     let mut it = ledger(ONCE);
-    look_muted(&mut it, 0, "a", 0);
+    look_held_back(&mut it, 0, "a", 0);
     assert_eq!(it.waiting(0), 0);
     look(&mut it, 10, &[("a", 0)]);
-    look_muted(&mut it, 20, "a", 0);
+    look_held_back(&mut it, 20, "a", 0);
     assert_eq!(it.waiting(20), 0, "it was not told before the window began");
     look(&mut it, 30, &[("a", 0)]);
     assert_eq!(tell(&mut it, 30), ["+a"]);
     // What is known is told to its end, though it is muted.
-    look_muted(&mut it, 40, "a", 0);
+    look_held_back(&mut it, 40, "a", 0);
     assert!(tell(&mut it, 40).is_empty());
     look(&mut it, 50, &[]);
     assert_eq!(tell(&mut it, 50), ["-a"]);
+}
+
+/// A reload brings matchers: an alert that does not match them is held back as one that is muted is.
+#[test]
+fn what_is_no_longer_wanted_is_told_of_to_its_end() {
+    for (style, again) in [(ONCE, &[][..]), (AGAIN, &["+a"][..])] {
+        let mut it = ledger(style);
+        look(&mut it, 0, &[("a", 0)]);
+        assert_eq!(tell(&mut it, 0), ["+a"]);
+        let mut it = Ledger::new(style, 1_000, &it.told());
+        look_held_back(&mut it, 60_000, "a", 0);
+        assert_eq!(tell(&mut it, 60_000), again, "to fire, it goes on to fire");
+        look(&mut it, 70_000, &[]);
+        assert_eq!(tell(&mut it, 70_000), ["-a"], "its end is no lie");
+        // What fires after that is not told any more.
+        look_held_back(&mut it, 80_000, "a", 80_000);
+        assert!(tell(&mut it, 80_000).is_empty());
+        // It is again once matchers want it.
+        look(&mut it, 90_000, &[("a", 80_000)]);
+        assert_eq!(tell(&mut it, 90_000), ["+a"]);
+    }
 }
 
 #[test]

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Invariants: one request at a time to each target, so that a slow one delays nobody else; never more to
-//! tell than there are alerts; nothing is given up because a receiver is away. What cannot be known, whether a
-//! request arrived whose answer did not, is told again: rather twice than never.
+//! tell than there are alerts; nothing is given up because a receiver is away; who has matchers is told of what
+//! they match. What cannot be known, whether a request arrived whose answer did not, is told again: rather twice
+//! than never.
 
 mod book;
 mod config;

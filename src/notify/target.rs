@@ -15,6 +15,7 @@
 //! Source: Alertmanager `api/v2/openapi.yaml`, its documentation "Webhook config"; Telegram "Bot API";
 //! Slack "Sending messages using incoming webhooks".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -30,6 +31,8 @@ use super::ledger::Style;
 use super::notice::{Notice, content_id, text, webhook};
 use crate::files::read_whole;
 use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts, Secret, innermost};
+use crate::labels::Labels;
+use crate::matcher::Selector;
 
 /// Bytes of an answer that are read: a reason is short.
 const ANSWER_BYTES: usize = 2 << 10;
@@ -68,9 +71,9 @@ pub enum NotifyError {
         /// What is wrong with it; never what is in it.
         reason: String,
     },
-    /// A server of e-mail, or how to speak to it.
+    /// Matchers, a server of e-mail, or how to speak to it.
     #[error("notify: {target}: {reason}")]
-    Email {
+    Unusable {
         /// The receiver and what of it.
         target: String,
         /// What is wrong; never a secret.
@@ -107,6 +110,7 @@ pub struct Target {
     /// Which of those of its kind.
     pub index: usize,
     send_resolved: bool,
+    selector: Arc<Selector>,
     way: Way,
 }
 
@@ -153,6 +157,11 @@ impl Target {
         all: &mut Vec<Self>,
     ) -> Result<(), NotifyError> {
         let name = |integration, index| key(&receiver.name, integration, index);
+        let selector = receiver.selector().map_err(|error| NotifyError::Unusable {
+            target: receiver.name.clone(),
+            reason: error.to_string(),
+        })?;
+        let selector = Arc::new(selector);
         let timeouts =
             HttpTimeouts { connect: config.timeout.to_std(), whole: config.timeout.to_std() };
         let mut add =
@@ -161,9 +170,9 @@ impl Target {
                 let url = url.map_err(|reason| NotifyError::Secret { target: target(), reason })?;
                 let client = HttpClient::new(&url, http, timeouts)
                     .map_err(|source| NotifyError::Client { target: target(), source })?;
-                let receiver = receiver.name.clone();
+                let (receiver, selector) = (receiver.name.clone(), Arc::clone(&selector));
                 let way = Way::Http(Requester { client, url, form });
-                all.push(Self { receiver, integration, index, send_resolved, way });
+                all.push(Self { receiver, integration, index, send_resolved, selector, way });
                 Ok(())
             };
         for (i, it) in receiver.alertmanager_configs.iter().enumerate() {
@@ -194,8 +203,9 @@ impl Target {
             let password = secret(&it.auth_password, &it.auth_password_file, target)?;
             let mailer = Mailer::new(it, password, config.timeout.to_std(), target)?;
             let (receiver, way) = (receiver.name.clone(), Way::Email(Box::new(mailer)));
-            let send_resolved = it.send_resolved;
-            all.push(Self { receiver, integration: "email", index, send_resolved, way });
+            let (selector, send_resolved) = (Arc::clone(&selector), it.send_resolved);
+            let integration = "email";
+            all.push(Self { receiver, integration, index, send_resolved, selector, way });
         }
         Ok(())
     }
@@ -204,6 +214,11 @@ impl Target {
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.receiver, self.integration, self.index)
+    }
+
+    /// Whether its receiver is told of alerts with these labels, `alertname` and `model` included.
+    pub(super) fn wants(&self, labels: &Labels) -> bool {
+        self.selector.matches(labels)
     }
 
     /// How it wants to be told.

@@ -195,6 +195,20 @@ async fn what_is_answered_decides_what_comes_next() {
 }
 
 #[test]
+fn a_receiver_wants_what_all_of_its_matchers_match() {
+    let wants = |matchers: &str| {
+        let target = target(&format!("{matchers} webhook_configs: [{{url: 'http://h'}}]"));
+        target.wants(&notice(None).labels)
+    };
+    assert!(wants(""));
+    assert!(wants(
+        "matchers: ['alertname=HostAnomalous', 'instance=~\"web-.+\"', severity!=page],"
+    ));
+    assert!(!wants("matchers: ['alertname=HostAnomalous', 'instance!~\"web-.+\"'],"));
+    assert!(!wants("matchers: [severity=page],"));
+}
+
+#[test]
 fn a_secret_that_is_none_is_refused_and_not_repeated() {
     let all = |yaml: &str| {
         let config: NotifyConfig = serde_yaml::from_str(yaml).expect("a section");

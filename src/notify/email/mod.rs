@@ -79,7 +79,7 @@ impl Mailer {
         timeout: Duration,
         name: impl Fn() -> String,
     ) -> Result<Self, NotifyError> {
-        let wrong = |reason: String| NotifyError::Email { target: name(), reason };
+        let wrong = |reason: String| NotifyError::Unusable { target: name(), reason };
         let parts = config.parts().map_err(|(key, reason)| wrong(format!("{key}: {reason}")))?;
         let tls = match parts.tls {
             TlsStart::Never => None,
@@ -227,7 +227,7 @@ fn tls(
         })?;
         builder = builder.identify_with(identity);
     }
-    builder.build().map_err(|error| NotifyError::Email {
+    builder.build().map_err(|error| NotifyError::Unusable {
         target: name(),
         reason: format!("tls_config: {}", innermost(&error)),
     })
