@@ -117,7 +117,7 @@ pub struct Target {
 /// How it is told.
 #[derive(Debug)]
 enum Way {
-    Http(Requester),
+    Http(Box<Requester>),
     Email(Box<Mailer>),
 }
 
@@ -171,7 +171,7 @@ impl Target {
                 let client = HttpClient::new(&url, http, timeouts)
                     .map_err(|source| NotifyError::Client { target: target(), source })?;
                 let (receiver, selector) = (receiver.name.clone(), Arc::clone(&selector));
-                let way = Way::Http(Requester { client, url, form });
+                let way = Way::Http(Box::new(Requester { client, url, form }));
                 all.push(Self { receiver, integration, index, send_resolved, selector, way });
                 Ok(())
             };
@@ -224,7 +224,7 @@ impl Target {
     /// How it wants to be told.
     pub(super) fn style(&self, resend_ms: i64) -> Style {
         match &self.way {
-            Way::Http(Requester { form: Form::Alertmanager, .. }) => {
+            Way::Http(it) if matches!(it.form, Form::Alertmanager) => {
                 Style::Again { every_ms: resend_ms }
             }
             _ => Style::Once { send_resolved: self.send_resolved },
