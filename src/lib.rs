@@ -35,7 +35,7 @@
 //! | 8 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
 //! | 8 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
 //! | 8 | `state` | what models remember, and recent samples → a file that the next process finds, and back |
-//! | 8 | `notify` | what fires → Alertmanagers, webhooks, chats; what they were told → a file |
+//! | 8 | `notify` | what fires → Alertmanagers, webhooks, chats, e-mail; what they were told → a file |
 //! | 8 | `report` | numbers → tables and plots → one HTML page |
 //! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 9 | `evaluate` | model and recording → scores; with labels → how well the model does its work |

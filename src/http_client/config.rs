@@ -176,9 +176,7 @@ impl HttpConfig {
                 return wrong("authorization", reason);
             }
         }
-        if self.tls_config.cert_file.is_some() != self.tls_config.key_file.is_some() {
-            return wrong("tls_config", "write cert_file and key_file, or neither");
-        }
+        self.tls_config.validate()?;
         if self.proxy_from_environment && self.proxy_url.is_some() {
             return wrong("proxy_from_environment", "leave out either this or proxy_url");
         }
@@ -193,10 +191,28 @@ impl HttpConfig {
         let basic = self.basic_auth.iter_mut();
         let basic = basic.flat_map(|it| [&mut it.username_file, &mut it.password_file]);
         let authorization = self.authorization.iter_mut().map(|it| &mut it.credentials_file);
-        let TlsConfig { ca_file, cert_file, key_file, .. } = &mut self.tls_config;
         let headers = self.http_headers.values_mut().flat_map(|it| &mut it.files);
-        let single = basic.chain(authorization).chain([ca_file, cert_file, key_file]);
-        single.flatten().chain(headers)
+        let single = basic.chain(authorization).flatten();
+        single.chain(self.tls_config.paths_mut()).chain(headers)
+    }
+}
+
+impl TlsConfig {
+    /// Refuses half of a certificate.
+    ///
+    /// # Errors
+    /// Names `tls_config`.
+    pub fn validate(&self) -> Result<(), HttpConfigError> {
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            let reason = "write cert_file and key_file, or neither".to_owned();
+            return Err(HttpConfigError { key: "tls_config".to_owned(), reason });
+        }
+        Ok(())
+    }
+
+    /// All paths of files.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.ca_file, &mut self.cert_file, &mut self.key_file].into_iter().flatten()
     }
 }
 

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::email::EmailConfig;
 use crate::duration::Duration;
 use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
+use crate::maintenance::parse_matcher;
+use crate::matcher::Selector;
 
 /// The `notify` section. Without receivers nobody is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,7 +16,7 @@ use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
 pub struct NotifyConfig {
     /// How long an Alertmanager is left alone with an alert that goes on.
     pub resend_delay: Duration,
-    /// How long one request may take.
+    /// How long one request may take, or the delivery of one e-mail.
     pub timeout: Duration,
     /// Alerts of one request, at most.
     pub max_alerts_per_request: usize,
@@ -26,12 +29,16 @@ pub struct NotifyConfig {
     pub receivers: Vec<ReceiverConfig>,
 }
 
-/// Who is told. Each of what is listed is told of all alerts.
+/// Who is told. Each of what is listed is told of all alerts that match.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiverConfig {
     /// Its name.
     pub name: String,
+    /// Which alerts it is told of, in Alertmanager's syntax of matchers, all of which must match; of all alerts
+    /// without this. An alert that it has been told of is told to its end, though a reload changes them.
+    #[serde(default)]
+    pub matchers: Vec<String>,
     /// Alertmanagers.
     #[serde(default)]
     pub alertmanager_configs: Vec<AlertmanagerConfig>,
@@ -44,6 +51,9 @@ pub struct ReceiverConfig {
     /// Incoming webhooks of Slack, or of what takes its messages.
     #[serde(default)]
     pub slack_configs: Vec<SlackConfig>,
+    /// Mailboxes.
+    #[serde(default)]
+    pub email_configs: Vec<EmailConfig>,
 }
 
 /// An Alertmanager.
@@ -201,7 +211,25 @@ impl NotifyConfig {
 }
 
 impl ReceiverConfig {
+    /// What its matchers match.
+    ///
+    /// # Errors
+    /// When one of them is none; says which.
+    pub(super) fn selector(&self) -> Result<Selector, NotifyConfigError> {
+        let matcher = |(i, text): (usize, &String)| {
+            parse_matcher(text).map_err(|error| NotifyConfigError {
+                key: format!("matchers[{i}]"),
+                reason: error.to_string(),
+            })
+        };
+        let matchers = self.matchers.iter().enumerate().map(matcher);
+        Ok(Selector::new(matchers.collect::<Result<_, _>>()?))
+    }
+
     fn validate(&self, key: &str) -> Result<(), NotifyConfigError> {
+        if let Err(NotifyConfigError { key: inner, reason }) = self.selector() {
+            return wrong(&format!("{key}.{inner}"), reason);
+        }
         for (i, it) in self.alertmanager_configs.iter().enumerate() {
             let key = format!("{key}.alertmanager_configs[{i}]");
             check_url(&format!("{key}.url"), &it.url)?;
@@ -236,6 +264,11 @@ impl ReceiverConfig {
             }
             check_http(&key, &it.http_config)?;
         }
+        for (i, it) in self.email_configs.iter().enumerate() {
+            if let Err((inner, reason)) = it.parts() {
+                return wrong(&format!("{key}.email_configs[{i}].{inner}"), reason);
+            }
+        }
         Ok(())
     }
 
@@ -253,6 +286,7 @@ impl ReceiverConfig {
         for it in &mut self.slack_configs {
             all.extend(it.api_url_file.iter_mut().chain(it.http_config.paths_mut()));
         }
+        all.extend(self.email_configs.iter_mut().flat_map(EmailConfig::paths_mut));
         all
     }
 }
@@ -307,6 +341,11 @@ mod tests {
         check_receiver(
             "webhook_configs: [{url: 'http://h', http_config: {tls_config: {cert_file: c}}}]",
             "webhook_configs[0].http_config.tls_config: write cert_file and key_file, or neither",
+        );
+        check_receiver(
+            "matchers: ['severity=page', 'severity']",
+            "matchers[1]: \"severity\" is no matcher; write it as in severity=\"ticket\", with one of = != \
+             =~ !~ after the label",
         );
         check_receiver(
             "telegram_configs: [{chat_id: -1}]",

@@ -105,7 +105,8 @@ impl Delivery {
                 model: Arc::clone(&alert.model),
                 entity: alert.entity.clone(),
                 fired_ms,
-                is_muted: maintenance.muted_by(&alert.labels, now_ms).is_some(),
+                is_held_back: !self.target.wants(&alert.labels)
+                    || maintenance.muted_by(&alert.labels, now_ms).is_some(),
             };
             // Labels of a rule may make one of two: the first is told of.
             let known = firing.entry(&alert.labels).or_insert_with(|| of.clone());

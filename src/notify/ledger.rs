@@ -14,8 +14,10 @@
 //! configured. A model that has not been evaluated yet in this process says nothing: what was told before a
 //! restart stays as it is.
 //!
-//! **Held back** is an alert that is muted before anybody was told of it. One that has been told of goes on
-//! to be told of: its end is news to those who know of it.
+//! **Held back** is an alert that is muted, or that the receiver's matchers do not match, before anybody was
+//! told of it. One that has been told of goes on to be told of, though it is muted now or a reload brought
+//! matchers that do not match it: its end is news to those who know of it, and to tell them before that it had
+//! ended would be wrong.
 //!
 //! Times are milliseconds since the epoch and arguments; a clock that is set back makes nothing wait longer.
 //! Source: Prometheus, `rules/alerting.go` (`needsSending`, `resolvedRetention`).
@@ -48,7 +50,8 @@ pub(super) struct Firing {
     /// The entity labels; `None` of a fleet.
     pub entity: Option<Labels>,
     pub fired_ms: i64,
-    pub is_muted: bool,
+    /// It is muted, or the receiver does not want it.
+    pub is_held_back: bool,
 }
 
 /// What is seen at one look.
@@ -65,6 +68,8 @@ pub(super) struct Look<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
     pub labels: Labels,
+    /// The entity labels; `None` of a fleet.
+    pub entity: Option<Labels>,
     pub fired_ms: i64,
     /// When it was resolved; `None` while it fires.
     pub resolved_ms: Option<i64>,
@@ -180,14 +185,14 @@ impl Ledger {
         for (labels, firing) in &look.firing {
             match self.entries.get_mut(*labels) {
                 Some(entry) if entry.is(firing) => {
-                    if !entry.is_known() && firing.is_muted {
+                    if !entry.is_known() && firing.is_held_back {
                         entry.resolve(now_ms);
                     }
                 }
                 // Another time: whoever believes in the last one hears of its end, or of this one.
-                Some(entry) if firing.is_muted => entry.resolve(now_ms),
+                Some(entry) if firing.is_held_back => entry.resolve(now_ms),
                 Some(entry) => entry.fire_again(firing),
-                None if firing.is_muted => {}
+                None if firing.is_held_back => {}
                 None => {
                     self.entries.insert((*labels).clone(), Entry::new(firing));
                 }
@@ -231,6 +236,7 @@ impl Ledger {
         due.truncate(limit);
         let shown = |(_, labels, it): (_, &Labels, &Entry)| Due {
             labels: labels.clone(),
+            entity: it.entity.clone(),
             fired_ms: it.fired_ms,
             resolved_ms: it.resolved_ms,
             said: Arc::clone(&it.said),

@@ -1,21 +1,23 @@
 //! Notify: tells others of alerts, once.
 //!
-//! In: snapshots, with what fires. Out: requests to Alertmanagers, webhooks and chats; and a file with what
-//! they have been told, so that a restart neither doubles nor loses an alert.
+//! In: snapshots, with what fires. Out: requests to Alertmanagers, webhooks and chats, and e-mails; and a file
+//! with what they have been told, so that a restart neither doubles nor loses an alert.
 //!
 //! ```text
-//! snapshot ─▶ ledger ─▶ notice ─▶ target ─▶ POST
+//! snapshot ─▶ ledger ─▶ notice ─▶ target ─▶ POST, SMTP
 //!             who is due  what it says  how it is told
 //!               └──▶ book: what was told, on disk
 //! ```
 //!
 //! Invariants: one request at a time to each target, so that a slow one delays nobody else; never more to
-//! tell than there are alerts; nothing is given up because a receiver is away. What cannot be known, whether a
-//! request arrived whose answer did not, is told again: rather twice than never.
+//! tell than there are alerts; nothing is given up because a receiver is away; who has matchers is told of what
+//! they match. What cannot be known, whether a request arrived whose answer did not, is told again: rather twice
+//! than never.
 
 mod book;
 mod config;
 mod delivery;
+mod email;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -44,6 +46,7 @@ pub use config::{
     AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
     TelegramConfig, WebhookConfig,
 };
+pub use email::EmailConfig;
 pub use notice::Notice;
 pub use target::{Failure, NotifyError, Target};
 pub use trial::{Answer, send_test};
@@ -167,7 +170,7 @@ async fn write(book: &Book, pages: BTreeMap<String, Vec<Told>>) {
 pub fn describe_metrics() {
     describe_counter!(
         "portent_notify_requests_total",
-        "Requests that tell receivers of alerts, by outcome: ok, failed (tried again), refused (tried \
+        "Requests and e-mails that tell receivers of alerts, by outcome: ok, failed (tried again), refused (tried \
          again, one alert at a time)."
     );
     describe_gauge!(

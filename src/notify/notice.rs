@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::ledger::Due;
 use crate::detect::alert::{ActiveAlert, Details};
+use crate::http_client::webhook_id;
 use crate::labels::Labels;
 use crate::timestamp::format_ms;
 
@@ -18,6 +19,8 @@ const SPELT_OUT: usize = 10;
 pub struct Notice {
     /// Its labels, which say who it is.
     pub labels: Labels,
+    /// Those of them that name the entity; `None` of a fleet.
+    pub entity: Option<Labels>,
     /// What it says.
     pub annotations: Arc<[(String, String)]>,
     /// When it fired.
@@ -34,6 +37,7 @@ impl Notice {
         let owned = |(name, text): (&str, String)| (name.to_owned(), text);
         Self {
             labels: due.labels.clone(),
+            entity: due.entity.clone(),
             annotations: active.map_or_else(
                 || Arc::clone(&due.said),
                 |it| it.annotations().into_iter().map(owned).collect(),
@@ -103,7 +107,7 @@ pub(super) fn text(notices: &[Notice], max_bytes: usize) -> String {
 }
 
 /// No more than so many bytes of a text, with a sign that there is more.
-fn clip(text: &str, max_bytes: usize) -> String {
+pub(super) fn clip(text: &str, max_bytes: usize) -> String {
     const MORE: &str = "...";
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -151,8 +155,15 @@ fn common<'a>(mut all: impl Iterator<Item = Vec<(&'a str, &'a str)>>) -> Map<Str
     common.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect()
 }
 
+/// A name of what is told, the same each time the same is told.
+pub(super) fn content_id(notices: &[Notice]) -> String {
+    let line =
+        |it: &Notice| format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status());
+    webhook_id(&notices.iter().map(line).collect::<String>())
+}
+
 /// A short name of a label set, the same in every process.
-pub(super) fn fingerprint(labels: &Labels) -> String {
+fn fingerprint(labels: &Labels) -> String {
     let mut hasher = fnv::FnvHasher::default();
     for (name, value) in labels.iter() {
         for part in [name, value] {

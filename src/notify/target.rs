@@ -1,6 +1,6 @@
 //! A target: one of what is configured of a receiver, and how it is told.
 //!
-//! In: notices. Out: one request, and what became of it. Who says 2xx has been told; who says 4xx (but 408,
+//! In: notices. Out: one request or e-mail, and what became of it. Who says 2xx has been told; who says 4xx (but 408,
 //! 425 and 429) did not understand; with all others it is worth trying again soon. Secrets and the addresses
 //! that hold them are in no error.
 //!
@@ -10,10 +10,12 @@
 //! | `webhook` | the body that an Alertmanager posts to its webhooks (version 4), and in each alert `portent`: `score`, `threshold`, `features`; signed as [Standard Webhooks](https://www.standardwebhooks.com) has it |
 //! | `telegram` | `sendMessage` of the Bot API, plain text |
 //! | `slack` | `{"text": ..}` to an incoming webhook |
+//! | `email` | a message by SMTP, see [`email`](super::email) |
 //!
 //! Source: Alertmanager `api/v2/openapi.yaml`, its documentation "Webhook config"; Telegram "Bot API";
 //! Slack "Sending messages using incoming webhooks".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -21,12 +23,15 @@ use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::config::{NotifyConfig, ReceiverConfig};
+use super::email::Mailer;
 use super::ledger::Style;
-use super::notice::{Notice, fingerprint, text, webhook};
+use super::notice::{Notice, content_id, text, webhook};
 use crate::http_client::{
     self, HttpClient, HttpClientError, HttpTimeouts, Secret, SecretFileError, WebhookSigner,
-    answer_text, innermost, webhook_headers, webhook_id,
+    answer_text, innermost, webhook_headers,
 };
+use crate::labels::Labels;
+use crate::matcher::Selector;
 
 /// Bytes of an answer that are read: a reason is short.
 const ANSWER_BYTES: usize = 2 << 10;
@@ -62,6 +67,14 @@ pub enum NotifyError {
         /// What is wrong with it; never what is in it.
         reason: String,
     },
+    /// Matchers, a server of e-mail, or how to speak to it.
+    #[error("notify: {target}: {reason}")]
+    Unusable {
+        /// The receiver and what of it.
+        target: String,
+        /// What is wrong; never a secret.
+        reason: String,
+    },
     /// A secret that cannot be used.
     #[error("notify: {target}: {reason}")]
     Secret {
@@ -93,12 +106,26 @@ pub struct Target {
     /// Which of those of its kind.
     pub index: usize,
     send_resolved: bool,
+    selector: Arc<Selector>,
+    way: Way,
+}
+
+/// How it is told.
+#[derive(Debug)]
+enum Way {
+    Http(Box<Requester>),
+    Email(Box<Mailer>),
+}
+
+/// Who asks one address.
+#[derive(Debug)]
+struct Requester {
     client: HttpClient,
     url: Url,
     form: Form,
 }
 
-/// What it is told.
+/// What is in a request.
 #[derive(Debug)]
 enum Form {
     Alertmanager,
@@ -126,6 +153,11 @@ impl Target {
         all: &mut Vec<Self>,
     ) -> Result<(), NotifyError> {
         let name = |integration, index| key(&receiver.name, integration, index);
+        let selector = receiver.selector().map_err(|error| NotifyError::Unusable {
+            target: receiver.name.clone(),
+            reason: error.to_string(),
+        })?;
+        let selector = Arc::new(selector);
         let timeouts =
             HttpTimeouts { connect: config.timeout.to_std(), whole: config.timeout.to_std() };
         let mut add =
@@ -134,8 +166,9 @@ impl Target {
                 let url = url.map_err(|reason| NotifyError::Secret { target: target(), reason })?;
                 let client = HttpClient::new(&url, http, timeouts)
                     .map_err(|source| NotifyError::Client { target: target(), source })?;
-                let receiver = receiver.name.clone();
-                all.push(Self { receiver, integration, index, send_resolved, client, url, form });
+                let (receiver, selector) = (receiver.name.clone(), Arc::clone(&selector));
+                let way = Way::Http(Box::new(Requester { client, url, form }));
+                all.push(Self { receiver, integration, index, send_resolved, selector, way });
                 Ok(())
             };
         for (i, it) in receiver.alertmanager_configs.iter().enumerate() {
@@ -161,6 +194,15 @@ impl Target {
             let url = under(url.unwrap_or_default().reveal(), "");
             add("slack", i, url, &it.http_config, it.send_resolved, Form::Slack)?;
         }
+        for (index, it) in receiver.email_configs.iter().enumerate() {
+            let target = || name("email", index);
+            let password = secret(&it.auth_password, &it.auth_password_file, target)?;
+            let mailer = Mailer::new(it, password, config.timeout.to_std(), target)?;
+            let (receiver, way) = (receiver.name.clone(), Way::Email(Box::new(mailer)));
+            let (selector, send_resolved) = (Arc::clone(&selector), it.send_resolved);
+            let integration = "email";
+            all.push(Self { receiver, integration, index, send_resolved, selector, way });
+        }
         Ok(())
     }
 
@@ -170,10 +212,17 @@ impl Target {
         key(&self.receiver, self.integration, self.index)
     }
 
+    /// Whether its receiver is told of alerts with these labels, `alertname` and `model` included.
+    pub(super) fn wants(&self, labels: &Labels) -> bool {
+        self.selector.matches(labels)
+    }
+
     /// How it wants to be told.
     pub(super) fn style(&self, resend_ms: i64) -> Style {
-        match self.form {
-            Form::Alertmanager => Style::Again { every_ms: resend_ms },
+        match &self.way {
+            Way::Http(it) if matches!(it.form, Form::Alertmanager) => {
+                Style::Again { every_ms: resend_ms }
+            }
             _ => Style::Once { send_resolved: self.send_resolved },
         }
     }
@@ -183,7 +232,22 @@ impl Target {
     /// # Errors
     /// Why it was not told, as far as is known.
     pub async fn tell(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> Result<(), Failure> {
-        let sent = self.request(now_ms, ends_ms, notices).send().await;
+        match &self.way {
+            Way::Http(requester) => requester.tell(&self.receiver, now_ms, ends_ms, notices).await,
+            Way::Email(mailer) => mailer.tell(now_ms, notices).await,
+        }
+    }
+}
+
+impl Requester {
+    async fn tell(
+        &self,
+        receiver: &str,
+        now_ms: i64,
+        ends_ms: i64,
+        notices: &[Notice],
+    ) -> Result<(), Failure> {
+        let sent = self.request(receiver, now_ms, ends_ms, notices).send().await;
         let response = sent.map_err(|error| Failure {
             reason: match error.is_timeout() {
                 true => "no answer within notify.timeout".to_owned(),
@@ -204,7 +268,13 @@ impl Target {
         Err(Failure { reason: format!("status {}{words}", status.as_u16()), is_refusal, wait })
     }
 
-    fn request(&self, now_ms: i64, ends_ms: i64, notices: &[Notice]) -> RequestBuilder {
+    fn request(
+        &self,
+        receiver: &str,
+        now_ms: i64,
+        ends_ms: i64,
+        notices: &[Notice],
+    ) -> RequestBuilder {
         let json = |body: Value| {
             let request = self.client.post(self.url.clone());
             request.header(CONTENT_TYPE, "application/json").body(body.to_string())
@@ -215,8 +285,8 @@ impl Target {
                 json(Value::Array(notices.iter().map(one).collect()))
             }
             Form::Webhook(signer) => {
-                let body = webhook(&self.receiver, notices).to_string();
-                let headers = signature(signer.as_ref(), now_ms, notices, &body);
+                let body = webhook(receiver, notices).to_string();
+                let headers = webhook_headers(signer.as_ref(), &content_id(notices), now_ms, &body);
                 let request = self.client.post(self.url.clone()).headers(headers);
                 request.header(CONTENT_TYPE, "application/json").body(body)
             }
@@ -260,20 +330,6 @@ fn secret(
         path,
         reason,
     })
-}
-
-/// The headers of Standard Webhooks. The id is the same each time the same is told, so that who hears it
-/// twice can know.
-fn signature(
-    signer: Option<&WebhookSigner>,
-    now_ms: i64,
-    notices: &[Notice],
-    body: &str,
-) -> HeaderMap {
-    let line =
-        |it: &Notice| format!("{} {} {}\n", fingerprint(&it.labels), it.fired_ms, it.status());
-    let id = webhook_id(&notices.iter().map(line).collect::<String>());
-    webhook_headers(signer, &id, now_ms, body)
 }
 
 /// How long an answer asks to be left alone.

@@ -58,6 +58,7 @@ fn notice(resolved_ms: Option<i64>) -> Notice {
     let feature = Feature { name: "cpu_busy".to_owned(), actual: 0.9, expected: 0.2, share: 0.75 };
     Notice {
         labels: Labels::from_pairs(labels).expect("names"),
+        entity: Some(Labels::from_pairs([("instance", "web-1")]).expect("a name")),
         annotations: [("summary", "web-1 is anomalous"), ("description", "<cpu> & busy")]
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into(),
@@ -192,6 +193,20 @@ async fn what_is_answered_decides_what_comes_next() {
     assert_eq!(failures[1].wait, Some(std::time::Duration::from_secs(30)));
     check_failure(&failures[2], "status 400: no such chat", true);
     check_failure(&failures[3], "", false);
+}
+
+#[test]
+fn a_receiver_wants_what_all_of_its_matchers_match() {
+    let wants = |matchers: &str| {
+        let target = target(&format!("{matchers} webhook_configs: [{{url: 'http://h'}}]"));
+        target.wants(&notice(None).labels)
+    };
+    assert!(wants(""));
+    assert!(wants(
+        "matchers: ['alertname=HostAnomalous', 'instance=~\"web-.+\"', severity!=page],"
+    ));
+    assert!(!wants("matchers: ['alertname=HostAnomalous', 'instance!~\"web-.+\"'],"));
+    assert!(!wants("matchers: [severity=page],"));
 }
 
 #[test]

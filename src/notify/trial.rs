@@ -23,6 +23,7 @@ pub async fn send_test(now_ms: i64, targets: Vec<Target>) -> Vec<Answer> {
     ];
     let notice = Arc::new(Notice {
         labels: Labels::from_pairs(labels).unwrap_or_else(|_| Labels::empty()),
+        entity: None,
         annotations: said.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
         fired_ms: now_ms,
         resolved_ms: None,
