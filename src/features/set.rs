@@ -158,13 +158,6 @@ impl Features {
         self.rules().freshness.with(stale_after_ms, Freshness::resolution_ms(self.step_ms))
     }
 
-    /// How far back the longest range of an expression looks that tells entities apart.
-    #[must_use]
-    pub fn longest_range_ms(&self) -> i64 {
-        let own = self.exprs.iter().filter(|it| !it.is_common());
-        own.map(Expr::range_ms).max().unwrap_or(0)
-    }
-
     pub(super) fn rules(&self) -> Rules {
         Rules::new(&self.specs, &self.exprs, &self.weightless)
     }

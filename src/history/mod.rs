@@ -146,6 +146,15 @@ impl<'a> Who<'a> {
             Self::All | Self::These(_) => None,
         }
     }
+
+    /// Those that are asked for alone, once it is known who is there.
+    fn wanted(self, entity: &[String], collected: &mut Collected<'_>) -> Option<Wanted> {
+        match self {
+            Self::All => None,
+            Self::Sample(_) => Wanted::new(entity, collected.close()?.kept()),
+            Self::These(entities) => Wanted::new(entity, entities.iter()).map(Wanted::quietly),
+        }
+    }
 }
 
 /// A recording, and what its columns are.
@@ -273,18 +282,10 @@ fn from_server(
         .map_err(HistoryError::Start)?;
     let grids = (&grid, instants.as_ref());
     let outcome = runtime.block_on(async {
-        let wanted = match who {
-            Who::All => None,
-            Who::Sample(_) => {
-                if let Some(question) = question::who(&asked, grids) {
-                    fetch.look(question, &mut collected).await?;
-                }
-                collected.close().and_then(|it| Wanted::new(&query.entity, it.kept()))
-            }
-            Who::These(entities) => {
-                Wanted::new(&query.entity, entities.iter()).map(Wanted::quietly)
-            }
-        };
+        if let (Who::Sample(_), Some(question)) = (who, question::who(&asked, grids)) {
+            fetch.look(question, &mut collected).await?;
+        }
+        let wanted = who.wanted(&query.entity, &mut collected);
         fetch.queries = question::all(query, &asked, grids, wanted.as_ref());
         fetch.run(&mut collected).await
     });
