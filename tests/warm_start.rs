@@ -171,7 +171,8 @@ async fn a_server_that_does_not_help_does_no_harm() {
     portent.page_with("portent_warm_start_attempts_total{outcome=\"failed\"} 1", SOON).await;
     portent.page_with(WARMING, SOON).await;
     let log = portent.server.log();
-    let expected = ["no history to begin with", "a matter of taste", "again_in=30s"];
+    let expected =
+        ["history.prometheus_url did not tell the past", "a matter of taste", "again_in=30s"];
     assert!(expected.iter().all(|it| log.contains(it)), "{log}");
     portent.push("m_a", &["h"]).await;
     portent.server.signal("TERM");

@@ -253,9 +253,10 @@ impl ModelArrivals {
             let wait = waits.next();
             tracing::warn!(
                 model,
+                entities = bunch.entities.len(),
                 error = format!("{error:#}"),
-                again_in = wait.map(|it| format!("{it:?}")),
-                "no history to begin with: entities are learnt from what is pushed"
+                again_in = wait.map_or_else(|| "never".to_owned(), |it| shown_wait(*it)),
+                "history.prometheus_url did not tell the past of entities: they are learnt from what is pushed"
             );
             match wait {
                 Some(wait) => tokio::time::sleep(*wait).await,
@@ -331,6 +332,11 @@ fn report(model: &str, found: &Found, history: duration::Duration, took: Duratio
         ?took,
         "entities go on with their history"
     );
+}
+
+/// As in the configuration: 2m.
+fn shown_wait(wait: Duration) -> String {
+    duration::Duration::from_ms(wait.as_millis() as i64).to_string()
 }
 
 /// An address without credentials.
