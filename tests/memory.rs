@@ -6,8 +6,8 @@ use std::time::Duration as StdDuration;
 use ndarray::Array2;
 use portent::bytesize::ByteSize;
 use portent::detect::{
-    AlertingConfig, DetectConfig, LoadedModel, MemoryCursor, MemoryPage, PastEntity, Pipeline,
-    Restored, Snapshot, WarmNeeds, Warmed, rehearse,
+    AlertingConfig, DetectConfig, LoadedModel, MemoryCursor, MemoryPage, ModelKey, PastEntity,
+    Pipeline, Restored, Snapshot, WarmNeeds, Warmed, rehearse,
 };
 use portent::duration::Duration;
 use portent::features::{EntityRecording, FeatureSpec, Recording, Sightings};
@@ -50,12 +50,17 @@ fn graph() -> Graph {
 
 /// A model with everything that is remembered of an entity.
 fn model(name: &str, threshold: f64) -> LoadedModel {
+    model_of(name, threshold, |it| format!("m_{it}"))
+}
+
+/// The same of other expressions.
+fn model_of(name: &str, threshold: f64, expr: impl Fn(&str) -> String) -> LoadedModel {
     let artifact = Artifact::read(graph().encode(Vec::new())).expect("our own graph");
     let config = ModelConfig {
         name: name.to_owned(),
         file: Some(PathBuf::from("from-level.onnx")),
         entity: Some(vec!["instance".to_owned()]),
-        features: Some(NAMES.map(|it| FeatureSpec::new(it, format!("m_{it}"))).to_vec()),
+        features: Some(NAMES.map(|it| FeatureSpec::new(it, expr(it))).to_vec()),
         step: Some(Duration::from_ms(STEP)),
         window: Some(3),
         threshold: Some(threshold),
@@ -397,6 +402,11 @@ fn memory_is_given_back_and_nobody_notices() {
     }
     assert!(bytes[109] > 100.0 && bytes[0] > 100.0, "{} {}", bytes[0], bytes[109]);
     assert!(bytes[209] < 3.0, "{}", bytes[209]);
+    // Who moved to another slot is who it was.
+    for pipeline in [&mut crowded, &mut alone] {
+        assert_eq!(taken(pipeline), ["w", "x", "y", "z"]);
+        assert!(taken(pipeline).is_empty());
+    }
 }
 
 /// A replica that was heard is heard on.
@@ -452,6 +462,68 @@ fn needs() -> WarmNeeds {
     WarmNeeds::of(&model("m", 1.0), &DetectConfig::default()).expect("good features")
 }
 
+/// The newcomers to the model, by name, who are none any more.
+fn taken(pipeline: &mut Pipeline) -> Vec<String> {
+    let newcomers = pipeline.take_newcomers(needs().key);
+    let mut names: Vec<String> = newcomers.iter().map(|it| it.get("instance").to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn newcomers(snapshot: &Snapshot) -> (usize, usize) {
+    let it = snapshot.models[0].evaluation.newcomers;
+    (it.covered, it.waiting)
+}
+
+#[test]
+fn who_comes_and_is_not_remembered_is_a_newcomer_once() {
+    let mut pipeline = new();
+    assert!(taken(&mut pipeline).is_empty());
+    assert_eq!(newcomers(&step(&mut pipeline, 2_290)), (3, 0));
+    assert!(pipeline.take_newcomers(ModelKey([0; 32])).is_empty());
+    assert_eq!(taken(&mut pipeline), ["x", "y", "z"]);
+    for minute in 2_291..2_400 {
+        let snapshot = step(&mut pipeline, minute);
+        let expected = if minute < 2_395 { 0 } else { 1 };
+        assert_eq!(newcomers(&snapshot), (expected, 0), "minute {minute}");
+    }
+    assert_eq!(taken(&mut pipeline), ["w"]);
+    // z returns.
+    for minute in 2_400..2_460 {
+        let snapshot = step(&mut pipeline, minute);
+        assert_eq!(newcomers(&snapshot), (0, 0), "minute {minute}");
+    }
+    // In another process nobody is new, z that is away included.
+    let mut other = new();
+    restore(&mut other, END, &pages(&lived()));
+    for minute in END + 1..2_460 {
+        let snapshot = step(&mut other, minute);
+        assert_eq!(newcomers(&snapshot), (0, 0), "minute {minute}");
+    }
+    assert!(taken(&mut pipeline).is_empty() && taken(&mut other).is_empty());
+}
+
+/// Nor longer than the range, whether the features are there or not.
+#[test]
+fn a_newcomer_waits_until_the_longest_range_is_covered() {
+    let expr = |it: &str| format!("avg_over_time(m_{it}[{}m])", if it == "a" { 10 } else { 1 });
+    let mut pipeline = pipeline(vec![model_of("m", 1.0, expr)]);
+    let mut covered = 0;
+    for minute in 2_385..2_406 {
+        let snapshot = step(&mut pipeline, minute);
+        let (now_covered, waiting) = newcomers(&snapshot);
+        let here = hosts(minute).len();
+        assert_eq!(now_covered + waiting, here, "minute {minute}");
+        let evaluation = &snapshot.models[0].evaluation;
+        let warm = evaluation.scored + evaluation.warming + evaluation.incomplete - waiting;
+        assert_eq!(now_covered, warm, "minute {minute}");
+        let at_least = if minute >= 2_395 { 2 } else { 0 };
+        assert!((at_least..=here).contains(&now_covered), "minute {minute}: {now_covered}");
+        covered = now_covered;
+    }
+    assert_eq!(covered, 3, "w as well");
+}
+
 /// What is said of a host, but for the threshold that its hours make.
 fn scored(snapshot: &Snapshot, host: &str) -> Option<String> {
     let mut entities = snapshot.models[0].entities.iter();
@@ -466,9 +538,9 @@ fn after_a_warm_start_it_says_what_one_says_that_was_always_there() {
     assert_eq!((needs.interval_ms, needs.range_ms, needs.steps), (STEP, 0, 170 * 60));
     let mut undisturbed = lived();
     let mut other = new();
-    assert_eq!(other.strangers().collect::<Vec<_>>(), [needs.key]);
     let cold = [END - 1, END].map(|minute| step(&mut other, minute).models[0].entities.len());
-    assert_eq!((cold, other.strangers().count()), ([0, 0], 0));
+    assert_eq!(cold, [0, 0]);
+    assert_eq!(taken(&mut other), ["w", "x", "y"]);
     // z is not there.
     let expected = Warmed { entities: 3, older: 0, elsewhere: 1 };
     assert_eq!(other.warm(needs.key, &past(END)), expected);
@@ -547,7 +619,7 @@ fn who_knows_more_keeps_it() {
     // Who was restored and came back knows its own past.
     let mut restored = new();
     restore(&mut restored, END, &before);
-    assert_eq!(restored.strangers().count(), 0);
     step(&mut restored, END + 1);
+    assert!(taken(&mut restored).is_empty());
     assert_eq!(restored.warm(needs().key, &past), expected);
 }

@@ -4,11 +4,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use portent::model::Dim;
 use portent::model::graph::{Attribute, Graph};
-use support::{Portent, RemoteWriter, Series, wait_until};
+use support::{Portent, wait_until};
 use tempfile::TempDir;
 
 /// How long anything that takes a tick may take here.
@@ -35,22 +35,6 @@ fn config(model: &Path) -> String {
     )
 }
 
-async fn send(portent: &Portent) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
-    let series = Series::new(&[("__name__", "m_a"), ("instance", "h")], &[(at, 1.0)]);
-    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&[series]).await;
-    assert_eq!(reply.status, 204, "{reply:?}");
-}
-
-async fn page_with(portent: &Portent, wanted: &str) -> String {
-    wait_until(SOON, wanted, async || {
-        let page = portent.get("/metrics").await?.body;
-        if page.contains(wanted) { Ok(page) } else { Err(page) }
-    })
-    .await
-}
-
 const SCORE: &str = "anomaly_score{instance=\"h\",model=\"sum\"} ";
 
 /// A window takes half a minute to fill. After a restart it is full before anything was sent.
@@ -64,7 +48,7 @@ async fn scores_go_on_after_a_restart() {
     portent.ready().await;
     let log = portent.server.log();
     assert!(log.contains("nothing is remembered yet"), "{log}");
-    send(&portent).await;
+    portent.push("m_a", &["h"]).await;
     let page = wait_until(Duration::from_secs(120), "a full window", async || {
         let page = portent.get("/metrics").await?.body;
         if page.contains(SCORE) { Ok(page) } else { Err(page) }
@@ -85,8 +69,8 @@ async fn scores_go_on_after_a_restart() {
         log.contains("goes on with what was remembered") && log.contains("entities=1"),
         "{log}"
     );
-    page_with(&portent, SCORE).await;
-    page_with(&portent, "portent_state_restored_entities 1").await;
+    portent.page_with(SCORE, SOON).await;
+    portent.page_with("portent_state_restored_entities 1", SOON).await;
     drop(portent);
 
     // Half a file, as a disk leaves it that fails.

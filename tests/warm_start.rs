@@ -7,12 +7,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use portent::model::Dim;
 use portent::model::graph::{Attribute, Graph};
 use range_server::{Asked, RangeServer};
-use support::{Portent, RemoteWriter, Series, run_portent, wait_until};
+use support::{Portent, run_portent};
 use tempfile::TempDir;
 
 /// How long anything that takes a few ticks may take here: far less than the window.
@@ -66,22 +67,6 @@ where
     server.join().expect("no panic").expect("a port")
 }
 
-async fn send(portent: &Portent) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
-    let series = Series::new(&[("__name__", "m_a"), ("instance", "h")], &[(at, 1.0)]);
-    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&[series]).await;
-    assert_eq!(reply.status, 204, "{reply:?}");
-}
-
-async fn page_with(portent: &Portent, wanted: &str) -> String {
-    wait_until(SOON, wanted, async || {
-        let page = portent.get("/metrics").await?.body;
-        if page.contains(wanted) { Ok(page) } else { Err(page) }
-    })
-    .await
-}
-
 const SCORE: &str = "anomaly_score{instance=\"h\",model=\"sum\"} ";
 const WARMING: &str = "anomaly_entities{model=\"sum\",state=\"warming\"} 1";
 
@@ -92,19 +77,19 @@ async fn scores_begin_at_once() {
     let text = format!("{}history:\n  prometheus_url: {}\n", config(&dir), server.url());
     let portent = Portent::start(&text, &[]).await;
     portent.ready().await;
-    send(&portent).await;
-    let page = page_with(&portent, SCORE).await;
+    portent.push("m_a", &["h"]).await;
+    let page = portent.page_with(SCORE, SOON).await;
     assert!(page.contains(&format!("{SCORE}300\n")) && !page.contains("elsewhere"), "{page}");
     for line in [
         "portent_warm_start_attempts_total{outcome=\"done\"} 1",
         "portent_warm_start_attempts_total{outcome=\"failed\"} 0",
         "portent_warm_start_entities_total 1",
     ] {
-        page_with(&portent, line).await;
+        portent.page_with(line, SOON).await;
     }
     let log = portent.server.log();
     assert!(log.contains("entities go on with their history"), "{log}");
-    assert!(log.contains("entities=1") && log.contains("not_here=1"), "{log}");
+    assert!(log.contains("entities=1") && log.contains("others=1"), "{log}");
     drop(portent);
 
     // Without it a window fills for five minutes.
@@ -113,10 +98,65 @@ async fn scores_begin_at_once() {
         let flags: &[&str] = if more.is_empty() { &[] } else { &[&url] };
         let portent = Portent::start(&format!("{}{more}", config(&dir)), flags).await;
         portent.ready().await;
-        send(&portent).await;
-        let page = page_with(&portent, WARMING).await;
+        portent.push("m_a", &["h"]).await;
+        let page = portent.page_with(WARMING, SOON).await;
         assert!(!page.contains(SCORE), "{page}");
     }
+}
+
+/// How many ticks there were, by the metrics page.
+fn ticks(page: &str) -> u64 {
+    let mut lines = page.lines();
+    let count = lines.find_map(|it| it.strip_prefix("portent_detect_tick_duration_seconds_count "));
+    count.expect("a histogram").parse().expect("a count")
+}
+
+/// A fleet that has scores, and hosts that come to it later: one that the server has known for long, and one
+/// that is new there as well.
+#[tokio::test]
+async fn who_comes_later_begins_with_history_too() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let (queries, asked) = mpsc::channel();
+    let queries = Mutex::new(queries);
+    let server = serve(move |asked| {
+        queries.lock().expect("no panic").send(asked.query.clone()).expect("somebody listens");
+        let mut all = answer(asked)?;
+        for name in ["fleet-1", "fleet-2", "late"] {
+            let host = answer(asked)?.swap_remove(0);
+            let labels = format!(r#""instance":"{name}""#);
+            all.push(range_server::Series { labels, ..host });
+        }
+        Ok(all)
+    });
+    let text = format!("{}history:\n  prometheus_url: {}\n", config(&dir), server.url());
+    let portent = Portent::start(&text, &[]).await;
+    portent.ready().await;
+    let fleet = ["h", "fleet-1", "fleet-2"];
+    portent.push("m_a", &fleet).await;
+    portent.page_with(SCORE, SOON).await;
+    portent.page_with("portent_warm_start_entities_total 3", SOON).await;
+    assert!(asked.try_iter().all(|it| !it.contains("=~")), "of the whole fleet");
+
+    portent.push("m_a", &["late"]).await;
+    let before = ticks(&portent.get("/metrics").await.expect("a page").body);
+    let page =
+        portent.page_with("anomaly_score{instance=\"late\",model=\"sum\"} 300\n", SOON).await;
+    assert!(page.contains(&format!("{SCORE}300\n")), "the others are what they were: {page}");
+    let passed = ticks(&page) - before;
+    assert!(passed < 60, "{passed} ticks, of which a window has 300");
+    portent.page_with("portent_warm_start_entities_total 4", SOON).await;
+    let late: Vec<String> = asked.try_iter().collect();
+    assert!(late.iter().all(|it| it.contains("instance=~\"late\"")), "{late:?}");
+    assert!(!late.is_empty());
+
+    portent.push("m_a", &["brand-new"]).await;
+    portent.page_with("portent_warm_start_unknown_entities_total 1", SOON).await;
+    let page = portent.page_with(WARMING, SOON).await;
+    for line in ["{outcome=\"done\"} 3", "{outcome=\"failed\"} 0"] {
+        assert!(page.contains(&format!("portent_warm_start_attempts_total{line}")), "{page}");
+    }
+    let log = portent.server.log();
+    assert!(log.contains("no history of entities that are new") && !log.contains("WARN"), "{log}");
 }
 
 #[tokio::test]
@@ -127,13 +167,14 @@ async fn a_server_that_does_not_help_does_no_harm() {
     let text = format!("{}history:\n  prometheus_url: http://127.0.0.1:1\n", config(&dir));
     let mut portent = Portent::start(&text, &[&format!("--prometheus.url={}", server.url())]).await;
     portent.ready().await;
-    send(&portent).await;
-    page_with(&portent, "portent_warm_start_attempts_total{outcome=\"failed\"} 1").await;
-    page_with(&portent, WARMING).await;
+    portent.push("m_a", &["h"]).await;
+    portent.page_with("portent_warm_start_attempts_total{outcome=\"failed\"} 1", SOON).await;
+    portent.page_with(WARMING, SOON).await;
     let log = portent.server.log();
-    let expected = ["no history to begin with", "a matter of taste", "again_in=30s"];
+    let expected =
+        ["history.prometheus_url did not tell the past", "a matter of taste", "again_in=30s"];
     assert!(expected.iter().all(|it| log.contains(it)), "{log}");
-    send(&portent).await;
+    portent.push("m_a", &["h"]).await;
     portent.server.signal("TERM");
     assert!(portent.server.wait_for_end(SOON).await.success());
     let output = run_portent(&["serve", "--prometheus.url=localhost:9090"]);
@@ -156,21 +197,21 @@ async fn a_model_begins_once() {
     let mut text = config(&dir);
     let mut portent = Portent::start(&text, &flags).await;
     portent.ready().await;
-    send(&portent).await;
-    page_with(&portent, SCORE).await;
+    portent.push("m_a", &["h"]).await;
+    portent.page_with(SCORE, SOON).await;
     text.push_str(&item("other", &dir.path().join("model.onnx").display().to_string()));
     fs::write(portent.config_file(), &text).expect("written");
     portent.server.signal("HUP");
-    send(&portent).await;
-    page_with(&portent, "anomaly_score{instance=\"h\",model=\"other\"} 300\n").await;
-    let page = page_with(&portent, "attempts_total{outcome=\"done\"} 2").await;
+    portent.push("m_a", &["h"]).await;
+    portent.page_with("anomaly_score{instance=\"h\",model=\"other\"} 300\n", SOON).await;
+    let page = portent.page_with("attempts_total{outcome=\"done\"} 2", SOON).await;
     assert!(page.contains(SCORE), "{page}");
     portent.server.signal("TERM");
     assert!(portent.server.wait_for_end(SOON).await.success());
 
     let portent = Portent::start(&text, &flags).await;
     portent.ready().await;
-    send(&portent).await;
-    let page = page_with(&portent, SCORE).await;
+    portent.push("m_a", &["h"]).await;
+    let page = portent.page_with(SCORE, SOON).await;
     assert!(page.contains("attempts_total{outcome=\"done\"} 0"), "{page}");
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ring::digest::{self, SHA256};
 
+use super::arrivals::{Arrival, Arrivals};
 use super::feature_values::FeatureValues;
 use super::memory::{EntityMemory, ModelKey};
 use super::range;
@@ -20,6 +21,7 @@ use crate::duration::Duration;
 use crate::features::{
     EntityState, FeatureMemory, FeatureSet, FeatureSpec, Features, LEAST_MEMORY_MS,
 };
+use crate::labels::Labels;
 use crate::model::{AdaptiveThreshold, FeatureRange, FileDigest, Metadata, OutputRole};
 use crate::series::Store;
 
@@ -39,9 +41,6 @@ const ENTITY_OVERHEAD_BYTES: usize = 768;
 
 /// Slots without an entity that are no matter: some megabytes.
 const MOST_FREE: usize = 1_000;
-
-/// Since before this process.
-const ALWAYS: i64 = i64::MIN;
 
 /// What makes a model another one: its name, its file, what the configuration says of that, and how often
 /// it is evaluated.
@@ -113,8 +112,7 @@ pub(super) struct Model {
     pub features: FeatureSet,
     ranges: Vec<Option<FeatureRange>>,
     detector: Detector,
-    /// By slot, since when the entity has been here. [`ALWAYS`] where it was remembered from elsewhere.
-    since_ms: Vec<i64>,
+    arrivals: Arrivals,
     pub interval_ms: i64,
     limits: Limits,
     /// For how long the model can make use of what it knew of an entity.
@@ -184,7 +182,7 @@ impl Model {
             entity_bytes: entity_bytes(&model.metadata),
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
-            since_ms: Vec::new(),
+            arrivals: Arrivals::new(features.longest_range_ms()),
             features: {
                 let mut features = features.bind(store);
                 features.set_max_entities(limits.max_entities);
@@ -251,13 +249,24 @@ impl Model {
     /// Remembers an entity as it was remembered elsewhere; says whether it could be. Nobody is said to be
     /// absent until `silent_until_ms`.
     pub fn restore(&mut self, memory: &EntityMemory, silent_until_ms: i64) -> bool {
+        self.put(memory, silent_until_ms, Arrival::REMEMBERED)
+    }
+
+    fn put(&mut self, memory: &EntityMemory, silent_until_ms: i64, arrival: Arrival) -> bool {
         let EntityMemory { entity, left_ms, is_away, cells, .. } = memory;
         let slot = self.features.restore(entity, (*left_ms, *is_away), cells);
         let Some(slot) = slot else { return false };
         self.detector.restore(slot, memory, silent_until_ms);
-        self.since_ms.resize(self.since_ms.len().max(slot + 1), ALWAYS);
-        self.since_ms[slot] = ALWAYS;
+        self.arrivals.set(slot, arrival);
         true
+    }
+
+    /// The entities that are here, of which nothing was remembered, and for which the longest range is
+    /// covered; each once.
+    pub fn take_newcomers(&mut self) -> Vec<Labels> {
+        let matrix = self.features.matrix();
+        let slots = self.arrivals.take(matrix);
+        slots.into_iter().map(|slot| matrix.labels(slot).clone()).collect()
     }
 
     /// Puts a past before what is remembered of an entity, if it is here and has not been for longer.
@@ -265,12 +274,12 @@ impl Model {
         let Some(slot) = self.features.present(&past.memory.entity) else {
             return Warmed::ELSEWHERE;
         };
-        if self.since_ms[slot] <= past.since_ms {
+        if self.arrivals.since_ms(slot) <= past.since_ms {
             return Warmed::OLDER;
         }
         self.features.precede(slot, &past.memory.cells);
         self.detector.precede(slot, &past.memory);
-        self.since_ms[slot] = past.since_ms;
+        self.arrivals.set_since_ms(slot, past.since_ms);
         Warmed::DONE
     }
 
@@ -283,19 +292,21 @@ impl Model {
         }
         let silent_until_ms = self.detector.silent_until_ms();
         let (entities, _) = self.memory(0, slots);
+        let has_entity = |slot: &usize| self.features.memory(*slot).is_some();
+        let arrivals = (0..slots).filter(has_entity).map(|slot| self.arrivals.of(slot));
+        let arrivals: Vec<Arrival> = arrivals.collect();
         self.features.clear();
         self.detector.clear();
-        self.since_ms = Vec::new();
-        for memory in &entities {
-            self.restore(memory, silent_until_ms);
+        self.arrivals.clear();
+        for (memory, arrival) in entities.iter().zip(arrivals) {
+            self.put(memory, silent_until_ms, arrival);
         }
         true
     }
 
     /// Memory for what is remembered of entities.
     pub fn state_bytes(&self) -> usize {
-        let since = self.since_ms.capacity() * size_of::<i64>();
-        self.detector.bytes() + self.features.state_bytes() + since
+        self.detector.bytes() + self.features.state_bytes() + self.arrivals.bytes()
     }
 
     /// Evaluates at a time.
@@ -309,8 +320,7 @@ impl Model {
         let begun = stopwatch();
         let at_ms = now_ms.saturating_sub(config.evaluation_delay.as_ms());
         let matrix = self.features.eval(store, at_ms, config.stale_after.as_ms());
-        self.since_ms.resize(matrix.slots(), at_ms);
-        matrix.born().iter().for_each(|slot| self.since_ms[*slot] = at_ms);
+        self.arrivals.follow(matrix, at_ms);
         self.feature_values.push(matrix, at_ms);
         let computed = stopwatch();
         let judgement = self.detector.judge(matrix, at_ms);
@@ -325,6 +335,7 @@ impl Model {
             away: matrix.away(),
             forgotten: matrix.forgotten(),
             refused: matrix.refused(),
+            newcomers: self.arrivals.newcomers(matrix),
             lacks_memory: self.lacks_memory,
             provenance: matrix.counts().to_vec(),
             doubled: doubled.len(),

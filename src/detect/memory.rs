@@ -6,6 +6,7 @@
 
 use super::Pipeline;
 use super::alert::AlertsMemory;
+use super::bound::Model;
 use super::warm::{PastEntity, Warmed};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
@@ -206,9 +207,11 @@ impl Pipeline {
         }
     }
 
-    /// The models that know no entity yet.
-    pub fn strangers(&self) -> impl Iterator<Item = ModelKey> {
-        self.models.iter().filter(|it| it.features.slots() == 0).map(|it| it.key)
+    /// The entities that came to a model, of which nothing was remembered, once the longest range of its
+    /// features is covered for them. Each is given once for as long as it is known.
+    pub fn take_newcomers(&mut self, key: ModelKey) -> Vec<Labels> {
+        let model = self.models.iter_mut().find(|it| it.key == key);
+        model.map_or_else(Vec::new, Model::take_newcomers)
     }
 
     /// Puts a past before what a model remembers of entities, where they are here now and have not been for

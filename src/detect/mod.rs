@@ -13,6 +13,7 @@
 
 mod absence;
 pub mod alert;
+mod arrivals;
 mod bound;
 mod config;
 mod detector;
@@ -41,6 +42,7 @@ use bound::{Limits, Model, ModelIdentity, interval};
 
 pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use alert::{AlertSnapshot, AlertingConfig, AlertsMemory};
+pub use arrivals::Newcomers;
 pub use config::DetectConfig;
 pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
 pub use feature_values::{FEATURE_METRIC, FeatureValues};

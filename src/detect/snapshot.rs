@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absence::Absences;
 use super::alert::AlertSnapshot;
+use super::arrivals::Newcomers;
 use super::feature_values::FeatureValues;
 use super::hours::AnomalyState;
 use super::range::RangeCount;
@@ -192,6 +193,8 @@ pub struct Evaluation {
     pub forgotten: usize,
     /// Are not known, as there is no room for them (`storage.max_entities`, `storage.max_bytes`).
     pub refused: usize,
+    /// Came here, and nothing was remembered of them; until their past is asked for.
+    pub newcomers: Newcomers,
     /// Whether memory leaves less room than the limit of entities.
     pub lacks_memory: bool,
     /// For each feature, the fresh entities by the provenance of their value.

@@ -14,8 +14,8 @@
 use super::bound::{ModelIdentity, interval};
 use super::memory::{EntityMemory, ModelKey};
 use super::replay::{Played, Replay};
-use super::{DetectConfig, DetectError, Detector, Evaluation, LoadedModel, errors_needed};
-use crate::features::{FeatureSpec, Features, Freshness, Provenance, ProvenanceCounts, Recording};
+use super::{DetectConfig, DetectError, Detector, LoadedModel, errors_needed};
+use crate::features::{FeatureSpec, Features, Freshness, Recording};
 use crate::model::{AdaptiveThreshold, ScorerError};
 
 /// Smoothing has forgotten all but a fortieth of a per cent of what is so many spans old: `exp(-2)` is left
@@ -44,8 +44,6 @@ pub struct WarmNeeds {
     /// How far back the longest range of a feature looks. An entity that is new here is not complete
     /// before it has been seen for as long, whatever is remembered of it.
     pub range_ms: i64,
-    /// The features that look back as far, by their places.
-    pub ranged: Vec<usize>,
     /// So many steps are of use, at most; 0 for a model that remembers nothing.
     pub steps: usize,
 }
@@ -60,9 +58,6 @@ impl WarmNeeds {
         let features = Features::parse(&metadata.features, &metadata.entity)
             .map_err(|source| DetectError::Features { model: model.name.clone(), source })?;
         let interval_ms = interval(config, model)?.as_ms();
-        let own = features.exprs().iter().enumerate().filter(|(_, it)| !it.is_common());
-        let ranges: Vec<(usize, i64)> = own.map(|(i, it)| (i, it.range_ms())).collect();
-        let range_ms = ranges.iter().map(|it| it.1).max().unwrap_or(0);
         let spans = metadata.smoothing.iter().copied().fold(0.0, f64::max);
         let mut steps = metadata.window + (SPANS * spans).ceil() as usize;
         steps = steps.max(errors_needed(&metadata.smoothing) + metadata.window);
@@ -82,18 +77,9 @@ impl WarmNeeds {
             features: metadata.features.clone(),
             entity: metadata.entity.clone(),
             interval_ms,
-            range_ms,
-            ranged: ranges.iter().filter(|it| it.1 == range_ms).map(|it| it.0).collect(),
+            range_ms: features.longest_range_ms(),
             steps: if remembers { steps } else { 0 },
         })
-    }
-
-    /// Whether an evaluation says that the longest range is covered, of anybody.
-    #[must_use]
-    pub fn is_covered(&self, evaluation: &Evaluation) -> bool {
-        let of_feature = |it: &usize| evaluation.provenance.get(*it);
-        let own = |counts: &ProvenanceCounts| counts[Provenance::Own as usize];
-        self.ranged.iter().filter_map(of_feature).any(|counts| own(counts) > 0)
     }
 
     /// Values that a recording of so many entities holds a step, the times of samples included.

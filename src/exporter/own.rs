@@ -124,23 +124,29 @@ pub fn count_restored(entities: u64, foreign: u64) {
     gauge!("portent_state_foreign_entities").set(foreign as f64);
 }
 
-/// How reading history for a model that remembered nothing went.
+/// How reading history for entities of which nothing was remembered went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WarmStart {
-    /// So many entities go on with their past.
-    Done(u64),
+    /// The server has answered.
+    Done {
+        /// So many go on with their past.
+        entities: u64,
+        /// Of so many it knows none.
+        unknown: u64,
+    },
     /// It may be tried again.
     Failed,
 }
 
 /// Notes an attempt at a warm start.
 pub fn count_warm_start(outcome: WarmStart) {
-    let (outcome, entities) = match outcome {
-        WarmStart::Done(entities) => ("done", entities),
-        WarmStart::Failed => ("failed", 0),
+    let (outcome, entities, unknown) = match outcome {
+        WarmStart::Done { entities, unknown } => ("done", entities, unknown),
+        WarmStart::Failed => ("failed", 0, 0),
     };
     counter!("portent_warm_start_attempts_total", "outcome" => outcome).increment(1);
     counter!("portent_warm_start_entities_total").increment(entities);
+    counter!("portent_warm_start_unknown_entities_total").increment(unknown);
 }
 
 /// Says what the metrics mean and sets those that never change.
@@ -196,16 +202,21 @@ fn describe_state() {
 fn describe_warm_start() {
     describe_counter!(
         "portent_warm_start_attempts_total",
-        "Times history.prometheus_url was asked for the past of a model's entities, by what came of it."
+        "Times history.prometheus_url was asked for the past of entities that came to a model, by what came of it."
     );
     describe_counter!(
         "portent_warm_start_entities_total",
         "Entities that went on with a past from history.prometheus_url."
     );
+    describe_counter!(
+        "portent_warm_start_unknown_entities_total",
+        "Entities of which history.prometheus_url knew no past: they are learnt from what is pushed."
+    );
     for outcome in ["done", "failed"] {
         counter!("portent_warm_start_attempts_total", "outcome" => outcome).increment(0);
     }
     counter!("portent_warm_start_entities_total").increment(0);
+    counter!("portent_warm_start_unknown_entities_total").increment(0);
 }
 
 fn describe_series() {

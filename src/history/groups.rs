@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     label: String,
     /// In order, each once.
     values: Vec<String>,
+    /// Whether it is said what has to be asked whole.
+    pub tells: bool,
 }
 
 /// A question's text, and the one for where label sets clash.
@@ -35,11 +37,16 @@ impl Wanted {
                 wanted.clone().map(|it| it.get(label).to_owned()).collect();
             values.sort();
             values.dedup();
-            Self { label: label.clone(), values }
+            Self { label: label.clone(), values, tells: true }
         };
         // Of those that tell as many the last, as in `[job, instance]`.
         let all = entity.iter().map(of_label);
         all.max_by_key(|it| it.values.len()).filter(|it| !it.values.is_empty())
+    }
+
+    /// The same without a word of what has to be asked whole: for what is asked again and again.
+    pub fn quietly(self) -> Self {
+        Self { tells: false, ..self }
     }
 
     /// The texts for each group. `None` where one of them cannot be asked of some entities alone.

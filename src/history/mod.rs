@@ -31,6 +31,7 @@ use std::sync::Arc;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::features::{FeatureSpec, Freshness, Recording};
+use crate::labels::Labels;
 use crate::timestamp::Zone;
 
 mod answer;
@@ -129,6 +130,33 @@ impl Range {
     }
 }
 
+/// Whose history is read.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    All,
+    /// All, or as many of them as there is room for.
+    Sample(&'a Sampling<'a>),
+    These(&'a [Labels]),
+}
+
+impl<'a> Who<'a> {
+    fn sampling(self) -> Option<&'a Sampling<'a>> {
+        match self {
+            Self::Sample(sampling) => Some(sampling),
+            Self::All | Self::These(_) => None,
+        }
+    }
+
+    /// Those that are asked for alone, once it is known who is there.
+    fn wanted(self, entity: &[String], collected: &mut Collected<'_>) -> Option<Wanted> {
+        match self {
+            Self::All => None,
+            Self::Sample(_) => Wanted::new(entity, collected.close()?.kept()),
+            Self::These(entities) => Wanted::new(entity, entities.iter()).map(Wanted::quietly),
+        }
+    }
+}
+
 /// A recording, and what its columns are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
@@ -154,7 +182,19 @@ pub fn check_address(url: &str) -> Result<(), HistoryError> {
 /// # Panics
 /// Within an asynchronous task, as it waits for answers of a server.
 pub fn read(query: &Query) -> Result<History, HistoryError> {
-    recorded(query, None)
+    recorded(query, Who::All)
+}
+
+/// Reads the history of these entities alone, which are some of many: a server is asked for no other where
+/// the text of a question allows it. A file is read whole.
+///
+/// # Errors
+/// As [`read`]; [`HistoryError::NoData`] where nothing is known of any of them.
+///
+/// # Panics
+/// As [`read`].
+pub fn read_of(query: &Query, entities: &[Labels]) -> Result<History, HistoryError> {
+    recorded(query, Who::These(entities))
 }
 
 /// Reads history, of a sample of a server's entities where there are more than there is room for. A file
@@ -166,10 +206,10 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
 /// # Panics
 /// As [`read`].
 pub fn read_sample(query: &Query, sampling: &Sampling<'_>) -> Result<History, HistoryError> {
-    recorded(query, Some(sampling))
+    recorded(query, Who::Sample(sampling))
 }
 
-fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, HistoryError> {
+fn recorded(query: &Query, who: Who<'_>) -> Result<History, HistoryError> {
     let mut history = match &query.source {
         Source::Csv(_) if !query.exclude.queries.is_empty() => {
             return Err(HistoryError::ExcludeFromCsv);
@@ -179,7 +219,7 @@ fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, H
             History { recording, features }
         }
         Source::Server(source) => {
-            let recording = from_server(query, source, sampling, PATIENCE)?;
+            let recording = from_server(query, source, who, PATIENCE)?;
             History { recording, features: query.features.clone() }
         }
     };
@@ -193,12 +233,12 @@ fn recorded(query: &Query, sampling: Option<&Sampling<'_>>) -> Result<History, H
 fn from_server(
     query: &Query,
     source: &RangeQuery,
-    sampling: Option<&Sampling<'_>>,
+    who: Who<'_>,
     patience: Patience,
 ) -> Result<Recording, HistoryError> {
     let RangeQuery { url, ranges, step, delay, resume } = source;
     let mut config = query.config.clone();
-    let most_bytes = sampling.map_or(usize::MAX, |it| it.max_answer_bytes);
+    let most_bytes = who.sampling().map_or(usize::MAX, |it| it.max_answer_bytes);
     let most_bytes = most_bytes.min(config.max_response_bytes.as_len());
     config.max_response_bytes = ByteSize::from_bytes(most_bytes as u64);
     let server = Server::new(url, &config)?;
@@ -213,7 +253,11 @@ fn from_server(
         features: query.features.len(),
         instants: instants.as_ref().map_or(0, |it| it.len()),
     };
-    let sample = sampling.map(|it| Sample::new(it, extent)).transpose()?;
+    let sample = match who {
+        Who::All => None,
+        Who::Sample(sampling) => Some(Sample::new(sampling, extent)?),
+        Who::These(entities) => Some(Sample::of(entities)),
+    };
     let grids = (&*grid, instants.as_deref());
     let (features, entity) = (&query.features, &query.entity);
     let mut collected = Collected::new(features, entity, grids, config.max_values, sample)?;
@@ -238,11 +282,10 @@ fn from_server(
         .map_err(HistoryError::Start)?;
     let grids = (&grid, instants.as_ref());
     let outcome = runtime.block_on(async {
-        if let Some(question) = question::who(&asked, grids).filter(|_| sampling.is_some()) {
+        if let (Who::Sample(_), Some(question)) = (who, question::who(&asked, grids)) {
             fetch.look(question, &mut collected).await?;
         }
-        let sample = collected.close();
-        let wanted = sample.and_then(|it| Wanted::new(&query.entity, it.kept()));
+        let wanted = who.wanted(&query.entity, &mut collected);
         fetch.queries = question::all(query, &asked, grids, wanted.as_ref());
         fetch.run(&mut collected).await
     });

@@ -161,7 +161,7 @@ pub(super) fn all(
     let each = |what: &str, texts: Texts, purpose: Purpose, grid: &Arc<Grid>| -> Vec<Question> {
         let groups = wanted.and_then(|it| it.groups(&texts));
         let is_common = Expr::parse(&texts.0).is_ok_and(|it| it.is_common());
-        if wanted.is_some() && groups.is_none() && !is_common {
+        if wanted.is_some_and(|it| it.tells) && groups.is_none() && !is_common {
             tracing::info!(
                 query = what,
                 "asked of all entities: no text asks it of the sample alone"

@@ -76,6 +76,17 @@ impl Sample {
         Ok(Self { most, seed: sampling.seed, met, kept, is_closed: false })
     }
 
+    /// Of these, whether they are met or not, and of nobody else.
+    pub fn of(entities: &[Labels]) -> Self {
+        let key = |labels: &Labels| {
+            let text = labels.to_string();
+            (rank(&text, 0), text)
+        };
+        let kept: BTreeMap<_, _> = entities.iter().map(|it| (key(it), it.clone())).collect();
+        let met = kept.keys().map(|(rank, _)| *rank).collect();
+        Self { most: kept.len(), seed: 0, met, kept, is_closed: true }
+    }
+
     /// Takes note of an entity by its labels.
     pub fn meet(&mut self, labels: &Labels) -> Met {
         let text = labels.to_string();
@@ -236,6 +247,19 @@ mod tests {
         let job = |job: &str| Labels::from_pairs([("job", job)]).expect("a name");
         assert!(sample.concerns(&job("node")) && sample.concerns(&Labels::empty()));
         assert!(!sample.concerns(&job("other")));
+    }
+
+    #[test]
+    fn those_that_are_named_are_kept_and_nobody_else() {
+        let named: Vec<Labels> = (5..8).map(host).collect();
+        let mut sample = Sample::of(&named);
+        assert!((0..50).all(|it| {
+            let expected = if (5..8).contains(&it) { Met::Kept } else { Met::Other };
+            sample.meet(&host(it)) == expected
+        }));
+        assert_eq!((sample.kept().count(), sample.others()), (3, 47));
+        assert!(sample.concerns(&host(5)) && !sample.concerns(&host(8)));
+        assert_eq!(Sample::of(&[]).meet(&host(1)), Met::Other);
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)])
 fn fetched(query: &Query) -> Result<Recording, HistoryError> {
     let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
     let Source::Server(source) = &query.source else { panic!("a server") };
-    from_server(query, source, None, patience)
+    from_server(query, source, Who::All, patience)
 }
 
 fn resuming(mut query: Query, folder: &Path) -> Query {
@@ -1098,7 +1098,7 @@ fn sampled(query: &Query, most: usize) -> Result<Recording, HistoryError> {
     let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
     let Source::Server(source) = &query.source else { panic!("a server") };
     let sampling = Sampling { most: &|_| most, max_answer_bytes: 1 << 20, seed: 3 };
-    from_server(query, source, Some(&sampling), patience)
+    from_server(query, source, Who::Sample(&sampling), patience)
 }
 
 #[test]
@@ -1120,6 +1120,22 @@ fn a_sample_is_drawn_before_anything_large_is_asked() {
     assert!(looks.iter().all(|it| it.steps() == 1 && it.form["query"].contains("timestamp(")));
     assert_eq!(about_it.len(), 3, "the feature, and the times of samples before and after 0");
     assert!(matches!(sampled(&query, 0), Err(HistoryError::NoRoom { steps: 11, features: 1 })));
+}
+
+#[test]
+fn some_are_asked_for_by_name() {
+    let labels =
+        |host: &str| Labels::from_pairs([("instance", host), ("job", "j")]).expect("two names");
+    // It knows nothing of matchers: what it sends too much is dropped.
+    let server = TestServer::start_with(None, true, |asked, _| two_entities(asked));
+    let query = query(&server.url(), &[(0, 600)], 60, &[("a", "x")]);
+    let recording = read_of(&query, &[labels("b"), labels("c")]).expect("b is known").recording;
+    let all = sampled(&query, 2).expect("a recording");
+    assert_eq!((&recording.entities[..], recording.counts.others), (&all.entities[1..], 1));
+    let narrowed = |it: &Asked| it.form["query"].contains("instance=~\"b|c\"");
+    assert!(server.asked()[..3].iter().all(narrowed), "{:?}", server.asked()[0].form);
+    let nobody = read_of(&query, &[labels("c")]);
+    assert!(matches!(nobody, Err(HistoryError::NoData { .. })), "{nobody:?}");
 }
 
 #[test]

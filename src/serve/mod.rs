@@ -9,6 +9,7 @@
 
 mod agenda;
 mod alerts;
+mod bunch;
 mod clock;
 mod followers;
 mod keeper;
@@ -52,7 +53,7 @@ use clock::now_ms;
 use followers::{Followers, Plan};
 use keeper::{Folder, Keeper};
 use listen::listen;
-use pipeline::{Command, PipelineSettings, Reconfigured};
+use pipeline::{Command, PipelineSettings};
 use quiet::Quiet;
 use router::{Live, Phase, ReloadRequest, Router};
 use signals::{Signals, Wish};
@@ -270,7 +271,7 @@ async fn begin(
     };
     let restored = tokio::task::spawn_blocking(restore).await;
     let restored = restored.context("reading what was remembered ended early")?;
-    warm.begin(settings, needs, &restored.0.strangers().collect::<Vec<_>>());
+    warm.begin(settings, needs);
     Ok(restored)
 }
 
@@ -383,8 +384,8 @@ impl Program {
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };
         self.commands.send(command).await.ok().context("the pipeline has ended")?;
-        let Reconfigured { demand, strangers } = done.await.context("the pipeline has ended")??;
-        self.warm.begin(&settings, needs, &strangers);
+        let demand = done.await.context("the pipeline has ended")??;
+        self.warm.begin(&settings, needs);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
         self.followers.follow(plan).await?;
         let queue = |settings: &Settings| settings.remote_write.max_queued_requests;

@@ -25,6 +25,7 @@ use crate::detect::{
 };
 use crate::duration;
 use crate::exporter;
+use crate::labels::Labels;
 use crate::remote_write::{self, Permit, Unavailable, clip};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome, StorageConfig};
@@ -55,8 +56,15 @@ pub(super) enum Command {
     Reconfigure {
         /// Everything that is exchanged.
         settings: Box<PipelineSettings>,
-        /// What is so then, if it worked.
-        reply: oneshot::Sender<Result<Reconfigured, DetectError>>,
+        /// The series that are wanted then, if it worked.
+        reply: oneshot::Sender<Result<Arc<Demand>, DetectError>>,
+    },
+    /// Say who has come to a model and is to be given a past; each is said once.
+    Newcomers {
+        /// The model.
+        key: ModelKey,
+        /// Where their labels go.
+        reply: oneshot::Sender<Vec<Labels>>,
     },
     /// Put a past before what a model remembers of a few entities.
     Warm {
@@ -67,15 +75,6 @@ pub(super) enum Command {
         /// What became of them.
         reply: oneshot::Sender<Warmed>,
     },
-}
-
-/// What is so after other settings.
-#[derive(Debug)]
-pub(super) struct Reconfigured {
-    /// The series that are wanted.
-    pub(super) demand: Arc<Demand>,
-    /// The models that know no entity.
-    pub(super) strangers: Vec<ModelKey>,
 }
 
 /// What a pipeline is made of.
@@ -220,10 +219,12 @@ fn obey(
                 // What is shown until the next tick, of which there may be none.
                 snapshots.send_modify(|it| *it = Arc::new(pipeline.without_former(it)));
             }
-            let _ = reply.send(result.map(|_| Reconfigured {
-                demand: Arc::new(pipeline.store().demand()),
-                strangers: pipeline.strangers().collect(),
-            }));
+            let _ = reply.send(result.map(|_| Arc::new(pipeline.store().demand())));
+        }
+        // Who is said to nobody could be asked for by nobody.
+        Command::Newcomers { reply, .. } if reply.is_closed() => {}
+        Command::Newcomers { key, reply } => {
+            let _ = reply.send(pipeline.take_newcomers(key));
         }
         Command::Warm { key, past, reply } => {
             let _ = reply.send(pipeline.warm(key, &past));
@@ -266,7 +267,6 @@ fn report(snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::labels::Labels;
     use crate::remote_write::InFlight;
     use crate::sample::{BatchSeries, Sample};
 

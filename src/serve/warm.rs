@@ -1,18 +1,22 @@
-//! Warm starts: a model that remembers nothing gets the past of its entities from a server's history.
+//! Warm starts: entities of which nothing is remembered get their past from a server's history.
 //!
-//! In: the models that know nobody, the snapshots of the ticks, `history.prometheus_url`. Out: for each such
-//! model, once in a process, the memory that it would have of the entities that push here
-//! ([`crate::detect::rehearse`]), handed to the pipeline in small pieces. Pushes, ticks, reloads and the end of
-//! the program never wait for it; a server that is away is asked again a few times, and then no more.
+//! In: the models, the snapshots of the ticks, `history.prometheus_url`. Out: for the entities that have come to
+//! a model, all at its first start or some later, the memory that it would have of them had they always pushed
+//! here ([`crate::detect::rehearse`]), handed to the pipeline in small pieces; each is asked for once (see
+//! [`crate::detect::Newcomers`]), in bunches (see [`Bunches`]). Pushes, ticks, reloads and the end of the program
+//! never wait for it; a server that is away is asked again a few times, and then no more.
 //!
 //! ```text
-//! first entity ──── longest range ────┬─ query_range ─▶ replay ─▶ memories ─▶ pipeline ─▶ scores
-//!   is here          is covered       └─ rows here go on, and follow those of the past
+//! entities ──── longest range ────┬─ query_range ─▶ replay ─▶ memories ─▶ pipeline ─▶ scores
+//! are here      is covered        └─ rows here go on, and follow those of the past
 //! ```
 //!
 //! It is asked as late as that, since an entity that is new here is not complete before the longest range of
 //! a feature is covered, and a past that ended long before then would be one to begin anew after. What
 //! passes while the server answers is no gap: rows that are taken in here meanwhile follow those of the past.
+//!
+//! Where those who have come are few among many, they alone are asked for, as far as the texts of the features
+//! allow it. Whom the server does not know either is counted, and learnt from what is pushed.
 //!
 //! Rings are left as they are: what is pushed has the labels of `external_labels` and of relabelling, so
 //! that raw series of the server would be other series, and count twice. Rings fill within the ranges of
@@ -27,15 +31,17 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::Settings;
+use super::bunch::Bunches;
 use super::clock::now_ms;
 use super::load::load_again;
 use super::pipeline::{Command, PipelineSettings};
-use crate::detect::{ModelKey, PastEntity, Snapshot, WarmNeeds, Warmed, rehearse};
+use crate::detect::{ModelKey, Newcomers, PastEntity, Snapshot, WarmNeeds, Warmed, rehearse};
 use crate::duration;
 use crate::exporter::{self, WarmStart};
 use crate::history::{
     self, Exclusions, HistoryConfig, HistoryError, Query, Range, RangeQuery, Source,
 };
+use crate::labels::Labels;
 
 /// Until a server is asked again that did not answer, or not as it should: after a restart of it, and after
 /// somebody has looked.
@@ -48,6 +54,14 @@ const MOST_VALUES: usize = 64 << 20;
 
 /// A server may know so many times as many entities as push here.
 const OTHERS: usize = 2;
+
+/// Those who have come are asked for alone where so many times as many are here: of a part of the fleet that is
+/// not small the whole is the shorter question.
+const FEW: usize = 2;
+
+/// Where others are here, a server that knows nobody who came may know them; where so many times as many came
+/// as were here, it has other labels.
+const MOST: usize = 9;
 
 /// Entities that are handed over at a time: well below a millisecond.
 const PIECE_ENTITIES: usize = 64;
@@ -69,6 +83,10 @@ pub(super) struct WarmStarts {
     under_way: HashMap<ModelKey, AbortHandle>,
     /// Those that had their turn in this process, or have it.
     begun: HashSet<ModelKey>,
+    /// Those in force.
+    settings: watch::Sender<Option<Arc<Settings>>>,
+    /// From here on time is counted.
+    start: Instant,
 }
 
 impl WarmStarts {
@@ -84,80 +102,144 @@ impl WarmStarts {
             tasks: JoinSet::new(),
             under_way: HashMap::new(),
             begun: HashSet::new(),
+            settings: watch::Sender::new(None),
+            start: Instant::now(),
         }
     }
 
-    /// The models are these from now on, and some of them know nobody. Warm starts of others end.
-    pub(super) fn begin(
-        &mut self,
-        settings: &Settings,
-        needs: Vec<WarmNeeds>,
-        strangers: &[ModelKey],
-    ) {
+    /// The models are these from now on. Warm starts of others end.
+    pub(super) fn begin(&mut self, settings: &Settings, needs: Vec<WarmNeeds>) {
         while self.tasks.try_join_next().is_some() {}
         let HistoryConfig { prometheus_url, warm_start, .. } = &settings.history;
-        let url = prometheus_url.as_ref().filter(|_| warm_start.as_ms() > 0);
+        let is_wanted = prometheus_url.is_some() && warm_start.as_ms() > 0;
+        self.settings.send_replace(Some(Arc::new(settings.clone())));
         self.under_way.retain(|key, task| {
-            let goes_on = url.is_some() && needs.iter().any(|it| it.key == *key);
+            let goes_on = is_wanted && needs.iter().any(|it| it.key == *key);
             if !goes_on {
                 task.abort();
             }
             goes_on && !task.is_finished()
         });
-        let Some(url) = url else { return };
-        for needs in needs {
+        for needs in needs.into_iter().filter(|it| is_wanted && it.steps > 0) {
             let key = needs.key;
-            if needs.steps == 0 || !strangers.contains(&key) || !self.begun.insert(key) {
+            if self.under_way.contains_key(&key) {
                 continue;
             }
-            let start = ModelStart {
+            let range = Duration::from_millis(needs.range_ms.max(0).unsigned_abs());
+            let bunches = match self.begun.insert(key) {
+                true => Bunches::new(range),
+                false => Bunches::again(range, self.start.elapsed()),
+            };
+            let arrivals = ModelArrivals {
                 needs,
-                url: url.clone(),
-                settings: settings.clone(),
+                settings: self.settings.subscribe(),
                 commands: self.commands.clone(),
                 snapshots: self.snapshots.clone(),
+                bunches,
+                start: self.start,
+                has_known: false,
             };
-            let task = self.tasks.spawn(start.run(Arc::clone(&self.turn)));
+            let task = self.tasks.spawn(arrivals.run(Arc::clone(&self.turn)));
             self.under_way.insert(key, task);
         }
     }
 }
 
-/// The warm start of one model.
-struct ModelStart {
+/// The warm starts of the entities of one model.
+struct ModelArrivals {
     needs: WarmNeeds,
-    url: String,
-    settings: Settings,
+    settings: watch::Receiver<Option<Arc<Settings>>>,
     commands: mpsc::WeakSender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    bunches: Bunches,
+    start: Instant,
+    /// Whether the server has known any entity that pushes here.
+    has_known: bool,
 }
 
-impl ModelStart {
+/// Entities that are asked for together.
+struct Bunch {
+    entities: Vec<Labels>,
+    /// How many are here, those included.
+    here: usize,
+}
+
+impl Bunch {
+    /// Whether others are not asked for.
+    fn is_few(&self) -> bool {
+        self.entities.len().saturating_mul(FEW) < self.here
+    }
+
+    /// Whether hardly anybody else is here.
+    fn is_most(&self) -> bool {
+        self.entities.len().saturating_mul(MOST + 1) >= self.here.saturating_mul(MOST)
+    }
+}
+
+/// What came of asking for a bunch.
+#[derive(Debug, Default)]
+struct Found {
+    warmed: Warmed,
+    /// The server knows nothing of them.
+    unknown: u64,
+}
+
+impl ModelArrivals {
     async fn run(mut self, turn: Arc<Semaphore>) {
-        let Some(entities) = self.first_entities().await else { return };
-        let model = self.needs.model.clone();
-        let mut steps = steps(&self.needs, &self.settings.history, entities);
-        let mut waits = WAITS.iter();
+        while let Some(bunch) = self.next_bunch().await {
+            let Some(took) = self.warm(&bunch, &turn).await else { return };
+            self.bunches.asked(self.start.elapsed(), took);
+        }
+    }
+
+    /// Waits until somebody is to be asked for. Nothing when the program ends.
+    async fn next_bunch(&mut self) -> Option<Bunch> {
         loop {
-            let begun = Instant::now();
-            let result = {
-                let Ok(_turn) = turn.acquire().await else { return };
-                self.attempt(steps).await
+            let (newcomers, here) = self.seen();
+            if self.bunches.is_due(self.start.elapsed(), newcomers) {
+                let (reply, entities) = oneshot::channel();
+                let command = Command::Newcomers { key: self.needs.key, reply };
+                self.commands.upgrade()?.send(command).await.ok()?;
+                let entities = entities.await.ok()?;
+                if !entities.is_empty() {
+                    return Some(Bunch { here: here.max(entities.len()), entities });
+                }
+            }
+            self.snapshots.changed().await.ok()?;
+        }
+    }
+
+    /// Who has come, by the last evaluation, and how many are here.
+    fn seen(&mut self) -> (Newcomers, usize) {
+        let snapshot = self.snapshots.borrow_and_update();
+        let model = snapshot.models.iter().find(|it| it.model == self.needs.model);
+        model.map_or_else(Default::default, |it| {
+            let it = &it.evaluation;
+            (it.newcomers, it.scored + it.warming + it.incomplete + it.not_finite)
+        })
+    }
+
+    /// Asks for a bunch, a few times if need be, and says how long the server took in all. Nothing when the
+    /// program ends.
+    async fn warm(&mut self, bunch: &Bunch, turn: &Semaphore) -> Option<Duration> {
+        let model = self.needs.model.clone();
+        let recorded = if bunch.is_few() { bunch.entities.len() } else { bunch.here };
+        let mut steps = steps(&self.needs, &self.settings()?.history, recorded);
+        let mut waits = WAITS.iter();
+        let mut took = Duration::ZERO;
+        loop {
+            let (begun, result) = {
+                let _turn = turn.acquire().await.ok()?;
+                (Instant::now(), self.attempt(bunch, steps).await)
             };
+            took += begun.elapsed();
             let error = match result {
-                Ok(warmed) => {
-                    exporter::count_warm_start(WarmStart::Done(warmed.entities));
-                    let interval_ms = self.needs.interval_ms;
-                    let history = duration::Duration::from_ms(steps as i64 * interval_ms);
-                    tracing::info!(
-                        model,
-                        entities = warmed.entities,
-                        not_here = warmed.elsewhere,
-                        %history,
-                        took = ?begun.elapsed(),
-                        "entities go on with their history"
-                    );
-                    return;
+                Ok(found) => {
+                    self.has_known |= found.warmed.entities + found.warmed.older > 0;
+                    let history =
+                        duration::Duration::from_ms(steps as i64 * self.needs.interval_ms);
+                    report(&model, &found, history, begun.elapsed());
+                    return Some(took);
                 }
                 Err(error) => error,
             };
@@ -171,74 +253,90 @@ impl ModelStart {
             let wait = waits.next();
             tracing::warn!(
                 model,
+                entities = bunch.entities.len(),
                 error = format!("{error:#}"),
-                again_in = wait.map(|it| format!("{it:?}")),
-                "no history to begin with: entities are learnt from what is pushed"
+                again_in = wait.map_or_else(|| "never".to_owned(), |it| shown_wait(*it)),
+                "history.prometheus_url did not tell the past of entities: they are learnt from what is pushed"
             );
             match wait {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return,
+                None => return Some(took),
             }
         }
     }
 
-    /// Waits until somebody is here and the longest range is covered, by what a sender had kept or by what has
-    /// come since. Says how many are here; nothing when the program ends.
-    async fn first_entities(&mut self) -> Option<usize> {
-        let needs = &self.needs;
-        let of_model = |snapshot: &Snapshot| {
-            snapshot.models.iter().find(|it| it.model == needs.model).map(Arc::clone)
-        };
-        let count = |snapshot: &Snapshot| {
-            let model = of_model(snapshot);
-            model.map_or(0, |it| {
-                let it = &it.evaluation;
-                it.scored + it.warming + it.incomplete
-            })
-        };
-        self.snapshots.wait_for(|it| count(it) > 0).await.ok()?;
-        let is_covered = |snapshot: &Snapshot| {
-            of_model(snapshot).is_some_and(|it| needs.is_covered(&it.evaluation))
-        };
-        // Where nobody has such a feature, nothing tells.
-        let longest = Duration::from_millis(needs.range_ms.max(0).unsigned_abs());
-        let covered = self.snapshots.wait_for(|it| is_covered(it));
-        if let Ok(Err(_)) = tokio::time::timeout(longest, covered).await {
-            return None;
-        }
-        let snapshot = Arc::clone(&self.snapshots.borrow());
-        Some(count(&snapshot))
+    fn settings(&self) -> Option<Arc<Settings>> {
+        self.settings.borrow().clone()
     }
 
-    async fn attempt(&self, steps: usize) -> anyhow::Result<Warmed> {
-        let (needs, url, settings) = (self.needs.clone(), self.url.clone(), self.settings.clone());
-        let ask = move || remember(&needs, url, &settings, steps);
-        let past = tokio::task::spawn_blocking(ask).await.context("asking ended early")??;
+    async fn attempt(&self, bunch: &Bunch, steps: usize) -> anyhow::Result<Found> {
+        let needs = self.needs.clone();
+        let settings = self.settings().context("there are no settings")?;
+        let url = settings.history.prometheus_url.clone().context("there is no server")?;
+        let server = shown(&url).to_owned();
+        let must_know = !self.has_known && bunch.is_most();
+        let few = bunch.is_few().then(|| bunch.entities.clone());
+        let ask = move || remember(&needs, url, &settings, steps, few.as_deref());
+        let past = tokio::task::spawn_blocking(ask).await.context("asking ended early")?;
+        let past = match past {
+            // Those who are new here are new there as well.
+            Err(error) if !must_know && is_nothing(&error) => Vec::new(),
+            past => past?,
+        };
         let known = past.len();
-        let mut warmed = Warmed::default();
-        let mut past = past.into_iter();
-        loop {
-            let past: Vec<PastEntity> = past.by_ref().take(PIECE_ENTITIES).collect();
-            if past.is_empty() {
-                break;
-            }
+        let asked: HashSet<&Labels> = bunch.entities.iter().collect();
+        let (mut past, others): (Vec<PastEntity>, Vec<PastEntity>) =
+            past.into_iter().partition(|it| asked.contains(&it.memory.entity));
+        drop(others);
+        let unknown = (bunch.entities.len() - past.len()) as u64;
+        let mut warmed = Warmed { elsewhere: (known - past.len()) as u64, ..Warmed::default() };
+        while !past.is_empty() {
+            let piece = past.split_off(past.len().saturating_sub(PIECE_ENTITIES));
             let (reply, done) = oneshot::channel();
-            let command = Command::Warm { key: self.needs.key, past, reply };
+            let command = Command::Warm { key: self.needs.key, past: piece, reply };
             let commands = self.commands.upgrade().context("the program ends")?;
             commands.send(command).await.ok().context("the pipeline has ended")?;
             drop(commands);
             warmed += done.await.context("the pipeline has ended")?;
         }
-        if warmed.entities + warmed.older == 0 {
+        if must_know && warmed.entities + warmed.older == 0 {
             return Err(anyhow!(
-                "{} has {known} entities, and none of them pushes here; compare their labels {:?} with \
+                "{server} has {known} entities, and none of them pushes here; compare their labels {:?} with \
                  what is pushed: write_relabel_configs may have changed them",
-                self.settings.history.prometheus_url.as_deref().map_or("the server", shown),
                 self.needs.entity,
             ));
         }
-        Ok(warmed)
+        Ok(Found { warmed, unknown })
     }
+}
+
+/// Whether a server has answered that it knows nothing.
+fn is_nothing(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(HistoryError::NoData { .. }))
+}
+
+/// Counts and logs what came of asking for a bunch.
+fn report(model: &str, found: &Found, history: duration::Duration, took: Duration) {
+    let Found { warmed: Warmed { entities, elsewhere, .. }, unknown } = *found;
+    exporter::count_warm_start(WarmStart::Done { entities, unknown });
+    if entities == 0 {
+        tracing::info!(model, unknown, ?took, "no history of entities that are new");
+        return;
+    }
+    tracing::info!(
+        model,
+        entities,
+        unknown,
+        others = elsewhere,
+        %history,
+        ?took,
+        "entities go on with their history"
+    );
+}
+
+/// As in the configuration: 2m.
+fn shown_wait(wait: Duration) -> String {
+    duration::Duration::from_ms(wait.as_millis() as i64).to_string()
 }
 
 /// An address without credentials.
@@ -253,12 +351,13 @@ fn steps(needs: &WarmNeeds, config: &HistoryConfig, entities: usize) -> usize {
     needs.steps.min(configured).min(room).max(1)
 }
 
-/// Asks the server, and plays what it says through the model.
+/// Asks the server, of a few entities or of all, and plays what it says through the model.
 fn remember(
     needs: &WarmNeeds,
     url: String,
     settings: &Settings,
     steps: usize,
+    few: Option<&[Labels]>,
 ) -> anyhow::Result<Vec<PastEntity>> {
     let model = load_again(settings, &needs.model)?;
     if WarmNeeds::of(&model, &settings.global)?.key != needs.key {
@@ -269,7 +368,7 @@ fn remember(
     let start_ms = end_ms - (steps as i64 - 1) * needs.interval_ms;
     let mut config = settings.history.clone();
     config.max_values = config.max_values.min(OTHERS * MOST_VALUES);
-    let history = history::read(&Query {
+    let query = Query {
         source: Source::Server(RangeQuery {
             url,
             ranges: vec![Range { start_ms, end_ms }],
@@ -282,7 +381,11 @@ fn remember(
         exclude: Exclusions::default(),
         config,
         zone: None,
-    })?;
+    };
+    let history = match few {
+        Some(entities) => history::read_of(&query, entities)?,
+        None => history::read(&query)?,
+    };
     Ok(rehearse(model, &history.recording, &settings.global)?)
 }
 
@@ -300,7 +403,6 @@ mod tests {
             entity: vec!["instance".to_owned()],
             interval_ms: 15_000,
             range_ms: 0,
-            ranged: vec![0],
             steps: 1_000,
         };
         let config = HistoryConfig::default();

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
 use super::client::{Reply, get};
+use super::remote_writer::{RemoteWriter, Series};
 use super::server::{Server, repository};
 use super::wait::wait_until;
 
@@ -70,6 +71,27 @@ impl Portent {
     /// The configuration that it was started with.
     pub fn config_file(&self) -> PathBuf {
         self.server.dir().join("portent.yml")
+    }
+
+    /// Sends the value 1 of a metric of some instances, of now.
+    pub async fn push(&self, metric: &str, instances: &[&str]) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
+        let series = |instance: &&str| {
+            Series::new(&[("__name__", metric), ("instance", instance)], &[(at, 1.0)])
+        };
+        let series: Vec<Series> = instances.iter().map(series).collect();
+        let reply = RemoteWriter::new(self.url("/api/v1/write")).send(&series).await;
+        assert_eq!(reply.status, 204, "{reply:?}");
+    }
+
+    /// Its metrics page once this is in it.
+    pub async fn page_with(&self, wanted: &str, limit: Duration) -> String {
+        wait_until(limit, wanted, async || {
+            let page = self.get("/metrics").await?.body;
+            if page.contains(wanted) { Ok(page) } else { Err(page) }
+        })
+        .await
     }
 
     /// GET of a path.

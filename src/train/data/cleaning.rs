@@ -10,7 +10,8 @@ use super::margins::{AFTER_MS, BEFORE_MS, widened};
 use super::range::OwnCells;
 use super::{Dataset, DatasetError, Rows};
 use crate::detect::{DetectConfig, Played, Replay, Step};
-use crate::features::{EntityState, FeatureSpec, Missing, Provenance, Recording};
+use crate::duration::Duration;
+use crate::features::{EntityState, FeatureSpec, Features, Missing, Provenance, Recording};
 
 /// What became of a recording, in counts.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,6 +26,8 @@ pub struct Cleaning {
     pub rows: usize,
     /// Steps at which an entity was there and had to be dropped.
     pub dropped: usize,
+    /// Steps at which an entity had not been there for as long as the longest range looks back.
+    pub warming: usize,
     /// Steps at which an entity was there and that were to be left out, with the margins that have.
     pub excluded: usize,
     /// Usable steps to learn from that are in no window of the model, since gaps are nearer.
@@ -97,7 +100,7 @@ impl Dataset {
         }
         let Recording { times_ms, step_ms, .. } = recording;
         if entities.is_empty() {
-            return Err(nothing(&cleaning, features, times_ms.len()));
+            return Err(nothing(&cleaning, (features, entity), times_ms.len()));
         }
         let stale_after = config.stale_after;
         Ok(Self { times_ms, step_ms, stale_after, entities, cleaning })
@@ -121,6 +124,7 @@ fn clean(
     let columns = (0..count).map(Some).collect();
     Replay::new(recording, played, columns, config).run(|Step { step, matrix, .. }| {
         let complete = matrix.state(0) == EntityState::Complete;
+        cleaning.warming += usize::from(matrix.state(0) == EntityState::Warming);
         // An entity that is not there, or has not been for long enough, is not missing anything.
         if !complete && matrix.state(0) != EntityState::Incomplete {
             return;
@@ -155,8 +159,18 @@ fn clean(
     Rows { labels: entity.labels.clone(), values, usable, left_out: Vec::new(), own }
 }
 
-fn nothing(cleaning: &Cleaning, features: &[FeatureSpec], steps: usize) -> DatasetError {
+fn nothing(
+    cleaning: &Cleaning,
+    (features, entity): (&[FeatureSpec], &[String]),
+    steps: usize,
+) -> DatasetError {
     if cleaning.dropped + cleaning.excluded == 0 {
+        let warming = cleaning.warming;
+        // Without ranges nobody is too young.
+        if let (1.., Ok(parsed)) = (warming, Features::parse(features, entity)) {
+            let longest = Duration::from_ms(parsed.longest_range_ms());
+            return DatasetError::Young { warming, longest };
+        }
         return DatasetError::NoValues { steps };
     }
     let mut lacking: Vec<(usize, &str)> = (cleaning.dropped_for.iter().zip(features))

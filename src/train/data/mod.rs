@@ -99,6 +99,17 @@ pub enum DatasetError {
         /// The steps.
         steps: usize,
     },
+    /// Everybody is too young.
+    #[error(
+        "no step can be used: at all {warming} at which an entity is there, it has not been there for the \
+         {longest} that the longest range looks back; use a longer range, or wait until the server has more"
+    )]
+    Young {
+        /// Steps of entities.
+        warming: usize,
+        /// The longest range.
+        longest: Duration,
+    },
     /// No row survives cleaning.
     #[error(
         "no step can be used: {dropped} were dropped, for lack of {features}, and {excluded} were to \

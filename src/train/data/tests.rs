@@ -1,6 +1,6 @@
 use super::*;
 use crate::detect::DetectConfig;
-use crate::features::{EntityRecording, FeatureSpec, Missing, Recording};
+use crate::features::{EntityRecording, FeatureSpec, Missing, Recording, Sightings};
 
 const NAN: f32 = f32::NAN;
 
@@ -154,6 +154,30 @@ fn one_moment_parts_all_entities() {
     assert_eq!((split.training().len(), split.stopping.len()), (70, 8));
     let places = split.training();
     assert!(places.is_sorted_by_key(|place| (place.entity, place.step)));
+}
+
+#[test]
+fn who_is_too_young_for_the_longest_range_lacks_no_value() {
+    let rows = vec![vec![1.0, 2.0, 3.0]; 8];
+    let mut young = recording(&[&rows]);
+    // A scrape each quarter of a minute, from the first step on.
+    let instants_ms: Vec<i64> = (-40..=28).map(|i| i * 15_000).collect();
+    let seen = |at: &i64| if *at < 0 { i64::MIN } else { *at };
+    young.entities[0].newest_ms = instants_ms.iter().map(seen).collect();
+    young.sightings = Some(Sightings { instants_ms, resolution_ms: 15_000 });
+    let features = |range: &str| -> Vec<FeatureSpec> {
+        let spec = |name: &str| FeatureSpec::new(name, format!("rate(m_{name}[{range}])"));
+        ["a", "b", "c"].map(spec).to_vec()
+    };
+    let entity = ["instance".to_owned()];
+    let clean = |range: &str| {
+        Dataset::clean(young.clone(), &features(range), &entity, &DetectConfig::default())
+    };
+    let text = clean("10m").expect_err("all of it is too young").to_string();
+    assert!(text.contains("at all 8 at which") && text.contains("for the 10m that"), "{text}");
+    let cleaning = clean("5m").expect("some steps").cleaning;
+    assert!(cleaning.warming >= 4 && cleaning.rows >= 2, "{cleaning:?}");
+    assert_eq!((cleaning.warming + cleaning.rows, cleaning.dropped), (8, 0));
 }
 
 #[test]
