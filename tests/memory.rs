@@ -297,7 +297,7 @@ fn there_is_room_for_so_many_entities() {
 /// take no more of it than one that sends a lot.
 #[test]
 fn all_memory_together_stays_within_its_budget() {
-    let max_bytes = ByteSize::from_mib(16);
+    let max_bytes = ByteSize::from_mib(20);
     let storage = StorageConfig { max_bytes, ..StorageConfig::default() };
     let config = DetectConfig { evaluation_delay: Duration::from_ms(0), ..DetectConfig::default() };
     let models = vec![model("m", 1.0), model("n", 2.0)];

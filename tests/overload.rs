@@ -210,6 +210,51 @@ async fn what_is_in_flight_counts_over_a_reload() {
     .await;
 }
 
+/// Three times as much as there is room for, and rings that grow: what is beyond the budget is refused or makes way,
+/// and the process takes hardly more memory than what is counted.
+#[tokio::test]
+async fn series_beyond_the_budget_do_not_take_memory() {
+    let config = "global:\n  evaluation_interval: 1s\nstorage:\n  keep: [m_a]\n  retention: 1h\n  max_bytes: 96MiB\nremote_write:\n  \
+                  max_body_bytes: 4MiB\n  max_decoded_bytes: 8MiB\n  max_in_flight_bytes: 16MiB\n  \
+                  max_in_flight_bytes_per_peer: 16MiB\n";
+    let portent = Portent::start(config, &[]).await;
+    portent.ready().await;
+    let before = memory_mib(&portent);
+    let writer = RemoteWriter::new(portent.url("/api/v1/write"));
+    let at = now_ms() - 1_200_000;
+    let (mut refused, mut taken) = (0, 0);
+    for round in 0..40 {
+        for part in 0..10 {
+            let one = |i: usize| {
+                let host = format!("{:06}{}", part * 4_000 + i, "h".repeat(200));
+                let samples: Vec<(i64, f64)> =
+                    (0..10).map(|i| (at + round * 20_000 + i * 2_000, 0.5)).collect();
+                Series::new(&[("__name__", "m_a"), ("instance", host.as_str())], &samples)
+            };
+            let reply = writer.send(&(0..4_000).map(one).collect::<Vec<_>>()).await;
+            match reply.status {
+                204 => taken += 1,
+                400 => refused += usize::from(reply.body.contains("limit")),
+                _ => panic!("{reply:?}"),
+            }
+        }
+    }
+    let grown = peak_mib(&portent).saturating_sub(before);
+    let counted = wait_until(SOON, "what is counted is told", async || {
+        let page = page(&portent).await;
+        let bytes = sum(&page, "portent_series_bytes", "");
+        if bytes > f64::from(48 << 20) { Ok(bytes) } else { Err(format!("{bytes}")) }
+    })
+    .await;
+    let page = page(&portent).await;
+    let dropped = sum(&page, "portent_series_dropped_total", "reason=\"memory\"");
+    println!(
+        "{grown} MiB more with {counted} counted, {taken} taken, {refused} refused, {dropped} dropped"
+    );
+    assert!(taken > 0 && refused > 0 && dropped > 0.0, "{taken} {refused} {dropped}");
+    assert!(grown < 96 + 16 + 64, "memory has grown by {grown} MiB");
+}
+
 /// A thread goes on decoding when the sender has left; what it works on is within the budget for as long.
 #[tokio::test]
 async fn what_is_decoded_for_nobody_is_within_the_budget() {

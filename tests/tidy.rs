@@ -75,7 +75,7 @@ const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 70;
 
 /// What stands at the top: what the project is made of, and what tools demand beside it.
-const TOP_LEVEL: [&str; 18] = [
+const TOP_LEVEL: [&str; 19] = [
     "Cargo.toml",
     "build.rs",
     "proto",
@@ -88,6 +88,7 @@ const TOP_LEVEL: [&str; 18] = [
     "Makefile",
     "LICENSE",
     "rustfmt.toml",
+    ".cargo",
     ".ci",
     ".git",
     ".gitignore",

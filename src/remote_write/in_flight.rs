@@ -101,6 +101,21 @@ impl Permit {
         Ok(())
     }
 
+    /// Whether so many more bytes would be within the limits now. Nothing is taken in.
+    ///
+    /// # Errors
+    /// Which limit they are beyond.
+    pub fn has_room(&self, bytes: usize, limits: InFlightLimits) -> Result<(), Exhausted> {
+        let fits = |held: &InFlight, limit: usize| {
+            held.bytes().checked_add(bytes).is_some_and(|all| all <= limit)
+        };
+        match &self.of_peer {
+            Some(peer) if !fits(peer, limits.peer) => Err(Exhausted::Peer),
+            _ if !fits(&self.of_all, limits.all) => Err(Exhausted::All),
+            _ => Ok(()),
+        }
+    }
+
     /// What it was for has become something of so many bytes, whatever the limits are: who is that far ends
     /// soon, and nothing new is taken in before.
     pub fn become_bytes(&mut self, bytes: usize) {
@@ -159,7 +174,11 @@ mod tests {
         assert_eq!(third.grow(41, limits), Err(Exhausted::All));
         assert_eq!((all.bytes(), one.bytes(), other.bytes()), (60, 60, 0));
         assert_eq!(third.grow(40, limits), Ok(()));
+        assert_eq!(second.has_room(1, limits), Err(Exhausted::Peer));
+        assert_eq!(third.has_room(1, limits), Err(Exhausted::All));
         first.become_bytes(50);
+        assert_eq!((second.has_room(10, limits), third.has_room(10, limits)), (Ok(()), Ok(())));
+        assert_eq!(third.has_room(usize::MAX, limits), Err(Exhausted::Peer));
         assert_eq!((all.bytes(), one.bytes()), (90, 50));
         first.become_bytes(500);
         assert_eq!((all.bytes(), one.bytes()), (540, 500), "beyond the limits");

@@ -159,6 +159,9 @@ impl Receiver {
         if declared.is_some_and(|length| length > limit.as_bytes()) {
             return Err(Refusal::BodyTooLarge(limit));
         }
+        // Not half of it first. What is only claimed takes nothing from others.
+        let claimed = declared.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        reserved.has_room(claimed, self.config.in_flight_limits())?;
         let deadline = Instant::now() + self.body_timeout;
         let mut read = Vec::new();
         loop {
