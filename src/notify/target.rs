@@ -264,7 +264,7 @@ impl Requester {
         let passes =
             [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
         let is_refusal = status.is_client_error() && !passes.contains(&status);
-        let words = words(response).await;
+        let words = self.client.without_secrets(&words(response).await);
         Err(Failure { reason: format!("status {}{words}", status.as_u16()), is_refusal, wait })
     }
 

@@ -177,12 +177,17 @@ async fn what_is_answered_decides_what_comes_next() {
     let answers = [
         format!("HTTP/1.1 500 Oh\r\ncontent-length: 5\r\n{close}wrong"),
         format!("HTTP/1.1 429 Slow\r\nretry-after: 30\r\ncontent-length: 0\r\n{close}"),
-        format!("HTTP/1.1 400 Bad\r\ncontent-length: 14\r\n{close}no such   chat"),
+        format!(
+            "HTTP/1.1 400 Bad\r\ncontent-length: 32\r\n{close}no such   chat, hunter2-hunter2!"
+        ),
         "not HTTP".to_owned(),
     ];
     let answers = answers.map(|it| &*String::leak(it)).to_vec();
     let (url, _seen) = server(answers).await;
-    let yaml = format!("telegram_configs: [{{api_url: '{url}', bot_token: hunter2, chat_id: 1}}]");
+    let yaml = format!(
+        "telegram_configs: [{{api_url: '{url}', bot_token: hunter2, chat_id: 1, http_config: \
+         {{authorization: {{credentials: hunter2-hunter2}}}}}}]"
+    );
     let target = target(&yaml);
     let mut failures = Vec::new();
     for _ in 0..4 {
@@ -191,7 +196,7 @@ async fn what_is_answered_decides_what_comes_next() {
     check_failure(&failures[0], "status 500: wrong", false);
     check_failure(&failures[1], "status 429", false);
     assert_eq!(failures[1].wait, Some(std::time::Duration::from_secs(30)));
-    check_failure(&failures[2], "status 400: no such chat", true);
+    check_failure(&failures[2], "status 400: no such chat, <secret>!", true);
     check_failure(&failures[3], "", false);
 }
 

@@ -165,14 +165,15 @@ fn own_alerts(alerting: &Alerting, direct: &Webhook) -> String {
     )
 }
 
-/// What is done when Portent's own alert fires: a line in a file, once, and something that is only told.
+/// What is done when Portent's own alert fires: something that is only told, and a line in a file, once. While
+/// that is looked at nothing else is done about the host, so it comes last.
 fn own_actions(mark: &Path) -> String {
     let mark = mark.display();
     format!(
         "actions:\n  enabled: true\n  list:\n  \
+         - {{name: restart, alerts: [{OWN_ALERT}], command: [/usr/bin/systemctl, restart, node_exporter.service]}}\n  \
          - {{name: mark, alerts: [{OWN_ALERT}], dry_run: false, per_entity_interval: 1h, environment: {{MARK: \
-         '{mark}'}}, command: [/bin/sh, -c, 'echo done >> \"$MARK\"']}}\n  \
-         - {{name: restart, alerts: [{OWN_ALERT}], command: [systemctl, restart, node_exporter.service]}}\n"
+         '{mark}'}}, command: [/bin/sh, -c, 'echo done >> \"$MARK\"']}}\n"
     )
 }
 
