@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use portent::model::graph::Graph;
 use portent::model::{Dim, MAX_FILE_BYTES, shipped};
 use support::hostile::{endless, endless_above, large, model};
-use support::{Portent, RemoteWriter, Series, post, run_portent, wait_until};
+use support::{Portent, RemoteWriter, Series, post, repository, run_portent, wait_until};
 use tempfile::TempDir;
 
 /// How long anything may take here that has no deadline of its own.
@@ -382,4 +382,22 @@ fn a_table_may_come_by_a_pipe() {
     writer.join().expect("written");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("soon"), "what came by the pipe is read: {said}");
+}
+
+/// Builds of ONNX Runtime keep telemetry below the user's folder and send it from there, unless they are told
+/// not to before they are loaded.
+#[test]
+fn nothing_is_kept_or_sent_for_telemetry() {
+    let home = TempDir::new().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_portent"))
+        .args(["check", "model"])
+        .arg(repository().join("models/node.onnx"))
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .env_remove("XDG_CACHE_HOME")
+        .env("HOME", home.path())
+        .output()
+        .expect("cargo has built portent");
+    assert!(output.status.success(), "{output:?}");
+    let left: Vec<_> = std::fs::read_dir(home.path()).expect("a folder").collect();
+    assert!(left.is_empty(), "{left:?}");
 }

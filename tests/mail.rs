@@ -9,12 +9,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use portent::notify::{Answer, NotifyConfig, Target, send_test};
-use support::{
-    Portent, RemoteWriter, Series, Webhook, post, run_portent, wait_until, write_sum_of_squares,
-};
+use support::{Portent, Webhook, alerting_on_squares, post, run_portent, wait_until};
 use tempfile::TempDir;
 
 /// How long anything that is waited for may take on a machine that has other work.
@@ -228,30 +226,6 @@ fn check_failure((target, answer): &Answer, reason: &str, is_refusal: bool) {
     assert_eq!(failure.is_refusal, is_refusal, "{failure:?}");
 }
 
-/// A model and a rule that waits for nothing; `notify` is the rest.
-fn config(dir: &TempDir, notify: &str) -> String {
-    let file = write_sum_of_squares(dir, 1);
-    format!(
-        "global: {{evaluation_interval: 200ms, evaluation_delay: 0s, stale_after: 1h}}\n\
-         models:\n- name: square\n  file: {file}\n  entity: [instance]\n  step: 200ms\n  threshold: 1\n  \
-         features:\n  - name: load\n    expr: avg by (instance) (m_a)\n\
-         alerting:\n  fleet_ratio: 1\n  rules:\n  - {{alert: Busy, for: 0s, keep_firing_for: 0s, labels: {{severity: page}}}}\n\
-         notify:\n  max_backoff: 1s\n{notify}"
-    )
-}
-
-/// What hosts measure from now on.
-async fn push(portent: &Portent, values: &[(&str, f64)]) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
-    let one = |(host, value): &(&str, f64)| {
-        Series::new(&[("__name__", "m_a"), ("instance", host)], &[(at, *value)])
-    };
-    let series: Vec<Series> = values.iter().map(one).collect();
-    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&series).await;
-    assert_eq!(reply.status, 204, "{reply:?}");
-}
-
 async fn requests(portent: &Portent, outcome: &str) {
     wait_until(SOON, "the server counts", async || {
         let page = portent.get("/metrics").await?.body;
@@ -283,9 +257,9 @@ async fn an_alert_is_one_mail_and_so_is_its_end() {
         "  receivers: [{{name: team, email_configs: [{{{}, auth_username: u, auth_password: hunter2}}]}}]\n",
         server.plain()
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("web-1", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("web-1", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     server.is_told(&["[FIRING:1] Busy: web-1"]).await;
     let letter = server.state().taken[0].clone();
     for part in [
@@ -296,7 +270,7 @@ async fn an_alert_is_one_mail_and_so_is_its_end() {
     ] {
         assert!(letter.contains(part), "{part}: {letter}");
     }
-    push(&portent, &[("web-1", 0.1)]).await;
+    portent.push_values("m_a", &[("web-1", 0.1)]).await;
     server.is_told(&["[FIRING:1] Busy: web-1", "[RESOLVED:1] Busy: web-1"]).await;
     let log = portent.server.log();
     assert!(log.contains("status 451 to the message: greylisted, come again"), "{log}");
@@ -311,9 +285,9 @@ async fn a_mail_that_is_refused_keeps_no_other_back() {
     server.refuse("message", "Busy: b is anomalous", "550 that looks like spam", usize::MAX);
     let notify =
         format!("  receivers: [{{name: team, email_configs: [{{{}}}]}}]\n", server.plain());
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.5)]).await;
     wait_until(SOON, "the others arrive", async || {
         let mut found = server.subjects();
         found.sort();
@@ -336,12 +310,12 @@ async fn a_server_that_hangs_delays_nobody_else() {
         server.plain(),
         webhook.url()
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     is_told(&webhook, 1).await;
     requests(&portent, "failed").await;
-    push(&portent, &[("b", 2.0)]).await;
+    portent.push_values("m_a", &[("b", 2.0)]).await;
     is_told(&webhook, 2).await;
     assert!(portent.server.log().contains("no answer in 1 s"), "{}", portent.server.log());
     assert!(server.subjects().is_empty());
@@ -359,11 +333,11 @@ async fn a_server_that_is_away_is_told_when_it_is_back() {
     };
     let item = format!("to: a@b.org, from: p@b.org, smarthost: '{address}', require_tls: false");
     let notify = format!("  receivers: [{{name: team, email_configs: [{{{item}}}]}}]\n");
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
     requests(&portent, "failed").await;
-    push(&portent, &[("b", 0.1)]).await;
+    portent.push_values("m_a", &[("b", 0.1)]).await;
     wait_until(SOON, "b is over", async || {
         let page = portent.get("/metrics").await?.body;
         let waits =
@@ -495,23 +469,23 @@ async fn a_receiver_is_told_of_what_its_matchers_match() {
             all.plain()
         )
     };
-    let first = config(&dir, &notify("severity=page, 'instance=~\"web-.*\"'"));
+    let first = alerting_on_squares(&dir, &notify("severity=page, 'instance=~\"web-.*\"'"));
     let portent = Portent::start(&first, &["--web.enable-lifecycle"]).await;
     portent.ready().await;
-    push(&portent, &[("db-1", 2.0), ("web-1", 0.5), ("web-2", 0.5)]).await;
+    portent.push_values("m_a", &[("db-1", 2.0), ("web-1", 0.5), ("web-2", 0.5)]).await;
     all.is_told(&["[FIRING:1] Busy: db-1"]).await;
-    push(&portent, &[("web-1", 2.0)]).await;
+    portent.push_values("m_a", &[("web-1", 2.0)]).await;
     some.is_told(&["[FIRING:1] Busy: web-1"]).await;
     all.is_told(&["[FIRING:1] Busy: db-1", "[FIRING:1] Busy: web-1"]).await;
 
-    let other = config(&dir, &notify("severity=page, 'instance=~\"db-.*\"'"));
+    let other = alerting_on_squares(&dir, &notify("severity=page, 'instance=~\"db-.*\"'"));
     fs::write(portent.config_file(), other).expect("a file");
     assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
     let known = ["[FIRING:1] Busy: web-1", "[FIRING:1] Busy: db-1"];
     some.is_told(&known).await;
-    push(&portent, &[("web-1", 0.1)]).await;
+    portent.push_values("m_a", &[("web-1", 0.1)]).await;
     some.is_told(&[known[0], known[1], "[RESOLVED:1] Busy: web-1"]).await;
-    push(&portent, &[("web-2", 2.0)]).await;
+    portent.push_values("m_a", &[("web-2", 2.0)]).await;
     wait_until(SOON, "the other hears of it", async || {
         let found = all.subjects();
         found

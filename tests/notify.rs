@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -17,8 +17,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use support::{
-    Alertmanager, Portent, RemoteWriter, Series, Webhook, http_client, post, run_portent,
-    wait_until, write_sum_of_squares,
+    Alertmanager, Portent, Webhook, alerting_on_squares, http_client, post, run_portent, wait_until,
 };
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -144,30 +143,6 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// A model and a rule that waits for nothing; `notify` is the rest.
-fn config(dir: &TempDir, notify: &str) -> String {
-    let file = write_sum_of_squares(dir, 1);
-    format!(
-        "global: {{evaluation_interval: 200ms, evaluation_delay: 0s, stale_after: 1h}}\n\
-         models:\n- name: square\n  file: {file}\n  entity: [instance]\n  step: 200ms\n  threshold: 1\n  \
-         features:\n  - name: load\n    expr: avg by (instance) (m_a)\n\
-         alerting:\n  fleet_ratio: 1\n  rules:\n  - {{alert: Busy, for: 0s, keep_firing_for: 0s, labels: {{severity: page}}}}\n\
-         notify:\n  max_backoff: 1s\n{notify}"
-    )
-}
-
-/// What hosts measure from now on.
-async fn push(portent: &Portent, values: &[(&str, f64)]) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
-    let one = |(host, value): &(&str, f64)| {
-        Series::new(&[("__name__", "m_a"), ("instance", host)], &[(at, *value)])
-    };
-    let series: Vec<Series> = values.iter().map(one).collect();
-    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&series).await;
-    assert_eq!(reply.status, 204, "{reply:?}");
-}
-
 async fn page_has(portent: &Portent, what: &str, wanted: impl Fn(&str) -> bool) {
     wait_until(SOON, what, async || {
         let page = portent.get("/metrics").await?.body;
@@ -209,10 +184,10 @@ async fn an_alert_arrives_once_everywhere_and_so_does_its_end() {
         url = direct.url
     );
     let data = format!("--storage.path={}", dir.path().join("data").display());
-    let config = config(&dir, &notify);
+    let config = alerting_on_squares(&dir, &notify);
     let mut portent = Portent::start(&config, &[&data]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     direct.is_told("/hook", &[("firing", "a")]).await;
 
     let alert = &direct.received("/hook")[0]["alerts"][0];
@@ -249,10 +224,10 @@ async fn an_alert_arrives_once_everywhere_and_so_does_its_end() {
         line.starts_with("anomaly_alerts{") && line.contains(r#"instance="a""#)
     })
     .await;
-    push(&portent, &[("b", 3.0)]).await;
+    portent.push_values("m_a", &[("b", 3.0)]).await;
     direct.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
     people_are_told([2, 0]).await;
-    push(&portent, &[("a", 0.1), ("b", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 0.1), ("b", 0.1)]).await;
     wait_until(SOON, "both are over", async || {
         let told = direct.told("/hook");
         if told.len() == 4 { Ok(()) } else { Err(format!("{told:?}")) }
@@ -287,10 +262,10 @@ async fn a_crash_neither_doubles_an_alert_nor_loses_its_end() {
     );
     let data = dir.path().join("data");
     let flag = format!("--storage.path={}", data.display());
-    let config = config(&dir, &notify);
+    let config = alerting_on_squares(&dir, &notify);
     let mut portent = Portent::start(&config, &[&flag]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     receiver.is_told("/hook", &[("firing", "a")]).await;
     wait_until(SOON, "it is written down", async || {
         let book = fs::read_to_string(data.join("notified.json")).map_err(|it| it.to_string())?;
@@ -301,9 +276,9 @@ async fn a_crash_neither_doubles_an_alert_nor_loses_its_end() {
     assert!(!portent.server.wait_for_end(SOON).await.success());
     let portent = Portent::start(&config, &[&flag]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 3.0), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 3.0), ("c", 0.5)]).await;
     receiver.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
-    push(&portent, &[("a", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 0.1)]).await;
     receiver.is_told("/hook", &[("firing", "a"), ("firing", "b"), ("resolved", "a")]).await;
 }
 
@@ -319,9 +294,9 @@ async fn who_is_away_is_told_when_it_is_back() {
          - name: team\n    webhook_configs: [{{url: '{}/hook'}}, {{url: '{}/hook'}}]\n",
         well.url, ill.url
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
     well.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
     let failed = |receiver: &'static str, integration: &'static str, outcome: &'static str| {
         move |line: &str| {
@@ -341,7 +316,7 @@ async fn who_is_away_is_told_when_it_is_back() {
     })
     .await;
     // What ends before it was told of is nothing to tell.
-    push(&portent, &[("b", 0.1)]).await;
+    portent.push_values("m_a", &[("b", 0.1)]).await;
     well.is_told("/hook", &[("firing", "a"), ("firing", "b"), ("resolved", "b")]).await;
     ill.answer_with(400);
     page_has(&portent, "a refusal counts", failed("team", "webhook", "refused")).await;
@@ -369,7 +344,7 @@ async fn what_is_silenced_is_told_once_that_is_over() {
         )
     };
     let flags = ["--web.enable-admin-api", "--web.enable-lifecycle"];
-    let portent = Portent::start(&config(&dir, &notify("/hook")), &flags).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify("/hook")), &flags).await;
     portent.ready().await;
     let silence = json!({
         "matchers": [{"name": "instance", "value": "a", "isRegex": false, "isEqual": true}],
@@ -379,7 +354,7 @@ async fn what_is_silenced_is_told_once_that_is_over() {
     let request = http_client().post(portent.url("/api/v2/silences")).json(&silence);
     let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
     let id = answer["silenceID"].as_str().expect("an id").to_owned();
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 0.5)]).await;
     receiver.is_told("/hook", &[("firing", "b")]).await;
     page_has(&portent, "it is shown", |line| {
         line.starts_with("anomaly_alerts{") && line.contains(r#"instance="a""#)
@@ -390,9 +365,9 @@ async fn what_is_silenced_is_told_once_that_is_over() {
     receiver.is_told("/hook", &[("firing", "b"), ("firing", "a")]).await;
 
     // The same receiver at another place knows what it knew.
-    fs::write(portent.config_file(), config(&dir, &notify("/moved"))).expect("a file");
+    fs::write(portent.config_file(), alerting_on_squares(&dir, &notify("/moved"))).expect("a file");
     assert_eq!(post(&portent.url("/-/reload")).await.expect("an answer").status, 200);
-    push(&portent, &[("c", 2.0), ("a", 0.1)]).await;
+    portent.push_values("m_a", &[("c", 2.0), ("a", 0.1)]).await;
     wait_until(SOON, "the new place is told", async || {
         let mut told = receiver.told("/moved");
         told.sort();
@@ -463,15 +438,15 @@ async fn who_hangs_keeps_nobody_else_waiting() {
          webhook_configs: [{{url: '{}/hook'}}, {{url: '{}/hook'}}]\n",
         alertmanager.url, webhook.url, well.url
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     webhook.is_asked(1).await;
     alertmanager.is_asked(1).await;
     well.is_told("/hook", &[("firing", "a")]).await;
-    push(&portent, &[("b", 2.0)]).await;
+    portent.push_values("m_a", &[("b", 2.0)]).await;
     well.is_told("/hook", &[("firing", "a"), ("firing", "b")]).await;
-    push(&portent, &[("a", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 0.1)]).await;
     well.is_told("/hook", &[("firing", "a"), ("firing", "b"), ("resolved", "a")]).await;
     assert_eq!((webhook.asked(), alertmanager.asked()), (1, 1), "one request at a time");
 }
@@ -488,9 +463,9 @@ async fn a_request_that_hangs_is_ended_and_tried_again() {
          webhook_configs: [{{url: '{}/hook'}}]\n",
         alertmanager.url, webhook.url
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 0.5), ("c", 0.5)]).await;
     for integration in ["webhook", "alertmanager"] {
         page_has(&portent, "it counts", |line| {
             line.starts_with("portent_notify_requests_total{")
@@ -523,9 +498,9 @@ async fn an_alert_that_is_refused_keeps_no_other_back() {
         "  receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]\n",
         receiver.url
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
     let others_are_told = async |expected: &[&str]| {
         wait_until(SOON, "the others are told", async || {
             let mut told: Vec<String> = receiver.told("/hook").into_iter().map(|it| it.1).collect();
@@ -544,7 +519,7 @@ async fn an_alert_that_is_refused_keeps_no_other_back() {
     })
     .await;
     // Nor does it keep back what fires later.
-    push(&portent, &[("d", 2.0)]).await;
+    portent.push_values("m_a", &[("d", 2.0)]).await;
     others_are_told(&["a", "c", "d"]).await;
     receiver.refuse(None);
     others_are_told(&["a", "b", "c", "d"]).await;
@@ -558,9 +533,9 @@ async fn ends_that_are_given_up_are_counted() {
         "  max_resolved: 1\n  receivers: [{{name: team, webhook_configs: [{{url: '{}/hook'}}]}}]\n",
         receiver.url
     );
-    let portent = Portent::start(&config(&dir, &notify), &[]).await;
+    let portent = Portent::start(&alerting_on_squares(&dir, &notify), &[]).await;
     portent.ready().await;
-    push(&portent, &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 2.0), ("b", 2.0), ("c", 2.0), ("d", 0.1), ("e", 0.1)]).await;
     wait_until(SOON, "all are told", async || {
         let told = receiver.told("/hook");
         if told.len() == 3 { Ok(()) } else { Err(format!("{told:?}")) }
@@ -573,9 +548,9 @@ async fn ends_that_are_given_up_are_counted() {
         );
         page_has(&portent, &line, |it| it == line).await;
     };
-    push(&portent, &[("a", 0.1), ("b", 0.1)]).await;
+    portent.push_values("m_a", &[("a", 0.1), ("b", 0.1)]).await;
     given_up(1).await;
-    push(&portent, &[("c", 0.1)]).await;
+    portent.push_values("m_a", &[("c", 0.1)]).await;
     given_up(2).await;
     receiver.answer_with(200);
     wait_until(SOON, "the last end is told", async || {

@@ -458,6 +458,25 @@ async fn requests_in_flight_share_one_budget() {
     panic!("the budget of a request that is gone did not come back");
 }
 
+/// What a head claims takes nothing of the budget, but what could not fit is refused before it is sent.
+#[tokio::test]
+async fn a_claim_that_is_beyond_the_budget_is_answered_before_its_body() {
+    let config = RemoteWriteConfig {
+        max_in_flight_bytes: ByteSize::from_bytes(1000),
+        ..RemoteWriteConfig::default()
+    };
+    let server = Server::start(config, Duration::from_secs(10)).await;
+    let mut claims = TcpStream::connect(server.address).await.expect("the server listens");
+    claims.write_all(head("POST", V1, 1001).as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    claims.read_to_end(&mut answer).await.expect("an answer");
+    let full = "too much is being received at once (remote_write.max_in_flight_bytes); try again";
+    judge(&Reply::parse(&answer), 503, full);
+    let mut waits = TcpStream::connect(server.address).await.expect("the server listens");
+    waits.write_all(head("POST", V1, 1000).as_bytes()).await.expect("sent");
+    judge(&server.post(V1, &good_body()).await, 204, "");
+}
+
 /// Sends all of it and closes its side before the answer is there.
 async fn half_closed(server: &Server, request: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(server.address).await.expect("the server listens");

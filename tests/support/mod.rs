@@ -33,7 +33,7 @@ pub use portent::{Portent, run_portent};
 pub use prometheus::{Answer, Element, Prometheus, RangeElement};
 pub use remote_writer::{RemoteWriter, Series, encode, write_request};
 pub use server::{Server, repository};
-pub use squares::write_sum_of_squares;
+pub use squares::{alerting_on_squares, write_sum_of_squares};
 pub use wait::wait_until;
 pub use watched::Watched;
 pub use webhook::Webhook;

@@ -75,12 +75,18 @@ impl Portent {
 
     /// Sends the value 1 of a metric of some instances, of now.
     pub async fn push(&self, metric: &str, instances: &[&str]) {
+        let values: Vec<(&str, f64)> = instances.iter().map(|it| (*it, 1.0)).collect();
+        self.push_values(metric, &values).await;
+    }
+
+    /// Sends values of a metric by instance, of now.
+    pub async fn push_values(&self, metric: &str, values: &[(&str, f64)]) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         let at = i64::try_from(since.as_millis()).expect("a clock before the far future");
-        let series = |instance: &&str| {
-            Series::new(&[("__name__", metric), ("instance", instance)], &[(at, 1.0)])
+        let series = |(instance, value): &(&str, f64)| {
+            Series::new(&[("__name__", metric), ("instance", instance)], &[(at, *value)])
         };
-        let series: Vec<Series> = instances.iter().map(series).collect();
+        let series: Vec<Series> = values.iter().map(series).collect();
         let reply = RemoteWriter::new(self.url("/api/v1/write")).send(&series).await;
         assert_eq!(reply.status, 204, "{reply:?}");
     }

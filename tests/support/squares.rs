@@ -22,3 +22,16 @@ pub fn write_sum_of_squares(dir: &TempDir, features: usize) -> String {
     fs::write(&path, graph.encode(Vec::new())).expect("a fresh folder takes a file");
     path.display().to_string()
 }
+
+/// A configuration with such a model of one feature, the square of `m_a` of an instance, and a rule that waits
+/// for nothing; `notify` are the lines of that section.
+pub fn alerting_on_squares(dir: &TempDir, notify: &str) -> String {
+    let file = write_sum_of_squares(dir, 1);
+    format!(
+        "global: {{evaluation_interval: 200ms, evaluation_delay: 0s, stale_after: 1h}}\n\
+         models:\n- name: square\n  file: {file}\n  entity: [instance]\n  step: 200ms\n  threshold: 1\n  \
+         features:\n  - name: load\n    expr: avg by (instance) (m_a)\n\
+         alerting:\n  fleet_ratio: 1\n  rules:\n  - {{alert: Busy, for: 0s, keep_firing_for: 0s, labels: {{severity: page}}}}\n\
+         notify:\n  max_backoff: 1s\n{notify}"
+    )
+}
