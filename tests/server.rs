@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use portent::duration::Duration as Span;
 use portent::http::{self, WebConfig, text};
 use portent::sample::STALE_NAN_BITS;
 use support::{
-    Peers, Portent, RemoteWriter, Series, post, run_portent, wait_until, write_sum_of_squares,
+    Peers, Portent, Prometheus, RemoteWriter, Series, post, run_portent, wait_until,
+    write_sum_of_squares,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -127,6 +129,93 @@ async fn a_score_goes_in_and_comes_out() {
     };
     send(&portent, &[ended("m_a"), ended("m_b")]).await;
     page_with(&portent, "no score", |page| !page.contains("anomaly_score{")).await;
+}
+
+/// The metrics page as it is sent: its headers and its bytes.
+async fn raw_page(
+    portent: &Portent,
+    headers: &[(&str, &str)],
+) -> (reqwest::header::HeaderMap, Vec<u8>) {
+    let client = reqwest::Client::builder().no_gzip().build().expect("a client");
+    let mut request = client.get(portent.url("/metrics"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let reply = request.send().await.expect("an answer");
+    assert_eq!(reply.status(), 200);
+    (reply.headers().clone(), reply.bytes().await.expect("all of it").to_vec())
+}
+
+#[tokio::test]
+async fn the_metrics_page_is_in_the_form_that_is_wanted() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
+    ready(&portent).await;
+    send(&portent, &samples("h", 1.0, 3.0)).await;
+    page_with(&portent, "a score", |page| page.contains("anomaly_score{")).await;
+    let families = |text: &str| -> Vec<String> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types.map(|it| it.split(' ').next().unwrap_or_default().to_owned()).collect()
+    };
+
+    let (headers, plain) = raw_page(&portent, &[]).await;
+    let plain = String::from_utf8(plain).expect("text");
+    assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!headers.contains_key("content-encoding"), "{headers:?}");
+    promtool_accepts(&plain);
+    let names = families(&plain);
+    assert!(names.is_sorted() && names.len() > 50, "{names:?}");
+    for line in ["# TYPE process_cpu_seconds_total counter", "# TYPE process_open_fds gauge"] {
+        assert!(plain.lines().any(|it| it == line), "{line}\n{plain}");
+    }
+    let cpu = plain.lines().find_map(|it| it.strip_prefix("process_cpu_seconds_total "));
+    assert!(cpu.is_some_and(|it| it.parse::<f64>().is_ok_and(|it| it > 0.0)), "{cpu:?}");
+
+    let openmetrics = ("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    let (headers, gzip) = raw_page(&portent, &[openmetrics, ("Accept-Encoding", "gzip")]).await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(headers["content-type"], kind);
+    assert_eq!(headers["content-encoding"], "gzip");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut text).expect("one gzip member");
+    assert!(gzip.len() < text.len() / 3, "{} of {}", gzip.len(), text.len());
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+    assert!(text.contains(
+        "\n# TYPE portent_remote_write_samples counter\nportent_remote_write_samples_total{"
+    ));
+    assert!(text.contains("\nanomaly_score{instance=\"h\",model=\"squares\"} 5\n"), "{text}");
+    assert_eq!(families(&text).len(), names.len());
+}
+
+/// What scrapes by default asks for OpenMetrics, compressed; what it stores says whether it has read that.
+#[tokio::test]
+async fn prometheus_reads_the_metrics_page_as_it_asks_for_it() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let portent = Portent::start(&config(&write_sum_of_squares(&dir, 2), 2.0), &[]).await;
+    ready(&portent).await;
+    send(&portent, &samples("h", 1.0, 3.0)).await;
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs: [{{job_name: portent, honor_labels: true, static_configs: [{{targets: ['{}']}}]}}]\n",
+        portent.address()
+    );
+    let prometheus = Prometheus::start(&config, &[]).await;
+    for query in [
+        "up{job=\"portent\"} == 1",
+        "anomaly_score{instance=\"h\"}",
+        "portent_remote_write_samples_total",
+        "process_cpu_seconds_total",
+        "portent_detect_tick_duration_seconds_bucket{le=\"1.0\"}",
+    ] {
+        wait_until(SOON, query, async || {
+            send(&portent, &samples("h", 1.0, 3.0)).await;
+            match prometheus.vector(query, None).await {
+                Ok(elements) if !elements.is_empty() => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

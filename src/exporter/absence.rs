@@ -74,19 +74,19 @@ mod tests {
         let models = [model("m", absences), model("n", Absences::default())];
         let mut page = Page::default();
         render(&mut page, &models.iter().collect::<Vec<_>>());
-        let text = page.finish();
+        let text = page.whole();
         let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
             samples,
             [
-                r#"anomaly_missing_features{instance="a",model="m"} 2"#,
-                r#"anomaly_missing_features{instance="b",model="m"} 1"#,
+                r#"anomaly_entities_absent{model="m"} 1"#,
+                r#"anomaly_entities_absent{model="n"} 0"#,
                 r#"anomaly_feature_missing_entities{model="m",feature="cpu"} 1"#,
                 r#"anomaly_feature_missing_entities{model="m",feature="disk"} 2"#,
                 r#"anomaly_feature_missing_entities{model="n",feature="cpu"} 0"#,
                 r#"anomaly_feature_missing_entities{model="n",feature="disk"} 0"#,
-                r#"anomaly_entities_absent{model="m"} 1"#,
-                r#"anomaly_entities_absent{model="n"} 0"#,
+                r#"anomaly_missing_features{instance="a",model="m"} 2"#,
+                r#"anomaly_missing_features{instance="b",model="m"} 1"#,
             ]
         );
     }

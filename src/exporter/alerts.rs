@@ -107,7 +107,7 @@ mod tests {
         let text = |model: &ModelSnapshot| {
             let mut page = Page::default();
             render(&mut page, &[model], &alerts);
-            page.finish()
+            page.whole()
         };
         let own = text(&model("m"));
         let samples: Vec<&str> = own.lines().filter(|it| !it.starts_with('#')).collect();

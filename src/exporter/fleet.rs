@@ -155,7 +155,7 @@ mod tests {
     fn family(model: &ModelSnapshot, name: &str) -> Vec<String> {
         let mut page = Page::default();
         render(&mut page, &[model]);
-        let text = page.finish();
+        let text = page.whole();
         let samples = text.lines().filter_map(|line| line.strip_prefix(name));
         samples.filter(|it| it.starts_with('{')).map(str::to_owned).collect()
     }

@@ -1,7 +1,8 @@
 //! The metrics page: scores and Portent's own metrics as text that Prometheus scrapes.
 //!
 //! In: the last [`Snapshot`](crate::detect::Snapshot) and what the rooms count by the `metrics` crate. Out:
-//! one page in text format 0.0.4, whose scores all who read them have in common. Invariants: scores are written from the snapshot alone, so an entity that is gone
+//! one page in text format 0.0.4 or as OpenMetrics, compressed where that is wanted, whose scores all who read
+//! them have in common. Invariants: scores are written from the snapshot alone, so an entity that is gone
 //! is gone at the next scrape; a model whose snapshot is too old is left out altogether, so nothing
 //! frozen is shown; label values are escaped; the number of series follows from the number of
 //! entities and a configured number of contributions. It does not know where requests come from,
@@ -10,6 +11,8 @@
 
 mod absence;
 mod alerts;
+mod deflated;
+mod families;
 mod fleet;
 mod former;
 mod own;
@@ -17,24 +20,29 @@ mod page;
 mod scores;
 mod shared;
 mod silences;
+mod wanted;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 
+pub use families::Format;
 pub use own::{
     Reload, Save, WarmStart, count_alert, count_append, count_dropped, count_missed_ticks,
     count_reload, count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
 pub use scores::render as render_scores;
-pub use shared::{PagesHeld, SharedScores};
+pub use shared::{PagesHeld, Scores, SharedScores};
 pub use silences::{count_maintenance, count_silences_not_kept};
+pub use wanted::Wanted;
 
-/// The content type of the page.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use deflated::Deflated;
+use shared::Body;
 
 /// Upper bounds of all duration histograms, in seconds: from a few entities to a tick that takes as
 /// long as usual intervals are.
@@ -94,6 +102,18 @@ pub enum ExporterError {
 #[derive(Debug, Clone)]
 pub struct Exporter {
     own: PrometheusHandle,
+    process: Collector,
+}
+
+/// A page as it is sent.
+#[derive(Debug)]
+pub struct Page {
+    /// One after the other.
+    pub parts: Vec<Bytes>,
+    /// Whether all of it is a gzip member.
+    pub is_gzip: bool,
+    /// In which format it is.
+    pub format: Format,
 }
 
 impl Exporter {
@@ -105,7 +125,9 @@ impl Exporter {
         let recorder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS)?.build_recorder();
         let own = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| ExporterError::Installed)?;
-        Ok(Self { own })
+        let process = Collector::default();
+        process.describe();
+        Ok(Self { own, process })
     }
 
     /// Work that has to be done between scrapes, however rare those are: histograms keep every
@@ -117,10 +139,42 @@ impl Exporter {
     /// How often [`Exporter::upkeep`] is to be called.
     pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-    /// Portent's own metrics as they are at this moment: the page without its scores.
+    /// The page: the scores, then Portent's own metrics and those of its process as they are at this moment.
     #[must_use]
-    pub fn own(&self, models: &[ModelInfo]) -> String {
+    pub fn page(&self, scores: &Scores, models: &[ModelInfo], format: Format) -> Page {
+        let own = self.own(&scores.own, models, format);
+        let plain = |text: &Bytes, own: String| Page {
+            parts: vec![text.clone(), own.into()],
+            is_gzip: false,
+            format,
+        };
+        match &scores.body {
+            Body::Plain(text) => plain(text, own),
+            Body::Deflated(text, crc) => match Deflated::last(own.as_bytes()) {
+                Ok(own) => {
+                    let (begin, end) = deflated::frame([&**crc, &own.crc]);
+                    let [begin, end] = [&begin[..], &end].map(Bytes::copy_from_slice);
+                    Page {
+                        parts: vec![begin, text.clone(), own.bytes.into(), end],
+                        is_gzip: true,
+                        format,
+                    }
+                }
+                // Memory takes whatever is written to it.
+                Err(_) => plain(&Bytes::new(), own),
+            },
+        }
+    }
+
+    /// The page without its scores; `more` are families that belong there.
+    #[must_use]
+    pub fn own(&self, more: &str, models: &[ModelInfo], format: Format) -> String {
         metrics::counter!("portent_exporter_scrapes_total").increment(1);
-        former::without(&self.own.render(), models)
+        self.process.collect();
+        let own = former::without(&self.own.render(), models);
+        // The recorder's counters are whole numbers; this one is a gauge there, for its fractions.
+        let cpu = "# TYPE process_cpu_seconds_total ";
+        let own = own.replace(&format!("{cpu}gauge"), &format!("{cpu}counter"));
+        families::sorted(&[more, &own], format)
     }
 }

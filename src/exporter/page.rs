@@ -6,19 +6,47 @@ use crate::labels::Labels;
 
 /// A page that grows.
 #[derive(Debug, Default)]
-pub(super) struct Page(String);
+pub(super) struct Page {
+    text: String,
+    /// Families and where they begin.
+    families: Vec<(&'static str, usize)>,
+}
+
+/// What the names begin with of what is said of entities and models; the rest is about Portent itself.
+const OF_SCORES: &str = "anomaly_";
 
 impl Page {
     /// Begins a family of gauges.
     pub(super) fn gauge(&mut self, name: &'static str, help: &str) -> Family<'_> {
         // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
-        Family { name, text: &mut self.0 }
+        self.families.push((name, self.text.len()));
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        Family { name, text: &mut self.text }
     }
 
-    /// The text.
-    pub(super) fn finish(self) -> String {
-        self.0
+    /// Its families in the order of their names: those of scores, and those about Portent itself.
+    pub(super) fn finish(self) -> (String, String) {
+        let ends = self.families.iter().skip(1).map(|(_, start)| *start);
+        let mut families: Vec<(&str, &str)> = (self.families.iter())
+            .zip(ends.chain([self.text.len()]))
+            .map(|((name, start), end)| (*name, &self.text[*start..end]))
+            .collect();
+        families.sort_unstable_by_key(|(name, _)| *name);
+        let (scores, own): (Vec<_>, Vec<_>) =
+            families.into_iter().partition(|(name, _)| name.starts_with(OF_SCORES));
+        let text = |families: Vec<(&str, &str)>| -> String {
+            let mut all = String::with_capacity(families.iter().map(|(_, text)| text.len()).sum());
+            all.extend(families.into_iter().map(|(_, text)| text));
+            all
+        };
+        (text(scores), text(own))
+    }
+
+    /// All of it.
+    #[cfg(test)]
+    pub(super) fn whole(self) -> String {
+        let (scores, own) = self.finish();
+        scores + &own
     }
 }
 
@@ -95,9 +123,21 @@ mod tests {
         let mut page = Page::default();
         let entity = Labels::from_pairs(entity.iter().copied()).expect("distinct names");
         page.gauge("m", "Help.").sample(&entity, own, value);
-        let text = page.finish();
+        let text = page.whole();
         let line = text.strip_prefix("# HELP m Help.\n# TYPE m gauge\n");
         assert_eq!(line, Some(expected));
+    }
+
+    #[test]
+    fn families_are_by_name_and_scores_apart() {
+        let mut page = Page::default();
+        for name in ["portent_b", "anomaly_c", "portent_a", "anomaly_a"] {
+            page.gauge(name, "Help.").sample(&Labels::empty(), &[], 1.0);
+        }
+        let family = |name| format!("# HELP {name} Help.\n# TYPE {name} gauge\n{name} 1\n");
+        let (scores, own) = page.finish();
+        assert_eq!(scores, family("anomaly_a") + &family("anomaly_c"));
+        assert_eq!(own, family("portent_a") + &family("portent_b"));
     }
 
     #[test]

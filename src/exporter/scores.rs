@@ -6,14 +6,16 @@ use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
 use crate::labels::Labels;
 
-/// Writes what models said recently, and which models there are.
+/// Writes what models said recently: the scores and all that is said of entities, and apart from that what is
+/// about Portent itself. Both are whole families in the order of their names, and no help has a quotation mark:
+/// the scores are the same text in both formats.
 #[must_use]
 pub fn render(
     snapshot: &Snapshot,
     infos: &[ModelInfo],
     config: &ExporterConfig,
     now_ms: i64,
-) -> String {
+) -> (String, String) {
     let models: Vec<&ModelSnapshot> = snapshot
         .models
         .iter()
@@ -276,7 +278,11 @@ mod tests {
         }];
         let config =
             ExporterConfig { max_contributions_per_entity: k, ..ExporterConfig::default() };
-        render(&snapshot, &infos, &config, now_ms)
+        let (scores, own) = render(&snapshot, &infos, &config, now_ms);
+        let helps = scores.lines().filter(|line| line.starts_with("# HELP"));
+        assert!(helps.clone().count() > 10 && helps.clone().all(|line| !line.contains('"')));
+        assert!(helps.is_sorted());
+        scores + &own
     }
 
     #[test]
@@ -289,21 +295,6 @@ mod tests {
         assert_eq!(
             all.filter(is_shown).collect::<Vec<_>>(),
             [
-                r#"anomaly_score{instance="a",job="node",model="m"} 0.5"#,
-                r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
-                r#"anomaly_score_threshold{instance="a",job="node",model="m"} 2"#,
-                r#"anomaly_score_threshold{instance="b",job="node",model="m"} 4"#,
-                r#"anomaly_state{instance="a",job="node",model="m",state="normal"} 1"#,
-                r#"anomaly_state{instance="b",job="node",model="m",state="normal"} 1"#,
-                r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
-                r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
-                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="disk"} 0.5"#,
-                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="cpu"} 0.25"#,
-                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="disk"} 4"#,
-                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="cpu"} 4"#,
-                r#"anomaly_feature_expected{instance="b",job="node",model="m",feature="disk"} 0.5"#,
-                r#"anomaly_threshold{model="m"} 2"#,
-                r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
                 r#"anomaly_entities{model="m",state="anomalous"} 0"#,
                 r#"anomaly_entities{model="m",state="lasting"} 0"#,
                 r#"anomaly_entities{model="m",state="normal"} 2"#,
@@ -312,15 +303,30 @@ mod tests {
                 r#"anomaly_entities{model="m",state="warming"} 0"#,
                 r#"anomaly_entities{model="m",state="not_finite"} 0"#,
                 r#"anomaly_entities{model="m",state="refused"} 0"#,
-                r#"anomaly_score_median{model="m"} 1"#,
+                r#"anomaly_entities_absent{model="m"} 0"#,
                 r#"anomaly_entities_anomalous_ratio{model="m"} 0"#,
                 r#"anomaly_evaluation_lag_seconds{model="m"} 0"#,
-                r#"anomaly_newest_sample_timestamp_seconds{instance="a",job="node",model="m"} 1700000000"#,
-                r#"anomaly_newest_sample_timestamp_seconds{instance="b",job="node",model="m"} 1700000000"#,
+                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="disk"} 4"#,
+                r#"anomaly_feature_actual{instance="b",job="node",model="m",feature="cpu"} 4"#,
+                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="disk"} 0.5"#,
+                r#"anomaly_feature_contribution{instance="b",job="node",model="m",feature="cpu"} 0.25"#,
+                r#"anomaly_feature_expected{instance="b",job="node",model="m",feature="disk"} 0.5"#,
                 r#"anomaly_feature_missing_entities{model="m",feature="cpu"} 0"#,
                 r#"anomaly_feature_missing_entities{model="m",feature="disk"} 0"#,
                 r#"anomaly_feature_missing_entities{model="m",feature="net"} 0"#,
-                r#"anomaly_entities_absent{model="m"} 0"#,
+                r#"anomaly_last_tick_timestamp_seconds{model="m"} 1700000000"#,
+                r#"anomaly_newest_sample_timestamp_seconds{instance="a",job="node",model="m"} 1700000000"#,
+                r#"anomaly_newest_sample_timestamp_seconds{instance="b",job="node",model="m"} 1700000000"#,
+                r#"anomaly_reconstruction_error{instance="a",job="node",model="m"} 1"#,
+                r#"anomaly_reconstruction_error{instance="b",job="node",model="m"} 3"#,
+                r#"anomaly_score{instance="a",job="node",model="m"} 0.5"#,
+                r#"anomaly_score{instance="b",job="node",model="m"} 1.5"#,
+                r#"anomaly_score_median{model="m"} 1"#,
+                r#"anomaly_score_threshold{instance="a",job="node",model="m"} 2"#,
+                r#"anomaly_score_threshold{instance="b",job="node",model="m"} 4"#,
+                r#"anomaly_state{instance="a",job="node",model="m",state="normal"} 1"#,
+                r#"anomaly_state{instance="b",job="node",model="m",state="normal"} 1"#,
+                r#"anomaly_threshold{model="m"} 2"#,
                 r#"portent_detect_away_entities{model="m"} 4"#,
                 r#"portent_detect_feature_entities{model="m",feature="cpu",provenance="own"} 1"#,
                 r#"portent_detect_feature_entities{model="m",feature="disk",provenance="held"} 1"#,

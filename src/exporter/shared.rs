@@ -1,4 +1,4 @@
-//! Shared pages: the scores of a tick are written once for all who ask for them.
+//! Shared pages: the scores of a tick are written once, and compressed once, for all who ask for them.
 //!
 //! In: a snapshot, and what the configuration says of models. Out: the text, which everybody who reads it
 //! has in common; with ten thousand hosts it is 14 MB. It is another one after each tick, at each reload and
@@ -10,10 +10,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
+use flate2::Crc;
 use metrics::counter;
 use tokio::sync::{Semaphore, watch};
 
+use super::deflated::Deflated;
 use super::{ExporterConfig, ModelInfo, scores};
 use crate::detect::Snapshot;
 
@@ -37,17 +41,35 @@ struct Written {
     models: Vec<ModelInfo>,
     config: ExporterConfig,
     current: Vec<bool>,
-    text: Bytes,
+    scores: Scores,
+    /// Where somebody has wanted it.
+    deflated: OnceLock<(Bytes, Arc<Crc>)>,
+}
+
+/// The scores as text.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// The same text, or its part of a gzip member.
+    pub(super) body: Body,
+    /// What is about Portent itself and of the same tick.
+    pub(super) own: Arc<str>,
+}
+
+/// Text, and whether it is compressed.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Plain(Bytes),
+    Deflated(Bytes, Arc<Crc>),
 }
 
 /// A text, counted for as long as somebody has it.
 struct Counted {
-    text: String,
+    text: Vec<u8>,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Counted {
-    fn new(text: String, bytes: &Arc<AtomicUsize>) -> Self {
+    fn new(text: Vec<u8>, bytes: &Arc<AtomicUsize>) -> Self {
         bytes.fetch_add(text.capacity(), Ordering::Relaxed);
         Self { text, bytes: Arc::clone(bytes) }
     }
@@ -55,7 +77,7 @@ impl Counted {
 
 impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
+        &self.text
     }
 }
 
@@ -73,7 +95,7 @@ impl Default for SharedScores {
 }
 
 impl SharedScores {
-    /// The scores as text.
+    /// The scores as text, compressed where that is wanted.
     ///
     /// # Errors
     /// When readers of former ones hold too much.
@@ -82,8 +104,8 @@ impl SharedScores {
         snapshot: &Arc<Snapshot>,
         models: &[ModelInfo],
         config: &ExporterConfig,
-        now_ms: i64,
-    ) -> Result<Bytes, PagesHeld> {
+        (now_ms, deflated): (i64, bool),
+    ) -> Result<Scores, PagesHeld> {
         // Nobody closes it.
         let _turn = self.turn.acquire().await;
         let current: Vec<bool> = snapshot.models.iter().map(|it| it.is_current(now_ms)).collect();
@@ -91,28 +113,65 @@ impl SharedScores {
             Arc::ptr_eq(&it.snapshot, snapshot)
                 && (&it.current, it.models.as_slice(), &it.config) == (&current, models, config)
         };
-        if let Some(written) = self.last.borrow().as_ref().filter(is_same) {
-            return Ok(written.text.clone());
-        }
-        // From now on it is there for its readers alone.
-        self.last.send_replace(None);
-        if self.bytes.load(Ordering::Relaxed) > config.max_in_flight_bytes.as_len() {
-            counter!("portent_exporter_scrapes_refused_total").increment(1);
-            return Err(PagesHeld);
-        }
-        let (snapshot, models, config) = (Arc::clone(snapshot), models.to_vec(), config.clone());
-        let bytes = Arc::clone(&self.bytes);
+        let last = self.last.borrow().as_ref().filter(is_same).map(Arc::clone);
+        let written = match last {
+            Some(written) => written,
+            None => {
+                // From now on it is there for its readers alone.
+                self.last.send_replace(None);
+                if self.bytes.load(Ordering::Relaxed) > config.max_in_flight_bytes.as_len() {
+                    counter!("portent_exporter_scrapes_refused_total").increment(1);
+                    return Err(PagesHeld);
+                }
+                let (models, config) = (models.to_vec(), config.clone());
+                self.write(Arc::clone(snapshot), models, config, current, now_ms).await
+            }
+        };
+        Ok(if deflated { self.deflated(&written).await } else { written.scores.clone() })
+    }
+
+    async fn write(
+        &self,
+        snapshot: Arc<Snapshot>,
+        models: Vec<ModelInfo>,
+        config: ExporterConfig,
+        current: Vec<bool>,
+        now_ms: i64,
+    ) -> Arc<Written> {
         // With many entities this takes milliseconds, which others should not wait for.
-        let written = tokio::task::spawn_blocking(move || {
-            let text = scores::render(&snapshot, &models, &config, now_ms);
-            let text = Bytes::from_owner(Counted::new(text, &bytes));
-            Arc::new(Written { snapshot, models, config, current, text })
+        let text = tokio::task::spawn_blocking({
+            let (snapshot, models, config) =
+                (Arc::clone(&snapshot), models.clone(), config.clone());
+            move || scores::render(&snapshot, &models, &config, now_ms)
         });
         // It does not panic; and a page without scores is better than none.
-        let Ok(written) = written.await else { return Ok(Bytes::new()) };
-        let text = written.text.clone();
-        self.last.send_replace(Some(written));
-        Ok(text)
+        let (text, own) = text.await.unwrap_or_default();
+        let text = Bytes::from_owner(Counted::new(text.into_bytes(), &self.bytes));
+        let scores = Scores { body: Body::Plain(text), own: own.into() };
+        let deflated = OnceLock::new();
+        let written = Written { snapshot, models, config, current, scores, deflated };
+        let written = Arc::new(written);
+        self.last.send_replace(Some(Arc::clone(&written)));
+        written
+    }
+
+    /// The same, compressed; as it is where that cannot be.
+    async fn deflated(&self, written: &Arc<Written>) -> Scores {
+        let Body::Plain(text) = &written.scores.body else { return written.scores.clone() };
+        if written.deflated.get().is_none() {
+            let text = text.clone();
+            let deflated = tokio::task::spawn_blocking(move || Deflated::part(&text));
+            if let Ok(Ok(Deflated { bytes, crc })) = deflated.await {
+                let bytes = Bytes::from_owner(Counted::new(bytes, &self.bytes));
+                // Only who has the turn is here.
+                let _ = written.deflated.set((bytes, Arc::new(crc)));
+            }
+        }
+        let body = written.deflated.get().cloned().map(|(bytes, crc)| Body::Deflated(bytes, crc));
+        Scores {
+            body: body.unwrap_or(Body::Plain(text.clone())),
+            own: Arc::clone(&written.scores.own),
+        }
     }
 }
 
@@ -138,12 +197,38 @@ mod tests {
         Arc::new(Snapshot { time_ms: NOW, models: vec![Arc::new(model)], ..Snapshot::default() })
     }
 
+    #[track_caller]
+    fn plain(scores: Scores) -> Bytes {
+        match scores.body {
+            Body::Plain(text) => text,
+            Body::Deflated(..) => panic!("nobody wanted that"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_is_compressed_once_for_all_who_want_that() {
+        let (shared, config) = (SharedScores::default(), ExporterConfig::default());
+        let snapshot = snapshot();
+        let text = async |deflated| {
+            shared.text(&snapshot, &[], &config, (NOW, deflated)).await.expect("there is room").body
+        };
+        let Body::Deflated(one, crc) = text(true).await else { panic!("it is wanted") };
+        let Body::Deflated(other, _) = text(true).await else { panic!("it is wanted") };
+        assert_eq!(one.as_ptr(), other.as_ptr());
+        let Body::Plain(plain) = text(false).await else { panic!("it is not wanted") };
+        assert_eq!(crc.amount() as usize, plain.len());
+        assert!(one.len() < plain.len());
+        let held = shared.bytes.load(Ordering::Relaxed);
+        assert!(held >= one.len() + plain.len(), "{held}");
+    }
+
     #[tokio::test]
     async fn a_text_is_written_once_for_all_who_ask() {
         let (shared, config) = (SharedScores::default(), ExporterConfig::default());
         let (first, second) = (snapshot(), snapshot());
         let text = async |snapshot, config: &ExporterConfig, now_ms| {
-            shared.text(snapshot, &[], config, now_ms).await.expect("there is room")
+            let text = shared.text(snapshot, &[], config, (now_ms, false)).await;
+            plain(text.expect("there is room"))
         };
         let one = text(&first, &config, NOW).await;
         assert!(String::from_utf8_lossy(&one).contains("anomaly_threshold{model=\"m\"} 2"));
@@ -162,7 +247,8 @@ mod tests {
         let first = snapshot();
         let none = ByteSize::from_bytes(1);
         let config = ExporterConfig { max_in_flight_bytes: none, ..ExporterConfig::default() };
-        let text = async |it: &Arc<Snapshot>| shared.text(it, &[], &config, NOW).await;
+        let text =
+            async |it: &Arc<Snapshot>| shared.text(it, &[], &config, (NOW, false)).await.map(plain);
         let second = snapshot();
         let read = text(&first).await.expect("nobody holds any");
         assert!(text(&first).await.is_ok(), "the same");

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, VARY,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -19,7 +22,7 @@ use super::{BUILD, landing};
 use crate::actions::Driverless;
 use crate::api::{self, ActionPath, Api, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
-use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores};
+use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores, Wanted};
 use crate::http::{self, Parts, Peer, RequestBody};
 use crate::remote_write::{InFlight, Permit, Receiver, Refusal, Unavailable};
 use crate::sample::Batch;
@@ -112,7 +115,7 @@ impl Router {
         }
         match path.as_str() {
             "/" => html(landing::page(BUILD.version, BUILD.revision)),
-            "/metrics" => self.metrics().await,
+            "/metrics" => self.metrics(request.headers()).await,
             "/-/healthy" => text(StatusCode::OK, "Portent is Healthy."),
             "/-/ready" => self.ready(),
             _ => self.reload().await,
@@ -238,21 +241,29 @@ impl Router {
         self.commands.send(Command::Look(look)).await.map_err(|_| api::Unavailable)
     }
 
-    async fn metrics(&self) -> Answer {
+    async fn metrics(&self, headers: &HeaderMap) -> Answer {
+        let values =
+            |name: HeaderName| headers.get_all(name).into_iter().filter_map(|it| it.to_str().ok());
+        let wanted = Wanted::of(values(ACCEPT), values(ACCEPT_ENCODING));
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let live = Arc::clone(&self.live.borrow());
         live.receiver.observe();
         exporter::count_maintenance(&self.desks.silences.maintenance(), now_ms());
-        let scores = self.scores.text(&snapshot, &live.models, &live.exporter, now_ms()).await;
+        let how = (now_ms(), wanted.gzip);
+        let scores = self.scores.text(&snapshot, &live.models, &live.exporter, how).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =
                 "pages of former ticks are still being read and hold exporter.max_in_flight_bytes";
             return text(StatusCode::SERVICE_UNAVAILABLE, reason);
         };
-        let own = self.exporter.own(&live.models);
-        let mut response = Response::new(Either::Right(Parts::new([scores, own.into()])));
-        let content_type = HeaderValue::from_static(exporter::CONTENT_TYPE);
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        let page = self.exporter.page(&scores, &live.models, wanted.format);
+        let mut response = Response::new(Either::Right(Parts::new(page.parts)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.format.content_type()));
+        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        if page.is_gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         response
     }
 

@@ -14,7 +14,9 @@ use std::fs;
 use std::time::Duration;
 
 use fleet::Fleet;
+use portent::detect::{DetectConfig, LoadedModel, Pipeline};
 use portent::features::{EntityState, FeatureSet, Features, PROFILE_ENTITY, profile};
+use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
 use portent::series::{StorageConfig, Store};
 use process::{cpu_seconds, sent};
 use rustix::time::{ClockId, clock_gettime};
@@ -43,6 +45,8 @@ fn main() {
     let small = tick(1_000);
     let large = tick(10_000);
     println!("10 times the hosts cost {:.1} times the CPU time", large / small);
+    let (small, large) = (whole_tick(1_000), whole_tick(10_000));
+    println!("with scores 10 times the hosts cost {:.1} times the CPU time", large / small);
     let theirs = prometheus();
     println!(
         "prometheus: {:.0} ms for the same expressions over {COMPARED_HOSTS} hosts by its API, {:.1} times as much",
@@ -92,6 +96,54 @@ fn tick(hosts: usize) -> f64 {
     let renewed = renewed[renewed.len() / 2];
     println!("  with a new host in each: {:.1} ms", renewed * 1e3);
     median
+}
+
+/// Seconds of a tick of the pipeline: features, scores of the shipped model, and what is remembered of hosts.
+fn whole_tick(hosts: usize) -> f64 {
+    let fleet = Fleet::new(hosts);
+    let config = DetectConfig {
+        evaluation_interval: Some(portent::duration::Duration::from_ms(INTERVAL_MS)),
+        stale_after: portent::duration::Duration::from_seconds(120),
+        ..DetectConfig::default()
+    };
+    let storage = StorageConfig { max_series: usize::MAX, ..Default::default() };
+    let mut pipeline = Pipeline::new(config, storage, vec![shipped_model()]).expect("valid");
+    let mut elsewhere = vec![0u64; ELSEWHERE_BYTES / size_of::<u64>()];
+    let mut tick = |n: i64| {
+        let now = START_MS + n * INTERVAL_MS;
+        pipeline.append(now, &fleet.scrape(START_MS, n));
+        empty_caches(&mut elsewhere);
+        let mut scored = 0;
+        let seconds = timed(|| {
+            let snapshot = pipeline.tick(now, &|| Duration::ZERO);
+            scored = snapshot.models[0].entities.len();
+        });
+        (seconds, scored)
+    };
+    for n in 0..SCRAPES {
+        tick(n);
+    }
+    let ticks = sorted((SCRAPES..SCRAPES + TICKS).map(|n| {
+        let (seconds, scored) = tick(n);
+        assert_eq!(scored, hosts);
+        seconds
+    }));
+    let median = ticks[ticks.len() / 2];
+    println!(
+        "{hosts} hosts with scores: a tick {:.1} ms [{:.1}..{:.1}]",
+        median * 1e3,
+        ticks[0] * 1e3,
+        ticks[ticks.len() - 1] * 1e3,
+    );
+    median
+}
+
+fn shipped_model() -> LoadedModel {
+    let artifact = Artifact::read(model::shipped()).expect("a model file");
+    let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
+    LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
 /// A tick comes 15 s after the one before; what a few hosts have left in the processor's caches is

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portent::detect::{
     AnomalyState, EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot,
 };
-use portent::exporter::{Exporter, ExporterConfig, render_scores};
+use portent::exporter::{Exporter, ExporterConfig, Format, render_scores};
 use portent::features::{Provenance, profile};
 use portent::labels::Labels;
 use rustix::time::{ClockId, clock_gettime};
@@ -35,7 +35,8 @@ fn measure(exporter: &Exporter, hosts: usize, nth: usize) -> f64 {
     let mut seconds: Vec<f64> = (0..SCRAPES)
         .map(|_| {
             let before = clock_gettime(ClockId::ThreadCPUTime);
-            bytes = render_scores(&snapshot, &[], &config, NOW_MS).len() + exporter.own(&[]).len();
+            let (scores, own) = render_scores(&snapshot, &[], &config, NOW_MS);
+            bytes = scores.len() + exporter.own(&own, &[], Format::Text).len();
             let after = clock_gettime(ClockId::ThreadCPUTime);
             (after.tv_sec - before.tv_sec) as f64 + (after.tv_nsec - before.tv_nsec) as f64 / 1e9
         })
