@@ -2,6 +2,7 @@
 
 #[path = "support/range_server.rs"]
 mod range_server;
+mod support;
 
 use std::fs;
 use std::process::Command;
@@ -10,6 +11,7 @@ use portent::model::Dim;
 use portent::model::graph::Graph;
 use portent::timestamp::format_ms;
 use range_server::{Asked, RangeServer, Series};
+use support::Peers;
 use tempfile::TempDir;
 
 /// 2026-11-23T10:15:00Z.
@@ -163,7 +165,7 @@ would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
 found 2 of 3 incidents, half of them 1m50s after their start or earlier
   missed  2026-11-23T12:25:00Z  {instance=\"db-1\"}   5m
   found   2026-11-23T11:10:00Z  {instance=\"web-1\"}  20m  5m after its start
-  found   2026-11-23T11:56:20Z  every host            30s  1m20s before its start, for {instance=\"web-2\", job=\"node\"}
+  found   2026-11-23T11:56:20Z  every host          30s  1m20s before its start, for {instance=\"web-2\", job=\"node\"}
 0 of 2 calls were false: 0.00 false episodes per host and week
 the file has 5 incidents, by its columns start, end, instance
 columns that are no label of the model's hosts are not looked at: \"title\"
@@ -255,6 +257,37 @@ the file has 2 incidents, by its columns start, end, instance
         "--entity {instance=\"web-9\"} matches no host of the history; it has {instance=\"db-1\", job=\"node\"}, ",
     );
     world.check_error(&["--entity=web-1"], 2, "--entity web-1: write matchers as in 'instance=");
+}
+
+#[test]
+fn promtool_makes_blocks_of_a_backfill() {
+    let world = World::new("");
+    let said = world.evaluate(&["--backfill=scores.txt"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let text = world.read("scores.txt");
+    let first = format!(
+        "anomaly_score{{instance=\"web-1\",job=\"node\",model=\"fleet\"}} 2 {}.000\n",
+        START_S + 3_600
+    );
+    assert!(text.contains(&first) && text.ends_with("\n# EOF\n"), "{text}");
+    let promtool = |arguments: &[&str]| {
+        let output = Command::new(Peers::find().promtool)
+            .args(arguments)
+            .current_dir(world.folder.path())
+            .output()
+            .expect("promtool runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    promtool(&["tsdb", "create-blocks-from", "openmetrics", "scores.txt", "blocks"]);
+    // A server's folder has this beside its blocks.
+    fs::create_dir(world.folder.path().join("blocks/wal")).expect("a folder");
+    let dump = promtool(&["tsdb", "dump", "blocks"]);
+    assert_eq!(dump.lines().filter(|it| it.contains("anomaly_score")).count(), 540, "{dump}");
+    let spike =
+        dump.lines().filter(|it| it.contains("instance=\"web-2\"") && it.contains("} 2 ")).count();
+    assert_eq!(spike, 3, "{dump}");
 }
 
 #[test]

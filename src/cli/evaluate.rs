@@ -36,6 +36,9 @@ pub(super) struct EvaluateArgs {
     /// Write the score of each line or step: timestamp,score,threshold.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
+    /// Write the scores as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
+    #[arg(long, value_name = "FILE")]
+    backfill: Option<PathBuf>,
     /// Judge the scores by incidents: a CSV file with start,end for each, or with timestamp,label (0 or 1)
     /// for each step. Columns named as the model's entity labels (job, instance) say whose they are; without
     /// them, or where a cell is empty, they are of every host.
@@ -120,6 +123,9 @@ fn evaluate(
         };
         evaluate::write_scores(path, &backtest, &metadata.entity, input)?;
     }
+    if let Some(path) = &args.backfill {
+        evaluate::write_backfill(path, &backtest, &model_name(&args.model, config)?)?;
+    }
     let judged = labels.map(|labels| {
         judge(&backtest, labels, &left_out).with_context(|| {
             match (&args.labels, &args.labels_query) {
@@ -139,6 +145,12 @@ fn evaluate(
         Some((_, judgement)) => say(format!("{text}\n{judgement}{}", of_all(&backtest))),
         None => say(format!("{text}\n{}", evaluate::overview(&backtest))),
     }
+}
+
+/// What serving calls a model: by its item of the configuration, or as its file is called.
+fn model_name(path: &Path, config: &Config) -> anyhow::Result<String> {
+    let by_file = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(item_of(config, path)?.map_or_else(by_file, |it| it.name.clone()))
 }
 
 /// What figures are of where there are several hosts.

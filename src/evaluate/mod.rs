@@ -22,10 +22,11 @@
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
 //!
-//! All but `output`, which writes files, is pure; marks are read by `crate::history`.
+//! All but `output` and `backfill`, which write files, is pure; marks are read by `crate::history`.
 //! `tests/reference/judge.py` computes the same figures in Python.
 
 mod account;
+mod backfill;
 mod backtest;
 mod budget;
 mod calls;
@@ -40,6 +41,7 @@ mod ranking;
 mod tests;
 
 pub use account::overview;
+pub use backfill::write as write_backfill;
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
 pub use calls::{Account, Call, CallVerdict, Finding};

@@ -197,8 +197,7 @@ impl<'a> Collected<'a> {
 
     /// The steps at which expressions had a result, as incidents.
     pub fn incidents(self) -> Vec<Incident> {
-        let times_ms: Vec<i64> = self.grid.times_ms().collect();
-        self.excluded.incidents(&times_ms, self.grid.step_ms())
+        self.excluded.incidents(&self.grid.times_ms().collect::<Vec<_>>(), self.grid.step_ms())
     }
 
     /// Where the values of an entity go; nowhere if it is not in the sample.

@@ -144,10 +144,12 @@ mod tests {
     }
 
     /// From and to in RFC 3339, and whose.
+    type Expected<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
     #[track_caller]
-    fn check(text: &str, expected: &[(&str, &str, &[(&str, &str)])]) -> Vec<String> {
+    fn check(text: &str, expected: &[Expected<'_>]) -> Vec<String> {
         let LabelTable { marks, notes } = read(text, None).expect("incidents");
-        let incident = |(start, end, owner): &(&str, &str, &[(&str, &str)])| Incident {
+        let incident = |(start, end, owner): &Expected<'_>| Incident {
             owner: Labels::from_pairs(owner.iter().copied()).expect("labels"),
             start_ms: timestamp::parse_ms(start).expect(start),
             end_ms: timestamp::parse_ms(end).expect(end),
