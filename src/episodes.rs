@@ -100,7 +100,9 @@ impl<'a> Timeline<'a> {
         self.merged(&self.runs(holds))
     }
 
-    fn reaches(&self, from: usize, to: usize) -> bool {
+    /// Whether two steps above the threshold, of which none between is, are of one episode.
+    #[must_use]
+    pub fn reaches(&self, from: usize, to: usize) -> bool {
         self.times_ms[to].saturating_sub(self.times_ms[from]) <= self.reach_ms
     }
 }

@@ -284,14 +284,28 @@ fn an_evaluation_says_what_it_leaves_out() {
     let exclude = |from, to| format!("--exclude={}..{}", at(from), at(to));
     let (ten, labelled) = (exclude(100, 109), exclude(40, 60));
     let plain = portent(folder.path(), &["evaluate", "--model=m.onnx", "--input=in.csv"]);
-    let scored: usize =
-        plain.all.split(' ').next().and_then(|it| it.parse().ok()).expect("a count");
+    let first = plain.all.lines().next().expect("an account");
+    let calls = plain.all.lines().filter(|it| it.starts_with("  2026-11-23T")).count();
+    let rate = format!("would have called {calls} time");
+    assert!(first.starts_with(&rate) && first.ends_with(" per host and week"), "{}", plain.all);
+    let scored = plain.all.lines().find_map(|it| it.split_once(" of 300 steps scored, "));
+    let scored: usize = scored.and_then(|it| it.0.parse().ok()).expect("a count");
     let fewer = format!("{} of 300 steps scored (10 excluded),", scored - 10);
     for (arguments, code, sentence) in [
         (&[ten.as_str()][..], 0, fewer.as_str()),
-        (&["--labels=longer.csv"], 0, "left out: 100 of 400 labels, of times that are no step"),
+        (
+            &["--labels=longer.csv"],
+            0,
+            "left out: 100 of 400 labels, of times that are no step of the history (the first is at \
+             2026-11-23T15:15:00Z, and 2026-11-23T15:14:00Z is the nearest step)",
+        ),
         (&["--labels=shorter.csv"], 0, "left out: 280 of 300 steps, without a label"),
-        (&["--labels=elsewhere.csv"], 1, "no label has the time of any step of the history"),
+        (
+            &["--labels=elsewhere.csv"],
+            1,
+            "elsewhere.csv: no label has the time of any step of the history (the first is at \
+             2026-11-23T16:55:00Z, and 2026-11-23T15:14:00Z is the nearest step)",
+        ),
         (&["--labels=shorter.csv", &labelled], 1, "every step with a label is excluded"),
     ] {
         let evaluate = ["evaluate", "--model=m.onnx", "--input=in.csv"];

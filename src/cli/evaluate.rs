@@ -1,6 +1,5 @@
 //! `portent evaluate`: runs a model over history and says how it would have done.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -12,11 +11,16 @@ use super::{Failure, Outcome, command_line, say, write_file};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
-use crate::evaluate::{self, Backtest, Judgement, Settings, Tally};
+use crate::evaluate::{self, Account, Backtest, Judgement, Marked};
 use crate::files::read_whole;
-use crate::history::{self, Source};
+use crate::history::{self, History, LabelTable, Marks, Query, Source};
+use crate::labels::Labels;
+use crate::matcher::Selector;
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
-use crate::timestamp::Zone;
+use crate::promql::parse_selector;
+
+/// Hosts that are named where a selector matches none.
+const NAMED_HOSTS: usize = 3;
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -32,9 +36,22 @@ pub(super) struct EvaluateArgs {
     /// Write the score of each line or step: timestamp,score,threshold.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Judge the scores by labels: a CSV file with timestamp,label (0 or 1).
+    /// Write the scores as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
+    #[arg(long, value_name = "FILE")]
+    backfill: Option<PathBuf>,
+    /// Judge the scores by incidents: a CSV file with start,end for each, or with timestamp,label (0 or 1)
+    /// for each step. Columns named as the model's entity labels (job, instance) say whose they are; without
+    /// them, or where a cell is empty, they are of every host.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// Judge the scores by incidents that the server of the history knows: steps at which this PromQL
+    /// expression has a result, of the hosts with the labels that it has. Example:
+    /// 'ALERTS{alertstate="firing"}'
+    #[arg(long, value_name = "EXPR", requires = "prometheus_url", conflicts_with = "labels")]
+    labels_query: Option<String>,
+    /// Evaluate only the hosts that match, such as 'instance="web-1:9100"' or 'job="node",instance=~"web-.*"'.
+    #[arg(long, value_name = "MATCHERS")]
+    entity: Option<String>,
     /// Write a page with plots.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -42,12 +59,23 @@ pub(super) struct EvaluateArgs {
 
 pub(super) fn run(args: EvaluateArgs) -> Outcome {
     args.source.zone(args.labels.is_some()).map_err(Failure::Wrong)?;
+    let only = args.entity.as_deref().map(selector).transpose().map_err(Failure::Wrong)?;
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref());
     let runtime = runtime.map_err(|error| Failure::of_model(error.into()))?;
     let model = load(&args.model, &config, &runtime).map_err(Failure::of_model)?;
-    evaluate(args, &config, model).map_err(Failure::Failed)
+    evaluate(args, &config, model, only.as_ref()).map_err(Failure::Failed)
+}
+
+/// The matchers of --entity, with or without braces.
+fn selector(text: &str) -> anyhow::Result<Selector> {
+    let inner = text.trim().trim_start_matches('{').trim_end_matches('}');
+    parse_selector(&format!("{{{inner}}}")).map_err(|error| {
+        anyhow::Error::from(error).context(format!(
+            "--entity {text}: write matchers as in 'instance=\"web-1:9100\"' or 'job=\"node\",instance=~\"web-.*\"'"
+        ))
+    })
 }
 
 /// The model, with what the configuration says of it.
@@ -68,6 +96,7 @@ fn evaluate(
     args: EvaluateArgs,
     config: &Config,
     (metadata, scorer): (Metadata, Scorer),
+    only: Option<&Selector>,
 ) -> anyhow::Result<()> {
     let name = args.model.display().to_string();
     let table_step = args.source.table_step();
@@ -77,7 +106,10 @@ fn evaluate(
         metadata.entity.clone(),
         Some(metadata.step),
     )?;
-    let history = history::read(&query)?;
+    // What is wrong with them is said before hours of history are read.
+    let labels = labels(args.labels.as_deref(), args.labels_query.as_deref(), &query)?;
+    let mut history = history::read(&query)?;
+    let left_out = only.map_or_else(|| Ok(Vec::new()), |only| keep(&mut history, only))?;
     let (recording, features) = (&history.recording, &history.features);
     let found = Duration::from_ms(recording.step_ms);
     if let Some(asked) = table_step.filter(|asked| *asked != found) {
@@ -91,143 +123,114 @@ fn evaluate(
         };
         evaluate::write_scores(path, &backtest, &metadata.entity, input)?;
     }
-    let judged = args.labels.as_deref().map(|labels| judge(&backtest, labels, query.zone.as_ref()));
+    if let Some(path) = &args.backfill {
+        evaluate::write_backfill(path, &backtest, &model_name(&args.model, config)?)?;
+    }
+    let judged = labels.map(|labels| {
+        judge(&backtest, labels, &left_out).with_context(|| {
+            match (&args.labels, &args.labels_query) {
+                (Some(path), _) => path.display().to_string(),
+                (None, expr) => format!("--labels-query {}", expr.as_deref().unwrap_or_default()),
+            }
+        })
+    });
     let judged = judged.transpose()?;
+    let account = Account::new(&backtest, judged.as_ref().map(|(marked, _)| marked));
     if let Some(path) = &args.report {
-        let judged = judged.as_ref().map(|it| (&it.judgement, it.by_step.as_slice()));
-        write_file(path, &evaluate::page(&name, &backtest, judged, &command_line())?)?;
+        let judged = judged.as_ref().map(|(marked, judgement)| (judgement, marked));
+        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command_line())?)?;
     }
+    let text = account.text(&backtest);
     match &judged {
-        Some(judged) => say(judged),
-        None => say(overview(&backtest)),
+        Some((_, judgement)) => say(format!("{text}\n{judgement}{}", of_all(&backtest))),
+        None => say(format!("{text}\n{}", evaluate::overview(&backtest))),
     }
 }
 
-/// The scores of the only entity held against labels, and the label of each step. What has no label, or no
-/// step, is not judged, nor is what is excluded.
-fn judge(backtest: &Backtest, path: &Path, zone: Option<&Zone>) -> anyhow::Result<Judged> {
-    let [entity] = backtest.entities.as_slice() else {
-        bail!("--labels are of one entity, and the history has {}", backtest.entities.len());
-    };
-    let labels = history::read_labels(path, zone)?;
-    let mut by_step = vec![None; backtest.times_ms.len()];
-    let mut strangers = 0;
-    for (time_ms, label) in &labels {
-        match nearest(&backtest.times_ms, *time_ms, backtest.step_ms / 4) {
-            Some(at) => by_step[at] = Some(*label || by_step[at] == Some(true)),
-            None => strangers += 1,
-        }
-    }
-    if strangers == labels.len() {
-        bail!("{}: no label has the time of any step of the history", path.display());
-    }
-    let is_judged = |at: &usize| by_step[*at].is_some() && !entity.is_excluded(*at);
-    let steps: Vec<usize> = (0..by_step.len()).filter(is_judged).collect();
-    if steps.is_empty() {
-        bail!("{}: every step with a label is excluded", path.display());
-    }
-    let of_steps = |of: &[f64]| steps.iter().map(|at| of[*at]).collect::<Vec<f64>>();
-    let times_ms: Vec<i64> = steps.iter().map(|at| backtest.times_ms[*at]).collect();
-    let flags: Vec<bool> = steps.iter().map(|at| by_step[*at] == Some(true)).collect();
-    let (scores, thresholds) = (of_steps(&entity.scores), of_steps(&entity.thresholds));
-    let settings = Settings::for_step(backtest.step_ms);
-    Ok(Judged {
-        judgement: evaluate::judge(&times_ms, &scores, &flags, &thresholds, &settings)?,
-        by_step: by_step.iter().map(|it| *it == Some(true)).collect(),
-        strangers: [strangers, labels.len()],
-        without: [by_step.iter().filter(|it| it.is_none()).count(), by_step.len()],
-    })
+/// What serving calls a model: by its item of the configuration, or as its file is called.
+fn model_name(path: &Path, config: &Config) -> anyhow::Result<String> {
+    let by_file = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(item_of(config, path)?.map_or_else(by_file, |it| it.name.clone()))
 }
 
-/// Scores held against labels.
-struct Judged {
-    judgement: Judgement,
-    by_step: Vec<bool>,
-    /// Labels of no step, and all labels.
-    strangers: [usize; 2],
-    /// Steps without a label, and all steps.
-    without: [usize; 2],
-}
-
-impl fmt::Display for Judged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.judgement)?;
-        let [strangers, labels] = self.strangers;
-        if strangers > 0 {
-            writeln!(
-                f,
-                "left out: {strangers} of {labels} labels, of times that are no step of the history"
-            )?;
-        }
-        let [without, steps] = self.without;
-        if without > 0 {
-            writeln!(f, "left out: {without} of {steps} steps, without a label")?;
-        }
-        Ok(())
+/// What figures are of where there are several hosts.
+fn of_all(backtest: &Backtest) -> String {
+    match backtest.entities.len() {
+        1 => String::new(),
+        hosts => format!(
+            "These figures are of {hosts} hosts as one: a day is a host's day, and what several hosts had is \
+             an event of each.\n"
+        ),
     }
 }
 
-/// The step whose time is nearest, within so much.
-fn nearest(times_ms: &[i64], time_ms: i64, within_ms: i64) -> Option<usize> {
-    let after = times_ms.partition_point(|it| *it < time_ms);
-    let both = after.saturating_sub(1)..(after + 1).min(times_ms.len());
-    let near = both.min_by_key(|at| (times_ms[*at] - time_ms).abs())?;
-    let distance_ms = (times_ms[near] - time_ms).abs();
-    (distance_ms == 0 || distance_ms < within_ms).then_some(near)
+/// What was marked as anomalous, by a file or by the server of the history.
+fn labels(
+    file: Option<&Path>,
+    expr: Option<&str>,
+    query: &Query,
+) -> anyhow::Result<Option<LabelTable>> {
+    if let Some(path) = file {
+        return Ok(Some(history::read_labels(path, query.zone.as_ref(), &query.entity)?));
+    }
+    let (Some(expr), Source::Server(source)) = (expr, &query.source) else { return Ok(None) };
+    let incidents = history::read_incidents(query, source, expr)?;
+    let note = format!("{expr} has {} incidents in the history", incidents.len());
+    Ok(Some(LabelTable { marks: Marks::Incidents(incidents), notes: vec![note] }))
 }
 
-/// What there is to say without labels.
-fn overview(backtest: &Backtest) -> String {
-    let mut text = String::new();
-    for entity in &backtest.entities {
-        let Tally { scored, above, episodes, largest, excluded } = backtest.tally(entity);
-        let name = match entity.labels.is_empty() {
-            true => String::new(),
-            false => format!("{}: ", entity.labels),
-        };
-        let excluded = match excluded {
-            0 => String::new(),
-            excluded => format!(" ({excluded} excluded)"),
-        };
-        text.push_str(&format!(
-            "{name}{scored} of {} steps scored{excluded}, {above} above the threshold, episodes: {episodes}, \
-             largest {largest:.2}\n",
-            entity.scores.len()
-        ));
+/// Keeps the hosts that match, and gives the names of the others.
+fn keep(history: &mut History, only: &Selector) -> anyhow::Result<Vec<Labels>> {
+    let entities = &mut history.recording.entities;
+    let left_out: Vec<Labels> =
+        entities.iter().map(|it| it.labels.clone()).filter(|it| !only.matches(it)).collect();
+    if left_out.len() < entities.len() {
+        entities.retain(|it| only.matches(&it.labels));
+        return Ok(left_out);
     }
-    text
+    if left_out.iter().all(Labels::is_empty) {
+        bail!("--entity {only} chooses among hosts, and a CSV file has one without labels");
+    }
+    let some: Vec<String> = left_out.iter().take(NAMED_HOSTS).map(ToString::to_string).collect();
+    let more = left_out.len() - some.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    bail!("--entity {only} matches no host of the history; it has {}{more}", some.join(", "))
+}
+
+/// The scores held against labels.
+fn judge(
+    backtest: &Backtest,
+    labels: LabelTable,
+    left_out: &[Labels],
+) -> anyhow::Result<(Marked, Judgement)> {
+    let mut marked = evaluate::mark(backtest, &labels.marks, left_out)?;
+    marked.notes.splice(0..0, labels.notes);
+    let judgement = evaluate::judge_fleet(backtest, &marked)?;
+    Ok((marked, judgement))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::Scored;
-    use crate::labels::Labels;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        match (selector(text), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found.to_string(), expected),
+            (Err(error), Err(expected)) => {
+                let text = format!("{error:#}");
+                assert!(text.contains(expected), "{text}");
+            }
+            (found, expected) => panic!("{found:?} is not {expected:?}"),
+        }
+    }
 
     #[test]
-    fn an_entity_is_summed_up_in_a_line() {
-        let mut scores = vec![0.5; 60];
-        scores[0] = f64::NAN;
-        // Within ten minutes of one another, and later again; 3 is not above its own threshold.
-        (scores[10], scores[20], scores[40], scores[50]) = (1.5, 1.25, 2.0, 3.0);
-        let mut thresholds = vec![1.0; 60];
-        thresholds[50] = 3.0;
-        let labels = Labels::from_pairs([("instance", "a")]).expect("one name");
-        let backtest = Backtest {
-            times_ms: (0..60).map(|minute| minute * 60_000).collect(),
-            step_ms: 60_000,
-            entities: vec![Scored {
-                labels,
-                scores,
-                thresholds,
-                states: Vec::new(),
-                excluded: Vec::new(),
-            }],
-            by_feature: Vec::new(),
-            feature_names: Vec::new(),
-        };
-        let expected = "{instance=\"a\"}: 59 of 60 steps scored, 3 above the threshold, episodes: 2, \
-                        largest 3.00\n";
-        assert_eq!(overview(&backtest), expected);
+    fn hosts_are_chosen_by_matchers() {
+        check("instance=\"web-1:9100\"", Ok("{instance=\"web-1:9100\"}"));
+        check("{instance=~\"web-.*\", job!=\"x\"}", Ok("{instance=~\"web-.*\",job!=\"x\"}"));
+        check("web-1:9100", Err("--entity web-1:9100: write matchers as in 'instance="));
+        check("instance=~\"(\"", Err("--entity instance=~\"(\": write matchers"));
+        check("", Err("--entity : write matchers"));
     }
 }

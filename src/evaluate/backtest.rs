@@ -8,7 +8,7 @@
 use ndarray::Array1;
 
 use crate::detect::{AnomalyState, DetectConfig, Detector, Played, Replay};
-use crate::episodes::Timeline;
+use crate::episodes::{Run, Timeline};
 use crate::features::{EntityRecording, FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
@@ -44,9 +44,18 @@ pub struct Scored {
     pub states: Vec<AnomalyState>,
     /// For each step whether it was asked to be left out, of scores and of every figure; empty when none was.
     pub excluded: Vec<bool>,
+    /// Of each episode, in order, what the features had of the errors above the threshold, in the order of
+    /// the model's features; zeros where the model does not tell.
+    pub blame: Vec<Vec<f32>>,
 }
 
 impl Scored {
+    /// Whether a step is above the threshold in force.
+    #[must_use]
+    pub fn is_above(&self, step: usize) -> bool {
+        self.scores[step].is_finite() && self.scores[step] > self.thresholds[step]
+    }
+
     /// Whether a step was asked to be left out.
     #[must_use]
     pub fn is_excluded(&self, step: usize) -> bool {
@@ -55,18 +64,21 @@ impl Scored {
 }
 
 impl Backtest {
+    /// When an entity was above its threshold, as an operator counts it.
+    #[must_use]
+    pub fn episodes(&self, entity: &Scored) -> Vec<Run> {
+        Timeline::new(&self.times_ms, self.step_ms).episodes(|step| entity.is_above(step))
+    }
+
     /// What there is to say of an entity without labels.
     #[must_use]
     pub fn tally(&self, entity: &Scored) -> Tally {
         let known = |step: &usize| entity.scores[*step].is_finite();
-        let is_above = |step: usize| {
-            entity.scores[step].is_finite() && entity.scores[step] > entity.thresholds[step]
-        };
         let steps = 0..entity.scores.len();
         Tally {
             scored: steps.clone().filter(known).count(),
-            above: steps.clone().filter(|step| is_above(*step)).count(),
-            episodes: Timeline::new(&self.times_ms, self.step_ms).episodes(is_above).len(),
+            above: steps.clone().filter(|step| entity.is_above(*step)).count(),
+            episodes: self.episodes(entity).len(),
             largest: steps.filter(known).map(|step| entity.scores[step]).fold(0.0, f64::max),
             excluded: entity.excluded.iter().filter(|it| **it).count(),
         }
@@ -170,9 +182,12 @@ pub fn run(
         scores: vec![f64::NAN; steps],
         thresholds: vec![1.0; steps],
         states: vec![AnomalyState::Normal; steps],
+        blame: Vec::new(),
     };
     let mut entities: Vec<Scored> = recording.entities.iter().map(nothing).collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
+    let mut blamed = vec![None; entities.len()];
+    let line = Timeline::new(&recording.times_ms, recording.step_ms);
     let played = Played {
         features: &metadata.features,
         entity: &metadata.entity,
@@ -188,11 +203,22 @@ pub fn run(
             if entities[entity].is_excluded(step) {
                 continue;
             }
-            entities[entity].scores[step] = score.score;
-            entities[entity].thresholds[step] = score.threshold;
-            entities[entity].states[step] = score.state;
+            let scored = &mut entities[entity];
+            scored.scores[step] = score.score;
+            scored.thresholds[step] = score.threshold;
+            scored.states[step] = score.state;
             for it in score.contributions() {
                 by_feature[it.feature as usize] += f64::from(it.contribution) * score.score;
+            }
+            if scored.is_above(step) {
+                let last = blamed[entity].replace(step);
+                if !last.is_some_and(|last| line.reaches(last, step)) {
+                    scored.blame.push(vec![0.0; by_feature.len()]);
+                }
+                let episode = scored.blame.last_mut().expect("an episode has begun");
+                for it in score.contributions() {
+                    episode[it.feature as usize] += it.contribution * score.score as f32;
+                }
             }
         }
         Ok(())

@@ -1,11 +1,16 @@
 //! Evaluation: a model over history, and its scores held against labels.
 //!
 //! In: a model and a recording. Out: the score of every step, by the code that serves
-//! ([`backtest`]). With a score, a label (anomalous or not) and a threshold for each step of one entity, a
+//! ([`backtest`]), and an [`Account`]: when an operator would have been called, for whom and why. With what
+//! was marked as anomalous ([`Marked`]) it says which incidents were found and which calls were false; and
+//! from a score, a label and a threshold for each step comes a
 //! [`Judgement`], with figures that need no threshold (how well the scores rank) and figures at the
 //! threshold (what an operator would have seen: events found, false alarms, delay).
 //!
 //! ```text
+//! backtest ─┬─────────────▶ account   calls, incidents found and missed
+//! marks ────┴─▶ marked ─┘
+//!
 //! scores ─┬─▶ ranking   each sample by itself       ─┐
 //!         ├─▶ budget    events against false alarms  ├─▶ judgement
 //! labels ─┴─▶ operator  events and alarm episodes   ─┘
@@ -17,12 +22,17 @@
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
 //!
-//! All but `output`, which writes files, is pure; labels are a table (`crate::history::read_labels`). `tests/reference/judge.py` computes the same
-//! figures in Python.
+//! All but `output` and `backfill`, which write files, is pure; marks are read by `crate::history`.
+//! `tests/reference/judge.py` computes the same figures in Python.
 
+mod account;
+mod backfill;
 mod backtest;
 mod budget;
+mod calls;
+mod fleet;
 mod judgement;
+mod marked;
 mod operator;
 mod output;
 mod page;
@@ -30,9 +40,14 @@ mod ranking;
 #[cfg(test)]
 mod tests;
 
+pub use account::overview;
+pub use backfill::write as write_backfill;
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
+pub use calls::{Account, Call, CallVerdict, Finding};
+pub use fleet::{FleetError, judge_fleet};
 pub use judgement::{JudgeError, Judgement, Ranking, judge};
+pub use marked::{MarkError, Marked, MarkedIncident, mark};
 pub use operator::Alarms;
 pub use output::{OutputError, write as write_scores};
 pub use page::page;

@@ -1,7 +1,9 @@
 //! A page: how a model did on history, for a browser.
 
 use super::backtest::{Backtest, Tally};
+use super::calls::Account;
 use super::judgement::Judgement;
+use super::marked::Marked;
 use crate::episodes::{Run, Timeline};
 use crate::report::{
     Bar, Bars, Event, Page, Plot, ReportError, Table, Threshold, TimeSeries, TimedSeries,
@@ -13,14 +15,15 @@ const SHOWN_ENTITIES: usize = 5;
 /// Features of which the share of the error is shown.
 const SHOWN_FEATURES: usize = 20;
 
-/// The page. With labels, `judged` has the figures and the label of each step.
+/// The page: first what an operator asks. With labels, `judged` has the figures and the label of each step.
 ///
 /// # Errors
 /// When a plot cannot be drawn.
 pub fn page(
     model: &str,
     backtest: &Backtest,
-    judged: Option<(&Judgement, &[bool])>,
+    account: &Account,
+    judged: Option<(&Judgement, &Marked)>,
     command: &str,
 ) -> Result<String, ReportError> {
     let mut page = Page::new("Portent: evaluation report");
@@ -29,12 +32,13 @@ pub fn page(
         backtest.times_ms.len(),
         backtest.entities.len()
     ));
+    told(&mut page, backtest, account);
     if let Some((judgement, _)) = judged {
         page.section("Judgement", "The scores held against the labels.");
         page.code(&judgement.to_string());
     }
     page.section("Scores", "As they would have been exported: above the line is anomalous.");
-    page.plot(&scores(backtest, judged.map(|(_, labels)| labels)), "Gaps have no score.")?;
+    page.plot(&scores(backtest, judged.map(|(_, marked)| marked)), "Gaps have no score.")?;
     page.section("Features", "Which features the errors came from.");
     let mut shares: Vec<(usize, f64)> = backtest.by_feature.iter().copied().enumerate().collect();
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -56,7 +60,35 @@ pub fn page(
     Ok(page.render())
 }
 
-fn scores(backtest: &Backtest, labels: Option<&[bool]>) -> Plot {
+/// Calls, and what labels say of them, whole.
+fn told(page: &mut Page, backtest: &Backtest, account: &Account) {
+    let sentence = |text: &str| {
+        let mut letters = text.chars();
+        let first = letters.next().map(|it| it.to_uppercase().to_string()).unwrap_or_default();
+        format!("{first}{}.", letters.as_str())
+    };
+    let headline = sentence(&account.headline());
+    page.section(
+        "Calls",
+        &format!(
+            "{headline} A call is an episode above the threshold; pauses of ten minutes, or of two steps, do \
+             not end it."
+        ),
+    );
+    if !account.calls.is_empty() {
+        page.table(&account.call_table(backtest));
+    }
+    if let Some(table) = account.finding_table(backtest) {
+        let texts = account.verdicts().into_iter().chain(account.notes.iter().cloned());
+        let texts: Vec<String> = texts.map(|it| sentence(&it)).collect();
+        page.section("Incidents", &texts.join("\n\n"));
+        if !table.rows.is_empty() {
+            page.table(&table);
+        }
+    }
+}
+
+fn scores(backtest: &Backtest, marked: Option<&Marked>) -> Plot {
     let mut order: Vec<usize> = (0..backtest.entities.len()).collect();
     order.sort_by(|a, b| {
         let [a, b] = [a, b].map(|i| backtest.tally(&backtest.entities[*i]).largest);
@@ -74,21 +106,24 @@ fn scores(backtest: &Backtest, labels: Option<&[bool]>) -> Plot {
         y_label: "anomaly_score".to_owned(),
         series: series.collect(),
         thresholds: vec![Threshold { value: 1.0, label: "anomalous above".to_owned() }],
-        events: labels.map_or_else(Vec::new, |labels| events(backtest, labels)),
+        events: marked.map_or_else(Vec::new, |marked| events(backtest, marked)),
         events_label: "labelled events".to_owned(),
         log_y: true,
     })
 }
 
-/// Runs of labelled steps.
-fn events(backtest: &Backtest, labels: &[bool]) -> Vec<Event> {
+/// Runs of steps at which any host was anomalous.
+fn events(backtest: &Backtest, marked: &Marked) -> Vec<Event> {
     let line = Timeline::new(&backtest.times_ms, backtest.step_ms);
     let event = |run: Run| Event {
         from_ms: backtest.times_ms[run.first],
         to_ms: backtest.times_ms[run.last],
         label: String::new(),
     };
-    line.runs(|step| labels[step]).into_iter().map(event).collect()
+    line.runs(|step| marked.by_entity.iter().any(|it| it[step] == Some(true)))
+        .into_iter()
+        .map(event)
+        .collect()
 }
 
 fn entities(page: &mut Page, backtest: &Backtest) {

@@ -15,6 +15,7 @@ use super::answer::Element;
 use super::error::HistoryError;
 use super::exclude::Excluded;
 use super::grid::{Grid, Piece};
+use super::marks::Incident;
 use super::sample::{Met, Sample};
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Missing, Recording, Sightings};
@@ -192,6 +193,11 @@ impl<'a> Collected<'a> {
         let steps = element.values().filter_map(|(time_ms, _)| piece.step_at(time_ms, step_ms));
         let all_steps = self.grid.len();
         self.excluded.add(labels, steps, all_steps, self.max_values)
+    }
+
+    /// The steps at which expressions had a result, as incidents.
+    pub fn incidents(self) -> Vec<Incident> {
+        self.excluded.incidents(&self.grid.times_ms().collect::<Vec<_>>(), self.grid.step_ms())
     }
 
     /// Where the values of an entity go; nowhere if it is not in the sample.

@@ -9,8 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Range;
 use super::error::HistoryError;
+use super::marks::Incident;
+use crate::episodes::Timeline;
 use crate::features::{EntityRecording, Recording};
 use crate::labels::Labels;
+
+/// How many steps apart two results of an incident may be: one step without a result, as where an evaluation
+/// of the rule was missed, is no end.
+const BRIDGED_STEPS: i64 = 2;
 
 /// What is to be left out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -104,6 +110,22 @@ impl Excluded {
             .collect()
     }
 
+    /// The steps of each set of labels as incidents, in order of time. Steps of which at most one lies
+    /// between are of one.
+    pub fn incidents(self, times_ms: &[i64], step_ms: i64) -> Vec<Incident> {
+        let line = Timeline { times_ms, reach_ms: step_ms.saturating_mul(BRIDGED_STEPS) };
+        let mut incidents = Vec::new();
+        for (owner, steps) in self.by_labels {
+            incidents.extend(line.episodes(|at| steps[at]).into_iter().map(|run| Incident {
+                owner: owner.clone(),
+                start_ms: times_ms[run.first],
+                end_ms: times_ms[run.last],
+            }));
+        }
+        incidents.sort_by_cached_key(|it| (it.start_ms, it.end_ms, it.owner.to_string()));
+        incidents
+    }
+
     /// Marks the steps of every entity that agrees.
     pub fn mark(&self, entities: &mut [EntityRecording]) {
         for (labels, steps) in &self.by_labels {
@@ -179,6 +201,26 @@ mod tests {
         check(&[(&[("instance", "1"), ("job", "b")], 2)], [&[], &[], &[2]]);
         check(&[(&[("job", "c")], 2)], [&[], &[], &[]]);
         check(&[(&[("job", "a")], 2), (&[("instance", "2")], 0)], [&[2], &[0, 2], &[]]);
+    }
+
+    #[test]
+    fn results_that_are_two_steps_apart_are_one_incident() {
+        let mut excluded = Excluded::default();
+        let a = labels(&[("job", "a")]);
+        for (of, steps) in [(&a, vec![0, 2, 5, 8]), (&Labels::empty(), vec![4, 5, 6, 7])] {
+            excluded.add(of.clone(), steps.into_iter(), 9, 18).expect("few");
+        }
+        // A pause lies before the last step.
+        let times_ms: Vec<i64> = (0..8).map(|step| step * 10).chain([200]).collect();
+        let incident =
+            |owner: &Labels, start_ms, end_ms| Incident { owner: owner.clone(), start_ms, end_ms };
+        let expected = [
+            incident(&a, 0, 20),
+            incident(&Labels::empty(), 40, 70),
+            incident(&a, 50, 50),
+            incident(&a, 200, 200),
+        ];
+        assert_eq!(excluded.incidents(&times_ms, 10), expected);
     }
 
     #[test]

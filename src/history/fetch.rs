@@ -168,7 +168,7 @@ impl Fetch<'_> {
         for element in &answer.elements {
             match *purpose {
                 Purpose::Feature(feature) => collected.add(feature, piece, element)?,
-                Purpose::Exclusion => collected.exclude(expr, piece, element)?,
+                Purpose::Exclusion | Purpose::Label => collected.exclude(expr, piece, element)?,
                 Purpose::Sighting => collected.see(piece, element)?,
             }
         }

@@ -45,6 +45,7 @@ mod fetch;
 mod grid;
 mod groups;
 mod identity;
+mod marks;
 mod patience;
 mod progress;
 mod question;
@@ -56,9 +57,10 @@ mod table;
 pub use config::{ConfigError, HistoryConfig};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
+pub use marks::{Incident, LabelledSteps, Marks};
 pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};
-pub use table::{CsvError, each_time, read_labels};
+pub use table::{CsvError, LabelTable, each_time, read_labels};
 
 use asked::Asked;
 use client::Server;
@@ -67,6 +69,7 @@ use fetch::Fetch;
 use grid::Grid;
 use groups::Wanted;
 use patience::{PATIENCE, Patience};
+use question::{Grids, Question};
 use resume::Store;
 use sample::Sample;
 
@@ -230,12 +233,52 @@ fn recorded(query: &Query, who: Who<'_>) -> Result<History, HistoryError> {
     }
 }
 
+/// The incidents of an expression: asks a server for it at the steps of the history, as for an exclusion.
+/// Samples that are at most two steps apart are one incident of the hosts that have the entity labels that
+/// the series has, whatever their values are.
+///
+/// # Errors
+/// As [`read`].
+///
+/// # Panics
+/// As [`read`].
+pub fn read_incidents(
+    query: &Query,
+    source: &RangeQuery,
+    expr: &str,
+) -> Result<Vec<Incident>, HistoryError> {
+    let query = Query { features: Vec::new(), exclude: Exclusions::default(), ..query.clone() };
+    let max_steps = query.config.max_steps_per_query;
+    let ask = |_: &Asked, (grid, _): Grids<'_>, _: Option<&Wanted>| {
+        let what = "--labels-query".to_owned();
+        vec![Question::new(what, expr, question::Purpose::Label, grid, max_steps)]
+    };
+    fetched(&query, source, Who::All, PATIENCE, &ask, |collected| Ok(collected.incidents()))
+}
+
 fn from_server(
     query: &Query,
     source: &RangeQuery,
     who: Who<'_>,
     patience: Patience,
 ) -> Result<Recording, HistoryError> {
+    let ask = |asked: &Asked, grids: Grids<'_>, wanted: Option<&Wanted>| {
+        question::all(query, asked, grids, wanted)
+    };
+    fetched(query, source, who, patience, &ask, |collected| collected.finish())
+}
+
+/// What is to be asked, given the texts, the grids, and those who are asked for alone.
+type ToAsk<'a> = &'a dyn Fn(&Asked, Grids<'_>, Option<&Wanted>) -> Vec<Question>;
+
+fn fetched<T>(
+    query: &Query,
+    source: &RangeQuery,
+    who: Who<'_>,
+    patience: Patience,
+    ask: ToAsk<'_>,
+    finish: impl FnOnce(Collected<'_>) -> Result<T, HistoryError>,
+) -> Result<T, HistoryError> {
     let RangeQuery { url, ranges, step, delay, resume } = source;
     let mut config = query.config.clone();
     let most_bytes = who.sampling().map_or(usize::MAX, |it| it.max_answer_bytes);
@@ -286,7 +329,7 @@ fn from_server(
             fetch.look(question, &mut collected).await?;
         }
         let wanted = who.wanted(&query.entity, &mut collected);
-        fetch.queries = question::all(query, &asked, grids, wanted.as_ref());
+        fetch.queries = ask(&asked, grids, wanted.as_ref());
         fetch.run(&mut collected).await
     });
     if let Some(folder) = resume {
@@ -294,7 +337,7 @@ fn from_server(
         tracing::info!(folder = %folder.display(), found, pieces, "answers found in the folder");
     }
     outcome?;
-    collected.finish()
+    finish(collected)
 }
 
 #[cfg(test)]

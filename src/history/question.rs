@@ -18,6 +18,8 @@ pub(super) enum Purpose {
     Feature(usize),
     /// Steps that are left out.
     Exclusion,
+    /// Steps that are marked as anomalous.
+    Label,
     /// When the newest samples of entities were taken.
     Sighting,
 }
@@ -79,7 +81,7 @@ impl Question {
 
     /// Whether single steps that the server refuses may be left out.
     pub fn may_lack_steps(&self) -> bool {
-        self.purpose != Purpose::Exclusion
+        !matches!(self.purpose, Purpose::Exclusion | Purpose::Label)
     }
 
     /// Whether there is another text where label sets clash.
@@ -142,7 +144,7 @@ impl Question {
 }
 
 /// The steps of features, and the instants at which it is asked when samples were taken.
-type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
+pub(super) type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
 
 /// What tells who is there, of whoever there may be.
 pub(super) fn who(asked: &Asked, (_, instants): Grids<'_>) -> Option<Question> {

@@ -97,7 +97,7 @@ fn second(run: &[Twice], around: [Option<i64>; 2], step_ms: i64) -> Result<usize
 }
 
 /// Why a line is not taken as one of both hours.
-fn refused(clock_ms: i64, zone: &Zone) -> String {
+pub(super) fn refused(clock_ms: i64, zone: &Zone) -> String {
     let clock = timestamp::format_ms(clock_ms);
     let clock = clock.trim_end_matches('Z');
     format!(

@@ -1,74 +1,177 @@
-//! Labels: whether a step was anomalous, as people have marked it, in a table.
+//! Labels: what people have marked as anomalous, in a table.
 //!
-//! In: a table ([`super`]) with a column of times and one named as labels are ([`LABELS`]), in any place
-//! and among others; a label is 0 or 1, `false` or `true`. Lines may be in any order. Out: times and
-//! labels, in order of time, every time once. A time that comes again with the same label counts once;
-//! with another one it is an error.
+//! In: a table ([`super`]) whose header says what its lines are. With a column of starts and one of ends
+//! each line is an incident ([`super::incidents`]). With a column of times and one named as labels are
+//! ([`LABELS`]) each is a step, and its label is 0 or 1, `false` or `true`; lines may be in any order. Columns
+//! may stand in any place and among others; those that are named as an entity label say whose a line is, and
+//! an empty cell says nothing. Out: incidents; or times and labels by whose they are, in order of time, every
+//! time once. A time that comes again with the same label counts once; with another one it is an error.
 //!
 //! Memory: some 40 bytes a line, of which there are at most [`MAX_LINES`].
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use csv::StringRecord;
 
 use super::CsvError;
 use super::columns::{LABELS, TimeColumn, time_column};
+use super::incidents::{self, Ends};
 use super::numbers::number;
 use super::text::Text;
 use super::times::{Moment, Times};
+use crate::history::{LabelledSteps, Marks};
+use crate::labels::Labels;
 use crate::timestamp::{self, Zone};
 
 /// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.
 const MAX_LINES: usize = 10_000_000;
 
-/// Reads a file of labels, and logs what its times were taken for; `zone` is that of times that do not say
-/// theirs. Gives times in milliseconds since 1970,
-/// strictly ascending, and whether the step was anomalous.
+/// What a file of labels begins with.
+pub(super) const BEGIN: &str = "begin the file with the line \"timestamp,label\", or with \"start,end\" where \
+                                each line is an incident";
+
+/// A file of labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelTable {
+    /// What it marks.
+    pub marks: Marks,
+    /// Sentences: what the file was taken for, and which of its columns are not looked at.
+    pub notes: Vec<String>,
+}
+
+/// Reads a file of labels. `zone` is that of times that do not say theirs, `entity` are the labels that
+/// may say whose a line is.
 ///
 /// # Errors
-/// When the file cannot be read, has more than ten million lines or none, has no column of times or of
-/// labels, or a line is no label.
-pub fn read_labels(path: &Path, zone: Option<&Zone>) -> Result<Vec<(i64, bool)>, CsvError> {
-    read(path, zone, MAX_LINES)
+/// When the file cannot be read, has more than ten million lines, no column of times or of labels, or a line
+/// that is neither a label nor an incident; and when it is one of steps and has none.
+pub fn read_labels(
+    path: &Path,
+    zone: Option<&Zone>,
+    entity: &[String],
+) -> Result<LabelTable, CsvError> {
+    read(path, zone, entity, MAX_LINES)
+}
+
+fn read(
+    path: &Path,
+    zone: Option<&Zone>,
+    entity: &[String],
+    max_lines: usize,
+) -> Result<LabelTable, CsvError> {
+    let text = Text::open(path)?;
+    let owners = Owners::new(text.header(), entity);
+    let ends = Ends::of(text.header()).map_err(|reason| text.wrong_header(reason))?;
+    let (marks, mut notes, are_utc) = match ends {
+        Some(ends) => incidents::read(text, path, ends, &owners, zone, max_lines)?,
+        None => steps(text, path, &owners, zone, max_lines)?,
+    };
+    if are_utc {
+        notes.push("the times have no zone: they are taken as UTC".to_owned());
+    }
+    Ok(LabelTable { marks, notes })
+}
+
+/// What a table of labels is: its marks, what there is to say of it, and whether its times were taken as UTC.
+pub(super) type Taken = (Marks, Vec<String>, bool);
+
+/// The columns that say whose a line is.
+pub(super) struct Owners {
+    /// Entity labels and their places.
+    columns: Vec<(String, usize)>,
+}
+
+impl Owners {
+    fn new(header: &StringRecord, entity: &[String]) -> Self {
+        let place = |name: &String| {
+            let exact = header.iter().position(|it| it == name);
+            let place =
+                exact.or_else(|| header.iter().position(|it| it.eq_ignore_ascii_case(name)));
+            place.map(|place| (name.clone(), place))
+        };
+        Self { columns: entity.iter().filter_map(place).collect() }
+    }
+
+    pub fn has(&self, place: usize) -> bool {
+        self.columns.iter().any(|(_, it)| *it == place)
+    }
+
+    /// The columns that are named here and those of owners, as the header has them.
+    pub fn names(&self, header: &StringRecord, own: &[usize]) -> String {
+        let is_it = |(place, _): &(usize, &str)| own.contains(place) || self.has(*place);
+        let names = header.iter().enumerate().filter(is_it).map(|(_, name)| name);
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The labels of those whose a line is.
+    pub fn labels(&self, record: &StringRecord) -> Labels {
+        let pairs = self.columns.iter().map(|(name, place)| (name.as_str(), record[*place].trim()));
+        Labels::from_pairs(pairs).expect("entity labels have different names")
+    }
 }
 
 /// A line: what, and where in the file.
 type Label = (bool, u32);
 
-fn read(path: &Path, zone: Option<&Zone>, max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
-    let mut text = Text::open(path)?;
+fn steps(
+    mut text: Text,
+    path: &Path,
+    owners: &Owners,
+    zone: Option<&Zone>,
+    max_lines: usize,
+) -> Result<Taken, CsvError> {
     let mut record = StringRecord::new();
     let mut goes_on = text.next(&mut record)?;
     let first = goes_on.then_some(&record);
     let at = places(&text, first).map_err(|reason| text.wrong_header(reason))?;
-    let (mut times, mut labels) = (Times::new(zone), Vec::new());
+    let mut of_owner: HashMap<Labels, usize> = HashMap::new();
+    let mut all: Vec<(Labels, Times, Vec<Label>)> = Vec::new();
+    let mut lines = 0;
     while goes_on {
-        if labels.len() == max_lines {
-            return Err(text.wrong(format!(
-                "more than {max_lines} lines of labels; split the file into shorter times"
-            )));
+        if lines == max_lines {
+            return Err(too_long(&text, max_lines));
         }
-        let is_anomalous = label(&mut times, &record, at, text.has_decimal_commas())
-            .map_err(|it| text.wrong(it))?;
-        labels.push((is_anomalous, u32::try_from(text.line()).unwrap_or(u32::MAX)));
+        let owner = owners.labels(&record);
+        let place = *of_owner.entry(owner).or_insert_with_key(|owner| {
+            all.push((owner.clone(), Times::new(zone), Vec::new()));
+            all.len() - 1
+        });
+        let (_, times, labels) = &mut all[place];
+        let is_anomalous =
+            label(times, &record, at, text.has_decimal_commas()).map_err(|it| text.wrong(it))?;
+        labels.push((is_anomalous, line(&text)));
+        lines += 1;
         goes_on = text.next(&mut record)?;
     }
-    if labels.is_empty() {
+    if lines == 0 {
         return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
     }
-    if times.are_taken_as_utc() {
-        tracing::warn!("{}: the times have no zone: they are taken as UTC", path.display());
-    }
-    in_order(times, &labels).map_err(|(line, reason)| {
-        let path: PathBuf = path.to_path_buf();
-        CsvError::Line { path, line: line.into(), reason }
-    })
+    let are_utc = all.iter().any(|(_, times, _)| times.are_taken_as_utc());
+    let columns = owners.names(text.header(), &[at.0.place, at.1]);
+    let note = format!("the file has a label for each of {lines} steps, by its columns {columns}");
+    let sorted = all.into_iter().map(|(owner, times, labels)| {
+        let steps = in_order(times, &labels).map_err(|(line, reason)| CsvError::Line {
+            path: path.to_path_buf(),
+            line: line.into(),
+            reason,
+        })?;
+        Ok(LabelledSteps { owner, steps })
+    });
+    Ok((Marks::Steps(sorted.collect::<Result<_, CsvError>>()?), vec![note], are_utc))
+}
+
+pub(super) fn line(text: &Text) -> u32 {
+    u32::try_from(text.line()).unwrap_or(u32::MAX)
+}
+
+pub(super) fn too_long(text: &Text, max_lines: usize) -> CsvError {
+    text.wrong(format!("more than {max_lines} lines of labels; split the file into shorter times"))
 }
 
 /// Where the times and the labels are.
 fn places(text: &Text, first: Option<&StringRecord>) -> Result<(TimeColumn, usize), String> {
     let header = text.header();
-    let begin = "begin the file with the line \"timestamp,label\"";
     let is_label = |i: &usize| LABELS.contains(&header[*i].to_ascii_lowercase().as_str());
     let mut found = (0..header.len()).filter(is_label);
     let label_at = match (found.next(), found.next()) {
@@ -79,10 +182,10 @@ fn places(text: &Text, first: Option<&StringRecord>) -> Result<(TimeColumn, usiz
                 &header[one], &header[other]
             ));
         }
-        (None, _) => return Err(format!("no column is named \"label\"; {begin}")),
+        (None, _) => return Err(format!("no column is named \"label\"; {BEGIN}")),
     };
     match time_column(header, first, text.has_decimal_commas())? {
-        time if time.place == label_at => Err(format!("no column is of times; {begin}")),
+        time if time.place == label_at => Err(format!("no column is of times; {BEGIN}")),
         time => Ok((time, label_at)),
     }
 }
@@ -137,7 +240,17 @@ mod tests {
     fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text).expect("written");
-        read(file.path(), None, max_lines)
+        read(file.path(), None, &[], max_lines).map(of_everyone)
+    }
+
+    /// The steps of a table that says of none whose they are.
+    fn of_everyone(table: LabelTable) -> Vec<(i64, bool)> {
+        match table.marks {
+            Marks::Steps(mut all) if all.len() == 1 && all[0].owner.is_empty() => {
+                all.remove(0).steps
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[track_caller]
@@ -169,7 +282,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let begin = "begin the file with the line \"timestamp,label\"";
+        let begin = "begin the file with the line \"timestamp,label\", or with \"start,end\" where each line \
+                     is an incident";
         check_error("", &format!(", line 1: no column is named \"label\"; {begin}"));
         check_error("0,1\n60,1\n", &format!(", line 1: no column is named \"label\"; {begin}"));
         check_error(
@@ -196,8 +310,30 @@ mod tests {
         );
         let error = read_text(b"timestamp,label\nsoon,1\n", 10).expect_err("no time").to_string();
         assert!(error.contains(", line 2: \"soon\" is not a time"), "{error}");
-        let absent = read_labels(Path::new("/nowhere.csv"), None).expect_err("no file").to_string();
+        let absent =
+            read_labels(Path::new("/nowhere.csv"), None, &[]).expect_err("no file").to_string();
         assert!(absent.starts_with("cannot read /nowhere.csv: "), "{absent}");
+    }
+
+    #[test]
+    fn columns_that_are_named_as_entity_labels_say_whose_a_line_is() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let text = "time,Instance,note,label\n0,b,x,1\n60,a,,0\n0,a,,1\n0,,,0\n60,b,,0\n";
+        file.write_all(text.as_bytes()).expect("written");
+        let entity = ["job", "instance"].map(str::to_owned);
+        let table = read(file.path(), None, &entity, 10).expect("labels");
+        let of = |name: &str, steps: &[(i64, bool)]| LabelledSteps {
+            owner: Labels::from_pairs([("instance", name)]).expect("one name"),
+            steps: steps.to_vec(),
+        };
+        let expected = [
+            of("b", &[(0, true), (60_000, false)]),
+            of("a", &[(0, true), (60_000, false)]),
+            of("", &[(0, false)]),
+        ];
+        assert_eq!(table.marks, Marks::Steps(expected.to_vec()));
+        let note = "the file has a label for each of 5 steps, by its columns time, Instance, label";
+        assert_eq!(table.notes, [note]);
     }
 
     #[test]
@@ -220,7 +356,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         let text = "time,label\n2026-10-25 01:00,0\n2026-10-25 02:00,1\n2026-10-25 02:00,0\n2026-10-25 03:00,0\n";
         file.write_all(text.as_bytes()).expect("written");
-        let labels = read(file.path(), Some(&zone), 10).expect("labels");
+        let labels = of_everyone(read(file.path(), Some(&zone), &[], 10).expect("labels"));
         let first_ms = timestamp::parse_ms("2026-10-24T23:00:00Z").expect("a time");
         let expected = [false, true, false, false].into_iter().enumerate();
         let expected = expected.map(|(hour, is)| (first_ms + 3_600_000 * hour as i64, is));

@@ -29,6 +29,7 @@ use crate::timestamp::Zone;
 mod columns;
 mod dates;
 mod folds;
+mod incidents;
 mod labels;
 mod numbers;
 mod steps;
@@ -36,7 +37,7 @@ mod text;
 mod times;
 
 use columns::{Columns, TimeColumn};
-pub use labels::read_labels;
+pub use labels::{LabelTable, read_labels};
 use numbers::Numbers;
 use steps::Steps;
 use text::Text;

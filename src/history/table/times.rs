@@ -181,20 +181,40 @@ impl Times {
         }
     }
 
-    /// Ends the lines, so that times are moments; or the line of which nobody can tell what it is, and why.
-    pub fn finish(&mut self) -> Result<(), Unclear> {
-        if let Some((line, text)) = self.unknown.take() {
+    /// Whether the times are dates alone.
+    pub fn are_days(&self) -> bool {
+        self.are_days == Some(true)
+    }
+
+    /// Ends lines that are no steps, of which none tells anything of another; else as [`Self::finish`].
+    pub fn finish_each(&mut self) -> Result<(), Unclear> {
+        self.must_be_known()?;
+        let Some(zone) = self.zone.clone() else { return Ok(()) };
+        match self.place(&zone)?.first() {
+            None => Ok(()),
+            Some(twice) => Err((twice.line, folds::refused(twice.clock_ms, &zone))),
+        }
+    }
+
+    fn must_be_known(&mut self) -> Result<(), Unclear> {
+        self.unknown.take().map_or(Ok(()), |(line, text)| {
             let reason = format!(
                 "the time {text:?} may have the day or the month first, and no line has a part above 12, which would \
                  tell: write dates as 2026-11-23"
             );
-            return Err((line, reason));
-        }
+            Err((line, reason))
+        })
+    }
+
+    /// Ends the lines, so that times are moments; or the line of which nobody can tell what it is, and why.
+    pub fn finish(&mut self) -> Result<(), Unclear> {
+        self.must_be_known()?;
         if !self.lack_zone() {
             return Ok(());
         }
         if let Some(zone) = self.zone.clone() {
-            self.place(&zone)?;
+            let twice = self.place(&zone)?;
+            folds::resolve(&mut self.ms, &twice, &zone)?;
         }
         let Some(step_ms) = steps::common(&self.ms) else { return Ok(()) };
         let time = |line: usize| timestamp::format_ms(self.ms[line]);
@@ -220,8 +240,9 @@ impl Times {
         }
     }
 
-    /// Makes moments of wall clocks of this zone.
-    fn place(&mut self, zone: &Zone) -> Result<(), Unclear> {
+    /// Makes moments of wall clocks of this zone. Gives the lines of hours that come twice, of which the
+    /// first is taken.
+    fn place(&mut self, zone: &Zone) -> Result<Vec<Twice>, Unclear> {
         let mut twice = Vec::new();
         let ends = self.zoned.iter().skip(1).map(|(line, _)| *line).chain([self.ms.len()]);
         let stretches = self.zoned.iter().zip(ends).filter(|((_, has_zone), _)| !has_zone);
@@ -252,7 +273,7 @@ impl Times {
                 return Err((line, format!("the time is before 1970 in {}", zone.name())));
             }
         }
-        folds::resolve(&mut self.ms, &twice, zone)
+        Ok(twice)
     }
 }
 

@@ -127,7 +127,10 @@ fn judge(backtest: &Backtest, labels: &Path) -> anyhow::Result<Judged> {
     let [entity] = backtest.entities.as_slice() else {
         anyhow::bail!("a recording of {} entities", backtest.entities.len());
     };
-    let mut labels = history::read_labels(labels, None)?;
+    let history::Marks::Steps(mut all) = history::read_labels(labels, None, &[])?.marks else {
+        anyhow::bail!("{} has incidents instead of a label for each step", labels.display());
+    };
+    let mut labels = all.pop().map_or_else(Vec::new, |it| it.steps);
     labels.retain(|(time_ms, _)| backtest.times_ms.first().is_some_and(|first| time_ms >= first));
     let at = |time_ms: &i64| backtest.times_ms.binary_search(time_ms).ok();
     let places: Vec<Option<usize>> = labels.iter().map(|(time_ms, _)| at(time_ms)).collect();
