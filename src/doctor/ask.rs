@@ -1,11 +1,10 @@
 //! The questions to a server.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::server_config::ServerConfig;
 use super::{Said, SaidOfFeature, Subject, Target, Valued, named};
 use crate::history::{HistoryError, Inquiry, Instant};
-use crate::labels::Labels;
 use crate::matcher::Selector;
 
 /// The last day, looked at every hour: as often as a server of any size can be asked for every feature of
@@ -99,7 +98,6 @@ fn series(
     let by = labels.into_iter().collect::<Vec<_>>().join(", ");
     let texts = selectors.iter().map(|it| format!("count by ({by}) ({it})"));
     let answers = inquiry.instants(&texts.collect::<Vec<_>>(), now_ms)?;
-    let mut found: HashMap<Selector, Vec<Labels>> = HashMap::new();
     let mut gone: BTreeSet<String> = BTreeSet::new();
     for (selector, answer) in selectors.into_iter().zip(answers) {
         match answer {
@@ -107,13 +105,12 @@ fn series(
                 if elements.is_empty() {
                     gone.extend(selector.metric_name().map(str::to_owned));
                 }
-                found.insert(selector, elements.into_iter().map(|it| it.0).collect());
+                said.series.insert(selector, elements.into_iter().map(|it| it.0).collect());
             }
             Err(words) => said.open.push(format!("which series of {selector} there are ({words})")),
         }
     }
-    gone.retain(|name| found.get(&named(name)).is_some_and(Vec::is_empty));
-    said.series = found;
+    gone.retain(|name| said.series.get(&named(name)).is_some_and(Vec::is_empty));
     let texts = gone.iter().map(|it| format!("count(last_over_time({}[1d]))", named(it)));
     let answers = inquiry.instants(&texts.collect::<Vec<_>>(), now_ms)?;
     let known = gone.into_iter().zip(answers);

@@ -80,24 +80,23 @@ impl<'a> Hosts<'a> {
         let valued = |pick: fn(&SaidOfFeature) -> &super::Valued| -> BTreeSet<Host> {
             answers.iter().filter_map(|it| pick(it).as_deref().ok()).flat_map(of).collect()
         };
-        let mut jobs: HashMap<Host, BTreeSet<String>> = HashMap::new();
-        let mut series = HashMap::new();
+        let (now, last_day) = (valued(|it| &it.now), valued(|it| &it.last_day));
+        let mut all = Self { subject, now, last_day, jobs: HashMap::new(), series: HashMap::new() };
         for selector in subject.selectors() {
             let Some(list) = said.series.get(selector) else { continue };
             let mut is_shared = false;
             for labels in list {
                 match host_of(subject, labels) {
                     Some(host) if !labels.get("job").is_empty() => {
-                        jobs.entry(host).or_default().insert(labels.get("job").to_owned());
+                        all.jobs.entry(host).or_default().insert(labels.get("job").to_owned());
                     }
                     Some(_) => {}
                     None => is_shared = true,
                 }
             }
-            series.insert(selector, (of(list).into_iter().collect(), is_shared));
+            all.series.insert(selector, (of(list).into_iter().collect(), is_shared));
         }
-        let (now, last_day) = (valued(|it| &it.now), valued(|it| &it.last_day));
-        Self { subject, now, last_day, jobs, series }
+        all
     }
 
     /// Whether a host, or anybody, has what is selected, as far as is known.

@@ -6,6 +6,7 @@ use super::judge::{Host, Hosts, shown};
 use super::relabel::{Fate, Known, fate};
 use super::server_config::ScrapeJob;
 use super::{Examination, Need, Said, Subject, named, some};
+use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
 use crate::matcher::{MatchOp, Selector};
 
@@ -124,19 +125,26 @@ fn sentence(lacking: &Lacking<'_>, of: &[Host], missing: &[&Selector], said: &Sa
     };
     let feature = &lacking.need.name;
     let Some(first) = missing.first() else {
-        let range = lacking.need.differences.iter().map(|it| it.1).max();
-        let new = range.map_or(String::new(), |ms| {
-            format!(
-                ", or wait if its series are younger than {}",
-                crate::duration::Duration::from_ms(ms)
-            )
-        });
+        let range = Duration::from_ms(lacking.need.range_ms);
+        let new = match range.as_ms() {
+            0 => String::new(),
+            _ => format!(", or wait if its series are younger than {range}"),
+        };
         return format!(
             "{feature} has no value for {whom} though its metrics are there: look at its expression in \
              the server's own page{new}"
         );
     };
-    let names: Vec<String> = missing.iter().map(|it| text(it)).collect();
+    // Of a metric that is not there at all, its name says it all.
+    let is_gone = |metric: &str| said.series.get(&named(metric)).is_some_and(Vec::is_empty);
+    let mut names: Vec<String> = Vec::new();
+    for selector in missing {
+        let gone = selector.metric_name().filter(|it| is_gone(it)).map(str::to_owned);
+        let name = gone.unwrap_or_else(|| text(selector));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     let names = some(names.iter().map(String::as_str));
     let is_there = |it: &&Selector| {
         let whole = it.metric_name().map(named);

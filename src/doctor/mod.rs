@@ -59,6 +59,8 @@ struct Need {
     ways: Vec<Vec<Selector>>,
     /// As of [`crate::promql::Expr::differences`].
     differences: Vec<(Selector, i64)>,
+    /// How far back it reads.
+    range_ms: i64,
     is_common: bool,
 }
 
@@ -85,6 +87,7 @@ impl Subject {
                 lenient: expr.lenient_text(),
                 ways: expr.ways(),
                 differences: expr.differences(),
+                range_ms: expr.range_ms(),
                 is_common: expr.is_common(),
             }
         });

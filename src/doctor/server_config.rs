@@ -33,6 +33,8 @@ pub struct ServerConfig {
 struct Global {
     #[serde(deserialize_with = "interval")]
     scrape_interval: Option<Duration>,
+    #[serde(deserialize_with = "interval")]
+    evaluation_interval: Option<Duration>,
 }
 
 /// One job.
@@ -116,6 +118,13 @@ impl ServerConfig {
         serde_yaml::from_str::<Option<Self>>(yaml)
             .map(Option::unwrap_or_default)
             .map_err(|error| error.to_string())
+    }
+
+    /// Whether it would show a remote write if there were one. Prometheus always writes its interval of
+    /// evaluation; VictoriaMetrics has none, and flags of vmagent say whom that writes to.
+    #[must_use]
+    pub fn shows_remote_write(&self) -> bool {
+        self.global.evaluation_interval.is_some()
     }
 
     /// How often a job is scraped.

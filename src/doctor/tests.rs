@@ -206,7 +206,11 @@ fn wires_are_looked_at() {
         "scrape job \"portent\", which is Portent's, lacks honor_labels, so that scores come",
     ]);
     let jobs = "scrape_configs: [{job_name: node}]\n";
-    let none = server(jobs);
+    compare(
+        &server(jobs).examined().open,
+        &["whether Portent is written to, as this server does not show"],
+    );
+    let none = server(&format!("global: {{evaluation_interval: 1m}}\n{jobs}"));
     none.faults(&[
         "the server has no remote_write: add one with url: http://HOST:9847/api/v1/write",
     ]);

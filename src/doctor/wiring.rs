@@ -53,6 +53,12 @@ fn judge_remote_write(config: &ServerConfig, said: &Said, found: &mut Examinatio
              a remote_write to Portent"
                 .to_owned(),
         );
+    } else if config.remote_write.is_empty() && !config.shows_remote_write() {
+        found.open.push(
+            "whether Portent is written to, as this server does not show that (of vmagent, \
+             -remoteWrite.url says it)"
+                .to_owned(),
+        );
     } else if config.remote_write.is_empty() {
         found.faults.push(
             "the server has no remote_write: add one with url: http://HOST:9847/api/v1/write, where HOST \
