@@ -39,6 +39,7 @@
 //! | 8 | `report` | numbers → tables and plots → one HTML page |
 //! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 9 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
+//! | 9 | `doctor` | models and what a server says → whether it has what their features need, and what to change |
 //! | 9 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
 //! | 10 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
 //!
@@ -68,6 +69,7 @@ pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod detect;
+pub mod doctor;
 pub mod duration;
 pub mod episodes;
 pub mod evaluate;

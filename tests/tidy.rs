@@ -36,7 +36,7 @@ const FLOORS: [&[&str]; 11] = [
         "state",
         "report",
     ],
-    &["serve", "train", "evaluate"],
+    &["serve", "train", "evaluate", "doctor"],
     &["config", "cli", "logging", "main"],
 ];
 

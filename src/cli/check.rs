@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
 use super::alerts;
+use super::features::{self, FeaturesArgs};
 use super::item::item_of;
 use super::{Failure, Outcome, say};
 use crate::admission;
@@ -25,6 +26,9 @@ pub(super) enum Check {
     Config(ConfigArgs),
     /// Check a model file and print what it says of itself.
     Model(ModelArgs),
+    /// Ask a server whether it has what features need, and say what to change where it has not: missing
+    /// metrics, rules that drop them, scrapes that are too rare, remote_write and honor_labels.
+    Features(FeaturesArgs),
     /// Check who is told of alerts, and try it.
     Alerts(AlertsArgs),
 }
@@ -37,6 +41,12 @@ pub(super) struct ConfigArgs {
     /// Print the configuration with every default.
     #[arg(long)]
     print: bool,
+    /// Print the write_relabel_configs by which Prometheus sends what the features need, and nothing else.
+    #[arg(long, conflicts_with = "print")]
+    print_relabel: bool,
+    /// With --print-relabel: an ONNX file whose features are meant, instead of those of all models.
+    #[arg(long, value_name = "FILE", requires = "print_relabel")]
+    model: Option<PathBuf>,
 }
 
 /// Flags of `check model`.
@@ -63,6 +73,7 @@ pub(super) fn run(check: Check) -> Outcome {
     match check {
         Check::Config(args) => config(&args),
         Check::Model(args) => model(&args),
+        Check::Features(args) => features::run(&args),
         Check::Alerts(args) => alerts::run(&args.file, args.send_test),
     }
 }
@@ -70,6 +81,10 @@ pub(super) fn run(check: Check) -> Outcome {
 fn config(args: &ConfigArgs) -> Outcome {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(args.file.as_deref()).map_err(|error| wrong(error.into()))?;
+    if args.print_relabel {
+        let rule = features::relabel(&config, args.model.as_deref()).map_err(wrong)?;
+        return say(rule).map_err(Failure::Failed);
+    }
     if args.print {
         say(config.to_yaml()).map_err(Failure::Failed)?;
         if config.models.iter().any(|it| it.file.is_none() && it.features.is_none()) {
@@ -308,7 +323,7 @@ fn adaptive(spec: &AdaptiveThreshold) -> String {
 }
 
 /// The model in a file, or the shipped one.
-fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
+pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
     let bytes = match file {
         Some(path) => read_whole(path, MAX_FILE_BYTES as u64)
             .with_context(|| format!("cannot read model {}", path.display()))?

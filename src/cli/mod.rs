@@ -8,6 +8,7 @@
 mod alerts;
 mod check;
 mod evaluate;
+mod features;
 mod item;
 mod manual;
 mod source;
@@ -60,7 +61,7 @@ enum Command {
     Train(Box<train::TrainArgs>),
     /// Run a model over history and say how it would have done.
     Evaluate(Box<evaluate::EvaluateArgs>),
-    /// Check a configuration or a model.
+    /// Check a configuration, a model, what Prometheus has for its features, or who is told of alerts.
     #[command(subcommand)]
     Check(check::Check),
     /// Print what a shell needs to complete commands and flags.

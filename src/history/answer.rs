@@ -110,14 +110,73 @@ pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
     });
     let mut warnings = body.warnings.unwrap_or_default();
     warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
-    let is_harmless = |it: &str| OF_EXPRESSION.iter().any(|begin| it.starts_with(begin));
-    let lacking = warnings.iter().find(|it| !is_harmless(it) && !it.contains(NO_STORE));
-    if body.is_partial || lacking.is_some() {
-        let words = lacking.cloned().unwrap_or_else(|| "isPartial: true".to_owned());
-        return Err(Reason::Partial(words));
-    }
+    must_be_whole(&warnings, body.is_partial)?;
     let may_grow = warnings.iter().any(|it| it.contains(NO_STORE));
     Ok(Answer { elements: elements.collect(), warnings, may_grow })
+}
+
+/// Refuses an answer that lacks what some stores have.
+fn must_be_whole(warnings: &[String], is_partial: bool) -> Result<(), Reason> {
+    let is_harmless = |it: &str| OF_EXPRESSION.iter().any(|begin| it.starts_with(begin));
+    let lacking = warnings.iter().find(|it| !is_harmless(it) && !it.contains(NO_STORE));
+    match is_partial || lacking.is_some() {
+        true => {
+            Err(Reason::Partial(lacking.map_or("isPartial: true".to_owned(), |it| readable(it, 0))))
+        }
+        false => Ok(()),
+    }
+}
+
+#[derive(Deserialize)]
+struct InstantBody {
+    data: InstantData,
+    #[serde(default)]
+    warnings: Vec<String>,
+    #[serde(rename = "isPartial", default)]
+    is_partial: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum InstantData {
+    Scalar((f64, String)),
+    Vector(Vec<InstantElement>),
+}
+
+#[derive(Deserialize)]
+struct InstantElement {
+    metric: BTreeMap<String, String>,
+    /// Absent where the element is a histogram.
+    value: Option<(f64, String)>,
+}
+
+/// Reads a successful answer to an instant query, which is whole: label sets and values. A scalar has no
+/// labels, a histogram is left out, and a text that is no number is NaN.
+pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<(Labels, f64)>, Reason> {
+    let InstantBody { data, warnings, is_partial } = serde_json::from_slice(body)
+        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+    must_be_whole(&warnings, is_partial)?;
+    let number = |text: &str| text.parse().unwrap_or(f64::NAN);
+    let elements = match data {
+        InstantData::Scalar((_, text)) => return Ok(vec![(Labels::empty(), number(&text))]),
+        InstantData::Vector(elements) => elements,
+    };
+    let valued = elements.into_iter().filter_map(|InstantElement { metric, value }| {
+        let labels = Labels::from_pairs(metric).expect("a map has each name once");
+        Some((labels, number(&value?.1)))
+    });
+    Ok(valued.collect())
+}
+
+/// The data of any other successful answer.
+pub(super) fn data(body: &[u8]) -> Result<serde_json::Value, Reason> {
+    #[derive(Deserialize)]
+    struct Told {
+        data: serde_json::Value,
+    }
+    let told: Told = serde_json::from_slice(body)
+        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+    Ok(told.data)
 }
 
 /// Why the server does not answer, if it says so as Prometheus does, at any length.
@@ -141,6 +200,23 @@ pub(super) fn words(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_answer_is_a_vector_or_a_number() {
+        let read = |data: &str, beside: &str| {
+            let body = format!(r#"{{"status":"success","data":{data}{beside}}}"#);
+            parse_instant(body.as_bytes()).map_err(|it| it.to_string())
+        };
+        let a = Labels::from_pairs([("a", "1")]).expect("distinct");
+        let vector = r#"{"resultType":"vector","result":[
+            {"metric":{"a":"1"},"value":[1.5,"-Inf"]},{"metric":{},"histogram":[1,{}]}]}"#;
+        assert_eq!(read(vector, ""), Ok(vec![(a, f64::NEG_INFINITY)]));
+        let scalar = r#"{"resultType":"scalar","result":[1,"2"]}"#;
+        assert_eq!(read(scalar, ""), Ok(vec![(Labels::empty(), 2.0)]));
+        assert_eq!(read(scalar, r#","isPartial":true"#), Err("isPartial: true".to_owned()));
+        assert!(read(r#"{"resultType":"matrix","result":[]}"#, "").is_err());
+        assert_eq!(data(br#"{"data":[1]}"#).expect("data"), serde_json::json!([1]));
+    }
 
     /// An answer of nothing, with these members beside it.
     fn parsed(beside: &str) -> Result<(Vec<String>, bool), String> {

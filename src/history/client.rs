@@ -13,6 +13,10 @@ use super::identity::Identity;
 use super::reason::Reason;
 use crate::http_client::{self, AddressError, HttpClient, HttpClientError, HttpTimeouts};
 
+/// Rather an error than an answer without the series of a store that is away: the words for that of Thanos
+/// and of VictoriaMetrics.
+const WHOLE: [(&str, &str); 2] = [("partial_response", "false"), ("deny_partial_response", "1")];
+
 /// What one query asks: an expression at `count` steps from a start on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask<'a> {
@@ -32,6 +36,7 @@ impl Ask<'_> {
 /// One address and how to speak to it.
 pub(super) struct Server {
     client: HttpClient,
+    /// That of the API, with a slash at its end.
     url: Url,
     max_response_bytes: usize,
     /// The address without credentials, for messages.
@@ -55,7 +60,7 @@ impl Server {
         let mut identity = Identity::new(&shown);
         let tell = |name: &str, value: &[u8]| identity.add(name, value);
         client.identify(&url, &config.http_config, tell).map_err(unusable)?;
-        url.set_path(&format!("{}/api/v1/query_range", url.path().trim_end_matches('/')));
+        url.set_path(&format!("{}/api/v1/", url.path().trim_end_matches('/')));
         Ok(Self {
             client,
             url,
@@ -74,7 +79,23 @@ impl Server {
     /// One query. Gives the body of a successful answer. It may travel compressed, and is looked at piece
     /// by piece as it unfolds, so that a small one that unfolds to a very large one ends at the limit.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Reason> {
-        let mut response = self.request(ask).send().await.map_err(Reason::from_transport)?;
+        self.answer(self.request(ask)).await
+    }
+
+    /// The value of an expression at one time. Gives the body of a successful answer.
+    pub async fn ask_at(&self, expr: &str, time_ms: i64) -> Result<Vec<u8>, Reason> {
+        let form = [("query", expr), ("time", &seconds(time_ms))];
+        let form = form.into_iter().chain(WHOLE).collect::<Vec<_>>();
+        self.answer(self.client.post(self.at("query")).form(&form)).await
+    }
+
+    /// What it says of itself at a path of the API. Gives the body of a successful answer.
+    pub async fn look(&self, path: &str) -> Result<Vec<u8>, Reason> {
+        self.answer(self.client.get(self.at(path))).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>, Reason> {
+        let mut response = request.send().await.map_err(Reason::from_transport)?;
         self.is_known.store(true, Ordering::Relaxed);
         let status = response.status();
         let mut body = Vec::new();
@@ -100,12 +121,13 @@ impl Server {
             // VictoriaMetrics moves start and end to where its cache has them, unless it may not
             // use it. The others do not know this one.
             ("nocache", "1"),
-            // Rather an error than an answer without the series of a store that is away: the words for
-            // that of Thanos and of VictoriaMetrics.
-            ("partial_response", "false"),
-            ("deny_partial_response", "1"),
         ];
-        self.client.post(self.url.clone()).form(&form)
+        let form = form.into_iter().chain(WHOLE).collect::<Vec<_>>();
+        self.client.post(self.at("query_range")).form(&form)
+    }
+
+    fn at(&self, path: &str) -> Url {
+        self.url.join(path).unwrap_or_else(|_| self.url.clone())
     }
 }
 

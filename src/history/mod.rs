@@ -21,7 +21,7 @@
 //! VictoriaMetrics takes `rate` and `increase` in its own way, without
 //! extrapolation: what it computes is near what serving computes, not the same.
 //!
-//! Only `client` and `fetch` are asynchronous. Credentials appear in no message, log line or file.
+//! Only `client`, `fetch` and `inquiry` are asynchronous. Credentials appear in no message, log line or file.
 //!
 //! Source: Prometheus documentation "HTTP API", range queries; its `web/api/v1/api.go`.
 
@@ -45,6 +45,7 @@ mod fetch;
 mod grid;
 mod groups;
 mod identity;
+mod inquiry;
 mod marks;
 mod patience;
 mod progress;
@@ -57,6 +58,7 @@ mod table;
 pub use config::{ConfigError, HistoryConfig};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
+pub use inquiry::{Inquiry, Instant};
 pub use marks::{Incident, LabelledSteps, Marks};
 pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};

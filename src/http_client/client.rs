@@ -126,7 +126,16 @@ impl HttpClient {
 
     /// A POST with credentials and headers.
     pub fn post(&self, url: Url) -> RequestBuilder {
-        let request = self.client.post(url).headers(self.headers.clone());
+        self.signed(self.client.post(url))
+    }
+
+    /// A GET with credentials and headers.
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.signed(self.client.get(url))
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.headers(self.headers.clone());
         match &self.credentials {
             Credentials::None => request,
             Credentials::Basic(user, password) => {

@@ -39,6 +39,7 @@ mod literal;
 mod map;
 mod matching;
 mod narrowed;
+mod needs;
 mod only;
 mod order;
 mod over_time;
