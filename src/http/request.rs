@@ -1,6 +1,7 @@
 //! What a handler gets beside the head of a request: its body, and whether the peer is still there.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -76,13 +77,25 @@ impl Drop for RequestBody {
 /// The peer that sent a request: an extension of each request.
 #[derive(Debug, Clone)]
 pub struct Peer {
+    address: Option<IpAddr>,
     activity: Arc<Activity>,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Peer {
-    pub(super) fn new(activity: Arc<Activity>, bytes: Arc<AtomicUsize>) -> Self {
-        Self { activity, bytes }
+    pub(super) fn new(
+        address: Option<IpAddr>,
+        activity: Arc<Activity>,
+        bytes: Arc<AtomicUsize>,
+    ) -> Self {
+        Self { address: address.map(|it| it.to_canonical()), activity, bytes }
+    }
+
+    /// The address that the connection comes from, which may be that of a proxy; none where the peer had gone
+    /// before it was asked for.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Returns some time after the peer has closed its side of the connection. A handler that works for long

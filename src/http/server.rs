@@ -155,6 +155,7 @@ async fn connection<H, F, B>(
     // Answers are small and awaited; a delay to fill packets only costs time.
     let _ = stream.set_nodelay(true);
     take_little(&stream);
+    let address = stream.peer_addr().ok().map(|it| it.ip());
     let activity = Activity::new();
     let seen = Arc::clone(&activity);
     let Guest { seat, vital, lingering } = guest;
@@ -164,7 +165,8 @@ async fn connection<H, F, B>(
         seen.begin(request.body().size_hint().exact());
         let unheard = busy.filter(|_| !vital(request.method(), request.uri()));
         let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
-        request.extensions_mut().insert(Peer::new(Arc::clone(&seen), Arc::clone(&bytes)));
+        let peer = Peer::new(address, Arc::clone(&seen), Arc::clone(&bytes));
+        request.extensions_mut().insert(peer);
         let answer = unheard.is_none().then(|| handler(request));
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.
