@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::net::TcpStream;
 
 use metrics::counter;
 
@@ -84,11 +85,12 @@ pub struct Peer {
 
 impl Peer {
     pub(super) fn new(
-        address: Option<IpAddr>,
+        stream: &TcpStream,
         activity: Arc<Activity>,
         bytes: Arc<AtomicUsize>,
     ) -> Self {
-        Self { address: address.map(|it| it.to_canonical()), activity, bytes }
+        let address = stream.peer_addr().ok().map(|it| it.ip().to_canonical());
+        Self { address, activity, bytes }
     }
 
     /// The address that the connection comes from, which may be that of a proxy; none where the peer had gone

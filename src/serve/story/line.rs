@@ -14,6 +14,9 @@ const MOST_NAMED: usize = 3;
 /// Features of an entity that are named: as many as tell the cause.
 const MOST_FEATURES: usize = 3;
 
+/// What shares sum to at most: 1, and what float32 adds to it.
+const MOST_SHARES: f32 = 1.01;
+
 /// What happened to some entities of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Line {
@@ -158,9 +161,14 @@ pub(super) fn score(score: &EntityScore, names: &[String]) -> String {
         text.push_str(", as it has been for hours");
     }
     if score.is_anomalous() {
+        // What a model of another make says may be no shares.
+        let sum: f32 = score.contributions().map(|it| it.contribution).sum();
         for it in score.contributions().take(MOST_FEATURES) {
             if let Some(name) = names.get(it.feature as usize) {
-                let _ = write!(text, ", {} {:.0}%", clip(name), it.contribution * 100.0);
+                let _ = write!(text, ", {}", clip(name));
+                if sum <= MOST_SHARES {
+                    let _ = write!(text, " {:.0}%", it.contribution * 100.0);
+                }
             }
         }
     }

@@ -271,6 +271,9 @@ fn a_score_that_lasts_says_so() {
     let names = ["load1".to_owned(), "cpu_busy".to_owned()];
     let lasting = EntityScore { threshold: 4.0, state: AnomalyState::Lasting, ..score("a", 3.0) };
     assert_eq!(line::score(&lasting, &names), "3.00 of 4.00, as it has been for hours");
+    let mut foreign = score("a", 3.0);
+    foreign.features.iter_mut().for_each(|it| it.contribution *= 9.0);
+    assert_eq!(line::score(&foreign, &names), "3.00 of 1.00, cpu_busy, load1");
 }
 
 #[test]
