@@ -538,6 +538,7 @@ async fn what_keeps_it_from_starting_is_said() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("/nowhere.onnx"), "{said}");
+    assert!(!said.contains("Listening on"), "{said}");
     assert!(!Path::new("/nowhere.onnx").exists());
 }
 

@@ -176,6 +176,7 @@ pub fn run() -> ExitCode {
     // Ends the process with 2 when the command line is wrong, with 0 after --help and --version.
     let cli = Cli::parse();
     logging::start(cli.log_level, cli.log_format);
+    let is_server = matches!(cli.command, Command::Serve(_));
     let outcome = match cli.command {
         Command::Serve(args) => serve(args),
         Command::Train(args) => train::run(*args),
@@ -196,6 +197,11 @@ pub fn run() -> ExitCode {
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
+    }
+    if is_server {
+        // Whoever collects the log of a server reads all of it in one format.
+        tracing::error!(error = text, "cannot serve");
+        return ExitCode::from(code);
     }
     // The exit code tells it where nobody reads.
     let _ = writeln!(std::io::stderr(), "portent: {text}");

@@ -13,9 +13,11 @@ use super::arrivals::{Arrival, Arrivals};
 use super::feature_values::FeatureValues;
 use super::memory::{EntityMemory, ModelKey};
 use super::range;
+use super::unscored;
 use super::warm::{PastEntity, Warmed};
 use super::{
     DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
+    errors_needed,
 };
 use crate::duration::Duration;
 use crate::features::{
@@ -117,6 +119,8 @@ pub(super) struct Model {
     limits: Limits,
     /// For how long the model can make use of what it knew of an entity.
     useful: Duration,
+    /// See [`Evaluation::warm_up_ms`].
+    warm_up_ms: i64,
     /// Estimated memory for one entity without its feature values.
     entity_bytes: usize,
     /// Whether memory lets fewer entities in than their limit.
@@ -173,6 +177,9 @@ impl Model {
             .weightless(&model.metadata.weightless)
             .at_steps_of(interval_ms);
         let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
+        // The first step of both is the one at which the range is covered.
+        let steps = model.metadata.window.max(1) + errors_needed(&model.metadata.smoothing) - 2;
+        let steps_ms = interval_ms.saturating_mul(steps as i64);
         Self {
             key: identity.key(),
             identity,
@@ -183,6 +190,7 @@ impl Model {
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
             arrivals: Arrivals::new(features.longest_range_ms()),
+            warm_up_ms: features.longest_range_ms().saturating_add(steps_ms),
             features: {
                 let mut features = features.bind(store);
                 features.set_max_entities(limits.max_entities);
@@ -332,6 +340,8 @@ impl Model {
             incomplete: count(EntityState::Incomplete) + judgement.incomplete,
             warming: count(EntityState::Warming) + judgement.warming,
             not_finite: judgement.not_finite,
+            unscored: unscored::list(matrix, &judgement, self.detector.takes_mask()),
+            warm_up_ms: self.warm_up_ms,
             away: matrix.away(),
             forgotten: matrix.forgotten(),
             refused: matrix.refused(),

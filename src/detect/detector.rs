@@ -84,11 +84,12 @@ pub struct Judgement {
     pub scores: Vec<(usize, EntityScore)>,
     /// Entities that have not been complete for long enough.
     pub warming: usize,
-    /// Entities for which a graph that does without missing features gave no number, as nothing that
-    /// counts was there.
+    /// Entities for which a graph that takes a mask gave no number, as nothing that counts was there.
     pub incomplete: usize,
     /// Entities for which another graph gave no number.
     pub not_finite: usize,
+    /// The slots of both, ascending.
+    pub numberless: Vec<usize>,
     /// Why the graph could not be run, if it could not.
     pub error: Option<ScorerError>,
 }
@@ -285,6 +286,7 @@ impl Detector {
                 let lacks = self.scorer.takes_mask();
                 judgement.incomplete += usize::from(lacks);
                 judgement.not_finite += usize::from(!lacks);
+                judgement.numberless.push(slot);
                 continue;
             }
             let mut parts = vec![scores.error[i]];

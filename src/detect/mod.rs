@@ -26,6 +26,7 @@ mod range;
 mod replay;
 mod smoothing;
 mod snapshot;
+mod unscored;
 mod warm;
 
 use std::sync::Arc;
@@ -53,7 +54,9 @@ pub use memory::{
 };
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
-pub use snapshot::{EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot};
+pub use snapshot::{
+    EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot, Unscored, UnscoredEntity,
+};
 pub use warm::{PastEntity, WarmNeeds, Warmed, rehearse};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what

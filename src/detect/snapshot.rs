@@ -128,6 +128,31 @@ pub struct FeatureScore {
     pub provenance: Provenance,
 }
 
+/// An entity that is known and has no score.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnscoredEntity {
+    /// The entity labels.
+    pub entity: Labels,
+    /// Why it has none.
+    pub reason: Unscored,
+}
+
+/// Why an entity has no score; the counts of [`Evaluation`] say what each means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unscored {
+    /// Its samples have ended or are late.
+    Stale,
+    /// It has not been seen for long enough.
+    Warming,
+    /// It lacks what the model needs.
+    Incomplete {
+        /// The places of the features that have no value, ascending.
+        features: Vec<u32>,
+    },
+    /// The model's error was not a number.
+    NotFinite,
+}
+
 impl ModelSnapshot {
     /// Whether it was evaluated recently: nothing frozen is shown. A clock that was set back makes a
     /// snapshot of the future, which is as old.
@@ -150,7 +175,14 @@ impl ModelSnapshot {
         let score = |it: &EntityScore| {
             size_of::<EntityScore>() + it.features.capacity() * size_of::<FeatureScore>()
         };
-        self.entities.iter().map(score).sum()
+        let unscored = |it: &UnscoredEntity| match &it.reason {
+            Unscored::Incomplete { features } => features.capacity() * size_of::<u32>(),
+            _ => 0,
+        };
+        let others = &self.evaluation.unscored;
+        self.entities.iter().map(score).sum::<usize>()
+            + others.capacity() * size_of::<UnscoredEntity>()
+            + others.iter().map(unscored).sum::<usize>()
     }
 
     /// The entities that are explained.
@@ -187,6 +219,11 @@ pub struct Evaluation {
     pub warming: usize,
     /// The model's error was not a number.
     pub not_finite: usize,
+    /// Each of those four, in no particular order.
+    pub unscored: Vec<UnscoredEntity>,
+    /// How long an entity that is new to the model takes to its first score, milliseconds: the longest
+    /// range, the window and the first smoothed errors.
+    pub warm_up_ms: i64,
     /// Their series are gone; they are remembered and go on where they were when they return.
     pub away: usize,
     /// Were away and are forgotten before their time, as too many were.

@@ -53,8 +53,8 @@ impl Progress {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let remaining = remaining(self.started.elapsed(), done, all);
         let remaining = remaining.map_or("unknown".to_owned(), |it| format!("{}s", it.as_secs()));
-        let message = Some(self.bar.message()).filter(|it| !it.is_empty());
-        tracing::info!(part = self.what, done, all, remaining, message, "progress");
+        let detail = Some(self.bar.message()).filter(|it| !it.is_empty());
+        tracing::info!(part = self.what, done, all, remaining, detail, "progress");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a handler gets beside the head of a request: its body, and whether the peer is still there.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::net::TcpStream;
 
 use metrics::counter;
 
@@ -76,13 +78,26 @@ impl Drop for RequestBody {
 /// The peer that sent a request: an extension of each request.
 #[derive(Debug, Clone)]
 pub struct Peer {
+    address: Option<IpAddr>,
     activity: Arc<Activity>,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Peer {
-    pub(super) fn new(activity: Arc<Activity>, bytes: Arc<AtomicUsize>) -> Self {
-        Self { activity, bytes }
+    pub(super) fn new(
+        stream: &TcpStream,
+        activity: Arc<Activity>,
+        bytes: Arc<AtomicUsize>,
+    ) -> Self {
+        let address = stream.peer_addr().ok().map(|it| it.ip().to_canonical());
+        Self { address, activity, bytes }
+    }
+
+    /// The address that the connection comes from, which may be that of a proxy; none where the peer had gone
+    /// before it was asked for.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Returns some time after the peer has closed its side of the connection. A handler that works for long

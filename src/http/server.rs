@@ -158,13 +158,13 @@ async fn connection<H, F, B>(
     let activity = Activity::new();
     let seen = Arc::clone(&activity);
     let Guest { seat, vital, lingering } = guest;
-    let (busy, bytes) = (seat.busy(), seat.bytes());
+    let (busy, peer) = (seat.busy(), Peer::new(&stream, Arc::clone(&seen), seat.bytes()));
     let least = config.min_body_bytes_per_second;
     let service = service_fn(move |request: Request<Incoming>| {
         seen.begin(request.body().size_hint().exact());
         let unheard = busy.filter(|_| !vital(request.method(), request.uri()));
         let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
-        request.extensions_mut().insert(Peer::new(Arc::clone(&seen), Arc::clone(&bytes)));
+        request.extensions_mut().insert(peer.clone());
         let answer = unheard.is_none().then(|| handler(request));
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.

@@ -19,6 +19,16 @@ pub enum Protocol {
     V1,
 }
 
+impl Protocol {
+    /// As its specification is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "remote write 1.0",
+        }
+    }
+}
+
 /// Reads what a request says about its body. Headers that are absent mean version 1.0 and snappy,
 /// because senders exist that leave them out. A header that is there twice, because a proxy adds
 /// its own, is one if both say the same.

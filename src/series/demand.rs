@@ -33,6 +33,16 @@ impl Demand {
         demand
     }
 
+    /// What is wanted, to be read: the metric names, sorted, then the selectors that fix none.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.by_name.keys().cloned().collect();
+        names.sort_unstable();
+        names.extend(self.nameless.iter().map(ToString::to_string));
+        names.dedup();
+        names
+    }
+
     /// Whether the value of a label may decide.
     #[must_use]
     pub fn looks_at(&self, label: &str) -> bool {
@@ -69,6 +79,7 @@ mod tests {
         assert!(!demand.wants(&labels(&[(METRIC_NAME, "up")])));
         assert!(demand.wants(&labels(&[(METRIC_NAME, "m_a")])));
         assert_eq!(["job", METRIC_NAME, "x"].map(|it| demand.looks_at(it)), [true, true, false]);
+        assert_eq!(store.demand().names(), ["up", r#"{__name__=~"m_.*"}"#]);
         store.release(gone);
         assert!(!store.demand().wants(&labels(&[(METRIC_NAME, "m_a")])));
         assert!(Demand::default().labels.is_empty(), "nothing is wanted without a store");

@@ -15,7 +15,9 @@ mod followers;
 mod keeper;
 mod landing;
 mod listen;
+mod live;
 mod load;
+mod narrator;
 mod notices;
 mod pace;
 mod patience;
@@ -24,9 +26,12 @@ mod quiet;
 mod router;
 mod routes;
 mod schedule;
+mod senders;
 mod signals;
 mod silences;
+mod story;
 mod troubles;
+mod usable;
 mod warm;
 
 use std::fmt;
@@ -35,27 +40,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::actions::{self, ActionsConfig};
 use crate::admission::may_pass;
-use crate::api::{self, Api, Build, Capacity, QueryConfig};
+use crate::api::{self, Build, QueryConfig};
 use crate::detect::{AlertingConfig, DetectConfig, Pipeline, Snapshot};
-use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, Reload, SharedScores};
+use crate::exporter::{self, Exporter, ExporterConfig, Reload, SharedScores};
 use crate::history::HistoryConfig;
 use crate::http::{self, WebConfig};
 use crate::model::ModelConfig;
 use crate::notify::{self, NotifyConfig};
-use crate::remote_write::{self, Receiver, ReceiverBudget, RemoteWriteConfig};
+use crate::remote_write::{self, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use followers::{Followers, Plan};
 use keeper::{Folder, Keeper};
 use listen::listen;
+use live::{Budgets, Live};
+use narrator::narrator;
 use pipeline::{Command, PipelineSettings};
 use quiet::Quiet;
-use router::{Live, Phase, ReloadRequest, Router};
+use router::{Phase, ReloadRequest, Router};
 use signals::{Signals, Wish};
 use warm::WarmStarts;
 
@@ -162,7 +171,9 @@ pub fn run(options: Options) -> Result<(), ServeError> {
 }
 
 async fn serve(options: Options) -> Result<(), ServeError> {
+    tracing::info!(version = BUILD.version, revision = BUILD.revision, "Starting Portent");
     let settings = (options.load)().map_err(ServeError::Wrong)?;
+    let plan = Plan::read(&settings).map_err(ServeError::Wrong)?;
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let exporter = Exporter::install().map_err(anyhow::Error::from)?;
     describe_metrics();
@@ -172,10 +183,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let (live, live_seen) =
-        watch::channel(Arc::new(live(&settings, Vec::new(), &Budgets::default())));
+        watch::channel(Arc::new(Live::new(&settings, Vec::new(), &Budgets::default())));
     let (commands, queue) =
         mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (idle, desks) = followers::idle();
+    let (narrator, witness) = narrator();
+    tokio::spawn(narrator.run(snapshot.clone(), live_seen.clone()));
     let (reloads, reload_requests) = mpsc::channel(MAX_WAITING_RELOADS);
     let router = Arc::new(Router {
         phase: phase_seen,
@@ -189,18 +202,10 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         enable_lifecycle: options.enable_lifecycle,
         enable_admin_api: options.enable_admin_api,
         desks: desks.clone(),
+        witness,
         refusals: Quiet::new(&remote_write::Refusal::REASONS),
     });
-    let (stop, stopped) = oneshot::channel::<()>();
-    let (web, routes) = (settings.web.clone(), options.routes.clone());
-    let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
-    let server = tokio::spawn(async move {
-        let handler = move |request| Arc::clone(&router).answer(request);
-        http::serve(listener, &web, handler, vital, async { drop(stopped.await) }).await
-    });
-    tracing::info!(%address, "Listening on");
-
-    let plan = Plan::read(&settings).map_err(ServeError::Wrong)?;
+    let (stop, server) = answer_requests(listener, settings.web.clone(), router);
     let mut warm = WarmStarts::new(&commands, snapshot.clone());
     let (pipeline, folder) = tokio::select! {
         begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
@@ -213,7 +218,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         .context("cannot start the pipeline's thread")?;
     exporter::count_reload(Reload::Successful { at_ms: now_ms() });
     phase.send_replace(Phase::Ready);
-    tracing::info!("ready");
+    // Nothing can keep it from serving any more.
+    tracing::info!(%address, "Listening on");
 
     let program = Program { options, settings, commands, live, followers, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
@@ -230,6 +236,22 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     finish(async { tokio::join!(ended, followers_end) }).await;
     Ok(())
+}
+
+/// Starts to answer requests: with this it is ended, and then says how many connections it cut off.
+fn answer_requests(
+    listener: TcpListener,
+    web: WebConfig,
+    router: Arc<Router>,
+) -> (oneshot::Sender<()>, JoinHandle<usize>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let routes = router.routes.clone();
+    let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
+    let server = tokio::spawn(async move {
+        let handler = move |request| Arc::clone(&router).answer(request);
+        http::serve(listener, &web, handler, vital, async { drop(stopped.await) }).await
+    });
+    (stop, server)
 }
 
 /// Gives those who write their time, at the end.
@@ -259,7 +281,7 @@ async fn begin(
     pipeline.set_alerting(loaded.alerting);
     let demand = Arc::new(pipeline.store().demand());
     let budgets = Budgets::of(&live.borrow());
-    live.send_replace(Arc::new(self::live(settings, infos, &budgets).for_demand(demand)));
+    live.send_replace(Arc::new(Live::new(settings, infos, &budgets).for_demand(demand)));
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
@@ -279,30 +301,6 @@ async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
     tokio::task::spawn_blocking(move || load::load(&settings))
         .await
         .context("loading ended early")?
-}
-
-/// What requests of all configurations take together.
-#[derive(Debug, Default)]
-struct Budgets {
-    requests: ReceiverBudget,
-    capacity: Capacity,
-}
-
-impl Budgets {
-    fn of(live: &Live) -> Self {
-        Self { requests: live.receiver.budget(), capacity: live.api.capacity() }
-    }
-}
-
-fn live(settings: &Settings, models: Vec<ModelInfo>, budgets: &Budgets) -> Live {
-    let body_timeout = settings.web.body_timeout.to_std();
-    let Budgets { requests, capacity } = budgets;
-    Live {
-        receiver: Receiver::new(settings.remote_write.clone(), body_timeout, requests.clone()),
-        api: Api::new(settings.query.clone(), body_timeout, BUILD, capacity.clone()),
-        exporter: settings.exporter.clone(),
-        models,
-    }
 }
 
 fn describe_metrics() {
@@ -379,7 +377,7 @@ impl Program {
         let loaded = load_models(settings.clone()).await?;
         // What is under way goes on, and counts.
         let budgets = Budgets::of(&self.live.borrow());
-        let live = live(&settings, load::infos(&loaded.models), &budgets);
+        let live = Live::new(&settings, load::infos(&loaded.models), &budgets);
         let needs = warm::needs(&loaded);
         let (reply, done) = oneshot::channel();
         let command = Command::Reconfigure { settings: Box::new(loaded), reply };

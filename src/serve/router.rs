@@ -14,19 +14,21 @@ use tokio::time::Instant;
 
 use super::clock::now_ms;
 use super::followers::Desks;
+use super::live::Live;
+use super::narrator::Witness;
 use super::pipeline::{self, Command};
 use super::quiet::Quiet;
 use super::routes::{Route, Routes};
 use super::silences::Ownerless;
 use super::{BUILD, landing};
 use crate::actions::Driverless;
-use crate::api::{self, ActionPath, Api, Endpoint, Look, SilenceCall, SilencePath};
+use crate::api::{self, ActionPath, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
-use crate::exporter::{self, Exporter, ExporterConfig, ModelInfo, PagesHeld, SharedScores, Wanted};
+use crate::exporter::{self, Exporter, PagesHeld, SharedScores, Wanted};
 use crate::http::{self, Parts, Peer, RequestBody};
-use crate::remote_write::{InFlight, Permit, Receiver, Refusal, Unavailable};
+use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
 use crate::sample::Batch;
-use crate::series::{Demand, Outcome};
+use crate::series::Outcome;
 
 type Answer = Response<Either<Full<Bytes>, Parts>>;
 
@@ -39,23 +41,6 @@ pub(super) enum Phase {
     Ready,
     /// Requests are finished, new ones are not for us.
     Stopping,
-}
-
-/// What a reload exchanges for the handlers.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) receiver: Receiver,
-    pub(super) api: Api,
-    pub(super) exporter: ExporterConfig,
-    pub(super) models: Vec<ModelInfo>,
-}
-
-impl Live {
-    /// With what is wanted, about to be in use.
-    pub(super) fn for_demand(self, demand: Arc<Demand>) -> Self {
-        self.api.take_effect();
-        Self { receiver: self.receiver.for_demand(demand), ..self }
-    }
 }
 
 /// Someone who asks for a reload and waits for what became of it.
@@ -75,6 +60,7 @@ pub(super) struct Router {
     pub(super) enable_lifecycle: bool,
     pub(super) enable_admin_api: bool,
     pub(super) desks: Desks,
+    pub(super) witness: Witness,
     pub(super) refusals: Quiet,
 }
 
@@ -127,9 +113,14 @@ impl Router {
             let held = InFlight::counted_in(peer.bytes_in_flight());
             request.extensions_mut().insert(held);
         }
+        let sender = Witness::sender(request.headers(), request.extensions().get::<Peer>());
         let live = Arc::clone(&self.live.borrow());
         let append = async |batch, permit| self.append(&live, batch, permit).await;
         let (response, refusal) = live.receiver.receive(request, append).await;
+        if let Some(sender) = sender.filter(|_| matches!(refusal, None | Some(Refusal::Partial(_))))
+        {
+            self.witness.taken(sender);
+        }
         if let Some(refusal) = refusal {
             let reason = refusal.reason();
             if let Some(suppressed) = self.refusals.pass(reason, now_ms()) {
@@ -149,7 +140,10 @@ impl Router {
             return Err(Unavailable::Starting);
         }
         let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
-        pipeline::append(&self.commands, (batch, permit), deadline).await
+        self.witness.came(&batch);
+        let outcome = pipeline::append(&self.commands, (batch, permit), deadline).await?;
+        self.witness.became(&outcome);
+        Ok(outcome)
     }
 
     async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> Answer {
