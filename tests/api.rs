@@ -652,7 +652,8 @@ async fn before_the_models_are_loaded_it_is_unavailable() {
          - {{name: a, expr: a}}\n  - {{name: b, expr: b}}\n",
         model.display()
     );
-    let portent = Portent::start(&config, &[]).await;
+    // Where it listens is said when it is ready, and before that to who looks closely.
+    let portent = Portent::start(&config, &["--log.level=debug"]).await;
     for path in ["/api/v1/query?query=1", "/api/v1/query?query=", "/api/v1/status/buildinfo"] {
         let Reply { status, body } = portent.get(path).await.expect("an answer");
         assert_eq!((status, body.as_str()), (503, "Service Unavailable\n"), "{path}");

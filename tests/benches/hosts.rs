@@ -22,7 +22,8 @@ use process::{cpu_seconds, sent};
 use rustix::time::{ClockId, clock_gettime};
 use support::{Prometheus, RemoteWriter};
 
-const START_MS: i64 = 1_700_000_000_000;
+/// A whole number of intervals: the grid that ticks are on.
+const START_MS: i64 = 1_699_999_995_000;
 const INTERVAL_MS: i64 = 15_000;
 
 /// Twelve minutes: the profile's longest lookback is whole.
@@ -116,7 +117,7 @@ fn whole_tick(hosts: usize) -> f64 {
         let mut scored = 0;
         let seconds = timed(|| {
             let snapshot = pipeline.tick(now, &|| Duration::ZERO);
-            scored = snapshot.models[0].entities.len();
+            scored = snapshot.models.first().map_or(0, |model| model.entities.len());
         });
         (seconds, scored)
     };
