@@ -86,6 +86,17 @@ pub fn parse_table_ms(text: &str) -> Result<i64, TimestampError> {
     }
 }
 
+/// As [`parse_ms`], and also what people type: a date, which is its midnight, and a time without seconds or
+/// without a zone, both in UTC.
+///
+/// # Errors
+/// As [`parse_ms`].
+pub fn parse_typed_ms(text: &str) -> Result<i64, TimestampError> {
+    let form = |text: &str| rfc3339_ms(text).or_else(|| rfc3339_ms(&completed(text)?));
+    let midnight = |text: &str| form(&format!("{text} 00:00"));
+    parse(text, |text| form(text).or_else(|| midnight(text).filter(|_| text.len() == 10)))
+}
+
 /// Whether a time of a table says in which zone it is. Numbers do.
 #[must_use]
 pub fn has_zone(text: &str) -> bool {
@@ -202,6 +213,23 @@ mod tests {
         check_table("2026-11-23 10:15:12 CET", None, true);
         check_table("2026-11-23 10:1\u{e9}:00", None, true);
         check_table("1e30", None, true);
+    }
+
+    #[test]
+    fn people_type_dates_and_minutes() {
+        let check =
+            |text: &str, expected| assert_eq!(parse_typed_ms(text).ok(), expected, "{text}");
+        check("2026-11-23", Some(1_795_392_000_000));
+        check("2026-11-23 10:15", Some(1_795_428_900_000));
+        check("2026-11-23T10:15", Some(1_795_428_900_000));
+        check("2026-11-23 10:15:00", Some(1_795_428_900_000));
+        check("2026-11-23T11:15:00+01:00", Some(1_795_428_900_000));
+        check("1795428900.5", Some(1_795_428_900_500));
+        for bad in
+            ["2026-11", "2026-02-30", "2026-11-23 10", "23.11.2026", "14d", "", "2026-11-23 UTC"]
+        {
+            check(bad, None);
+        }
     }
 
     #[test]

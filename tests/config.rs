@@ -191,14 +191,43 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     check_exit(&["serve", "--no.such.flag"], 2, "", "--no.such.flag");
     let query = ["train", "--input=a.csv", "--output=b.onnx", "--exclude-query=ALERTS"];
     check_exit(&query, 2, "", "use --exclude START..END");
-    let start = ["train", "--prometheus.url=http://localhost", "--output=b.onnx", "--end=now"];
-    check_exit(&start, 2, "", "--start is needed");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/node.onnx");
+    let model = format!("--model={shipped}");
+    // The same fault in the same words, whatever the command.
+    for command in [&["train", "--output=b.onnx"][..], &["evaluate", &model]] {
+        let check = |arguments: &[&str], sentence: &str| {
+            check_exit(&[command, arguments].concat(), 2, "", sentence);
+        };
+        check(&["--prometheus.url=http://localhost", "--end=now"], "--start is needed");
+        check(&[], "say where history comes from: --prometheus.url URL or --input FILE");
+        let url = "--prometheus.url: \"localhost:9090\" is not the address of a server";
+        check(&["--prometheus.url=localhost:9090", "--start=-1h"], url);
+        check(&["--prometheus.url=http://a", "--start=14d"], "write -14d");
+        check(&["--input=a.csv", "--exclude=5"], "--exclude 5: write it as START..END");
+        let two = ["--start=-3h", "--end=-1h", "--start=-2h", "--end=now"];
+        check(&[&["--prometheus.url=http://a"][..], &two].concat(), "the ranges overlap");
+    }
+    check_exit(
+        &["train", "--input=a.csv", "--output=b.onnx", "--seed=x"],
+        2,
+        "",
+        "whole number of 0",
+    );
     check_exit(&["nonsense"], 2, "", "nonsense");
     check_exit(&["--version"], 0, "portent, version 0.1.0 (revision: ", "");
+    check_exit(&["--version"], 0, "\n  platform:         linux/", "");
+    check_exit(&["help"], 0, "Usage: portent ", "");
+    check_exit(&["help", "train"], 0, "Usage: portent train ", "");
+    check_exit(&["help", "check", "features"], 0, "Usage: portent check features ", "");
+    check_exit(&["help", "nonsense"], 2, "", "nonsense");
     // A model that is still to be trained.
     let foreign = folder("good/foreign_model.yml");
     let foreign = foreign.to_str().expect("text");
     check_exit(&["check", "config", foreign], 0, "keras.onnx is not there yet: `portent train", "");
+    let own = folder("good/own_features.yml");
+    let own = own.to_str().expect("text");
+    let command = format!("`portent train --config.file {own} --model web --prometheus.url URL");
+    check_exit(&["check", "config", own], 0, &command, "");
     let history = folder("good/history.yml");
     let history = history.to_str().expect("text");
     check_exit(&["check", "config", history], 2, "", "history.http_config: ");
@@ -220,4 +249,8 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     check_exit(&["check", "model", bad], 2, "", "no_models.yml");
     let address = "--web.listen-address=256.0.0.1:1";
     check_exit(&["serve", address], 1, "", "256.0.0.1:1");
+    for address in ["9847", "localhost:http", "::1:9847"] {
+        let argument = format!("--web.listen-address={address}");
+        check_exit(&["serve", &argument], 2, "", "expected HOST:PORT, as 0.0.0.0:9847");
+    }
 }

@@ -83,7 +83,7 @@ async fn what_is_wired_wrongly_is_named() {
     let (code, text) = examine(&server.url(""), &["--config.file", &config]);
     assert_eq!(code, Some(1), "{text}");
     for expected in [
-        "model \"own\": 4 features, 1 hosts",
+        "model \"own\": 4 features, 1 host",
         "  cpu     now 1, last day ",
         &format!("  load    now 0, last day 0  lacking: node/{}", node.address()),
         "  hour    now 1, last day ",

@@ -339,7 +339,7 @@ fn a_configuration_is_a_file() {
         ("folder.yml", Made::Folder, "it is a folder, and only a regular file is read"),
         ("zero.yml", Made::Link("/dev/zero"), "it is a device, and only a regular file is read"),
         ("hole.yml", Made::Hole(6 << 30), "more than the 4194304 bytes that are read"),
-        ("latin.yml", Made::Bytes(b"# \xe4\n".to_vec()), "invalid utf-8"),
+        ("latin.yml", Made::Bytes(b"# \xe4\n".to_vec()), "not UTF-8 text"),
     ] {
         let file = place.file(name, &made);
         let output = run_portent(&["serve", &format!("--config.file={}", file.display())]);

@@ -330,7 +330,7 @@ async fn check_training(name: &str, scene: &Scene, entities: usize, absent: &[(&
     let absent: Vec<String> = absent.iter().map(|(name, of)| format!("{name} ({of})")).collect();
     assert_eq!(line("absent"), absent.join(", "));
     let said = accepted(portent(), dir.path(), &["check", "config", "profile.yml"]);
-    assert!(said.starts_with("profile.yml is valid: 1 model(s)\n"), "{said}");
+    assert!(said.starts_with("profile.yml is valid: 1 model\n"), "{said}");
     assert!(said.contains("output score is the error\n"), "{said}");
 }
 

@@ -232,7 +232,7 @@ fn the_file_tells_everything_about_itself() {
     let scores = metadata.training_scores.expect("it was measured");
     assert_eq!(scores.rows, 282);
     let summary = summary.to_string();
-    assert!(summary.contains("warning        the threshold stands on 1h10m30s of"), "{summary}");
+    assert!(summary.contains("warning        the threshold was found in 1h10m30s of"), "{summary}");
     assert_eq!(scores.above_threshold, 0.0);
     assert!(scores.max_error <= metadata.threshold);
     // Whom it was trained on it remembers: of a table that is who has no labels.

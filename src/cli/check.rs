@@ -15,8 +15,8 @@ use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
 use crate::files::read_whole;
 use crate::model::{
-    AdaptiveThreshold, Artifact, FeatureRange, MAX_FILE_BYTES, Metadata, ModelConfig, Port,
-    Runtime, Scorer, shipped,
+    AdaptiveThreshold, Artifact, ArtifactError, FeatureRange, MAX_FILE_BYTES, Metadata,
+    ModelConfig, Port, Runtime, Scorer, shipped,
 };
 
 /// What to check.
@@ -106,7 +106,7 @@ fn config(args: &ConfigArgs) -> Outcome {
     let mut lines = String::new();
     for model in &config.models {
         let name = &model.name;
-        let told = configured(&runtime, model, config.onnxruntime.library.as_deref());
+        let told = configured(&runtime, model, &config, args.file.as_deref());
         let told = told.with_context(|| format!("model {name:?}")).map_err(Failure::of_model)?;
         told.iter().for_each(|line| lines += &format!("  {name}: {line}\n"));
     }
@@ -115,7 +115,8 @@ fn config(args: &ConfigArgs) -> Outcome {
             .file
             .as_ref()
             .map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
-        let text = format!("{name} is valid: {} model(s)\n{lines}", config.models.len());
+        let models = if config.models.len() == 1 { "model" } else { "models" };
+        let text = format!("{name} is valid: {} {models}\n{lines}", config.models.len());
         say(text).map_err(Failure::Failed)?;
     }
     Ok(())
@@ -131,19 +132,28 @@ fn runtime(configured: Option<&Path>) -> Result<Runtime, Failure> {
 fn configured(
     runtime: &Runtime,
     model: &ModelConfig,
-    library: Option<&Path>,
+    config: &Config,
+    config_file: Option<&Path>,
 ) -> anyhow::Result<Vec<String>> {
+    let config_file = config_file.map_or("FILE".to_owned(), |it| it.display().to_string());
     if let Some(file) = model.file.as_deref().filter(|file| !file.exists()) {
-        let file = file.display();
+        let (file, name) = (file.display(), &model.name);
         return Ok(vec![format!(
-            "{file} is not there yet: `portent train --output {file}` makes it"
+            "{file} is not there yet: `portent train --config.file {config_file} --model {name} --output \
+             {file} --prometheus.url URL --start -14d` makes it"
         )]);
     }
     let artifact = read(model.file.as_deref())?;
-    let metadata = artifact.resolve(model)?;
+    let metadata = match artifact.resolve(model) {
+        Err(error @ ArtifactError::Untrained { .. }) => {
+            let named = format!("--config.file {config_file}");
+            return Ok(vec![error.to_string().replace("--config.file FILE", &named)]);
+        }
+        resolved => resolved?,
+    };
     Features::parse(&metadata.features, &metadata.entity)?;
     if model.file.is_some() {
-        admission::admit(artifact.bytes(), model, library)?;
+        admission::admit(artifact.bytes(), model, config.onnxruntime.library.as_deref())?;
     }
     Ok(meanings(&artifact, &Scorer::new(runtime, &artifact, &metadata)?))
 }
@@ -275,12 +285,15 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if !metadata.smoothing.is_empty() {
         let spans: Vec<String> = metadata.smoothing.iter().map(ToString::to_string).collect();
-        let mean = if spans.len() > 1 { "mean of " } else { "" };
         let power = match metadata.smoothing_power {
-            power if power > 1.0 => format!(", power mean of exponent {power}"),
+            2.0 => " of squares, so that peaks count for more".to_owned(),
+            power if power > 1.0 => format!(" of powers of {power}, so that peaks count for more"),
             _ => String::new(),
         };
-        lines.push(("smoothing", format!("{mean}EWMA over {} steps{power}", spans.join(", "))));
+        let several = if spans.len() > 1 { ", and the mean of these" } else { "" };
+        let text =
+            format!("exponential mean over {} steps{power}{several}", spans.join(" and over "));
+        lines.push(("smoothing", text));
     }
     if let Some(level) = &metadata.level {
         let half_life_ms = level.half_life * metadata.step.as_ms() as f64;
@@ -289,10 +302,10 @@ fn memory(metadata: &Metadata) -> Vec<(&'static str, String)> {
     }
     if let Some(still) = &metadata.still {
         let usual = Duration::from_ms(i64::from(still.usual) * metadata.step.as_ms());
-        let text = format!(
-            "{} features hardly ever do, all at once for {usual} at the longest",
-            still.features.len()
-        );
+        let text = match still.features.len() {
+            1 => format!("1 feature hardly ever does, for {usual} at the longest"),
+            all => format!("{all} features hardly ever do, all at once for {usual} at the longest"),
+        };
         lines.push(("stands still", text));
     }
     if !metadata.entities.is_empty() {
@@ -419,9 +432,10 @@ mod tests {
             },
             "entity       job, instance\n\
              step         1m, window of 10\n\
-             smoothing    mean of EWMA over 3, 7.5 steps, power mean of exponent 1.5\n\
+             smoothing    exponential mean over 3 and over 7.5 steps of powers of 1.5, so that peaks count \
+             for more, and the mean of these\n\
              level        half-life 3d (4320 steps)\n\
-             stands still 1 features hardly ever do, all at once for 1h30m at the longest\n\
+             stands still 1 feature hardly ever does, for 1h30m at the longest\n\
              known        3 entities, told apart\n\
              remembered   2 entities of training: the level of 2, the last hours of 1\n\
              threshold    2.5 (budget 1)\n\
@@ -439,7 +453,7 @@ mod tests {
             },
             "entity       job, instance\n\
              step         1m, window of 1\n\
-             smoothing    EWMA over 10 steps\n\
+             smoothing    exponential mean over 10 steps\n\
              threshold    1 (none)\n\
              trained      from unknown to unknown\n\
              features     1\n  \

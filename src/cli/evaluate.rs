@@ -6,14 +6,17 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::item::item_of;
+use super::next::serving;
+use super::outputs;
+use super::reproduce::command_line;
 use super::source::SourceArgs;
-use super::{Failure, Outcome, command_line, say, write_file};
+use super::{Failure, Outcome, say, write_file};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::evaluate::{self, Account, Backtest, Judgement, Marked};
 use crate::files::read_whole;
-use crate::history::{self, History, LabelTable, Marks, Query, Source};
+use crate::history::{self, History, HistoryError, LabelTable, Marks, Query, Source};
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
@@ -21,6 +24,10 @@ use crate::promql::parse_selector;
 
 /// Hosts that are named where a selector matches none.
 const NAMED_HOSTS: usize = 3;
+
+/// What is said where nothing is known of what was.
+const WITHOUT_LABELS: &str = "next           to see which of these calls are right, name the incidents: --labels FILE \
+                              (start,end), or --labels-query 'ALERTS{alertstate=\"firing\"}'\n";
 
 /// Flags of `evaluate`.
 #[derive(Debug, Args)]
@@ -62,10 +69,24 @@ pub(super) fn run(args: EvaluateArgs) -> Outcome {
     let only = args.entity.as_deref().map(selector).transpose().map_err(Failure::Wrong)?;
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
+    outputs::check(&[
+        ("--scores", args.scores.as_deref()),
+        ("--backfill", args.backfill.as_deref()),
+        ("--report", args.report.as_deref()),
+    ])?;
     let runtime = Runtime::load(config.onnxruntime.library.as_deref());
     let runtime = runtime.map_err(|error| Failure::of_model(error.into()))?;
     let model = load(&args.model, &config, &runtime).map_err(Failure::of_model)?;
-    evaluate(args, &config, model, only.as_ref()).map_err(Failure::Failed)
+    let metadata = &model.0;
+    let (features, entity) = (metadata.features.clone(), metadata.entity.clone());
+    let query = args.source.clone().query(&config, features, entity, Some(metadata.step));
+    let query = query.map_err(Failure::Wrong)?;
+    evaluate(&args, &config, &query, model, only.as_ref()).map_err(|error| {
+        match error.downcast::<HistoryError>() {
+            Ok(error) => Failure::of_history(error),
+            Err(error) => Failure::Failed(error),
+        }
+    })
 }
 
 /// The matchers of --entity, with or without braces.
@@ -93,22 +114,17 @@ fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Meta
 }
 
 fn evaluate(
-    args: EvaluateArgs,
+    args: &EvaluateArgs,
     config: &Config,
+    query: &Query,
     (metadata, scorer): (Metadata, Scorer),
     only: Option<&Selector>,
 ) -> anyhow::Result<()> {
     let name = args.model.display().to_string();
     let table_step = args.source.table_step();
-    let query = args.source.query(
-        config,
-        metadata.features.clone(),
-        metadata.entity.clone(),
-        Some(metadata.step),
-    )?;
     // What is wrong with them is said before hours of history are read.
-    let labels = labels(args.labels.as_deref(), args.labels_query.as_deref(), &query)?;
-    let mut history = history::read(&query)?;
+    let labels = labels(args.labels.as_deref(), args.labels_query.as_deref(), query)?;
+    let mut history = history::read(query)?;
     let left_out = only.map_or_else(|| Ok(Vec::new()), |only| keep(&mut history, only))?;
     let (recording, features) = (&history.recording, &history.features);
     let found = Duration::from_ms(recording.step_ms);
@@ -137,13 +153,16 @@ fn evaluate(
     let judged = judged.transpose()?;
     let account = Account::new(&backtest, judged.as_ref().map(|(marked, _)| marked));
     if let Some(path) = &args.report {
+        let command = command_line(query, &[]);
         let judged = judged.as_ref().map(|(marked, judgement)| (judgement, marked));
-        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command_line())?)?;
+        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command)?)?;
     }
     let text = account.text(&backtest);
+    let served = model_name(&args.model, config)?;
+    let next = serving(config, args.config_file.as_deref(), &served, &args.model);
     match &judged {
-        Some((_, judgement)) => say(format!("{text}\n{judgement}{}", of_all(&backtest))),
-        None => say(format!("{text}\n{}", evaluate::overview(&backtest))),
+        Some((_, judgement)) => say(format!("{text}\n{judgement}{}{next}", of_all(&backtest))),
+        None => say(format!("{text}\n{}{WITHOUT_LABELS}{next}", evaluate::overview(&backtest))),
     }
 }
 
@@ -175,7 +194,8 @@ fn labels(
     }
     let (Some(expr), Source::Server(source)) = (expr, &query.source) else { return Ok(None) };
     let incidents = history::read_incidents(query, source, expr)?;
-    let note = format!("{expr} has {} incidents in the history", incidents.len());
+    let incident = if incidents.len() == 1 { "incident" } else { "incidents" };
+    let note = format!("{expr} has {} {incident} in the history", incidents.len());
     Ok(Some(LabelTable { marks: Marks::Incidents(incidents), notes: vec![note] }))
 }
 

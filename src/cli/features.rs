@@ -119,7 +119,12 @@ fn subject(model: &ModelConfig) -> anyhow::Result<Subject> {
 fn text(url: &str, found: &Examination) -> String {
     let mut text = String::new();
     for Examined { name, hosts, rows } in &found.subjects {
-        text += &format!("{url}: model {name:?}: {} features, {hosts} hosts\n", rows.len());
+        let counted = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        let (features, hosts) = (counted(rows.len(), "feature"), counted(*hosts, "host"));
+        text += &format!("{url}: model {name:?}: {features}, {hosts}\n");
         let width = rows.iter().map(|it| it.feature.chars().count()).max().unwrap_or(0);
         for Row { feature, now, last_day, lacking } in rows {
             let count = |it: &Option<usize>| it.map_or("not known".to_owned(), |it| it.to_string());
@@ -148,5 +153,9 @@ fn complaint(found: &Examination) -> String {
     let (all, without) = rows.fold((0, 0), |(all, without), row| {
         (all + 1, without + usize::from(row.now.is_none_or(|hosts| hosts == 0)))
     });
-    format!("{without} of {all} features have no value for any host; {} faults", found.faults.len())
+    let faults = match found.faults.len() {
+        1 => "1 fault".to_owned(),
+        count => format!("{count} faults"),
+    };
+    format!("{without} of {all} features have no value for any host; {faults}")
 }

@@ -43,7 +43,9 @@ pub(super) fn completion(args: &CompletionArgs) -> Outcome {
 
 pub(super) fn man(args: &ManArgs) -> Outcome {
     std::fs::create_dir_all(&args.folder)
-        .and_then(|()| clap_mangen::generate_to(command(), &args.folder))
+        .and_then(|()| {
+            clap_mangen::generate_to(command().disable_help_subcommand(true), &args.folder)
+        })
         .with_context(|| format!("cannot write the manual into {}", args.folder.display()))
         .map_err(Failure::Failed)
 }

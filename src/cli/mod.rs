@@ -11,6 +11,9 @@ mod evaluate;
 mod features;
 mod item;
 mod manual;
+mod next;
+mod outputs;
+mod reproduce;
 mod source;
 mod train;
 
@@ -26,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::admission;
 use crate::config::Config;
 use crate::files::Draft;
-use crate::history;
+use crate::history::{self, HistoryError};
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::serve::{self, ServeError};
 
@@ -36,12 +39,22 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
 /// What `--version` prints after the name, in the words of Prometheus's programs.
-const VERSION: &str =
-    concat!("version ", env!("CARGO_PKG_VERSION"), " (revision: ", env!("PORTENT_REVISION"), ")");
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    " (revision: ",
+    env!("PORTENT_REVISION"),
+    ")\n  build date:       ",
+    env!("PORTENT_BUILD_DATE"),
+    "\n  rustc version:    ",
+    env!("PORTENT_RUSTC"),
+    "\n  platform:         ",
+    env!("PORTENT_PLATFORM"),
+);
 
 /// Scores every host that Prometheus watches with an autoencoder.
 #[derive(Debug, Parser)]
-#[command(name = "portent,", bin_name = "portent", version = VERSION, about, disable_help_subcommand = true)]
+#[command(name = "portent,", bin_name = "portent", version = VERSION, about)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -81,7 +94,8 @@ struct ServeArgs {
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
     /// Address to listen on for remote-write, /metrics and the rest.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9847")]
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9847",
+        value_parser = listen_address)]
     listen_address: String,
     /// The URL under which Portent is reached from outside, for example through a reverse proxy. Its path is
     /// put before all paths that Portent serves.
@@ -124,31 +138,32 @@ impl Failure {
             false => Self::Wrong(error),
         }
     }
-}
 
-/// The command that this process is, with what it was given, for a shell. Credentials in an address
-/// are not repeated.
-fn command_line() -> String {
-    let quoted = |argument: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-        match argument.chars().all(plain) && !argument.is_empty() {
-            true => argument,
-            false => format!("'{}'", argument.replace('\'', "'\\''")),
+    /// That there is no history: for what was typed, or for what a server or a file is.
+    fn of_history(error: HistoryError) -> Self {
+        match error.is_typed_wrong() {
+            true => Self::Wrong(error.into()),
+            false => Self::Failed(error.into()),
         }
-    };
-    let arguments = std::env::args().skip(1).map(without_credentials).map(quoted);
-    std::iter::once("portent".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
-}
-
-/// An argument without what may be credentials in an address: up to the last `@`, because a password may
-/// hold one that should have been escaped.
-fn without_credentials(argument: String) -> String {
-    match (argument.find("://"), argument.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{}<secret>{}", &argument[..scheme + 3], &argument[at..])
-        }
-        _ => argument,
     }
+}
+
+/// An address to listen on, as far as its form goes.
+fn listen_address(text: &str) -> Result<String, &'static str> {
+    let is_host = |host: &str| match host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.contains(['[', ']', ':', '/', ' ']),
+    };
+    let parts = text.rsplit_once(':');
+    match parts.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok()) {
+        true => Ok(text.to_owned()),
+        false => Err("expected HOST:PORT, as 0.0.0.0:9847 or [::1]:9847 or :9847"),
+    }
+}
+
+/// A whole number, such as a seed.
+fn whole_number(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "expected a whole number of 0 or more")
 }
 
 /// Writes a text, whole or not at all.
@@ -242,17 +257,29 @@ fn serve(args: ServeArgs) -> Outcome {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(argument: &str, expected: &str) {
-        assert_eq!(without_credentials(argument.to_owned()), expected);
-    }
-
     #[test]
-    fn credentials_are_left_out_whole() {
-        check("http://user:pass@host/", "http://<secret>@host/");
-        check("http://user:p@ss@host/", "http://<secret>@host/");
-        check("--prometheus.url=https://user:p@s@s@host", "--prometheus.url=https://<secret>@host");
-        check("http://host:9090/", "http://host:9090/");
-        check("user@host", "user@host");
+    fn an_address_to_listen_on_has_a_host_and_a_port() {
+        for good in [":9847", "0.0.0.0:0", "[::1]:9847", "[::]:80", "localhost:9847", "256.0.0.1:1"]
+        {
+            assert_eq!(listen_address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "9847",
+            "localhost",
+            ":",
+            ":x",
+            ":65536",
+            ":-1",
+            "::1:80",
+            "[::1]",
+            "[x]:1",
+            "http://a:1",
+        ] {
+            let error = listen_address(bad).expect_err(bad);
+            assert_eq!(error, "expected HOST:PORT, as 0.0.0.0:9847 or [::1]:9847 or :9847");
+        }
+        assert_eq!(whole_number("7"), Ok(7));
+        assert_eq!(whole_number("-5"), Err("expected a whole number of 0 or more"));
     }
 }

@@ -10,8 +10,8 @@ use clap::Args;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
-use crate::history::{Exclusions, Query, Range, RangeQuery, Source};
-use crate::timestamp::{self, Zone};
+use crate::history::{self, Exclusions, Query, Range, RangeQuery, Source};
+use crate::timestamp::{Zone, parse_typed_ms};
 
 /// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
 const DEFAULT_STEP: Duration = Duration::from_seconds(15);
@@ -23,8 +23,8 @@ pub(super) struct SourceArgs {
     /// history.http_config of the configuration file.
     #[arg(long = "prometheus.url", value_name = "URL", conflicts_with = "input")]
     prometheus_url: Option<String>,
-    /// Start of the history: RFC 3339, seconds since 1970, or relative to now such as -14d. May be
-    /// repeated with its own --end, for several ranges.
+    /// Start of the history: relative to now such as -14d, a date or a time in UTC ("2026-11-22 10:00"),
+    /// RFC 3339, or seconds since 1970. May be repeated with its own --end, for several ranges.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "prometheus_url")]
     start: Vec<String>,
     /// End of the history, written likewise; now without it.
@@ -53,6 +53,9 @@ pub(super) struct SourceArgs {
     /// the labels agree. May be repeated. Example: 'ALERTS{alertstate="firing"}'
     #[arg(long, value_name = "EXPR")]
     exclude_query: Vec<String>,
+    /// The moment that times are relative to.
+    #[arg(skip = now_ms())]
+    now_ms: i64,
 }
 
 impl SourceArgs {
@@ -89,7 +92,7 @@ impl SourceArgs {
         texts: &[String],
         step: Option<Duration>,
     ) -> anyhow::Result<Vec<Range>> {
-        let (now_ms, step) = (now_ms(), self.step(step)?);
+        let (now_ms, step) = (self.now_ms, self.step(step)?);
         texts.iter().map(|text| span(flag, text, now_ms, step)).collect()
     }
 
@@ -101,11 +104,12 @@ impl SourceArgs {
         entity: Vec<String>,
         step: Option<Duration>,
     ) -> anyhow::Result<Query> {
-        let (now_ms, step) = (now_ms(), self.step(step)?);
+        let (now_ms, step) = (self.now_ms, self.step(step)?);
         let excluded = self.spans("--exclude", &self.exclude, Some(step))?;
         let exclude = Exclusions { ranges: excluded, queries: self.exclude_query };
         let source = match (self.prometheus_url, self.input) {
             (Some(url), None) => {
+                history::check_address(&url).context("--prometheus.url")?;
                 let ranges = ranges(&self.start, &self.end, now_ms, step)?;
                 let delay = config.global.evaluation_delay;
                 Source::Server(RangeQuery { url, ranges, step, delay, resume: self.resume })
@@ -171,13 +175,23 @@ fn moment(text: &str, now_ms: i64, step: Duration) -> anyhow::Result<i64> {
     let ago = match text.strip_prefix('-') {
         _ if text == "now" => Duration::from_ms(0),
         Some(ago) => ago.parse()?,
-        None => return Ok(timestamp::parse_ms(text)?),
+        None => return absolute(text),
     };
     let ms = now_ms - ago.as_ms();
     if ms < 0 {
         bail!("{text:?} is before 1970");
     }
     Ok(ms - ms % step.as_ms())
+}
+
+fn absolute(text: &str) -> anyhow::Result<i64> {
+    parse_typed_ms(text).map_err(|_| match text.parse::<Duration>() {
+        Ok(_) => anyhow!("{text:?} is a duration, not a time: write -{text} for {text} ago"),
+        Err(_) => anyhow!(
+            "{text:?} is not a time: write -14d for 14 days ago, now, 2026-11-22 or \"2026-11-22 10:00\" in \
+             UTC, 2026-11-22T10:00:00Z, or seconds since 1970"
+        ),
+    })
 }
 
 pub(super) fn now_ms() -> i64 {
@@ -199,6 +213,10 @@ mod tests {
         assert_eq!(at("-1h30m"), Some(1_800_000_000_000 - 5_400_000));
         assert_eq!(at("1795428900.5"), Some(1_795_428_900_500));
         assert_eq!(at("2026-11-23T10:15:00Z"), Some(1_795_428_900_000));
+        assert_eq!(at("2026-11-23"), Some(1_795_392_000_000));
+        assert_eq!(at("2026-11-23 10:15"), Some(1_795_428_900_000));
+        let error = moment("14d", NOW_MS, STEP).expect_err("a duration").to_string();
+        assert!(error.contains("write -14d for 14d ago"), "{error}");
         assert_eq!(at("-yesterday"), None);
         assert_eq!(at("yesterday"), None);
         assert_eq!(at("-100y"), None);
@@ -206,7 +224,8 @@ mod tests {
 
     #[track_caller]
     fn check(args: SourceArgs, expected: Result<&[(i64, i64)], &str>) {
-        let args = SourceArgs { prometheus_url: Some("http://a".to_owned()), ..args };
+        let args =
+            SourceArgs { prometheus_url: Some("http://a".to_owned()), now_ms: NOW_MS, ..args };
         let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
         match (query, expected) {
             (Ok(Query { source: Source::Server(asked), .. }), Ok(expected)) => {

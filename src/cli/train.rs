@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::next::serving;
+use super::outputs;
+use super::reproduce::command_line;
 use super::source::SourceArgs;
-use super::{Failure, Outcome, command_line, say, write_file};
+use super::{Failure, Outcome, say, whole_number, write_file};
 use crate::config::Config;
 use crate::features::{PROFILE_ENTITY, profile};
 use crate::model::ModelConfig;
 use crate::train::tune::Budget;
-use crate::train::{self, Options};
+use crate::train::{self, Options, TrainError};
 
 /// Flags of `train`.
 #[derive(Debug, Args)]
@@ -39,32 +42,46 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "TRIALS[xEXECUTIONS]")]
     tune: Option<Budget>,
     /// Decides initial weights and the order of rows; that of the configuration without it.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole_number)]
     seed: Option<u64>,
 }
 
 pub(super) fn run(args: TrainArgs) -> Outcome {
-    let report = args.report.clone();
-    let options = options(args).map_err(Failure::Wrong)?;
-    let summary = train::run(&options).map_err(|error| Failure::Failed(error.into()))?;
+    let (report, config_file) = (args.report.clone(), args.config_file.clone());
+    let config = Config::load(config_file.as_deref());
+    let config = config.map_err(|error| Failure::Wrong(error.into()))?;
+    let options = options(args, &config).map_err(Failure::Wrong)?;
+    outputs::check(&[("--output", Some(&options.output)), ("--report", report.as_deref())])?;
+    let summary = train::run(&options).map_err(failure)?;
     if let Some(path) = report {
-        let page = train::page(&summary, &command_line())
-            .map_err(|error| Failure::Failed(error.into()))?;
+        let command = command_line(&options.history, &options.keep);
+        let page =
+            train::page(&summary, &command).map_err(|error| Failure::Failed(error.into()))?;
         write_file(&path, &page).map_err(Failure::Failed)?;
     }
-    say(&summary).map_err(Failure::Failed)
+    let next = serving(&config, config_file.as_deref(), &options.model.name, &options.output);
+    say(format!("{summary}{next}")).map_err(Failure::Failed)
 }
 
-fn options(args: TrainArgs) -> anyhow::Result<Options> {
-    let config = Config::load(args.config_file.as_deref())?;
-    let model = choose(&config, args.model.as_deref())?;
+/// Why there is no model: for what was typed or configured, or for another reason.
+fn failure(error: TrainError) -> Failure {
+    match error {
+        TrainError::Config(_) | TrainError::Tune(_) => Failure::Wrong(error.into()),
+        TrainError::Runtime(error) => Failure::of_model(error.into()),
+        TrainError::History(error) => Failure::of_history(error),
+        error => Failure::Failed(error.into()),
+    }
+}
+
+fn options(args: TrainArgs, config: &Config) -> anyhow::Result<Options> {
+    let model = choose(config, args.model.as_deref())?;
     let features = model.features.clone().unwrap_or_else(profile);
     let entity = model.entity.clone();
     let entity = entity.unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
     args.source.zone(false)?;
     let keep = args.source.spans("--keep", &args.keep, model.step)?;
     let model = ModelConfig { step: args.source.table_step().or(model.step), ..model.clone() };
-    let history = args.source.query(&config, features, entity, model.step)?;
+    let history = args.source.query(config, features, entity, model.step)?;
     let mut train = config.train.clone();
     train.seed = args.seed.unwrap_or(train.seed);
     Ok(Options {

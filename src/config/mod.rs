@@ -5,6 +5,8 @@
 //! struct of the room that uses it; this floor alone knows YAML.
 //! Source: the manners of Prometheus's `config/config.go`.
 
+mod words;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -94,13 +96,20 @@ pub enum ConfigError {
         source: ReadError,
     },
     /// Not YAML, or not of the right shape.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     Yaml {
         /// The file.
         file: String,
         /// Key, reason, line and column.
-        #[source]
-        source: serde_yaml::Error,
+        reason: String,
+    },
+    /// Not text as YAML wants it.
+    #[error("{file}: line {line} is not UTF-8 text; save the file as UTF-8")]
+    Text {
+        /// The file.
+        file: String,
+        /// The first such line.
+        line: usize,
     },
     /// A value that cannot work.
     #[error("{file}: {key}: {reason}")]
@@ -148,7 +157,9 @@ impl Config {
         let read = |source| ConfigError::Read { file: name.clone(), source };
         let bytes = read_whole(path, MAX_FILE_BYTES).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            read(std::io::Error::new(std::io::ErrorKind::InvalidData, error).into())
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            ConfigError::Text { file: name.clone(), line }
         })?;
         let mut config = Self::parse(&name, &text)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
@@ -166,7 +177,7 @@ impl Config {
             Self::default()
         } else {
             serde_yaml::from_str::<Self>(text)
-                .map_err(|source| ConfigError::Yaml { file, source })?
+                .map_err(|error| ConfigError::Yaml { file, reason: words::plain(&error) })?
         };
         config.validate(name)?;
         Ok(config)

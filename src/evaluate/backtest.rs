@@ -10,6 +10,7 @@ use ndarray::Array1;
 use crate::detect::{AnomalyState, DetectConfig, Detector, Played, Replay};
 use crate::episodes::{Run, Timeline};
 use crate::features::{EntityRecording, FeatureSpec, Recording, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::history::Progress;
 use crate::labels::Labels;
 use crate::model::{Metadata, Scorer, ScorerError};
 
@@ -176,15 +177,8 @@ pub fn run(
     }
     let mut detector = Detector::new(metadata, scorer, recording.step_ms, config);
     let steps = recording.times_ms.len();
-    let nothing = |entity: &EntityRecording| Scored {
-        labels: entity.labels.clone(),
-        excluded: entity.excluded.clone(),
-        scores: vec![f64::NAN; steps],
-        thresholds: vec![1.0; steps],
-        states: vec![AnomalyState::Normal; steps],
-        blame: Vec::new(),
-    };
-    let mut entities: Vec<Scored> = recording.entities.iter().map(nothing).collect();
+    let unscored = recording.entities.iter().map(|entity| unscored(entity, steps));
+    let mut entities: Vec<Scored> = unscored.collect();
     let mut by_feature = Array1::<f64>::zeros(places.len());
     let mut blamed = vec![None; entities.len()];
     let line = Timeline::new(&recording.times_ms, recording.step_ms);
@@ -195,7 +189,9 @@ pub fn run(
         weightless: &metadata.weightless,
     };
     let replay = Replay::new(recording, played, places, config);
+    let progress = Progress::start("scoring", steps);
     replay.judge(&mut detector, |step, judgement| {
+        progress.done_of(step + 1, steps);
         let time = || crate::timestamp::format_ms(recording.times_ms[step]);
         let judgement = judgement.map_err(|source| BacktestError::Run { time: time(), source })?;
         // What is left out is seen by the model, as it is served, and said nothing of.
@@ -231,4 +227,16 @@ pub fn run(
         by_feature: (by_feature / total).to_vec(),
         feature_names: metadata.features.iter().map(|it| it.name.clone()).collect(),
     })
+}
+
+/// An entity before any step is scored.
+fn unscored(entity: &EntityRecording, steps: usize) -> Scored {
+    Scored {
+        labels: entity.labels.clone(),
+        excluded: entity.excluded.clone(),
+        scores: vec![f64::NAN; steps],
+        thresholds: vec![1.0; steps],
+        states: vec![AnomalyState::Normal; steps],
+        blame: Vec::new(),
+    }
 }

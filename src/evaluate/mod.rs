@@ -22,7 +22,7 @@
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
 //!
-//! All but `output` and `backfill`, which write files, is pure; marks are read by `crate::history`.
+//! All but `output` and `backfill`, which write files, and the progress that `backtest` shows, is pure; marks are read by `crate::history`.
 //! `tests/reference/judge.py` computes the same figures in Python.
 
 mod account;

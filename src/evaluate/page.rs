@@ -1,5 +1,6 @@
 //! A page: how a model did on history, for a browser.
 
+use super::account::name;
 use super::backtest::{Backtest, Tally};
 use super::calls::Account;
 use super::judgement::Judgement;
@@ -96,10 +97,8 @@ fn scores(backtest: &Backtest, marked: Option<&Marked>) -> Plot {
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&i| {
         let entity = &backtest.entities[i];
-        let name =
-            if entity.labels.is_empty() { "score".to_owned() } else { entity.labels.to_string() };
         let points = backtest.times_ms.iter().copied().zip(entity.scores.iter().copied());
-        TimedSeries { name, points: points.collect() }
+        TimedSeries { name: name(&entity.labels), points: points.collect() }
     });
     Plot::TimeSeries(TimeSeries {
         title: "Score".to_owned(),
@@ -135,7 +134,7 @@ fn entities(page: &mut Page, backtest: &Backtest) {
     let rows = backtest.entities.iter().map(|entity| {
         let Tally { scored, above, episodes, largest, excluded: _ } = backtest.tally(entity);
         vec![
-            entity.labels.to_string(),
+            name(&entity.labels),
             scored.to_string(),
             above.to_string(),
             episodes.to_string(),

@@ -3,7 +3,7 @@
 //! In: an address, the `history` section. Out: the body of each successful answer, or the reason
 //! why there is none. Nothing that it says holds a secret.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reqwest::{RequestBuilder, StatusCode, Url};
 
@@ -44,6 +44,8 @@ pub(super) struct Server {
     /// What decides an answer besides the query.
     pub identity: Identity,
     is_known: AtomicBool,
+    /// Waits for it in a row that the log has a line of.
+    pub waits_told: AtomicU32,
 }
 
 impl Server {
@@ -68,6 +70,7 @@ impl Server {
             shown,
             identity,
             is_known: AtomicBool::new(false),
+            waits_told: AtomicU32::new(0),
         })
     }
 

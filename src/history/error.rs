@@ -271,3 +271,20 @@ pub enum HistoryError {
 
 /// What is said where a second run would not start from nothing.
 const RESUME: &str = " (with --resume DIR it goes on where it stopped)";
+
+impl HistoryError {
+    /// Whether it cannot work as it was typed or configured, whatever the server or the file has.
+    #[must_use]
+    pub fn is_typed_wrong(&self) -> bool {
+        matches!(
+            self,
+            Self::Url { .. }
+                | Self::TwoCredentials
+                | Self::File { .. }
+                | Self::Client { .. }
+                | Self::Range
+                | Self::Overlap { .. }
+                | Self::ExcludeFromCsv
+        )
+    }
+}

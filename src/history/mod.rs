@@ -92,6 +92,19 @@ pub struct Query {
     pub zone: Option<Zone>,
 }
 
+impl Query {
+    /// The ranges of time that a server is asked for, in order of time; none of a file, which has its own.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<Range> {
+        let mut ranges = match &self.source {
+            Source::Server(source) => source.ranges.clone(),
+            Source::Csv(_) => Vec::new(),
+        };
+        ranges.sort_by_key(|it| it.start_ms);
+        ranges
+    }
+}
+
 /// Where history comes from.
 #[derive(Debug, Clone)]
 pub enum Source {

@@ -5,6 +5,7 @@
 //! and stays busy would else be asked all times within a blink. Then some more, by chance, so that those
 //! who were sent away together do not come back together.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -26,6 +27,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// All waits after the next one, where the server asks for no longer ones.
+    fn after(&self, before: u32) -> Duration {
+        let later = (before + 1..self.waits).map(|it| 2_u32.saturating_pow(it));
+        later.map(|it| self.first.saturating_mul(it)).sum()
+    }
+
     /// The wait after so many, when the server asks for one of its own, or none.
     fn wait(&self, before: u32, asked: Option<Duration>) -> Duration {
         let own = self.first.saturating_mul(2_u32.saturating_pow(before));
@@ -47,7 +54,10 @@ pub(super) async fn ask_patiently(
     let mut waits = 0;
     loop {
         let reason = match server.ask(ask).await {
-            Ok(body) => return Ok(body),
+            Ok(body) => {
+                server.waits_told.store(0, Ordering::Relaxed);
+                return Ok(body);
+            }
             Err(reason) => reason,
         };
         let asked = match reason.remedy(server.is_known()) {
@@ -55,8 +65,15 @@ pub(super) async fn ask_patiently(
             _ => return Err(reason),
         };
         let wait = patience.wait(waits, asked);
+        let after = patience.after(waits);
         waits += 1;
-        tracing::warn!(%reason, ?wait, "the server does not answer: asking again");
+        // One line for a wait, however many questions are under way.
+        if server.waits_told.fetch_max(waits, Ordering::Relaxed) < waits {
+            let [wait, goes_on_for] =
+                [wait, wait + after].map(|it| format!("{:.0}s", it.as_secs_f64()));
+            let attempt = format!("{waits} of {}", patience.waits);
+            tracing::warn!(%reason, wait, attempt, goes_on_for, "the server does not answer: asking again");
+        }
         tokio::time::sleep(wait).await;
     }
 }
@@ -80,6 +97,12 @@ mod tests {
         check(5, Some(0), 32);
         check(5, Some(31), 32);
         check(0, Some(60), 60);
+    }
+
+    #[test]
+    fn how_long_it_goes_on_is_known_at_each_wait() {
+        let after = [0, 1, 4, 5].map(|before| PATIENCE.after(before).as_secs());
+        assert_eq!(after, [62, 60, 32, 0]);
     }
 
     #[test]

@@ -128,11 +128,21 @@ pub enum ArtifactError {
     )]
     Contradiction {
         /// What they disagree about.
-        key: &'static str,
+        key: String,
         /// The file's value.
         file: String,
         /// The configuration's value.
         config: String,
+    },
+    /// What is to be trained first.
+    #[error(
+        "it has features or entity labels of its own and no model file yet, which is the step before the \
+         first training: `portent train --config.file FILE --model {model} --prometheus.url URL --start -14d \
+         --output {model}.onnx`; then write `file: {model}.onnx` in its item of `models`"
+    )]
+    Untrained {
+        /// Its name.
+        model: String,
     },
     /// Neither file nor configuration tells.
     #[error(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::artifact::ArtifactError;
 use super::config::ModelConfig;
 use super::limits;
-use super::property::{agree, describe_features, from_json, json, parse, time};
+use super::property::{agree, first_difference, from_json, json, parse, time};
 use super::range::FeatureRange;
 use super::remembered::Remembered;
 use super::role::OutputRole;
@@ -318,6 +318,26 @@ impl Recorded {
         Some(features)
     }
 
+    /// Refuses features that are not those of the file. Of a configured model without a file, which is the
+    /// one that Portent ships with, they say that it is still to be trained, as its own entity labels do.
+    fn is_trained_for(&self, config: &ModelConfig) -> Result<(), ArtifactError> {
+        let configured = self.with_clocks(config);
+        let difference = match (&self.features, &configured) {
+            (Some(file), Some(config)) => first_difference(file, config),
+            _ => None,
+        };
+        let differs = |file: &Option<Vec<String>>| {
+            file.is_some() && config.entity.is_some() && *file != config.entity
+        };
+        if config.file.is_none() && (difference.is_some() || differs(&self.entity)) {
+            return Err(ArtifactError::Untrained { model: config.name.clone() });
+        }
+        match difference {
+            Some((key, file, config)) => Err(ArtifactError::Contradiction { key, file, config }),
+            None => Ok(()),
+        }
+    }
+
     /// Completes what the file says with what the configuration says.
     ///
     /// `graph_window` is the length of the window that the graph's input declares.
@@ -326,9 +346,8 @@ impl Recorded {
         config: &ModelConfig,
         graph_window: Option<usize>,
     ) -> Result<Metadata, ArtifactError> {
-        let features = agree("features", &self.features, &self.with_clocks(config), |features| {
-            describe_features(features)
-        })?;
+        self.is_trained_for(config)?;
+        let features = self.features.clone().or_else(|| config.features.clone());
         let entity = agree("entity", &self.entity, &config.entity, |it| format!("{it:?}"))?;
         let step = agree("step", &self.step, &config.step, ToString::to_string)?;
         let window = agree("window", &self.window, &config.window, ToString::to_string)?;
@@ -522,13 +541,42 @@ mod tests {
             "step: the file says 1s500ms, the configuration says 15s; leave it out of the \
              configuration or use another file",
         );
-        let config = ModelConfig {
-            features: Some(vec![FeatureSpec::new("a", "b")]),
-            ..ModelConfig::default()
+    }
+
+    /// The first only: there may be a hundred.
+    #[test]
+    fn of_other_features_the_first_difference_is_named() {
+        let recorded = recorded(&metadata());
+        let own = metadata().features;
+        let with = |change: &dyn Fn(&mut Vec<FeatureSpec>)| {
+            let mut features = own.clone();
+            change(&mut features);
+            let file = Some("m.onnx".into());
+            ModelConfig { file, features: Some(features), ..ModelConfig::default() }
         };
-        let error = recorded.resolve(&config, None).expect_err("other features");
-        assert!(error.to_string().contains("a: swap (fill 0.5, anomalous)"), "{error}");
-        assert!(error.to_string().contains("[a: b (mask, anomalous)]"), "{error}");
+        let check = |config: &ModelConfig, expected: &str| {
+            let advice = "leave it out of the configuration or use another file";
+            check_error(&recorded, config, &format!("{expected}; {advice}"));
+        };
+        let expr = with(&|it| (it[1].name, it[1].expr) = ("a".to_owned(), "up".to_owned()));
+        check(&expr, "features: expr of \"a\": the file says swap, the configuration says up");
+        let name = with(&|it| it.reverse());
+        check(&name, "features: number 1: the file says b, the configuration says a");
+        let few = with(&|it| it.truncate(1));
+        check(&few, "features: number 2: the file says a, the configuration says nothing");
+        let missing = with(&|it| it[1].missing = Missing::Mask);
+        check(
+            &missing,
+            "features: missing of \"a\": the file says fill 0.5, the configuration says mask",
+        );
+        let untrained = ModelConfig { file: None, name: "host".to_owned(), ..expr };
+        let error = recorded.resolve(&untrained, None).expect_err("none yet").to_string();
+        let command = "`portent train --config.file FILE --model host --prometheus.url URL";
+        assert!(error.contains(command) && error.contains("`file: host.onnx`"), "{error}");
+        let entity = Some(vec!["job".to_owned()]);
+        let untrained = ModelConfig { entity, ..ModelConfig::default() };
+        let error = recorded.resolve(&untrained, None).expect_err("none yet");
+        assert!(matches!(error, ArtifactError::Untrained { .. }), "{error}");
     }
 
     /// Training adds them, and the configuration that it was made with does not name them.

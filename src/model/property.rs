@@ -55,7 +55,7 @@ pub(super) fn agree<T: Clone + PartialEq>(
 ) -> Result<Option<T>, ArtifactError> {
     match (file, config) {
         (Some(file), Some(config)) if file != config => Err(ArtifactError::Contradiction {
-            key,
+            key: key.to_owned(),
             file: describe(file),
             config: describe(config),
         }),
@@ -64,10 +64,26 @@ pub(super) fn agree<T: Clone + PartialEq>(
     }
 }
 
-/// Features as one reads them in a contradiction.
-pub(super) fn describe_features(features: &[FeatureSpec]) -> String {
-    let texts = features
-        .iter()
-        .map(|it| format!("{}: {} ({}, {})", it.name, it.expr, it.missing, it.absence));
-    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
+/// The first thing in which the file's features and the configuration's differ: what it is, and what either
+/// says of it. All of them would be more than anybody reads.
+pub(super) fn first_difference(
+    file: &[FeatureSpec],
+    config: &[FeatureSpec],
+) -> Option<(String, String, String)> {
+    let at = (0..file.len().max(config.len())).find(|at| file.get(*at) != config.get(*at))?;
+    let number = format!("features: number {}", at + 1);
+    let name = |it: Option<&FeatureSpec>| it.map_or("nothing".to_owned(), |it| it.name.clone());
+    let (Some(one), Some(other)) = (file.get(at), config.get(at)) else {
+        return Some((number, name(file.get(at)), name(config.get(at))));
+    };
+    let key = |what: &str| format!("features: {what} of {:?}", one.name);
+    Some(if one.name != other.name {
+        (number, one.name.clone(), other.name.clone())
+    } else if one.expr != other.expr {
+        (key("expr"), one.expr.clone(), other.expr.clone())
+    } else if one.missing != other.missing {
+        (key("missing"), one.missing.to_string(), other.missing.to_string())
+    } else {
+        (key("absence"), one.absence.to_string(), other.absence.to_string())
+    })
 }

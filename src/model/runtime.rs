@@ -9,6 +9,20 @@ use std::path::{Path, PathBuf};
 /// Where `make onnxruntime` puts the library, beneath the repository.
 const LOCAL_DIR: &str = ".onnxruntime/onnxruntime/capi";
 
+/// Where whoever has nothing but this program gets the library.
+const RELEASES: &str = "https://github.com/microsoft/onnxruntime/releases";
+
+/// The file there that holds it, for this system and processor.
+const RELEASE: &str = if cfg!(target_os = "windows") {
+    "onnxruntime-win-x64-VERSION.zip"
+} else if cfg!(target_os = "macos") {
+    "onnxruntime-osx-arm64-VERSION.tgz"
+} else if cfg!(target_arch = "aarch64") {
+    "onnxruntime-linux-aarch64-VERSION.tgz"
+} else {
+    "onnxruntime-linux-x64-VERSION.tgz"
+};
+
 /// How many directories above the executable may be the repository: the executable is in
 /// `target/release`, tests are in `target/debug/deps`.
 const LEVELS_ABOVE_EXECUTABLE: usize = 4;
@@ -40,8 +54,10 @@ pub enum RuntimeError {
     },
     /// Searched without result.
     #[error(
-        "ONNX Runtime's library ({name}) was not found in {places}; install it with \
-         `make onnxruntime`, or name the file in `onnxruntime.library` or $ORT_DYLIB_PATH"
+        "ONNX Runtime's library ({name}) was not found. Download {RELEASE} (1.20 or newer) from {RELEASES}, take \
+         {name} out of its folder lib, and put it beside the program, or name it in `onnxruntime.library` of \
+         the configuration or in $ORT_DYLIB_PATH; the Python package onnxruntime holds it as well, and in \
+         Portent's source `make onnxruntime` gets it. Searched: {places}"
     )]
     NotFound {
         /// The file name that was looked for.
@@ -51,8 +67,8 @@ pub enum RuntimeError {
     },
     /// Found, but it cannot be loaded.
     #[error(
-        "cannot load {path}: {reason}; `make onnxruntime` installs a version that fits \
-         (1.20 or newer)"
+        "cannot load {path}: {reason}; it must be the library of ONNX Runtime 1.20 or newer for this processor, \
+         as {RELEASES} has it in {RELEASE}"
     )]
     Load {
         /// The file.
@@ -185,7 +201,8 @@ mod tests {
         let error = find_in(None, None, &places).expect_err("nowhere");
         let text = error.to_string();
         assert!(text.contains("/nowhere/a, /nowhere/b"), "{text}");
-        assert!(text.contains("make onnxruntime"), "{text}");
+        assert!(text.contains("make onnxruntime") && text.contains("$ORT_DYLIB_PATH"), "{text}");
+        assert!(text.contains(RELEASES) && text.contains("-VERSION."), "{text}");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::plot::{Figure, Part, Plot, ReportError, Size};
 /// Sections from which on a page has a list of them.
 const CONTENTS: usize = 3;
 
+/// Characters of a cell from which on its column must not become narrow, as its rows would become high.
+const LONG: usize = 40;
+
 /// Rows of text under named columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
@@ -109,13 +112,23 @@ impl Table {
         let widest = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let numbers: Vec<bool> =
             (0..self.columns.len().max(widest)).map(|column| self.is_numbers(column)).collect();
+        let is_long = |column: usize| {
+            let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.any(|cell| cell.chars().count() > LONG)
+        };
+        let classes: Vec<&str> = (numbers.iter().enumerate())
+            .map(|(column, is_number)| match (is_number, is_long(column)) {
+                (true, _) => " class=\"number\"",
+                (false, true) => " class=\"long\"",
+                (false, false) => "",
+            })
+            .collect();
         let cells = |row: &[String], tag: &str| -> String {
-            let cell = |(i, number): (usize, &bool)| {
-                let class = if *number { " class=\"number\"" } else { "" };
+            let cell = |(i, class): (usize, &&str)| {
                 let text = row.get(i).map(String::as_str).unwrap_or_default();
                 format!("<{tag}{class}>{}</{tag}>", html(text))
             };
-            numbers.iter().enumerate().map(cell).collect()
+            classes.iter().enumerate().map(cell).collect()
         };
         let row = |(i, row): (usize, &Vec<String>)| {
             let class = if self.emphasis == Some(i) { " class=\"emphasis\"" } else { "" };

@@ -19,6 +19,7 @@ use crate::detect::{
 };
 use crate::episodes::Timeline;
 use crate::features::Playback;
+use crate::history::Progress;
 use crate::labels::Labels;
 use crate::model::{AdaptiveThreshold, Artifact, Context, HOUR_MS, Metadata, Scorer, ScorerError};
 
@@ -225,10 +226,12 @@ pub(super) fn play(
         Ok::<_, TrainError>(())
     };
     let mut together = Together::new(&mut detector);
+    let progress = Progress::start("scoring what was learnt from", steps);
     for (step, &now_ms) in dataset.times_ms.iter().enumerate() {
         // What is held was held when the recording was cleaned.
         let matrix = playback.settled(now_ms, |entity| dataset.row(entity, step));
         together.judge((step, now_ms), matrix, &mut visit)?;
+        progress.done_of(step + 1, steps);
     }
     together.finish(&mut visit)?;
     let total = by_feature.sum().max(f64::MIN_POSITIVE);

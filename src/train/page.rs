@@ -18,7 +18,10 @@ const SHOWN_ENTITIES: usize = 5;
 const SHOWN_FEATURES: usize = 20;
 
 /// Lines of the summary that have a section of their own.
-const ELSEWHERE: [&str; 3] = ["candidate", "left out", ""];
+const ELSEWHERE: [&str; 2] = ["left out", ""];
+
+/// The histogram reaches so many times as far as the largest score and the threshold.
+const FARTHEST: f64 = 1.5;
 
 /// Bins of a histogram.
 const BINS: usize = 60;
@@ -168,10 +171,10 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
     Ok(())
 }
 
-/// The name of an entity, or that there is but one.
+/// The name of an entity; of a table, that it is one.
 fn name(summary: &Summary, entity: usize) -> String {
     let labels = &summary.hindsight.entities[entity];
-    if labels.is_empty() { "score".to_owned() } else { labels.to_string() }
+    if labels.is_empty() { "the table".to_owned() } else { labels.to_string() }
 }
 
 fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
@@ -192,7 +195,7 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
             it.threshold.as_ref().map_or_else(ToString::to_string, |found| format!("{found:.4}")),
             figure(100.0 * it.above, 2),
             count(it),
-            it.note.clone(),
+            if it.note.is_empty() { it.meaning().to_owned() } else { it.note.clone() },
         ]
     });
     let episodes = format!("episodes in {:.3} entity-weeks", thresholds.entity_weeks);
@@ -206,17 +209,27 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         let at = *it.threshold.as_ref().ok()?;
         Some(Marker { at, label: it.method.clone() })
     });
-    let values = summary.hindsight.scores.entities.iter().flatten().copied();
+    let scores = || summary.hindsight.scores.entities.iter().flatten().copied();
+    let largest = scores().filter(|it| it.is_finite()).fold(thresholds.threshold, f64::max);
+    // One that is far out would leave the scores a corner.
+    let (markers, far): (Vec<Marker>, Vec<Marker>) =
+        markers.partition(|it| it.at <= FARTHEST * largest);
+    let far: Vec<String> = far.iter().map(|it| format!("{} ({:.4})", it.label, it.at)).collect();
     let plot = Plot::Histogram(Histogram {
-        title: "Scores and candidate thresholds".to_owned(),
+        title: "Scores, and the threshold of each method".to_owned(),
         x_label: "smoothed error".to_owned(),
-        values: values.filter(|it| it.is_finite()).collect(),
+        values: scores().filter(|it| it.is_finite()).collect(),
         bins: BINS,
         log_x: false,
         log_counts: true,
-        markers: markers.collect(),
+        markers,
     });
-    page.plot(&plot, "How many steps had which score; the counts are logarithmic.")?;
+    let caption = "How many steps had which score; the counts are logarithmic.";
+    let caption = match far.is_empty() {
+        true => caption.to_owned(),
+        false => format!("{caption} Farther out than is shown: {}.", far.join(", ")),
+    };
+    page.plot(&plot, &caption)?;
     Ok(())
 }
 
@@ -284,7 +297,7 @@ fn network(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
     let plot = Plot::Lines(Lines {
         title: "Loss".to_owned(),
         x_label: "pass".to_owned(),
-        y_label: "unexplained variance".to_owned(),
+        y_label: "share not restored".to_owned(),
         series: series
             .map(|(name, losses)| Series { name: name.to_owned(), points: points(losses) })
             .to_vec(),

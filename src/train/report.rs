@@ -12,7 +12,9 @@ use super::hindsight::{Called, Hindsight};
 use super::left_out::LeftOut;
 use super::threshold::Thresholds;
 use super::tune::{Outcome, Tuning};
+use crate::history::Range;
 use crate::model::Metadata;
+use crate::timestamp::format_ms;
 
 /// Moments that are listed.
 const SHOWN: usize = 20;
@@ -20,6 +22,8 @@ const SHOWN: usize = 20;
 /// What went in, what was left out, what came out. Displayed as a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
+    /// The ranges of time that a server was asked for, in order; none of a table.
+    pub ranges: Vec<Range>,
     /// What became of the recording.
     pub cleaning: Cleaning,
     /// Windows: to fit the network on, and to decide when its learning ends; all others learn from both.
@@ -93,7 +97,7 @@ impl Summary {
 
     /// Who, when, which features, and how far.
     pub(super) fn moment(&self, moment: &LeftOut) -> [String; 4] {
-        let [from, to] = [moment.from_ms, moment.to_ms].map(crate::timestamp::format_ms);
+        let [from, to] = [moment.from_ms, moment.to_ms].map(format_ms);
         let who = match moment.labels.is_empty() {
             true => "the table".to_owned(),
             false => moment.labels.to_string(),
@@ -109,13 +113,6 @@ impl Summary {
 
     fn data_lines(&self) -> Vec<(&'static str, String)> {
         let (cleaning, metadata) = (&self.cleaning, &self.metadata);
-        let time = |ms: Option<i64>| ms.map_or_else(String::new, crate::timestamp::format_ms);
-        let range = format!(
-            "{} to {}, step {}",
-            time(metadata.trained_from_ms),
-            time(metadata.trained_to_ms),
-            metadata.step
-        );
         let entities =
             format!("{} with data, {} without", cleaning.entities, cleaning.empty_entities);
         let [fit, stopping] = self.windows;
@@ -124,8 +121,8 @@ impl Summary {
             0 => String::new(),
             count => format!("{count} {text}"),
         };
-        vec![
-            ("range", range),
+        let mut lines = self.range_lines();
+        lines.extend([
             ("entities", entities),
             ("sampled", self.sampled()),
             ("steps", steps),
@@ -138,7 +135,8 @@ impl Summary {
             (
                 "windows",
                 format!(
-                    "{}, of {} steps each; the network stops by the latest {stopping}",
+                    "{} runs of {} steps to learn from; the latest {stopping} of them tell the network when \
+                     it has learnt enough",
                     fit + stopping,
                     metadata.window
                 ),
@@ -156,7 +154,21 @@ impl Summary {
             ("never moved", self.constant.join(", ")),
             ("tell the time", self.context.join(", ")),
             ("not learnt", self.neutral.join(", ")),
-        ]
+        ]);
+        lines
+    }
+
+    /// What was learnt from: each range of a server by itself.
+    fn range_lines(&self) -> Vec<(&'static str, String)> {
+        let Metadata { trained_from_ms, trained_to_ms, step, .. } = self.metadata;
+        let text = |from: Option<i64>, to: Option<i64>| {
+            let [from, to] = [from, to].map(|ms| ms.map_or_else(String::new, format_ms));
+            ("range", format!("{from} to {to}, step {step}"))
+        };
+        match self.ranges.len() {
+            0 | 1 => vec![text(trained_from_ms, trained_to_ms)],
+            _ => self.ranges.iter().map(|it| text(Some(it.start_ms), Some(it.end_ms))).collect(),
+        }
     }
 
     /// How many of the entities were learnt from, where that are not all.
@@ -188,32 +200,19 @@ impl Summary {
         let metadata = &self.metadata;
         let share = |(kind, share): &(Kind, f64)| format!("{} {:.2}", kind.name(), share);
         let shares: Vec<String> = self.branches.iter().map(share).collect();
-        let mut lines = vec![("model", shares.join(", ")), ("network", self.network_line())];
+        let parts = format!("its parts, and how much each counts: {}", shares.join(", "));
+        let mut lines = vec![("model", parts), ("network", self.network_line())];
         lines.extend(self.own_lines());
         if let Some(tuning) = &self.tuning {
             lines.push(("trials", trials_line(tuning)));
         }
-        for candidate in &self.thresholds.candidates {
-            let text = match &candidate.threshold {
-                Ok(threshold) => format!(
-                    "{threshold:.4}  {}: {:.2} % of the scores above, episodes: {} in {:.3} entity-weeks",
-                    candidate.method,
-                    100.0 * candidate.above,
-                    candidate.episodes.unwrap_or(0),
-                    self.thresholds.entity_weeks
-                ),
-                Err(error) => format!("none    {}: {error}", candidate.method),
-            };
-            lines.push(("candidate", text));
-        }
+        let chosen = &self.thresholds.candidates[self.thresholds.chosen];
         lines.push((
             "threshold",
             format!("{:.6} ({})", metadata.threshold, metadata.threshold_method),
         ));
-        let note = &self.thresholds.candidates[self.thresholds.chosen].note;
-        if !note.is_empty() {
-            lines.push(("found", note.clone()));
-        }
+        lines.push(("", chosen.meaning().to_owned()));
+        lines.push(("found", chosen.note.clone()));
         lines.push(("warning", self.thresholds.warning.clone()));
         if let Some(scores) = &metadata.training_scores {
             let text = format!(
@@ -225,11 +224,13 @@ impl Summary {
             lines.push(("scores", text));
         }
         let Called { episodes, left_out, hours_per_week, entity_weeks } = self.called;
+        let times = if episodes == 1 { "time" } else { "times" };
         let text = format!(
-            "{episodes} times in {entity_weeks:.3} entity-weeks, {left_out} of them for what was left out; \
-             {hours_per_week:.2} hours a week above the threshold in force"
+            "{episodes} {times} over this history, {left_out} of them for what was left out; all hosts together \
+             have scores of {entity_weeks:.3} weeks; a host is above its threshold {hours_per_week:.2} hours a \
+             week"
         );
-        lines.push(("called", text));
+        lines.push(("would call", text));
         let file = format!("{} ({} bytes)", self.output.display(), self.bytes);
         lines.push(("written", file));
         lines
@@ -241,12 +242,13 @@ impl Summary {
             return String::new();
         };
         format!(
-            "layers {:?}, {} passes, best {}, unexplained variance {:.4} in training, {:.4} after",
+            "layers of {:?} numbers, {} passes over the runs, the best is number {}: it restores {:.2} % of what \
+             values vary by where it learns, {:.2} % in the latest runs",
             self.config.layers,
             course.epochs,
             course.best_epoch,
-            course.training[best],
-            course.stopping[best]
+            100.0 * (1.0 - course.training[best]),
+            100.0 * (1.0 - course.stopping[best])
         )
     }
 

@@ -129,7 +129,6 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
     let (mut dataset, features) = read(options)?;
     let left_out = leave_out(options, &runtime, &mut dataset, &features)?;
-    let dataset = dataset;
     let parts = |config: &TrainConfig| dataset.split(ensemble::window(config));
     let split = parts(&options.config)?;
     let roles = roles(&features, &dataset, &split.training());
@@ -153,7 +152,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     // A longer window needs steps that were a shorter one's own.
     let split = parts(&config)?;
     let training = Training { split: &split, ..training };
-    let progress = Progress::start("fit", config.epochs);
+    let progress = Progress::start("learning", config.epochs);
     let shared = Fit::learn(&training, &config, &mut |epoch, loss| {
         progress.done(epoch, format!("loss {loss:.3e}"));
         ControlFlow::Continue(())
@@ -179,6 +178,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let bytes = export(&fits, &metadata);
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
     Ok(summary(Outcome {
+        ranges: options.history.ranges(),
         fits,
         windows: [split.fit.len(), split.stopping.len()],
         left_out,
@@ -347,6 +347,7 @@ fn summed_up(scores: &TrainingScores, threshold: f64) -> ScoreSummary {
 
 /// Everything that a run has come to.
 struct Outcome {
+    ranges: Vec<Range>,
     dataset: Dataset,
     windows: [usize; 2],
     left_out: Vec<LeftOut>,
@@ -373,6 +374,7 @@ fn summary(outcome: Outcome) -> Summary {
     };
     let without_window = outcome.dataset.without_window(metadata.window);
     Summary {
+        ranges: outcome.ranges,
         cleaning: Cleaning { without_window, ..outcome.dataset.cleaning },
         windows: outcome.windows,
         left_out: outcome.left_out,

@@ -45,14 +45,15 @@ fn installed(source: &str) -> String {
     }
 }
 
-/// The commands that `--help` names, those of `check` too.
+/// The commands that `--help` names, those of `check` too, but not the one that says the same as `--help`.
 fn commands() -> Vec<Vec<String>> {
     let below = |command: &[&str]| -> Vec<String> {
         let help = run_portent(&[command, &["--help"]].concat());
         let help = String::from_utf8(help.stdout).expect("UTF-8");
         let lines = help.lines().skip_while(|it| *it != "Commands:").skip(1);
         let lines = lines.take_while(|it| it.starts_with("  "));
-        lines.map(|it| it.split_whitespace().next().expect("a name").to_owned()).collect()
+        let names = lines.map(|it| it.split_whitespace().next().expect("a name").to_owned());
+        names.filter(|it| it != "help").collect()
     };
     let mut commands = Vec::new();
     for name in below(&[]) {

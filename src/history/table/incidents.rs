@@ -114,7 +114,8 @@ fn notes(text: &Text, at: Ends, owners: &Owners, count: usize) -> Vec<String> {
     let header = text.header();
     let own = [at.start, at.end];
     let columns = owners.names(header, &own);
-    let mut notes = vec![format!("the file has {count} incidents, by its columns {columns}")];
+    let incidents = if count == 1 { "incident" } else { "incidents" };
+    let mut notes = vec![format!("the file has {count} {incidents}, by its columns {columns}")];
     let others = header.iter().enumerate();
     let others = others.filter(|(place, _)| !own.contains(place) && !owners.has(*place));
     let others: Vec<String> = others.map(|(_, name)| format!("{name:?}")).collect();
@@ -175,7 +176,7 @@ mod tests {
         let days = [("2026-11-22T00:00:00Z", "2026-11-23T23:59:59.999Z", &[][..])];
         let notes = check("start,end\n2026-11-22,2026-11-23\n", &days);
         let utc = "the times have no zone: they are taken as UTC";
-        assert_eq!(notes, ["the file has 1 incidents, by its columns start, end", utc]);
+        assert_eq!(notes, ["the file has 1 incident, by its columns start, end", utc]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn is_little(scores: &TrainingScores) -> String {
         return String::new();
     }
     format!(
-        "the threshold stands on {} of scores, which do not hold what a day does: expect false \
+        "the threshold was found in {} of scores alone, which do not hold what a day does: expect false \
          alarms, and train again once there is a day to learn from",
         Duration::from_ms(most_ms)
     )
@@ -70,10 +70,10 @@ mod tests {
         assert_eq!(of(&[20, 1_440]), "");
         // Many hosts of an hour are no day.
         let found = of(&[60; 100]);
-        assert!(found.contains("stands on 1h of scores"), "{found}");
+        assert!(found.contains("found in 1h of scores alone"), "{found}");
         let mut gaps = vec![1.0; 1_440];
         gaps[7] = f64::NAN;
         let found = is_little(&scores(vec![gaps], 60_000));
-        assert!(found.contains("stands on 23h59m of scores"), "{found}");
+        assert!(found.contains("found in 23h59m of scores alone"), "{found}");
     }
 }

@@ -73,6 +73,28 @@ pub struct Candidate {
     pub note: String,
 }
 
+impl Candidate {
+    /// What the method does, for who has not read its name before.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self.method.split(' ').next().unwrap_or_default() {
+            "base" => {
+                "base: so many times the largest score that six hours of a host usually have (train.threshold.base)"
+            }
+            "budget" => {
+                "budget: what the average host exceeds so many times a week (train.threshold.budget)"
+            }
+            "percentile" => {
+                "percentile: what so many percent of the scores stay below (train.threshold.percentile)"
+            }
+            "mean_std" => {
+                "mean_std: the mean of the scores and three standard deviations, as they are normally distributed"
+            }
+            _ => "",
+        }
+    }
+}
+
 /// The candidates and the chosen one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {

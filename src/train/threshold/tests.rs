@@ -293,7 +293,7 @@ fn a_first_try_has_a_threshold_and_a_warning() {
     let found = find(&short, &config(ThresholdMethod::Budget)).expect("one");
     let max = short.entities[0].iter().copied().fold(0.0, f64::max);
     assert!((max..=2.0 * max).contains(&found.threshold), "{found:?}");
-    assert!(found.warning.contains("stands on 21m45s of scores"), "{}", found.warning);
+    assert!(found.warning.contains("found in 21m45s of scores"), "{}", found.warning);
     // What 87 scores cannot tell is no candidate.
     let is_there = |method: &str| {
         let found = found.candidates.iter().find(|it| it.method == method);
