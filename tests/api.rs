@@ -316,12 +316,13 @@ async fn the_catalogue_is_that_of_prometheus() {
     pair.check("/api/v1/labels", &[]).await;
     pair.check("/api/v1/label/__name__/values", &[]).await;
     pair.check("/api/v1/label/U____name____/values", &[]).await;
-    for path in ["/api/v1/labels", "/api/v1/label/__name__/values"] {
+    for path in ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values"] {
         // Which ones are left out may differ.
         let told = |(status, answer): &(u16, Value)| {
             (*status, answer["data"].as_array().map(Vec::len), answer["warnings"].clone())
         };
-        let [ours, theirs] = pair.ask(path, &form(&[("limit", "2")])).await;
+        let [ours, theirs] =
+            pair.ask(path, &form(&[("match[]", r#"{job="t"}"#), ("limit", "2")])).await;
         assert_eq!(told(&ours), (200, Some(2), json!(["results truncated due to limit"])));
         assert_eq!(told(&ours), told(&theirs));
     }
@@ -416,6 +417,26 @@ async fn errors_are_those_of_prometheus() {
     pair.check_error(query, &form(&[("query", "up + on () up"), ("time", &time)]), false).await;
     let same_labels = "label_replace(up, 'instance', '', '', '')";
     pair.check_error(query, &form(&[("query", same_labels), ("time", &time)]), false).await;
+    // Arguments with which nothing can be evaluated, whether there is something or not.
+    for text in [
+        "label_replace(up, 'a', 'b', 'c', '(')",
+        "label_replace(nosuch, 'a', 'b', 'c', '(') or vector(1)",
+        "label_replace(up, '', 'b', 'c', '(')",
+        "label_replace(nosuch, '', 'b', 'c', 'x')",
+        "max_over_time(label_replace(up, '', 'b', 'c', 'x')[5m:1m])",
+        "label_join(up, '', 'b', 'c')",
+        "label_join(nosuch, 'x', 'b', '')",
+        "count_values('', up)",
+        "count_values('', nosuch)",
+    ] {
+        pair.check_error(query, &form(&[("query", text), ("time", &time)]), true).await;
+        let steps = [("query", text), ("start", &time), ("end", &time), ("step", "1")];
+        pair.check_error(range, &form(&steps), true).await;
+    }
+    for text in ["label_replace(up, '', 'b', 'c', 'x') +", "count_values('', up)[5m:1m]"] {
+        let steps = [("query", text), ("start", &time), ("end", &time), ("step", "1")];
+        pair.check_error(range, &form(&steps), true).await;
+    }
     // What Portent refuses where Prometheus would look past it.
     let ours = ask(&pair.portent.url("/api/v1/query?query=%zz"), &[]).await;
     assert_eq!((ours.0, &ours.1["errorType"]), (400, &json!("bad_data")));

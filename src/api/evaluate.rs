@@ -79,6 +79,7 @@ impl Evaluation {
     ) -> Result<String, ApiError> {
         let json = Json::success(self.max_bytes.as_len());
         match (&self.query, self.instants) {
+            (Query::Failed { error, .. }, _) => Err(error.clone().into()),
             (Query::Text(string), instants) => Ok(text(json, instants.ends().0, string)),
             (Query::Range(range), instants) => {
                 let rows = self.range(range, store, instants.ends().0, go_on)?;

@@ -97,6 +97,9 @@ pub enum EvalError {
     /// The `k` of `topk` or `bottomk` is not a number of elements.
     #[error("scalar value {0} is not a number of elements")]
     NotACount(f64),
+    /// A text among the arguments of a function that it cannot be evaluated with, whatever the series.
+    #[error("{0}")]
+    Argument(Box<str>),
 }
 
 /// An evaluation was given up, because the one who asked for it said so.

@@ -4,7 +4,7 @@
 //! Source: Prometheus `promql/parser/generated_parser.y`.
 
 use super::aggregate::{AggregateOp, Fold};
-use super::error::Fault;
+use super::error::{EvalError, Fault};
 use super::expr::{Grouping, Node, ValueType, sorted};
 use super::lexer::Kind;
 use super::matching::{Cardinality, Matching};
@@ -116,7 +116,11 @@ pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
             let at = parameter.at;
             let label = parameter.text("aggregation parameter")?;
             if label.is_empty() {
-                return Err(Fault::syntax(at, "invalid label name \"\""));
+                let message = "invalid label name \"\"";
+                if parser.times().is_none() {
+                    return Err(Fault::syntax(at, message));
+                }
+                parser.fail(EvalError::Argument(message.into()));
             }
             Node::CountValues { label, grouping, vector }
         }

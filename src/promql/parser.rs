@@ -9,7 +9,7 @@ use std::fmt::Display;
 
 use crate::labels::Labels;
 
-use super::error::{Fault, Reason};
+use super::error::{EvalError, Fault, Reason};
 use super::expr::{Node, Number, Source, ValueType};
 use super::grouping;
 use super::infix::{self, Infix};
@@ -26,7 +26,7 @@ const MAX_OPERATORS: u64 = 500;
 
 /// Reads a text that has a value at an instant and is evaluated again and again, a feature.
 pub(super) fn feature(text: &str) -> Result<Node, Fault> {
-    let whole = read(text, None)?;
+    let whole = read(text, None)?.whole;
     match whole.value {
         Value::Instant(node) => Ok(node),
         Value::Text(_) => Err(Fault::syntax(whole.at, "a string has no value at an instant")),
@@ -38,21 +38,29 @@ pub(super) fn feature(text: &str) -> Result<Node, Fault> {
 }
 
 /// Reads a text that is evaluated once; `times` are what `start()` and `end()` mean.
-pub(super) fn query(text: &str, times: (i64, i64)) -> Result<Value, Fault> {
-    Ok(read(text, Some(times))?.value)
+pub(super) fn query(text: &str, times: (i64, i64)) -> Result<Parsed, Fault> {
+    read(text, Some(times))
 }
 
-fn read(text: &str, times: Option<(i64, i64)>) -> Result<Operand, Fault> {
+/// A text that was read.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) whole: Operand,
+    /// Why a query has no value, whatever the series.
+    pub(super) failed: Option<EvalError>,
+}
+
+fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Fault::limit(0, "a length in bytes", text.len() as u64, MAX_TEXT_BYTES as u64));
     }
-    let mut parser = Parser { tokens: tokens(text), next: 0, times, operators: 0 };
+    let mut parser = Parser { tokens: tokens(text), next: 0, times, operators: 0, failed: None };
     if parser.peek().kind == Kind::End {
         return Err(Fault::syntax(0, "no expression found in input"));
     }
     let whole = parser.expression(0)?;
     match parser.peek().kind {
-        Kind::End => Ok(whole),
+        Kind::End => Ok(Parsed { whole, failed: parser.failed }),
         _ => Err(parser.unexpected("", "")),
     }
 }
@@ -107,6 +115,7 @@ pub(super) struct Parser<'a> {
     next: usize,
     times: Option<(i64, i64)>,
     operators: u64,
+    failed: Option<EvalError>,
 }
 
 impl<'a> Parser<'a> {
@@ -178,6 +187,11 @@ impl<'a> Parser<'a> {
     /// What `start()` and `end()` mean; `None` in a feature, where `@` is not allowed.
     pub(super) fn times(&self) -> Option<(i64, i64)> {
         self.times
+    }
+
+    /// The query can be read, but has no value. The first reason counts.
+    pub(super) fn fail(&mut self, error: EvalError) {
+        self.failed.get_or_insert(error);
     }
 
     /// An expression whose operators bind at least so tightly.

@@ -30,6 +30,14 @@ pub enum Query {
     Range(RangeSelection),
     /// It is a string.
     Text(String),
+    /// It is one of the first two and has no value, whatever the series: a name or a pattern that a function
+    /// is given is none. Prometheus finds that out when it evaluates it.
+    Failed {
+        /// Why.
+        error: EvalError,
+        /// It is a range vector.
+        is_range: bool,
+    },
 }
 
 /// A range vector as a whole query.
@@ -57,7 +65,11 @@ impl Query {
     pub fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Self, ParseError> {
         let parsed = parser::query(text, (start_ms, end_ms))
             .map_err(|fault| ParseError::new(text, fault))?;
-        Ok(match parsed {
+        let value = parsed.whole.value;
+        if let Some(error) = parsed.failed {
+            return Ok(Self::Failed { error, is_range: matches!(value, Value::Range(_)) });
+        }
+        Ok(match value {
             Value::Instant(root) => Self::Instant(Expr::new(text, root)),
             Value::Range(source) => Self::Range(RangeSelection { source }),
             Value::Text(string) => Self::Text(string),
@@ -98,7 +110,7 @@ impl Query {
         match self {
             Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, instant_ms, visit),
             Self::Range(range) => range.source.visit_reaches(Instants::ONE, instant_ms, visit),
-            Self::Text(_) => {}
+            Self::Text(_) | Self::Failed { .. } => {}
         }
     }
 }
