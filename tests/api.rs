@@ -103,6 +103,12 @@ impl Pair {
         [ours, theirs]
     }
 
+    /// The same by the URL alone, for answers of which a Prometheus gives another part each time.
+    async fn ask_once(&self, path: &str, form: &[(&str, String)]) -> [(u16, Value); 2] {
+        let ours = read(http_client().get(with(&self.portent.url(path), form))).await;
+        [ours, read(http_client().get(with(&self.prometheus.url(path), form))).await]
+    }
+
     async fn check(&self, path: &str, form: &[(&str, String)]) {
         let [mut ours, mut theirs] = self.ask(path, form).await;
         normalise(&mut ours.1);
@@ -150,16 +156,22 @@ async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
     let json = response.headers().get("content-type").is_some_and(|t| t == "application/json");
     let body = response.text().await.expect("a whole answer");
     if json {
-        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+        let mut answer: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        // Prometheus gives them in any order.
+        for said in ["warnings", "infos"] {
+            if let Some(said) = answer.get_mut(said).and_then(Value::as_array_mut) {
+                said.sort_by_key(Value::to_string);
+            }
+        }
+        (status, answer)
     } else {
         (status, json!({ "body": body.trim_end() }))
     }
 }
 
-/// Removes what may differ by right: annotations, and the order of a vector that no function gave
-/// one.
+/// Removes what may differ by right: the order of a vector that no function gave one.
 fn normalise(answer: &mut Value) {
-    answer.as_object_mut().expect("an object").remove("infos");
     let data = &mut answer["data"];
     if data["resultType"] == "vector"
         && let Some(elements) = data["result"].as_array_mut()
@@ -255,6 +267,84 @@ async fn queries_are_answered_as_prometheus_answers_them() {
         let past = now_ms() as f64 / 1_000.0 - time;
         assert!(status == 200 && (0.0..10.0).contains(&past), "{answer}");
     }
+}
+
+/// Queries that something is to be said of, besides their values.
+const ANNOTATED: [&str; 36] = [
+    "rate(up[1m])",
+    "increase(up[1m]) + rate(up[1m])",
+    "rate(up[1m]) + ignoring () increase(up[1m])",
+    "rate(requests_total[1m])",
+    "irate(up[1m]) + delta(up[1m]) + resets(up[1m])",
+    "rate(up[1ms])",
+    "rate((up[1m]))",
+    "rate((up[1m] @ end()))",
+    "histogram_quantile((scalar(up{instance='b'}) + 1), (up))",
+    "rate(up[2m:30s])",
+    "rate((up + 1)[2m:30s])",
+    "max_over_time(rate(up[1m])[2m:30s])",
+    "rate(up[1m] @ end())",
+    "# a remark\nrate(\nup[1m])",
+    r#"sum(rate({__name__=~"up|requests_total", job="t"}[1m]))"#,
+    "quantile(2, up)",
+    "quantile by (job) ((-0.5), nosuch)",
+    "quantile(NaN, up)",
+    "quantile(scalar(up{instance='b'}), up)",
+    "quantile(2, quantile(2, up))",
+    "quantile(1e6, up) + quantile(-0.00001, up) + quantile(+Inf, up)",
+    "count_over_time(quantile(2, up)[1m:30s])",
+    "quantile(time() - 1e9, up)",
+    "quantile_over_time(2, up[1m])",
+    "quantile_over_time(2, nosuch[1m])",
+    "quantile_over_time((1.5), up[2m:30s])",
+    "histogram_quantile(2, nosuch)",
+    "histogram_quantile(0.5, up)",
+    "histogram_quantile(-1, (rate(requests_total[1m])))",
+    "histogram_quantile(0.5, label_replace(up, 'le', 'x \"y', '', ''))",
+    "histogram_fraction(0, 1, up)",
+    "histogram_fraction(0, 1, nosuch)",
+    "histogram_quantile(0.5, label_replace(vector(10), 'le', '1', '', '') or \
+     label_replace(vector(5), 'le', '2', '', '') or label_replace(vector(20), 'le', '+Inf', '', ''))",
+    "histogram_quantile(0.5, label_replace(label_replace(vector(10), 'le', '1', '', '') or \
+     label_replace(vector(5), 'le', '2', '', '') or label_replace(vector(20), 'le', '+Inf', '', ''), \
+     '__name__', 'a_bucket', '', ''))",
+    "histogram_quantile(3, label_replace(vector(10), 'le', '1', '', ''))",
+    "topk(2, quantile by (instance) (7, up)) > 1e9",
+];
+
+#[tokio::test]
+async fn annotations_are_those_of_prometheus() {
+    let pair = Pair::start().await;
+    let (start, end) = (seconds(pair.end_ms - 120_000), seconds(pair.end_ms));
+    let mut said = 0;
+    for query in ANNOTATED {
+        let asked = form(&[("query", query), ("time", &end)]);
+        let [ours, theirs] = pair.ask("/api/v1/query", &asked).await;
+        said += ["warnings", "infos"].iter().filter(|it| !theirs.1[**it].is_null()).count();
+        for kind in ["warnings", "infos"] {
+            assert_eq!(ours.1[kind], theirs.1[kind], "{query}");
+        }
+        let range = form(&[("query", query), ("start", &start), ("end", &end), ("step", "30")]);
+        pair.check("/api/v1/query_range", &range).await;
+    }
+    assert!(said > 20, "{said} had something said of them");
+    pair.check("/api/v1/query", &form(&[("query", "rate(up[1m])[2m:30s]"), ("time", &end)])).await;
+    // Ten of each kind, and how many more there are.
+    let many: Vec<String> = (2..15).map(|q| format!("quantile({q}, up)")).collect();
+    let many = form(&[("query", &many.join(" + ")), ("time", &end)]);
+    let [ours, theirs] = pair.ask_once("/api/v1/query", &many).await;
+    let told = |answer: &Value| {
+        let said = answer["warnings"].as_array().expect("warnings").clone();
+        let more = said.iter().find(|it| it.as_str().is_some_and(|it| it.contains("more")));
+        (said.len(), more.cloned())
+    };
+    assert_eq!(told(&ours.1), (11, Some(json!("3 more warning annotations omitted"))));
+    assert_eq!(told(&ours.1), told(&theirs.1));
+    // What is left out because of a limit is one of them.
+    let limited =
+        form(&[("query", "quantile by (instance) (2, up)"), ("time", &end), ("limit", "1")]);
+    let [ours, theirs] = pair.ask_once("/api/v1/query", &limited).await;
+    assert_eq!((told(&ours.1).0, told(&theirs.1).0), (2, 2));
 }
 
 #[tokio::test]

@@ -124,12 +124,27 @@ pub(super) fn call(parser: &mut Parser) -> Result<Operand, Fault> {
     let arguments = parser.arguments()?;
     signature.check(name, at, &arguments)?;
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
+    // As in Prometheus, where parentheses stay around a vector or number that is evaluated once for all
+    // instants.
+    let place = |operand: &Operand| {
+        let is_fixed = match &operand.value {
+            Value::Instant(node) => node.is_fixed(),
+            Value::Range(_) | Value::Text(_) => false,
+        };
+        if is_fixed { operand.at } else { operand.bare_at }
+    };
+    let places = match &arguments[..] {
+        [first, .., last] => [place(first), place(last)],
+        [only] => [place(only); 2],
+        [] => [at; 2],
+    };
     let is_query = parser.times().is_some();
     let mut arguments = Arguments { name, list: arguments.into_iter(), is_query, failed: None };
     let node = node(name, &mut arguments)?;
     if let Some(error) = arguments.failed {
         parser.fail(error);
     }
+    parser.annotate(&node, places);
     Ok(Operand::new(at, node, steps))
 }
 

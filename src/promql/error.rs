@@ -24,11 +24,16 @@ impl ParseError {
         if expression.len() < text.len() {
             expression.push('…');
         }
-        let before = &text.as_bytes()[..fault.at.min(text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let (line, column) = place(text, fault.at);
         Self { expression: expression.into(), line, column, reason: fault.reason.into() }
     }
+}
+
+/// The line of a place in a text, and the place in the line in bytes, both from 1.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    (line, 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count())
 }
 
 /// What is wrong with a text and where, in bytes from its start.

@@ -97,6 +97,7 @@ pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
         ));
     }
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
+    let place = arguments[0].bare_at;
     let vector = arguments.pop().expect("there are as many as expected");
     let vector = Box::new(vector.vector("aggregation expression")?);
     let mut parameter = || arguments.pop().expect("there are as many as expected");
@@ -126,6 +127,7 @@ pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
         }
         Kin::Experimental => unreachable!("refused above"),
     };
+    parser.annotate(&node, [place; 2]);
     Ok(Operand::new(token.at, node, steps))
 }
 

@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use crate::labels::Labels;
 
+use super::annotation::Site;
 use super::error::{EvalError, Fault, Reason};
 use super::expr::{Node, Number, Source, ValueType};
 use super::grouping;
@@ -48,19 +49,22 @@ pub(super) struct Parsed {
     pub(super) whole: Operand,
     /// Why a query has no value, whatever the series.
     pub(super) failed: Option<EvalError>,
+    /// The calls of a query that may have annotations, in the order in which they are evaluated.
+    pub(super) sites: Vec<Site>,
 }
 
 fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Fault::limit(0, "a length in bytes", text.len() as u64, MAX_TEXT_BYTES as u64));
     }
-    let mut parser = Parser { tokens: tokens(text), next: 0, times, operators: 0, failed: None };
+    let mut parser =
+        Parser { tokens: tokens(text), next: 0, times, operators: 0, failed: None, sites: vec![] };
     if parser.peek().kind == Kind::End {
         return Err(Fault::syntax(0, "no expression found in input"));
     }
     let whole = parser.expression(0)?;
     match parser.peek().kind {
-        Kind::End => Ok(Parsed { whole, failed: parser.failed }),
+        Kind::End => Ok(Parsed { whole, failed: parser.failed, sites: parser.sites }),
         _ => Err(parser.unexpected("", "")),
     }
 }
@@ -70,6 +74,8 @@ fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
 pub(super) struct Operand {
     /// Where it begins.
     pub(super) at: usize,
+    /// Where it begins without the parentheses that it stands in.
+    pub(super) bare_at: usize,
     pub(super) value: Value,
     /// It stands in parentheses, which are not part of what may be modified.
     pub(super) enclosed: bool,
@@ -93,7 +99,7 @@ impl Operand {
     }
 
     pub(super) fn of(at: usize, value: Value, steps: u64) -> Self {
-        Self { at, value, enclosed: false, absent: Labels::empty(), steps }
+        Self { at, bare_at: at, value, enclosed: false, absent: Labels::empty(), steps }
     }
 
     /// The type in the words of Prometheus's documentation.
@@ -116,6 +122,7 @@ pub(super) struct Parser<'a> {
     times: Option<(i64, i64)>,
     operators: u64,
     failed: Option<EvalError>,
+    sites: Vec<Site>,
 }
 
 impl<'a> Parser<'a> {
@@ -192,6 +199,13 @@ impl<'a> Parser<'a> {
     /// The query can be read, but has no value. The first reason counts.
     pub(super) fn fail(&mut self, error: EvalError) {
         self.failed.get_or_insert(error);
+    }
+
+    /// Remembers a call of a query that may have annotations, by where its first and last argument begin.
+    pub(super) fn annotate(&mut self, node: &Node, arguments: [usize; 2]) {
+        if self.times.is_some() {
+            self.sites.extend(Site::of(node, arguments));
+        }
     }
 
     /// An expression whose operators bind at least so tightly.
