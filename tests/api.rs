@@ -812,6 +812,105 @@ async fn a_feature_is_a_series() {
     assert!(names.contains(&json!("portent:feature")), "{names:?}");
 }
 
+#[tokio::test]
+async fn scores_are_answered_as_the_metrics_page_shows_them() {
+    let dir = TempDir::new().expect("a folder");
+    let model = write_sum_of_squares(&dir, 2);
+    let config = format!(
+        "global: {{evaluation_interval: 1s, stale_after: 1h}}\nmodels:\n- name: m\n  file: {model}\n  \
+         entity: [instance]\n  step: 1s\n  threshold: 2\n  features:\n  \
+         - {{name: a, expr: load}}\n  - {{name: b, expr: load}}\n"
+    );
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    let at = now_ms();
+    let loads = ["a", "b"]
+        .map(|host| Series::new(&[("__name__", "load"), ("instance", host)], &[(at, 2.0)]));
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&loads).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    for name in ["anomaly_score", "anomaly_score_threshold", "anomaly_reconstruction_error"] {
+        wait_until(SOON, name, async || {
+            let (_, answer) = query(&portent, &[("query", name)]).await;
+            let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+            let mut shown = 0;
+            for one in &found {
+                let labels = &one["metric"];
+                let (instance, model) = (labels["instance"].as_str(), labels["model"].as_str());
+                let (Some(instance), Some(model)) = (instance, model) else {
+                    return Err(answer.to_string());
+                };
+                let line = format!("{name}{{instance={instance:?},model={model:?}}}");
+                let value = one["value"][1].as_str().and_then(|it| it.parse::<f64>().ok());
+                shown += usize::from(value.is_some() && metric(&portent, &line).await == value);
+            }
+            if shown == 2 && found.len() == 2 { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
+    }
+    let series = portent.url("/api/v1/series?match[]=anomaly_state");
+    let (_, states) = ask(&series, &[]).await;
+    assert_eq!(states["data"].as_array().map(Vec::len), Some(2), "{states}");
+}
+
+#[tokio::test]
+async fn answers_are_compressed_and_read_by_pages_of_others_where_that_is_wanted() {
+    let config = format!("{KEEP}web:\n  cors_origin: 'https?://(a|b)\\.example'\n");
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    let at = now_ms();
+    let many: Vec<Series> = (0..50)
+        .map(|i| {
+            let i = format!("a-host-with-a-long-name-{i}");
+            Series::new(&[("__name__", "up"), ("instance", i.as_str())], &[(at, 1.0)])
+        })
+        .collect();
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&many).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    // As it is, not as the client would have it.
+    let raw = reqwest::Client::builder().no_gzip().no_proxy().build().expect("a client");
+    let url = portent.url(&format!("/api/v1/query?query=up&time={}", seconds(at)));
+    let get = async |headers: &[(&str, &str)], method: reqwest::Method| {
+        let mut request = raw.request(method, &url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    };
+    let header = |response: &reqwest::Response, name: &str| {
+        response.headers().get(name).map(|it| it.to_str().expect("text").to_owned())
+    };
+    let plain = get(&[("accept-encoding", "identity")], reqwest::Method::GET).await;
+    assert_eq!(header(&plain, "content-encoding"), None);
+    assert_eq!(header(&plain, "access-control-allow-origin"), None);
+    let plain = plain.bytes().await.expect("a whole answer");
+    let zipped = get(&[("accept-encoding", "gzip")], reqwest::Method::GET).await;
+    assert_eq!(header(&zipped, "content-encoding").as_deref(), Some("gzip"));
+    let zipped = zipped.bytes().await.expect("a whole answer");
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&zipped[..]), &mut text)
+        .expect("gzip");
+    assert!(text == plain, "the same text");
+    assert!(zipped.len() < plain.len() / 2);
+    for (origin, is_allowed) in [("https://a.example", true), ("https://a.example.org", false)] {
+        for method in [reqwest::Method::GET, reqwest::Method::POST, reqwest::Method::OPTIONS] {
+            let answer = get(&[("origin", origin)], method.clone()).await;
+            let status = if method == reqwest::Method::OPTIONS { 204 } else { 200 };
+            assert_eq!(answer.status(), status, "{method} {origin}");
+            let allowed = header(&answer, "access-control-allow-origin");
+            assert_eq!(allowed.as_deref(), is_allowed.then_some(origin), "{method}");
+        }
+    }
+    // It is off unless configured.
+    let portent = Portent::start(KEEP, &[]).await;
+    portent.ready().await;
+    let url = portent.url("/api/v1/query?query=1");
+    let asked = http_client().get(&url).header("origin", "https://a.example");
+    let answer = asked.send().await.expect("an answer");
+    assert_eq!(header(&answer, "access-control-allow-origin"), None);
+    let asked = http_client().request(reqwest::Method::OPTIONS, &url).send().await;
+    assert_eq!(asked.expect("an answer").status(), 405);
+}
+
 /// A rule that fires, and goes on for a host that is calm again; one that is pending, one that is inactive and one
 /// that cannot be evaluated.
 fn rules_of_portent(dir: &TempDir) -> String {
