@@ -15,7 +15,7 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes |
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts |
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
@@ -61,6 +61,7 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text, and plays the answers through the freshness, holding and filling that serve), no setting that the model file already holds.
 
+pub mod accept;
 pub mod actions;
 pub mod admission;
 pub mod api;

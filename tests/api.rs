@@ -103,6 +103,12 @@ impl Pair {
         [ours, theirs]
     }
 
+    /// The same by the URL alone, for answers of which a Prometheus gives another part each time.
+    async fn ask_once(&self, path: &str, form: &[(&str, String)]) -> [(u16, Value); 2] {
+        let ours = read(http_client().get(with(&self.portent.url(path), form))).await;
+        [ours, read(http_client().get(with(&self.prometheus.url(path), form))).await]
+    }
+
     async fn check(&self, path: &str, form: &[(&str, String)]) {
         let [mut ours, mut theirs] = self.ask(path, form).await;
         normalise(&mut ours.1);
@@ -150,16 +156,22 @@ async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
     let json = response.headers().get("content-type").is_some_and(|t| t == "application/json");
     let body = response.text().await.expect("a whole answer");
     if json {
-        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+        let mut answer: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        // Prometheus gives them in any order.
+        for said in ["warnings", "infos"] {
+            if let Some(said) = answer.get_mut(said).and_then(Value::as_array_mut) {
+                said.sort_by_key(Value::to_string);
+            }
+        }
+        (status, answer)
     } else {
         (status, json!({ "body": body.trim_end() }))
     }
 }
 
-/// Removes what may differ by right: annotations, and the order of a vector that no function gave
-/// one.
+/// Removes what may differ by right: the order of a vector that no function gave one.
 fn normalise(answer: &mut Value) {
-    answer.as_object_mut().expect("an object").remove("infos");
     let data = &mut answer["data"];
     if data["resultType"] == "vector"
         && let Some(elements) = data["result"].as_array_mut()
@@ -257,6 +269,84 @@ async fn queries_are_answered_as_prometheus_answers_them() {
     }
 }
 
+/// Queries that something is to be said of, besides their values.
+const ANNOTATED: [&str; 36] = [
+    "rate(up[1m])",
+    "increase(up[1m]) + rate(up[1m])",
+    "rate(up[1m]) + ignoring () increase(up[1m])",
+    "rate(requests_total[1m])",
+    "irate(up[1m]) + delta(up[1m]) + resets(up[1m])",
+    "rate(up[1ms])",
+    "rate((up[1m]))",
+    "rate((up[1m] @ end()))",
+    "histogram_quantile((scalar(up{instance='b'}) + 1), (up))",
+    "rate(up[2m:30s])",
+    "rate((up + 1)[2m:30s])",
+    "max_over_time(rate(up[1m])[2m:30s])",
+    "rate(up[1m] @ end())",
+    "# a remark\nrate(\nup[1m])",
+    r#"sum(rate({__name__=~"up|requests_total", job="t"}[1m]))"#,
+    "quantile(2, up)",
+    "quantile by (job) ((-0.5), nosuch)",
+    "quantile(NaN, up)",
+    "quantile(scalar(up{instance='b'}), up)",
+    "quantile(2, quantile(2, up))",
+    "quantile(1e6, up) + quantile(-0.00001, up) + quantile(+Inf, up)",
+    "count_over_time(quantile(2, up)[1m:30s])",
+    "quantile(time() - 1e9, up)",
+    "quantile_over_time(2, up[1m])",
+    "quantile_over_time(2, nosuch[1m])",
+    "quantile_over_time((1.5), up[2m:30s])",
+    "histogram_quantile(2, nosuch)",
+    "histogram_quantile(0.5, up)",
+    "histogram_quantile(-1, (rate(requests_total[1m])))",
+    "histogram_quantile(0.5, label_replace(up, 'le', 'x \"y', '', ''))",
+    "histogram_fraction(0, 1, up)",
+    "histogram_fraction(0, 1, nosuch)",
+    "histogram_quantile(0.5, label_replace(vector(10), 'le', '1', '', '') or \
+     label_replace(vector(5), 'le', '2', '', '') or label_replace(vector(20), 'le', '+Inf', '', ''))",
+    "histogram_quantile(0.5, label_replace(label_replace(vector(10), 'le', '1', '', '') or \
+     label_replace(vector(5), 'le', '2', '', '') or label_replace(vector(20), 'le', '+Inf', '', ''), \
+     '__name__', 'a_bucket', '', ''))",
+    "histogram_quantile(3, label_replace(vector(10), 'le', '1', '', ''))",
+    "topk(2, quantile by (instance) (7, up)) > 1e9",
+];
+
+#[tokio::test]
+async fn annotations_are_those_of_prometheus() {
+    let pair = Pair::start().await;
+    let (start, end) = (seconds(pair.end_ms - 120_000), seconds(pair.end_ms));
+    let mut said = 0;
+    for query in ANNOTATED {
+        let asked = form(&[("query", query), ("time", &end)]);
+        let [ours, theirs] = pair.ask("/api/v1/query", &asked).await;
+        said += ["warnings", "infos"].iter().filter(|it| !theirs.1[**it].is_null()).count();
+        for kind in ["warnings", "infos"] {
+            assert_eq!(ours.1[kind], theirs.1[kind], "{query}");
+        }
+        let range = form(&[("query", query), ("start", &start), ("end", &end), ("step", "30")]);
+        pair.check("/api/v1/query_range", &range).await;
+    }
+    assert!(said > 20, "{said} had something said of them");
+    pair.check("/api/v1/query", &form(&[("query", "rate(up[1m])[2m:30s]"), ("time", &end)])).await;
+    // Ten of each kind, and how many more there are.
+    let many: Vec<String> = (2..15).map(|q| format!("quantile({q}, up)")).collect();
+    let many = form(&[("query", &many.join(" + ")), ("time", &end)]);
+    let [ours, theirs] = pair.ask_once("/api/v1/query", &many).await;
+    let told = |answer: &Value| {
+        let said = answer["warnings"].as_array().expect("warnings").clone();
+        let more = said.iter().find(|it| it.as_str().is_some_and(|it| it.contains("more")));
+        (said.len(), more.cloned())
+    };
+    assert_eq!(told(&ours.1), (11, Some(json!("3 more warning annotations omitted"))));
+    assert_eq!(told(&ours.1), told(&theirs.1));
+    // What is left out because of a limit is one of them.
+    let limited =
+        form(&[("query", "quantile by (instance) (2, up)"), ("time", &end), ("limit", "1")]);
+    let [ours, theirs] = pair.ask_once("/api/v1/query", &limited).await;
+    assert_eq!((told(&ours.1).0, told(&theirs.1).0), (2, 2));
+}
+
 #[tokio::test]
 async fn an_order_is_that_of_prometheus() {
     let pair = Pair::start().await;
@@ -316,12 +406,13 @@ async fn the_catalogue_is_that_of_prometheus() {
     pair.check("/api/v1/labels", &[]).await;
     pair.check("/api/v1/label/__name__/values", &[]).await;
     pair.check("/api/v1/label/U____name____/values", &[]).await;
-    for path in ["/api/v1/labels", "/api/v1/label/__name__/values"] {
+    for path in ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values"] {
         // Which ones are left out may differ.
         let told = |(status, answer): &(u16, Value)| {
             (*status, answer["data"].as_array().map(Vec::len), answer["warnings"].clone())
         };
-        let [ours, theirs] = pair.ask(path, &form(&[("limit", "2")])).await;
+        let [ours, theirs] =
+            pair.ask(path, &form(&[("match[]", r#"{job="t"}"#), ("limit", "2")])).await;
         assert_eq!(told(&ours), (200, Some(2), json!(["results truncated due to limit"])));
         assert_eq!(told(&ours), told(&theirs));
     }
@@ -416,6 +507,26 @@ async fn errors_are_those_of_prometheus() {
     pair.check_error(query, &form(&[("query", "up + on () up"), ("time", &time)]), false).await;
     let same_labels = "label_replace(up, 'instance', '', '', '')";
     pair.check_error(query, &form(&[("query", same_labels), ("time", &time)]), false).await;
+    // Arguments with which nothing can be evaluated, whether there is something or not.
+    for text in [
+        "label_replace(up, 'a', 'b', 'c', '(')",
+        "label_replace(nosuch, 'a', 'b', 'c', '(') or vector(1)",
+        "label_replace(up, '', 'b', 'c', '(')",
+        "label_replace(nosuch, '', 'b', 'c', 'x')",
+        "max_over_time(label_replace(up, '', 'b', 'c', 'x')[5m:1m])",
+        "label_join(up, '', 'b', 'c')",
+        "label_join(nosuch, 'x', 'b', '')",
+        "count_values('', up)",
+        "count_values('', nosuch)",
+    ] {
+        pair.check_error(query, &form(&[("query", text), ("time", &time)]), true).await;
+        let steps = [("query", text), ("start", &time), ("end", &time), ("step", "1")];
+        pair.check_error(range, &form(&steps), true).await;
+    }
+    for text in ["label_replace(up, '', 'b', 'c', 'x') +", "count_values('', up)[5m:1m]"] {
+        let steps = [("query", text), ("start", &time), ("end", &time), ("step", "1")];
+        pair.check_error(range, &form(&steps), true).await;
+    }
     // What Portent refuses where Prometheus would look past it.
     let ours = ask(&pair.portent.url("/api/v1/query?query=%zz"), &[]).await;
     assert_eq!((ours.0, &ours.1["errorType"]), (400, &json!("bad_data")));
@@ -700,6 +811,105 @@ async fn a_feature_is_a_series() {
     let (_, names) = ask(&url, &[]).await;
     let names = names["data"].as_array().expect("a list").clone();
     assert!(names.contains(&json!("portent:feature")), "{names:?}");
+}
+
+#[tokio::test]
+async fn scores_are_answered_as_the_metrics_page_shows_them() {
+    let dir = TempDir::new().expect("a folder");
+    let model = write_sum_of_squares(&dir, 2);
+    let config = format!(
+        "global: {{evaluation_interval: 1s, stale_after: 1h}}\nmodels:\n- name: m\n  file: {model}\n  \
+         entity: [instance]\n  step: 1s\n  threshold: 2\n  features:\n  \
+         - {{name: a, expr: load}}\n  - {{name: b, expr: load}}\n"
+    );
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    let at = now_ms();
+    let loads = ["a", "b"]
+        .map(|host| Series::new(&[("__name__", "load"), ("instance", host)], &[(at, 2.0)]));
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&loads).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    for name in ["anomaly_score", "anomaly_score_threshold", "anomaly_reconstruction_error"] {
+        wait_until(SOON, name, async || {
+            let (_, answer) = query(&portent, &[("query", name)]).await;
+            let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+            let mut shown = 0;
+            for one in &found {
+                let labels = &one["metric"];
+                let (instance, model) = (labels["instance"].as_str(), labels["model"].as_str());
+                let (Some(instance), Some(model)) = (instance, model) else {
+                    return Err(answer.to_string());
+                };
+                let line = format!("{name}{{instance={instance:?},model={model:?}}}");
+                let value = one["value"][1].as_str().and_then(|it| it.parse::<f64>().ok());
+                shown += usize::from(value.is_some() && metric(&portent, &line).await == value);
+            }
+            if shown == 2 && found.len() == 2 { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
+    }
+    let series = portent.url("/api/v1/series?match[]=anomaly_state");
+    let (_, states) = ask(&series, &[]).await;
+    assert_eq!(states["data"].as_array().map(Vec::len), Some(2), "{states}");
+}
+
+#[tokio::test]
+async fn answers_are_compressed_and_read_by_pages_of_others_where_that_is_wanted() {
+    let config = format!("{KEEP}web:\n  cors_origin: 'https?://(a|b)\\.example'\n");
+    let portent = Portent::start(&config, &[]).await;
+    portent.ready().await;
+    let at = now_ms();
+    let many: Vec<Series> = (0..50)
+        .map(|i| {
+            let i = format!("a-host-with-a-long-name-{i}");
+            Series::new(&[("__name__", "up"), ("instance", i.as_str())], &[(at, 1.0)])
+        })
+        .collect();
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&many).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    // As it is, not as the client would have it.
+    let raw = reqwest::Client::builder().no_gzip().no_proxy().build().expect("a client");
+    let url = portent.url(&format!("/api/v1/query?query=up&time={}", seconds(at)));
+    let get = async |headers: &[(&str, &str)], method: reqwest::Method| {
+        let mut request = raw.request(method, &url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    };
+    let header = |response: &reqwest::Response, name: &str| {
+        response.headers().get(name).map(|it| it.to_str().expect("text").to_owned())
+    };
+    let plain = get(&[("accept-encoding", "identity")], reqwest::Method::GET).await;
+    assert_eq!(header(&plain, "content-encoding"), None);
+    assert_eq!(header(&plain, "access-control-allow-origin"), None);
+    let plain = plain.bytes().await.expect("a whole answer");
+    let zipped = get(&[("accept-encoding", "gzip")], reqwest::Method::GET).await;
+    assert_eq!(header(&zipped, "content-encoding").as_deref(), Some("gzip"));
+    let zipped = zipped.bytes().await.expect("a whole answer");
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&zipped[..]), &mut text)
+        .expect("gzip");
+    assert!(text == plain, "the same text");
+    assert!(zipped.len() < plain.len() / 2);
+    for (origin, is_allowed) in [("https://a.example", true), ("https://a.example.org", false)] {
+        for method in [reqwest::Method::GET, reqwest::Method::POST, reqwest::Method::OPTIONS] {
+            let answer = get(&[("origin", origin)], method.clone()).await;
+            let status = if method == reqwest::Method::OPTIONS { 204 } else { 200 };
+            assert_eq!(answer.status(), status, "{method} {origin}");
+            let allowed = header(&answer, "access-control-allow-origin");
+            assert_eq!(allowed.as_deref(), is_allowed.then_some(origin), "{method}");
+        }
+    }
+    // It is off unless configured.
+    let portent = Portent::start(KEEP, &[]).await;
+    portent.ready().await;
+    let url = portent.url("/api/v1/query?query=1");
+    let asked = http_client().get(&url).header("origin", "https://a.example");
+    let answer = asked.send().await.expect("an answer");
+    assert_eq!(header(&answer, "access-control-allow-origin"), None);
+    let asked = http_client().request(reqwest::Method::OPTIONS, &url).send().await;
+    assert_eq!(asked.expect("an answer").status(), 405);
 }
 
 /// A rule that fires, and goes on for a host that is calm again; one that is pending, one that is inactive and one

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. A room may use those on lower floors only.
 const FLOORS: [&[&str]; 11] = [
     &[
+        "accept",
         "duration",
         "labels",
         "matcher",

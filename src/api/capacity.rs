@@ -13,7 +13,7 @@ use super::error::ApiError;
 use crate::bytesize::ByteSize;
 
 /// Answers up to this length are not counted: a graph's. There are no more of them than connections.
-const SHORT_BYTES: usize = 64 << 10;
+pub(super) const SHORT_BYTES: usize = 64 << 10;
 
 /// What queries may take, all together.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Capacity {
     ///
     /// # Errors
     /// When there are too many.
-    pub(super) fn hold(&self, answer: String, limit: ByteSize) -> Result<Bytes, ApiError> {
+    pub(super) fn hold(&self, answer: Vec<u8>, limit: ByteSize) -> Result<Bytes, ApiError> {
         let length = answer.capacity();
         if length <= SHORT_BYTES {
             return Ok(answer.into());
@@ -76,13 +76,13 @@ impl Capacity {
 
 /// An answer that is not read yet.
 struct Held {
-    answer: String,
+    answer: Vec<u8>,
     of: Arc<AtomicUsize>,
 }
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
-        self.answer.as_bytes()
+        &self.answer
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
     fn long_answers_count_until_they_are_read() {
         let capacity = Capacity::default();
         let limit = ByteSize::from_bytes(200_000);
-        let answer = |length| capacity.hold("x".repeat(length), limit);
+        let answer = |length| capacity.hold(vec![b'x'; length], limit);
         let long = answer(150_000).expect("there is room");
         let sent = long.slice(149_999..);
         drop(long);

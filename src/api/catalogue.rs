@@ -76,8 +76,7 @@ impl Lookup {
                 series.sort_unstable();
                 series.dedup();
                 json.list(series.iter().take(limit), |json, labels| json.labels(labels))
-                    // Prometheus says nothing about series that it leaves out.
-                    .map(|()| false)
+                    .map(|()| series.len() > limit)
             }
             Subject::Names => strings(
                 &mut json,
@@ -135,7 +134,12 @@ mod tests {
         check(
             Subject::Series,
             "match[]=up&limit=2",
-            r#"[{"__name__":"up","host":"a","job":"x"},{"__name__":"up","host":"b"}]"#,
+            r#"[{"__name__":"up","host":"a","job":"x"},{"__name__":"up","host":"b"}],"warnings":["results truncated due to limit"]"#,
+        );
+        check(
+            Subject::Series,
+            "match[]=up&limit=3",
+            r#"[{"__name__":"up","host":"a","job":"x"},{"__name__":"up","host":"b"},{"__name__":"up","host":"c","job":"x"}]"#,
         );
         check(Subject::Names, "", r#"["__name__","host","job"]"#);
         check(

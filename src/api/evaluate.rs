@@ -8,7 +8,9 @@ use super::error::{ApiError, Limit, Stage};
 use super::json::Json;
 use crate::bytesize::ByteSize;
 use crate::labels::Labels;
-use crate::promql::{EvalError, Expr, Plan, Query, RangeSelection, Reach, Value, select_range};
+use crate::promql::{
+    Annotations, EvalError, Expr, Plan, Query, RangeSelection, Reach, Value, select_range,
+};
 use crate::series::{Store, Wanted};
 
 /// When a query is evaluated.
@@ -79,18 +81,19 @@ impl Evaluation {
     ) -> Result<String, ApiError> {
         let json = Json::success(self.max_bytes.as_len());
         match (&self.query, self.instants) {
+            (Query::Failed { error, .. }, _) => Err(error.clone().into()),
             (Query::Text(string), instants) => Ok(text(json, instants.ends().0, string)),
             (Query::Range(range), instants) => {
-                let rows = self.range(range, store, instants.ends().0, go_on)?;
-                self.matrix(json, rows, go_on)
+                let (rows, said) = self.range(range, store, instants.ends().0, go_on)?;
+                self.matrix(json, rows, said, go_on)
             }
             (Query::Instant(expr), Instants::At(time_ms)) => {
                 self.instant(json, expr, store, time_ms, go_on)
             }
             (Query::Instant(expr), Instants::Steps { start_ms, end_ms, step_ms }) => {
                 let steps = (start_ms..=end_ms).step_by(usize::try_from(step_ms).unwrap_or(1));
-                let rows = self.steps(expr, store, steps, go_on)?;
-                self.matrix(json, rows, go_on)
+                let (rows, said) = self.steps(expr, store, steps, go_on)?;
+                self.matrix(json, rows, said, go_on)
             }
         }
     }
@@ -101,14 +104,14 @@ impl Evaluation {
         store: &mut Store,
         time_ms: i64,
         go_on: &dyn Fn() -> bool,
-    ) -> Result<Vec<Row>, ApiError> {
-        let selected = select_range(range, store, time_ms, go_on)?;
+    ) -> Result<(Vec<Row>, Annotations), ApiError> {
+        let (selected, said) = select_range(range, store, time_ms, go_on)?;
         self.check_samples(selected.iter().map(|(_, samples)| samples.len()).sum())?;
         let row = |(labels, samples): (Labels, Vec<crate::sample::Sample>)| Row {
             labels,
             points: samples.iter().map(|sample| (sample.timestamp_ms, sample.value)).collect(),
         };
-        Ok(selected.into_iter().map(row).collect())
+        Ok((selected.into_iter().map(row).collect(), said))
     }
 
     fn instant(
@@ -121,12 +124,13 @@ impl Evaluation {
     ) -> Result<String, ApiError> {
         let mut plan = Plan::bind(std::slice::from_ref(expr), store);
         plan.eval_step(store, time_ms, true, go_on).map_err(EvalError::from)?;
+        let said = plan.annotations();
         let vector = match plan.output(0).map_err(Clone::clone)? {
             Value::Scalar(value) => {
                 json.raw(r#"{"resultType":"scalar","result":"#);
                 json.scalar(time_ms, value);
                 json.raw("}");
-                return Ok(json.finish(false));
+                return Ok(json.finish_with(said, false));
             }
             Value::Vector(vector) => vector,
         };
@@ -153,7 +157,7 @@ impl Evaluation {
         })
         .map_err(Limit::response(self.max_bytes))?;
         json.raw("}");
-        Ok(json.finish(truncated))
+        Ok(json.finish_with(said, truncated))
     }
 
     fn steps(
@@ -162,7 +166,7 @@ impl Evaluation {
         store: &mut Store,
         steps: impl Iterator<Item = i64>,
         go_on: &dyn Fn() -> bool,
-    ) -> Result<Vec<Row>, ApiError> {
+    ) -> Result<(Vec<Row>, Annotations), ApiError> {
         let mut plan = Plan::bind(std::slice::from_ref(expr), store);
         let mut rows = Rows::default();
         for (i, time_ms) in steps.enumerate() {
@@ -178,7 +182,7 @@ impl Evaluation {
             }
             self.check_samples(rows.points)?;
         }
-        Ok(rows.rows)
+        Ok((rows.rows, plan.annotations()))
     }
 
     fn check_samples(&self, samples: usize) -> Result<(), ApiError> {
@@ -192,6 +196,7 @@ impl Evaluation {
         &self,
         mut json: Json,
         mut rows: Vec<Row>,
+        said: Annotations,
         go_on: &dyn Fn() -> bool,
     ) -> Result<String, ApiError> {
         rows.retain(|row| !row.points.is_empty());
@@ -213,7 +218,7 @@ impl Evaluation {
         })
         .map_err(too_long)?;
         json.raw("}");
-        Ok(json.finish(truncated))
+        Ok(json.finish_with(said, truncated))
     }
 
     /// Leaves out what is beyond the limit; says whether there was any.

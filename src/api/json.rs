@@ -6,7 +6,11 @@
 use std::fmt::Write;
 
 use crate::labels::Labels;
+use crate::promql::Annotations;
 use crate::timestamp;
+
+/// Annotations of each kind in an answer; of the others it has the number. As many as Prometheus gives.
+const MAX_ANNOTATIONS: usize = 10;
 
 /// An answer while it is written.
 #[derive(Debug)]
@@ -26,9 +30,26 @@ impl Json {
     }
 
     /// Ends the answer.
-    pub(super) fn finish(mut self, truncated: bool) -> String {
+    pub(super) fn finish(self, truncated: bool) -> String {
+        self.finish_with(Annotations::default(), truncated)
+    }
+
+    /// Ends the answer to a query of which an evaluation had something to say.
+    pub(super) fn finish_with(mut self, annotations: Annotations, truncated: bool) -> String {
+        let Annotations { mut warnings, infos } = annotations;
         if truncated {
-            self.raw(r#","warnings":["results truncated due to limit"]"#);
+            warnings.texts.insert(0, "results truncated due to limit".to_owned());
+        }
+        for (key, kind, mut said) in [("warnings", "warning", warnings), ("infos", "info", infos)] {
+            said.more += said.texts.len().saturating_sub(MAX_ANNOTATIONS);
+            said.texts.truncate(MAX_ANNOTATIONS);
+            if said.more > 0 {
+                said.texts.push(format!("{} more {kind} annotations omitted", said.more));
+            }
+            if !said.texts.is_empty() {
+                let texts: Vec<String> = said.texts.iter().map(|text| quoted(text)).collect();
+                self.raw(&format!(",\"{key}\":[{}]", texts.join(",")));
+            }
         }
         self.raw("}");
         self.text

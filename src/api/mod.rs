@@ -4,7 +4,7 @@
 //! Out: Prometheus's JSON, its error types and status codes, so that Grafana and `promtool` work.
 //!
 //! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
-//! in slices between which that goes on; feature values are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
+//! in slices between which that goes on; feature values and scores are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
 //! client has gone. Invariants: never more evaluations than configured, never more series and
 //! samples in one than configured, no answer longer than configured. It does not know who owns the
 //! pipeline, nor the time of day: `now` is an argument.
@@ -20,6 +20,7 @@ mod capacity;
 mod catalogue;
 mod config;
 mod counters;
+mod encoding;
 mod endpoint;
 mod error;
 mod escape;
@@ -32,11 +33,12 @@ mod query;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod scores;
 mod silences;
 mod status;
+mod turn;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,20 +46,20 @@ use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::detect::Snapshot;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
 use catalogue::{Lookup, Subject};
-use counters::{Working, record};
-use error::{ApiError, Stage};
+use counters::record;
+use error::ApiError;
 use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
 use rules::RuleQuery;
+use turn::Turn;
 
 pub use actions::{
     ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
@@ -163,17 +165,19 @@ impl Api {
         F: Future<Output = Result<(), Unavailable>>,
     {
         let counted = counters::Request::begin(endpoint.name());
+        let takes_gzip = encoding::takes_gzip(request.headers());
         let answer = match body::form(request, self.body_timeout).await {
             Ok(form) => self.answer_form(endpoint, &form, (now_ms, snapshot), look).await,
             Err(error) => Err(error),
         };
         let limit = self.config.max_in_flight_bytes;
-        let answer = answer.and_then(|json| self.capacity.hold(json, limit));
+        let answer = answer.and_then(|json| self.capacity.hold(json.into_bytes(), limit));
         counted.end(answer.as_ref().err());
-        match answer {
+        let answer = match answer {
             Ok(json) => response(StatusCode::OK, JSON, json),
             Err(error) => error.response(),
-        }
+        };
+        encoding::encoded(answer, takes_gzip, |bytes| self.capacity.hold(bytes, limit).ok()).await
     }
 
     async fn answer_form<L, F>(
@@ -189,12 +193,16 @@ impl Api {
     {
         let lookup = |subject| Lookup::parse(subject, form);
         match endpoint {
-            Endpoint::Query => self.query(Asked::at(form, now_ms)?, snapshot, look).await,
-            Endpoint::QueryRange => self.query(Asked::over(form)?, snapshot, look).await,
-            Endpoint::Series => self.look_up(lookup(Subject::Series)?, snapshot, look).await,
-            Endpoint::Labels => self.look_up(lookup(Subject::Names)?, snapshot, look).await,
+            Endpoint::Query => self.query(Asked::at(form, now_ms)?, (now_ms, snapshot), look).await,
+            Endpoint::QueryRange => self.query(Asked::over(form)?, (now_ms, snapshot), look).await,
+            Endpoint::Series => {
+                self.look_up(lookup(Subject::Series)?, (now_ms, snapshot), look).await
+            }
+            Endpoint::Labels => {
+                self.look_up(lookup(Subject::Names)?, (now_ms, snapshot), look).await
+            }
             Endpoint::LabelValues(name) => {
-                self.look_up(lookup(Subject::Values(name))?, snapshot, look).await
+                self.look_up(lookup(Subject::Values(name))?, (now_ms, snapshot), look).await
             }
             Endpoint::Metadata => self.metadata(form),
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
@@ -213,7 +221,7 @@ impl Api {
     async fn query<L, F>(
         &self,
         asked: Asked,
-        snapshot: Arc<Snapshot>,
+        (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
     ) -> Result<String, ApiError>
     where
@@ -246,6 +254,7 @@ impl Api {
             for values in &snapshot.feature_values {
                 values.copy_into(&mut excerpt)?;
             }
+            scores::copy_into(&snapshot, now_ms, &mut excerpt)?;
             evaluation.run(&mut excerpt.into_store(), go_on)
         };
         turn.work(work).await
@@ -254,7 +263,7 @@ impl Api {
     async fn look_up<L, F>(
         &self,
         lookup: Lookup,
-        snapshot: Arc<Snapshot>,
+        (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
     ) -> Result<String, ApiError>
     where
@@ -277,6 +286,8 @@ impl Api {
             for values in &snapshot.feature_values {
                 series.extend(values.series_in(&lookup.selectors, from_ms, to_ms));
             }
+            let range = (from_ms, to_ms);
+            series.extend(scores::series_in(&snapshot, now_ms, &lookup.selectors, range));
             lookup.answer(series, max_bytes)
         };
         turn.work(work).await
@@ -323,71 +334,9 @@ impl Api {
 
     /// Waits for a place among the queries that are worked on.
     async fn turn(&self, timeout: Option<Duration>) -> Result<Turn, ApiError> {
-        let begun = Instant::now();
         let longest = self.config.timeout.to_std();
-        let deadline = begun + timeout.map_or(longest, |timeout| timeout.min(longest));
-        let place = timeout_at(deadline, self.capacity.place())
-            .await
-            .map_err(|_| ApiError::Timeout(Stage::Queue))??;
-        let working = Working::begin(begun.elapsed());
-        Ok(Turn { deadline, place, working })
-    }
-}
-
-/// A place among the queries that are worked on, and until when.
-struct Turn {
-    deadline: Instant,
-    place: OwnedSemaphorePermit,
-    working: Working,
-}
-
-impl Turn {
-    /// Has the pipeline's owner read something, within the time of the query.
-    async fn ask<T, L, F>(
-        &self,
-        look: &L,
-        read: impl FnOnce(Instant, oneshot::Sender<T>) -> Look,
-    ) -> Result<T, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
-        let (reply, answer) = oneshot::channel();
-        let asked = look(read(self.deadline, reply));
-        let asked = async {
-            asked.await.map_err(|Unavailable| ApiError::Unavailable)?;
-            answer.await.map_err(|_| ApiError::Unavailable)
-        };
-        let late = |_| ApiError::Timeout(Stage::Evaluation);
-        timeout_at(self.deadline, asked).await.map_err(late)?
-    }
-
-    /// Works on a thread for long work. It is told to end when time is up or nobody waits any more,
-    /// and keeps its place until it does.
-    async fn work(
-        self,
-        work: impl FnOnce(&dyn Fn() -> bool) -> Result<String, ApiError> + Send + 'static,
-    ) -> Result<String, ApiError> {
-        let Self { deadline, place, working } = self;
-        let begun = Instant::now();
-        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
-        let still_wanted = Arc::clone(&wanted.0);
-        let task = tokio::task::spawn_blocking(move || {
-            let _held = (place, working);
-            work(&|| still_wanted.load(Ordering::Relaxed) && Instant::now() < deadline)
-        });
-        let answer = task.await.unwrap_or(Err(ApiError::Internal));
-        record("evaluation", begun.elapsed());
-        answer
-    }
-}
-
-/// Somebody waits for the answer; dropped with the task of the request.
-struct Wanted(Arc<AtomicBool>);
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
+        Turn::wait(&self.capacity, longest).await
     }
 }
 

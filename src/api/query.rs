@@ -71,8 +71,10 @@ impl Asked {
         lookback(form)?;
         let query = query(form, instants)?;
         let kind = match &query {
-            Query::Instant(_) => return Ok(Self { query, instants, limit, timeout }),
-            Query::Range(_) => "range vector",
+            Query::Instant(_) | Query::Failed { is_range: false, .. } => {
+                return Ok(Self { query, instants, limit, timeout });
+            }
+            Query::Range(_) | Query::Failed { is_range: true, .. } => "range vector",
             Query::Text(_) => "string",
         };
         Err(ApiError::parameter("query")(format!(

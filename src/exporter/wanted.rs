@@ -1,6 +1,7 @@
 //! What a scraper wants of the metrics page, by its headers.
 
 use super::Format;
+use crate::accept::{entries, takes_gzip};
 
 /// The form of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +33,8 @@ impl Wanted {
                 best = (format, quality);
             }
         }
-        let mut encodings = encodings.flat_map(entries);
-        let gzip = encodings.any(|(name, _, quality)| name == "gzip" && quality > 0.0);
-        Self { format: best.0, gzip }
+        Self { format: best.0, gzip: takes_gzip(encodings) }
     }
-}
-
-/// Name, parameters and quality of each entry of a header.
-fn entries(header: &str) -> impl Iterator<Item = (&str, Vec<&str>, f64)> {
-    header.split(',').map(|entry| {
-        let mut parts = entry.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let parameters: Vec<&str> = parts.collect();
-        let quality = parameters.iter().find_map(|it| it.strip_prefix("q="));
-        (name, parameters, quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod activity;
 mod answer;
+mod cors;
 mod door;
 mod pace;
 mod peers;
@@ -27,6 +28,7 @@ use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 
 pub use answer::Parts;
+pub use cors::CorsOrigin;
 pub use request::{Peer, RequestBody};
 pub use server::{Vital, describe_metrics, serve};
 
@@ -37,7 +39,7 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 /// hundred or two.
 const MAX_HEADERS: usize = 512;
 
-/// The `web` section of the configuration: limits on connections. They are read at the start; a
+/// The `web` section of the configuration: limits on connections, and who may read answers. They are read at the start; a
 /// reload does not change them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +65,9 @@ pub struct WebConfig {
     pub idle_timeout: Duration,
     /// How long requests may go on after the program was told to stop.
     pub shutdown_timeout: Duration,
+    /// The origins whose pages may read answers of the query API: a regular expression that the whole origin
+    /// must match. Without it no page of another origin.
+    pub cors_origin: Option<CorsOrigin>,
 }
 
 impl Default for WebConfig {
@@ -90,6 +95,8 @@ impl Default for WebConfig {
             idle_timeout: Duration::from_seconds(120),
             // Containers are killed 10 s after they were asked; half of that is for the rest.
             shutdown_timeout: Duration::from_seconds(5),
+            // Any page that somebody on the same network looks at could read all there is.
+            cors_origin: None,
         }
     }
 }

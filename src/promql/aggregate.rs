@@ -187,6 +187,11 @@ impl Aggregate {
         Self { op, grouping, parameter, vector, groups: Groups::default(), scratch: Vec::new() }
     }
 
+    /// The quantile.
+    pub(super) fn parameter(&self) -> Option<NodeId> {
+        self.parameter
+    }
+
     pub(super) fn eval(
         &mut self,
         cx: &mut Context,

@@ -8,6 +8,7 @@ use crate::matcher::Selector;
 use crate::series::Store;
 
 use super::aggregate::Aggregate;
+use super::annotation::Site;
 use super::binary::{ScalarBinary, VectorScalar};
 use super::context::{Cell, Membership, NodeId, Output};
 use super::count_values::CountValues;
@@ -78,6 +79,8 @@ impl Wanted {
 /// Lays out the nodes of one frame.
 pub(super) struct Builder<'a> {
     wanted: &'a Wanted,
+    /// The calls that may have annotations.
+    sites: &'a [Site],
     versions: &'a mut Versions,
     frame: Frame,
     nodes: HashMap<Node, NodeId>,
@@ -92,12 +95,14 @@ impl<'a> Builder<'a> {
     /// A builder of a plan that wants these selectors, for a frame of these trees.
     pub(super) fn new<'t>(
         wanted: &'a Wanted,
+        sites: &'a [Site],
         versions: &'a mut Versions,
         trees: impl IntoIterator<Item = &'t Node>,
     ) -> Self {
         Self {
             ranges: ranges(trees),
             wanted,
+            sites,
             versions,
             frame: Frame::default(),
             nodes: HashMap::new(),
@@ -123,7 +128,9 @@ impl<'a> Builder<'a> {
                 let outer = std::mem::take(&mut self.reads);
                 let step = self.step(tree, &mut out);
                 let reads = std::mem::replace(&mut self.reads, outer);
-                let id = self.push(Cell { step, fixed: tree.is_fixed(), out, error: None, reads });
+                let fixed = tree.is_fixed();
+                let watch = Site::find(self.sites, tree).map(Box::new);
+                let id = self.push(Cell { step, fixed, out, error: None, reads, watch });
                 self.nodes.insert(tree.clone(), id);
                 id
             }
@@ -185,7 +192,8 @@ impl<'a> Builder<'a> {
 
     /// A range, or should the plan have it for more series a part of that.
     fn narrowed(&mut self, tree: &Node, range: Range) -> Step {
-        let wide = widest(&self.ranges, tree).cloned();
+        // Who looks for annotations looks at a range as it is.
+        let wide = widest(&self.ranges, tree).filter(|_| self.sites.is_empty()).cloned();
         let membership = |node: Option<&Node>| match node {
             Some(Node::Range { source: Source::Series { selector, .. }, .. }) => {
                 Some(self.wanted.place(selector))
@@ -267,7 +275,8 @@ impl<'a> Builder<'a> {
                 let id = match self.subqueries.get(source) {
                     Some(id) => *id,
                     None => {
-                        let mut builder = Builder::new(self.wanted, self.versions, [&**inner]);
+                        let mut builder =
+                            Builder::new(self.wanted, self.sites, self.versions, [&**inner]);
                         let root = builder.node(inner);
                         let frame = builder.finish();
                         let lasting = !inner.looks_ahead();
@@ -279,6 +288,7 @@ impl<'a> Builder<'a> {
                             out: Output::default(),
                             error: None,
                             reads: Vec::new(),
+                            watch: None,
                         });
                         self.subqueries.insert(source.clone(), id);
                         id

@@ -2,7 +2,7 @@
 //!
 //! Source: Prometheus `promql/parser/functions.go`.
 
-use super::error::Fault;
+use super::error::{EvalError, Fault};
 use super::expr::{LOOKBACK_MS, Node, Number};
 use super::histogram::HistogramFunction;
 use super::map::MapFunction;
@@ -124,7 +124,27 @@ pub(super) fn call(parser: &mut Parser) -> Result<Operand, Fault> {
     let arguments = parser.arguments()?;
     signature.check(name, at, &arguments)?;
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
-    let node = node(name, Arguments { name, list: arguments.into_iter() })?;
+    // As in Prometheus, where parentheses stay around a vector or number that is evaluated once for all
+    // instants.
+    let place = |operand: &Operand| {
+        let is_fixed = match &operand.value {
+            Value::Instant(node) => node.is_fixed(),
+            Value::Range(_) | Value::Text(_) => false,
+        };
+        if is_fixed { operand.at } else { operand.bare_at }
+    };
+    let places = match &arguments[..] {
+        [first, .., last] => [place(first), place(last)],
+        [only] => [place(only); 2],
+        [] => [at; 2],
+    };
+    let is_query = parser.times().is_some();
+    let mut arguments = Arguments { name, list: arguments.into_iter(), is_query, failed: None };
+    let node = node(name, &mut arguments)?;
+    if let Some(error) = arguments.failed {
+        parser.fail(error);
+    }
+    parser.annotate(&node, places);
     Ok(Operand::new(at, node, steps))
 }
 
@@ -132,6 +152,10 @@ pub(super) fn call(parser: &mut Parser) -> Result<Operand, Fault> {
 struct Arguments<'a> {
     name: &'a str,
     list: std::vec::IntoIter<Operand>,
+    is_query: bool,
+    /// A query that cannot be evaluated with a text among them: Prometheus finds that out when it
+    /// evaluates it, so that it is an error of another kind.
+    failed: Option<EvalError>,
 }
 
 impl Arguments<'_> {
@@ -156,21 +180,36 @@ impl Arguments<'_> {
         self.next().text(self.name)
     }
 
-    /// A label name: any text that is not empty, as Prometheus 3 allows.
-    fn label(&mut self) -> Result<String, Fault> {
+    /// A label name: any text that is not empty, as Prometheus 3 allows. `role` is `source` or `destination`.
+    fn label(&mut self, role: &str) -> Result<String, Fault> {
         let operand = self.next();
         let at = operand.at;
-        match operand.text(self.name)? {
-            name if name.is_empty() => {
-                let message = format!("invalid label name \"\" in {}()", self.name);
-                Err(Fault::syntax(at, message))
-            }
-            name => Ok(name),
+        let name = operand.text(self.name)?;
+        if name.is_empty() {
+            let of = self.name;
+            let said = format!("invalid {role} label name in {of}(): ");
+            self.cannot_be_evaluated(said, || {
+                Fault::syntax(at, format!("invalid label name \"\" in {of}()"))
+            })?;
         }
+        Ok(name)
+    }
+
+    /// A text is wrong: of a feature a fault, of a query an error of its evaluation.
+    fn cannot_be_evaluated(
+        &mut self,
+        said: String,
+        fault: impl FnOnce() -> Fault,
+    ) -> Result<(), Fault> {
+        if !self.is_query {
+            return Err(fault());
+        }
+        self.failed = Some(EvalError::Argument(said.into()));
+        Ok(())
     }
 }
 
-fn node(name: &str, mut arguments: Arguments) -> Result<Node, Fault> {
+fn node(name: &str, arguments: &mut Arguments) -> Result<Node, Fault> {
     if let Some(function) = RangeFunction::from_name(name) {
         return range(function, arguments);
     }
@@ -213,17 +252,17 @@ fn node(name: &str, mut arguments: Arguments) -> Result<Node, Fault> {
         }
         _ => {
             let vector = arguments.boxed()?;
-            let (target, separator) = (arguments.label()?, arguments.text()?);
+            let (target, separator) = (arguments.label("destination")?, arguments.text()?);
             let mut sources = Vec::new();
             while !arguments.list.as_slice().is_empty() {
-                sources.push(arguments.label()?);
+                sources.push(arguments.label("source")?);
             }
             Node::Relabel { relabel: Relabel::Join { target, separator, sources }, vector }
         }
     })
 }
 
-fn range(function: RangeFunction, mut arguments: Arguments) -> Result<Node, Fault> {
+fn range(function: RangeFunction, arguments: &mut Arguments) -> Result<Node, Fault> {
     let mut parameter = None;
     if function == RangeFunction::QuantileOverTime {
         parameter = Some(arguments.boxed()?);
@@ -238,7 +277,7 @@ fn range(function: RangeFunction, mut arguments: Arguments) -> Result<Node, Faul
     Ok(Node::Range { function, source, parameter })
 }
 
-fn map(function: MapFunction, mut arguments: Arguments) -> Result<Node, Fault> {
+fn map(function: MapFunction, arguments: &mut Arguments) -> Result<Node, Fault> {
     // Calendar functions without an argument take the time.
     let vector = match arguments.list.as_slice() {
         [] => Box::new(Node::Vector(Box::new(Node::Time))),
@@ -272,15 +311,17 @@ fn timestamp(argument: Node) -> Node {
     }
 }
 
-fn label_replace(mut arguments: Arguments) -> Result<Relabel, Fault> {
-    let (target, replacement) = (arguments.label()?, arguments.text()?);
+fn label_replace(arguments: &mut Arguments) -> Result<Relabel, Fault> {
+    let (target, replacement) = (arguments.label("destination")?, arguments.text()?);
     let source = arguments.text()?;
     let operand = arguments.next();
     let at = operand.at;
     let text = operand.text(arguments.name)?;
-    let pattern = Pattern::new(&text).map_err(|reason| {
-        let message = format!("invalid regular expression in label_replace(): {text}: {reason}");
-        Fault::syntax(at, message)
+    let pattern = Pattern::new(&text).or_else(|reason| {
+        let said = format!("invalid regular expression in label_replace(): {text}");
+        let message = format!("{said}: {reason}");
+        arguments.cannot_be_evaluated(said, || Fault::syntax(at, message))?;
+        Ok(Pattern::default())
     })?;
     Ok(Relabel::Replace { target, replacement, source, pattern })
 }

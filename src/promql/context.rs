@@ -6,6 +6,7 @@ use crate::capacity;
 use crate::labels::Labels;
 use crate::series::{SelectorId, Store};
 
+use super::annotation::{Notes, Watch};
 use super::conflict::{Conflict, Conflicts, OnConflict};
 use super::error::EvalError;
 use super::layout::{Collisions, Layout, Versions, has_type_or_unit, without_metadata};
@@ -25,6 +26,8 @@ pub(super) struct Context<'a> {
     pub(super) versions: &'a mut Versions,
     /// Asked between nodes; the evaluation is given up when it says no.
     pub(super) go_on: &'a dyn Fn() -> bool,
+    /// What has annotations says them here, if they are wanted.
+    pub(super) notes: Option<&'a mut Notes>,
     pub(super) on_conflict: OnConflict,
     /// The instant.
     pub(super) time_ms: i64,
@@ -100,6 +103,8 @@ pub(super) struct Cell {
     pub(super) error: Option<EvalError>,
     /// The nodes that it reads itself.
     pub(super) reads: Vec<NodeId>,
+    /// It may have annotations; never in a feature.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 impl Cell {

@@ -24,11 +24,16 @@ impl ParseError {
         if expression.len() < text.len() {
             expression.push('…');
         }
-        let before = &text.as_bytes()[..fault.at.min(text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let (line, column) = place(text, fault.at);
         Self { expression: expression.into(), line, column, reason: fault.reason.into() }
     }
+}
+
+/// The line of a place in a text, and the place in the line in bytes, both from 1.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    (line, 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count())
 }
 
 /// What is wrong with a text and where, in bytes from its start.
@@ -97,6 +102,9 @@ pub enum EvalError {
     /// The `k` of `topk` or `bottomk` is not a number of elements.
     #[error("scalar value {0} is not a number of elements")]
     NotACount(f64),
+    /// A text among the arguments of a function that it cannot be evaluated with, whatever the series.
+    #[error("{0}")]
+    Argument(Box<str>),
 }
 
 /// An evaluation was given up, because the one who asked for it said so.

@@ -9,6 +9,7 @@ use crate::labels::Labels;
 use crate::matcher::Selector;
 
 use super::aggregate::AggregateOp;
+use super::annotation::{Notes, Site};
 use super::binary::BinaryOp;
 use super::error::ParseError;
 use super::histogram::HistogramFunction;
@@ -29,6 +30,8 @@ pub const LOOKBACK_MS: i64 = 300_000;
 pub struct Expr {
     text: Arc<str>,
     root: Node,
+    /// None of a feature.
+    sites: Arc<[Site]>,
 }
 
 /// What kind of value an expression has.
@@ -49,11 +52,21 @@ impl Expr {
     /// something that is not supported, or is too large.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let root = parser::feature(text).map_err(|fault| ParseError::new(text, fault))?;
-        Ok(Self::new(text, root))
+        Ok(Self::new(text, root, vec![]))
     }
 
-    pub(super) fn new(text: &str, root: Node) -> Self {
-        Self { text: text.into(), root }
+    pub(super) fn new(text: &str, root: Node, sites: Vec<Site>) -> Self {
+        Self { text: text.into(), root, sites: sites.into() }
+    }
+
+    /// What collects the annotations of an evaluation, if there can be any.
+    pub(super) fn notes(&self) -> Option<Notes> {
+        let any = !self.sites.is_empty();
+        any.then(|| Notes::new(Arc::clone(&self.text), Arc::clone(&self.sites)))
+    }
+
+    pub(super) fn sites(&self) -> &[Site] {
+        &self.sites
     }
 
     /// The text as it was written.

@@ -4,7 +4,7 @@
 //! Source: Prometheus `promql/parser/generated_parser.y`.
 
 use super::aggregate::{AggregateOp, Fold};
-use super::error::Fault;
+use super::error::{EvalError, Fault};
 use super::expr::{Grouping, Node, ValueType, sorted};
 use super::lexer::Kind;
 use super::matching::{Cardinality, Matching};
@@ -97,6 +97,7 @@ pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
         ));
     }
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
+    let place = arguments[0].bare_at;
     let vector = arguments.pop().expect("there are as many as expected");
     let vector = Box::new(vector.vector("aggregation expression")?);
     let mut parameter = || arguments.pop().expect("there are as many as expected");
@@ -116,12 +117,17 @@ pub(super) fn aggregation(parser: &mut Parser) -> Result<Operand, Fault> {
             let at = parameter.at;
             let label = parameter.text("aggregation parameter")?;
             if label.is_empty() {
-                return Err(Fault::syntax(at, "invalid label name \"\""));
+                let message = "invalid label name \"\"";
+                if parser.times().is_none() {
+                    return Err(Fault::syntax(at, message));
+                }
+                parser.fail(EvalError::Argument(message.into()));
             }
             Node::CountValues { label, grouping, vector }
         }
         Kin::Experimental => unreachable!("refused above"),
     };
+    parser.annotate(&node, [place; 2]);
     Ok(Operand::new(token.at, node, steps))
 }
 

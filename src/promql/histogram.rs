@@ -12,7 +12,7 @@ use super::error::EvalError;
 use super::layout::{Layout, without_metadata};
 
 /// The label with a bucket's upper bound.
-const BOUND: &str = "le";
+pub(super) const BOUND: &str = "le";
 
 /// Counts that differ by less than this share are equal but for rounding.
 const SMALL_DELTA: f64 = 1e-12;
@@ -42,6 +42,8 @@ pub(super) struct Histogram {
     /// Of each histogram: bounds, ascending, and the element with the count.
     histograms: Vec<Vec<(f64, u32)>>,
     buckets: Vec<Bucket>,
+    /// The histograms whose counts fell at the latest instant.
+    forced: Vec<u32>,
 }
 
 impl Histogram {
@@ -50,8 +52,23 @@ impl Histogram {
         parameters: Vec<NodeId>,
         vector: NodeId,
     ) -> Self {
-        let (histograms, buckets) = (Vec::new(), Vec::new());
-        Self { function, parameters, vector, made_from: 0, histograms, buckets }
+        let (histograms, buckets, forced) = (Vec::new(), Vec::new(), Vec::new());
+        Self { function, parameters, vector, made_from: 0, histograms, buckets, forced }
+    }
+
+    pub(super) fn vector(&self) -> NodeId {
+        self.vector
+    }
+
+    /// The first parameter of a function, if it is this one.
+    pub(super) fn parameter_of(&self, function: HistogramFunction) -> Option<NodeId> {
+        self.parameters.first().copied().filter(|_| self.function == function)
+    }
+
+    /// An element of each histogram whose counts were made to rise at the latest instant.
+    pub(super) fn forced(&self) -> impl Iterator<Item = usize> {
+        let element = |i: &u32| self.histograms[*i as usize].first();
+        self.forced.iter().filter_map(element).map(|(_, element)| *element as usize)
     }
 
     pub(super) fn eval(
@@ -70,6 +87,7 @@ impl Histogram {
             let labels = self.collect(&input.layout);
             out.follow(&Arc::new(Layout::new(cx.versions.next(), labels)));
         }
+        self.forced.clear();
         for (i, bounds) in self.histograms.iter().enumerate() {
             self.buckets.clear();
             self.buckets.extend(
@@ -81,11 +99,15 @@ impl Histogram {
                 ),
             );
             let present = !self.buckets.is_empty();
-            let buckets = &mut self.buckets;
+            let (buckets, forced) = (&mut self.buckets, &mut self.forced);
             out.put(
                 i,
                 present.then(|| match self.function {
-                    HistogramFunction::Quantile => quantile(parameters[0], buckets),
+                    HistogramFunction::Quantile => {
+                        let (value, is_forced) = quantile(parameters[0], buckets);
+                        forced.extend(is_forced.then_some(i as u32));
+                        value
+                    }
                     HistogramFunction::Fraction => fraction(parameters[0], parameters[1], buckets),
                 }),
             );
@@ -99,7 +121,7 @@ impl Histogram {
         let mut labels = Vec::new();
         self.histograms.clear();
         for (i, element) in layout.labels.iter().enumerate() {
-            let Ok(upper) = element.get(BOUND).parse::<f64>() else {
+            let Some(upper) = bound(element) else {
                 continue;
             };
             let histogram = element.filtered(|name| name != BOUND);
@@ -117,26 +139,36 @@ impl Histogram {
     }
 }
 
-/// Linear interpolation inside the bucket where the quantile falls; changes the buckets.
+/// The bound of a bucket, if its label is one.
+pub(super) fn bound(labels: &Labels) -> Option<f64> {
+    labels.get(BOUND).parse().ok()
+}
+
+/// The quantile, and whether counts fell that should have risen; changes the buckets.
 ///
 /// # NaN
 /// NaN without observations, without a bucket up to +Inf, or with that bucket alone.
-fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> f64 {
+fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
     if q.is_nan() {
-        return f64::NAN;
+        return (f64::NAN, false);
     }
     if q < 0.0 {
-        return f64::NEG_INFINITY;
+        return (f64::NEG_INFINITY, false);
     }
     if q > 1.0 {
-        return f64::INFINITY;
+        return (f64::INFINITY, false);
     }
     if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
-        return f64::NAN;
+        return (f64::NAN, false);
     }
     coalesce(buckets);
-    make_monotonic(buckets);
-    let [.., below_last, last] = &buckets[..] else {
+    let is_forced = make_monotonic(buckets);
+    (interpolated(q, buckets), is_forced)
+}
+
+/// Linear interpolation inside the bucket where the quantile falls.
+fn interpolated(q: f64, buckets: &[Bucket]) -> f64 {
+    let [.., below_last, last] = buckets else {
         return f64::NAN;
     };
     let observations = last.count;
@@ -213,20 +245,25 @@ fn coalesce(buckets: &mut Vec<Bucket>) {
     });
 }
 
-/// Counts that fall, by rounding or because buckets were scraped apart, stay level.
-fn make_monotonic(buckets: &mut [Bucket]) {
+/// Counts that fall, by rounding or because buckets were scraped apart, stay level. Says whether some fell
+/// by more than rounding.
+fn make_monotonic(buckets: &mut [Bucket]) -> bool {
+    let mut is_forced = false;
     let mut previous = buckets[0].count;
     for bucket in &mut buckets[1..] {
         let count = bucket.count;
         if count == previous {
             continue;
         }
-        if nearly_equal(previous, count) || count < previous {
+        let is_equal = nearly_equal(previous, count);
+        if is_equal || count < previous {
             bucket.count = previous;
+            is_forced |= !is_equal;
             continue;
         }
         previous = count;
     }
+    is_forced
 }
 
 fn nearly_equal(a: f64, b: f64) -> bool {
@@ -248,7 +285,7 @@ mod tests {
     fn check(q: f64, buckets: &[(f64, f64)], expected: f64) {
         let mut buckets: Vec<Bucket> =
             buckets.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect();
-        let got = quantile(q, &mut buckets);
+        let got = quantile(q, &mut buckets).0;
         assert!(got == expected || got.is_nan() && expected.is_nan(), "{got} and not {expected}");
     }
 

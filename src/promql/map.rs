@@ -164,8 +164,8 @@ fn apply(
         MapFunction::Sinh => each(input, out, f64::sinh),
         MapFunction::Cosh => each(input, out, f64::cosh),
         MapFunction::Tanh => each(input, out, f64::tanh),
-        MapFunction::Asinh => each(input, out, f64::asinh),
-        MapFunction::Acosh => each(input, out, f64::acosh),
+        MapFunction::Asinh => each(input, out, libm::asinh),
+        MapFunction::Acosh => each(input, out, acosh),
         MapFunction::Atanh => each(input, out, f64::atanh),
         MapFunction::Deg => each(input, out, |v| v * 180.0 / std::f64::consts::PI),
         MapFunction::Rad => each(input, out, |v| v * std::f64::consts::PI / 180.0),
@@ -191,6 +191,14 @@ fn each(input: &Output, out: &mut Output, function: impl Fn(f64) -> f64) {
     for (to, from) in out.values.iter_mut().zip(&input.values) {
         *to = function(*from);
     }
+}
+
+/// Right where the square of the value is too large for a number, and close to one.
+///
+/// # NaN
+/// Of anything below one.
+fn acosh(value: f64) -> f64 {
+    if value < 1.0 { f64::NAN } else { libm::acosh(value) }
 }
 
 /// # NaN
@@ -267,6 +275,21 @@ mod tests {
         check(MapFunction::ClampMax, &[nan], 1.0, nan);
         check(MapFunction::ClampMin, &[inf], nan, inf);
         check(MapFunction::ClampMax, &[-inf], nan, -inf);
+    }
+
+    /// What Prometheus 3.5 answers.
+    #[test]
+    fn inverse_hyperbolic_functions_of_large_and_close_values() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        check(MapFunction::Acosh, &[], 1e308, 709.889_355_822_726);
+        check(MapFunction::Asinh, &[], 1e308, 709.889_355_822_726);
+        check(MapFunction::Asinh, &[], -1e308, -709.889_355_822_726);
+        check(MapFunction::Acosh, &[], 1.000_000_000_000_000_2, 2.107_342_425_544_701_7e-8);
+        check(MapFunction::Acosh, &[], 1.0, 0.0);
+        check(MapFunction::Acosh, &[], inf, inf);
+        for value in [nan, 0.999, 0.0, -1.0, -1e7, -1e300, -inf] {
+            check(MapFunction::Acosh, &[], value, nan);
+        }
     }
 
     #[test]

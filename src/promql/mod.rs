@@ -20,6 +20,7 @@
 //! `tests/promql_parity` compares with the real one.
 
 mod aggregate;
+mod annotation;
 mod binary;
 mod bind;
 mod calendar;
@@ -69,6 +70,7 @@ mod tests;
 #[cfg(test)]
 mod text_tests;
 
+pub use annotation::{Annotations, Said};
 pub use conflict::{Conflict, Conflicts};
 pub use error::{EvalError, Interrupted, ParseError, Reason};
 pub use expr::{Expr, LOOKBACK_MS, ValueType};
@@ -76,5 +78,5 @@ pub use labelsets::LabelSets;
 pub use layout::Layout;
 pub use order::Order;
 pub use plan::{Plan, Value, Vector};
-pub use query::{Query, RangeSelection, SelectorError, parse_selector, select_range};
+pub use query::{Query, RangeRow, RangeSelection, SelectorError, parse_selector, select_range};
 pub use reach::Reach;

@@ -24,7 +24,7 @@ impl Expr {
         let escaped: Vec<String> = values.iter().map(|it| regex::escape(it)).collect();
         let matcher = Matcher::new(label, MatchOp::Regex, escaped.join("|")).ok()?;
         let narrowed = Narrow { label, matcher }.node(self.root())?;
-        let text = Self::new("", narrowed.clone()).text_of_tree()?;
+        let text = Self::new("", narrowed.clone(), vec![]).text_of_tree()?;
         // What cannot be written as it is, such as a control character, is not read back as it was.
         (parser::feature(&text).ok()? == narrowed).then_some(text)
     }

@@ -9,7 +9,8 @@ use std::fmt::Display;
 
 use crate::labels::Labels;
 
-use super::error::{Fault, Reason};
+use super::annotation::Site;
+use super::error::{EvalError, Fault, Reason};
 use super::expr::{Node, Number, Source, ValueType};
 use super::grouping;
 use super::infix::{self, Infix};
@@ -26,7 +27,7 @@ const MAX_OPERATORS: u64 = 500;
 
 /// Reads a text that has a value at an instant and is evaluated again and again, a feature.
 pub(super) fn feature(text: &str) -> Result<Node, Fault> {
-    let whole = read(text, None)?;
+    let whole = read(text, None)?.whole;
     match whole.value {
         Value::Instant(node) => Ok(node),
         Value::Text(_) => Err(Fault::syntax(whole.at, "a string has no value at an instant")),
@@ -38,21 +39,32 @@ pub(super) fn feature(text: &str) -> Result<Node, Fault> {
 }
 
 /// Reads a text that is evaluated once; `times` are what `start()` and `end()` mean.
-pub(super) fn query(text: &str, times: (i64, i64)) -> Result<Value, Fault> {
-    Ok(read(text, Some(times))?.value)
+pub(super) fn query(text: &str, times: (i64, i64)) -> Result<Parsed, Fault> {
+    read(text, Some(times))
 }
 
-fn read(text: &str, times: Option<(i64, i64)>) -> Result<Operand, Fault> {
+/// A text that was read.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) whole: Operand,
+    /// Why a query has no value, whatever the series.
+    pub(super) failed: Option<EvalError>,
+    /// The calls of a query that may have annotations, in the order in which they are evaluated.
+    pub(super) sites: Vec<Site>,
+}
+
+fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Fault::limit(0, "a length in bytes", text.len() as u64, MAX_TEXT_BYTES as u64));
     }
-    let mut parser = Parser { tokens: tokens(text), next: 0, times, operators: 0 };
+    let mut parser =
+        Parser { tokens: tokens(text), next: 0, times, operators: 0, failed: None, sites: vec![] };
     if parser.peek().kind == Kind::End {
         return Err(Fault::syntax(0, "no expression found in input"));
     }
     let whole = parser.expression(0)?;
     match parser.peek().kind {
-        Kind::End => Ok(whole),
+        Kind::End => Ok(Parsed { whole, failed: parser.failed, sites: parser.sites }),
         _ => Err(parser.unexpected("", "")),
     }
 }
@@ -62,6 +74,8 @@ fn read(text: &str, times: Option<(i64, i64)>) -> Result<Operand, Fault> {
 pub(super) struct Operand {
     /// Where it begins.
     pub(super) at: usize,
+    /// Where it begins without the parentheses that it stands in.
+    pub(super) bare_at: usize,
     pub(super) value: Value,
     /// It stands in parentheses, which are not part of what may be modified.
     pub(super) enclosed: bool,
@@ -85,7 +99,7 @@ impl Operand {
     }
 
     pub(super) fn of(at: usize, value: Value, steps: u64) -> Self {
-        Self { at, value, enclosed: false, absent: Labels::empty(), steps }
+        Self { at, bare_at: at, value, enclosed: false, absent: Labels::empty(), steps }
     }
 
     /// The type in the words of Prometheus's documentation.
@@ -107,6 +121,8 @@ pub(super) struct Parser<'a> {
     next: usize,
     times: Option<(i64, i64)>,
     operators: u64,
+    failed: Option<EvalError>,
+    sites: Vec<Site>,
 }
 
 impl<'a> Parser<'a> {
@@ -178,6 +194,18 @@ impl<'a> Parser<'a> {
     /// What `start()` and `end()` mean; `None` in a feature, where `@` is not allowed.
     pub(super) fn times(&self) -> Option<(i64, i64)> {
         self.times
+    }
+
+    /// The query can be read, but has no value. The first reason counts.
+    pub(super) fn fail(&mut self, error: EvalError) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// Remembers a call of a query that may have annotations, by where its first and last argument begin.
+    pub(super) fn annotate(&mut self, node: &Node, arguments: [usize; 2]) {
+        if self.times.is_some() {
+            self.sites.extend(Site::of(node, arguments));
+        }
     }
 
     /// An expression whose operators bind at least so tightly.

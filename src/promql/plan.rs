@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::series::{SelectorId, Store};
 
+use super::annotation::{self, Annotations, Notes};
 use super::bind::{Builder, Wanted};
 use super::conflict::{Conflicts, OnConflict};
 use super::context::{Cell, Context, Inputs, Membership, NodeId, Output};
@@ -34,6 +35,7 @@ pub struct Plan {
     births: u64,
     versions: Versions,
     on_conflict: OnConflict,
+    notes: Option<Notes>,
     /// See [`Context`].
     run_epoch: u64,
 }
@@ -94,7 +96,13 @@ impl Plan {
         let wanted = Wanted::new(exprs);
         let memberships = wanted.register(store);
         let mut versions = Versions::default();
-        let mut builder = Builder::new(&wanted, &mut versions, exprs.iter().map(Expr::root));
+        // The annotations of an expression are asked for by itself.
+        let (sites, notes) = match exprs {
+            [expr] => (expr.sites(), expr.notes()),
+            _ => (&[][..], None),
+        };
+        let trees = exprs.iter().map(Expr::root);
+        let mut builder = Builder::new(&wanted, sites, &mut versions, trees);
         let nodes: Vec<NodeId> = exprs.iter().map(|expr| builder.node(expr.root())).collect();
         let frame = builder.finish();
         let root = |(node, expr): (NodeId, &Expr)| Root {
@@ -103,7 +111,7 @@ impl Plan {
             below: frame.below(node),
         };
         let roots = nodes.into_iter().zip(exprs).map(root).collect();
-        Self { frame, roots, memberships, births: 0, versions, on_conflict, run_epoch: 0 }
+        Self { frame, roots, memberships, births: 0, versions, on_conflict, notes, run_epoch: 0 }
     }
 
     /// Gives the registrations back.
@@ -148,6 +156,7 @@ impl Plan {
             births: self.births,
             versions: &mut self.versions,
             go_on,
+            notes: self.notes.as_mut(),
             on_conflict: self.on_conflict,
             time_ms,
             step_epoch,
@@ -198,6 +207,12 @@ impl Plan {
         faults
     }
 
+    /// What the evaluations since it was bound have to say, of a plan of one query.
+    #[must_use]
+    pub fn annotations(&mut self) -> Annotations {
+        self.notes.as_mut().map_or_else(Annotations::default, Notes::annotations)
+    }
+
     /// The series that the plan reads, by selector, as of the last [`Plan::eval`]: the selector as
     /// registered, and the labels of its members in the store's order.
     pub fn series(&self) -> impl Iterator<Item = (SelectorId, &Arc<Layout>)> {
@@ -242,6 +257,9 @@ impl Frame {
             cell.error = cell.step.eval(cx, Inputs(before), &mut cell.out).err();
             if cell.error == Some(EvalError::Interrupted) {
                 return Err(Interrupted);
+            }
+            if let (Some(watch), None) = (&mut cell.watch, &cell.error) {
+                annotation::look(watch, &cell.step, &cell.out, cx, Inputs(before));
             }
         }
         self.run_epoch = cx.run_epoch;

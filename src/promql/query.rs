@@ -9,6 +9,7 @@ use crate::matcher::Selector;
 use crate::sample::Sample;
 use crate::series::Store;
 
+use super::annotation::{Annotations, Notes, Site};
 use super::bind::{Builder, Wanted};
 use super::conflict::OnConflict;
 use super::context::Context;
@@ -30,13 +31,26 @@ pub enum Query {
     Range(RangeSelection),
     /// It is a string.
     Text(String),
+    /// It is one of the first two and has no value, whatever the series: a name or a pattern that a function
+    /// is given is none. Prometheus finds that out when it evaluates it.
+    Failed {
+        /// Why.
+        error: EvalError,
+        /// It is a range vector.
+        is_range: bool,
+    },
 }
 
 /// A range vector as a whole query.
 #[derive(Debug, Clone)]
 pub struct RangeSelection {
     pub(super) source: Source,
+    text: Arc<str>,
+    sites: Arc<[Site]>,
 }
+
+/// A series of a range vector, with its samples.
+pub type RangeRow = (Labels, Vec<Sample>);
 
 /// Why a text is not a selector.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +71,15 @@ impl Query {
     pub fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Self, ParseError> {
         let parsed = parser::query(text, (start_ms, end_ms))
             .map_err(|fault| ParseError::new(text, fault))?;
-        Ok(match parsed {
-            Value::Instant(root) => Self::Instant(Expr::new(text, root)),
-            Value::Range(source) => Self::Range(RangeSelection { source }),
+        let (value, sites) = (parsed.whole.value, parsed.sites);
+        if let Some(error) = parsed.failed {
+            return Ok(Self::Failed { error, is_range: matches!(value, Value::Range(_)) });
+        }
+        Ok(match value {
+            Value::Instant(root) => Self::Instant(Expr::new(text, root, sites)),
+            Value::Range(source) => {
+                Self::Range(RangeSelection { source, text: text.into(), sites: sites.into() })
+            }
             Value::Text(string) => Self::Text(string),
         })
     }
@@ -98,7 +118,7 @@ impl Query {
         match self {
             Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, instant_ms, visit),
             Self::Range(range) => range.source.visit_reaches(Instants::ONE, instant_ms, visit),
-            Self::Text(_) => {}
+            Self::Text(_) | Self::Failed { .. } => {}
         }
     }
 }
@@ -126,11 +146,12 @@ pub fn select_range(
     store: &mut Store,
     time_ms: i64,
     go_on: &dyn Fn() -> bool,
-) -> Result<Vec<(Labels, Vec<Sample>)>, EvalError> {
+) -> Result<(Vec<RangeRow>, Annotations), EvalError> {
+    let mut notes = Notes::new(Arc::clone(&range.text), Arc::clone(&range.sites));
     let wanted = Wanted::of_range(&range.source);
     let mut memberships = wanted.register(store);
     let mut versions = Versions::default();
-    let mut builder = Builder::new(&wanted, &mut versions, []);
+    let mut builder = Builder::new(&wanted, &range.sites, &mut versions, []);
     let mut samples = builder.samples(&range.source);
     let mut frame = builder.finish();
     for membership in &mut memberships {
@@ -143,6 +164,7 @@ pub fn select_range(
         births: 0,
         versions: &mut versions,
         go_on,
+        notes: Some(&mut notes),
         on_conflict: OnConflict::Fail,
         time_ms,
         step_epoch,
@@ -152,14 +174,14 @@ pub fn select_range(
     for membership in memberships {
         store.release(membership.id);
     }
-    selected
+    Ok((selected?, notes.annotations()))
 }
 
 fn copies(
     frame: &mut Frame,
     samples: &mut Samples,
     cx: &mut Context,
-) -> Result<Vec<(Labels, Vec<Sample>)>, EvalError> {
+) -> Result<Vec<RangeRow>, EvalError> {
     frame.eval(cx)?;
     let layout = Arc::clone(samples.layout(cx, frame.inputs())?);
     let window = samples.window(cx.time_ms);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{Expr, Query};
 
 /// An expression, and what is said after the expression itself.
-const REFUSALS: [(&str, &str); 46] = [
+const REFUSALS: [(&str, &str); 49] = [
     ("", "1:1: parse error: no expression found in input"),
     ("sum(", "1:5: parse error: unclosed left parenthesis"),
     ("a)", "1:2: parse error: unexpected right parenthesis ')'"),
@@ -80,6 +80,12 @@ const REFUSALS: [(&str, &str); 46] = [
         r#"label_replace(a, "b", "$1", "c", "[")"#,
         "1:34: parse error: invalid regular expression in label_replace(): [: missing closing ]: `[`",
     ),
+    (
+        r#"label_replace(a, "", "", "c", "x")"#,
+        "1:18: parse error: invalid label name \"\" in label_replace()",
+    ),
+    (r#"label_join(a, "b", "", "")"#, "1:24: parse error: invalid label name \"\" in label_join()"),
+    (r#"count_values("", a)"#, "1:14: parse error: invalid label name \"\""),
     (
         "a[5m]",
         "1:1: parse error: a range vector has no value at an instant; put a function such as rate() \

@@ -44,6 +44,13 @@ impl Pattern {
     }
 }
 
+impl Default for Pattern {
+    /// What matches nothing but an empty label.
+    fn default() -> Self {
+        Self::new("").expect("an empty pattern is a good one")
+    }
+}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         self.0.text == other.0.text

@@ -182,6 +182,7 @@ impl Subquery {
                 births: cx.births,
                 versions: cx.versions,
                 go_on: cx.go_on,
+                notes: cx.notes.as_deref_mut(),
                 on_conflict: cx.on_conflict,
                 time_ms,
                 step_epoch,

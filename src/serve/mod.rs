@@ -201,6 +201,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         routes: options.routes.clone(),
         enable_lifecycle: options.enable_lifecycle,
         enable_admin_api: options.enable_admin_api,
+        cors_origin: settings.web.cors_origin.clone(),
         desks: desks.clone(),
         witness,
         refusals: Quiet::new(&remote_write::Refusal::REASONS),

@@ -25,7 +25,7 @@ use crate::actions::Driverless;
 use crate::api::{self, ActionPath, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, PagesHeld, SharedScores, Wanted};
-use crate::http::{self, Parts, Peer, RequestBody};
+use crate::http::{self, CorsOrigin, Parts, Peer, RequestBody};
 use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
 use crate::sample::Batch;
 use crate::series::Outcome;
@@ -59,6 +59,7 @@ pub(super) struct Router {
     pub(super) routes: Routes,
     pub(super) enable_lifecycle: bool,
     pub(super) enable_admin_api: bool,
+    pub(super) cors_origin: Option<CorsOrigin>,
     pub(super) desks: Desks,
     pub(super) witness: Witness,
     pub(super) refusals: Quiet,
@@ -81,7 +82,7 @@ impl Router {
             Route::Unknown => return nothing(),
         };
         if let Some(endpoint) = Endpoint::of(&path) {
-            return self.query(endpoint, request).await;
+            return self.query_from_anywhere(endpoint, request).await;
         }
         if let Some(path) = SilencePath::of(&path) {
             return self.silences(path, request).await;
@@ -144,6 +145,29 @@ impl Router {
         let outcome = pipeline::append(&self.commands, (batch, permit), deadline).await?;
         self.witness.became(&outcome);
         Ok(outcome)
+    }
+
+    /// A query, perhaps of a page of another origin, and what its browser asks before.
+    async fn query_from_anywhere(
+        &self,
+        endpoint: Endpoint,
+        request: Request<RequestBody>,
+    ) -> Answer {
+        let Some(cors) = self.cors_origin.as_ref().map(|it| it.answer(request.headers())) else {
+            return self.query(endpoint, request).await;
+        };
+        let mut answer = match *request.method() {
+            Method::OPTIONS => {
+                let mut answer = Response::new(Either::Left(Full::default()));
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                answer
+            }
+            _ => self.query(endpoint, request).await,
+        };
+        for (name, value) in &cors {
+            answer.headers_mut().append(name, value.clone());
+        }
+        answer
     }
 
     async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> Answer {

@@ -169,6 +169,7 @@ fn instant_query(text: &str, start_ms: i64, end_ms: i64) -> Result<Expr, String>
         Ok(Query::Instant(expr)) => Ok(expr),
         // Prometheus takes them as instant queries, this test's client does not.
         Ok(Query::Range(_) | Query::Text(_)) => Err("neither a scalar nor a vector".to_owned()),
+        Ok(Query::Failed { error, .. }) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -57,6 +57,19 @@ fn each_type_of_value() {
 }
 
 #[test]
+fn what_is_said_of_a_query_is_in_its_answer() {
+    let info = r#""infos":["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\" (1:6)"]"#;
+    for instants in [EARLY, STEPS] {
+        let got = evaluation("rate(up[1m])", instants).run(&mut store(), &|| true);
+        let got = got.expect("an answer");
+        assert!(got.ends_with(&format!(",{info}}}")), "{got}");
+    }
+    let got = evaluation("quantile(1.5, up)", EARLY).run(&mut store(), &|| true);
+    let warning = "PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:10)";
+    assert!(got.expect("an answer").ends_with(&format!(r#","warnings":["{warning}"]}}"#)));
+}
+
+#[test]
 fn steps_give_a_matrix() {
     check(
         "up",

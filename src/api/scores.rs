@@ -1,0 +1,173 @@
+//! The scores of the last evaluation as series, by the names and labels that they have on the metrics page.
+//!
+//! In: a snapshot, whose models are shown as long as they are on the page. Out: series with one sample, at
+//! the time of the evaluation; of those before nothing is kept. A series that was pushed and has the same
+//! labels is that one, with its past.
+
+use std::borrow::Cow;
+
+use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
+use crate::labels::{Labels, METRIC_NAME};
+use crate::matcher::Selector;
+use crate::sample::Sample;
+use crate::series::{Excerpt, ExcerptError};
+
+/// What there is of an entity: a name, and the value.
+type OfEntity = (&'static str, fn(&EntityScore) -> f64);
+
+const OF_ENTITIES: [OfEntity; 4] = [
+    ("anomaly_score", |it| it.score),
+    ("anomaly_score_threshold", |it| it.threshold),
+    (STATE, |_| 1.0),
+    ("anomaly_reconstruction_error", |it| it.error),
+];
+
+/// The one whose label says what the entity is.
+const STATE: &str = "anomaly_state";
+
+/// What there is of a model.
+const THRESHOLD: &str = "anomaly_threshold";
+
+/// Adds the series that an excerpt wants to it.
+///
+/// # Errors
+/// When a limit is exceeded.
+pub(super) fn copy_into(
+    snapshot: &Snapshot,
+    now_ms: i64,
+    excerpt: &mut Excerpt,
+) -> Result<(), ExcerptError> {
+    let wanted = excerpt.wanted();
+    let selectors: Vec<&Selector> = wanted.iter().map(|it| &it.selector).collect();
+    each(snapshot, now_ms, &selectors, |labels, sample| {
+        let is_wanted = wanted.iter().any(|it| {
+            it.selector.matches(&labels)
+                && sample.timestamp_ms > it.from_ms
+                && sample.timestamp_ms <= it.to_ms
+        });
+        if is_wanted { excerpt.add(&labels, &[sample]) } else { Ok(()) }
+    })
+}
+
+/// The label sets of those that satisfy any of the selectors, or of all when there is none, and are of a time
+/// in `[from_ms, to_ms]`.
+pub(super) fn series_in(
+    snapshot: &Snapshot,
+    now_ms: i64,
+    selectors: &[Selector],
+    (from_ms, to_ms): (i64, i64),
+) -> Vec<Labels> {
+    let all = [Selector::new(Vec::new())];
+    let selectors: Vec<&Selector> =
+        if selectors.is_empty() { all.iter().collect() } else { selectors.iter().collect() };
+    let mut found = Vec::new();
+    let Ok(()) = each(snapshot, now_ms, &selectors, |labels, sample| {
+        let is_in = (from_ms..=to_ms).contains(&sample.timestamp_ms);
+        if is_in && selectors.iter().any(|it| it.matches(&labels)) {
+            found.push(labels);
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    found
+}
+
+/// Calls back with every series of a name that one of the selectors may be about.
+fn each<E>(
+    snapshot: &Snapshot,
+    now_ms: i64,
+    selectors: &[&Selector],
+    mut visit: impl FnMut(Labels, Sample) -> Result<(), E>,
+) -> Result<(), E> {
+    let is_asked = |name: &str| {
+        let mut selectors = selectors.iter();
+        let of_name = |it: &&Selector| {
+            let mut matchers = it.matchers().iter().filter(|it| it.name() == METRIC_NAME);
+            matchers.all(|matcher| matcher.matches(name))
+        };
+        selectors.any(of_name)
+    };
+    let models = || snapshot.models.iter().filter(|model| model.is_current(now_ms));
+    for (name, value) in OF_ENTITIES.into_iter().filter(|(name, _)| is_asked(name)) {
+        for model in models() {
+            for it in &model.entities {
+                let state = (name == STATE).then(|| ("state", it.state.name()));
+                let labels = labels(&it.entity, name, model, state);
+                visit(labels, Sample::new(model.time_ms, value(it)))?;
+            }
+        }
+    }
+    for model in models().filter(|_| is_asked(THRESHOLD)) {
+        let labels = labels(&Labels::empty(), THRESHOLD, model, None);
+        visit(labels, Sample::new(model.time_ms, model.threshold))?;
+    }
+    Ok(())
+}
+
+/// As on the metrics page: an entity label that is called as one of ours has another name.
+fn labels(
+    entity: &Labels,
+    name: &str,
+    model: &ModelSnapshot,
+    state: Option<(&str, &str)>,
+) -> Labels {
+    let mut own = vec![(METRIC_NAME, name), ("model", model.model.as_str())];
+    own.extend(state);
+    let own_pairs = own.iter().map(|(name, value)| (Cow::Borrowed(*name), *value));
+    Labels::from_pairs(entity.beside(&own).chain(own_pairs)).expect("names that differ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::{AnomalyState, Evaluation};
+    use crate::promql::parse_selector;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn snapshot() -> Snapshot {
+        let entity = |instance, score| EntityScore {
+            entity: Labels::from_pairs([("instance", instance)]).expect("distinct names"),
+            score,
+            threshold: 1.5,
+            state: AnomalyState::Normal,
+            error: 2.0 * score,
+            features: vec![],
+            newest_ms: NOW,
+        };
+        let model = ModelSnapshot {
+            model: "m".to_owned(),
+            time_ms: NOW,
+            interval_ms: 15_000,
+            threshold: 2.0,
+            feature_names: Arc::new([]),
+            explain_above: 0.8,
+            entities: vec![entity("a", 0.5), entity("b", 3.0)],
+            evaluation: Evaluation::default(),
+        };
+        Snapshot { time_ms: NOW, models: vec![Arc::new(model)], ..Snapshot::default() }
+    }
+
+    #[track_caller]
+    fn check(selector: &str, now_ms: i64, expected: &[&str]) {
+        let selector = parse_selector(selector).expect("a selector");
+        let found = series_in(&snapshot(), now_ms, &[selector], (NOW, NOW));
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn scores_are_series_as_long_as_they_are_on_the_page() {
+        let b = r#"anomaly_score{instance="b", model="m"}"#;
+        check("anomaly_score{instance='b'}", NOW, &[b]);
+        check("anomaly_score{instance='b'}", NOW + 45_000, &[b]);
+        check("anomaly_score{instance='b'}", NOW + 45_001, &[]);
+        check("anomaly_threshold", NOW, &[r#"anomaly_threshold{model="m"}"#]);
+        let state = r#"anomaly_state{instance="a", model="m", state="normal"}"#;
+        check("{__name__=~'anomaly_.*', state='normal', instance='a'}", NOW, &[state]);
+        check("up", NOW, &[]);
+        let all = series_in(&snapshot(), NOW, &[], (i64::MIN, i64::MAX));
+        assert_eq!(all.len(), 2 * OF_ENTITIES.len() + 1);
+        assert!(series_in(&snapshot(), NOW, &[], (NOW + 1, i64::MAX)).is_empty());
+    }
+}
