@@ -140,6 +140,10 @@ async fn ask(url: &str, form: &[(&str, String)]) -> (u16, Value) {
         let posted = read(http_client().post(url).form(form)).await;
         // Without a time the two are at different ones.
         if form.iter().any(|(name, _)| *name == "time") || !path.ends_with("/query") {
+            // A Prometheus gives the elements of a subquery in another order each time.
+            let [mut got, mut posted] = [got.clone(), posted];
+            normalise(&mut got.1);
+            normalise(&mut posted.1);
             assert_eq!(got, posted, "{url} {form:?}");
         }
     }
