@@ -40,9 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::actions::{self, ActionsConfig};
@@ -59,7 +57,7 @@ use crate::series::StorageConfig;
 use clock::now_ms;
 use followers::{Followers, Plan};
 use keeper::{Folder, Keeper};
-use listen::listen;
+use listen::{answer_requests, listen};
 use live::{Budgets, Live};
 use narrator::narrator;
 use pipeline::{Command, PipelineSettings};
@@ -237,24 +235,6 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     }
     finish(async { tokio::join!(ended, followers_end) }).await;
     Ok(())
-}
-
-/// Starts to answer requests: with this it is ended, and then says how many connections it cut off.
-fn answer_requests(
-    listener: TcpListener,
-    web: WebConfig,
-    router: Arc<Router>,
-) -> (oneshot::Sender<()>, JoinHandle<usize>) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let routes = router.routes.clone();
-    let address = listener.local_addr().map(|it| it.to_string()).unwrap_or_default();
-    tracing::debug!(address, "listening, with 503 for an answer until the models are loaded");
-    let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
-    let server = tokio::spawn(async move {
-        let handler = move |request| Arc::clone(&router).answer(request);
-        http::serve(listener, &web, handler, vital, async { drop(stopped.await) }).await
-    });
-    (stop, server)
 }
 
 /// Gives those who write their time, at the end.
