@@ -38,7 +38,7 @@
 //! | 8 | `notify` | what fires → Alertmanagers, webhooks, chats, e-mail; what they were told → a file |
 //! | 8 | `report` | numbers → tables and plots → one HTML page |
 //! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
-//! | 9 | `evaluate` | model and recording → scores; with labels → how well the model does its work |
+//! | 9 | `evaluate` | model and recording → scores and calls; with incidents → which of them it finds, how early, and how often it cries wolf |
 //! | 9 | `doctor` | models and what a server says → whether it has what their features need, and what to change |
 //! | 9 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
 //! | 10 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |

@@ -144,14 +144,16 @@ impl SharedScores {
                 (Arc::clone(&snapshot), models.clone(), config.clone());
             move || scores::render(&snapshot, &models, &config, now_ms)
         });
-        // It does not panic; and a page without scores is better than none.
-        let (text, own) = text.await.unwrap_or_default();
+        // It does not panic; but a page without scores is better than none, and the next scrape tries again.
+        let written = text.await;
+        let is_whole = written.is_ok();
+        let (text, own) = written.unwrap_or_default();
         let text = Bytes::from_owner(Counted::new(text.into_bytes(), &self.bytes));
         let scores = Scores { body: Body::Plain(text), own: own.into() };
         let deflated = OnceLock::new();
         let written = Written { snapshot, models, config, current, scores, deflated };
         let written = Arc::new(written);
-        self.last.send_replace(Some(Arc::clone(&written)));
+        self.last.send_replace(is_whole.then(|| Arc::clone(&written)));
         written
     }
 

@@ -6,7 +6,7 @@
 use super::canvas::{self, Anchor, Axes, Canvas, DrawError, Layout, fitting, text_width};
 use super::ink::Ink;
 use super::lanes;
-use super::plot::{Size, Threshold};
+use super::plot::{Key, Size, Threshold};
 use super::reduce::{Point, reduce};
 use super::scale::{Scale, Tick};
 
@@ -20,8 +20,6 @@ pub(super) const BOTTOM: f64 = 28.0;
 pub(super) const RIGHT: f64 = 24.0;
 /// Pixels above a plot without labels: half of the highest tick's label.
 pub(super) const TOP: f64 = 10.0;
-/// Between the labels of two limits, in pixels: one line of text.
-const LINE: f64 = 15.0;
 /// An event is never thinner than this, in pixels: five minutes of a month would not be seen.
 const THIN: f64 = 2.0;
 /// Labels are at most this part of a picture wide; longer ones lose their middle.
@@ -70,6 +68,14 @@ pub(super) fn fit(curves: &[Curve], thresholds: &[Threshold], log: bool) -> Scal
     Scale::fit(values.chain(thresholds.iter().map(|threshold| threshold.value)), log)
 }
 
+/// The legend of curves with names and of limits; words on a plot would lie on its curves.
+pub(super) fn keys<'a>(names: impl Iterator<Item = &'a str>, thresholds: &[Threshold]) -> Vec<Key> {
+    let series = |(i, name): (usize, &str)| Key { ink: Ink::Series(i), name: name.to_owned() };
+    let finite = thresholds.iter().filter(|threshold| threshold.value.is_finite());
+    let limit = |it: &Threshold| Key { ink: Ink::Mark, name: format!("{} {}", it.label, it.value) };
+    names.enumerate().map(series).chain(finite.map(limit)).collect()
+}
+
 /// All that is drawn in one field.
 pub(super) struct Field<'a> {
     pub(super) description: &'a str,
@@ -89,7 +95,6 @@ impl Field<'_> {
         let mut layout = layout(size, &y_ticks);
         let labels = Labels::place(self.places, &self.x, &layout, &mut notes);
         labels.make_room(&mut layout);
-        let thresholds = self.place_thresholds(&layout, &mut notes);
         let empty = !self.curves.iter().any(|c| c.points.iter().any(|(_, y)| y.is_finite()));
         let below = self.curves.iter().flat_map(|curve| curve.points.iter());
         let below = below.filter(|(_, y)| y.is_finite() && *y < self.y.lo()).count();
@@ -104,13 +109,9 @@ impl Field<'_> {
                 self.draw_curve(canvas, curve, &layout)?;
             }
             labels.draw(canvas, &layout)?;
-            for (y, _, _) in &thresholds {
-                canvas.line((layout.x(0.0), *y), (layout.x(1.0), *y), Ink::Mark)?;
-            }
-            for (_, at, label) in &thresholds {
-                let Some(at) = at else { continue };
-                let label = fitting(label, layout.width * WIDEST);
-                canvas.text(&label, (layout.x(1.0) - 2.0, *at), Anchor::Right)?;
+            for threshold in self.thresholds.iter().filter(|it| it.value.is_finite()) {
+                let y = layout.y(self.y.place(threshold.value));
+                canvas.line((layout.x(0.0), y), (layout.x(1.0), y), Ink::Mark)?;
             }
             if empty {
                 canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle)?;
@@ -127,29 +128,6 @@ impl Field<'_> {
             canvas.curve(&places.collect::<Vec<_>>(), curve.ink)?;
         }
         Ok(())
-    }
-
-    /// Limits with their heights in pixels and those of their labels: at the right end above the
-    /// line, moved up where two would meet. A label that would leave the plot is a note instead.
-    fn place_thresholds(
-        &self,
-        to: &Layout,
-        notes: &mut Vec<String>,
-    ) -> Vec<(f64, Option<f64>, &str)> {
-        let finite = self.thresholds.iter().filter(|threshold| threshold.value.is_finite());
-        let mut lines: Vec<(f64, &str)> =
-            finite.map(|t| (to.y(self.y.place(t.value)), t.label.as_str())).collect();
-        lines.sort_by(|one, other| other.0.total_cmp(&one.0));
-        let mut lowest = f64::INFINITY;
-        let place = |(y, label): (f64, _)| {
-            lowest = (y - LINE * 0.6).min(lowest - LINE);
-            let inside = lowest >= to.y(1.0) - LINE / 2.0;
-            (y, inside.then_some(lowest), label)
-        };
-        let placed: Vec<(f64, Option<f64>, &str)> = lines.into_iter().map(place).collect();
-        let without = placed.iter().filter(|(_, at, _)| at.is_none());
-        note(NO_SPACE, without.map(|(_, _, label)| *label), notes);
-        placed
     }
 }
 
@@ -293,7 +271,7 @@ mod tests {
         assert_eq!(notes.len(), expected.len(), "{notes:?}");
         assert!(notes.iter().zip(expected).all(begins), "{notes:?}");
         let lines = svg.matches("#010206").count();
-        assert!(lines >= thresholds, "a limit without a label is drawn: {lines}");
+        assert!(lines >= thresholds, "every limit is drawn: {lines}");
     }
 
     #[test]
@@ -301,7 +279,7 @@ mod tests {
         check(0.5, 1, &[20.0, 80.0], &[]);
         check(0.0, 0, &[], &["1 values below 0.100 are drawn at the lower edge."]);
         check(0.5, 1, &[20.0, 400.0], &["Outside of the range shown: place 400"]);
-        check(0.5, 30, &[], &["Not labelled for lack of space: limit 2, limit 3"]);
+        check(0.5, 30, &[], &[]);
         check(0.5, 0, &[10.0; 7], &["Not labelled for lack of space: place 10"]);
         check(0.5, 0, &[f64::NAN], &[]);
     }

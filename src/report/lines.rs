@@ -3,7 +3,7 @@
 use super::canvas::DrawError;
 use super::curves::{self, Curve, Field, Place};
 use super::ink::Ink;
-use super::plot::{self, Figure, Key, Marker, Size, Threshold};
+use super::plot::{self, Figure, Marker, Size, Threshold};
 use super::scale::Scale;
 
 /// A named series over a number.
@@ -58,11 +58,11 @@ impl Lines {
             };
             field.draw(size)
         })?;
-        let series = self.series.iter().enumerate();
+        let names = self.series.iter().map(|series| series.name.as_str());
         Ok(Figure {
             above: plot::axis_words(&self.y_label, self.log_y),
             below: self.x_label.clone(),
-            keys: series.map(|(i, s)| Key { ink: Ink::Series(i), name: s.name.clone() }).collect(),
+            keys: curves::keys(names, &self.thresholds),
             parts,
         })
     }

@@ -21,12 +21,12 @@ pub enum ReportError {
     },
 }
 
-/// A limit on the vertical axis, drawn as a line with its label.
+/// A limit on the vertical axis, drawn as a line; the legend has its label and its value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Threshold {
     /// Where, in the unit of the vertical axis. A value that is not finite is not drawn.
     pub value: f64,
-    /// What it is.
+    /// What it is, such as `anomalous above`.
     pub label: String,
 }
 

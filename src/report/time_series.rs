@@ -68,9 +68,8 @@ impl TimeSeries {
             };
             field.draw(size)
         })?;
-        let series = self.series.iter().enumerate();
-        let mut keys: Vec<Key> =
-            series.map(|(i, s)| Key { ink: Ink::Series(i), name: s.name.clone() }).collect();
+        let names = self.series.iter().map(|series| series.name.as_str());
+        let mut keys = curves::keys(names, &self.thresholds);
         if !self.events.is_empty() && !self.events_label.is_empty() {
             keys.push(Key { ink: Ink::Event, name: self.events_label.clone() });
         }

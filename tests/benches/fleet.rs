@@ -1,6 +1,8 @@
 //! A made-up fleet of hosts that run node_exporter: the series that the built-in profile wants.
 
+use portent::detect::LoadedModel;
 use portent::labels::Labels;
+use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
 use portent::sample::{Batch, BatchSeries, Sample};
 
 /// CPUs of a host, such that the profile keeps about a hundred and fifty of its series.
@@ -126,4 +128,13 @@ fn slope(i: usize, name: &str) -> f64 {
         "node_cpu_seconds_total" => 15.0 / MODES.len() as f64,
         _ => 1.0 + (i % 97) as f64 / 10.0,
     }
+}
+
+/// The model that Portent is shipped with.
+pub fn shipped_model() -> LoadedModel {
+    let artifact = Artifact::read(model::shipped()).expect("a model file");
+    let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
+    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
+    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
+    LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
 }

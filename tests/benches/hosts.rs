@@ -13,10 +13,13 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use fleet::Fleet;
-use portent::detect::{DetectConfig, LoadedModel, Pipeline};
-use portent::features::{EntityState, FeatureSet, Features, PROFILE_ENTITY, profile};
-use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
+use fleet::{Fleet, shipped_model};
+use ndarray::Array2;
+use portent::detect::{DetectConfig, Pipeline, rehearse};
+use portent::features::{
+    EntityRecording, EntityState, FeatureSet, Features, PROFILE_ENTITY, Recording, profile,
+};
+use portent::labels::Labels;
 use portent::series::{StorageConfig, Store};
 use process::{cpu_seconds, sent};
 use rustix::time::{ClockId, clock_gettime};
@@ -48,6 +51,7 @@ fn main() {
     println!("10 times the hosts cost {:.1} times the CPU time", large / small);
     let (small, large) = (whole_tick(1_000), whole_tick(10_000));
     println!("with scores 10 times the hosts cost {:.1} times the CPU time", large / small);
+    replayed();
     let theirs = prometheus();
     println!(
         "prometheus: {:.0} ms for the same expressions over {COMPARED_HOSTS} hosts by its API, {:.1} times as much",
@@ -139,12 +143,34 @@ fn whole_tick(hosts: usize) -> f64 {
     median
 }
 
-fn shipped_model() -> LoadedModel {
-    let artifact = Artifact::read(model::shipped()).expect("a model file");
-    let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
-    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
-    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
+/// What it costs to learn hosts' past from a Prometheus, beside what the server spends on it: `history.warm_start`.
+fn replayed() {
+    const HOSTS: usize = 100;
+    const STEPS: usize = 960;
+    let (model, config) = (shipped_model(), DetectConfig::default());
+    let features = model.metadata.features.len();
+    let value = |host: usize, step: usize, feature: usize| {
+        ((host * 31 + step * 7 + feature * 13) % 101) as f32 / 101.0
+    };
+    let entity = |host: usize| {
+        let instance = format!("host-{host:05}:9100");
+        let labels = Labels::from_pairs([("job", "node"), ("instance", &instance)]);
+        let values = Array2::from_shape_fn((STEPS, features), |(step, it)| value(host, step, it));
+        EntityRecording::new(labels.expect("two names"), values)
+    };
+    let times_ms = (0..STEPS as i64).map(|step| START_MS + step * INTERVAL_MS).collect();
+    let entities = (0..HOSTS).map(entity).collect();
+    let recording = Recording::new(times_ms, INTERVAL_MS, vec![true; features], entities);
+    let mut learnt = 0;
+    let seconds = timed(|| {
+        learnt = rehearse(model, &recording, &config).expect("a graph that runs").len();
+    });
+    assert_eq!(learnt, HOSTS);
+    println!(
+        "replayed: {:.0} us for a step of a host, {:.2} s for four hours of {HOSTS} hosts",
+        seconds * 1e6 / (HOSTS * STEPS) as f64,
+        seconds
+    );
 }
 
 /// A tick comes 15 s after the one before; what a few hosts have left in the processor's caches is

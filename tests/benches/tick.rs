@@ -9,11 +9,10 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fleet::Fleet;
-use portent::detect::{DetectConfig, LoadedModel, MemoryCursor, Pipeline};
+use fleet::{Fleet, shipped_model};
+use portent::detect::{DetectConfig, MemoryCursor, Pipeline};
 use portent::duration::Duration;
 use portent::features::{Features, PROFILE_ENTITY, profile};
-use portent::model::{self, Artifact, ModelConfig, Runtime, Scorer};
 use portent::series::{StorageConfig, Store};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -149,14 +148,6 @@ fn remember(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn shipped_model() -> LoadedModel {
-    let artifact = Artifact::read(model::shipped()).expect("a model file");
-    let metadata = artifact.resolve(&ModelConfig::default()).expect("a model of ours");
-    let runtime = Runtime::load(None).expect("ONNX Runtime; `make onnxruntime` gets it");
-    let scorer = Scorer::new(&runtime, &artifact, &metadata).expect("a model of the contract");
-    LoadedModel { name: "node".to_owned(), metadata, scorer, digest: artifact.digest() }
 }
 
 criterion_group!(benches, append, evaluate, whole, remember);
