@@ -5,8 +5,9 @@
 //!
 //! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
 //! in slices between which that goes on; feature values and scores are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
-//! client has gone. Invariants: never more evaluations than configured, never more series and
-//! samples in one than configured, no answer longer than configured. It does not know who owns the
+//! client has gone. What is quick to answer does not wait for what is not. Invariants: never more evaluations
+//! of either than configured, never more series and samples in one than configured, no answer longer than
+//! configured. It does not know who owns the
 //! pipeline, nor the time of day: `now` is an argument.
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/api.rs` compares
 //! with the real one.
@@ -52,6 +53,7 @@ use crate::detect::Snapshot;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
+use capacity::Pace;
 use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
@@ -132,7 +134,7 @@ impl Api {
         Self { config, body_timeout, build, capacity }
     }
 
-    /// As many queries are worked on as configured, from now on. It wants a tokio runtime.
+    /// As many questions of each pace are worked on as configured, from now on. It wants a tokio runtime.
     pub fn take_effect(&self) {
         self.capacity.set_places(self.config.max_concurrency);
     }
@@ -228,8 +230,9 @@ impl Api {
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
+        let pace = asked.pace();
         let Asked { query, instants, limit, timeout } = asked;
-        let turn = self.turn(timeout).await?;
+        let turn = self.turn(pace, timeout).await?;
         let limits = ExcerptLimits {
             max_series: self.config.max_series,
             max_samples: self.config.max_samples,
@@ -270,7 +273,7 @@ impl Api {
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let (mut listing, mut is_whole) =
@@ -301,7 +304,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
     }
 
@@ -313,7 +316,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         turn.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
@@ -333,10 +336,10 @@ impl Api {
     }
 
     /// Waits for a place among the queries that are worked on.
-    async fn turn(&self, timeout: Option<Duration>) -> Result<Turn, ApiError> {
+    async fn turn(&self, pace: Pace, timeout: Option<Duration>) -> Result<Turn, ApiError> {
         let longest = self.config.timeout.to_std();
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
-        Turn::wait(&self.capacity, longest).await
+        Turn::wait(&self.capacity, pace, longest).await
     }
 }
 
