@@ -892,6 +892,36 @@ async fn scores_are_answered_as_the_metrics_page_shows_them() {
         })
         .await;
     }
+    // Those of the features have the same values and labels as on the page, and are in the catalogue.
+    for (name, wanted) in [("anomaly_feature_contribution", 4), ("anomaly_feature_actual", 4)] {
+        wait_until(SOON, name, async || {
+            let (_, answer) = query(&portent, &[("query", name)]).await;
+            let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+            let mut shown = 0;
+            for one in &found {
+                let label = |name: &str| one["metric"][name].as_str().unwrap_or("").to_owned();
+                let line = format!(
+                    "{name}{{instance={:?},model={:?},feature={:?}}}",
+                    label("instance"),
+                    label("model"),
+                    label("feature")
+                );
+                let value = one["value"][1].as_str().and_then(|it| it.parse::<f64>().ok());
+                shown += usize::from(value.is_some() && metric(&portent, &line).await == value);
+            }
+            if (shown, found.len()) == (wanted, wanted) { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
+    }
+    for (path, value) in [
+        ("labels", "feature"),
+        ("label/feature/values", "a"),
+        ("label/__name__/values", "anomaly_feature_contribution"),
+    ] {
+        let (_, listed) = ask(&portent.url(&format!("/api/v1/{path}")), &[]).await;
+        let listed = listed["data"].as_array().cloned().unwrap_or_default();
+        assert!(listed.contains(&json!(value)), "{path}: {listed:?}");
+    }
     let series = portent.url("/api/v1/series?match[]=anomaly_state");
     let (_, states) = ask(&series, &[]).await;
     assert_eq!(states["data"].as_array().map(Vec::len), Some(2), "{states}");

@@ -61,6 +61,7 @@ use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
 use rules::RuleQuery;
+use scores::Shown;
 use turn::Turn;
 
 pub use actions::{
@@ -119,19 +120,22 @@ pub struct Api {
     body_timeout: Duration,
     build: Build,
     capacity: Capacity,
+    /// Features of an entity that are answered, as on the metrics page.
+    max_contributions: usize,
 }
 
 impl Api {
-    /// With its limits, the time that a body may take to arrive, and what queries take, those that another
-    /// one has taken up included.
+    /// With its limits, the time that a body may take to arrive, what queries take, those that another
+    /// one has taken up included, and how many features of an entity the metrics page shows.
     #[must_use]
     pub fn new(
         config: QueryConfig,
         body_timeout: Duration,
         build: Build,
         capacity: Capacity,
+        max_contributions: usize,
     ) -> Self {
-        Self { config, body_timeout, build, capacity }
+        Self { config, body_timeout, build, capacity, max_contributions }
     }
 
     /// As many questions of each pace are worked on as configured, from now on. It wants a tokio runtime.
@@ -253,11 +257,13 @@ impl Api {
             max_samples: self.config.max_samples,
             max_bytes: self.config.max_response_bytes,
         };
+        let max_contributions = self.max_contributions;
         let work = move |go_on: &dyn Fn() -> bool| {
             for values in &snapshot.feature_values {
                 values.copy_into(&mut excerpt)?;
             }
-            scores::copy_into(&snapshot, now_ms, &mut excerpt)?;
+            let shown = Shown { snapshot: &snapshot, now_ms, max_contributions };
+            scores::copy_into(shown, &mut excerpt)?;
             evaluation.run(&mut excerpt.into_store(), go_on)
         };
         turn.work(work).await
@@ -284,13 +290,15 @@ impl Api {
         }
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
+        let max_contributions = self.max_contributions;
         let work = move |_: &dyn Fn() -> bool| {
             let mut series = listing.into_labels();
             for values in &snapshot.feature_values {
                 series.extend(values.series_in(&lookup.selectors, from_ms, to_ms));
             }
             let range = (from_ms, to_ms);
-            series.extend(scores::series_in(&snapshot, now_ms, &lookup.selectors, range));
+            let shown = Shown { snapshot: &snapshot, now_ms, max_contributions };
+            series.extend(scores::series_in(shown, &lookup.selectors, range));
             lookup.answer(series, max_bytes)
         };
         turn.work(work).await
