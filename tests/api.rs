@@ -928,6 +928,20 @@ async fn scores_are_answered_as_the_metrics_page_shows_them() {
 }
 
 #[tokio::test]
+async fn the_flag_for_pages_of_others_wins_over_the_key() {
+    let config = format!("{KEEP}web:\n  cors_origin: 'http://key\\.example'\n");
+    let portent = Portent::start(&config, &["--web.cors.origin=http://(flag|x)\\.example"]).await;
+    portent.ready().await;
+    for (origin, may_read) in [("http://flag.example", true), ("http://key.example", false)] {
+        let url = portent.url("/api/v1/query?query=1");
+        let answer = http_client().get(url).header("origin", origin).send().await;
+        let answer = answer.expect("an answer");
+        let allowed = answer.headers().get("access-control-allow-origin");
+        assert_eq!(allowed.is_some(), may_read, "{origin}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn answers_are_compressed_and_read_by_pages_of_others_where_that_is_wanted() {
     let config = format!("{KEEP}web:\n  cors_origin: 'https?://(a|b)\\.example'\n");
     let portent = Portent::start(&config, &[]).await;
