@@ -686,7 +686,8 @@ async fn time_and_places_are_bounded() {
     let long = query(&portent, &LONG);
     let waiting = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        query(&portent, &[("query", "1"), ("timeout", "300ms")]).await
+        let range = [("query", "1"), ("start", "0"), ("end", "0"), ("step", "1")];
+        query(&portent, &[&range[..], &[("timeout", "300ms")]].concat()).await
     };
     let (long, waiting) = tokio::join!(long, waiting);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
@@ -698,6 +699,44 @@ async fn time_and_places_are_bounded() {
         assert_eq!(metric(&portent, &line).await, Some(1.0), "{line}");
     }
     assert_eq!(query(&portent, &[("query", "1")]).await.0, 200);
+}
+
+/// As many long queries as may be worked on, and others that wait: what is quick to answer is answered.
+#[tokio::test]
+async fn long_queries_do_not_make_quick_ones_wait() {
+    let portent = Portent::start(KEEP, &[]).await;
+    portent.ready().await;
+    let end_ms = now_ms();
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send(&world(end_ms)).await;
+    assert_eq!(reply.status, 204, "{reply:?}");
+    let long = with(&portent.url("/api/v1/query_range"), &LONG);
+    let long: Vec<_> = (0..6)
+        .map(|_| {
+            tokio::spawn(http_client().get(long.clone()).timeout(Duration::from_secs(120)).send())
+        })
+        .collect();
+    wait_until(SOON, "four queries that are worked on", async || {
+        match metric(&portent, "portent_api_queries_running").await {
+            Some(4.0) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let end = seconds(end_ms);
+    for text in ["1", "up", "sum(rate(up[5m]))"] {
+        let (status, answer) = query(&portent, &[("query", text), ("time", &end)]).await;
+        assert_eq!(status, 200, "{text}: {answer}");
+    }
+    for path in ["labels", "label/job/values", "series?match[]=up", "rules", "alerts", "anomalies"]
+    {
+        let answer = portent.get(&format!("/api/v1/{path}")).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    let waiting = [("query", "up[1h]"), ("time", &end), ("timeout", "100ms")];
+    let (status, answer) = query(&portent, &waiting).await;
+    assert_eq!((status, &answer["error"]), (503, &json!("query timed out in query queue")));
+    assert!(long.iter().all(|it| !it.is_finished()), "the long ones are worked on still");
+    long.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]
@@ -717,7 +756,8 @@ async fn a_client_that_goes_away_ends_its_query() {
         }
     })
     .await;
-    assert_eq!(query(&portent, &[("query", "1"), ("timeout", "5s")]).await.0, 200);
+    let next = [("query", "1"), ("start", "0"), ("end", "0"), ("step", "1"), ("timeout", "5s")];
+    assert_eq!(query(&portent, &next).await.0, 200);
 }
 
 /// One that closes only its side waits for its answer: a query that does not take long has one, and a long one
@@ -852,9 +892,53 @@ async fn scores_are_answered_as_the_metrics_page_shows_them() {
         })
         .await;
     }
+    // Those of the features have the same values and labels as on the page, and are in the catalogue.
+    for (name, wanted) in [("anomaly_feature_contribution", 4), ("anomaly_feature_actual", 4)] {
+        wait_until(SOON, name, async || {
+            let (_, answer) = query(&portent, &[("query", name)]).await;
+            let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+            let mut shown = 0;
+            for one in &found {
+                let label = |name: &str| one["metric"][name].as_str().unwrap_or("").to_owned();
+                let line = format!(
+                    "{name}{{instance={:?},model={:?},feature={:?}}}",
+                    label("instance"),
+                    label("model"),
+                    label("feature")
+                );
+                let value = one["value"][1].as_str().and_then(|it| it.parse::<f64>().ok());
+                shown += usize::from(value.is_some() && metric(&portent, &line).await == value);
+            }
+            if (shown, found.len()) == (wanted, wanted) { Ok(()) } else { Err(answer.to_string()) }
+        })
+        .await;
+    }
+    for (path, value) in [
+        ("labels", "feature"),
+        ("label/feature/values", "a"),
+        ("label/__name__/values", "anomaly_feature_contribution"),
+    ] {
+        let (_, listed) = ask(&portent.url(&format!("/api/v1/{path}")), &[]).await;
+        let listed = listed["data"].as_array().cloned().unwrap_or_default();
+        assert!(listed.contains(&json!(value)), "{path}: {listed:?}");
+    }
     let series = portent.url("/api/v1/series?match[]=anomaly_state");
     let (_, states) = ask(&series, &[]).await;
     assert_eq!(states["data"].as_array().map(Vec::len), Some(2), "{states}");
+}
+
+#[tokio::test]
+async fn the_flag_for_pages_of_others_wins_over_the_key() {
+    let config = format!("{KEEP}web:\n  cors_origin: 'http://key\\.example'\n");
+    let portent = Portent::start(&config, &["--web.cors.origin=http://(flag|x)\\.example"]).await;
+    portent.ready().await;
+    for (origin, may_read) in [("http://flag.example", true), ("http://key.example", false)] {
+        let url = portent.url("/api/v1/query?query=1");
+        let answer = http_client().get(url).header("origin", origin).send().await;
+        let answer = answer.expect("an answer");
+        let allowed = answer.headers().get("access-control-allow-origin");
+        assert_eq!(allowed.is_some(), may_read, "{origin}: {answer:?}");
+    }
 }
 
 #[tokio::test]

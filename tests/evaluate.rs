@@ -130,6 +130,17 @@ impl World {
     }
 }
 
+/// The begin of an account that labels belong to: the first call is of an incident, the second as given.
+fn calls(second: &str) -> String {
+    format!(
+        "\
+would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
+  2026-11-23T11:15:00Z  {{instance=\"web-1\", job=\"node\"}}  10m  2.00  cpu 100 %  incident
+  2026-11-23T11:55:00Z  {{instance=\"web-2\", job=\"node\"}}  3m   2.00  cpu 100 %  {second}
+"
+    )
+}
+
 #[test]
 fn an_account_begins_with_the_calls() {
     let world = World::new("");
@@ -158,10 +169,7 @@ fn incidents_of_a_file_are_found_or_missed() {
          old,2026-11-20 10:00,2026-11-20 11:00,\n\
          other,2026-11-23 11:10,2026-11-23 11:30,gone\n",
     );
-    let account = "\
-would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
-  2026-11-23T11:15:00Z  {instance=\"web-1\", job=\"node\"}  10m  2.00  cpu 100 %  incident
-  2026-11-23T11:55:00Z  {instance=\"web-2\", job=\"node\"}  3m   2.00  cpu 100 %  incident
+    let account = calls("incident") + "\
 found 2 of 3 incidents, half of them 1m50s after their start or earlier
   missed  2026-11-23T12:25:00Z  {instance=\"db-1\"}   5m
   found   2026-11-23T11:10:00Z  {instance=\"web-1\"}  20m  5m after its start
@@ -174,7 +182,7 @@ left out: 1 of 4 incidents (the first is at 2026-11-20T10:00:00Z, for 1h), outsi
 between two steps of the history: 1 of 4 incidents (the first is at 2026-11-23T11:56:20Z, for 30s); each is taken as the nearest step, that at 2026-11-23T11:56:20Z as 2026-11-23T11:56:00Z
 left out: incidents of hosts that the history does not have: {instance=\"gone\"}
 ";
-    world.check(&["--labels=labels.csv", "--report=page.html"], account);
+    world.check(&["--labels=labels.csv", "--report=page.html"], &account);
     let said = world.evaluate(&["--labels=labels.csv"]);
     // The incident of every host is one of each of three.
     assert!(said.out.contains("detection rate 40.00 %, 2 of 5 events"), "{}", said.out);
@@ -192,26 +200,22 @@ fn a_file_of_steps_may_be_of_many_hosts() {
     };
     let lines = (50..110).flat_map(|at| ["web-1", "web-2"].map(|host| line(host, at)));
     let world = World::new(&format!("time,instance,label\n{}", lines.collect::<String>()));
-    let account = "\
-would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
-  2026-11-23T11:15:00Z  {instance=\"web-1\", job=\"node\"}  10m  2.00  cpu 100 %  incident
-  2026-11-23T11:55:00Z  {instance=\"web-2\", job=\"node\"}  3m   2.00  cpu 100 %  false
+    let account = calls("false")
+        + "\
 found 1 of 1 incident, half of them 5m before their start or earlier
   found  2026-11-23T11:20:00Z  {instance=\"web-1\"}  9m  5m before its start
 1 of 2 calls were false: 18.67 false episodes per host and week
 the file has a label for each of 120 steps, by its columns time, instance, label
 left out: 420 of 540 steps, without a label
 ";
-    world.check(&["--labels=labels.csv"], account);
+    world.check(&["--labels=labels.csv"], &account);
 }
 
 #[test]
 fn alerts_of_the_server_are_incidents() {
     let world = World::new("");
-    let account = "\
-would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
-  2026-11-23T11:15:00Z  {instance=\"web-1\", job=\"node\"}  10m  2.00  cpu 100 %  incident
-  2026-11-23T11:55:00Z  {instance=\"web-2\", job=\"node\"}  3m   2.00  cpu 100 %  false
+    let account = calls("false")
+        + "\
 found 1 of 2 incidents, half of them 2m before their start or earlier
   missed  2026-11-23T12:25:00Z  {instance=\"db-1\"}   5m
   found   2026-11-23T11:17:00Z  {instance=\"web-1\"}  13m  2m before its start
@@ -219,7 +223,7 @@ found 1 of 2 incidents, half of them 2m before their start or earlier
 ALERTS{alertname=\"Down\"} has 3 incidents in the history
 left out: incidents of hosts that the history does not have: {instance=\"gone\"}
 ";
-    world.check(&["--labels-query=ALERTS{alertname=\"Down\"}"], account);
+    world.check(&["--labels-query=ALERTS{alertname=\"Down\"}"], &account);
     let none = world.evaluate(&["--labels-query=ALERTS{alertname=\"none\"}"]);
     assert_eq!(none.code, Some(0), "{}", none.err);
     for line in [

@@ -1,5 +1,6 @@
 //! Capacity: how many queries are worked on, and what answers take until they are read.
 //!
+//! Questions that are quick to answer have places of their own: queries that take long never make them wait.
 //! It is one for all configurations of a process: what began before a reload counts after it.
 
 use std::sync::Arc;
@@ -15,45 +16,73 @@ use crate::bytesize::ByteSize;
 /// Answers up to this length are not counted: a graph's. There are no more of them than connections.
 pub(super) const SHORT_BYTES: usize = 64 << 10;
 
+/// How long a question is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It evaluates many instants, or reads much of each series.
+    Long,
+    /// It does not: what the last tick found, which series there are, a value now.
+    Quick,
+}
+
 /// What queries may take, all together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Capacity {
-    /// A permit is a query that is worked on.
-    places: Arc<Semaphore>,
-    count: Arc<AtomicUsize>,
+    long: Places,
+    quick: Places,
     /// Of answers that are not read.
     bytes: Arc<AtomicUsize>,
 }
 
-impl Default for Capacity {
+/// Places among the questions of a pace that are worked on.
+#[derive(Debug, Clone)]
+struct Places {
+    /// A permit is a question that is worked on.
+    free: Arc<Semaphore>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Default for Places {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(0)), count: Arc::default(), bytes: Arc::default() }
+        Self { free: Arc::new(Semaphore::new(0)), count: Arc::default() }
     }
 }
 
-impl Capacity {
-    /// So many queries are worked on from now on. Where they were more, those that are over make room for
-    /// nobody until it is right. It wants a tokio runtime.
-    pub(super) fn set_places(&self, count: usize) {
+impl Places {
+    /// See [`Capacity::set_places`].
+    fn set(&self, count: usize) {
         let count = count.min(Semaphore::MAX_PERMITS);
         let before = self.count.swap(count, Ordering::Relaxed);
         if count > before {
-            self.places.add_permits(count - before);
+            self.free.add_permits(count - before);
         } else if count < before {
-            let places = Arc::clone(&self.places);
+            let free = Arc::clone(&self.free);
             let fewer = u32::try_from(before - count).unwrap_or(u32::MAX);
             tokio::spawn(async move {
                 // Nobody closes it.
-                if let Ok(gone) = places.acquire_many_owned(fewer).await {
+                if let Ok(gone) = free.acquire_many_owned(fewer).await {
                     gone.forget();
                 }
             });
         }
     }
+}
 
-    /// A place among the queries that are worked on; waits for it.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
+impl Capacity {
+    /// So many questions of each pace are worked on from now on. Where they were more, those that are over make
+    /// room for nobody until it is right. It wants a tokio runtime.
+    pub(super) fn set_places(&self, count: usize) {
+        self.long.set(count);
+        self.quick.set(count);
+    }
+
+    /// A place among the questions of a pace that are worked on; waits for it.
+    pub(super) async fn place(&self, pace: Pace) -> Result<OwnedSemaphorePermit, ApiError> {
+        let places = match pace {
+            Pace::Long => &self.long,
+            Pace::Quick => &self.quick,
+        };
+        let place = Arc::clone(&places.free).acquire_owned().await;
         place.map_err(|_| ApiError::Unavailable)
     }
 
@@ -118,16 +147,16 @@ mod tests {
     async fn queries_that_began_before_a_reload_count_after_it() {
         let capacity = Capacity::default();
         capacity.set_places(2);
-        let (first, second) = (capacity.place().await, capacity.place().await);
+        let (first, second) = (capacity.place(Pace::Long).await, capacity.place(Pace::Long).await);
         assert!(first.is_ok() && second.is_ok());
         capacity.set_places(1);
         tokio::task::yield_now().await;
         drop(first);
         tokio::task::yield_now().await;
-        assert_eq!(capacity.places.available_permits(), 0, "there is one, and it is taken");
+        assert_eq!(capacity.long.free.available_permits(), 0, "there is one, and it is taken");
         drop(second);
-        assert!(capacity.place().await.is_ok());
+        assert!(capacity.place(Pace::Long).await.is_ok());
         capacity.set_places(3);
-        assert_eq!(capacity.places.available_permits(), 3);
+        assert_eq!(capacity.long.free.available_permits(), 3);
     }
 }

@@ -20,7 +20,9 @@ pub struct QueryConfig {
     pub max_in_flight_bytes: ByteSize,
     /// How long a query may take, its wait for a place included.
     pub timeout: Duration,
-    /// Queries that are worked on at one time; further ones wait.
+    /// Queries that are worked on at one time; further ones wait. What is quick to answer has as many places
+    /// again, for itself alone: instant queries that read no more than five minutes of a series and have no
+    /// subquery, series, labels and their values, rules, alerts and anomalies.
     pub max_concurrency: usize,
 }
 
@@ -38,7 +40,8 @@ impl Default for QueryConfig {
             max_in_flight_bytes: ByteSize::from_mib(256),
             // Prometheus's own.
             timeout: Duration::from_seconds(120),
-            // Prometheus's 20 could take all cores from the ticks, and 1.6 GB at max_samples.
+            // Prometheus's 20 could take all cores from the ticks, and 1.6 GB at max_samples. Quick ones are
+            // over in milliseconds.
             max_concurrency: 4,
         }
     }

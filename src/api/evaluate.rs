@@ -9,7 +9,7 @@ use super::json::Json;
 use crate::bytesize::ByteSize;
 use crate::labels::Labels;
 use crate::promql::{
-    Annotations, EvalError, Expr, Plan, Query, RangeSelection, Reach, Value, select_range,
+    Annotations, EvalError, Expr, Plan, Query, RangeSelection, Reach, Steps, Value, select_range,
 };
 use crate::series::{Store, Wanted};
 
@@ -91,7 +91,8 @@ impl Evaluation {
                 self.instant(json, expr, store, time_ms, go_on)
             }
             (Query::Instant(expr), Instants::Steps { start_ms, end_ms, step_ms }) => {
-                let steps = (start_ms..=end_ms).step_by(usize::try_from(step_ms).unwrap_or(1));
+                let count = end_ms.abs_diff(start_ms) / step_ms.unsigned_abs() + 1;
+                let steps = Steps { first_ms: start_ms, step_ms, count };
                 let (rows, said) = self.steps(expr, store, steps, go_on)?;
                 self.matrix(json, rows, said, go_on)
             }
@@ -164,12 +165,21 @@ impl Evaluation {
         &self,
         expr: &Expr,
         store: &mut Store,
-        steps: impl Iterator<Item = i64>,
+        steps: Steps,
         go_on: &dyn Fn() -> bool,
     ) -> Result<(Vec<Row>, Annotations), ApiError> {
         let mut plan = Plan::bind(std::slice::from_ref(expr), store);
+        // What will be refused after all its steps is not worth the time that these take.
+        if plan.gives_more_than(self.max_samples as u64, (expr, steps), store, go_on) {
+            return Err(Limit::Samples(self.max_samples).into());
+        }
         let mut rows = Rows::default();
-        for (i, time_ms) in steps.enumerate() {
+        let mut time_ms = steps.first_ms;
+        for i in 0..steps.count {
+            // Where all nodes are fixed by `@`, no evaluation asks.
+            if !go_on() {
+                return Err(ApiError::Timeout(Stage::Evaluation));
+            }
             plan.eval_step(store, time_ms, i == 0, go_on).map_err(EvalError::from)?;
             match plan.output(0).map_err(Clone::clone)? {
                 Value::Scalar(value) => {
@@ -181,6 +191,7 @@ impl Evaluation {
                 }
             }
             self.check_samples(rows.points)?;
+            time_ms = time_ms.saturating_add(steps.step_ms);
         }
         Ok((rows.rows, plan.annotations()))
     }

@@ -5,8 +5,9 @@
 //!
 //! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
 //! in slices between which that goes on; feature values and scores are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
-//! client has gone. Invariants: never more evaluations than configured, never more series and
-//! samples in one than configured, no answer longer than configured. It does not know who owns the
+//! client has gone. What is quick to answer does not wait for what is not. Invariants: never more evaluations
+//! of either than configured, never more series and samples in one than configured, no answer longer than
+//! configured. It does not know who owns the
 //! pipeline, nor the time of day: `now` is an argument.
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/api.rs` compares
 //! with the real one.
@@ -52,6 +53,7 @@ use crate::detect::Snapshot;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
+use capacity::Pace;
 use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
@@ -59,6 +61,7 @@ use evaluate::{Evaluation, wanted};
 use form::Form;
 use query::Asked;
 use rules::RuleQuery;
+use scores::Shown;
 use turn::Turn;
 
 pub use actions::{
@@ -117,22 +120,25 @@ pub struct Api {
     body_timeout: Duration,
     build: Build,
     capacity: Capacity,
+    /// Features of an entity that are answered, as on the metrics page.
+    max_contributions: usize,
 }
 
 impl Api {
-    /// With its limits, the time that a body may take to arrive, and what queries take, those that another
-    /// one has taken up included.
+    /// With its limits, the time that a body may take to arrive, what queries take, those that another
+    /// one has taken up included, and how many features of an entity the metrics page shows.
     #[must_use]
     pub fn new(
         config: QueryConfig,
         body_timeout: Duration,
         build: Build,
         capacity: Capacity,
+        max_contributions: usize,
     ) -> Self {
-        Self { config, body_timeout, build, capacity }
+        Self { config, body_timeout, build, capacity, max_contributions }
     }
 
-    /// As many queries are worked on as configured, from now on. It wants a tokio runtime.
+    /// As many questions of each pace are worked on as configured, from now on. It wants a tokio runtime.
     pub fn take_effect(&self) {
         self.capacity.set_places(self.config.max_concurrency);
     }
@@ -228,8 +234,9 @@ impl Api {
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
+        let pace = asked.pace();
         let Asked { query, instants, limit, timeout } = asked;
-        let turn = self.turn(timeout).await?;
+        let turn = self.turn(pace, timeout).await?;
         let limits = ExcerptLimits {
             max_series: self.config.max_series,
             max_samples: self.config.max_samples,
@@ -250,11 +257,13 @@ impl Api {
             max_samples: self.config.max_samples,
             max_bytes: self.config.max_response_bytes,
         };
+        let max_contributions = self.max_contributions;
         let work = move |go_on: &dyn Fn() -> bool| {
             for values in &snapshot.feature_values {
                 values.copy_into(&mut excerpt)?;
             }
-            scores::copy_into(&snapshot, now_ms, &mut excerpt)?;
+            let shown = Shown { snapshot: &snapshot, now_ms, max_contributions };
+            scores::copy_into(shown, &mut excerpt)?;
             evaluation.run(&mut excerpt.into_store(), go_on)
         };
         turn.work(work).await
@@ -270,7 +279,7 @@ impl Api {
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let (mut listing, mut is_whole) =
@@ -281,13 +290,15 @@ impl Api {
         }
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
+        let max_contributions = self.max_contributions;
         let work = move |_: &dyn Fn() -> bool| {
             let mut series = listing.into_labels();
             for values in &snapshot.feature_values {
                 series.extend(values.series_in(&lookup.selectors, from_ms, to_ms));
             }
             let range = (from_ms, to_ms);
-            series.extend(scores::series_in(&snapshot, now_ms, &lookup.selectors, range));
+            let shown = Shown { snapshot: &snapshot, now_ms, max_contributions };
+            series.extend(scores::series_in(shown, &lookup.selectors, range));
             lookup.answer(series, max_bytes)
         };
         turn.work(work).await
@@ -301,7 +312,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
     }
 
@@ -313,7 +324,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(None).await?;
+        let turn = self.turn(Pace::Quick, None).await?;
         turn.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
@@ -333,10 +344,10 @@ impl Api {
     }
 
     /// Waits for a place among the queries that are worked on.
-    async fn turn(&self, timeout: Option<Duration>) -> Result<Turn, ApiError> {
+    async fn turn(&self, pace: Pace, timeout: Option<Duration>) -> Result<Turn, ApiError> {
         let longest = self.config.timeout.to_std();
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
-        Turn::wait(&self.capacity, longest).await
+        Turn::wait(&self.capacity, pace, longest).await
     }
 }
 

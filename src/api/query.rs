@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::capacity::Pace;
 use super::error::ApiError;
 use super::evaluate::Instants;
 use super::form::Form;
@@ -26,6 +27,12 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// At one instant little is read of each series, or else it may take long.
+    pub(super) fn pace(&self) -> Pace {
+        let is_quick = matches!(self.instants, Instants::At(_)) && self.query.is_light();
+        if is_quick { Pace::Quick } else { Pace::Long }
+    }
+
     /// Reads the parameters of an instant query, in Prometheus's order.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! The scores of the last evaluation as series, by the names and labels that they have on the metrics page.
 //!
-//! In: a snapshot, whose models are shown as long as they are on the page. Out: series with one sample, at
+//! In: a snapshot, whose models are shown as long as they are on the page, and how many features of an entity
+//! are shown there. Out: series with one sample, at
 //! the time of the evaluation; of those before nothing is kept. A series that was pushed and has the same
 //! labels is that one, with its past.
 
 use std::borrow::Cow;
 
-use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
+use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::matcher::Selector;
 use crate::sample::Sample;
@@ -28,18 +29,32 @@ const STATE: &str = "anomaly_state";
 /// What there is of a model.
 const THRESHOLD: &str = "anomaly_threshold";
 
+/// What there is of a feature of an entity that is explained: a name, and the value.
+type OfFeature = (&'static str, fn(&FeatureScore) -> f32);
+
+const OF_FEATURES: [OfFeature; 3] = [
+    ("anomaly_feature_contribution", |it| it.contribution),
+    ("anomaly_feature_actual", |it| it.actual),
+    ("anomaly_feature_expected", |it| it.expected),
+];
+
+/// What is on the metrics page now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) now_ms: i64,
+    /// Features of an entity at most.
+    pub(super) max_contributions: usize,
+}
+
 /// Adds the series that an excerpt wants to it.
 ///
 /// # Errors
 /// When a limit is exceeded.
-pub(super) fn copy_into(
-    snapshot: &Snapshot,
-    now_ms: i64,
-    excerpt: &mut Excerpt,
-) -> Result<(), ExcerptError> {
+pub(super) fn copy_into(shown: Shown<'_>, excerpt: &mut Excerpt) -> Result<(), ExcerptError> {
     let wanted = excerpt.wanted();
     let selectors: Vec<&Selector> = wanted.iter().map(|it| &it.selector).collect();
-    each(snapshot, now_ms, &selectors, |labels, sample| {
+    each(shown, &selectors, |labels, sample| {
         let is_wanted = wanted.iter().any(|it| {
             it.selector.matches(&labels)
                 && sample.timestamp_ms > it.from_ms
@@ -52,8 +67,7 @@ pub(super) fn copy_into(
 /// The label sets of those that satisfy any of the selectors, or of all when there is none, and are of a time
 /// in `[from_ms, to_ms]`.
 pub(super) fn series_in(
-    snapshot: &Snapshot,
-    now_ms: i64,
+    shown: Shown<'_>,
     selectors: &[Selector],
     (from_ms, to_ms): (i64, i64),
 ) -> Vec<Labels> {
@@ -61,7 +75,7 @@ pub(super) fn series_in(
     let selectors: Vec<&Selector> =
         if selectors.is_empty() { all.iter().collect() } else { selectors.iter().collect() };
     let mut found = Vec::new();
-    let Ok(()) = each(snapshot, now_ms, &selectors, |labels, sample| {
+    let Ok(()) = each(shown, &selectors, |labels, sample| {
         let is_in = (from_ms..=to_ms).contains(&sample.timestamp_ms);
         if is_in && selectors.iter().any(|it| it.matches(&labels)) {
             found.push(labels);
@@ -73,8 +87,7 @@ pub(super) fn series_in(
 
 /// Calls back with every series of a name that one of the selectors may be about.
 fn each<E>(
-    snapshot: &Snapshot,
-    now_ms: i64,
+    shown: Shown<'_>,
     selectors: &[&Selector],
     mut visit: impl FnMut(Labels, Sample) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -86,6 +99,7 @@ fn each<E>(
         };
         selectors.any(of_name)
     };
+    let Shown { snapshot, now_ms, max_contributions } = shown;
     let models = || snapshot.models.iter().filter(|model| model.is_current(now_ms));
     for (name, value) in OF_ENTITIES.into_iter().filter(|(name, _)| is_asked(name)) {
         for model in models() {
@@ -93,6 +107,15 @@ fn each<E>(
                 let state = (name == STATE).then(|| ("state", it.state.name()));
                 let labels = labels(&it.entity, name, model, state);
                 visit(labels, Sample::new(model.time_ms, value(it)))?;
+            }
+        }
+    }
+    for (name, value) in OF_FEATURES.into_iter().filter(|(name, _)| is_asked(name)) {
+        for model in models() {
+            let explanations = model.explanations(max_contributions);
+            for (of, feature, it) in explanations.filter(|(_, _, it)| !value(it).is_nan()) {
+                let labels = labels(&of.entity, name, model, Some(("feature", feature)));
+                visit(labels, Sample::new(model.time_ms, f64::from(value(it))))?;
             }
         }
     }
@@ -108,10 +131,10 @@ fn labels(
     entity: &Labels,
     name: &str,
     model: &ModelSnapshot,
-    state: Option<(&str, &str)>,
+    more: Option<(&str, &str)>,
 ) -> Labels {
     let mut own = vec![(METRIC_NAME, name), ("model", model.model.as_str())];
-    own.extend(state);
+    own.extend(more);
     let own_pairs = own.iter().map(|(name, value)| (Cow::Borrowed(*name), *value));
     Labels::from_pairs(entity.beside(&own).chain(own_pairs)).expect("names that differ")
 }
@@ -122,9 +145,20 @@ mod tests {
 
     use super::*;
     use crate::detect::{AnomalyState, Evaluation};
+    use crate::features::Provenance;
     use crate::promql::parse_selector;
 
     const NOW: i64 = 1_700_000_000_000;
+
+    /// Nothing was expected of the first feature.
+    fn part(feature: u32, contribution: f32) -> FeatureScore {
+        let expected = if feature == 0 { f32::NAN } else { 0.5 };
+        FeatureScore { feature, contribution, actual: 4.0, expected, provenance: Provenance::Own }
+    }
+
+    fn shown(snapshot: &Snapshot, now_ms: i64) -> Shown<'_> {
+        Shown { snapshot, now_ms, max_contributions: 2 }
+    }
 
     fn snapshot() -> Snapshot {
         let entity = |instance, score| EntityScore {
@@ -133,7 +167,7 @@ mod tests {
             threshold: 1.5,
             state: AnomalyState::Normal,
             error: 2.0 * score,
-            features: vec![],
+            features: vec![part(1, 0.5), part(0, 0.25), part(2, 0.125)],
             newest_ms: NOW,
         };
         let model = ModelSnapshot {
@@ -141,7 +175,7 @@ mod tests {
             time_ms: NOW,
             interval_ms: 15_000,
             threshold: 2.0,
-            feature_names: Arc::new([]),
+            feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
             explain_above: 0.8,
             entities: vec![entity("a", 0.5), entity("b", 3.0)],
             evaluation: Evaluation::default(),
@@ -152,7 +186,7 @@ mod tests {
     #[track_caller]
     fn check(selector: &str, now_ms: i64, expected: &[&str]) {
         let selector = parse_selector(selector).expect("a selector");
-        let found = series_in(&snapshot(), now_ms, &[selector], (NOW, NOW));
+        let found = series_in(shown(&snapshot(), now_ms), &[selector], (NOW, NOW));
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     }
 
@@ -165,9 +199,20 @@ mod tests {
         check("anomaly_threshold", NOW, &[r#"anomaly_threshold{model="m"}"#]);
         let state = r#"anomaly_state{instance="a", model="m", state="normal"}"#;
         check("{__name__=~'anomaly_.*', state='normal', instance='a'}", NOW, &[state]);
+        // Of who is explained as many features as on the page, without those of which nothing is known.
+        let disk = r#"anomaly_feature_expected{feature="disk", instance="b", model="m"}"#;
+        check("anomaly_feature_expected", NOW, &[disk]);
+        check("anomaly_feature_expected", NOW + 45_001, &[]);
+        let actual = ["disk", "cpu"].map(|it| {
+            format!(r#"anomaly_feature_actual{{feature="{it}", instance="b", model="m"}}"#)
+        });
+        check("anomaly_feature_actual", NOW, &actual.each_ref().map(String::as_str));
+        let disk = r#"anomaly_feature_contribution{feature="disk", instance="b", model="m"}"#;
+        check("anomaly_feature_contribution{feature='disk'}", NOW, &[disk]);
         check("up", NOW, &[]);
-        let all = series_in(&snapshot(), NOW, &[], (i64::MIN, i64::MAX));
-        assert_eq!(all.len(), 2 * OF_ENTITIES.len() + 1);
-        assert!(series_in(&snapshot(), NOW, &[], (NOW + 1, i64::MAX)).is_empty());
+        let snapshot = snapshot();
+        let all = series_in(shown(&snapshot, NOW), &[], (i64::MIN, i64::MAX));
+        assert_eq!(all.len(), 2 * OF_ENTITIES.len() + 5 + 1);
+        assert!(series_in(shown(&snapshot, NOW), &[], (NOW + 1, i64::MAX)).is_empty());
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::Unavailable;
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Pace};
 use super::counters::{Working, record};
 use super::error::{ApiError, Stage};
 use super::look::Look;
@@ -21,14 +21,18 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for a place, so long at most, the time of the work included.
+    /// Waits for a place among those of its pace, so long at most, the time of the work included.
     ///
     /// # Errors
     /// When there is none in time.
-    pub(super) async fn wait(capacity: &Capacity, longest: Duration) -> Result<Self, ApiError> {
+    pub(super) async fn wait(
+        capacity: &Capacity,
+        pace: Pace,
+        longest: Duration,
+    ) -> Result<Self, ApiError> {
         let begun = Instant::now();
         let deadline = begun + longest;
-        let place = timeout_at(deadline, capacity.place())
+        let place = timeout_at(deadline, capacity.place(pace))
             .await
             .map_err(|_| ApiError::Timeout(Stage::Queue))??;
         let working = Working::begin(begun.elapsed());

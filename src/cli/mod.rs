@@ -30,6 +30,7 @@ use crate::admission;
 use crate::config::Config;
 use crate::files::Draft;
 use crate::history::{self, HistoryError};
+use crate::http::CorsOrigin;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::serve::{self, ServeError};
 
@@ -104,6 +105,10 @@ struct ServeArgs {
     /// What is put before all paths that Portent serves, if that is not the path of --web.external-url.
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     route_prefix: Option<String>,
+    /// The origins whose pages may read answers of the query API: a regular expression that the whole origin must
+    /// match, as 'https?://(a|b)\.example' or '.*' (web.cors_origin of the configuration file without it).
+    #[arg(long = "web.cors.origin", value_name = "REGEX", value_parser = cors_origin)]
+    cors_origin: Option<CorsOrigin>,
     /// Folder in which what is learnt of hosts, and silences, outlive a restart; "" to keep nothing.
     #[arg(long = "storage.path", value_name = "PATH", default_value = "data/")]
     storage_path: OsString,
@@ -223,10 +228,14 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
+fn cors_origin(text: &str) -> Result<CorsOrigin, String> {
+    text.to_owned().try_into()
+}
+
 fn serve(args: ServeArgs) -> Outcome {
     let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
         .map_err(|error| Failure::Wrong(error.into()))?;
-    let (config_file, prometheus_url) = (args.config_file, args.prometheus_url);
+    let ServeArgs { config_file, prometheus_url, cors_origin, .. } = args;
     if let Some(url) = &prometheus_url {
         history::check_address(url).map_err(|error| {
             Failure::Wrong(anyhow::Error::from(error).context("--prometheus.url"))
@@ -236,6 +245,7 @@ fn serve(args: ServeArgs) -> Outcome {
         let mut settings = Config::load(config_file.as_deref())?.settings();
         let url = prometheus_url.clone().or(settings.history.prometheus_url);
         settings.history.prometheus_url = url;
+        settings.web.cors_origin = cors_origin.clone().or(settings.web.cors_origin);
         Ok(settings)
     };
     serve::run(serve::Options {
@@ -281,5 +291,23 @@ mod tests {
         }
         assert_eq!(whole_number("7"), Ok(7));
         assert_eq!(whole_number("-5"), Err("expected a whole number of 0 or more"));
+    }
+
+    /// What `serve` takes of a flag.
+    fn cors_origin_of(flags: &[&str]) -> Result<Option<CorsOrigin>, String> {
+        let words = ["portent", "serve"].iter().chain(flags);
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Command::Serve(args) => Ok(args.cors_origin),
+            _ => panic!("serve is another command"),
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_pattern_and_none_unless_asked_for() {
+        assert!(cors_origin_of(&[]).expect("no flag").is_none());
+        let any = cors_origin_of(&["--web.cors.origin=.*"]).expect("a pattern");
+        assert_eq!(any.map(String::from).as_deref(), Some(".*"));
+        let error = cors_origin_of(&["--web.cors.origin=("]).expect_err("no pattern");
+        assert!(error.contains("invalid regular expression \"(\""), "{error}");
     }
 }

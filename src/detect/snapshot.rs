@@ -190,6 +190,20 @@ impl ModelSnapshot {
         self.entities.iter().filter(|it| it.score >= self.explain_above)
     }
 
+    /// Why the entities that are explained have their scores: at most so many features of each, those with the
+    /// largest shares, by name.
+    pub fn explanations(
+        &self,
+        most: usize,
+    ) -> impl Iterator<Item = (&EntityScore, &str, &FeatureScore)> {
+        self.explained().flat_map(move |entity| {
+            entity.contributions().take(most).filter_map(move |it| {
+                let name = self.feature_names.get(it.feature as usize)?;
+                Some((entity, name.as_str(), it))
+            })
+        })
+    }
+
     /// What is remembered of an evaluation: who was explained, and no counts.
     pub(super) fn remembered(&self) -> Self {
         Self {

@@ -131,14 +131,10 @@ fn explanations(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterCon
     for (name, help, value) in OF_FEATURES {
         let mut family = page.gauge(name, help);
         for model in models {
-            for entity in model.explained() {
-                for it in entity.contributions().take(config.max_contributions_per_entity) {
-                    let name = model.feature_names.get(it.feature as usize);
-                    if let Some(feature) = name.filter(|_| !value(it).is_nan()) {
-                        let own = [("model", model.model.as_str()), ("feature", feature)];
-                        family.sample(&entity.entity, &own, f64::from(value(it)));
-                    }
-                }
+            let explanations = model.explanations(config.max_contributions_per_entity);
+            for (of, feature, it) in explanations.filter(|(_, _, it)| !value(it).is_nan()) {
+                let own = [("model", model.model.as_str()), ("feature", feature)];
+                family.sample(&of.entity, &own, f64::from(value(it)));
             }
         }
     }

@@ -66,7 +66,7 @@ pub struct WebConfig {
     /// How long requests may go on after the program was told to stop.
     pub shutdown_timeout: Duration,
     /// The origins whose pages may read answers of the query API: a regular expression that the whole origin
-    /// must match. Without it no page of another origin.
+    /// must match. Without it no page of another origin. The flag `--web.cors.origin` of `serve` wins.
     pub cors_origin: Option<CorsOrigin>,
 }
 

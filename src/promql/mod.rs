@@ -46,6 +46,7 @@ mod order;
 mod over_time;
 mod parser;
 mod plan;
+mod presence;
 mod query;
 mod range;
 mod rate;
@@ -64,6 +65,8 @@ mod when;
 #[cfg(test)]
 mod conflict_tests;
 #[cfg(test)]
+mod presence_tests;
+#[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
 mod tests;
@@ -78,5 +81,6 @@ pub use labelsets::LabelSets;
 pub use layout::Layout;
 pub use order::Order;
 pub use plan::{Plan, Value, Vector};
+pub use presence::Steps;
 pub use query::{Query, RangeRow, RangeSelection, SelectorError, parse_selector, select_range};
 pub use reach::Reach;

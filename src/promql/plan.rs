@@ -219,6 +219,10 @@ impl Plan {
         self.memberships.iter().map(|membership| (membership.id, &membership.layout))
     }
 
+    pub(super) fn memberships(&self) -> &[Membership] {
+        &self.memberships
+    }
+
     /// What the nodes outside of subqueries do.
     #[cfg(test)]
     pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {

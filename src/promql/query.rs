@@ -114,6 +114,22 @@ impl Query {
         found
     }
 
+    /// Whether an evaluation at one instant takes little of each series: no more than an instant selector
+    /// looks at, and no subquery.
+    #[must_use]
+    pub fn is_light(&self) -> bool {
+        let has_subquery = match self {
+            Self::Instant(expr) => expr.root().has_subquery(),
+            Self::Range(range) => range.source.is_subquery(),
+            Self::Text(_) | Self::Failed { .. } => false,
+        };
+        let is_short = |(_, reach): &(Selector, Reach)| match reach {
+            Reach::Around { back_ms, ahead_ms } => back_ms.saturating_add(*ahead_ms) <= LOOKBACK_MS,
+            Reach::Between { from_ms, to_ms } => to_ms.saturating_sub(*from_ms) <= LOOKBACK_MS,
+        };
+        !has_subquery && self.reaches().iter().all(is_short)
+    }
+
     fn visit_reaches(&self, instant_ms: i64, visit: &mut impl FnMut(&Selector, Reach)) {
         match self {
             Self::Instant(expr) => expr.root().visit_reaches(Instants::ONE, instant_ms, visit),
@@ -253,6 +269,32 @@ mod tests {
         let got: Vec<(String, i64)> =
             query.lookbacks().into_iter().map(|(s, ms)| (s.to_string(), ms)).collect();
         assert_eq!(got, expected.map(|(name, ms)| (format!("{{__name__={name:?}}}"), ms)));
+    }
+
+    #[test]
+    fn a_light_query_reads_five_minutes_and_has_no_subquery() {
+        let is_light = |text: &&&str| Query::parse(text, 0, 0).expect("a good query").is_light();
+        let light = [
+            "1",
+            "'x'",
+            "up",
+            "up[5m]",
+            "sum(rate(a[5m])) / b",
+            "rate(a[1m] offset 1d)",
+            "a @ 9",
+            "absent_over_time(a[1m])",
+        ];
+        let heavy = [
+            "a[6m]",
+            "rate(a[1h])",
+            "a - a offset 1h",
+            "sum_over_time(vector(1)[9s:1s])",
+            "a[1m:1s]",
+            "1 + sum(max_over_time(a[1m:1m]))",
+            "absent_over_time(a[2m:1m])",
+        ];
+        assert_eq!(light.iter().filter(is_light).count(), light.len());
+        assert_eq!(heavy.iter().filter(is_light).count(), 0);
     }
 
     #[test]

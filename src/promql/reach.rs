@@ -141,6 +141,17 @@ impl Expr {
 }
 
 impl Node {
+    /// Whether a part of it is evaluated at other instants than the whole.
+    pub(super) fn has_subquery(&self) -> bool {
+        let own = match self {
+            Self::Range { source, .. } | Self::AbsentOverTime { source, .. } => {
+                source.is_subquery()
+            }
+            _ => false,
+        };
+        own || self.children().into_iter().any(Self::has_subquery)
+    }
+
     /// Calls back with every selector below, and what is read of it in evaluations at `instants`
     /// when an instant selector looks back `instant_ms`.
     pub(super) fn visit_reaches(
@@ -168,6 +179,10 @@ impl Node {
 }
 
 impl Source {
+    pub(super) fn is_subquery(&self) -> bool {
+        matches!(self, Self::Subquery { .. })
+    }
+
     /// As of a node.
     pub(super) fn visit_reaches(
         &self,

@@ -239,7 +239,7 @@ pub(super) fn first_step(start_ms: i64, step_ms: i64) -> i64 {
 }
 
 /// The last multiple of the step up to a time.
-fn last_step(time_ms: i64, step_ms: i64) -> i64 {
+pub(super) fn last_step(time_ms: i64, step_ms: i64) -> i64 {
     time_ms.saturating_sub(time_ms.rem_euclid(step_ms))
 }
 

@@ -24,9 +24,11 @@ impl Live {
     pub(super) fn new(settings: &Settings, models: Vec<ModelInfo>, budgets: &Budgets) -> Self {
         let body_timeout = settings.web.body_timeout.to_std();
         let Budgets { requests, capacity } = budgets;
+        let (query, capacity) = (settings.query.clone(), capacity.clone());
+        let features = settings.exporter.max_contributions_per_entity;
         Self {
             receiver: Receiver::new(settings.remote_write.clone(), body_timeout, requests.clone()),
-            api: Api::new(settings.query.clone(), body_timeout, BUILD, capacity.clone()),
+            api: Api::new(query, body_timeout, BUILD, capacity, features),
             exporter: settings.exporter.clone(),
             models,
             demand: None,

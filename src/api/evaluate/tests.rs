@@ -127,6 +127,40 @@ fn bounds_of_the_answer() {
     }
 }
 
+/// A query with as many points as are allowed is answered; with one more it is refused, those whose points are
+/// known beforehand before the first step is evaluated, and in the same words.
+#[test]
+fn points_at_the_limit() {
+    let long = Instants::Steps { start_ms: 0, end_ms: 280_000, step_ms: 1_000 };
+    let known = ["up", "time()", "sum(rate(up[1m]))", "-up / up", "max_over_time(up[1m:30s])"];
+    for (texts, is_known) in [(&known[..], true), (&["up or up", "topk(9, up)", "up >= 0"], false)]
+    {
+        for text in texts {
+            let mut query = evaluation(text, long);
+            let answer = query.run(&mut store(), &|| true).expect("an answer");
+            let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+            let rows = answer["data"]["result"].as_array().expect("a matrix");
+            let values = |row: &serde_json::Value| row["values"].as_array().map_or(0, Vec::len);
+            let points: usize = rows.iter().map(values).sum();
+            query.max_samples = points;
+            query.run(&mut store(), &|| true).expect("as many as are allowed");
+            query.max_samples = points - 1;
+            let asked = std::cell::Cell::new(0);
+            let go_on = || {
+                asked.set(asked.get() + 1);
+                true
+            };
+            let error = query.run(&mut store(), &go_on).expect_err("one too many");
+            let expected = ApiError::Limit(Limit::Samples(points - 1));
+            assert_eq!(
+                (error.status(), error.to_string()),
+                (expected.status(), expected.to_string())
+            );
+            assert_eq!(asked.get() < 10, is_known, "{text}: asked {} times", asked.get());
+        }
+    }
+}
+
 #[test]
 fn it_ends_when_told() {
     for (text, instants) in [("up", EARLY), ("up", STEPS), ("up[1m]", EARLY)] {
@@ -140,9 +174,14 @@ fn it_ends_when_told() {
         asked.get() < 50
     };
     let long = Instants::Steps { start_ms: 0, end_ms: 10_000_000, step_ms: 1_000 };
-    let error = evaluation("up + up", long).run(&mut store(), &go_on).expect_err("no time");
-    assert!(matches!(error, ApiError::Timeout(Stage::Evaluation)), "{error}");
-    assert_eq!(asked.get(), 50);
+    for text in ["up + up", "up @ 100", "1"] {
+        asked.set(0);
+        let mut query = evaluation(text, long);
+        query.max_samples = 100_000;
+        let error = query.run(&mut store(), &go_on).expect_err("no time");
+        assert!(matches!(error, ApiError::Timeout(Stage::Evaluation)), "{error}");
+        assert_eq!(asked.get(), 50);
+    }
 }
 
 #[test]
