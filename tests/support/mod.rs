@@ -16,6 +16,7 @@ mod node_exporter;
 mod peers;
 mod portent;
 mod prometheus;
+pub mod range_server;
 mod remote_writer;
 mod server;
 mod squares;
