@@ -1,5 +1,7 @@
 //! The rules of the house as a test: who may use whom, how long things may be, and what must not
 //! be written at all. The code map in `src/lib.rs` says what the rooms are.
+//!
+//! A binary of its own, which reads files and needs nothing of what the other tests are built of.
 
 use std::fs;
 use std::path::{Path, PathBuf};
