@@ -17,17 +17,23 @@ demo: onnxruntime peers ## node_exporter, Prometheus and Portent wired together,
 	$(CARGO) build --release
 	examples/demo.sh
 
+# Most tests wait for other programs more than they compute: two at a time for each processor.
 .PHONY: test
 test: onnxruntime peers ## every test, those with a real Prometheus and Alertmanager included
-	$(CARGO) test $(ARGS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test $(ARGS)
 
-# The tests come last, so that their results are what one sees.
+# What the tests need is fetched while the lints compute. The tests come last, so that their results are
+# what one sees.
 .PHONY: check
 check: ## what CI runs: formatting, lints, documentation, every test
+	$(MAKE) -j 3 onnxruntime peers lint
+	$(MAKE) test
+
+.PHONY: lint
+lint: ## formatting, lints, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
-	$(MAKE) test
 
 .PHONY: bench
 bench: onnxruntime ## the benches; how well it detects: ARGS="--bench quality -- fleets"

@@ -1,5 +1,7 @@
 //! Overload: ticks that take longer than their interval, readers that do not read, and a reload meanwhile.
 //! What is asked for is answered or refused, and memory stays within its budgets.
+//!
+//! A binary of its own, as it loads the machine on purpose: other tests would be late beside it.
 
 mod support;
 

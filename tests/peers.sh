@@ -85,9 +85,13 @@ from_apt() {
         apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
             -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" "$@"
     }
-    if ! (apt update && cd "$work" && for package in $packages; do
-        apt download "$package/sid" || exit 1
-    done && apt download "nginx/$release") >"$work/log" 2>&1; then
+    # All at once: apt reads its lists anew each time that it is called.
+    wanted=nginx/$release
+    for package in $packages; do
+        wanted="$wanted $package/sid"
+    done
+    # shellcheck disable=SC2086  # $wanted is a list
+    if ! (apt update && cd "$work" && apt download $wanted) >"$work/log" 2>&1; then
         echo "peers: apt could not fetch the packages of Debian unstable and nginx of $release:" >&2
         tail -n 3 "$work/log" >&2
         return 1

@@ -1,5 +1,7 @@
 //! Remote-write 1.0 as a sender meets it: raw requests to a real server, each with the status and
 //! the sentence it gets, and after every one of them a good request that succeeds.
+//!
+//! A binary of its own, as it measures the memory of its own process.
 
 mod support;
 

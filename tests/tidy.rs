@@ -1,5 +1,7 @@
 //! The rules of the house as a test: who may use whom, how long things may be, and what must not
 //! be written at all. The code map in `src/lib.rs` says what the rooms are.
+//!
+//! A binary of its own, which reads files and needs nothing of what the other tests are built of.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,6 +76,10 @@ const NEVER: [&str; 8] = [
 
 const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 70;
+
+/// Binaries of tests; each but the first says why it is one.
+const TEST_BINARIES: [&str; 6] =
+    ["integration", "e2e", "overload", "parity_live", "remote_write", "tidy"];
 
 /// What stands at the top: what the project is made of, and what tools demand beside it.
 const TOP_LEVEL: [&str; 19] = [
@@ -307,6 +313,26 @@ fn no_test_is_switched_off() {
         }
     }
     none_of("a test is switched off", found);
+}
+
+/// A file that no binary names would never run, and each binary more links the whole library once more.
+#[test]
+fn every_test_is_in_one_of_few_binaries() {
+    let names = |folder: &str, inside: &str| -> Vec<String> {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder of tests");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let tests = paths.filter(|path| {
+            path.extension().is_some_and(|it| it == "rs") || path.join(inside).is_file()
+        });
+        tests.map(|path| path.file_stem().expect("a name").to_string_lossy().into()).collect()
+    };
+    let found = names("tests", "main.rs").into_iter();
+    let found = found.filter(|name| !TEST_BINARIES.contains(&name.as_str()));
+    none_of("to be a module of tests/integration", found.collect());
+    let main = fs::read_to_string(root().join("tests/integration/main.rs")).expect("its main.rs");
+    let found = names("tests/integration", "mod.rs").into_iter();
+    let found = found.filter(|name| name != "main" && !main.contains(&format!("\nmod {name};\n")));
+    none_of("no `mod` in tests/integration/main.rs", found.collect());
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! of either than configured, never more series and samples in one than configured, no answer longer than
 //! configured. It does not know who owns the
 //! pipeline, nor the time of day: `now` is an argument.
-//! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/api.rs` compares
+//! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/integration/api.rs` compares
 //! with the real one.
 
 mod absences;

@@ -1,4 +1,4 @@
-"""Makes the reference that the tests of src/evaluate, and tests/volume.rs, compare with.
+"""Makes the reference that the tests of src/evaluate, and tests/integration/volume.rs, compare with.
 
     python3 tests/reference/judge.py eval_scores.py
         writes judge.json

@@ -1,4 +1,4 @@
-"""Makes the reference that tests/onnx_reference.rs compares with.
+"""Makes the reference that tests/integration/onnx_reference.rs compares with.
 
     python3 tests/reference/onnx_reference.py data
         writes small.csv, from which the model is trained:

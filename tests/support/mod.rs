@@ -1,5 +1,5 @@
-//! What integration tests share: real peers, Portent itself, a sender of samples, models
-//! that do harm, and waiting.
+//! What integration tests share: real peers, Portent itself, a sender of samples, a server of range
+//! queries, models that do harm, and waiting.
 //!
 //! Every server listens on a port that the system picks, lives in a folder of its own and is killed
 //! when its value is dropped. A missing program fails the test with the command that gets it.
@@ -16,6 +16,7 @@ mod node_exporter;
 mod peers;
 mod portent;
 mod prometheus;
+pub mod range_server;
 mod remote_writer;
 mod server;
 mod squares;

@@ -11,7 +11,7 @@
 //!
 //! With `PORTENT_SCORES=DIR` models, scores and every figure are kept there, as `SET-ENTITY.onnx`, `.csv`
 //! and `.json`, for other judges. `volume` is the one figure that only this bench has: others publish it.
-//! Tests of what can be wrong here are in `tests/quality.rs` and `tests/volume.rs`.
+//! Tests of what can be wrong here are in `tests/integration/quality.rs` and `tests/integration/volume.rs`.
 
 mod bench;
 mod fleet;

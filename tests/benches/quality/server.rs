@@ -11,9 +11,9 @@ use portent::duration::Duration;
 use portent::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK, profile};
 use portent::history::{Range, RangeQuery, Source};
 
-use crate::fleet::derived::calendar;
-use crate::fleet::{Fleet, Host, MINUTES, START_MS, STEP_MS, Span, time_ms};
-use crate::range_server::{Asked, RangeServer, Series};
+use super::fleet::derived::calendar;
+use super::fleet::{Fleet, Host, MINUTES, START_MS, STEP_MS, Span, time_ms};
+use super::range_server::{Asked, RangeServer, Series};
 
 /// The expression that has a result for a host in an incident, as `ALERTS` would.
 pub const INCIDENT: &str = "made_up_incident";

@@ -9,7 +9,7 @@
 //! the lowest of all.
 //!
 //! Source: Paparrizos et al., "Volume Under the Surface", VLDB 2022, in the faster form its authors
-//! published later (250 thresholds, evenly spread over the ranking). `tests/volume.rs` compares it with
+//! published later (250 thresholds, evenly spread over the ranking). `tests/integration/volume.rs` compares it with
 //! Python.
 
 use portent::episodes::{Run, Timeline};
