@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::argument::Argument;
 use super::attempt::AttemptKey;
 use super::config::ActionConfig;
-use super::hook::{ActionHook, HookCall, HookResult};
+use super::hook::{ActionHook, HookCall};
 use super::plan::ActionPlan;
-use super::record::ActionRecord;
-use super::run::{CommandLine, CommandResult, run};
+use super::record::{ActionRecord, JobResult};
+use super::run::{CommandLine, run};
 use crate::detect::Snapshot;
 use crate::detect::alert::ActiveAlert;
 use crate::labels::Labels;
@@ -22,13 +22,6 @@ use crate::labels::Labels;
 pub(super) enum Job {
     Command(CommandLine),
     Hook(Arc<ActionHook>, HookCall),
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub(super) enum JobResult {
-    Command(CommandResult),
-    Hook(HookResult),
 }
 
 impl Job {

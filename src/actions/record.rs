@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptKey;
 use super::hook::{HookEnding, HookResult};
-use super::job::JobResult;
 use super::run::{CommandEnding, CommandOutput, CommandResult};
 use crate::timestamp::format_ms;
 
@@ -121,6 +120,13 @@ pub struct ActionRecord {
     /// Why it did not begin, or was not known to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) enum JobResult {
+    Command(CommandResult),
+    Hook(HookResult),
 }
 
 impl ActionRecord {

@@ -2,8 +2,8 @@
 //!
 //! In: the last evaluation of each model. Out: two lists, sorted by labels.
 
-use super::anomalies::labels;
 use super::json::{Json, TooLong};
+use super::scores::score_labels;
 use crate::detect::ModelSnapshot;
 use crate::labels::{Labels, METRIC_NAME};
 use crate::timestamp;
@@ -26,7 +26,7 @@ pub(super) fn write(
 ) -> Result<(), TooLong> {
     let found = models.iter().flat_map(|model| {
         let lacking = &model.evaluation.absences.lacking;
-        lacking.iter().map(|it| (labels(model, &it.entity), *model, it))
+        lacking.iter().map(|it| (score_labels(model, &it.entity), *model, it))
     });
     json.raw(r#","missing":"#);
     list(json, page, found, |json, model, it| {
@@ -35,7 +35,7 @@ pub(super) fn write(
     })?;
     let found = models.iter().flat_map(|model| {
         let absent = &model.evaluation.absences.entities;
-        absent.iter().map(|it| (labels(model, &it.entity), *model, it))
+        absent.iter().map(|it| (score_labels(model, &it.entity), *model, it))
     });
     json.raw(r#","absent":"#);
     list(json, page, found, |json, _, it| {

@@ -32,6 +32,7 @@ use super::error::{ApiError, Limit};
 use super::form::Form;
 use super::json::Json;
 use super::parameters;
+use super::scores::score_labels;
 use crate::bytesize::ByteSize;
 use crate::detect::{EntityScore, ModelSnapshot, Snapshot};
 use crate::labels::{Labels, METRIC_NAME};
@@ -39,7 +40,6 @@ use crate::matcher::Selector;
 use crate::timestamp;
 
 /// The metric that has the labels which selectors are about.
-const SCORE_METRIC: &str = "anomaly_score";
 
 /// Entities of a page, unless the request says otherwise: as many as a person reads.
 const PAGE: usize = 100;
@@ -132,7 +132,7 @@ impl AnomalyQuery {
                 let least = self.min_score.unwrap_or(evaluation.explain_above);
                 let entities = evaluation.entities.iter().filter(|it| it.score >= least);
                 let named =
-                    entities.map(|it| (age, labels(evaluation, &it.entity), evaluation, it));
+                    entities.map(|it| (age, score_labels(evaluation, &it.entity), evaluation, it));
                 found.extend(named.filter(|(_, labels, ..)| self.wants(labels)));
             }
         }
@@ -161,15 +161,6 @@ impl AnomalyQuery {
     fn wants(&self, labels: &Labels) -> bool {
         self.selectors.is_empty() || self.selectors.iter().any(|it| it.matches(labels))
     }
-}
-
-/// The labels that the entity's `anomaly_score` has on the metrics page.
-pub(super) fn labels(model: &ModelSnapshot, entity: &Labels) -> Labels {
-    let own = [("model", model.model.as_str())];
-    let all = entity.beside(&own).map(|(name, value)| (name.into_owned(), value.to_owned()));
-    let added = [(METRIC_NAME, SCORE_METRIC), own[0]];
-    let added = added.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Labels::from_pairs(all.chain(added)).unwrap_or_else(|_| Labels::empty())
 }
 
 fn entry<'a>(

@@ -17,11 +17,14 @@ use crate::series::{Excerpt, ExcerptError};
 type OfEntity = (&'static str, fn(&EntityScore) -> f64);
 
 const OF_ENTITIES: [OfEntity; 4] = [
-    ("anomaly_score", |it| it.score),
+    (SCORE, |it| it.score),
     ("anomaly_score_threshold", |it| it.threshold),
     (STATE, |_| 1.0),
     ("anomaly_reconstruction_error", |it| it.error),
 ];
+
+/// What all others are about.
+const SCORE: &str = "anomaly_score";
 
 /// The one whose label says what the entity is.
 const STATE: &str = "anomaly_state";
@@ -124,6 +127,11 @@ fn each<E>(
         visit(labels, Sample::new(model.time_ms, model.threshold))?;
     }
     Ok(())
+}
+
+/// The labels that the entity's `anomaly_score` has on the metrics page.
+pub(super) fn score_labels(model: &ModelSnapshot, entity: &Labels) -> Labels {
+    labels(entity, SCORE, model, None)
 }
 
 /// As on the metrics page: an entity label that is called as one of ours has another name.

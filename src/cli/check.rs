@@ -8,15 +8,15 @@ use clap::{Args, Subcommand};
 use super::alerts;
 use super::features::{self, FeaturesArgs};
 use super::item::item_of;
+use super::model_file::read;
 use super::{Failure, Outcome, say};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::{Features, PROFILE_VERSION, ProfileFeature, profile_guide};
-use crate::files::read_whole;
 use crate::model::{
-    AdaptiveThreshold, Artifact, ArtifactError, FeatureRange, MAX_FILE_BYTES, Metadata,
-    ModelConfig, Port, Runtime, Scorer, shipped,
+    AdaptiveThreshold, Artifact, ArtifactError, FeatureRange, Metadata, ModelConfig, Port, Runtime,
+    Scorer,
 };
 
 /// What to check.
@@ -333,18 +333,6 @@ fn adaptive(spec: &AdaptiveThreshold) -> String {
         "in force is what the entity's own score reached in more than {hours_per_week} hours of a \
          week,{same_hour} or for the last two hours"
     )
-}
-
-/// The model in a file, or the shipped one.
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Artifact> {
-    let bytes = match file {
-        Some(path) => read_whole(path, MAX_FILE_BYTES as u64)
-            .with_context(|| format!("cannot read model {}", path.display()))?
-            .into(),
-        None => shipped(),
-    };
-    let name = file.map_or("the shipped model".to_owned(), |path| path.display().to_string());
-    Artifact::read(bytes).with_context(|| format!("model {name}"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::check::read;
 use super::item::item_of;
+use super::model_file::read;
 use super::source::now_ms;
 use super::{Failure, Outcome, say};
 use crate::config::Config;

@@ -11,6 +11,7 @@ mod evaluate;
 mod features;
 mod item;
 mod manual;
+mod model_file;
 mod next;
 mod outputs;
 mod reproduce;

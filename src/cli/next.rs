@@ -31,7 +31,7 @@ pub(super) fn serving(
          models:\n\
          \x20 - name: {}\n\
          \x20   file: {}\n\
-         and start {serve}, or have the one that runs read it anew ({reload})\n",
+         and start {serve}, or reload the one that runs ({reload})\n",
         quoted(name),
         quoted(&path.display().to_string())
     )

@@ -2,22 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judge::{Host, Hosts, shown};
+use super::hosts::{Host, Hosts, Lacking, shown};
 use super::relabel::{Fate, Known, fate};
 use super::server_config::ScrapeJob;
 use super::{Examination, Need, Said, Subject, named, some};
 use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
 use crate::matcher::{MatchOp, Selector};
-
-/// A feature that somebody lacks.
-pub(super) struct Lacking<'a> {
-    pub need: &'a Need,
-    /// Who lacks it, of those who have other features.
-    pub hosts: Vec<Host>,
-    /// Whether no host at all has it.
-    pub is_nobodys: bool,
-}
 
 /// A rule that takes metrics away: its job, its index, and their name thereafter, if they have one.
 type Culprit = (String, usize, Option<String>);

@@ -19,6 +19,7 @@ use crate::matcher::{MatchOp, Matcher, Selector};
 use crate::promql::ValueType;
 
 mod ask;
+mod hosts;
 mod intervals;
 mod judge;
 mod keep;

@@ -160,7 +160,7 @@ fn ranking(
 
 impl Judgement {
     /// Names and texts, in order.
-    fn lines(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![
             (
                 "time",

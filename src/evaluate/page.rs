@@ -36,7 +36,7 @@ pub fn page(
     told(&mut page, backtest, account);
     if let Some((judgement, _)) = judged {
         page.section("Judgement", "The scores held against the labels.");
-        page.code(&judgement.to_string());
+        page.facts(judgement.lines());
     }
     page.section("Scores", "As they would have been exported: above the line is anomalous.");
     page.plot(&scores(backtest, judged.map(|(_, marked)| marked)), "Gaps have no score.")?;

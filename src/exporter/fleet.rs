@@ -4,8 +4,7 @@
 //! entities is absent where none is scored, and what is about the model's input where nothing is
 //! measured: a number would be a wrong one.
 
-use super::page::Page;
-use super::scores::model_gauge;
+use super::page::{Page, model_gauge};
 use crate::detect::{AnomalyState, EntityScore, ModelSnapshot, RangeCount};
 use crate::labels::Labels;
 use crate::statistics;

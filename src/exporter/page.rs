@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::detect::ModelSnapshot;
 use crate::labels::Labels;
 
 /// A page that grows.
@@ -43,10 +44,27 @@ impl Page {
     }
 
     /// All of it.
+
     #[cfg(test)]
     pub(super) fn whole(self) -> String {
         let (scores, own) = self.finish();
         scores + &own
+    }
+}
+
+/// One sample for each model that has such a value.
+pub(super) fn model_gauge(
+    page: &mut Page,
+    models: &[&ModelSnapshot],
+    name: &'static str,
+    help: &str,
+    value: impl Fn(&ModelSnapshot) -> Option<f64>,
+) {
+    let mut family = page.gauge(name, help);
+    for model in models {
+        if let Some(value) = value(model) {
+            family.sample(&Labels::empty(), &[("model", &model.model)], value);
+        }
     }
 }
 

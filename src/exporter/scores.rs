@@ -1,6 +1,6 @@
 //! The scores of the last tick as text.
 
-use super::page::Page;
+use super::page::{Page, model_gauge};
 use super::{ExporterConfig, ModelInfo, absence, alerts, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
@@ -136,22 +136,6 @@ fn explanations(page: &mut Page, models: &[&ModelSnapshot], config: &ExporterCon
                 let own = [("model", model.model.as_str()), ("feature", feature)];
                 family.sample(&of.entity, &own, f64::from(value(it)));
             }
-        }
-    }
-}
-
-/// One sample for each model that has such a value.
-pub(super) fn model_gauge(
-    page: &mut Page,
-    models: &[&ModelSnapshot],
-    name: &'static str,
-    help: &str,
-    value: impl Fn(&ModelSnapshot) -> Option<f64>,
-) {
-    let mut family = page.gauge(name, help);
-    for model in models {
-        if let Some(value) = value(model) {
-            family.sample(&Labels::empty(), &[("model", &model.model)], value);
         }
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reqwest::{RequestBuilder, StatusCode, Url};
 
-use super::config::HistoryConfig;
+use super::config::{HistoryConfig, address};
 use super::error::HistoryError;
 use super::identity::Identity;
 use super::reason::Reason;
-use crate::http_client::{self, AddressError, HttpClient, HttpClientError, HttpTimeouts};
+use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts};
 
 /// Rather an error than an answer without the series of a store that is away: the words for that of Thanos
 /// and of VictoriaMetrics.
@@ -132,11 +132,6 @@ impl Server {
     fn at(&self, path: &str) -> Url {
         self.url.join(path).unwrap_or_else(|_| self.url.clone())
     }
-}
-
-pub(super) fn address(text: &str) -> Result<Url, HistoryError> {
-    let wrong = |AddressError { shown: url, reason }| HistoryError::Url { url, reason };
-    http_client::address(text).map_err(wrong)
 }
 
 fn unusable(error: HttpClientError) -> HistoryError {

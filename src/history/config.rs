@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use super::client::address;
+use super::error::HistoryError;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
-use crate::http_client::{HttpConfig, HttpConfigError};
+use crate::http_client::{self, AddressError, HttpConfig, HttpConfigError};
 
 /// The `history` section.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,6 +122,12 @@ fn check_url(text: &str) -> Result<(), ConfigError> {
         true => Ok(()),
         false => Err(wrong("must be without credentials; they belong into http_config".to_owned())),
     }
+}
+
+/// A server's address.
+pub(super) fn address(text: &str) -> Result<Url, HistoryError> {
+    let wrong = |AddressError { shown: url, reason }| HistoryError::Url { url, reason };
+    http_client::address(text).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ pub struct History {
 /// # Errors
 /// [`HistoryError::Url`], without credentials.
 pub fn check_address(url: &str) -> Result<(), HistoryError> {
-    client::address(url).map(drop)
+    config::address(url).map(drop)
 }
 
 /// Reads history. Shows progress where standard error is a terminal, and logs it elsewhere.

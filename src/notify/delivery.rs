@@ -14,9 +14,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::config::NotifyConfig;
+use super::error::Failure;
 use super::ledger::{Due, Firing, Ledger, Look, Told};
 use super::notice::Notice;
-use super::target::{Failure, Target};
+use super::target::Target;
 use crate::detect::Snapshot;
 use crate::detect::alert::{ActiveAlert, AlertRule, AlertState};
 use crate::labels::Labels;

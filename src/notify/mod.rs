@@ -18,6 +18,7 @@ mod book;
 mod config;
 mod delivery;
 mod email;
+mod error;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -47,8 +48,9 @@ pub use config::{
     TelegramConfig, WebhookConfig,
 };
 pub use email::EmailConfig;
+pub use error::{Failure, NotifyError};
 pub use notice::Notice;
-pub use target::{Failure, NotifyError, Target};
+pub use target::Target;
 pub use trial::{Answer, send_test};
 
 /// Who is told of what, from now on.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::error::Failure;
 use super::notice::Notice;
-use super::target::{Failure, Target};
+use super::target::Target;
 use crate::labels::Labels;
 
 /// How long the alert goes on for an Alertmanager, which ends it by itself then.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::refusal::clip;
+use super::clip::clip;
 use super::wire::{Messages, WireError};
 use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;

@@ -10,6 +10,7 @@
 //! sender drops its data on that. It does not know what keeps the samples.
 //! Sources: remote-write specifications 1.0 and 2.0.
 
+mod clip;
 mod decode;
 mod in_flight;
 mod negotiate;
@@ -23,11 +24,12 @@ use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::series::REPLICA_TIMEOUT;
 
+pub use clip::clip;
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use negotiate::{Protocol, negotiate};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
-pub use refusal::{Partial, Refusal, Unavailable, clip};
+pub use refusal::{Partial, Refusal, Unavailable};
 pub use wire::WireError;
 
 /// The `remote_write` section of the configuration: limits on what may be pushed.

@@ -10,6 +10,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
+use super::clip::clip;
 use super::decode::Invalid;
 use super::in_flight::Exhausted;
 use super::wire::WireError;
@@ -19,9 +20,6 @@ use crate::series::{Outcome, Rejected};
 /// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
 /// so it asks at least as often on its own.
 const RETRY_AFTER_SECONDS: u32 = 5;
-
-/// Bytes of foreign text in an answer or a log line, at most.
-const MAX_QUOTED_BYTES: usize = 160;
 
 /// Why a request did not fully succeed.
 #[derive(Debug, thiserror::Error)]
@@ -277,16 +275,6 @@ impl Refusal {
         }
         response
     }
-}
-
-/// The beginning of a foreign text, cut between two characters.
-#[must_use]
-pub fn clip(text: &str) -> String {
-    if text.len() <= MAX_QUOTED_BYTES {
-        return text.to_owned();
-    }
-    let end = (0..=MAX_QUOTED_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}...", &text[..end])
 }
 
 #[cfg(test)]

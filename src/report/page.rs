@@ -54,6 +54,13 @@ impl Page {
         self
     }
 
+    /// Adds a table of what something is called and what it is.
+    pub fn facts<'a>(&mut self, facts: impl IntoIterator<Item = (&'a str, String)>) -> &mut Self {
+        let rows = facts.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect();
+        let columns = ["what", "figure"].map(str::to_owned).to_vec();
+        self.table(&Table { columns, rows, emphasis: None })
+    }
+
     /// Adds a table.
     pub fn table(&mut self, table: &Table) -> &mut Self {
         self.body.push_str(&table.html());

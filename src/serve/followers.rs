@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::now_ms;
-use super::keeper::Folder;
+use super::folder::Folder;
 use super::notices;
 use super::silences::{self, IdleOwner, SilenceDesk};
 use super::{ServeError, Settings};

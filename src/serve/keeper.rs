@@ -9,17 +9,14 @@
 //! is kept; a file that cannot be read is said, and put aside. Only a folder that another process uses is
 //! refused, as two would write over each other.
 
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-
 use super::clock::now_ms;
-use super::silences;
-use crate::actions::ACTION_FILES;
+use super::folder::{Folder, STATE_FILE};
 use crate::detect::{MemoryCursor, MemoryPage, Pipeline, Restored};
 use crate::exporter::{self, Save};
 use crate::state::{Header, Reader, StateError, Writer};
@@ -30,105 +27,39 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 /// Pieces that may wait for the disk: some megabytes.
 const WAITING_PAGES: usize = 8;
 
-/// The state file's name in its folder.
-const FILE: &str = "state";
-
 /// What a state file is called that could not be read.
 const UNREADABLE: &str = "state.unreadable";
 
-/// The file that says whose the folder is.
-const LOCK: &str = "lock";
-
-/// A folder that this process has for itself.
-#[derive(Debug)]
-pub(super) struct Folder {
-    path: PathBuf,
-    /// Held for as long as the process may write.
-    _lock: File,
-}
-
-impl Folder {
-    /// Takes a folder, which is made where it is not there. Nothing where it cannot be written.
-    ///
-    /// # Errors
-    /// When another process has it.
-    pub(super) fn take(path: &Path) -> anyhow::Result<Option<Self>> {
-        let lock = fs::create_dir_all(path).and_then(|()| File::create(path.join(LOCK)));
-        let lock = match lock {
-            Ok(lock) => lock,
-            Err(error) => {
-                tracing::warn!(
-                    path = %path.display(),
-                    %error,
-                    "cannot write to --storage.path: what is learnt of hosts, and silences, will be lost at a restart"
-                );
-                return Ok(None);
-            }
-        };
-        match lock.try_lock() {
-            Ok(()) => {
-                remove_drafts(path);
-                Ok(Some(Self { path: path.to_owned(), _lock: lock }))
-            }
-            Err(TryLockError::WouldBlock) => bail!(
-                "{} is in use by another portent; give --storage.path another folder, or \"\" to keep \
-                 nothing",
-                path.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.join(LOCK).display()))
-            }
+/// Goes on with what is in the folder, of at most so many bytes. The pipeline has not ticked yet.
+pub(super) fn restore(folder: &Folder, pipeline: &mut Pipeline, limit: u64) {
+    let path = folder.path().join(STATE_FILE);
+    match read(&path, pipeline, limit) {
+        Ok(None) => tracing::info!(path = %path.display(), "nothing is remembered yet"),
+        Ok(Some((header, Restored { entities, foreign, samples, alerts }))) => {
+            exporter::count_restored(entities, foreign);
+            let age = Duration::from_millis(
+                now_ms().saturating_sub(header.written_ms).max(0).unsigned_abs(),
+            );
+            tracing::info!(
+                path = %path.display(),
+                entities,
+                samples,
+                alerts,
+                of_other_models = foreign,
+                written_seconds_ago = age.as_secs(),
+                "goes on with what was remembered"
+            );
         }
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Goes on with what is in the folder, of at most so many bytes. The pipeline has not ticked yet.
-    pub(super) fn restore(&self, pipeline: &mut Pipeline, limit: u64) {
-        let path = self.path.join(FILE);
-        match read(&path, pipeline, limit) {
-            Ok(None) => tracing::info!(path = %path.display(), "nothing is remembered yet"),
-            Ok(Some((header, Restored { entities, foreign, samples, alerts }))) => {
-                exporter::count_restored(entities, foreign);
-                let age = Duration::from_millis(
-                    now_ms().saturating_sub(header.written_ms).max(0).unsigned_abs(),
-                );
-                tracing::info!(
-                    path = %path.display(),
-                    entities,
-                    samples,
-                    alerts,
-                    of_other_models = foreign,
-                    written_seconds_ago = age.as_secs(),
-                    "goes on with what was remembered"
-                );
-            }
-            Err(error) => {
-                let aside = self.path.join(UNREADABLE);
-                let moved = fs::rename(&path, &aside).is_ok();
-                let error = anyhow::Error::from(error);
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    put_aside = moved.then(|| aside.display().to_string()),
-                    "cannot go on with what was remembered: hosts are learnt anew"
-                );
-            }
+        Err(error) => {
+            let aside = folder.path().join(UNREADABLE);
+            let moved = fs::rename(&path, &aside).is_ok();
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                error = format!("{error:#}"),
+                put_aside = moved.then(|| aside.display().to_string()),
+                "cannot go on with what was remembered: hosts are learnt anew"
+            );
         }
-    }
-}
-
-/// Removes what a killed process has left behind; what cannot be removed does no harm.
-fn remove_drafts(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_draft = |name: &str| {
-        let of = |file: &str| name.strip_prefix('.').is_some_and(|it| it.starts_with(file));
-        ["state.", silences::FILE, ACTION_FILES].into_iter().any(of) && name.ends_with(".tmp")
-    };
-    for entry in entries.filter(|it| it.file_name().to_str().is_some_and(is_draft)) {
-        let _ = fs::remove_file(entry.path());
     }
 }
 
@@ -187,7 +118,7 @@ impl Keeper {
     /// Starts the writing thread, to begin a file so long after the one before.
     pub(super) fn start(folder: Folder, interval: Duration) -> std::io::Result<Self> {
         let (orders, queue) = sync_channel(WAITING_PAGES);
-        let path = folder.path.join(FILE);
+        let path = folder.path().join(STATE_FILE);
         let thread = thread::Builder::new()
             .name("portent-state".to_owned())
             .spawn(move || write_all(&path, &queue))?;
@@ -321,7 +252,7 @@ mod tests {
 
     fn restored(folder: &Folder) -> usize {
         let mut pipeline = pipeline();
-        folder.restore(&mut pipeline, LIMIT);
+        restore(&folder, &mut pipeline, LIMIT);
         pipeline.store().stats().series
     }
 
@@ -341,7 +272,7 @@ mod tests {
         let mut pipeline = pipeline();
         push(&mut pipeline, 3);
         let mut keeper = Keeper::start(take(&path), Duration::ZERO).expect("a thread");
-        let file = path.join(FILE);
+        let file = path.join(STATE_FILE);
         let deadline = Instant::now() + Duration::from_secs(60);
         while !file.exists() {
             keeper.turn(&pipeline);
@@ -354,7 +285,7 @@ mod tests {
             .map(|it| it.expect("an entry").file_name().into_string().expect("text"))
             .collect();
         left.sort();
-        assert_eq!(left, [LOCK, FILE]);
+        assert_eq!(left, ["lock", STATE_FILE]);
     }
 
     /// Pieces with other places between them would miss what moved to where the writing was already.
@@ -398,10 +329,10 @@ mod tests {
     fn what_cannot_be_read_is_put_aside() {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = take(dir.path());
-        fs::write(dir.path().join(FILE), "from another world").expect("written");
+        fs::write(dir.path().join(STATE_FILE), "from another world").expect("written");
         assert_eq!(restored(&folder), 0);
         let aside = fs::read_to_string(dir.path().join(UNREADABLE)).expect("put aside");
         assert_eq!(aside, "from another world");
-        assert!(!dir.path().join(FILE).exists());
+        assert!(!dir.path().join(STATE_FILE).exists());
     }
 }

@@ -11,6 +11,7 @@ mod agenda;
 mod alerts;
 mod bunch;
 mod clock;
+mod folder;
 mod followers;
 mod keeper;
 mod landing;
@@ -55,8 +56,9 @@ use crate::notify::{self, NotifyConfig};
 use crate::remote_write::{self, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
+use folder::Folder;
 use followers::{Followers, Plan};
-use keeper::{Folder, Keeper};
+use keeper::Keeper;
 use listen::{answer_requests, listen};
 use live::{Budgets, Live};
 use narrator::narrator;
@@ -269,7 +271,7 @@ async fn begin(
     let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
         folder.iter().for_each(|it| {
-            it.restore(&mut pipeline, limit);
+            keeper::restore(it, &mut pipeline, limit);
             notices::restore(it, &mut pipeline);
         });
         (pipeline, folder)

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::Settings;
 use super::clock::now_ms;
-use super::keeper::Folder;
+use super::folder::Folder;
 use super::silences::SilenceDesk;
 use crate::detect::{MemoryPage, Pipeline, Snapshot};
 use crate::notify::{Audience, Notifier, NotifyError, Target, believed};

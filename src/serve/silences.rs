@@ -18,15 +18,12 @@ use tokio::time::MissedTickBehavior;
 
 use super::ServeError;
 use super::clock::now_ms;
-use super::keeper::Folder;
+use super::folder::{Folder, SILENCES_FILE};
 use crate::exporter;
 use crate::files::{Draft, ReadError, read_whole};
 use crate::maintenance::{
     Maintenance, MaintenanceWindows, Silence, SilenceError, SilenceRecord, Silences, random_id,
 };
-
-/// The file's name in its folder.
-pub(super) const FILE: &str = "silences.json";
 
 /// What a file is called that could not be read.
 const UNREADABLE: &str = "silences.json.unreadable";
@@ -120,7 +117,7 @@ impl IdleOwner {
         most: usize,
         folder: Option<&Folder>,
     ) -> Result<JoinHandle<()>, ServeError> {
-        let file = folder.map(|it| it.path().join(FILE));
+        let file = folder.map(|it| it.path().join(SILENCES_FILE));
         let silences = match file.clone() {
             Some(file) => tokio::task::spawn_blocking(move || restore(&file)).await,
             None => Ok(Silences::default()),
@@ -348,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_is_put_aside_and_what_cannot_be_kept_is_in_force() {
         let dir = tempfile::tempdir().expect("a folder");
-        let file = dir.path().join(FILE);
+        let file = dir.path().join(SILENCES_FILE);
         for text in ["no JSON", r#"[{"id": "7"}]"#] {
             std::fs::write(&file, text).expect("written");
             let (desk, _task) = start(dir.path()).await;

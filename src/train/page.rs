@@ -46,11 +46,7 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
     left_out(&mut page, summary);
     page.section("Summary", "What went in, what was left out, what came out.");
     let rows = summary.lines().into_iter().filter(|(name, _)| !ELSEWHERE.contains(name));
-    page.table(&Table {
-        columns: vec!["what".to_owned(), "figure".to_owned()],
-        rows: rows.map(|(name, text)| vec![name.to_owned(), text]).collect(),
-        emphasis: None,
-    });
+    page.facts(rows);
     cleaning(&mut page, summary);
     scores(&mut page, summary)?;
     thresholds(&mut page, summary)?;

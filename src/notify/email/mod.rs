@@ -32,8 +32,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::{Instant, timeout_at};
 
+use super::error::{Failure, NotifyError};
 use super::notice::{Notice, clip};
-use super::target::{Failure, NotifyError};
 use crate::files::read_whole;
 use crate::http_client::{Secret, TlsConfig, innermost};
 use config::{EmailParts, TlsStart};
