@@ -82,7 +82,9 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let portent = Portent::start(KEEP, &[]).await;
+        // No evaluation meanwhile, whose scores would be in the catalogue.
+        let config = format!("{KEEP}global:\n  evaluation_interval: 1d\n");
+        let portent = Portent::start(&config, &[]).await;
         portent.ready().await;
         let prometheus = Prometheus::start("global: {}\n", &[]).await;
         // On a whole quarter of a minute, so that steps can meet samples.
