@@ -20,7 +20,7 @@
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 1 | `maintenance` | windows and silences: whether alerts with these labels are held back now |
-//! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3 |
+//! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3; inside: `syntax` (text → tree), `operators` (what is computed), `engine` (trees over a store) |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
 //! | 4 | `model` | the model file: metadata, graph, threshold, what it remembers of entities; the scorer (the only place that imports `ort`) |
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
@@ -47,7 +47,7 @@
 //!
 //! [`detect::Pipeline`] is the program in a hundred lines; `serve` drives it with sockets and the
 //! clock. A new protocol is a room on floor 8 that makes a [`sample::Batch`]; a new way to compute
-//! a feature belongs in [`promql`]; a new branch of the ensemble is a file in `train::branches`.
+//! a feature belongs in [`promql`], which says where; a new branch of the ensemble is a file in `train::branches`.
 //!
 //! A training is `train::run`, from top to bottom: `history::read` → a recording; `train::data` → a
 //! dataset; `train::tune`, where it is asked for → settings; `train::ensemble` → a fit, of

@@ -13,54 +13,32 @@
 //! Where label sets do not allow an operation, a plan fails as Prometheus does, or, when it was
 //! bound leniently, leaves out the elements concerned and says which ([`Conflicts`]).
 //!
+//! Three rooms, and the arrows between them, which `tests/tidy.rs` keeps: `syntax` (text to tree; uses
+//! neither of the others), `operators` (pure functions over windows, values and label sets; uses
+//! `syntax`), `engine` (binds trees to a store and walks them at an instant; uses both).
+//!
+//! The parser is our own because it must know the place of every fault, in the words of Prometheus, and
+//! must not panic, whatever the text: texts come from users and from model files.
+//!
+//! To add a function:
+//! 1. its name and variant in `syntax/function.rs`;
+//! 2. its arguments in `syntax/call.rs`, where they are others than one vector or one range;
+//! 3. its arithmetic in `operators`: a branch of `range.rs` or `map.rs`, which do not compile without it;
+//! 4. only if it brings elements together in a new way, a node in `engine` (`step.rs` lists them);
+//! 5. its text in `text_tests.rs`, its values in `tests.rs` and in `tests/integration/promql_parity`.
+//!
+//! Native histograms would be samples of another kind: what `histogram_*` computes of one goes into
+//! `operators`, beside the classic buckets of `operators/histogram.rs`.
+//!
 //! The answers are those of Prometheus 3.5 with its default settings: lookback of five minutes,
 //! one minute as the step of a subquery without one. What is not understood is refused when it is
 //! parsed.
 //! Source: Prometheus documentation "Querying", `promql/engine.go`, `promql/functions.go`;
-//! `tests/promql_parity` compares with the real one.
+//! `tests/integration/promql_parity` compares with the real one.
 
-mod aggregate;
-mod annotation;
-mod binary;
-mod bind;
-mod calendar;
-mod call;
-mod conflict;
-mod context;
-mod count_values;
-mod error;
-mod expr;
-mod grouping;
-mod histogram;
-mod infix;
-mod labelsets;
-mod layout;
-mod lexer;
-mod literal;
-mod map;
-mod matching;
-mod narrowed;
-mod needs;
-mod only;
-mod order;
-mod over_time;
-mod parser;
-mod plan;
-mod presence;
-mod query;
-mod range;
-mod rate;
-mod reach;
-mod reduce;
-mod relabel;
-mod select;
-mod selector;
-mod setop;
-mod subquery;
-mod summation;
-mod text;
-mod topk;
-mod when;
+mod engine;
+mod operators;
+mod syntax;
 
 #[cfg(test)]
 mod conflict_tests;
@@ -73,14 +51,18 @@ mod tests;
 #[cfg(test)]
 mod text_tests;
 
-pub use annotation::{Annotations, Said};
-pub use conflict::{Conflict, Conflicts};
-pub use error::{EvalError, Interrupted, ParseError, Reason};
-pub use expr::{Expr, LOOKBACK_MS, ValueType};
-pub use labelsets::LabelSets;
-pub use layout::Layout;
-pub use order::Order;
-pub use plan::{Plan, Value, Vector};
-pub use presence::Steps;
-pub use query::{Query, RangeRow, RangeSelection, SelectorError, parse_selector, select_range};
-pub use reach::Reach;
+pub use engine::annotation::{Annotations, Said};
+pub use engine::conflict::{Conflict, Conflicts};
+pub use engine::error::{EvalError, Interrupted};
+pub use engine::labelsets::LabelSets;
+pub use engine::layout::Layout;
+pub use engine::plan::{Plan, Value, Vector};
+pub use engine::presence::Steps;
+pub use engine::query::{
+    Query, RangeRow, RangeSelection, SelectorError, parse_selector, select_range,
+};
+pub use operators::order::Order;
+pub use syntax::error::{ParseError, Reason};
+pub use syntax::expr::Expr;
+pub use syntax::reach::Reach;
+pub use syntax::tree::{LOOKBACK_MS, ValueType};

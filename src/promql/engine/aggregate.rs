@@ -1,0 +1,212 @@
+//! An aggregation: one element for each group of a vector's elements.
+//!
+//! Which element belongs to which group is worked out once a layout, as dense numbers; at an
+//! instant only numbers are read.
+//! Source: Prometheus `promql/engine.go`, `aggregation`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::capacity;
+use crate::labels::Labels;
+use crate::promql::operators::summation::quantile;
+use crate::promql::syntax::clause::Grouping;
+use crate::promql::syntax::operator::AggregateOp;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::labelsets::LabelSets;
+use super::layout::{Layout, is_metadata};
+
+/// The groups of a layout's elements.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    made_from: Arc<Layout>,
+    numbers: HashMap<Labels, u32>,
+    labels: LabelSets,
+    /// The group of each element.
+    pub(super) of: Vec<u32>,
+    /// Elements ordered by group, and where in that order each group begins.
+    members: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    /// Follows a layout, by its elements that are new; the labels of the groups when they are others.
+    pub(super) fn refresh(
+        &mut self,
+        layout: &Arc<Layout>,
+        grouping: &Grouping,
+    ) -> Option<&LabelSets> {
+        if self.made_from.version == layout.version {
+            return None;
+        }
+        let (groups, elements) = (self.labels.len(), self.of.len());
+        let mut born = Vec::new();
+        let mut number = |labels: &Labels| {
+            let next = (groups + born.len()) as u32;
+            *self.numbers.entry(grouping.group_of(labels)).or_insert_with_key(|group| {
+                born.push(group.clone());
+                next
+            })
+        };
+        let has_grown = if let Some(more) = layout.grown_from(&self.made_from) {
+            self.of.extend(more.map(number));
+            true
+        } else {
+            let before = std::mem::take(&mut self.of);
+            let elements = layout.labels.iter().zip(layout.places_in(&self.made_from));
+            self.of.reserve(layout.len());
+            self.of.extend(elements.map(|(labels, place)| match place {
+                Some(place) => before[place],
+                None => number(labels),
+            }));
+            false
+        };
+        self.made_from = Arc::clone(layout);
+        self.labels = self.labels.grown(born);
+        if has_grown && self.append(groups as u32, elements) {
+            return (self.labels.len() != groups).then_some(&self.labels);
+        }
+        self.order(self.labels.len());
+        let dropped = self.drop_empty();
+        (dropped || self.labels.len() != groups).then_some(&self.labels)
+    }
+
+    /// Adds the members of groups that are new, if the elements from a place on are of no other ones
+    /// and in the order of the groups.
+    fn append(&mut self, groups: u32, first: usize) -> bool {
+        let new = &self.of[first..];
+        if self.starts.is_empty() || !new.is_sorted() || new.first().is_some_and(|it| *it < groups)
+        {
+            return false;
+        }
+        for (i, group) in (first as u32..).zip(new) {
+            self.members.push(i);
+            // Groups are numbered as their first elements come, so that none is left out.
+            self.starts.resize(*group as usize + 2, i);
+            self.starts[*group as usize + 1] = i + 1;
+        }
+        true
+    }
+
+    /// Lets groups go of which no element is left; says whether there were any.
+    fn drop_empty(&mut self) -> bool {
+        let is_empty = |group: usize| self.members(group).is_empty();
+        let kept: Vec<u32> = (0..self.len()).filter(|g| !is_empty(*g)).map(|g| g as u32).collect();
+        if kept.len() == self.labels.len() {
+            return false;
+        }
+        let mut new_number = vec![None; self.labels.len()];
+        for (new, old) in kept.iter().enumerate() {
+            new_number[*old as usize] = Some(new as u32);
+        }
+        self.labels = self.labels.followed(kept.len(), |new| &self.labels[kept[new] as usize]);
+        self.numbers.retain(|_, number| {
+            let new = new_number[*number as usize];
+            *number = new.unwrap_or(*number);
+            new.is_some()
+        });
+        self.numbers.shrink_to(capacity::kept(kept.len(), self.numbers.capacity()));
+        self.of.iter_mut().for_each(|group| *group = new_number[*group as usize].unwrap_or(*group));
+        self.order(kept.len());
+        true
+    }
+
+    fn order(&mut self, groups: usize) {
+        self.starts.clear();
+        self.starts.shrink_to(capacity::kept(groups + 1, self.starts.capacity()));
+        self.starts.resize(groups + 1, 0);
+        for group in &self.of {
+            self.starts[*group as usize + 1] += 1;
+        }
+        for i in 0..groups {
+            self.starts[i + 1] += self.starts[i];
+        }
+        let mut next = self.starts.clone();
+        self.members.clear();
+        self.members.shrink_to(capacity::kept(self.of.len(), self.members.capacity()));
+        self.members.resize(self.of.len(), 0);
+        for (i, group) in self.of.iter().enumerate() {
+            let place = &mut next[*group as usize];
+            self.members[*place as usize] = i as u32;
+            *place += 1;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// The elements of a group in the order of the layout.
+    pub(super) fn members(&self, group: usize) -> &[u32] {
+        &self.members[self.starts[group] as usize..self.starts[group + 1] as usize]
+    }
+}
+
+/// The node of an aggregation.
+#[derive(Debug)]
+pub(super) struct Aggregate {
+    op: AggregateOp,
+    grouping: Grouping,
+    parameter: Option<NodeId>,
+    vector: NodeId,
+    groups: Groups,
+    scratch: Vec<f64>,
+}
+
+impl Aggregate {
+    pub(super) fn new(
+        op: AggregateOp,
+        grouping: Grouping,
+        parameter: Option<NodeId>,
+        vector: NodeId,
+    ) -> Self {
+        Self { op, grouping, parameter, vector, groups: Groups::default(), scratch: Vec::new() }
+    }
+
+    /// The quantile.
+    pub(super) fn parameter(&self) -> Option<NodeId> {
+        self.parameter
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let parameter = match self.parameter {
+            Some(id) => inputs.scalar(id)?,
+            None => 0.0,
+        };
+        if let Some(labels) = self.groups.refresh(&input.layout, &self.grouping) {
+            let may_have_name = self.grouping.without
+                || self.grouping.labels.iter().any(|label| is_metadata(label));
+            let make = if may_have_name { Layout::distinct } else { Layout::apart };
+            out.follow(&Arc::new(make(cx.versions.next(), labels.clone())));
+        }
+        for group in 0..self.groups.len() {
+            let mut values = self
+                .groups
+                .members(group)
+                .iter()
+                .map(|i| *i as usize)
+                .filter(|i| input.present[*i])
+                .map(|i| input.values[i]);
+            let value = match (self.op, values.next()) {
+                (_, None) => None,
+                (AggregateOp::Quantile, Some(first)) => {
+                    self.scratch.clear();
+                    self.scratch.push(first);
+                    self.scratch.extend(values);
+                    Some(quantile(parameter, &mut self.scratch))
+                }
+                (AggregateOp::Fold(fold), Some(first)) => Some(fold.apply(first, values)),
+            };
+            out.put(group, value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! An annotation: what an evaluation has to say of a query besides its value. A warning is of what is
+//! likely wrong, an info of what may be.
+//!
+//! A parser remembers the calls of a query that may have one, with their places in the text; a feature has
+//! none, so that at a tick nothing is looked at. A text is said once for a query, at the place of the call
+//! that was evaluated last of those that say it, as in Prometheus.
+//! Source: Prometheus `util/annotations/annotations.go` and where `promql/engine.go` and
+//! `promql/functions.go` add some.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use crate::promql::syntax::error::place;
+use crate::promql::syntax::expr::Expr;
+use crate::promql::syntax::site::Site;
+
+/// Texts of one kind that are kept for an answer; the others are counted. As many as Prometheus shows.
+const MAX_SHOWN: usize = 10;
+
+/// What was said of a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// What is likely wrong.
+    pub warnings: Said,
+    /// What may be.
+    pub infos: Said,
+}
+
+/// The annotations of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The first ones, each with its place: `PromQL warning: … (1:10)`.
+    pub texts: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// How much an annotation weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Warning,
+    Info,
+}
+
+/// The annotations of a run.
+#[derive(Debug)]
+pub(super) struct Notes {
+    text: Arc<str>,
+    sites: Arc<[Site]>,
+    /// By kind and text, of which many need not be kept: where it is said, and by which site.
+    said: HashMap<(Kind, u64), (usize, usize)>,
+    warnings: Vec<String>,
+    infos: Vec<String>,
+    /// Of aggregations the smallest and largest quantile, and whether one was NaN: Prometheus looks at all
+    /// instants together there.
+    pub(super) quantiles: HashMap<usize, (f64, f64, bool)>,
+}
+
+impl Notes {
+    pub(super) fn new(text: Arc<str>, sites: Arc<[Site]>) -> Self {
+        let (said, quantiles) = (HashMap::new(), HashMap::new());
+        Self { text, sites, said, warnings: Vec::new(), infos: Vec::new(), quantiles }
+    }
+
+    /// What collects the annotations of an evaluation, if there can be any.
+    pub(super) fn of(expr: &Expr) -> Option<Self> {
+        let any = !expr.sites().is_empty();
+        any.then(|| Self::new(expr.text().into(), Arc::clone(expr.sites())))
+    }
+
+    /// Says a text of the first or last argument of a site.
+    pub(super) fn say(&mut self, kind: Kind, (site, argument): (usize, usize), text: String) {
+        let at = self.sites[site].arguments[argument];
+        let shown = match kind {
+            Kind::Warning => &mut self.warnings,
+            Kind::Info => &mut self.infos,
+        };
+        let known = self.said.entry((kind, hash(&text))).or_insert_with(|| {
+            if shown.len() < MAX_SHOWN {
+                shown.push(text);
+            }
+            (site, at)
+        });
+        if site >= known.0 {
+            *known = (site, at);
+        }
+    }
+
+    pub(super) fn say_quantile(&mut self, site: usize, quantile: f64) {
+        let text = format!(
+            "PromQL warning: quantile value should be between 0 and 1, got {}",
+            general(quantile)
+        );
+        self.say(Kind::Warning, (site, 0), text);
+    }
+
+    /// All that was said.
+    pub(super) fn annotations(&mut self) -> Annotations {
+        let quantiles: Vec<_> = self.quantiles.drain().collect();
+        for (site, (least, most, is_nan)) in quantiles {
+            let wrong = [(f64::NAN, is_nan), (most, most > 1.0), (least, least < 0.0)];
+            let wrong = wrong.into_iter().filter(|(_, is_wrong)| *is_wrong);
+            wrong.for_each(|(quantile, _)| self.say_quantile(site, quantile));
+        }
+        let all = |kind: Kind, texts: &[String]| {
+            let texts: Vec<String> = texts
+                .iter()
+                .map(|text| {
+                    let (line, column) = place(&self.text, self.said[&(kind, hash(text))].1);
+                    format!("{text} ({line}:{column})")
+                })
+                .collect();
+            let of_kind = self.said.keys().filter(|(other, _)| *other == kind).count();
+            Said { more: of_kind - texts.len(), texts }
+        };
+        Annotations {
+            warnings: all(Kind::Warning, &self.warnings),
+            infos: all(Kind::Info, &self.infos),
+        }
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A number as Go writes it with `%g`: the fewest digits, and an exponent where it is large or small.
+fn general(value: f64) -> String {
+    match value {
+        f64::INFINITY => return "+Inf".to_owned(),
+        f64::NEG_INFINITY => return "-Inf".to_owned(),
+        value if value == 0.0 || value.is_nan() => return value.to_string(),
+        _ => {}
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>().unwrap_or(0) {
+        // Go's bounds where the fewest digits are asked for.
+        -4..6 => value.to_string(),
+        exponent => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (value, expected) in [
+            (2.0, "2"),
+            (1.3, "1.3"),
+            (-0.999_999_9, "-0.9999999"),
+            (123_456.5, "123456.5"),
+            (1e6, "1e+06"),
+            (1.795_786_138e9, "1.795786138e+09"),
+            (-1e-5, "-1e-05"),
+            (-1e-4, "-0.0001"),
+            (1e300, "1e+300"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(general(value), expected);
+        }
+    }
+}

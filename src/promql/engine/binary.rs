@@ -1,0 +1,67 @@
+//! A binary operator: arithmetic and comparison between scalars, and of a vector with a scalar.
+//!
+//! A comparison without `bool` filters: what fails it is absent, what stays keeps its value. With
+//! `bool` it gives 0 or 1. Arithmetic and `bool` drop the metric name.
+//! Source: Prometheus `promql/engine.go`, `scalarBinop`, `VectorscalarBinop`.
+
+use crate::promql::syntax::operator::BinaryOp;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+
+/// The node of an operator between two scalars.
+#[derive(Debug)]
+pub(super) struct ScalarBinary {
+    pub(super) op: BinaryOp,
+    pub(super) left: NodeId,
+    pub(super) right: NodeId,
+}
+
+impl ScalarBinary {
+    pub(super) fn eval(&self, inputs: Inputs, out: &mut Output) -> Result<(), EvalError> {
+        out.scalar = self.op.apply(inputs.scalar(self.left)?, inputs.scalar(self.right)?);
+        Ok(())
+    }
+}
+
+/// The node of an operator between a vector and a scalar.
+#[derive(Debug)]
+pub(super) struct VectorScalar {
+    pub(super) op: BinaryOp,
+    pub(super) return_bool: bool,
+    pub(super) vector: NodeId,
+    pub(super) scalar: NodeId,
+    /// The scalar stands on the left.
+    pub(super) swapped: bool,
+}
+
+impl VectorScalar {
+    pub(super) fn eval(
+        &self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let scalar = inputs.scalar(self.scalar)?;
+        let sides = |value| {
+            if self.swapped { (scalar, value) } else { (value, scalar) }
+        };
+        if self.op.is_comparison() && !self.return_bool {
+            out.follow(&input.layout);
+            out.copy(input);
+            for (present, value) in out.present.iter_mut().zip(&input.values) {
+                let (a, b) = sides(*value);
+                *present &= self.op.holds(a, b);
+            }
+            return Ok(());
+        }
+        out.derive_nameless(&input.layout, cx.versions);
+        out.present.copy_from_slice(&input.present);
+        for (to, value) in out.values.iter_mut().zip(&input.values) {
+            let (a, b) = sides(*value);
+            *to = self.op.apply(a, b);
+        }
+        out.check_labels(cx)
+    }
+}

@@ -1,0 +1,119 @@
+//! A classic histogram: series that differ in `le` alone, each counting what is at most that.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::promql::operators::histogram::{BOUND, Bucket, bound, fraction, quantile};
+use crate::promql::syntax::function::HistogramFunction;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::layout::{Layout, without_metadata};
+
+/// The node of a function of histograms.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    function: HistogramFunction,
+    parameters: Vec<NodeId>,
+    vector: NodeId,
+    made_from: u64,
+    /// Of each histogram: bounds, ascending, and the element with the count.
+    histograms: Vec<Vec<(f64, u32)>>,
+    buckets: Vec<Bucket>,
+    /// The histograms whose counts fell at the latest instant.
+    forced: Vec<u32>,
+}
+
+impl Histogram {
+    pub(super) fn new(
+        function: HistogramFunction,
+        parameters: Vec<NodeId>,
+        vector: NodeId,
+    ) -> Self {
+        let (histograms, buckets, forced) = (Vec::new(), Vec::new(), Vec::new());
+        Self { function, parameters, vector, made_from: 0, histograms, buckets, forced }
+    }
+
+    pub(super) fn vector(&self) -> NodeId {
+        self.vector
+    }
+
+    /// The first parameter of a function, if it is this one.
+    pub(super) fn parameter_of(&self, function: HistogramFunction) -> Option<NodeId> {
+        self.parameters.first().copied().filter(|_| self.function == function)
+    }
+
+    /// An element of each histogram whose counts were made to rise at the latest instant.
+    pub(super) fn forced(&self) -> impl Iterator<Item = usize> {
+        let element = |i: &u32| self.histograms[*i as usize].first();
+        self.forced.iter().filter_map(element).map(|(_, element)| *element as usize)
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let mut parameters = [0.0; 2];
+        for (parameter, id) in parameters.iter_mut().zip(&self.parameters) {
+            *parameter = inputs.scalar(*id)?;
+        }
+        if self.made_from != input.layout.version {
+            self.made_from = input.layout.version;
+            let labels = self.collect(&input.layout);
+            out.follow(&Arc::new(Layout::new(cx.versions.next(), labels)));
+        }
+        self.forced.clear();
+        for (i, bounds) in self.histograms.iter().enumerate() {
+            self.buckets.clear();
+            self.buckets.extend(
+                bounds.iter().filter(|(_, element)| input.present[*element as usize]).map(
+                    |(upper, element)| Bucket {
+                        upper: *upper,
+                        count: input.values[*element as usize],
+                    },
+                ),
+            );
+            let present = !self.buckets.is_empty();
+            let (buckets, forced) = (&mut self.buckets, &mut self.forced);
+            out.put(
+                i,
+                present.then(|| match self.function {
+                    HistogramFunction::Quantile => {
+                        let (value, is_forced) = quantile(parameters[0], buckets);
+                        forced.extend(is_forced.then_some(i as u32));
+                        value
+                    }
+                    HistogramFunction::Fraction => fraction(parameters[0], parameters[1], buckets),
+                }),
+            );
+        }
+        out.check_labels(cx)
+    }
+
+    /// Puts the elements together; returns the labels of the histograms.
+    fn collect(&mut self, layout: &Layout) -> Vec<Labels> {
+        let mut numbers: HashMap<Labels, usize> = HashMap::new();
+        let mut labels = Vec::new();
+        self.histograms.clear();
+        for (i, element) in layout.labels.iter().enumerate() {
+            let Some(upper) = bound(element) else {
+                continue;
+            };
+            let histogram = element.filtered(|name| name != BOUND);
+            let number = *numbers.entry(histogram).or_insert_with_key(|histogram| {
+                labels.push(without_metadata(histogram));
+                self.histograms.push(Vec::new());
+                labels.len() - 1
+            });
+            self.histograms[number].push((upper, i as u32));
+        }
+        for histogram in &mut self.histograms {
+            histogram.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        labels
+    }
+}

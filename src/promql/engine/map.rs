@@ -1,0 +1,42 @@
+//! A map: a function of each element of a vector by itself.
+//!
+//! The result has the vector's labels without the metric name.
+//! Source: Prometheus `promql/functions.go`; Go's `math` for the special cases.
+
+use crate::promql::operators::map::apply;
+use crate::promql::syntax::function::MapFunction;
+
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+
+/// The node of a map.
+#[derive(Debug)]
+pub(super) struct Map {
+    pub(super) function: MapFunction,
+    pub(super) vector: NodeId,
+    pub(super) parameters: Vec<NodeId>,
+}
+
+impl Map {
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let input = inputs.vector(self.vector)?;
+        let mut parameters = [0.0; 2];
+        for (parameter, id) in parameters.iter_mut().zip(&self.parameters) {
+            *parameter = inputs.scalar(*id)?;
+        }
+        out.derive_nameless(&input.layout, cx.versions);
+        out.present.copy_from_slice(&input.present);
+        let given = self.parameters.len();
+        let to = (&mut out.values[..], &mut out.present[..]);
+        apply(self.function, &input.values, to, &parameters[..given], cx.time_ms);
+        match self.function {
+            MapFunction::Negate => out.check_run(cx, Some(&input.layout)),
+            _ => out.check_labels(cx),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! A match: which elements of two vectors belong together, by the labels they agree in.
+//!
+//! Elements with the same signature (the labels of `on`, or all but those of `ignoring` and the
+//! metric name) form a match group. Groups are worked out once a layout; what is an error depends
+//! on which elements are present, so that is looked at at every instant.
+//! Source: Prometheus `promql/engine.go`, `VectorBinop`, `resultMetric`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::promql::syntax::clause::{Cardinality, Matching};
+use crate::promql::syntax::operator::BinaryOp;
+
+use super::conflict::{Conflict, Conflicts, OnConflict};
+use super::context::{Context, Inputs, NodeId, Output};
+use super::error::EvalError;
+use super::layout::{Layout, Versions, without_metadata};
+
+/// No such element or group.
+const NONE: u32 = u32::MAX;
+
+/// In place of the chosen element: more than one claims to be it, the group is left out.
+const CROWDED: u32 = NONE - 1;
+
+/// The node of an operator between two vectors. `many` is the left side, unless `group_right`
+/// swaps them; `one` is the other.
+#[derive(Debug)]
+pub(super) struct VectorBinary {
+    op: BinaryOp,
+    return_bool: bool,
+    matching: Matching,
+    many: NodeId,
+    one: NodeId,
+    /// The layouts that the groups were made from: of `many` and of `one`.
+    made_from: (Arc<Layout>, Arc<Layout>),
+    /// By the labels that must agree; a group of which no element is left does no harm.
+    groups: HashMap<Labels, u32>,
+    many_group: Vec<u32>,
+    one_group: Vec<u32>,
+    /// The present element of `one` in each group; [`NONE`] and [`CROWDED`] are no elements.
+    chosen: Vec<u32>,
+    /// The element of `one` whose labels the layout took over in each group.
+    included_from: Vec<u32>,
+    /// One-to-one: groups that have a result.
+    matched: Vec<bool>,
+}
+
+impl VectorBinary {
+    pub(super) fn new(
+        op: BinaryOp,
+        return_bool: bool,
+        matching: Matching,
+        left: NodeId,
+        right: NodeId,
+    ) -> Self {
+        let (many, one) = if matching.swaps() { (right, left) } else { (left, right) };
+        Self {
+            op,
+            return_bool,
+            matching,
+            many,
+            one,
+            made_from: Default::default(),
+            groups: HashMap::new(),
+            many_group: Vec::new(),
+            one_group: Vec::new(),
+            chosen: Vec::new(),
+            included_from: Vec::new(),
+            matched: Vec::new(),
+        }
+    }
+
+    pub(super) fn eval(
+        &mut self,
+        cx: &mut Context,
+        inputs: Inputs,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let (many, one) = (inputs.vector(self.many)?, inputs.vector(self.one)?);
+        let versions = (many.layout.version, one.layout.version);
+        if (self.made_from.0.version, self.made_from.1.version) != versions {
+            self.regroup(&many.layout, &one.layout);
+            out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
+            self.made_from = (Arc::clone(&many.layout), Arc::clone(&one.layout));
+        }
+        if many.is_empty() || one.is_empty() {
+            out.present.fill(false);
+            return Ok(());
+        }
+        self.choose(one, cx.on_conflict, &mut out.conflicts)?;
+        if self.takes_over_other_labels() {
+            out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
+        }
+        self.combine(many, one, cx.on_conflict, out)?;
+        match self.matching.cardinality {
+            Cardinality::OneToOne => out.check_labels(cx),
+            _ => out.check_matches(cx, |_| EvalError::GroupingNotUnique),
+        }
+    }
+
+    /// Follows the layouts, by their elements that are new.
+    fn regroup(&mut self, many: &Layout, one: &Layout) {
+        if self.groups.len() > 2 * one.len() {
+            // Most groups are of elements that are gone, and so is what is kept by group.
+            self.groups = HashMap::new();
+            (self.chosen, self.matched) = (Vec::new(), Vec::new());
+            self.made_from = Default::default();
+        }
+        let before = std::mem::take(&mut self.included_from);
+        let elements = one.labels.iter().zip(one.places_in(&self.made_from.1)).enumerate();
+        self.one_group = elements
+            .map(|(i, (labels, place))| {
+                let group = match place {
+                    Some(place) => self.one_group[place],
+                    None => {
+                        let next = self.groups.len() as u32;
+                        *self.groups.entry(self.matching.signature(labels)).or_insert(next)
+                    }
+                };
+                self.included_from.resize(self.groups.len(), NONE);
+                let from = &mut self.included_from[group as usize];
+                // The one whose labels were taken over before, else any.
+                let same = place.is_some_and(|p| before.get(group as usize) == Some(&(p as u32)));
+                if *from == NONE || same {
+                    *from = i as u32;
+                }
+                group
+            })
+            .collect();
+        self.included_from.resize(self.groups.len(), NONE);
+        let elements = many.labels.iter().zip(many.places_in(&self.made_from.0));
+        self.many_group = elements
+            .map(|(labels, before)| match before.map(|place| self.many_group[place]) {
+                Some(group) if group != NONE => group,
+                _ => self.groups.get(&self.matching.signature(labels)).copied().unwrap_or(NONE),
+            })
+            .collect();
+        self.chosen.resize(self.groups.len(), NONE);
+        self.matched.resize(self.groups.len(), false);
+    }
+
+    /// Finds the one present element of each group.
+    fn choose(
+        &mut self,
+        one: &Output,
+        on_conflict: OnConflict,
+        conflicts: &mut Conflicts,
+    ) -> Result<(), EvalError> {
+        self.chosen.fill(NONE);
+        for (i, _) in one.elements() {
+            let chosen = &mut self.chosen[self.one_group[i] as usize];
+            if *chosen == NONE {
+                *chosen = i as u32;
+                continue;
+            }
+            let other = std::mem::replace(chosen, CROWDED);
+            if other == CROWDED {
+                continue;
+            }
+            on_conflict.meet(conflicts, || {
+                let labels = &one.layout.labels;
+                let group = self.matching.signature(&labels[i]);
+                let error = EvalError::DuplicateMatch {
+                    side: if self.matching.swaps() { "left" } else { "right" },
+                    group: group.clone(),
+                    first: labels[i].clone(),
+                    second: labels[other as usize].clone(),
+                };
+                Conflict { labels: group, error }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Follows a group that has another present element than the one the layout was made with.
+    fn takes_over_other_labels(&mut self) -> bool {
+        if self.matching.included().is_empty() {
+            return false;
+        }
+        let mut other = false;
+        for (from, chosen) in self.included_from.iter_mut().zip(&self.chosen) {
+            if *chosen < CROWDED && *from != *chosen {
+                *from = *chosen;
+                other = true;
+            }
+        }
+        other
+    }
+
+    /// The layout of the result; `made` is the one before.
+    fn layout(
+        &self,
+        many: &Arc<Layout>,
+        one: &Layout,
+        made: &Layout,
+        versions: &mut Versions,
+    ) -> Arc<Layout> {
+        if self.matching.included().is_empty() {
+            let before = (&*self.made_from.0, made);
+            let drops = self.matching.cardinality == Cardinality::OneToOne
+                && (self.matching.on || !self.matching.labels.is_empty());
+            return many.mapped(versions, before, !drops, |it| self.result_labels(it, None));
+        }
+        let labels = many
+            .labels
+            .iter()
+            .zip(&self.many_group)
+            .map(|(labels, group)| {
+                let from = match *group {
+                    NONE => None,
+                    group => one.labels.get(self.included_from[group as usize] as usize),
+                };
+                self.result_labels(labels, from)
+            })
+            .collect::<Vec<_>>();
+        Arc::new(Layout::new(versions.next(), labels))
+    }
+
+    fn result_labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
+        let mut labels =
+            if self.op.is_comparison() { many.clone() } else { without_metadata(many) };
+        if self.matching.cardinality == Cardinality::OneToOne {
+            labels = labels.filtered(|name| self.matching.lists(name) == self.matching.on);
+        }
+        if let Some(one) = one {
+            for name in self.matching.included() {
+                labels = labels.with(name, one.get(name));
+            }
+        }
+        if self.return_bool {
+            labels = without_metadata(&labels);
+        }
+        labels
+    }
+
+    fn combine(
+        &mut self,
+        many: &Output,
+        one: &Output,
+        on_conflict: OnConflict,
+        out: &mut Output,
+    ) -> Result<(), EvalError> {
+        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
+        let swaps = self.matching.swaps();
+        let filters = self.op.is_comparison() && !self.return_bool;
+        self.matched.fill(false);
+        out.present.fill(false);
+        let mut crowded = false;
+        for (i, value) in many.elements() {
+            let group = self.many_group[i];
+            if group == NONE || self.chosen[group as usize] >= CROWDED {
+                continue;
+            }
+            let other = one.values[self.chosen[group as usize] as usize];
+            let (a, b) = if swaps { (other, value) } else { (value, other) };
+            if filters && !self.op.holds(a, b) {
+                continue;
+            }
+            if one_to_one && std::mem::replace(&mut self.matched[group as usize], true) {
+                on_conflict.meet(&mut out.conflicts, || Conflict {
+                    labels: self.matching.signature(&many.layout.labels[i]),
+                    error: EvalError::ManyToOne,
+                })?;
+                self.chosen[group as usize] = CROWDED;
+                crowded = true;
+                continue;
+            }
+            out.present[i] = true;
+            out.values[i] = if filters { a } else { self.op.apply(a, b) };
+        }
+        if crowded {
+            self.take_back(&mut out.present);
+        }
+        Ok(())
+    }
+
+    /// Makes absent what was there before the group turned out to be crowded.
+    fn take_back(&self, present: &mut [bool]) {
+        for (present, group) in present.iter_mut().zip(&self.many_group) {
+            *present &= *group == NONE || self.chosen[*group as usize] != CROWDED;
+        }
+    }
+}

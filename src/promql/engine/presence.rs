@@ -1,0 +1,349 @@
+//! Presence: at which instants of a range query the elements of its value are there, without the values.
+//!
+//! In: a tree, the series it reads, and the instants. Out: the label sets of the value, each with the spans
+//! of instants at which it has an element; or nothing where that depends on values (a comparison that
+//! filters, `topk`), or where the evaluation might fail (label sets that are not distinct). What comes out
+//! is exact: an evaluation gives as many points, and does not fail. A sample is looked at once, not at every
+//! instant that it is seen from.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::labels::Labels;
+use crate::matcher::Selector;
+use crate::promql::syntax::clause::{Cardinality, Matching};
+use crate::promql::syntax::expr::Expr;
+use crate::promql::syntax::function::{MapFunction, RangeFunction};
+use crate::promql::syntax::tree::{Binary, LOOKBACK_MS, Node, Source, ValueType};
+use crate::promql::syntax::when::When;
+use crate::sample::Sample;
+use crate::series::Store;
+
+use super::context::Membership;
+use super::layout::without_metadata;
+use super::plan::Plan;
+use super::subquery::{first_step, last_step};
+
+/// The instants of a range query: the first, and each after a step more, as many as there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steps {
+    /// The first.
+    pub first_ms: i64,
+    /// At least 1.
+    pub step_ms: i64,
+    /// The first included.
+    pub count: u64,
+}
+
+impl Plan {
+    /// Whether a range query gives more than so many points for certain. No also means that this cannot be
+    /// known without evaluating it. `expr` is the one the plan was bound for.
+    #[must_use]
+    pub fn gives_more_than(
+        &self,
+        points: u64,
+        (expr, steps): (&Expr, Steps),
+        store: &Store,
+        go_on: &dyn Fn() -> bool,
+    ) -> bool {
+        let memberships = self.memberships();
+        // Of what is looked at here no series gives more than one element.
+        let series = memberships.iter().map(|it| store.members(it.id).len() as u64).sum::<u64>();
+        if series.max(1).saturating_mul(steps.count) <= points {
+            return false;
+        }
+        let rows = Presence { store, memberships, go_on }.rows(expr.root(), steps);
+        rows.is_some_and(|rows| rows.iter().map(Row::points).sum::<u64>() > points)
+    }
+}
+
+/// Places of instants, the first and the last.
+type Span = (u64, u64);
+
+/// An element of the value and where it is there: spans in order, none touching another.
+#[derive(Debug)]
+struct Row {
+    labels: Labels,
+    spans: Vec<Span>,
+}
+
+impl Row {
+    fn points(&self) -> u64 {
+        self.spans.iter().map(|(first, last)| last - first + 1).sum()
+    }
+}
+
+/// Adds a span that begins no earlier than the others.
+fn extend(spans: &mut Vec<Span>, (first, last): Span) {
+    match spans.last_mut() {
+        Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+        _ => spans.push((first, last)),
+    }
+}
+
+/// The spans that are in both.
+fn common(a: &[Span], b: &[Span]) -> Vec<Span> {
+    let (mut i, mut j, mut spans) = (0, 0, Vec::new());
+    while i < a.len() && j < b.len() {
+        let (first, last) = (a[i].0.max(b[j].0), a[i].1.min(b[j].1));
+        if first <= last {
+            spans.push((first, last));
+        }
+        if a[i].1 < b[j].1 { i += 1 } else { j += 1 }
+    }
+    spans
+}
+
+impl Steps {
+    fn all(self) -> Vec<Span> {
+        self.count.checked_sub(1).map(|last| (0, last)).into_iter().collect()
+    }
+
+    /// Those from which a time in `[from_ms, to_ms]` is looked at.
+    fn seeing(self, when: When, from_ms: i64, to_ms: i64) -> Option<Span> {
+        let last = self.count.checked_sub(1)?;
+        if when.at_ms.is_some() {
+            let seen = (from_ms..=to_ms).contains(&when.instant(self.first_ms));
+            return seen.then_some((0, last));
+        }
+        let since_first = |ms: i64| ms.saturating_add(when.offset_ms).saturating_sub(self.first_ms);
+        let (from_ms, to_ms) = (since_first(from_ms), since_first(to_ms));
+        if to_ms < 0 || from_ms > to_ms {
+            return None;
+        }
+        let first = from_ms.max(0).unsigned_abs().div_ceil(self.step_ms.unsigned_abs());
+        let last = last.min(to_ms.unsigned_abs() / self.step_ms.unsigned_abs());
+        (first <= last).then_some((first, last))
+    }
+
+    fn at(self, place: u64) -> i64 {
+        let since_first = i64::try_from(place).unwrap_or(i64::MAX).saturating_mul(self.step_ms);
+        self.first_ms.saturating_add(since_first)
+    }
+}
+
+/// The rows, if their label sets differ: equal ones are perhaps an error.
+fn distinct(rows: Vec<Row>) -> Option<Vec<Row>> {
+    let mut seen = HashSet::with_capacity(rows.len());
+    rows.iter().all(|row| seen.insert(&row.labels)).then_some(())?;
+    Some(rows)
+}
+
+fn nameless(mut rows: Vec<Row>) -> Option<Vec<Row>> {
+    rows.iter_mut().for_each(|row| row.labels = without_metadata(&row.labels));
+    distinct(rows)
+}
+
+/// What is read.
+struct Presence<'a> {
+    store: &'a Store,
+    memberships: &'a [Membership],
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Presence<'_> {
+    /// The elements of a vector; of a scalar one that is always there.
+    fn rows(&self, node: &Node, steps: Steps) -> Option<Vec<Row>> {
+        let one = || Some(vec![Row { labels: Labels::empty(), spans: steps.all() }]);
+        match node {
+            Node::Number(_) | Node::Time => one(),
+            Node::Vector(inner) | Node::Scalar(inner) => {
+                self.rows(inner, steps)?;
+                one()
+            }
+            Node::Select { selector, when } => self.series(selector, |samples, spans| {
+                newest(samples, spans, LOOKBACK_MS, |from, to| steps.seeing(*when, from, to));
+            }),
+            Node::SampleTime { selector, when, lookback_ms } => {
+                nameless(self.series(selector, |samples, spans| {
+                    newest(samples, spans, *lookback_ms, |from, to| steps.seeing(*when, from, to));
+                })?)
+            }
+            Node::Range { function, source, parameter } => {
+                if let Some(parameter) = parameter {
+                    self.rows(parameter, steps)?;
+                }
+                let rows = self.ranges(!function.compares(), source, steps)?;
+                if *function == RangeFunction::LastOverTime { Some(rows) } else { nameless(rows) }
+            }
+            Node::Map { function, vector, parameters } => {
+                // The one gives nothing where its bounds are crossed, the other never gives anything.
+                if matches!(function, MapFunction::Clamp | MapFunction::OfNativeHistogram) {
+                    return None;
+                }
+                for parameter in parameters {
+                    self.rows(parameter, steps)?;
+                }
+                nameless(self.rows(vector, steps)?)
+            }
+            Node::Sort { vector, .. } => self.rows(vector, steps),
+            Node::Aggregate { grouping, parameter, vector, .. } => {
+                if let Some(parameter) = parameter {
+                    self.rows(parameter, steps)?;
+                }
+                Some(grouped(self.rows(vector, steps)?, |labels| grouping.group_of(labels)))
+            }
+            Node::Binary(binary) => self.binary(binary, steps),
+            Node::AbsentOverTime { .. }
+            | Node::Relabel { .. }
+            | Node::Absent { .. }
+            | Node::Histogram { .. }
+            | Node::CountValues { .. }
+            | Node::Top { .. }
+            | Node::Set { .. } => None,
+        }
+    }
+
+    fn binary(&self, binary: &Binary, steps: Steps) -> Option<Vec<Row>> {
+        let Binary { op, return_bool, matching, left, right } = binary;
+        if op.is_comparison() && !return_bool {
+            return None;
+        }
+        let types = (left.value_type(), right.value_type());
+        let (left, right) = (self.rows(left, steps)?, self.rows(right, steps)?);
+        match types {
+            (ValueType::Scalar, ValueType::Scalar) => Some(left),
+            (ValueType::Vector, ValueType::Scalar) => nameless(left),
+            (ValueType::Scalar, ValueType::Vector) => nameless(right),
+            (ValueType::Vector, ValueType::Vector) => matched(matching, left, right),
+        }
+    }
+
+    fn series(
+        &self,
+        selector: &Selector,
+        mut spans_of: impl FnMut(&[Sample], &mut Vec<Span>),
+    ) -> Option<Vec<Row>> {
+        let mut memberships = self.memberships.iter();
+        let membership = memberships.find(|it| self.store.selector(it.id) == selector)?;
+        let mut rows = Vec::new();
+        for id in self.store.members(membership.id) {
+            if !(self.go_on)() {
+                return None;
+            }
+            let mut spans = Vec::new();
+            spans_of(self.store.window(*id, i64::MIN, i64::MAX), &mut spans);
+            if !spans.is_empty() {
+                rows.push(Row { labels: self.store.labels(*id).clone(), spans });
+            }
+        }
+        Some(rows)
+    }
+
+    /// The series whose ranges hold a sample, or two.
+    fn ranges(&self, one: bool, source: &Source, steps: Steps) -> Option<Vec<Row>> {
+        match source {
+            Source::Series { selector, range_ms, when } => {
+                self.series(selector, |samples, spans| {
+                    let times =
+                        samples.iter().filter(|it| !it.is_stale()).map(|it| it.timestamp_ms);
+                    let mut before = None;
+                    for time_ms in times {
+                        let first_ms = if one { Some(time_ms) } else { before };
+                        before = Some(time_ms);
+                        let to = |first_ms: i64| first_ms.saturating_add(range_ms - 1);
+                        let span = first_ms.and_then(|it| steps.seeing(*when, time_ms, to(it)));
+                        span.into_iter().for_each(|span| extend(spans, span));
+                    }
+                })
+            }
+            Source::Subquery { inner, range_ms, step_ms, when } => {
+                // So that a span of steps is seen as a whole.
+                if *range_ms < if one { *step_ms } else { step_ms.checked_mul(2)? } {
+                    return None;
+                }
+                let last = steps.at(steps.count.checked_sub(1)?);
+                let start_ms = when.instant(steps.first_ms).saturating_sub(*range_ms);
+                let first_ms = first_step(start_ms, *step_ms);
+                let last_ms = last_step(when.instant(last), *step_ms);
+                let within = u64::try_from(last_ms.saturating_sub(first_ms)).ok()?;
+                let count = within / step_ms.unsigned_abs() + 1;
+                let inside = Steps { first_ms, step_ms: *step_ms, count };
+                let mut rows = self.rows(inner, inside)?;
+                for row in &mut rows {
+                    let inner = std::mem::take(&mut row.spans);
+                    row.spans = spans_seen(one, &inner, inside, |from_ms, to_ms| {
+                        steps.seeing(*when, from_ms, to_ms.saturating_add(range_ms - 1))
+                    });
+                }
+                rows.retain(|row| !row.spans.is_empty());
+                distinct(rows)
+            }
+        }
+    }
+}
+
+/// The spans of a subquery's steps as spans of times at which the last sample of a range, or its last two,
+/// may be, and until when such a range may end: `seeing` is asked for both.
+fn spans_seen(
+    one: bool,
+    inner: &[Span],
+    steps: Steps,
+    seeing: impl Fn(i64, i64) -> Option<Span>,
+) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut see = |from: u64, to: u64| {
+        let seen = seeing(steps.at(from), steps.at(to));
+        seen.into_iter().for_each(|span| extend(&mut spans, span));
+    };
+    let mut before = None;
+    for (first, last) in inner {
+        if one {
+            see(*first, *last);
+        } else {
+            before.into_iter().for_each(|before| see(*first, before));
+            if last > first {
+                see(first + 1, last - 1);
+            }
+            before = Some(*last);
+        }
+    }
+    spans
+}
+
+/// Where the newest of the samples is none of a series that has ended, nor too old.
+fn newest(
+    samples: &[Sample],
+    spans: &mut Vec<Span>,
+    lookback_ms: i64,
+    seeing: impl Fn(i64, i64) -> Option<Span>,
+) {
+    for (i, sample) in samples.iter().enumerate().filter(|(_, it)| !it.is_stale()) {
+        let next_ms = samples.get(i + 1).map_or(i64::MAX, |next| next.timestamp_ms);
+        let to_ms = sample.timestamp_ms.saturating_add(lookback_ms).min(next_ms) - 1;
+        seeing(sample.timestamp_ms, to_ms).into_iter().for_each(|span| extend(spans, span));
+    }
+}
+
+/// Rows by what is made of their labels, each where one of its members is.
+fn grouped(rows: Vec<Row>, group_of: impl Fn(&Labels) -> Labels) -> Vec<Row> {
+    let mut groups: HashMap<Labels, Vec<Span>> = HashMap::new();
+    for row in rows {
+        groups.entry(group_of(&row.labels)).or_default().extend(row.spans);
+    }
+    let merged = |(labels, mut members): (Labels, Vec<Span>)| {
+        members.sort_unstable();
+        let mut spans = Vec::new();
+        members.into_iter().for_each(|span| extend(&mut spans, span));
+        Row { labels, spans }
+    };
+    groups.into_iter().map(merged).collect()
+}
+
+/// Pairs of elements, where no two of a side can be matched with the same one.
+fn matched(matching: &Matching, left: Vec<Row>, right: Vec<Row>) -> Option<Vec<Row>> {
+    if matching.cardinality != Cardinality::OneToOne {
+        return None;
+    }
+    let signed = |mut rows: Vec<Row>| {
+        rows.iter_mut().for_each(|row| row.labels = matching.signature(&row.labels));
+        distinct(rows)
+    };
+    let (left, right) = (signed(left)?, signed(right)?);
+    let by_labels: HashMap<Labels, Vec<Span>> =
+        right.into_iter().map(|row| (row.labels, row.spans)).collect();
+    let pair = |row: Row| {
+        let spans = common(&row.spans, by_labels.get(&row.labels)?);
+        (!spans.is_empty()).then_some(Row { labels: row.labels, spans })
+    };
+    nameless(left.into_iter().filter_map(pair).collect())
+}

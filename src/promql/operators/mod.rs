@@ -1,0 +1,18 @@
+//! The operators: what is computed, as pure functions over windows, values and label sets.
+//!
+//! In: samples, numbers, a label set, and which function or operator of the syntax. Out: a number, or
+//! none. They know no store, no layout and no other node; that walk is the engine's.
+
+pub(super) mod aggregate;
+pub(super) mod binary;
+pub(super) mod calendar;
+pub(super) mod heap;
+pub(super) mod histogram;
+pub(super) mod map;
+pub(super) mod order;
+pub(super) mod over_time;
+pub(super) mod range;
+pub(super) mod rate;
+pub(super) mod relabel;
+pub(super) mod summation;
+pub(super) mod window;
