@@ -3,7 +3,7 @@
 //! An entity has a sample only while it misses a feature, so there are as many as entities at most;
 //! the other two families have one for each model, and one for each feature of it.
 
-use super::page::Page;
+use super::metrics_page::Page;
 use crate::detect::ModelSnapshot;
 use crate::labels::Labels;
 

@@ -4,7 +4,7 @@
 //! entities is absent where none is scored, and what is about the model's input where nothing is
 //! measured: a number would be a wrong one.
 
-use super::page::Page;
+use super::metrics_page::Page;
 use super::scores::model_gauge;
 use crate::detect::{AnomalyState, EntityScore, ModelSnapshot, RangeCount};
 use crate::labels::Labels;

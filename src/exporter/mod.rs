@@ -15,12 +15,12 @@ mod deflated;
 mod families;
 mod fleet;
 mod former;
+mod metrics_page;
 mod own;
-mod page;
+mod page_format;
 mod scores;
 mod shared;
 mod silences;
-mod wanted;
 
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ pub use own::{
     Reload, Save, WarmStart, count_alert, count_append, count_dropped, count_missed_ticks,
     count_reload, count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
+pub use page_format::PageFormat;
 pub use scores::render as render_scores;
 pub use shared::{PagesHeld, Scores, SharedScores};
 pub use silences::{count_maintenance, count_silences_not_kept};
-pub use wanted::Wanted;
 
 use deflated::Deflated;
 use shared::Body;

@@ -1,6 +1,6 @@
 //! The scores of the last tick as text.
 
-use super::page::Page;
+use super::metrics_page::Page;
 use super::{ExporterConfig, ModelInfo, absence, alerts, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;

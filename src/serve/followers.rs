@@ -89,7 +89,7 @@ impl IdleFollowers {
         let Plan { windows, max_silences, audience, actions } = plan;
         let Desks { silences, actions: desk } = desks;
         let owner = self.silences.start(windows, max_silences, folder).await?;
-        let (audiences, teller) = notices::start(audience, &silences, snapshots.clone(), folder);
+        let (audiences, notifier) = notices::start(audience, &silences, snapshots.clone(), folder);
         let driver = ActionDriver {
             now_ms,
             maintenance: silences.published.clone(),
@@ -103,7 +103,7 @@ impl IdleFollowers {
         desk.begun().await;
         let ends = async move {
             // One that has died has been said.
-            let _ = tokio::join!(owner, teller, doer);
+            let _ = tokio::join!(owner, notifier, doer);
         };
         Ok((Followers { silences, audiences, actions: plans }, ends))
     }

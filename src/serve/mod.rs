@@ -22,7 +22,7 @@ mod notices;
 mod pace;
 mod patience;
 mod pipeline;
-mod quiet;
+mod rate_limited_log;
 mod router;
 mod routes;
 mod schedule;
@@ -61,9 +61,9 @@ use listen::{answer_requests, listen};
 use live::{Budgets, Live};
 use narrator::narrator;
 use pipeline::{Command, PipelineSettings};
-use quiet::Quiet;
+use rate_limited_log::RateLimitedLog;
 use router::{Phase, ReloadRequest, Router};
-use signals::{Signals, Wish};
+use signals::{SignalAction, Signals};
 use warm::WarmStarts;
 
 pub use routes::{Routes, RoutesError};
@@ -202,7 +202,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         cors_origin: settings.web.cors_origin.clone(),
         desks: desks.clone(),
         witness,
-        refusals: Quiet::new(&remote_write::Refusal::REASONS),
+        refusals: RateLimitedLog::new(&remote_write::Refusal::REASONS),
     });
     let (stop, server) = answer_requests(listener, settings.web.clone(), router);
     let mut warm = WarmStarts::new(&commands, snapshot.clone());
@@ -318,9 +318,9 @@ impl Program {
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let request = tokio::select! {
-                wish = signals.next() => match wish {
-                    Wish::End => return false,
-                    Wish::Reload => None,
+                action = signals.next() => match action {
+                    SignalAction::End => return false,
+                    SignalAction::Reload => None,
                 },
                 _ = &mut *ended => return true,
                 _ = upkeep.tick() => {
