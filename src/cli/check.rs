@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::alerts;
 use super::features::{self, FeaturesArgs};
 use super::item::item_of;
-use super::{Failure, Outcome, say};
+use super::{ExitResult, Failure, say};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
@@ -69,7 +69,7 @@ pub(super) struct AlertsArgs {
     send_test: bool,
 }
 
-pub(super) fn run(check: Check) -> Outcome {
+pub(super) fn run(check: Check) -> ExitResult {
     match check {
         Check::Config(args) => config(&args),
         Check::Model(args) => model(&args),
@@ -78,7 +78,7 @@ pub(super) fn run(check: Check) -> Outcome {
     }
 }
 
-fn config(args: &ConfigArgs) -> Outcome {
+fn config(args: &ConfigArgs) -> ExitResult {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(args.file.as_deref()).map_err(|error| wrong(error.into()))?;
     if args.print_relabel {
@@ -179,7 +179,7 @@ fn told(config: &Config, args: &ModelArgs) -> anyhow::Result<ModelConfig> {
     item_of(config, file)?.cloned().ok_or_else(none)
 }
 
-fn model(args: &ModelArgs) -> Outcome {
+fn model(args: &ModelArgs) -> ExitResult {
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let library = config.onnxruntime.library.as_deref();

@@ -125,7 +125,7 @@ struct ServeArgs {
 }
 
 /// What a command ends with.
-type Outcome = Result<(), Failure>;
+type ExitResult = Result<(), Failure>;
 
 /// Why a command did not succeed.
 enum Failure {
@@ -232,7 +232,7 @@ fn cors_origin(text: &str) -> Result<CorsOrigin, String> {
     text.to_owned().try_into()
 }
 
-fn serve(args: ServeArgs) -> Outcome {
+fn serve(args: ServeArgs) -> ExitResult {
     let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
         .map_err(|error| Failure::Wrong(error.into()))?;
     let ServeArgs { config_file, prometheus_url, cors_origin, .. } = args;

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
-use crate::history::{self, Exclusions, Query, Range, RangeQuery, Source};
+use crate::history::{self, Exclusions, HistoryQuery, Range, RangeQuery, Source};
 use crate::timestamp::{Zone, parse_typed_ms};
 
 /// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
@@ -103,7 +103,7 @@ impl SourceArgs {
         features: Vec<FeatureSpec>,
         entity: Vec<String>,
         step: Option<Duration>,
-    ) -> anyhow::Result<Query> {
+    ) -> anyhow::Result<HistoryQuery> {
         let (now_ms, step) = (self.now_ms, self.step(step)?);
         let excluded = self.spans("--exclude", &self.exclude, Some(step))?;
         let exclude = Exclusions { ranges: excluded, queries: self.exclude_query };
@@ -121,7 +121,7 @@ impl SourceArgs {
             _ => bail!("say where history comes from: --prometheus.url URL or --input FILE"),
         };
         let (config, zone) = (config.history.clone(), self.timezone);
-        Ok(Query { source, features, entity, exclude, config, zone })
+        Ok(HistoryQuery { source, features, entity, exclude, config, zone })
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
             SourceArgs { prometheus_url: Some("http://a".to_owned()), now_ms: NOW_MS, ..args };
         let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
         match (query, expected) {
-            (Ok(Query { source: Source::Server(asked), .. }), Ok(expected)) => {
+            (Ok(HistoryQuery { source: Source::Server(asked), .. }), Ok(expected)) => {
                 let ranges = asked.ranges.iter();
                 let found: Vec<_> = ranges.map(|it| (it.start_ms, it.end_ms)).collect();
                 assert_eq!(found, expected);

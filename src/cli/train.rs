@@ -9,11 +9,11 @@ use super::next::serving;
 use super::outputs;
 use super::reproduce::command_line;
 use super::source::SourceArgs;
-use super::{Failure, Outcome, say, whole_number, write_file};
+use super::{ExitResult, Failure, say, whole_number, write_file};
 use crate::config::Config;
 use crate::features::{PROFILE_ENTITY, profile};
 use crate::model::ModelConfig;
-use crate::train::tune::Budget;
+use crate::train::tune::TrialBudget;
 use crate::train::{self, Options, TrainError};
 
 /// Flags of `train`.
@@ -40,13 +40,13 @@ pub(super) struct TrainArgs {
     /// Try so many sizes, learning rates, windows and scalings of the network, each so many times,
     /// and take those whose errors tell known faults best, as in 30 or 30x2. For models with a network.
     #[arg(long, value_name = "TRIALS[xEXECUTIONS]")]
-    tune: Option<Budget>,
+    tune: Option<TrialBudget>,
     /// Decides initial weights and the order of rows; that of the configuration without it.
     #[arg(long, value_name = "NUMBER", value_parser = whole_number)]
     seed: Option<u64>,
 }
 
-pub(super) fn run(args: TrainArgs) -> Outcome {
+pub(super) fn run(args: TrainArgs) -> ExitResult {
     let (report, config_file) = (args.report.clone(), args.config_file.clone());
     let config = Config::load(config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;

@@ -79,7 +79,7 @@ pub struct Detector {
 
 /// What a detector says of one step.
 #[derive(Debug, Default)]
-pub struct Judgement {
+pub struct Detection {
     /// The entities that have a score, in the order of slots, each with its slot.
     pub scores: Vec<(usize, EntityScore)>,
     /// Entities that have not been complete for long enough.
@@ -222,7 +222,7 @@ impl Detector {
     }
 
     /// Judges a step.
-    pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Judgement {
+    pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Detection {
         let ready = self.take_in(matrix, now_ms);
         self.follow(matrix);
         match self.run() {
@@ -232,7 +232,7 @@ impl Detector {
             }
             Err(error) => {
                 let warming = ready.warming;
-                Judgement { warming, error: Some(error), ..Judgement::default() }
+                Detection { warming, error: Some(error), ..Detection::default() }
             }
         }
     }
@@ -279,14 +279,14 @@ impl Detector {
         (matrix, now_ms): (&FeatureMatrix, i64),
         ready: &Ready,
         (scores, rows): (&Scores, Range<usize>),
-    ) -> Judgement {
-        let mut judgement = Judgement { warming: ready.warming, ..Judgement::default() };
+    ) -> Detection {
+        let mut detection = Detection { warming: ready.warming, ..Detection::default() };
         for (i, &slot) in rows.zip(&ready.slots) {
             if !scores.error[i].is_finite() {
                 let lacks = self.scorer.takes_mask();
-                judgement.incomplete += usize::from(lacks);
-                judgement.not_finite += usize::from(!lacks);
-                judgement.numberless.push(slot);
+                detection.incomplete += usize::from(lacks);
+                detection.not_finite += usize::from(!lacks);
+                detection.numberless.push(slot);
                 continue;
             }
             let mut parts = vec![scores.error[i]];
@@ -301,7 +301,7 @@ impl Detector {
             self.seen[slot] = self.needed.min(before + 1);
             let parts = self.smooth(slot, now_ms, parts);
             if self.seen[slot] < self.needed {
-                judgement.warming += 1;
+                detection.warming += 1;
                 continue;
             }
             let error = f64::from(parts[0]);
@@ -324,9 +324,9 @@ impl Detector {
             };
             self.still.iter().for_each(|it| it.tell(slot, &mut score));
             self.last_scores.push(slot, now_ms);
-            judgement.scores.push((slot, score));
+            detection.scores.push((slot, score));
         }
-        judgement
+        detection
     }
 
     /// The power mean, over time and of all smoothings, of an error, and each feature's part of it.

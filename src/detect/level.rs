@@ -34,7 +34,7 @@ pub struct Levels {
     starts: Vec<LevelStart>,
     /// The place of each slot's entity.
     places: Vec<usize>,
-    cells: Vec<Cell>,
+    cells: Vec<FeatureLevel>,
     /// Means and scales by slot and feature, as graphs take them.
     means: Vec<f32>,
     scales: Vec<f32>,
@@ -42,7 +42,7 @@ pub struct Levels {
 
 /// One feature of one entity.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+struct FeatureLevel {
     mean: f64,
     variance: f64,
     /// The sum of the weights if the newest one is 1.
@@ -78,7 +78,7 @@ impl Levels {
     pub fn resize(&mut self, slots: usize) {
         let (before, after) = (self.places.len(), slots * self.width());
         self.places.resize(slots, 0);
-        self.cells.resize(after, Cell { mean: 0.0, variance: 0.0, weight: 0.0 });
+        self.cells.resize(after, FeatureLevel { mean: 0.0, variance: 0.0, weight: 0.0 });
         self.means.resize(after, 0.0);
         self.scales.resize(after, 0.0);
         for slot in before..slots {
@@ -99,7 +99,7 @@ impl Levels {
             let scale = start.scale[feature].max(start.floor[feature]);
             let mean = start.mean[feature];
             let at = slot * width + feature;
-            self.cells[at] = Cell {
+            self.cells[at] = FeatureLevel {
                 mean: f64::from(mean),
                 variance: f64::from(scale) * f64::from(scale),
                 weight: start.prior.min(self.most),
@@ -114,8 +114,11 @@ impl Levels {
     /// Beyond the slots there are.
     pub(super) fn memory(&self, slot: usize) -> Vec<LevelMemory> {
         let cells = &self.cells[slot * self.width()..][..self.width()];
-        let memory =
-            |it: &Cell| LevelMemory { mean: it.mean, variance: it.variance, weight: it.weight };
+        let memory = |it: &FeatureLevel| LevelMemory {
+            mean: it.mean,
+            variance: it.variance,
+            weight: it.weight,
+        };
         cells.iter().map(memory).collect()
     }
 
@@ -134,8 +137,11 @@ impl Levels {
         let floor = &self.starts[self.places[slot]].floor;
         for (feature, it) in memory.iter().enumerate() {
             let at = first + feature;
-            self.cells[at] =
-                Cell { mean: it.mean, variance: it.variance, weight: it.weight.min(self.most) };
+            self.cells[at] = FeatureLevel {
+                mean: it.mean,
+                variance: it.variance,
+                weight: it.weight.min(self.most),
+            };
             self.means[at] = it.mean as f32;
             self.scales[at] = (it.variance.sqrt() as f32).max(floor[feature]);
         }
@@ -189,7 +195,7 @@ impl Levels {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>()
+        self.cells.capacity() * size_of::<FeatureLevel>()
             + self.places.capacity() * size_of::<usize>()
             + (self.means.capacity() + self.scales.capacity()) * size_of::<f32>()
             + self.starts.capacity() * size_of::<LevelStart>()

@@ -30,12 +30,12 @@ mod backfill;
 mod backtest;
 mod budget;
 mod calls;
+mod evaluation_page;
 mod fleet;
 mod judgement;
 mod marked;
 mod operator;
 mod output;
-mod page;
 mod ranking;
 #[cfg(test)]
 mod tests;
@@ -45,12 +45,12 @@ pub use backfill::write as write_backfill;
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
 pub use calls::{Account, Call, CallVerdict, Finding};
+pub use evaluation_page::page;
 pub use fleet::{FleetError, judge_fleet};
 pub use judgement::{JudgeError, Judgement, Ranking, judge};
 pub use marked::{MarkError, Marked, MarkedIncident, mark};
 pub use operator::Alarms;
 pub use output::{OutputError, write as write_scores};
-pub use page::page;
 
 use crate::episodes;
 

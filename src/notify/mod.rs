@@ -49,7 +49,7 @@ pub use config::{
 pub use email::EmailConfig;
 pub use notice::Notice;
 pub use target::{Failure, NotifyError, Target};
-pub use trial::{Answer, send_test};
+pub use trial::{TargetAnswer, send_test};
 
 /// Who is told of what, from now on.
 #[derive(Debug)]

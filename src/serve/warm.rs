@@ -39,7 +39,7 @@ use crate::detect::{ModelKey, Newcomers, PastEntity, Snapshot, WarmNeeds, Warmed
 use crate::duration;
 use crate::exporter::{self, WarmStart};
 use crate::history::{
-    self, Exclusions, HistoryConfig, HistoryError, Query, Range, RangeQuery, Source,
+    self, Exclusions, HistoryConfig, HistoryError, HistoryQuery, Range, RangeQuery, Source,
 };
 use crate::labels::Labels;
 
@@ -368,7 +368,7 @@ fn remember(
     let start_ms = end_ms - (steps as i64 - 1) * needs.interval_ms;
     let mut config = settings.history.clone();
     config.max_values = config.max_values.min(OTHERS * MOST_VALUES);
-    let query = Query {
+    let query = HistoryQuery {
         source: Source::Server(RangeQuery {
             url,
             ranges: vec![Range { start_ms, end_ms }],

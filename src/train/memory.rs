@@ -17,7 +17,7 @@ use super::config::TrainConfig;
 use super::run::TrainError;
 use crate::bytesize::ByteSize;
 use crate::features::Recording;
-use crate::history::{self, Extent, History, Query, Sampling};
+use crate::history::{self, Extent, History, HistoryQuery, Sampling};
 
 /// The program, ONNX Runtime, and everything that works on some thousand windows at a time.
 pub const FIXED: ByteSize = ByteSize::from_mib(128);
@@ -59,7 +59,7 @@ pub struct MemoryError {
 ///
 /// # Errors
 /// As [`history::read_sample`], and when a file holds more.
-pub fn read(query: &Query, config: &TrainConfig) -> Result<History, TrainError> {
+pub fn read(query: &HistoryQuery, config: &TrainConfig) -> Result<History, TrainError> {
     let most = config.max_memory;
     let sampling = Sampling {
         most: &|extent| entities(most, extent),

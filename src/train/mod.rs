@@ -42,24 +42,24 @@ mod graph;
 mod hindsight;
 mod left_out;
 mod memory;
-mod page;
 #[cfg(test)]
 mod reference;
 mod report;
 mod run;
 mod still;
 pub mod threshold;
+mod training_page;
 pub mod tune;
 mod write;
 
-pub use branches::Kind;
+pub use branches::BranchKind;
 pub use branches::autoencoder::Course;
-pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
+pub use config::{FitKind, ModelKind, TrainConfig, TrainConfigError};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
 pub use hindsight::{Around, Called, Hindsight, Moment};
 pub use left_out::LeftOut;
 pub use memory::MemoryError;
-pub use page::page;
 pub use report::Summary;
 pub use run::{Options, TrainError, run};
+pub use training_page::page;

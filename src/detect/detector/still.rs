@@ -43,12 +43,12 @@ const MOVING: usize = 5;
 /// How long each of some features of one entity has stood still.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
-    cells: Vec<Cell>,
+    cells: Vec<FeatureRun>,
 }
 
 /// One feature.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+struct FeatureRun {
     /// The latest value that was measured; NaN before the first.
     last: f32,
     /// Steps at which it was what it had been.
@@ -61,7 +61,7 @@ impl Runs {
     /// Of so many features of which nothing was seen.
     #[must_use]
     pub fn new(features: usize) -> Self {
-        Self { cells: vec![Cell { last: f32::NAN, run: 0, is_here: false }; features] }
+        Self { cells: vec![FeatureRun { last: f32::NAN, run: 0, is_here: false }; features] }
     }
 
     /// Takes a step: `measured` gives what was measured of a feature.
@@ -152,7 +152,7 @@ impl Stillness {
     /// Gives a slot what another had; what is of other features leaves it as it is.
     pub fn restore(&mut self, slot: usize, memory: &[RunMemory]) {
         if memory.len() == self.features.len() {
-            let cell = |it: &RunMemory| Cell { last: it.last, run: it.run, is_here: false };
+            let cell = |it: &RunMemory| FeatureRun { last: it.last, run: it.run, is_here: false };
             self.runs[slot].cells = memory.iter().map(cell).collect();
         }
     }
@@ -210,7 +210,11 @@ impl Stillness {
         self.usual.capacity() * size_of::<u32>()
             + self.places.capacity() * size_of::<usize>()
             + self.runs.capacity() * size_of::<Runs>()
-            + self.runs.iter().map(|it| it.cells.capacity() * size_of::<Cell>()).sum::<usize>()
+            + self
+                .runs
+                .iter()
+                .map(|it| it.cells.capacity() * size_of::<FeatureRun>())
+                .sum::<usize>()
     }
 }
 

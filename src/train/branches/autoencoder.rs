@@ -19,14 +19,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Base, CHUNK, INPUT_CLIP, Kind, Model};
+use super::{Base, BranchKind, CHUNK, INPUT_CLIP, Model};
 use crate::train::config::TrainConfig;
-use crate::train::data::{Dataset, Place, Rows, Scaler, Scaling, Split, Training};
+use crate::train::data::{Dataset, Rows, Scaler, Scaling, Split, Training, WindowPosition};
 use crate::train::ensemble::{Fit, FitError, OnEpoch};
 use crate::train::graph::{END, With, Writer, rounded};
 use network::{Network, Output, Places};
 use optimizer::Adam;
-use values::{Batch, Values, drop_some};
+use values::{TrainingBatch, Values, drop_some};
 
 /// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
 const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
@@ -230,8 +230,9 @@ impl Autoencoder {
         let blank = Self::blank(base, &range, config);
         let values = blank.values(base, dataset);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let some: Vec<Place> = fit.iter().step_by(fit.len().div_ceil(CHUNK)).copied().collect();
-        let Batch { inputs, targets, .. } = values.batch(&some);
+        let some: Vec<WindowPosition> =
+            fit.iter().step_by(fit.len().div_ceil(CHUNK)).copied().collect();
+        let TrainingBatch { inputs, targets, .. } = values.batch(&some);
         let (output, layers) = (blank.network.output, &config.layers);
         let network = Network::new(inputs.view(), targets.view(), layers, output, &mut rng);
         let units = values.units(fit);
@@ -252,7 +253,7 @@ struct Pass<'a> {
     values: &'a Values,
     /// See [`Values::units`].
     units: &'a Array1<f64>,
-    order: Vec<Place>,
+    order: Vec<WindowPosition>,
     adam: Adam,
     batch_size: usize,
 }
@@ -262,7 +263,7 @@ impl Pass<'_> {
     fn repeat(
         mut self,
         mut network: Network,
-        stopping: &[Place],
+        stopping: &[WindowPosition],
         config: &TrainConfig,
         mut rng: ChaCha8Rng,
         on_epoch: OnEpoch<'_>,
@@ -324,10 +325,10 @@ fn weights(mut there: Array2<f64>, units: &Array1<f64>) -> Array2<f64> {
 }
 
 /// The mean loss on windows as they are.
-fn loss(network: &Network, values: &Values, places: &[Place], units: &Array1<f64>) -> f64 {
+fn loss(network: &Network, values: &Values, places: &[WindowPosition], units: &Array1<f64>) -> f64 {
     let mut sum = 0.0;
     for places in places.chunks(CHUNK) {
-        let Batch { inputs, targets, there } = values.batch(places);
+        let TrainingBatch { inputs, targets, there } = values.batch(places);
         let residual = network.run(inputs.view()) - &targets;
         sum += (&residual * &residual * &weights(there, units)).sum();
     }
@@ -391,7 +392,7 @@ impl Writer<'_> {
 
 /// The autoencoder of a fit that has one.
 pub fn network_of(fit: &Fit) -> &Autoencoder {
-    match &fit.branch(Kind::Autoencoder).model {
+    match &fit.branch(BranchKind::Autoencoder).model {
         Model::Autoencoder(autoencoder) => autoencoder,
         other => unreachable!("{other:?} is no autoencoder"),
     }

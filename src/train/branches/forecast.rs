@@ -18,9 +18,9 @@
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::linear::{Normal, round};
-use super::{Base, CHUNK, Kind, Model};
+use super::{Base, BranchKind, CHUNK, Model};
 use crate::model::graph::Attribute;
-use crate::train::data::{Dataset, Place};
+use crate::train::data::{Dataset, WindowPosition};
 use crate::train::ensemble::{Fit, FitError};
 use crate::train::graph::{Writer, rounded};
 
@@ -116,7 +116,11 @@ impl Forecast {
     ///
     /// # Errors
     /// With too many features.
-    pub fn learn(dataset: &Dataset, places: &[Place], base: &Base) -> Result<Self, FitError> {
+    pub fn learn(
+        dataset: &Dataset,
+        places: &[WindowPosition],
+        base: &Base,
+    ) -> Result<Self, FitError> {
         let features = base.scaler.kinds.len();
         if LAGS * features > MAX_INPUTS {
             return Err(FitError::TooWide { features, most: MAX_INPUTS / LAGS });
@@ -165,7 +169,7 @@ impl Writer<'_> {
 
 /// The map of a fit that has one.
 fn map_of(fit: &Fit) -> &Forecast {
-    match &fit.branch(Kind::Forecast).model {
+    match &fit.branch(BranchKind::Forecast).model {
         Model::Forecast(map) => map,
         other => unreachable!("{other:?} is no forecast"),
     }

@@ -12,7 +12,7 @@ use ndarray::Array2;
 use super::{Base, CHUNK};
 use crate::detect::level::Levels;
 use crate::model::{LEVEL, LevelSpec, LevelStart};
-use crate::train::data::{Dataset, Place};
+use crate::train::data::{Dataset, WindowPosition};
 use crate::train::graph::{With, Writer};
 
 /// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
@@ -37,7 +37,7 @@ const KNOWN_PRIOR: f64 = 2.0;
 /// Windows with the entity's level before each.
 pub struct Levelled<'a> {
     /// The windows.
-    pub places: &'a [Place],
+    pub places: &'a [WindowPosition],
     /// `[windows, features]`.
     pub mean: Array2<f32>,
     /// `[windows, features]`.
@@ -112,7 +112,7 @@ fn levels(spec: &LevelSpec) -> Levels {
 pub fn walk(
     dataset: &Dataset,
     spec: &LevelSpec,
-    places: &[Place],
+    places: &[WindowPosition],
     each: &mut dyn FnMut(&Levelled<'_>),
 ) {
     let features = spec.mean.len();

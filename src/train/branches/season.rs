@@ -18,7 +18,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::CHUNK;
 use super::linear::{Normal, round};
-use crate::train::data::{Coverage, Dataset, Period, Place, Scaler};
+use crate::train::data::{Coverage, Dataset, Period, Scaler, WindowPosition};
 use crate::train::graph::{With, Writer, rounded};
 
 /// Harmonics of the day: the fourth still follows a lunch hour.
@@ -197,7 +197,12 @@ impl Spread {
 
 impl Season {
     /// Learns from the newest steps of windows, which are in the order of entities.
-    pub fn learn(dataset: &Dataset, places: &[Place], scaler: &Scaler, clocks: [usize; 2]) -> Self {
+    pub fn learn(
+        dataset: &Dataset,
+        places: &[WindowPosition],
+        scaler: &Scaler,
+        clocks: [usize; 2],
+    ) -> Self {
         let features = scaler.kinds.len();
         let moments = |rows: &Array2<f32>| clocks.map(|at| rows.column(at).mapv(f64::from));
         let mut sums = Sums::new(Harmonics::known_from(&Coverage::of(dataset, places)), features);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dataset, Place};
+use super::{Dataset, WindowPosition};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -53,7 +53,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// Of the newest steps of windows, of all entities together.
-    pub fn of(dataset: &Dataset, places: &[Place]) -> Self {
+    pub fn of(dataset: &Dataset, places: &[WindowPosition]) -> Self {
         let mut seen = vec![false; dataset.times_ms.len()];
         places.iter().for_each(|place| seen[place.step as usize] = true);
         let times = dataset.times_ms.iter().zip(seen).filter(|(_, seen)| *seen);

@@ -5,7 +5,7 @@
 //! of a month, a network would even so give nonsense at midnight, having never seen such an input:
 //! then the feature is left out of the network altogether.
 
-use super::{Coverage, Dataset, Period, Place};
+use super::{Coverage, Dataset, Period, WindowPosition};
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::promql::Expr;
 
@@ -30,7 +30,7 @@ pub enum Role {
 
 /// The roles of features in a fit on these windows: only what it sees tells whether it has seen every
 /// hour.
-pub fn roles(features: &[FeatureSpec], dataset: &Dataset, places: &[Place]) -> Vec<Role> {
+pub fn roles(features: &[FeatureSpec], dataset: &Dataset, places: &[WindowPosition]) -> Vec<Role> {
     let coverage = Coverage::of(dataset, places);
     features.iter().map(|feature| role(feature, &coverage)).collect()
 }

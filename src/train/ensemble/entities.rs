@@ -23,7 +23,7 @@ use crate::model::{
     HourlyMaxima, LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered,
 };
 use crate::train::branches::season::Harmonics;
-use crate::train::branches::{Kind, level};
+use crate::train::branches::{BranchKind, level};
 use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
@@ -212,7 +212,7 @@ pub(super) fn can_be_remembered(dataset: &Dataset, model: ModelKind) -> Result<(
 /// has one, and a week of hours.
 fn remembered_bytes(dataset: &Dataset, model: ModelKind) -> usize {
     let features = dataset.entities.first().map_or(0, |it| it.values.ncols());
-    let has_level = model.weights().iter().any(|(kind, _)| *kind == Kind::Level);
+    let has_level = model.weights().iter().any(|(kind, _)| *kind == BranchKind::Level);
     let numbers = if has_level { 3 * features } else { 0 } + REMEMBERED_HOURS;
     dataset.entities.len() * (numbers * NUMBER_BYTES + NAME_BYTES)
 }

@@ -1,11 +1,11 @@
-//! A page: what a training did and why its model may be believed, for a browser.
+//! The page of a training: what it did and why its model may be believed, for a browser.
 //!
 //! In: a summary and the command that made it. Out: one self-contained HTML page.
 
 use super::hindsight::Moment;
 use super::report::Summary;
 use super::threshold::Candidate;
-use super::tune::{Ending, Outcome, Tuning};
+use super::tune::{Ending, TrialResult, Tuning};
 use crate::report::{
     Bar, Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, ReportError, Series, Table,
     Threshold, TimeSeries, TimedSeries,
@@ -318,7 +318,7 @@ fn trials(page: &mut Page, tuning: &Tuning) {
          network than one without (area under the ROC curve, a mean over the kinds of faults): 1 is \
          every time, 0.5 is chance.",
     );
-    let row = |(i, it): (usize, &Outcome)| {
+    let row = |(i, it): (usize, &TrialResult)| {
         let figures = it.executions.iter().map(|it| format!("{:.3}", it.figure.mean()));
         let passes: Vec<usize> = it.executions.iter().map(|it| it.passes).collect();
         let ending = match &it.ending {
