@@ -3,12 +3,12 @@
 //! In: requests to `/api/v1/query` and its neighbours, and a way to have a look at the pipeline.
 //! Out: Prometheus's JSON, its error types and status codes, so that Grafana and `promtool` work.
 //!
-//! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
-//! in slices between which that goes on; feature values and scores are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
-//! client has gone. What is quick to answer does not wait for what is not. Invariants: never more evaluations
-//! of either than configured, never more series and samples in one than configured, no answer longer than
-//! configured. It does not know who owns the
-//! pipeline, nor the time of day: `now` is an argument.
+//! A query is parsed in its request's task. The series that it reads are copied by the owner of the pipeline, in
+//! slices between its other work; feature values and scores are in the last tick's snapshot. The evaluation has
+//! a thread of its own and ends when its time is up or its client has gone. Quick requests do not wait for long
+//! ones. Invariants: never more evaluations of either kind than configured, never more series and samples in one
+//! than configured, no answer longer than configured. It does not know who owns the pipeline, nor the time of
+//! day: `now` is an argument.
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/integration/api.rs` compares
 //! with the real one.
 

@@ -211,8 +211,8 @@ where
         Ok(Err(error)) => return Err(bad(error.to_string())),
         Ok(Ok(collected)) => collected.to_bytes(),
     };
-    let record: SilenceRecord =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("it is no silence: {error}")))?;
+    let record: SilenceRecord = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("this is not a silence: {error}")))?;
     record.silence().map_err(|error| bad(error.to_string()))
 }
 
@@ -292,7 +292,7 @@ mod tests {
         );
         let (status, said) = post(JSON, "{}".to_owned()).await.expect_err("nothing in it");
         assert_eq!(status, 400);
-        assert!(said.starts_with("\"it is no silence: missing field `comment`"), "{said}");
+        assert!(said.starts_with("\"this is not a silence: missing field `comment`"), "{said}");
         let (status, said) = post(JSON, body("a").replace(NOW, "now")).await.expect_err("no time");
         assert_eq!(status, 400);
         assert!(said.starts_with(r#""startsAt: \"now\" is not a time"#), "{said}");

@@ -51,6 +51,6 @@ pub(super) fn run(file: &Path, sends_test: bool) -> ExitResult {
 
 fn answers(targets: Vec<Target>) -> anyhow::Result<Vec<TargetAnswer>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start what sends the test")?;
+    let runtime = runtime.context("cannot start to send the test alerts")?;
     Ok(runtime.block_on(send_test(now_ms(), targets)))
 }

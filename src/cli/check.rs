@@ -24,9 +24,9 @@ use crate::model::{
 pub(super) enum Check {
     /// Check a configuration file and the models it names.
     Config(ConfigArgs),
-    /// Check a model file and print what it says of itself.
+    /// Check a model file and print what it contains.
     Model(ModelArgs),
-    /// Ask a server whether it has what features need, and say what to change where it has not: missing
+    /// Ask a server whether it has what features need, and say what to change if it has not: missing
     /// metrics, rules that drop them, scrapes that are too rare, remote_write and honor_labels.
     Features(FeaturesArgs),
     /// Check who is told of alerts, and try it.
@@ -44,7 +44,7 @@ pub(super) struct ConfigArgs {
     /// Print the write_relabel_configs by which Prometheus sends what the features need, and nothing else.
     #[arg(long, conflicts_with = "print")]
     print_relabel: bool,
-    /// With --print-relabel: an ONNX file whose features are meant, instead of those of all models.
+    /// With --print-relabel: an ONNX file whose features are used, instead of those of all models.
     #[arg(long, value_name = "FILE", requires = "print_relabel")]
     model: Option<PathBuf>,
 }

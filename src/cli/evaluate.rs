@@ -129,7 +129,7 @@ fn evaluate(
     let (recording, features) = (&history.recording, &history.features);
     let found = Duration::from_ms(recording.step_ms);
     if let Some(asked) = table_step.filter(|asked| *asked != found) {
-        bail!("the table has steps of {found}, and --step asks for {asked}: leave it out");
+        bail!("the table has steps of {found}, and --step asks for {asked}: leave out --step");
     }
     let backtest = evaluate::backtest(&metadata, scorer, recording, features, &config.global)?;
     if let Some(path) = &args.scores {
@@ -177,8 +177,8 @@ fn of_all(backtest: &Backtest) -> String {
     match backtest.entities.len() {
         1 => String::new(),
         hosts => format!(
-            "These figures are of {hosts} hosts as one: a day is a host's day, and what several hosts had is \
-             an event of each.\n"
+            "These figures treat {hosts} hosts as one: a day is one host's day, and an event of \
+             several hosts counts once for each.\n"
         ),
     }
 }

@@ -1,8 +1,8 @@
 //! A bound model: one that is ready to score, with its features bound to a store and all that it
 //! remembers.
 //!
-//! In: the store, `now`. Out: what is said of all entities. What makes two models the same one is their
-//! [`ModelIdentity`]: one that is what it was before a reload goes on as if there had been none.
+//! In: the store, `now`. Out: the scores and states of all entities. Two models are the same one if their
+//! [`ModelIdentity`] is equal: a model that is the same after a reload continues as if there had been none.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

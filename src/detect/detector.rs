@@ -3,18 +3,17 @@
 //! In: at each step the matrix of all entities, live or recorded. Out: the entities' scores. Between
 //! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
 //! smoothed error, the recent scores, how long values have stood still. All of it is kept by slot, and a
-//! slot belongs to its entity for as long as [`crate::features`] remember that: who is away for a while has
-//! been silent, no more.
-//! Serving, training's look back and evaluation differ only in where matrices come from.
+//! slot belongs to its entity for as long as [`crate::features`] remember it: an entity that was away for a
+//! while has only been silent. Serving, training's look back and evaluation differ only in where matrices come from.
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
 //!                     ▲ level                          hours ─▶ score above which it is anomalous
-//!                                                      stands still ─▶ more than that
+//!                                                      stands still ─▶ raises the score
 //! ```
 //!
-//! What a graph is given of a step (`inputs`) does not depend on what it says; so steps of a recording are
-//! judged several at once (`together`).
+//! The inputs of a graph (`inputs`) do not depend on its outputs, so several steps of a recording are scored
+//! at once (`together`).
 //!
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
 //! seen a few errors has no score; what is judged enters level and hours only afterwards.
@@ -295,7 +294,7 @@ impl Detector {
                 let parts_of = shares.row(i).mapv(|share| share * scores.error[i]);
                 parts.extend(parts_of.iter().map(|it| if it.is_finite() { *it } else { 0.0 }));
             }
-            // All means begin anew at the same moments.
+            // All means restart at the same moments.
             let begins = self.smoothing.first().is_some_and(|it| it.begins(slot, now_ms));
             let before = if begins { 0 } else { self.seen[slot] };
             self.seen[slot] = self.needed.min(before + 1);

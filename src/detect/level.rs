@@ -1,18 +1,18 @@
-//! A level: where each feature of an entity has been lately, and how far from there it strays.
+//! A level: the recent mean of each feature of an entity, and how far the feature usually is from it.
 //!
 //! In: a row of raw features a tick and slot. Out: for each feature the exponentially weighted mean
 //! and standard deviation of what came before, which a graph may take as inputs `level_mean` and
-//! `level_scale`. To be asked for before the tick's own row is taken.
+//! `level_scale`. They must be read before the tick's own row is taken.
 //!
-//! An entity begins with what training left behind, its own level if the file remembers it and that of
-//! all together if it does not, which counts as so many steps; until as much has been seen as the
-//! half-life remembers, every step counts the same.
+//! An entity begins with the level at the end of training, its own if the file remembers it and that of
+//! all together if it does not, which has the weight of a given number of steps. Until as much has been seen
+//! as the half-life remembers, every step has the same weight.
 //!
 //! Invariants: a feature that is missing keeps its level; the scale is never below the feature's
-//! floor; a row in which a feature is far out moves its level no farther than the clip lets it.
+//! floor; a row in which a feature is far out moves its level no farther than the clip allows.
 //!
 //! Memory: 32 bytes a feature and slot and 8 a slot, 13 MB for ten thousand entities of forty features:
-//! means and variances are float64, as a level of 16 GB moves by less than float32 resolves. Beside that
+//! means and variances are float64, as a level of 16 GB moves by less than float32 resolves. In addition
 //! 12 bytes a feature of each entity that the file remembers.
 //!
 //! Source: West 1979 and Finch 2009, "Incremental calculation of weighted mean and variance",

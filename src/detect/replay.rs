@@ -1,8 +1,8 @@
 //! A replay: a recording through the code that serves, one step after the other.
 //!
-//! In: a recording, the features of a model and where they stand in it. Out: at each step the matrix
-//! that serving would have had at that tick, with freshness, holding and filling as there, for a
-//! detector or for training. This is the only loop over a recording: live and history differ in who
+//! In: a recording, the features of a model and their columns in it. Out: at each step the matrix
+//! that serving would have had at that tick, with the same freshness, holding and filling, for a
+//! detector or for training. This is the only loop over a recording: live and history differ only in who
 //! supplies the time and the samples.
 //!
 //! Invariant: a step's matrix depends on nothing that was measured after it.

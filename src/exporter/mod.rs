@@ -1,9 +1,9 @@
 //! The metrics page: scores and Portent's own metrics as text that Prometheus scrapes.
 //!
 //! In: the last [`Snapshot`](crate::detect::Snapshot) and what the rooms count by the `metrics` crate. Out:
-//! one page in text format 0.0.4 or as OpenMetrics, compressed where that is wanted, whose scores all who read
-//! them have in common. Invariants: scores are written from the snapshot alone, so an entity that is gone
-//! is gone at the next scrape; a model whose snapshot is too old is left out altogether, so nothing
+//! one page in text format 0.0.4 or as OpenMetrics, compressed if the client asks for it; all readers share the
+//! text of the scores. Invariants: scores are written from the snapshot alone, so an entity that is gone
+//! is gone at the next scrape; a model whose snapshot is too old is left out, so nothing
 //! frozen is shown; label values are escaped; the number of series follows from the number of
 //! entities and a configured number of contributions. It does not know where requests come from,
 //! nor the time: `now` is an argument.

@@ -101,7 +101,7 @@ pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
         }
     };
     if data.kind != "matrix" {
-        let reason = format!("the result is a {} and no matrix", data.kind);
+        let reason = format!("the result is a {}, not a matrix", data.kind);
         return Err(Reason::NotPrometheus(reason));
     }
     let elements = data.result.into_iter().map(|series| Element {

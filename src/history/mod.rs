@@ -16,10 +16,10 @@
 //! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
 //! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
-//! Gaps stay gaps, and an answer that is only a part of one ends the run. Where there is room for some entities only, it is asked who is there; a sample of them
-//! is drawn, and the others are left out of the questions where their text allows it.
-//! VictoriaMetrics takes `rate` and `increase` in its own way, without
-//! extrapolation: what it computes is near what serving computes, not the same.
+//! Gaps stay gaps, and an incomplete answer ends the run. If there is room for some entities only, the server is
+//! first asked which there are; a sample of them is drawn, and the others are left out of the queries if their
+//! text allows it. VictoriaMetrics computes `rate` and `increase` in its own way, without
+//! extrapolation: its values are near those of serving, not the same.
 //!
 //! Only `client`, `fetch` and `inquiry` are asynchronous. Credentials appear in no message, log line or file.
 //!

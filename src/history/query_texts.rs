@@ -1,8 +1,8 @@
 //! What a server is asked: the features' own expressions, and what serving knows beside them.
 //!
-//! In: features and the entity labels. Out: for each feature the text to ask for and one for where
-//! label sets clash, and one text for the times of samples. Serving sees in its rings that a series has ended and when samples were
-//! taken; a server has to be asked. Two weeks of that cost one query more.
+//! In: features and the entity labels. Out: for each feature the text to ask for and another one for steps at
+//! which label sets clash, and one text for the times of samples. Serving sees in its rings that a series has
+//! ended and when samples were taken; a server must be asked. That costs one more query for two weeks.
 //!
 //! A feature's ranges still return something for a while when their series have ended; serving leaves
 //! that out (see [`crate::features::FeatureSet`]), and `and on (...) selector` does here. Where the series

@@ -166,7 +166,7 @@ pub(super) fn all(
         if wanted.is_some_and(|it| it.tells) && groups.is_none() && !is_common {
             tracing::info!(
                 query = what,
-                "asked of all entities: no text asks it of the sample alone"
+                "a query is asked for all entities: it cannot be restricted to the sample"
             );
         }
         let questions = groups.unwrap_or_else(|| vec![texts]).into_iter().map(|(text, lenient)| {

@@ -797,7 +797,7 @@ fn what_goes_wrong_says_what_to_do() {
     check_error(|| reply(200, "pong"), "does not answer as Prometheus does");
     check_error(
         || reply(200, r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
-        "the result is a vector and no matrix",
+        "the result is a vector, not a matrix",
     );
     check_error(
         || matrix(""),

@@ -97,7 +97,7 @@ impl Notifier {
                     () = changed.notified() => write(&book, collect()).await,
                     joined = tasks.join_next(), if !tasks.is_empty() => {
                         if joined.is_some_and(|it| it.is_err()) {
-                            tracing::error!("a delivery of alerts has died");
+                            tracing::error!("a task that delivers alerts has died");
                         }
                     }
                 }
@@ -179,6 +179,7 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_notify_given_up_total",
-        "Alerts whose end a receiver is never told, as notify.max_resolved were waiting."
+        "Resolved alerts that a receiver is never told of, because notify.max_resolved were \
+         waiting."
     );
 }

@@ -27,7 +27,7 @@ const MAX_QUOTED_BYTES: usize = 160;
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Another method than POST.
-    #[error("remote-write wants POST")]
+    #[error("remote-write requests must use POST")]
     Method,
     /// A type or message that is not known.
     #[error(

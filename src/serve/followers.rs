@@ -1,5 +1,5 @@
-//! Followers: the tasks that follow what the pipeline finds, and the people who hold them back: the owner of the
-//! silences, who tells of alerts, and who acts on them.
+//! Followers: the tasks that follow what the pipeline finds: the owner of the silences, which hold the others
+//! back, the one that sends notifications, and the one that runs actions.
 
 use std::sync::Arc;
 

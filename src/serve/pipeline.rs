@@ -237,7 +237,7 @@ fn report_replicas(outcome: &Outcome, log: &RateLimitedLog) {
     let Some(change) = &outcome.replica_change else { return };
     let Some(suppressed) = log.pass(REPLICA_CHANGE, now_ms()) else { return };
     let (from, to) = (clip(&change.from), clip(&change.to));
-    tracing::info!(from, to, suppressed, "a replica is silent: series of it hear another one");
+    tracing::info!(from, to, suppressed, "a replica is silent: its series now use another one");
 }
 
 /// Logs that series were dropped, not with every batch.
@@ -249,8 +249,8 @@ fn report_dropped(outcome: &Outcome, log: &RateLimitedLog) {
     tracing::warn!(
         series = outcome.series_dropped,
         suppressed,
-        "storage.max_bytes is reached: the youngest series are dropped and none is admitted until others \
-         end; raise it, or send fewer"
+        "storage.max_bytes is reached: the youngest series are dropped, and no new one is \
+         admitted until others end; raise it, or send fewer"
     );
 }
 

@@ -342,7 +342,8 @@ fn redirect(status: StatusCode, to: &str) -> ServerResponse {
 fn method_not_allowed(allowed: &[Method]) -> ServerResponse {
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     let names = names.join(", ");
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("this path wants {names}"));
+    let mut response =
+        text(StatusCode::METHOD_NOT_ALLOWED, format!("this path accepts only {names}"));
     if let Ok(value) = HeaderValue::from_str(&names) {
         response.headers_mut().insert(ALLOW, value);
     }

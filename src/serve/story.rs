@@ -1,16 +1,16 @@
-//! The story: what happens to entities, told once and in few lines.
+//! The story: what happens to entities, logged once and in few lines.
 //!
-//! In: the snapshots, one after the other. Out: the lines of a log. It knows no clock and no log: times are
-//! those of the evaluations.
+//! In: the snapshots, one after the other. Out: the lines of a log. It knows neither the clock nor the log: times
+//! are those of the evaluations.
 //!
 //! ```text
 //! appears ─▶ warms up ─▶ has scores ─▶ above ─▶ below …      stale ─▶ back      incomplete ─▶ complete
 //! ```
 //!
-//! What an entity is must last before it is told, all but a score that is above its threshold; so what comes
-//! and goes at every step is told once. What happens to many is one line with a count and a few names, and of
-//! a model and a kind there is a line in [`PAUSE_MS`] at most, however many entities there are. What is
-//! remembered is a few bytes for each entity that the snapshot has.
+//! A state must last for a while before it is logged, except for a score above its threshold; so a state that
+//! comes and goes at every step is logged once. What happens to many entities is one line with a count and a few
+//! names, and there is at most one line of each kind and model in [`PAUSE_MS`], however many entities there are.
+//! Only a few bytes are remembered for each entity in the snapshot.
 
 mod line;
 

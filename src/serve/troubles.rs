@@ -1,7 +1,7 @@
 //! Troubles: what is wrong with the features of models, named once and not at every tick.
 //!
 //! In: the snapshot of each tick. Out: a log line when a trouble begins, and one when it is over.
-//! How many entities or steps it costs is in the metrics, which count at every tick.
+//! The metrics count at every tick how many entities or steps it affects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,7 @@ impl Troubles {
                     tracing::info!(model, "there is room for all entities again")
                 }
                 TroubleKind::Missing => {
-                    tracing::info!(model, feature, "no entity misses the feature any more");
+                    tracing::info!(model, feature, "no entity lacks the feature any more");
                 }
             }
         }
@@ -108,14 +108,14 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
     for (feature, count) in evaluation.unplaced.iter().enumerate().filter(|(_, count)| **count > 0)
     {
         let text = format!(
-            "{count} elements of the feature's result lack an entity label and belong to nobody"
+            "{count} elements of the feature's result lack an entity label and belong to no entity"
         );
         found.push((of(feature, TroubleKind::Unplaced), text));
     }
     if let Some(example) = &evaluation.doubled_example {
         let text = format!(
-            "{} entities are claimed by two sources, such as {example}: what cannot be told apart is \
-             left out",
+            "{} entities are claimed by two sources, such as {example}: values that cannot be \
+             told apart are left out",
             evaluation.doubled
         );
         let trouble = Trouble {
@@ -147,7 +147,7 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
         let misses = |it: &&LackingEntity| it.features.contains(&(feature as u32));
         let example = absences.lacking.iter().find(misses).map(|it| it.entity.to_string());
         let text = format!(
-            "{count} entities used to have the feature and have it not, such as {}",
+            "{count} entities used to have the feature and now lack it, such as {}",
             example.unwrap_or_default()
         );
         found.push((of(feature, TroubleKind::Missing), text));
@@ -199,7 +199,7 @@ mod tests {
             texts[3..],
             [(
                 "b",
-                r#"2 entities used to have the feature and have it not, such as {instance="y"}"#
+                r#"2 entities used to have the feature and now lack it, such as {instance="y"}"#
             )]
         );
     }

@@ -99,8 +99,8 @@ impl ModelKind {
     ///
     /// Those of the ensemble lie on a plateau: halving or doubling any changes the quality on the
     /// data sets of its measurement by little. The forecast sees sudden trouble, the level what
-    /// lasts, the network what no longer goes together; the season alone is wrong for ever about a
-    /// host that has changed for good, and has the least to say.
+    /// lasts, the network what no longer goes together. The season alone stays wrong about a host that
+    /// has changed for good, and gets the smallest weight.
     pub(super) fn weights(self) -> &'static [(BranchKind, f64)] {
         match self {
             Self::Ensemble => &[

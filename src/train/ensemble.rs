@@ -1,9 +1,8 @@
-//! An ensemble: a fit, of branches that count for as much as they should, each in units of what is usual
-//! for it.
+//! An ensemble: a fit of weighted branches, each in units of its own usual value.
 //!
 //! In: a dataset in parts, the features' roles, the configuration. Out: everything that gives a window
 //! its error, for all entities or for one, and how learning went. Weights, scaler and season come from
-//! the training part alone; for what is usual see [`usual`].
+//! the training part alone; for usual values see [`usual`].
 
 mod entities;
 mod usual;
@@ -48,7 +47,7 @@ pub enum FitError {
     /// Nothing to learn.
     #[error(
         "no feature moves in the {rows} training windows: nothing can be learnt; use a longer \
-         range, or a machine that does something"
+         range, or hosts that are not idle"
     )]
     NothingMoves {
         /// Windows of the training part.
@@ -208,7 +207,7 @@ impl Fit {
         self.branches.iter().map(|it| (it.model.kind(), f64::from(it.weight))).collect()
     }
 
-    /// The branch that tells what was expected: the one that counts most.
+    /// The branch with the largest weight, whose expectation is the model's.
     pub fn heaviest_branch(&self) -> &Branch {
         let heaviest = self.branches.iter().max_by(|a, b| a.weight.total_cmp(&b.weight));
         heaviest.expect("a model has a branch")

@@ -7,12 +7,12 @@
 //! level_mean, level_scale ─────────────────────────┴─▶ level ───────┘
 //! ```
 //!
-//! The graph has everything that happens between a window and its error, so that serving adds
-//! nothing and cannot differ. It is the only arithmetic there is: what training says of a model, this
-//! graph has said ([`measuring`]). What is missing is 0 after scaling, the mean, and has residual 0;
-//! what does not count has residual 0 and is its own reconstruction.
+//! The graph contains everything that happens between a window and its error, so that serving adds
+//! nothing and cannot differ. It is the only arithmetic: every figure that training reports of a model was
+//! computed by this graph ([`measuring`]). A missing value is 0 after scaling, which is the mean, and has
+//! residual 0; a feature that does not count has residual 0 and is its own reconstruction.
 //!
-//! Of several fits every parameter is a stack, the shared one first, from which each row takes its
+//! With several fits every parameter is a stack, the shared one first, from which each row takes its
 //! entity's by the input `entity`.
 
 mod branch;

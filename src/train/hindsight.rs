@@ -1,7 +1,7 @@
 //! Hindsight: the scores that a model would have served over its own training range.
 //!
-//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, from the
-//! very code that serves, and what was seen on the way for the report.
+//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, computed by the
+//! code that serves, and what the report shows of it.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,7 @@
-//! The arithmetic of a model once more, in float64: what the graph is held against in tests.
+//! The arithmetic of a model once more, in float64: what the graph is compared with in tests.
 //!
-//! Nothing but tests uses it. What training says of a model, the graph has said; this is how it is
-//! known that the graph says what it should.
+//! Only tests use it. The graph computes everything that training says of a model; this checks that the
+//! graph computes what it should.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip, s};
 

@@ -1,4 +1,4 @@
-//! A run: from options to a file that reads back and runs.
+//! A run: from options to a model file that was read back and run.
 //!
 //! This is the only place that knows all the others; it computes nothing itself. The file is
 //! written beside its destination, read back, loaded in ONNX Runtime, and only then given its name.
@@ -97,10 +97,10 @@ pub enum TrainError {
     #[error(transparent)]
     Threshold(#[from] ThresholdError),
     /// The file does not read back: a mistake in this program.
-    #[error("the model does not read back")]
+    #[error("the written model cannot be read")]
     Artifact(#[from] ArtifactError),
     /// ONNX Runtime refuses the file: a mistake in this program.
-    #[error("the model does not run")]
+    #[error("the written model cannot be run")]
     Scorer(#[from] ScorerError),
     /// The file cannot be written.
     #[error("cannot write {path}")]

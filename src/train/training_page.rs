@@ -71,8 +71,8 @@ fn left_out(page: &mut Page, summary: &Summary) {
     }
     page.section(
         "Left out",
-        "These moments stand out of the history, and were not learnt from, so that the model calls what \
-         looks like them. If one was normal, keep it: --keep START..END.",
+        "These moments stand out from the history and were not learnt from, so that the model \
+         finds what looks like them. If one was normal, keep it: --keep START..END.",
     );
     let rows = summary.left_out.iter().map(|moment| summary.moment(moment).to_vec());
     let columns = ["entity", "when", "features", "largest score"];
@@ -164,7 +164,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         log_y: false,
     });
     let caption = match hindsight.entities.len() {
-        0..=SHOWN_ENTITIES => "A score that stays below the line would not have called anybody.",
+        0..=SHOWN_ENTITIES => "A score that stays below the line would not have alerted anybody.",
         _ => "The entities with the largest scores.",
     };
     page.plot(&plot, caption)?;

@@ -1,19 +1,19 @@
-//! Tuning: a seeded random search for the network that tells faults best.
+//! Tuning: a seeded random search for the network that detects faults best.
 //!
 //! In: the space to search, a budget of trials and executions, a seed, and what fits and judges a
 //! trial. Out: every trial with its parameters and figures, in order, and the best one.
 //!
 //! A figure is how well the network's error ranks windows with known faults above windows without
-//! ([`faults`]). A loss would not do: it is least for a network that copies what it sees, faults
-//! included, and those of different windows are not of the same thing.
+//! ([`faults`]). The loss is no substitute: it is smallest for a network that copies what it sees, including
+//! faults, and losses of different windows cannot be compared.
 //!
 //! The first trial is the default, so that tuning never makes it worse without saying so; the others
 //! are drawn at random, which covers the few parameters that matter better than a grid does. Each
-//! trial is executed so many times with different seeds, the same for all trials, since one lucky
-//! start is no better network; its figure is the mean.
+//! trial is executed several times with different seeds, the same for all trials, since a lucky
+//! start does not make a better network; its figure is the mean.
 //!
-//! No trial is ended for another's sake. Only losses are known while a network is fitted, and they
-//! compare between trials of one window and one scaling alone: of ten trials one or two, and the median
+//! No trial is ended early in favour of another. Only losses are known while a network is fitted, and they can
+//! be compared only between trials with the same window and scaling: one or two of ten, and the median
 //! of those is chance. Every fit ends by its own loss, and twenty take minutes.
 //!
 //! Invariants: the same space, budget, seed and figures give the same trials; the trials drawn do not
@@ -89,7 +89,7 @@ pub struct TrialBudget {
 /// Why a text is no budget.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no number of trials; write it as in \"30\" or \"30x2\": 1 to 10000 trials, each \
+    "{0:?} is not a number of trials; write it as in \"30\" or \"30x2\": 1 to 10000 trials, each \
      executed 1 to 100 times"
 )]
 pub struct BudgetError(String);
@@ -365,7 +365,7 @@ mod tests {
             check(text, None);
         }
         let error = "many".parse::<TrialBudget>().expect_err("no number").to_string();
-        assert!(error.starts_with("\"many\" is no number of trials; write it as in"), "{error}");
+        assert!(error.starts_with("\"many\" is not a number of trials; write it as in"), "{error}");
     }
 
     #[test]

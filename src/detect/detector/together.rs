@@ -1,8 +1,8 @@
-//! Together: steps of a recording that are judged in one run of the graph.
+//! Together: several steps of a recording scored in one run of the graph.
 //!
 //! In: one step after the other. Out: the same detections as one by one, in the same order, some steps
-//! later: a run costs some 60 µs beside what it computes, and history has thousands of steps at hand.
-//! What a graph says of a step does not enter what the next one is given (see [`super::inputs`]).
+//! later: a run costs some 60 µs in addition to what it computes, and a history has thousands of steps.
+//! The outputs of a graph for one step do not enter the inputs of the next (see [`super::inputs`]).
 
 use super::inputs::Ready;
 use super::{Detection, Detector};

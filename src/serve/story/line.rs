@@ -192,7 +192,7 @@ pub(super) fn lacking(model: &ModelSnapshot, features: &[u32]) -> String {
     let named = features.iter().filter_map(|it| model.feature_names.get(*it as usize));
     let named: Vec<String> = named.take(MOST_FEATURES).map(|it| clip(it)).collect();
     match features.len().saturating_sub(named.len()) {
-        _ if named.is_empty() => "the model's error is no number".to_owned(),
+        _ if named.is_empty() => "the model's error is not a number".to_owned(),
         0 => format!("without {}", named.join(", ")),
         more => format!("without {} and {more} more", named.join(", ")),
     }

@@ -4,13 +4,13 @@
 //! the expected newest step, scaled. All features of all earlier steps predict each feature. The
 //! residual is in units of all residuals of the training range.
 //!
-//! What begins begins where it is: a feature that is there and was not (its ranges are whole again after a
-//! pause of scrapes) counts as unchanged before. Taken as the mean it would seem to jump by as much as the
-//! host is away from the mean, and all that depends on it with it.
+//! A feature that was missing and is there now (its ranges are covered again after a pause of scrapes) counts
+//! as unchanged before. If the mean stood in for it, it would seem to jump by the host's distance from the
+//! mean, and so would all features that depend on it.
 //!
-//! Serving may lack any feature. So the map is the one that is best on average when every feature is
-//! missing from a window, with all its steps, with a small probability: the expectation over what is
-//! missing has a closed form, in which products of different features count less.
+//! Any feature may be missing when serving. So the map is the one that is best on average if every feature is
+//! missing from a window, with all its steps, with a small probability: the expectation over missing features
+//! has a closed form, in which products of different features count less.
 //!
 //! Source: ridge regression as in [`super::linear`]; the expectation over dropped inputs: Bishop
 //! 1995; Wager, Wang, Liang 2013.

@@ -1,16 +1,16 @@
 //! Branches: each is one way to say what an entity should be doing, and how far it is from that.
 //!
 //! In: windows of raw values, the entity's level at each. Out: a residual for each feature, in units
-//! of the feature's own usual residual, and one number for all of them. Each has a file: how it
-//! learns, the numbers that it is made of, its limits, and the graph, which is its arithmetic. What all
-//! have in common is here: the base, and what becomes of residuals.
+//! of the feature's own usual residual, and one number for all of them. Each branch has a file with how it
+//! learns, its parameters, its limits, and its part of the graph, which is its arithmetic. What all
+//! have in common is here: the base, and how residuals become one number.
 //!
 //! | branch | expects | residual in units of |
 //! |---|---|---|
 //! | season | the time of day's and week's usual value | the fit's residuals |
 //! | level | the entity's own level, moved by the season | the fit's residuals, or the level's own scale where that is larger |
 //! | forecast | what follows from the last steps of all features | all residuals of the training range |
-//! | autoencoder | what its bottleneck restores of the window | all residuals of the training range |
+//! | autoencoder | what it reconstructs of the window through its bottleneck | all residuals of the training range |
 
 pub mod autoencoder;
 pub mod forecast;

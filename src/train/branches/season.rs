@@ -2,13 +2,13 @@
 //!
 //! In: windows to learn from, scaled. Out: a baseline for each feature, a sum of sines and cosines of
 //! the first harmonics, and of products of a day's with a week's, since a Sunday's noon is not a
-//! Tuesday's; how far features usually stray from it, and how much of their movement it
-//! makes. Its residual is in units of what training strayed.
+//! Tuesday's; how far features usually are from it, and how much of their movement it
+//! explains. Its residual is in units of the usual distance in training.
 //!
-//! A day's baseline needs every hour of the day on two days, which tells what recurs from what
-//! happened once, a week's every part of the week in two weeks: see [`Coverage`]. Sines say something
-//! of hours that were never seen, too, and it is nonsense. Without enough history the baseline is the
-//! mean.
+//! A day's baseline needs every hour of the day on two days, to distinguish what recurs from what
+//! happened once; a week's baseline needs every part of the week in two weeks: see [`Coverage`]. Sines also
+//! have values at hours that were never seen, and these are nonsense. Without enough history the baseline
+//! is the mean.
 //!
 //! Source: harmonic regression (Bloomfield 2000, ch. 4), kept small as in [`super::linear`].
 
@@ -32,7 +32,7 @@ const WEEKLY: usize = 3;
 const CROSSED: usize = 2;
 
 /// What the season counts for at most in an ensemble, in usual values: a host that has changed for good
-/// is out of it for ever, and the other branches shall be heard even so.
+/// stays outside its season, and the other branches must still be able to decide.
 pub const CAP: f32 = 4.0;
 
 /// The penalty in rows: a few rows of nothing before the first real one.

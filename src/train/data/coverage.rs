@@ -1,8 +1,8 @@
-//! Coverage: the hours that windows lie in, and whether they teach what recurs.
+//! Coverage: the hours that windows lie in, and whether they are enough to learn what recurs.
 //!
 //! In: windows of a dataset. Out: whether every part of a day, a week, a month or a year was seen
-//! twice. How long the data are does not tell: eight days of nothing but mornings say nothing of
-//! midnight, and sines that were fitted to mornings say something there even so.
+//! twice. The length of the data does not show this: eight days of mornings only say nothing about
+//! midnight, but sines that were fitted to mornings have values there all the same.
 
 use std::collections::BTreeSet;
 

@@ -1,13 +1,13 @@
 //! A dataset: cleaned feature values by entity and step, ready to be learnt from.
 //!
-//! In: a recording with gaps. Out: for each entity the values at every step, policies applied, with
-//! a mark at the steps that can be used; the moment that parts it; and the count of everything that
-//! was left out or filled in.
+//! In: a recording with gaps. Out: for each entity the values at every step, with policies applied and
+//! a mark at the steps that can be used; the moment that divides it into parts; and the count of everything
+//! that was left out or filled in.
 //!
-//! A step with missing features goes through the very code that serving sends it through. Values
-//! stay float32, which is what a graph is fed with: training on more digits than serving has would
-//! only look better. They are cleaned one entity after the other, so that memory is that of the
-//! recording: 4 bytes a value, 1.5 GB for ten million steps of 38 features.
+//! A step with missing features goes through the same code as in serving. Values stay float32, as graphs
+//! take them: training on more digits than serving has would only look better. They are cleaned one entity
+//! after the other, so that memory is that of the recording: 4 bytes a value, 1.5 GB for ten million
+//! steps of 38 features.
 
 mod cleaning;
 mod coverage;

@@ -1,8 +1,8 @@
 //! Ranges: what values of each feature a model has been trained on.
 //!
 //! In: the dataset and the windows of the training part. Out: for each feature the range of the values
-//! that entities measured themselves, for the model's file. Serving counts what lies outside: there a
-//! model says little, and when much does the fleet is not the one that it was trained on.
+//! that entities measured themselves, for the model's file. Serving counts values outside of it:
+//! a model says little about them, and if there are many, the fleet is not the one that it was trained on.
 
 use super::{Dataset, WindowPosition};
 use crate::model::FeatureRange;

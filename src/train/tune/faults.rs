@@ -1,18 +1,18 @@
-//! Faults: known trouble laid over moments at which none is known, and how well a network's error tells
-//! the ones from the others.
+//! Faults: known trouble added to moments without known trouble, and how well a network's error distinguishes
+//! them.
 //!
 //! In: a dataset, its stopping part, a seed; then one network after another, fitted and measured. Out:
 //! for each kind of fault how often a window with it has a larger error than one without, as a share of
-//! all such pairs: the area under the ROC curve. 0.5 is what chance gives, 1 is every time.
+//! all such pairs: the area under the ROC curve. 0.5 is chance, 1 is always.
 //!
-//! Faults are laid over raw values of the longest window that any trial looks at, at moments that are
+//! Faults are added to raw values of the longest window that any trial looks at, at moments that are
 //! newest steps of such windows: a trial with a shorter window sees the end of the same course. So no
-//! window, scaling or size of network makes them easier by itself, and they are the same for all. What
-//! a fault leaves nearly as it was is none, and is drawn again. A deviation is a feature's own around
-//! its entity's mean: that hosts differ is no movement of any.
+//! window, scaling or size of network makes them easier by itself, and they are the same for all. A fault
+//! that changes the values hardly at all is drawn again. Deviations are those of a feature around its own
+//! entity's mean: differences between hosts are not movement.
 //!
-//! The stopping part was looked at in fitting to choose the pass that gave the weights, without faults;
-//! neither the fit nor the threshold's part has anything of them.
+//! Fitting used the stopping part, without faults, to choose the pass that gave the weights; neither the fit
+//! nor the threshold's part contains faults.
 //!
 //! Source: Hanley and McNeil 1982, "The meaning and use of the area under a receiver operating
 //! characteristic (ROC) curve" (the share of pairs).
