@@ -6,7 +6,7 @@
 //! terminal obeys it.
 //!
 //! Source: the quoting of Go's `log/slog`, with which Prometheus 3 logs: a value is quoted if it is empty or has
-//! a blank, a quotation mark, an equals sign or what cannot be printed. Escapes are those of JSON.
+//! a space, a quotation mark, an equals sign or what cannot be printed. Escapes are those of JSON.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -219,7 +219,7 @@ async fn other_methods_are_told_which_one_to_use() {
     let server = Server::usual().await;
     for method in ["GET", "PUT", "DELETE"] {
         let reply = server.exchange(&[head(method, V1, 0).as_bytes()]).await;
-        judge(&reply, 405, "remote-write wants POST");
+        judge(&reply, 405, "remote-write requests must use POST");
         assert_eq!(reply.header("allow"), Some("POST"));
     }
 }

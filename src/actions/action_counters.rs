@@ -69,7 +69,7 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_actions_verdicts_total",
-        "What actions came to, verify_within after their ends: helped or did_not_help."
+        "The verdict on actions, verify_within after their end: helped or did_not_help."
     );
     describe_counter!(
         "portent_actions_held_back_total",

@@ -94,10 +94,10 @@ impl Archive {
         if was_well {
             let error = format!("{error:#}");
             match what {
-                Unkept::Log => tracing::warn!(error, "cannot write what actions were run"),
+                Unkept::Log => tracing::warn!(error, "cannot write which actions were run"),
                 _ => tracing::error!(
                     error,
-                    "cannot keep which actions are run: none begins until that works"
+                    "cannot record which actions run: none starts until that works"
                 ),
             }
         }

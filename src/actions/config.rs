@@ -262,7 +262,7 @@ impl ActionConfig {
             return wrong("command", "there must be at least the path of a program");
         };
         if !program.starts_with('/') || program.contains('\0') {
-            let reason = format!("{program:?} must be an absolute path: nothing is searched for");
+            let reason = format!("{program:?} must be an absolute path: there is no search path");
             return wrong("command[0]", &reason);
         }
         if !Argument::parse(program).is_ok_and(|it| it.is_literal()) {
@@ -304,7 +304,7 @@ impl ActionConfig {
             ("environment", !self.environment.is_empty()),
         ] {
             if is_said {
-                return wrong(key, "means nothing with a webhook");
+                return wrong(key, "has no effect with a webhook");
             }
         }
         None
@@ -405,14 +405,14 @@ mod tests {
         );
         check(
             hook(json!({"url": "http://h", "http_config": {"no_proxy": "a"}})),
-            ".webhook.http_config.no_proxy: means nothing without proxy_url",
+            ".webhook.http_config.no_proxy: has no effect without proxy_url",
         );
         let mut keys = hook(json!({"url": "http://h"}));
         keys["environment"] = json!({"A": "b"});
-        check(keys, ".environment: means nothing with a webhook");
+        check(keys, ".environment: has no effect with a webhook");
         let mut keys = hook(json!({"url": "http://h"}));
         keys["working_directory"] = json!("/srv");
-        check(keys, ".working_directory: means nothing with a webhook");
+        check(keys, ".working_directory: has no effect with a webhook");
 
         let keys = hook(json!({
             "url": "http://h", "secret_file": "s",

@@ -334,10 +334,7 @@ impl Work {
             }
         };
         if tokio::time::timeout(LAST_GRACE, ends).await.is_err() {
-            tracing::warn!(
-                running = self.guard.running(),
-                "what actions began did not end in time"
-            );
+            tracing::warn!(running = self.guard.running(), "running actions did not end in time");
         }
         self.show();
     }

@@ -48,11 +48,11 @@ impl From<anyhow::Error> for Failure {
 
 fn read(input: &mut dyn BufRead) -> Result<(), Failure> {
     let mut line = String::new();
-    input.read_line(&mut line).context("cannot read what is to be tried")?;
-    let order: Order = serde_json::from_str(&line).context("cannot read what is to be tried")?;
+    input.read_line(&mut line).context("cannot read the model to try")?;
+    let order: Order = serde_json::from_str(&line).context("cannot read the model to try")?;
     limit(order.memory_bytes);
     let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).context("cannot read what is to be tried")?;
+    input.read_to_end(&mut bytes).context("cannot read the model to try")?;
     load(&order, bytes).map_err(|error| {
         // ONNX Runtime's words for it are several.
         if !format!("{error:#}").to_lowercase().contains("alloc") {

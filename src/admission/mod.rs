@@ -85,7 +85,8 @@ pub enum Refused {
     Short(String),
     /// It has no end.
     #[error(
-        "the model was not loaded and tried within {} s: it has a loop without an end, or is too large",
+        "the model could not be loaded and tried within {} s: it has an endless loop, or is too \
+         large",
         DEADLINE.as_secs()
     )]
     Endless,
@@ -127,7 +128,7 @@ pub fn admit(bytes: &[u8], config: &ModelConfig, library: Option<&Path>) -> Resu
         None => Err(Refused::Endless),
         Some(Ended { status, words, .. }) if status.success() => {
             if !words.is_empty() {
-                tracing::warn!(reason = words, "a model was tried without all limits");
+                tracing::warn!(reason = words, "a model was tried without some of the limits");
             }
             Ok(())
         }

@@ -15,7 +15,7 @@ use hyper::header::{HeaderMap, ORIGIN};
 use hyper::{Method, StatusCode};
 
 use super::json::quoted;
-use super::{Answer, JSON, response};
+use super::{ApiResponse, JSON, response};
 
 /// A path that is about actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,38 +58,38 @@ pub fn is_from_page(headers: &HeaderMap) -> bool {
 
 /// The answer with what is shown, as JSON.
 #[must_use]
-pub fn actions_answer(shown: &str, warning: Option<&str>) -> Answer {
+pub fn actions_answer(shown: &str, warning: Option<&str>) -> ApiResponse {
     let warnings = warning.map_or(String::new(), |it| format!(r#","warnings":[{}]"#, quoted(it)));
     response(StatusCode::OK, JSON, format!(r#"{{"status":"success","data":{shown}{warnings}}}"#))
 }
 
 /// The answer to a switch that was not done.
 #[must_use]
-pub fn actions_not_switched(reason: &str) -> Answer {
+pub fn actions_not_switched(reason: &str) -> ApiResponse {
     refused(StatusCode::INTERNAL_SERVER_ERROR, "internal", reason)
 }
 
 /// The answer when nobody may switch.
 #[must_use]
-pub fn actions_forbidden() -> Answer {
+pub fn actions_forbidden() -> ApiResponse {
     let reason = "Admin API is not enabled; start Portent with --web.enable-admin-api.";
     refused(StatusCode::FORBIDDEN, "forbidden", reason)
 }
 
 /// The answer to a page.
 #[must_use]
-pub fn actions_not_for_pages() -> Answer {
+pub fn actions_not_for_pages() -> ApiResponse {
     refused(StatusCode::FORBIDDEN, "forbidden", "no page in a browser may switch actions")
 }
 
 /// The answer when nobody drives actions, at the start and at the end.
 #[must_use]
-pub fn actions_unavailable() -> Answer {
+pub fn actions_unavailable() -> ApiResponse {
     let reason = "Portent is starting or shutting down; try again";
     refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
 }
 
-fn refused(status: StatusCode, kind: &str, reason: &str) -> Answer {
+fn refused(status: StatusCode, kind: &str, reason: &str) -> ApiResponse {
     let error = quoted(reason);
     response(status, JSON, format!(r#"{{"status":"error","errorType":"{kind}","error":{error}}}"#))
 }
@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_prometheus_envelopes() {
-        let text = async |answer: Answer| {
+        let text = async |answer: ApiResponse| {
             let status = answer.status().as_u16();
             let body = answer.into_body().collect().await.expect("no failure").to_bytes();
             (status, String::from_utf8(body.to_vec()).expect("text"))

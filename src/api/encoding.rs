@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 
-use super::Answer;
+use super::ApiResponse;
 use super::capacity::SHORT_BYTES;
 use crate::accept;
 
@@ -26,10 +26,10 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
 
 /// The answer compressed, if that is taken and worthwhile and `hold` has room for it.
 pub(super) async fn encoded(
-    mut answer: Answer,
+    mut answer: ApiResponse,
     takes_gzip: bool,
     hold: impl FnOnce(Vec<u8>) -> Option<Bytes>,
-) -> Answer {
+) -> ApiResponse {
     answer.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
     if !takes_gzip {
         return answer;

@@ -49,7 +49,9 @@ pub(super) enum ApiError {
     #[error("query was canceled in expression evaluation")]
     Canceled,
     /// Answers that others read take all the memory there is for them.
-    #[error("answers that are not read yet take all of {0} (query.max_in_flight_bytes); try again")]
+    #[error(
+        "answers that clients have not read yet use all of {0} (query.max_in_flight_bytes); try again"
+    )]
     AnswersHeld(ByteSize),
     /// Portent is starting or ending.
     #[error("Service Unavailable")]

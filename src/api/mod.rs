@@ -3,12 +3,12 @@
 //! In: requests to `/api/v1/query` and its neighbours, and a way to have a look at the pipeline.
 //! Out: Prometheus's JSON, its error types and status codes, so that Grafana and `promtool` work.
 //!
-//! A query is parsed in its request's task. What it reads of series is copied by the owner of the pipeline,
-//! in slices between which that goes on; feature values and scores are in the last tick's snapshot. The evaluation has a thread of its own and ends when its time is up or its
-//! client has gone. What is quick to answer does not wait for what is not. Invariants: never more evaluations
-//! of either than configured, never more series and samples in one than configured, no answer longer than
-//! configured. It does not know who owns the
-//! pipeline, nor the time of day: `now` is an argument.
+//! A query is parsed in its request's task. The series that it reads are copied by the owner of the pipeline, in
+//! slices between its other work; feature values and scores are in the last tick's snapshot. The evaluation has
+//! a thread of its own and ends when its time is up or its client has gone. Quick requests do not wait for long
+//! ones. Invariants: never more evaluations of either kind than configured, never more series and samples in one
+//! than configured, no answer longer than configured. It does not know who owns the pipeline, nor the time of
+//! day: `now` is an argument.
 //! Sources: Prometheus documentation "HTTP API"; its `web/api/v1/api.go`; `tests/integration/api.rs` compares
 //! with the real one.
 
@@ -25,19 +25,19 @@ mod encoding;
 mod endpoint;
 mod error;
 mod escape;
-mod evaluate;
 mod form;
 mod json;
 mod look;
 mod parameters;
+mod permit;
 mod query;
+mod query_evaluation;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
 mod scores;
 mod silences;
 mod status;
-mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,12 +57,12 @@ use capacity::Pace;
 use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
-use evaluate::{Evaluation, wanted};
 use form::Form;
-use query::Asked;
+use permit::QueryPermit;
+use query::QueryRequest;
+use query_evaluation::{QueryEvaluation, wanted};
 use rules::RuleQuery;
 use scores::Shown;
-use turn::Turn;
 
 pub use actions::{
     ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
@@ -82,7 +82,7 @@ pub use status::Build;
 /// The content type of all answers but one.
 const JSON: &str = "application/json";
 
-type Answer = Response<Full<Bytes>>;
+type ApiResponse = Response<Full<Bytes>>;
 
 /// The pipeline has no owner any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,13 +90,13 @@ pub struct Unavailable;
 
 /// The answer when the pipeline has no owner, whatever is asked.
 #[must_use]
-pub fn unavailable() -> Answer {
+pub fn unavailable() -> ApiResponse {
     ApiError::Unavailable.response()
 }
 
 /// The answer to a client that has closed its side and not waited for it, as far as can be seen.
 #[must_use]
-pub fn canceled() -> Answer {
+pub fn canceled() -> ApiResponse {
     ApiError::Canceled.response()
 }
 
@@ -163,7 +163,7 @@ impl Api {
         request: Request<B>,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
-    ) -> Answer
+    ) -> ApiResponse
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -199,8 +199,12 @@ impl Api {
     {
         let lookup = |subject| Lookup::parse(subject, form);
         match endpoint {
-            Endpoint::Query => self.query(Asked::at(form, now_ms)?, (now_ms, snapshot), look).await,
-            Endpoint::QueryRange => self.query(Asked::over(form)?, (now_ms, snapshot), look).await,
+            Endpoint::Query => {
+                self.query(QueryRequest::at(form, now_ms)?, (now_ms, snapshot), look).await
+            }
+            Endpoint::QueryRange => {
+                self.query(QueryRequest::over(form)?, (now_ms, snapshot), look).await
+            }
             Endpoint::Series => {
                 self.look_up(lookup(Subject::Series)?, (now_ms, snapshot), look).await
             }
@@ -226,7 +230,7 @@ impl Api {
 
     async fn query<L, F>(
         &self,
-        asked: Asked,
+        asked: QueryRequest,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: L,
     ) -> Result<String, ApiError>
@@ -235,8 +239,8 @@ impl Api {
         F: Future<Output = Result<(), Unavailable>>,
     {
         let pace = asked.pace();
-        let Asked { query, instants, limit, timeout } = asked;
-        let turn = self.turn(pace, timeout).await?;
+        let QueryRequest { query, instants, limit, timeout } = asked;
+        let permit = self.permit(pace, timeout).await?;
         let limits = ExcerptLimits {
             max_series: self.config.max_series,
             max_samples: self.config.max_samples,
@@ -247,10 +251,10 @@ impl Api {
         let mut is_whole = excerpt.wanted().is_empty();
         while !is_whole {
             (excerpt, is_whole) =
-                turn.ask(&look, |at, reply| Look::copy(excerpt, at, reply)).await??;
+                permit.ask(&look, |at, reply| Look::copy(excerpt, at, reply)).await??;
         }
         record("copy", begun.elapsed());
-        let evaluation = Evaluation {
+        let evaluation = QueryEvaluation {
             query,
             instants,
             limit,
@@ -266,7 +270,7 @@ impl Api {
             scores::copy_into(shown, &mut excerpt)?;
             evaluation.run(&mut excerpt.into_store(), go_on)
         };
-        turn.work(work).await
+        permit.work(work).await
     }
 
     async fn look_up<L, F>(
@@ -279,14 +283,14 @@ impl Api {
         L: Fn(Look) -> F,
         F: Future<Output = Result<(), Unavailable>>,
     {
-        let turn = self.turn(Pace::Quick, None).await?;
+        let permit = self.permit(Pace::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let (mut listing, mut is_whole) =
             (Listing::new(lookup.selectors.clone(), from_ms, to_ms), false);
         while !is_whole {
             (listing, is_whole) =
-                turn.ask(&look, |at, reply| Look::list(listing, at, reply)).await?;
+                permit.ask(&look, |at, reply| Look::list(listing, at, reply)).await?;
         }
         record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
@@ -301,7 +305,7 @@ impl Api {
             series.extend(scores::series_in(shown, &lookup.selectors, range));
             lookup.answer(series, max_bytes)
         };
-        turn.work(work).await
+        permit.work(work).await
     }
 
     /// Who stands out, from the last tick.
@@ -312,8 +316,8 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(Pace::Quick, None).await?;
-        turn.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
+        let permit = self.permit(Pace::Quick, None).await?;
+        permit.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
     }
 
     /// What rules make of the last tick.
@@ -324,8 +328,8 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let turn = self.turn(Pace::Quick, None).await?;
-        turn.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
+        let permit = self.permit(Pace::Quick, None).await?;
+        permit.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
     fn metadata(&self, form: &Form) -> Result<String, ApiError> {
@@ -344,14 +348,14 @@ impl Api {
     }
 
     /// Waits for a place among the queries that are worked on.
-    async fn turn(&self, pace: Pace, timeout: Option<Duration>) -> Result<Turn, ApiError> {
+    async fn permit(&self, pace: Pace, timeout: Option<Duration>) -> Result<QueryPermit, ApiError> {
         let longest = self.config.timeout.to_std();
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
-        Turn::wait(&self.capacity, pace, longest).await
+        QueryPermit::wait(&self.capacity, pace, longest).await
     }
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

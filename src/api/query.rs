@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::capacity::Pace;
 use super::error::ApiError;
-use super::evaluate::Instants;
 use super::form::Form;
 use super::json::Json;
 use super::parameters::{self, FAR_MS, duration_ns, time_ms};
+use super::query_evaluation::Instants;
 use crate::promql::{ParseError, Query};
 
 /// The most steps after the first of a range query: what Prometheus allows.
@@ -18,7 +18,7 @@ const LOOKBACK_NS: i64 = 300 * 1_000_000_000;
 
 /// A query that is ready to be worked on.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct QueryRequest {
     pub(super) query: Query,
     pub(super) instants: Instants,
     pub(super) limit: Option<usize>,
@@ -26,7 +26,7 @@ pub(super) struct Asked {
     pub(super) timeout: Option<Duration>,
 }
 
-impl Asked {
+impl QueryRequest {
     /// At one instant little is read of each series, or else it may take long.
     pub(super) fn pace(&self) -> Pace {
         let is_quick = matches!(self.instants, Instants::At(_)) && self.query.is_light();
@@ -167,36 +167,36 @@ mod tests {
 
     #[test]
     fn an_instant_query() {
-        let asked = Asked::at(&form("query=up"), NOW_MS).expect("good");
+        let asked = QueryRequest::at(&form("query=up"), NOW_MS).expect("good");
         assert_eq!(
             (asked.instants, asked.limit, asked.timeout),
             (Instants::At(NOW_MS), None, None)
         );
         let query = "query=up&time=5.5&limit=3&timeout=10s&lookback_delta=300&stats=all";
-        let asked = Asked::at(&form(query), NOW_MS).expect("good");
+        let asked = QueryRequest::at(&form(query), NOW_MS).expect("good");
         let timeout = Some(Duration::from_secs(10));
         assert_eq!(asked.instants, Instants::At(5_500));
         assert_eq!((asked.limit, asked.timeout), (Some(3), timeout));
-        let negative = Asked::at(&form("query=up&timeout=-1"), NOW_MS).expect("good");
+        let negative = QueryRequest::at(&form("query=up&timeout=-1"), NOW_MS).expect("good");
         assert_eq!(negative.timeout, Some(Duration::ZERO));
     }
 
     #[test]
     fn a_range_query() {
-        let asked = Asked::over(&form("query=up&start=0&end=11000&step=1")).expect("good");
+        let asked = QueryRequest::over(&form("query=up&start=0&end=11000&step=1")).expect("good");
         let expected = Instants::Steps { start_ms: 0, end_ms: 11_000_000, step_ms: 1_000 };
         assert_eq!(asked.instants, expected);
     }
 
     #[track_caller]
-    fn check(asked: Result<Asked, ApiError>, expected: &str) {
+    fn check(asked: Result<QueryRequest, ApiError>, expected: &str) {
         let error = asked.expect_err("bad parameters").to_string();
         assert!(error.starts_with(expected), "{error}");
     }
 
     #[test]
     fn refusals_of_an_instant() {
-        let at = |query| Asked::at(&form(query), NOW_MS);
+        let at = |query| QueryRequest::at(&form(query), NOW_MS);
         check(at(""), "invalid parameter \"query\": ");
         check(at("query=up{"), "invalid parameter \"query\": ");
         check(at("query=up&time=x"), "invalid parameter \"time\": invalid time value for 'time': ");
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn refusals_of_a_range() {
-        let over = |query: &str| Asked::over(&form(query));
+        let over = |query: &str| QueryRequest::over(&form(query));
         check(over("query=up"), "invalid parameter \"start\": cannot parse \"\" to a valid timest");
         check(over("query=up&start=1"), "invalid parameter \"end\": cannot parse \"\"");
         check(over("query=up&start=1&end=2"), "invalid parameter \"step\": cannot parse \"\"");

@@ -26,7 +26,7 @@ use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::form::Form;
-use super::{Answer, JSON, response};
+use super::{ApiResponse, JSON, response};
 use crate::bytesize::ByteSize;
 use crate::maintenance::{
     Silence, SilenceError, SilenceRecord, SilenceState, Silences, parse_matcher,
@@ -90,7 +90,7 @@ impl SilenceCall {
         path: SilencePath,
         request: Request<B>,
         timeout: Duration,
-    ) -> Result<Self, Answer>
+    ) -> Result<Self, ApiResponse>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -114,7 +114,7 @@ impl SilenceCall {
 
 /// The answer of silences that satisfy the filters: those that end first are first, those that are over last.
 #[must_use]
-pub fn silence_list(silences: &Silences, filters: &[Matcher], now_ms: i64) -> Answer {
+pub fn silence_list(silences: &Silences, filters: &[Matcher], now_ms: i64) -> ApiResponse {
     // As in Alertmanager: what a silence's matchers are compared with counts as labels, whatever their operator.
     let value = |it: &Silence, name: &str| {
         let own = it.selector.matchers().iter().find(|own| own.name() == name);
@@ -135,7 +135,7 @@ pub fn silence_list(silences: &Silences, filters: &[Matcher], now_ms: i64) -> An
 
 /// The answer of one silence.
 #[must_use]
-pub fn silence_answer(silences: &Silences, id: &str, now_ms: i64) -> Answer {
+pub fn silence_answer(silences: &Silences, id: &str, now_ms: i64) -> ApiResponse {
     match silences.get(id) {
         Some(silence) => json(StatusCode::OK, &SilenceRecord::of(silence, now_ms)),
         None => silence_refused(&SilenceError::Unknown(id.to_owned())),
@@ -144,19 +144,19 @@ pub fn silence_answer(silences: &Silences, id: &str, now_ms: i64) -> Answer {
 
 /// The answer to one that was set, with its id.
 #[must_use]
-pub fn silence_set(id: &str) -> Answer {
+pub fn silence_set(id: &str) -> ApiResponse {
     json(StatusCode::OK, &serde_json::json!({ "silenceID": id }))
 }
 
 /// The answer to one that was ended.
 #[must_use]
-pub fn silence_expired() -> Answer {
+pub fn silence_expired() -> ApiResponse {
     response(StatusCode::OK, JSON, "")
 }
 
 /// The answer to what the silences do not allow.
 #[must_use]
-pub fn silence_refused(error: &SilenceError) -> Answer {
+pub fn silence_refused(error: &SilenceError) -> ApiResponse {
     let status = match error {
         SilenceError::Unknown(_) => StatusCode::NOT_FOUND,
         SilenceError::Wrong(_) => StatusCode::BAD_REQUEST,
@@ -168,22 +168,22 @@ pub fn silence_refused(error: &SilenceError) -> Answer {
 
 /// The answer when nobody may change anything.
 #[must_use]
-pub fn admin_api_disabled() -> Answer {
+pub fn admin_api_disabled() -> ApiResponse {
     let reason = "Admin API is not enabled; start Portent with --web.enable-admin-api.";
     refused(StatusCode::FORBIDDEN, reason)
 }
 
 /// The answer when silences have no owner, at the start and at the end.
 #[must_use]
-pub fn silences_unavailable() -> Answer {
+pub fn silences_unavailable() -> ApiResponse {
     refused(StatusCode::SERVICE_UNAVAILABLE, "Portent is starting or shutting down; try again")
 }
 
-fn refused(status: StatusCode, reason: &str) -> Answer {
+fn refused(status: StatusCode, reason: &str) -> ApiResponse {
     json(status, &reason)
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+fn json(status: StatusCode, value: &impl Serialize) -> ApiResponse {
     let text = serde_json::to_string(value).expect("plain data");
     response(status, JSON, text)
 }
@@ -211,8 +211,8 @@ where
         Ok(Err(error)) => return Err(bad(error.to_string())),
         Ok(Ok(collected)) => collected.to_bytes(),
     };
-    let record: SilenceRecord =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("it is no silence: {error}")))?;
+    let record: SilenceRecord = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("this is not a silence: {error}")))?;
     record.silence().map_err(|error| bad(error.to_string()))
 }
 
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    async fn status_and_text(answer: Answer) -> (u16, String) {
+    async fn status_and_text(answer: ApiResponse) -> (u16, String) {
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("no failure").to_bytes();
         (status, String::from_utf8(body.to_vec()).expect("text"))
@@ -292,7 +292,7 @@ mod tests {
         );
         let (status, said) = post(JSON, "{}".to_owned()).await.expect_err("nothing in it");
         assert_eq!(status, 400);
-        assert!(said.starts_with("\"it is no silence: missing field `comment`"), "{said}");
+        assert!(said.starts_with("\"this is not a silence: missing field `comment`"), "{said}");
         let (status, said) = post(JSON, body("a").replace(NOW, "now")).await.expect_err("no time");
         assert_eq!(status, 400);
         assert!(said.starts_with(r#""startsAt: \"now\" is not a time"#), "{said}");

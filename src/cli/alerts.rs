@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use super::source::now_ms;
-use super::{Failure, Outcome, say};
+use super::{ExitResult, Failure, say};
 use crate::config::Config;
-use crate::notify::{Answer, Target, send_test};
+use crate::notify::{Target, TargetAnswer, send_test};
 
 /// Checks the receivers of a configuration, and tells them of a test where that is asked for.
-pub(super) fn run(file: &Path, sends_test: bool) -> Outcome {
+pub(super) fn run(file: &Path, sends_test: bool) -> ExitResult {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(Some(file)).map_err(|error| wrong(error.into()))?;
     let targets = Target::all(&config.notify).map_err(|error| wrong(error.into()))?;
@@ -49,8 +49,8 @@ pub(super) fn run(file: &Path, sends_test: bool) -> Outcome {
     }
 }
 
-fn answers(targets: Vec<Target>) -> anyhow::Result<Vec<Answer>> {
+fn answers(targets: Vec<Target>) -> anyhow::Result<Vec<TargetAnswer>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start what sends the test")?;
+    let runtime = runtime.context("cannot start to send the test alerts")?;
     Ok(runtime.block_on(send_test(now_ms(), targets)))
 }

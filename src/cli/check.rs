@@ -9,7 +9,7 @@ use super::alerts;
 use super::features::{self, FeaturesArgs};
 use super::item::item_of;
 use super::model_file::read;
-use super::{Failure, Outcome, say};
+use super::{ExitResult, Failure, say};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
@@ -24,9 +24,9 @@ use crate::model::{
 pub(super) enum Check {
     /// Check a configuration file and the models it names.
     Config(ConfigArgs),
-    /// Check a model file and print what it says of itself.
+    /// Check a model file and print what it contains.
     Model(ModelArgs),
-    /// Ask a server whether it has what features need, and say what to change where it has not: missing
+    /// Ask a server whether it has what features need, and say what to change if it has not: missing
     /// metrics, rules that drop them, scrapes that are too rare, remote_write and honor_labels.
     Features(FeaturesArgs),
     /// Check who is told of alerts, and try it.
@@ -44,7 +44,7 @@ pub(super) struct ConfigArgs {
     /// Print the write_relabel_configs by which Prometheus sends what the features need, and nothing else.
     #[arg(long, conflicts_with = "print")]
     print_relabel: bool,
-    /// With --print-relabel: an ONNX file whose features are meant, instead of those of all models.
+    /// With --print-relabel: an ONNX file whose features are used, instead of those of all models.
     #[arg(long, value_name = "FILE", requires = "print_relabel")]
     model: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ pub(super) struct AlertsArgs {
     send_test: bool,
 }
 
-pub(super) fn run(check: Check) -> Outcome {
+pub(super) fn run(check: Check) -> ExitResult {
     match check {
         Check::Config(args) => config(&args),
         Check::Model(args) => model(&args),
@@ -78,7 +78,7 @@ pub(super) fn run(check: Check) -> Outcome {
     }
 }
 
-fn config(args: &ConfigArgs) -> Outcome {
+fn config(args: &ConfigArgs) -> ExitResult {
     let wrong = |error: anyhow::Error| Failure::Wrong(error);
     let config = Config::load(args.file.as_deref()).map_err(|error| wrong(error.into()))?;
     if args.print_relabel {
@@ -179,7 +179,7 @@ fn told(config: &Config, args: &ModelArgs) -> anyhow::Result<ModelConfig> {
     item_of(config, file)?.cloned().ok_or_else(none)
 }
 
-fn model(args: &ModelArgs) -> Outcome {
+fn model(args: &ModelArgs) -> ExitResult {
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let library = config.onnxruntime.library.as_deref();

@@ -10,13 +10,13 @@ use super::next::serving;
 use super::outputs;
 use super::reproduce::command_line;
 use super::source::SourceArgs;
-use super::{Failure, Outcome, say, write_file};
+use super::{ExitResult, Failure, say, write_file};
 use crate::admission;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::evaluate::{self, Account, Backtest, Judgement, Marked};
 use crate::files::read_whole;
-use crate::history::{self, History, HistoryError, LabelTable, Marks, Query, Source};
+use crate::history::{self, History, HistoryError, HistoryQuery, LabelTable, Marks, Source};
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
@@ -64,7 +64,7 @@ pub(super) struct EvaluateArgs {
     report: Option<PathBuf>,
 }
 
-pub(super) fn run(args: EvaluateArgs) -> Outcome {
+pub(super) fn run(args: EvaluateArgs) -> ExitResult {
     args.source.zone(args.labels.is_some()).map_err(Failure::Wrong)?;
     let only = args.entity.as_deref().map(selector).transpose().map_err(Failure::Wrong)?;
     let config = Config::load(args.config_file.as_deref());
@@ -116,7 +116,7 @@ fn load(path: &Path, config: &Config, runtime: &Runtime) -> anyhow::Result<(Meta
 fn evaluate(
     args: &EvaluateArgs,
     config: &Config,
-    query: &Query,
+    query: &HistoryQuery,
     (metadata, scorer): (Metadata, Scorer),
     only: Option<&Selector>,
 ) -> anyhow::Result<()> {
@@ -129,7 +129,7 @@ fn evaluate(
     let (recording, features) = (&history.recording, &history.features);
     let found = Duration::from_ms(recording.step_ms);
     if let Some(asked) = table_step.filter(|asked| *asked != found) {
-        bail!("the table has steps of {found}, and --step asks for {asked}: leave it out");
+        bail!("the table has steps of {found}, and --step asks for {asked}: leave out --step");
     }
     let backtest = evaluate::backtest(&metadata, scorer, recording, features, &config.global)?;
     if let Some(path) = &args.scores {
@@ -177,8 +177,8 @@ fn of_all(backtest: &Backtest) -> String {
     match backtest.entities.len() {
         1 => String::new(),
         hosts => format!(
-            "These figures are of {hosts} hosts as one: a day is a host's day, and what several hosts had is \
-             an event of each.\n"
+            "These figures treat {hosts} hosts as one: a day is one host's day, and an event of \
+             several hosts counts once for each.\n"
         ),
     }
 }
@@ -187,7 +187,7 @@ fn of_all(backtest: &Backtest) -> String {
 fn labels(
     file: Option<&Path>,
     expr: Option<&str>,
-    query: &Query,
+    query: &HistoryQuery,
 ) -> anyhow::Result<Option<LabelTable>> {
     if let Some(path) = file {
         return Ok(Some(history::read_labels(path, query.zone.as_ref(), &query.entity)?));

@@ -8,7 +8,7 @@ use clap::Args;
 use super::item::item_of;
 use super::model_file::read;
 use super::source::now_ms;
-use super::{Failure, Outcome, say};
+use super::{ExitResult, Failure, say};
 use crate::config::Config;
 use crate::doctor::{self, Examination, Examined, Row, Subject};
 use crate::features::{PROFILE_ENTITY, profile};
@@ -36,7 +36,7 @@ pub(super) struct FeaturesArgs {
     prometheus_url: Option<String>,
 }
 
-pub(super) fn run(args: &FeaturesArgs) -> Outcome {
+pub(super) fn run(args: &FeaturesArgs) -> ExitResult {
     let config = Config::load(args.config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;
     let subjects = subjects(&config, args.file.as_deref(), args.model.as_deref());

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, Outcome, say};
+use super::{Cli, ExitResult, Failure, say};
 
 /// What the program is called by who types it.
 const NAME: &str = "portent";
@@ -34,14 +34,14 @@ fn command() -> clap::Command {
     Cli::command().name(NAME).version(env!("CARGO_PKG_VERSION"))
 }
 
-pub(super) fn completion(args: &CompletionArgs) -> Outcome {
+pub(super) fn completion(args: &CompletionArgs) -> ExitResult {
     // Not at once to standard output: the generator panics where nobody reads on.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), NAME, &mut script);
     say(String::from_utf8_lossy(&script)).map_err(Failure::Failed)
 }
 
-pub(super) fn man(args: &ManArgs) -> Outcome {
+pub(super) fn man(args: &ManArgs) -> ExitResult {
     std::fs::create_dir_all(&args.folder)
         .and_then(|()| {
             clap_mangen::generate_to(command().disable_help_subcommand(true), &args.folder)

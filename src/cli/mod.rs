@@ -74,7 +74,7 @@ enum Command {
     Serve(ServeArgs),
     /// Train a model from Prometheus's history or from a CSV file.
     Train(Box<train::TrainArgs>),
-    /// Run a model over history and say how it would have done.
+    /// Run a model over history and report how it would have done.
     Evaluate(Box<evaluate::EvaluateArgs>),
     /// Check a configuration, a model, what Prometheus has for its features, or who is told of alerts.
     #[command(subcommand)]
@@ -84,7 +84,7 @@ enum Command {
     /// Write the manual, a page for each command.
     #[command(hide = true)]
     Man(manual::ManArgs),
-    /// Load and try the model on the standard input, for a process that does not want to be the first.
+    /// Load and try the model on standard input, for a process that wants it tried before loading it.
     #[command(name = admission::COMMAND, hide = true)]
     TryModel,
 }
@@ -113,8 +113,8 @@ struct ServeArgs {
     /// Folder in which what is learnt of hosts, and silences, outlive a restart; "" to keep nothing.
     #[arg(long = "storage.path", value_name = "PATH", default_value = "data/")]
     storage_path: OsString,
-    /// Prometheus, or anything that answers its query_range, whose recent history models begin with that
-    /// remember nothing yet (history.prometheus_url of the configuration file without it).
+    /// Prometheus, or anything that answers its query_range: models that remember nothing yet begin with its
+    /// recent history. Without it: history.prometheus_url of the configuration file.
     #[arg(long = "prometheus.url", value_name = "URL")]
     prometheus_url: Option<String>,
     /// Enable reload by POST /-/reload.
@@ -126,7 +126,7 @@ struct ServeArgs {
 }
 
 /// What a command ends with.
-type Outcome = Result<(), Failure>;
+type ExitResult = Result<(), Failure>;
 
 /// Why a command did not succeed.
 enum Failure {
@@ -233,7 +233,7 @@ fn cors_origin(text: &str) -> Result<CorsOrigin, String> {
     text.to_owned().try_into()
 }
 
-fn serve(args: ServeArgs) -> Outcome {
+fn serve(args: ServeArgs) -> ExitResult {
     let routes = serve::Routes::new(args.external_url.as_deref(), args.route_prefix.as_deref())
         .map_err(|error| Failure::Wrong(error.into()))?;
     let ServeArgs { config_file, prometheus_url, cors_origin, .. } = args;

@@ -17,7 +17,8 @@ pub(super) fn serving(
     let reload = "SIGHUP, or POST /-/reload with --web.enable-lifecycle";
     if let Ok(Some(_)) = item_of(config, model) {
         return format!(
-            "next           {named} names this file: start {serve}, or have the one that runs take it ({reload})\n"
+            "next           {named} names this file: start {serve}, or reload the running one \
+             ({reload})\n"
         );
     }
     // What is relative in a configuration is so to that file's folder.
@@ -31,7 +32,7 @@ pub(super) fn serving(
          models:\n\
          \x20 - name: {}\n\
          \x20   file: {}\n\
-         and start {serve}, or reload the one that runs ({reload})\n",
+         and start {serve}, or reload the running one ({reload})\n",
         quoted(name),
         quoted(&path.display().to_string())
     )

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 
-use super::{Failure, Outcome};
+use super::{ExitResult, Failure};
 use crate::files::Draft;
 
 /// Refuses files that could not be written, each under its flag.
-pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Outcome {
+pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> ExitResult {
     let given = || outputs.iter().filter_map(|(flag, path)| Some((*flag, (*path)?)));
     for (at, (flag, path)) in given().enumerate() {
         if let Some((other, _)) = given().take(at).find(|it| it.1 == path) {
@@ -23,7 +23,7 @@ pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Outcome {
     Ok(())
 }
 
-fn writable(path: &Path) -> Outcome {
+fn writable(path: &Path) -> ExitResult {
     let wrong = |text: String| Err(Failure::Wrong(anyhow!(text)));
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 
-use crate::history::{Query, Range, Source};
+use crate::history::{HistoryQuery, Range, Source};
 use crate::timestamp::format_ms;
 
 /// The command, with the times of the query and of `--keep`.
-pub(super) fn command_line(query: &Query, keep: &[Range]) -> String {
+pub(super) fn command_line(query: &HistoryQuery, keep: &[Range]) -> String {
     let arguments = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
     let arguments = resolved(arguments, query, keep).into_iter().map(without_credentials);
     let quoted = arguments.map(|argument| {
@@ -23,7 +23,11 @@ pub(super) fn command_line(query: &Query, keep: &[Range]) -> String {
 }
 
 /// The arguments with moments in place of what was relative to now.
-fn resolved(arguments: impl Iterator<Item = String>, query: &Query, keep: &[Range]) -> Vec<String> {
+fn resolved(
+    arguments: impl Iterator<Item = String>,
+    query: &HistoryQuery,
+    keep: &[Range],
+) -> Vec<String> {
     let ranges: &[Range] = match &query.source {
         Source::Server(source) => &source.ranges,
         Source::Csv(_) => &[],
@@ -89,7 +93,7 @@ mod tests {
     #[test]
     fn times_are_those_of_this_run() {
         let range = |start_ms, end_ms| Range { start_ms, end_ms };
-        let mut query = Query {
+        let mut query = HistoryQuery {
             source: Source::Server(RangeQuery {
                 url: String::new(),
                 ranges: vec![range(0, 60_000), range(120_000, 180_000)],
@@ -103,7 +107,7 @@ mod tests {
             config: HistoryConfig::default(),
             zone: None,
         };
-        let of = |text: &str, query: &Query| {
+        let of = |text: &str, query: &HistoryQuery| {
             let arguments = text.split(' ').map(str::to_owned);
             resolved(arguments, query, &[range(3_000, 4_000)]).join(" ")
         };

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::config::Config;
 use crate::duration::Duration;
 use crate::features::FeatureSpec;
-use crate::history::{self, Exclusions, Query, Range, RangeQuery, Source};
+use crate::history::{self, Exclusions, HistoryQuery, Range, RangeQuery, Source};
 use crate::timestamp::{Zone, parse_typed_ms};
 
 /// The step when neither a flag nor the model says one: Prometheus's usual evaluation interval.
@@ -34,8 +34,8 @@ pub(super) struct SourceArgs {
     /// and another one is refused.
     #[arg(long, value_name = "DURATION")]
     step: Option<Duration>,
-    /// A folder that keeps each answer: when the run is interrupted, the same command goes on
-    /// where it stopped. What was kept for other credentials is not used.
+    /// A folder that keeps each answer: when the run is interrupted, the same command continues
+    /// where it stopped. Answers that were kept for other credentials are not used.
     #[arg(long, value_name = "DIR", requires = "prometheus_url")]
     resume: Option<PathBuf>,
     /// CSV file, gzipped or not: a timestamp, then one column for each feature.
@@ -49,8 +49,8 @@ pub(super) struct SourceArgs {
     /// repeated.
     #[arg(long, value_name = "START..END", allow_hyphen_values = true)]
     exclude: Vec<String>,
-    /// A PromQL expression: steps at which it has a result are left out, for the entities of which
-    /// the labels agree. May be repeated. Example: 'ALERTS{alertstate="firing"}'
+    /// A PromQL expression: steps at which it has a result are left out, for the entities whose
+    /// labels match. May be repeated. Example: 'ALERTS{alertstate="firing"}'
     #[arg(long, value_name = "EXPR")]
     exclude_query: Vec<String>,
     /// The moment that times are relative to.
@@ -72,9 +72,7 @@ impl SourceArgs {
     pub(super) fn zone(&self, has_table: bool) -> anyhow::Result<Option<Zone>> {
         match &self.timezone {
             Some(_) if self.input.is_none() && !has_table => {
-                bail!(
-                    "--timezone is of times in a CSV file, and a server has none that lack their zone"
-                )
+                bail!("--timezone is for times in a CSV file; those of a server always have a zone")
             }
             zone => Ok(zone.clone()),
         }
@@ -103,7 +101,7 @@ impl SourceArgs {
         features: Vec<FeatureSpec>,
         entity: Vec<String>,
         step: Option<Duration>,
-    ) -> anyhow::Result<Query> {
+    ) -> anyhow::Result<HistoryQuery> {
         let (now_ms, step) = (self.now_ms, self.step(step)?);
         let excluded = self.spans("--exclude", &self.exclude, Some(step))?;
         let exclude = Exclusions { ranges: excluded, queries: self.exclude_query };
@@ -115,13 +113,13 @@ impl SourceArgs {
                 Source::Server(RangeQuery { url, ranges, step, delay, resume: self.resume })
             }
             (None, Some(_)) if !exclude.queries.is_empty() => bail!(
-                "--exclude-query asks a server, and a CSV file has none; use --exclude START..END"
+                "--exclude-query needs a server, and a CSV file has none; use --exclude START..END"
             ),
             (None, Some(path)) => Source::Csv(path),
             _ => bail!("say where history comes from: --prometheus.url URL or --input FILE"),
         };
         let (config, zone) = (config.history.clone(), self.timezone);
-        Ok(Query { source, features, entity, exclude, config, zone })
+        Ok(HistoryQuery { source, features, entity, exclude, config, zone })
     }
 }
 
@@ -228,7 +226,7 @@ mod tests {
             SourceArgs { prometheus_url: Some("http://a".to_owned()), now_ms: NOW_MS, ..args };
         let query = args.query(&Config::default(), Vec::new(), Vec::new(), None);
         match (query, expected) {
-            (Ok(Query { source: Source::Server(asked), .. }), Ok(expected)) => {
+            (Ok(HistoryQuery { source: Source::Server(asked), .. }), Ok(expected)) => {
                 let ranges = asked.ranges.iter();
                 let found: Vec<_> = ranges.map(|it| (it.start_ms, it.end_ms)).collect();
                 assert_eq!(found, expected);

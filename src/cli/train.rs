@@ -9,11 +9,11 @@ use super::next::serving;
 use super::outputs;
 use super::reproduce::command_line;
 use super::source::SourceArgs;
-use super::{Failure, Outcome, say, whole_number, write_file};
+use super::{ExitResult, Failure, say, whole_number, write_file};
 use crate::config::Config;
 use crate::features::{PROFILE_ENTITY, profile};
 use crate::model::ModelConfig;
-use crate::train::tune::Budget;
+use crate::train::tune::TrialBudget;
 use crate::train::{self, Options, TrainError};
 
 /// Flags of `train`.
@@ -27,7 +27,7 @@ pub(super) struct TrainArgs {
     model: Option<String>,
     #[command(flatten)]
     source: SourceArgs,
-    /// A range that is to be learnt from though it stands out: START..END, as for --exclude. May be
+    /// A range to learn from although it stands out: START..END, as for --exclude. May be
     /// repeated.
     #[arg(long, value_name = "START..END", allow_hyphen_values = true)]
     keep: Vec<String>,
@@ -37,16 +37,17 @@ pub(super) struct TrainArgs {
     /// Write a page with plots.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Try so many sizes, learning rates, windows and scalings of the network, each so many times,
-    /// and take those whose errors tell known faults best, as in 30 or 30x2. For models with a network.
+    /// Try this many combinations of sizes, learning rates, windows and scalings of the network, each this
+    /// many times, and take the one that detects known faults best, as in 30 or 30x2. For models with a
+    /// network.
     #[arg(long, value_name = "TRIALS[xEXECUTIONS]")]
-    tune: Option<Budget>,
-    /// Decides initial weights and the order of rows; that of the configuration without it.
+    tune: Option<TrialBudget>,
+    /// Determines initial weights and the order of rows. Without it: the seed of the configuration.
     #[arg(long, value_name = "NUMBER", value_parser = whole_number)]
     seed: Option<u64>,
 }
 
-pub(super) fn run(args: TrainArgs) -> Outcome {
+pub(super) fn run(args: TrainArgs) -> ExitResult {
     let (report, config_file) = (args.report.clone(), args.config_file.clone());
     let config = Config::load(config_file.as_deref());
     let config = config.map_err(|error| Failure::Wrong(error.into()))?;

@@ -128,7 +128,7 @@ pub enum ConfigError {
         file: String,
         /// Which key, and why.
         #[source]
-        source: train::ConfigError,
+        source: train::TrainConfigError,
     },
     /// A feature that cannot be computed.
     #[error("{file}: model {model:?}: {source}")]

@@ -1,10 +1,10 @@
-//! Absences: what used to be there at the evaluations before and is not at this one.
+//! Absences: what was there at earlier evaluations and is missing at this one.
 //!
 //! In: the matrix of a step, and which entities had a score. Out: the features that fresh entities
-//! miss, and the entities that had a score and are not there. An entity is absent while it is stale or
-//! away, at most for [`ABSENCE_MEMORY_MS`] after its last score, and not when it is forgotten before
-//! (see [`crate::features`]; a model without an adaptive threshold remembers an hour). One that is
-//! there and has no score, as it warms up or lacks something, is not absent, and neither is one that
+//! lack, and the entities that had a score and are gone. An entity is absent while it is stale or
+//! away, for at most [`ABSENCE_MEMORY_MS`] after its last score, or until it is forgotten if that is earlier
+//! (see [`crate::features`]; a model without an adaptive threshold remembers an hour). An entity that is
+//! there without a score, because it warms up or lacks something, is not absent, and neither is one that
 //! never had a score. Slots are those of the matrix.
 
 use crate::features::{ABSENCE_MEMORY_MS, EntityState, FeatureMatrix};

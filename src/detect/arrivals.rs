@@ -1,8 +1,9 @@
-//! Arrivals: since when entities have been here, and whom history has not been asked about yet.
+//! Arrivals: since when entities have been here, and for which of them history has not been read yet.
 //!
 //! In: the matrices of a model's evaluations, one after the other; which slots are given to entities that
-//! are remembered from elsewhere. Out: the newcomers, each once: entities that came here, of which nothing
-//! was remembered. Who is away and returns is none, and neither is one whose memory outlived a process.
+//! are remembered from elsewhere. Out: the newcomers, each once: entities that appeared and of which nothing
+//! was remembered. An entity that was away and returns is not a newcomer, nor is one whose memory outlived a
+//! process.
 //!
 //! All of it is kept by slot, and so is forgotten with the entity.
 
@@ -16,7 +17,7 @@ const ALWAYS: i64 = i64::MIN;
 pub struct Newcomers {
     /// The longest range of a feature is covered for these, or has had the time to be.
     pub covered: usize,
-    /// Not for these: a past that ended by now would be one to begin anew after.
+    /// Not for these: their past would have ended too long ago to continue from it.
     pub waiting: usize,
 }
 

@@ -1,8 +1,8 @@
 //! A bound model: one that is ready to score, with its features bound to a store and all that it
 //! remembers.
 //!
-//! In: the store, `now`. Out: what is said of all entities. What makes two models the same one is their
-//! [`ModelIdentity`]: one that is what it was before a reload goes on as if there had been none.
+//! In: the store, `now`. Out: the scores and states of all entities. Two models are the same one if their
+//! [`ModelIdentity`] is equal: a model that is the same after a reload continues as if there had been none.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -331,16 +331,16 @@ impl Model {
         self.arrivals.follow(matrix, at_ms);
         self.feature_values.push(matrix, at_ms);
         let computed = stopwatch();
-        let judgement = self.detector.judge(matrix, at_ms);
+        let detection = self.detector.judge(matrix, at_ms);
         let count = |state| (0..matrix.slots()).filter(|s| matrix.state(*s) == state).count();
         let doubled = matrix.doubled();
         let mut evaluation = Evaluation {
-            scored: judgement.scores.len(),
+            scored: detection.scores.len(),
             stale: count(EntityState::Stale),
-            incomplete: count(EntityState::Incomplete) + judgement.incomplete,
-            warming: count(EntityState::Warming) + judgement.warming,
-            not_finite: judgement.not_finite,
-            unscored: unscored::list(matrix, &judgement, self.detector.takes_mask()),
+            incomplete: count(EntityState::Incomplete) + detection.incomplete,
+            warming: count(EntityState::Warming) + detection.warming,
+            not_finite: detection.not_finite,
+            unscored: unscored::list(matrix, &detection, self.detector.takes_mask()),
             warm_up_ms: self.warm_up_ms,
             away: matrix.away(),
             forgotten: matrix.forgotten(),
@@ -354,12 +354,12 @@ impl Model {
             ranges: range::count(matrix, &self.ranges),
             absences: self.detector.absences(matrix, at_ms),
             feature_errors: matrix.errors().to_vec(),
-            model_error: judgement.error.map(|error| error.to_string()),
+            model_error: detection.error.map(|error| error.to_string()),
             features_duration: computed.saturating_sub(begun),
             ..Evaluation::default()
         };
         let mut entities: Vec<EntityScore> =
-            judgement.scores.into_iter().map(|(_, score)| score).collect();
+            detection.scores.into_iter().map(|(_, score)| score).collect();
         entities.sort_by(|a, b| a.entity.cmp(&b.entity));
         evaluation.inference_duration = stopwatch().saturating_sub(computed);
         ModelSnapshot {

@@ -3,18 +3,17 @@
 //! In: at each step the matrix of all entities, live or recorded. Out: the entities' scores. Between
 //! steps it remembers, for each entity, what its model's file asks for: the window, the level, the
 //! smoothed error, the recent scores, how long values have stood still. All of it is kept by slot, and a
-//! slot belongs to its entity for as long as [`crate::features`] remember that: who is away for a while has
-//! been silent, no more.
-//! Serving, training's look back and evaluation differ only in where matrices come from.
+//! slot belongs to its entity for as long as [`crate::features`] remember it: an entity that was away for a
+//! while has only been silent. Serving, training's look back and evaluation differ only in where matrices come from.
 //!
 //! ```text
 //! matrix ─▶ window ─▶ graph ─▶ error ─▶ smoothing ─▶ ÷ trained threshold ─▶ score
 //!                     ▲ level                          hours ─▶ score above which it is anomalous
-//!                                                      stands still ─▶ more than that
+//!                                                      stands still ─▶ raises the score
 //! ```
 //!
-//! What a graph is given of a step (`inputs`) does not depend on what it says; so steps of a recording are
-//! judged several at once (`together`).
+//! The inputs of a graph (`inputs`) do not depend on its outputs, so several steps of a recording are scored
+//! at once (`together`).
 //!
 //! Invariants: an entity that is not complete, whose window is not full or whose smoothing has not
 //! seen a few errors has no score; what is judged enters level and hours only afterwards.
@@ -79,7 +78,7 @@ pub struct Detector {
 
 /// What a detector says of one step.
 #[derive(Debug, Default)]
-pub struct Judgement {
+pub struct Detection {
     /// The entities that have a score, in the order of slots, each with its slot.
     pub scores: Vec<(usize, EntityScore)>,
     /// Entities that have not been complete for long enough.
@@ -222,7 +221,7 @@ impl Detector {
     }
 
     /// Judges a step.
-    pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Judgement {
+    pub fn judge(&mut self, matrix: &FeatureMatrix, now_ms: i64) -> Detection {
         let ready = self.take_in(matrix, now_ms);
         self.follow(matrix);
         match self.run() {
@@ -232,7 +231,7 @@ impl Detector {
             }
             Err(error) => {
                 let warming = ready.warming;
-                Judgement { warming, error: Some(error), ..Judgement::default() }
+                Detection { warming, error: Some(error), ..Detection::default() }
             }
         }
     }
@@ -279,14 +278,14 @@ impl Detector {
         (matrix, now_ms): (&FeatureMatrix, i64),
         ready: &Ready,
         (scores, rows): (&Scores, Range<usize>),
-    ) -> Judgement {
-        let mut judgement = Judgement { warming: ready.warming, ..Judgement::default() };
+    ) -> Detection {
+        let mut detection = Detection { warming: ready.warming, ..Detection::default() };
         for (i, &slot) in rows.zip(&ready.slots) {
             if !scores.error[i].is_finite() {
                 let lacks = self.scorer.takes_mask();
-                judgement.incomplete += usize::from(lacks);
-                judgement.not_finite += usize::from(!lacks);
-                judgement.numberless.push(slot);
+                detection.incomplete += usize::from(lacks);
+                detection.not_finite += usize::from(!lacks);
+                detection.numberless.push(slot);
                 continue;
             }
             let mut parts = vec![scores.error[i]];
@@ -295,13 +294,13 @@ impl Detector {
                 let parts_of = shares.row(i).mapv(|share| share * scores.error[i]);
                 parts.extend(parts_of.iter().map(|it| if it.is_finite() { *it } else { 0.0 }));
             }
-            // All means begin anew at the same moments.
+            // All means restart at the same moments.
             let begins = self.smoothing.first().is_some_and(|it| it.begins(slot, now_ms));
             let before = if begins { 0 } else { self.seen[slot] };
             self.seen[slot] = self.needed.min(before + 1);
             let parts = self.smooth(slot, now_ms, parts);
             if self.seen[slot] < self.needed {
-                judgement.warming += 1;
+                detection.warming += 1;
                 continue;
             }
             let error = f64::from(parts[0]);
@@ -324,9 +323,9 @@ impl Detector {
             };
             self.still.iter().for_each(|it| it.tell(slot, &mut score));
             self.last_scores.push(slot, now_ms);
-            judgement.scores.push((slot, score));
+            detection.scores.push((slot, score));
         }
-        judgement
+        detection
     }
 
     /// The power mean, over time and of all smoothings, of an error, and each feature's part of it.

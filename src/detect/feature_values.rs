@@ -1,11 +1,11 @@
-//! Feature values: what a model saw at its last ticks, for those who ask for it.
+//! Feature values: what a model saw at its last ticks, for queries.
 //!
-//! A copy of it goes with each snapshot, and shares the ticks with the model's own: who reads it costs the
-//! pipeline nothing. In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
+//! Each snapshot has a copy, which shares the ticks with the model's own: readers cost the pipeline nothing.
+//! In: the matrix of each tick. Out: series `portent:feature{feature, model, …entity labels}` with
 //! a sample for each tick at which the entity was fresh and had a value. Where an entity has no
 //! value any more there is a stale marker, as Prometheus writes one when a series ends. Values are
-//! those that went into the model: held and filled ones are among them. An entity label that is
-//! called as one of ours is kept under another name, see [`Labels::beside`].
+//! those that went into the model, including held and filled ones. An entity label with the
+//! name of one of ours is kept under another name, see [`Labels::beside`].
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};

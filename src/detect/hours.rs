@@ -2,29 +2,29 @@
 //! anomalous.
 //!
 //! In: scores, smoothed and divided by the trained threshold, one a tick and entity. Out: for each
-//! entity the score above which it is anomalous, anew at every turn of the hour: the largest of
+//! entity the score above which it is anomalous, computed again at each full hour: the largest of
 //!
 //! - 1,
-//! - **usual hours**: what the largest scores of a week's hours exceed in no more of them than may be in
-//!   alarm. A restless entity is anomalous when it is more so than in its usual hours,
+//! - **usual hours**: the value that the largest scores of a week's hours exceed in no more hours than may be
+//!   in alarm. A restless entity is anomalous when it is more so than in its usual hours,
 //! - **the same hour**: a quarter more than what that hour of the day, with the one before and after,
-//!   reached on five of seven days. A nightly job is news for five nights,
-//! - **what stays**: the smaller of the last two hours' largest scores. What began two hours ago and goes
-//!   on as it was is no news; it is *lasting*, and said to be.
+//!   reached on five of seven days. A nightly job is new for five nights,
+//! - **what stays**: the smaller of the last two hours' largest scores. What began two hours ago and continues
+//!   unchanged is not new; its state is *lasting*.
 //!
 //! Hours are those of the clock, in UTC. Let `h` be the largest score of each and `k` the current one:
-//! usual hours are `h[k-169]..h[k-2]`, so that what goes on now does not excuse itself; a missing hour
-//! counts for nothing.
+//! usual hours are `h[k-169]..h[k-2]`, so that what is going on now does not excuse itself; a missing hour
+//! does not count.
 //!
 //! An entity that the model's file remembers begins with its last week of training, moved by whole days so
-//! that it ends before its first score: its nightly job is no news. What stays is of hours that were seen
-//! live alone, as nobody was told of the others.
+//! that it ends before its first score: its nightly job is not new. Only hours that were seen live count for
+//! what stays, as nobody was told of the others.
 //!
 //! Invariants: a score never enters the threshold that it is judged by (its hour is not over); a slot
-//! that was out of sight for longer than the ring begins anew.
+//! that was not seen for longer than the ring lasts is reset.
 //!
-//! Memory: 720 bytes an entity, and 8 an hour and entity that the file remembers. Cost: a comparison a
-//! tick and entity; at the turn of the hour a sorting of 168 numbers.
+//! Memory: 720 bytes an entity, and 8 for each hour and entity that the file remembers. Cost: one comparison
+//! per tick and entity; at each full hour a sort of 168 numbers.
 
 use super::memory::HoursMemory;
 use crate::model::{AdaptiveThreshold, HOUR_MS, HourlyMaxima};
@@ -135,7 +135,7 @@ impl Hours {
     /// Takes the score of a tick, and gives the threshold that it is judged by and what it makes of the
     /// entity.
     ///
-    /// A clock that was set back by more than an hour begins the slot anew.
+    /// A clock that was set back by more than an hour resets the slot.
     ///
     /// # Panics
     /// Beyond the slots there are.

@@ -1,12 +1,12 @@
-//! Known entities: whom a model's file names, and what it remembers of them.
+//! Known entities: those that a model's file names, and what it remembers of them.
 //!
-//! In: the file's metadata, the labels of an entity. Out: its place in the graph, if the graph tells it
-//! apart, and its place among what is remembered, from which its level and its hours begin, with how
-//! long it usually stands still. Both are 0 for an entity that is not there: a fit of its own and a memory
-//! are two things.
+//! In: the file's metadata, the labels of an entity. Out: its place in the graph, if it has a fit of its own
+//! there, and its place among the remembered entities, from which its level, its hours and its usual time of
+//! standing still begin. Each is 0 for an entity that does not have it: an own fit and a memory are two
+//! things.
 //!
-//! Files of before `portent.remembered` have levels for the entities that their graph tells apart; these
-//! are remembered with their level alone.
+//! Files from before `portent.remembered` existed have levels for the entities with a fit of their own; these
+//! are remembered with their level only.
 
 use std::collections::HashMap;
 

@@ -1,18 +1,18 @@
-//! A level: where each feature of an entity has been lately, and how far from there it strays.
+//! A level: the recent mean of each feature of an entity, and how far the feature usually is from it.
 //!
 //! In: a row of raw features a tick and slot. Out: for each feature the exponentially weighted mean
 //! and standard deviation of what came before, which a graph may take as inputs `level_mean` and
-//! `level_scale`. To be asked for before the tick's own row is taken.
+//! `level_scale`. They must be read before the tick's own row is taken.
 //!
-//! An entity begins with what training left behind, its own level if the file remembers it and that of
-//! all together if it does not, which counts as so many steps; until as much has been seen as the
-//! half-life remembers, every step counts the same.
+//! An entity begins with the level at the end of training, its own if the file remembers it and that of
+//! all together if it does not, which has the weight of a given number of steps. Until as much has been seen
+//! as the half-life remembers, every step has the same weight.
 //!
 //! Invariants: a feature that is missing keeps its level; the scale is never below the feature's
-//! floor; a row in which a feature is far out moves its level no farther than the clip lets it.
+//! floor; a row in which a feature is far out moves its level no farther than the clip allows.
 //!
 //! Memory: 32 bytes a feature and slot and 8 a slot, 13 MB for ten thousand entities of forty features:
-//! means and variances are float64, as a level of 16 GB moves by less than float32 resolves. Beside that
+//! means and variances are float64, as a level of 16 GB moves by less than float32 resolves. In addition
 //! 12 bytes a feature of each entity that the file remembers.
 //!
 //! Source: West 1979 and Finch 2009, "Incremental calculation of weighted mean and variance",
@@ -34,7 +34,7 @@ pub struct Levels {
     starts: Vec<LevelStart>,
     /// The place of each slot's entity.
     places: Vec<usize>,
-    cells: Vec<Cell>,
+    cells: Vec<FeatureLevel>,
     /// Means and scales by slot and feature, as graphs take them.
     means: Vec<f32>,
     scales: Vec<f32>,
@@ -42,7 +42,7 @@ pub struct Levels {
 
 /// One feature of one entity.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+struct FeatureLevel {
     mean: f64,
     variance: f64,
     /// The sum of the weights if the newest one is 1.
@@ -78,7 +78,7 @@ impl Levels {
     pub fn resize(&mut self, slots: usize) {
         let (before, after) = (self.places.len(), slots * self.width());
         self.places.resize(slots, 0);
-        self.cells.resize(after, Cell { mean: 0.0, variance: 0.0, weight: 0.0 });
+        self.cells.resize(after, FeatureLevel { mean: 0.0, variance: 0.0, weight: 0.0 });
         self.means.resize(after, 0.0);
         self.scales.resize(after, 0.0);
         for slot in before..slots {
@@ -99,7 +99,7 @@ impl Levels {
             let scale = start.scale[feature].max(start.floor[feature]);
             let mean = start.mean[feature];
             let at = slot * width + feature;
-            self.cells[at] = Cell {
+            self.cells[at] = FeatureLevel {
                 mean: f64::from(mean),
                 variance: f64::from(scale) * f64::from(scale),
                 weight: start.prior.min(self.most),
@@ -114,8 +114,11 @@ impl Levels {
     /// Beyond the slots there are.
     pub(super) fn memory(&self, slot: usize) -> Vec<LevelMemory> {
         let cells = &self.cells[slot * self.width()..][..self.width()];
-        let memory =
-            |it: &Cell| LevelMemory { mean: it.mean, variance: it.variance, weight: it.weight };
+        let memory = |it: &FeatureLevel| LevelMemory {
+            mean: it.mean,
+            variance: it.variance,
+            weight: it.weight,
+        };
         cells.iter().map(memory).collect()
     }
 
@@ -134,8 +137,11 @@ impl Levels {
         let floor = &self.starts[self.places[slot]].floor;
         for (feature, it) in memory.iter().enumerate() {
             let at = first + feature;
-            self.cells[at] =
-                Cell { mean: it.mean, variance: it.variance, weight: it.weight.min(self.most) };
+            self.cells[at] = FeatureLevel {
+                mean: it.mean,
+                variance: it.variance,
+                weight: it.weight.min(self.most),
+            };
             self.means[at] = it.mean as f32;
             self.scales[at] = (it.variance.sqrt() as f32).max(floor[feature]);
         }
@@ -189,7 +195,7 @@ impl Levels {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>()
+        self.cells.capacity() * size_of::<FeatureLevel>()
             + self.places.capacity() * size_of::<usize>()
             + (self.means.capacity() + self.scales.capacity()) * size_of::<f32>()
             + self.starts.capacity() * size_of::<LevelStart>()

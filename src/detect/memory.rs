@@ -1,8 +1,8 @@
 //! An entity's memory: all that a model remembers of one entity, as plain data.
 //!
-//! It is kept by slot in the rooms that use it, and is here in one piece for those who keep it over the end
-//! of a process. What is put into a pipeline that has seen nothing makes it go on as if the entity had been
-//! away in between, and belongs to the very model that it was taken from: see [`ModelKey`].
+//! It is kept by slot in the rooms that use it, and is here in one piece so that it can outlive the
+//! process. Put into a pipeline that has seen nothing, it lets that continue as if the entity had been
+//! away in between. It only fits the model that it was taken from: see [`ModelKey`].
 
 use super::Pipeline;
 use super::alert::AlertsMemory;

@@ -45,7 +45,7 @@ pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use alert::{AlertSnapshot, AlertingConfig, AlertsMemory};
 pub use arrivals::Newcomers;
 pub use config::DetectConfig;
-pub use detector::{Detector, Judgement, Runs, Together, errors_needed};
+pub use detector::{Detection, Detector, Runs, Together, errors_needed};
 pub use feature_values::{FEATURE_METRIC, FeatureValues};
 pub use hours::{AnomalyState, LEAST_HOURS, states};
 pub use memory::{

@@ -1,8 +1,8 @@
-//! Ranges: how much of what a model is fed with lies outside of what it was trained on.
+//! Ranges: how many of a model's input values lie outside the range that it was trained on.
 //!
-//! In: the feature matrix of a step and the ranges of the model's file. Out: for each feature how many
-//! values there are and how many of them lie outside. Values that the entity has measured itself count,
-//! of entities that are complete, as in training: what is held, filled in or common is left out.
+//! In: the feature matrix of a step and the ranges of the model's file. Out: for each feature the number of
+//! values and the number of them that lie outside. As in training, only values that complete entities measured
+//! themselves count: held, filled in and common ones are left out.
 
 use crate::features::{EntityState, FeatureMatrix, Provenance};
 use crate::model::FeatureRange;

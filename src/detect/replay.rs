@@ -1,14 +1,14 @@
 //! A replay: a recording through the code that serves, one step after the other.
 //!
-//! In: a recording, the features of a model and where they stand in it. Out: at each step the matrix
-//! that serving would have had at that tick, with freshness, holding and filling as there, for a
-//! detector or for training. This is the only loop over a recording: live and history differ in who
+//! In: a recording, the features of a model and their columns in it. Out: at each step the matrix
+//! that serving would have had at that tick, with the same freshness, holding and filling, for a
+//! detector or for training. This is the only loop over a recording: live and history differ only in who
 //! supplies the time and the samples.
 //!
 //! Invariant: a step's matrix depends on nothing that was measured after it.
 
 use super::DetectConfig;
-use super::detector::{Detector, Judgement, Together};
+use super::detector::{Detection, Detector, Together};
 use super::memory::EntityMemory;
 use super::warm::PastEntity;
 use crate::features::{
@@ -108,14 +108,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Plays all steps through a detector, until `visit` fails: it gets the place of each step and its
-    /// judgement, or why there is none.
+    /// detection, or why there is none.
     ///
     /// # Errors
     /// What `visit` fails with.
     pub fn judge<E>(
         mut self,
         detector: &mut Detector,
-        visit: impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
+        visit: impl FnMut(usize, Result<Detection, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.play(detector, |_| (), visit)
     }
@@ -136,7 +136,7 @@ impl<'a> Replay<'a> {
                 }
             }
         };
-        self.play(detector, look, |_, judgement| judgement.map(drop))?;
+        self.play(detector, look, |_, detection| detection.map(drop))?;
         let past = |slot: usize| {
             let (since_ms, left_ms) = seen[slot]?;
             let entity = self.recording.entities[slot].labels.clone();
@@ -151,7 +151,7 @@ impl<'a> Replay<'a> {
         &mut self,
         detector: &mut Detector,
         mut look: impl FnMut(Step<'_>),
-        mut visit: impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
+        mut visit: impl FnMut(usize, Result<Detection, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut together = Together::new(detector);
         for step in 0..self.recording.times_ms.len() {

@@ -2,11 +2,11 @@
 //!
 //! In: a row a tick and slot, such as the score and each feature's part of it. Out: the row
 //! smoothed. Its weights fall by `1 - alpha` a step, `alpha = 2 / (span + 1)`, and sum to 1 from
-//! the first row on: the first is given as it is, and does not linger on for longer than others.
-//! Smoothing is linear: where a row's parts sum to its score, the smoothed ones do.
+//! the first row on: the first is given as it is, and has no influence for longer than others.
+//! Smoothing is linear: if a row's parts sum to its score, the smoothed ones do as well.
 //!
-//! Invariants: a gap of more than what was said begins anew, as what lies before it says nothing about
-//! now; a row that is not finite is no row.
+//! Invariants: a gap longer than the configured one restarts the mean, as rows before it say nothing about
+//! now; a row that is not finite is ignored.
 //!
 //! Memory: `4 width + 16` bytes a slot.
 //!

@@ -1,4 +1,4 @@
-//! A snapshot: what one tick found, immutable, for everyone who shows it.
+//! A snapshot: what one tick found, immutable, for the metrics page, the API and the log.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The unscored: the entities that are known at a step and have no score, each with the reason.
 
-use super::detector::Judgement;
+use super::detector::Detection;
 use super::snapshot::{Unscored, UnscoredEntity};
 use crate::features::{EntityState, FeatureMatrix};
 
@@ -8,11 +8,11 @@ use crate::features::{EntityState, FeatureMatrix};
 /// number means that nothing of what counts was there.
 pub(super) fn list(
     matrix: &FeatureMatrix,
-    judgement: &Judgement,
+    detection: &Detection,
     lacks: bool,
 ) -> Vec<UnscoredEntity> {
     let has_score =
-        |slot: usize| judgement.scores.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok();
+        |slot: usize| detection.scores.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok();
     let incomplete = |slot: usize| {
         let cells = matrix.provenance(slot).iter().enumerate();
         let features = cells.filter(|(_, it)| !it.has_value()).map(|(feature, _)| feature as u32);
@@ -24,7 +24,7 @@ pub(super) fn list(
         EntityState::Warming => Some(Unscored::Warming),
         EntityState::Incomplete => Some(incomplete(slot)),
         EntityState::Complete if has_score(slot) => None,
-        EntityState::Complete if judgement.numberless.binary_search(&slot).is_err() => {
+        EntityState::Complete if detection.numberless.binary_search(&slot).is_err() => {
             Some(Unscored::Warming)
         }
         EntityState::Complete if lacks => Some(incomplete(slot)),

@@ -1,15 +1,15 @@
-//! A warm start: what a model would remember of entities by now, had it watched them before.
+//! A warm start: what a model would remember of entities now if it had watched them before.
 //!
-//! In: a recording of the recent past, a model that is loaded once more. Out: the memory of each entity at
-//! the end of the recording, for the very model that serves, which gives it to the entities that it has come to
-//! know by itself since ([`super::Pipeline::warm`]). They go on as if they had been silent between the end
+//! In: a recording of the recent past, a second copy of the loaded model. Out: the memory of each entity at
+//! the end of the recording, for the model that serves, which gives it to the entities that it has seen
+//! since ([`super::Pipeline::warm`]). They continue as if they had been silent between the end
 //! of the recording and their first rows here.
 //!
-//! Invariants: who is not there now gets nothing, as it would be said to be absent; who has been here for
-//! longer than the recording tells of it keeps what it has; a row that was taken in here stays.
+//! Invariants: an entity that is not there now gets nothing, as it would be reported as absent; an entity that
+//! has been here for longer than the recording covers it keeps what it has; a row that was taken in here stays.
 //!
-//! Hours of the past are known as those of training are: nobody was told of them, so what has gone on since
-//! is news.
+//! Hours of the past count like those of training: nobody was told of them, so what has gone on since then
+//! is new.
 
 use super::bound::{ModelIdentity, interval};
 use super::memory::{EntityMemory, ModelKey};

@@ -84,7 +84,7 @@ fn targets(subjects: &[Subject], said: &Said, found: &mut Examination) {
         let is_portent = said.portents.iter().any(|it| it.get("job") == label("job"));
         if jobs.contains(label("job")) || is_portent || jobs.is_empty() {
             found.faults.push(format!(
-                "target {} of job {:?} cannot be scraped ({}): mend that first",
+                "target {} of job {:?} cannot be scraped ({}): fix that first",
                 label("instance"),
                 label("job"),
                 target.last_error

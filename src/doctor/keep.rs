@@ -28,10 +28,8 @@ pub fn keep_rule<'a>(selectors: impl IntoIterator<Item = &'a Selector>) -> Strin
     let mut text = String::new();
     for selector in &nameless {
         let selector = selector.replace('\n', " ");
-        let _ = writeln!(
-            text,
-            "# {selector} is read by no metric name, so that nothing can be left out."
-        );
+        let _ =
+            writeln!(text, "# {selector} has no metric name, so that no metric can be left out.");
     }
     if !nameless.is_empty() || metrics.is_empty() && patterns.is_empty() {
         return text + "write_relabel_configs: []\n";
@@ -87,7 +85,7 @@ mod tests {
             write_relabel_configs:\n  - source_labels: [__name__]\n    action: keep\n    regex: \"\\\n      \
             b|\\\n      (?:a_.+)\"\n";
         check(&["{__name__=~\"a_.+\", c=\"d\"}", "b"], pattern);
-        let all = "# {job=\"x\"} is read by no metric name, so that nothing can be left out.\n\
+        let all = "# {job=\"x\"} has no metric name, so that no metric can be left out.\n\
             write_relabel_configs: []\n";
         check(&["{job=\"x\"}", "b"], all);
         check(&[], "write_relabel_configs: []\n");

@@ -73,7 +73,7 @@ pub(super) fn judge<'a>(
         };
         found.faults.push(format!(
             "metric_relabel_configs[{i}] of scrape job {job:?} ({rule}) {does}, which {features} of model \
-             {:?} needs: change the rule so that it lets that be",
+             {:?} needs: change the rule so that it keeps that",
             subject.name
         ));
     }

@@ -214,10 +214,10 @@ fn wires_are_looked_at() {
     none.faults(&[
         "the server has no remote_write: add one with url: http://HOST:9847/api/v1/write",
     ]);
-    none.hints(&["no scrape job of the server is seen to be Portent's"]);
+    none.hints(&["no scrape job of the server seems to be Portent's"]);
     let other = format!("{jobs}remote_write: [{{url: 'http://mimir/api/v1/push'}}]");
     server(&other)
-        .faults(&["no remote_write of the server is seen to point to Portent (there are http"]);
+        .faults(&["no remote_write of the server seems to point to Portent (there are http"]);
     // Where another scrapes the hosts and pushes them here, that one has to push them there.
     let elsewhere = server("scrape_configs: [{job_name: portent, honor_labels: true}]");
     elsewhere.faults(&[]);

@@ -22,7 +22,8 @@ pub(super) fn judge(said: &Said, found: &mut Examination) {
         honest.extend(jobs.iter().filter(|it| !it.honor_labels).map(|it| it.job_name.clone()));
         if jobs.is_empty() && said.portents.is_empty() && config.scrape_config_files.is_empty() {
             found.hints.push(
-                "no scrape job of the server is seen to be Portent's: for scores to come back, add one \
+                "no scrape job of the server seems to be Portent's: for scores to come back, add \
+                 one \
                  with honor_labels: true and Portent's address"
                     .to_owned(),
             );
@@ -49,8 +50,8 @@ fn judge_remote_write(config: &ServerConfig, said: &Said, found: &mut Examinatio
     let is_scraped_here = jobs.clone().any(|it| config.job(it).is_some());
     if jobs.count() > 0 && !is_scraped_here {
         found.open.push(
-            "whether Portent is written to, as this server does not scrape the hosts itself: who does needs \
-             a remote_write to Portent"
+            "whether Portent is written to, as this server does not scrape the hosts itself: the \
+             one that does needs a remote_write to Portent"
                 .to_owned(),
         );
     } else if config.remote_write.is_empty() && !config.shows_remote_write() {
@@ -68,7 +69,8 @@ fn judge_remote_write(config: &ServerConfig, said: &Said, found: &mut Examinatio
     } else {
         let urls = some(config.remote_write.iter().map(|it| it.url.as_str()));
         found.faults.push(format!(
-            "no remote_write of the server is seen to point to Portent (there are {urls}): add one with \
+            "no remote_write of the server seems to point to Portent (there are {urls}): add one \
+             with \
              url: http://HOST:9847/api/v1/write, where HOST is Portent's, or give it a name with \
              \"portent\" in it"
         ));

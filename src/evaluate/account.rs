@@ -1,6 +1,6 @@
 //! An account in words: what an operator asks first, as text and as tables.
 //!
-//! In: an [`Account`]. Out: lines for a terminal, where long lists are cut and say so; and the same, whole,
+//! In: an [`Account`]. Out: lines for a terminal, with long lists cut and the cut stated; and the same in full
 //! as the rows of tables.
 
 use super::backtest::{Backtest, Tally};

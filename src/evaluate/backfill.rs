@@ -1,9 +1,9 @@
-//! Backfill: the scores of a backtest as a server takes them for history.
+//! Backfill: the scores of a backtest in the form in which a server imports history.
 //!
 //! In: a backtest and the name of the model. Out: `anomaly_score` with the labels and the `model` label that
 //! serving would have given it, at each step that has a score, in the text format of OpenMetrics with
-//! timestamps in seconds. `promtool tsdb create-blocks-from openmetrics` makes blocks of it. The file is
-//! there whole or not at all.
+//! timestamps in seconds. `promtool tsdb create-blocks-from openmetrics` makes blocks of it. The file
+//! appears only when it is complete.
 //!
 //! Source: OpenMetrics 1.0, "Text format"; Prometheus documentation "Storage", backfilling from OpenMetrics.
 

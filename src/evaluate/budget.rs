@@ -1,4 +1,4 @@
-//! A budget: false alarms that an operator bears in a day, and the events found for that price.
+//! A budget: the number of false alarms per day that an operator accepts, and the events found within it.
 //!
 //! In: finite scores and the truth. Out: for each budget the largest share of events that any
 //! threshold finds without more false alarms than that. The thresholds tried are quantiles of the

@@ -1,9 +1,9 @@
-//! Calls: what an operator would have been called for, and what of it was right.
+//! Calls: what an operator would have been called for, and which calls were right.
 //!
 //! In: a backtest, and with labels its [`Marked`] steps. Out: a [`Call`] for each episode
 //! (`crate::episodes`) of each entity, and a [`Finding`] for each incident. An incident is found when one
 //! of its entities is above its threshold at one of its steps; a call is false when no step from its first to
-//! its last is anomalous. So count the figures of a [`super::Judgement`], too.
+//! its last is anomalous. The figures of a [`super::Judgement`] count in the same way.
 
 use super::backtest::Backtest;
 use super::marked::{Marked, MarkedIncident};
@@ -182,7 +182,7 @@ mod tests {
 
     const MINUTE_MS: i64 = 60_000;
 
-    /// A letter a minute: `#` is above the threshold, `.` below, a blank has no score.
+    /// A letter a minute: `#` is above the threshold, `.` below, a space has no score.
     fn backtest(hosts: &[(&str, &str)]) -> Backtest {
         let times_ms: Vec<i64> = (0..hosts[0].1.len() as i64).map(|it| it * MINUTE_MS).collect();
         let scored = |(instance, course): &(&str, &str)| Scored {

@@ -1,8 +1,8 @@
-//! A fleet's judgement: the figures of all entities as those of one.
+//! A fleet's judgement: the figures of all entities, counted as if they were one.
 //!
 //! In: a backtest and its labels. Out: one [`Judgement`] of all steps that have a label and are not
-//! excluded. The entities follow one another, too far apart for an episode or an event to go from one to the
-//! next, so that days are those of all entities, and a false alarm a day is one per entity and day.
+//! excluded. The entities' times are put one after another, too far apart for an episode or an event to span
+//! two of them. So days are the sum over all entities, and one false alarm a day means one per entity and day.
 
 use super::Settings;
 use super::backtest::Backtest;

@@ -47,7 +47,9 @@ pub enum JudgeError {
         thresholds: usize,
     },
     /// Samples have no distance.
-    #[error("a step of {0} ms is no step; give the distance of two scores in milliseconds")]
+    #[error(
+        "a step of {0} ms is not possible; give the distance between two scores in milliseconds"
+    )]
     Step(i64),
 }
 

@@ -1,12 +1,12 @@
-//! Marked: the steps of a backtest with what was marked of each, and the incidents by their steps.
+//! Marked: the steps of a backtest with their labels, and the incidents by their steps.
 //!
-//! In: a backtest and [`Marks`]. Out: for each entity and step whether it was anomalous, was not, or has no
-//! label; the incidents that entities of the backtest had; and a sentence for whatever is not judged, with
-//! an example. Steps that are marked one by one are the nearest within a quarter of a step. An incident has
-//! the steps from its start to its end, and one that lies between two the nearest; beside incidents
-//! everything was normal.
+//! In: a backtest and [`Marks`]. Out: for each entity and step whether it was anomalous, was normal, or has no
+//! label; the incidents that entities of the backtest had; and a sentence for everything that is not judged,
+//! with an example. A label of a single time belongs to the nearest step within a quarter of a step. An incident
+//! covers the steps from its start to its end; one that lies between two steps covers the nearest. Outside of
+//! incidents everything was normal.
 //!
-//! A table has one host, which has no name: whatever is marked is that one's.
+//! A table has one host without a name: all labels belong to it.
 
 use super::backtest::Backtest;
 use crate::duration::Duration;
@@ -23,7 +23,8 @@ const NAMED: usize = 3;
 pub enum MarkError {
     /// Labels of several hosts, where one has no name.
     #[error(
-        "the history is of one host without a name, and the labels are of several ({0}): leave those of one"
+        "the history is of one host without a name, and the labels are of several ({0}): leave \
+         only those of one"
     )]
     Nameless(String),
     /// Labels of others alone.
@@ -207,7 +208,8 @@ fn of_steps<'a>(mut whose: Whose<'a>, all: &'a [LabelledSteps]) -> Result<Marked
     let mut notes = Vec::new();
     if beside > 0 {
         notes.push(format!(
-            "left out: {beside} of {labels} labels, of times that are no step of the history{example}"
+            "left out: {beside} of {labels} labels, whose times are not steps of the \
+             history{example}"
         ));
     }
     let without = by_entity.iter().flatten().filter(|it| it.is_none()).count();
@@ -468,7 +470,8 @@ mod tests {
         check(&hosts(), &Marks::Steps(marks.to_vec()), &["0011000110", "..01......"], &[without]);
         let late = Marks::Steps(vec![steps(Labels::empty(), 15.0, "0101101")]);
         let some = mark(&hosts(), &late, &[]).expect("marked");
-        let left_out = "left out: 2 of 7 labels, of times that are no step of the history (the first is at \
+        let left_out = "left out: 2 of 7 labels, whose times are not steps of the history (the \
+                        first is at \
                         1970-01-01T00:20:00Z, and 1970-01-01T00:19:00Z is the nearest step)";
         assert_eq!(some.notes[0], left_out);
         let runs: Vec<_> =
@@ -493,7 +496,7 @@ mod tests {
             &table,
             &marks,
             "the history is of one host without a name, and the labels are of several \
-             ({instance=\"a\"}, {instance=\"b\"}): leave those of one",
+             ({instance=\"a\"}, {instance=\"b\"}): leave only those of one",
         );
     }
 }

@@ -16,13 +16,14 @@
 //! labels ─┴─▶ operator  events and alarm episodes   ─┘
 //! ```
 //!
-//! Invariants: 64-bit arithmetic; the order of the samples is that of time; a sample stands for a step
-//! of time, and an alarm or an event does not outlast a gap in them (`crate::episodes`); a
-//! score that is missing or infinite is the lowest of all in a ranking and never alarms; nothing is
+//! Invariants: arithmetic is 64-bit; samples are in order of time; a sample stands for a step
+//! of time, and an alarm or an event does not continue over a gap in them (`crate::episodes`); a
+//! score that is missing or infinite ranks lowest of all and never alarms; nothing is
 //! adjusted in the detector's favour (no point adjustment: an event that is touched once does not
 //! count as found sample by sample).
 //!
-//! All but `output` and `backfill`, which write files, and the progress that `backtest` shows, is pure; marks are read by `crate::history`.
+//! Everything is pure except for `output` and `backfill`, which write files, and the progress that `backtest`
+//! shows. Marks are read by `crate::history`.
 //! `tests/reference/judge.py` computes the same figures in Python.
 
 mod account;
@@ -30,12 +31,12 @@ mod backfill;
 mod backtest;
 mod budget;
 mod calls;
+mod evaluation_page;
 mod fleet;
 mod judgement;
 mod marked;
 mod operator;
 mod output;
-mod page;
 mod ranking;
 #[cfg(test)]
 mod tests;
@@ -45,12 +46,12 @@ pub use backfill::write as write_backfill;
 pub use backtest::{Backtest, BacktestError, Scored, Tally, run as backtest};
 pub use budget::BudgetRecall;
 pub use calls::{Account, Call, CallVerdict, Finding};
+pub use evaluation_page::page;
 pub use fleet::{FleetError, judge_fleet};
 pub use judgement::{JudgeError, Judgement, Ranking, judge};
 pub use marked::{MarkError, Marked, MarkedIncident, mark};
 pub use operator::Alarms;
 pub use output::{OutputError, write as write_scores};
-pub use page::page;
 
 use crate::episodes;
 

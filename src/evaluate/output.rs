@@ -1,8 +1,8 @@
 //! Output: the scores of a backtest as CSV.
 //!
 //! For a CSV input there is a line for each of its lines, with the time as it is written there; for
-//! a server a line for each entity and step. A step without a score has an empty one. The file is
-//! there whole or not at all.
+//! a server there is a line for each entity and step. The score of a step without one is empty. The file
+//! appears only when it is complete.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -219,7 +219,7 @@ fn what_cannot_be_judged_is_refused() {
     check_error(
         [3, 3, 3],
         0,
-        "a step of 0 ms is no step; give the distance of two scores in milliseconds",
+        "a step of 0 ms is not possible; give the distance between two scores in milliseconds",
     );
 }
 

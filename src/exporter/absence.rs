@@ -1,9 +1,9 @@
-//! What used to be there and is not, as text.
+//! What used to be there and is missing now, as text.
 //!
-//! An entity has a sample only while it misses a feature, so there are as many as entities at most;
-//! the other two families have one for each model, and one for each feature of it.
+//! An entity has a sample only while it lacks a feature, so there are at most as many samples as entities.
+//! The other two families have one sample for each model, and one for each feature of it.
 
-use super::page::Page;
+use super::metrics_page::Page;
 use crate::detect::ModelSnapshot;
 use crate::labels::Labels;
 
@@ -11,7 +11,8 @@ use crate::labels::Labels;
 pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
     let mut family = page.gauge(
         "anomaly_missing_features",
-        "Features that the entity used to have and has not; only entities that miss some are here.",
+        "Features that the entity used to have and now lacks; only entities that lack some are \
+         here.",
     );
     for model in models {
         for it in &model.evaluation.absences.lacking {
@@ -20,7 +21,7 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
     }
     let mut family = page.gauge(
         "anomaly_feature_missing_entities",
-        "Entities that used to have the feature, are there and have it not.",
+        "Entities that are there, used to have the feature and now lack it.",
     );
     for model in models {
         let counts = model.evaluation.absences.by_feature(model.feature_names.len());
@@ -31,7 +32,8 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
     }
     let mut family = page.gauge(
         "anomaly_entities_absent",
-        "Entities that had a score within a day and are not there: stale, or away and remembered.",
+        "Entities that had a score within the last day and are gone: stale, or away and \
+         remembered.",
     );
     for model in models {
         let count = model.evaluation.absences.entities.len();

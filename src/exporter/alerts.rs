@@ -1,9 +1,9 @@
 //! Alerts as series: what Portent's own rules say, in the form of Prometheus's `ALERTS`.
 //!
-//! They have another name, because Prometheus writes `ALERTS` of its own rules itself. Those of a model that
+//! They have another name, because Prometheus itself writes `ALERTS` for its own rules. Alerts of a model that
 //! has not been evaluated recently are left out, as its scores are.
 
-use super::page::Page;
+use super::metrics_page::Page;
 use crate::detect::alert::ActiveAlert;
 use crate::detect::{AlertSnapshot, ModelSnapshot};
 use crate::labels::Labels;

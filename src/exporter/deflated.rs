@@ -1,7 +1,7 @@
-//! Deflated text: parts that are compressed apart, each once, and are one gzip member together.
+//! Deflated text: parts that are compressed separately, each once, and together are one gzip member.
 //!
-//! Of a page all readers have the scores in common, and they are most of it. Their blocks end at a whole byte
-//! and refer to nothing before them, so that others may follow.
+//! All readers of a page share the scores, which are most of it. Their blocks end at a whole byte and refer
+//! to nothing before them, so that other blocks may follow.
 //! Source: RFC 1951, RFC 1952.
 
 use std::io::{self, Write as _};

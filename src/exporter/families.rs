@@ -1,7 +1,7 @@
-//! Families: what several write of the metrics page, in one order and one of two formats.
+//! Families: merges what several writers add to the metrics page into one order and one of two formats.
 //!
-//! In: texts in format 0.0.4, each of whole families. Out: one text, its families by name and their samples by
-//! labels, whatever the order was that the writers had; in format 0.0.4, or as OpenMetrics 1.0.
+//! In: texts in format 0.0.4, each of whole families. Out: one text with the families sorted by name and their
+//! samples by labels, whatever order the writers had; in format 0.0.4, or as OpenMetrics 1.0.
 //! Source: Prometheus "Exposition formats"; OpenMetrics 1.0.0, "Text format".
 
 use std::collections::BTreeMap;

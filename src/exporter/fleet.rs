@@ -1,10 +1,11 @@
-//! The fleet as text: how many entities are what, how they do as a whole, and how old it all is.
+//! The fleet as text: how many entities are in which state, the scores of the whole fleet, and how old the
+//! data are.
 //!
-//! Everything here is counted from the snapshot, for each model by itself. What is about scored
-//! entities is absent where none is scored, and what is about the model's input where nothing is
-//! measured: a number would be a wrong one.
+//! Everything here is counted from the snapshot, for each model separately. Figures about scored entities are
+//! absent if none is scored, and figures about the model's input are absent if nothing is measured: any
+//! number would be wrong.
 
-use super::page::{Page, model_gauge};
+use super::metrics_page::{Page, model_gauge};
 use crate::detect::{AnomalyState, EntityScore, ModelSnapshot, RangeCount};
 use crate::labels::Labels;
 use crate::statistics;
@@ -16,7 +17,7 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
         page,
         models,
         "anomaly_score_median",
-        "The score in the middle of all scored entities; absent when none is scored.",
+        "The median score of all scored entities; absent when none is scored.",
         |model| statistics::median(model.entities.iter().map(|it| it.score).collect()),
     );
     model_gauge(
@@ -30,7 +31,8 @@ pub(super) fn render(page: &mut Page, models: &[&ModelSnapshot]) {
         page,
         models,
         "anomaly_evaluation_lag_seconds",
-        "How long after the time of the tick its scores were there, queueing and computing included.",
+        "How long after the time of the tick its scores were available, including queueing and \
+         computing.",
         |model| Some(model.evaluation.lag.as_secs_f64()),
     );
     newest(page, models);
@@ -88,7 +90,8 @@ fn anomalous(model: &ModelSnapshot) -> usize {
 fn states(page: &mut Page, models: &[&ModelSnapshot]) {
     let mut family = page.gauge(
         "anomaly_entities",
-        "Entities at the last tick by what became of them; the anomalous, the lasting and the normal ones have a score.",
+        "Entities at the last tick by state; the anomalous, the lasting and the normal ones have \
+         a score.",
     );
     for model in models {
         let (e, anomalous) = (&model.evaluation, anomalous(model));

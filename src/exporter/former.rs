@@ -1,8 +1,8 @@
-//! Former models: what was counted of those that a reload has renamed or removed.
+//! Former models: removes the metrics of models that a reload has renamed or removed.
 //!
 //! In: Portent's own metrics as text, and the models in use. Out: the text without series of other models.
-//! The recorder forgets nothing that is still referred to; were such a model to come back, its counters would
-//! go on where they were, as counters of a process do.
+//! The recorder forgets nothing that is still referred to. If such a model comes back, its counters continue
+//! where they were, as counters of a process do.
 
 use super::ModelInfo;
 

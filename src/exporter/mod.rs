@@ -1,9 +1,9 @@
 //! The metrics page: scores and Portent's own metrics as text that Prometheus scrapes.
 //!
 //! In: the last [`Snapshot`](crate::detect::Snapshot) and what the rooms count by the `metrics` crate. Out:
-//! one page in text format 0.0.4 or as OpenMetrics, compressed where that is wanted, whose scores all who read
-//! them have in common. Invariants: scores are written from the snapshot alone, so an entity that is gone
-//! is gone at the next scrape; a model whose snapshot is too old is left out altogether, so nothing
+//! one page in text format 0.0.4 or as OpenMetrics, compressed if the client asks for it; all readers share the
+//! text of the scores. Invariants: scores are written from the snapshot alone, so an entity that is gone
+//! is gone at the next scrape; a model whose snapshot is too old is left out, so nothing
 //! frozen is shown; label values are escaped; the number of series follows from the number of
 //! entities and a configured number of contributions. It does not know where requests come from,
 //! nor the time: `now` is an argument.
@@ -15,12 +15,12 @@ mod deflated;
 mod families;
 mod fleet;
 mod former;
+mod metrics_page;
 mod own;
-mod page;
+mod page_format;
 mod scores;
 mod shared;
 mod silences;
-mod wanted;
 
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ pub use own::{
     Reload, Save, WarmStart, count_alert, count_append, count_dropped, count_missed_ticks,
     count_reload, count_restored, count_save, count_tick, count_warm_start, describe_metrics,
 };
+pub use page_format::PageFormat;
 pub use scores::render as render_scores;
 pub use shared::{PagesHeld, Scores, SharedScores};
 pub use silences::{count_maintenance, count_silences_not_kept};
-pub use wanted::Wanted;
 
 use deflated::Deflated;
 use shared::Body;

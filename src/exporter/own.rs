@@ -1,6 +1,6 @@
 //! Portent's own metrics about its rings, ticks and configuration.
 //!
-//! The rooms of the core count nothing by themselves: what they return is counted here.
+//! The rooms of the core do not count; what they return is counted here.
 
 use std::time::Duration;
 
@@ -172,30 +172,32 @@ pub fn describe_metrics(version: &'static str, revision: &'static str) {
 fn describe_state() {
     describe_counter!(
         "portent_state_saves_total",
-        "Times what is remembered was written to --storage.path."
+        "Times the remembered state was written to --storage.path."
     );
     describe_counter!(
         "portent_state_saves_failed_total",
-        "Times what is remembered could not be written to --storage.path."
+        "Times the remembered state could not be written to --storage.path."
     );
     counter!("portent_state_saves_total").increment(0);
     counter!("portent_state_saves_failed_total").increment(0);
     describe_gauge!(
         "portent_state_last_save_timestamp_seconds",
-        "When what is remembered was last written to --storage.path."
+        "When the remembered state was last written to --storage.path."
     );
     describe_gauge!("portent_state_file_bytes", "The size of what was last written.");
     describe_histogram!(
         "portent_state_save_duration_seconds",
-        "Time from the first piece of what is remembered to the last, between other work."
+        "Time from the first piece of the remembered state to the last, including other work in \
+         between."
     );
     describe_gauge!(
         "portent_state_restored_entities",
-        "Entities that went on with what was remembered when this process started."
+        "Entities whose remembered state was restored when this process started."
     );
     describe_gauge!(
         "portent_state_foreign_entities",
-        "Entities that could not, because what was remembered is of models that are no longer used."
+        "Entities whose remembered state was not restored, because it belongs to models that are \
+         no longer used."
     );
 }
 
@@ -206,11 +208,11 @@ fn describe_warm_start() {
     );
     describe_counter!(
         "portent_warm_start_entities_total",
-        "Entities that went on with a past from history.prometheus_url."
+        "Entities that were given their past from history.prometheus_url."
     );
     describe_counter!(
         "portent_warm_start_unknown_entities_total",
-        "Entities of which history.prometheus_url knew no past: they are learnt from what is pushed."
+        "Entities of which history.prometheus_url had no past: they are learnt from pushed samples."
     );
     for outcome in ["done", "failed"] {
         counter!("portent_warm_start_attempts_total", "outcome" => outcome).increment(0);
@@ -222,7 +224,7 @@ fn describe_warm_start() {
 fn describe_series() {
     describe_gauge!(
         "portent_series_kept",
-        "Series that are kept: some feature or storage.keep wants them."
+        "Series that are kept: some feature or storage.keep needs them."
     );
     describe_gauge!("portent_series_bytes", "Estimated memory of the kept series.");
     describe_gauge!(
@@ -238,12 +240,12 @@ fn describe_series() {
     );
     describe_counter!(
         "portent_series_dropped_total",
-        "Series dropped while they lived, by reason: memory (storage.max_bytes was reached, the youngest \
-         go first) or reload (nothing wants them any more)."
+        "Series dropped while they lived, by reason: memory (storage.max_bytes was reached, the \
+         youngest go first) or reload (nothing needs them any more)."
     );
     describe_counter!(
         "portent_series_truncated_samples_total",
-        "Samples that made way because storage.max_samples_per_series was reached."
+        "Samples dropped because storage.max_samples_per_series was reached."
     );
     describe_counter!(
         "portent_series_over_limit_samples_total",
@@ -252,7 +254,7 @@ fn describe_series() {
     );
     describe_counter!(
         "portent_series_replica_changes_total",
-        "Times a series went over to another replica of its sender because the one it heard was \
+        "Times a series switched to another replica of its sender because the one in use was \
          silent."
     );
 }
@@ -283,7 +285,8 @@ fn describe_detect() {
     );
     describe_counter!(
         "portent_alerts_changes_total",
-        "Alerts of Portent's own rules by what became of them: fired, or why they were resolved (calm, lasting, \
+        "Alerts of Portent's own rules by outcome: fired, or why they were resolved (calm, \
+         lasting, \
          gone, removed)."
     );
     describe_counter!(

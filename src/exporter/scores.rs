@@ -1,6 +1,6 @@
 //! The scores of the last tick as text.
 
-use super::page::{Page, model_gauge};
+use super::metrics_page::{Page, model_gauge};
 use super::{ExporterConfig, ModelInfo, absence, alerts, fleet};
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::features::Provenance;
@@ -34,7 +34,8 @@ pub fn render(
         &mut page,
         &models,
         "anomaly_score_threshold",
-        "The score above which the entity is anomalous: 1, or more where its recent hours were restless.",
+        "The score above which the entity is anomalous: 1, or more if its scores were high in \
+         recent hours.",
         |entity| entity.threshold,
     );
     states(&mut page, &models);
@@ -67,7 +68,7 @@ pub fn render(
         &mut page,
         &models,
         "portent_detect_away_entities",
-        "Entities whose series are gone and that go on where they were when they return.",
+        "Entities whose series are gone and that continue where they were when they return.",
         |model| Some(model.evaluation.away as f64),
     );
     provenance(&mut page, &models);

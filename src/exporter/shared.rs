@@ -1,11 +1,11 @@
 //! Shared pages: the scores of a tick are written once, and compressed once, for all who ask for them.
 //!
-//! In: a snapshot, and what the configuration says of models. Out: the text, which everybody who reads it
-//! has in common; with ten thousand hosts it is 14 MB. It is another one after each tick, at each reload and
-//! when a model falls silent.
+//! In: a snapshot, and what the configuration says of models. Out: the text, which all readers share; with
+//! ten thousand hosts it is 14 MB. It changes after each tick, at each reload and when a model is no longer
+//! evaluated.
 //!
-//! Invariant: texts of former ticks that somebody still reads take no more than
-//! `exporter.max_in_flight_bytes` and one text; beyond that nobody gets a new one.
+//! Invariant: texts of former ticks that are still being read take no more than
+//! `exporter.max_in_flight_bytes` plus one text; beyond that a new scrape is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use crate::detect::Snapshot;
 #[derive(Debug, Clone)]
 pub struct SharedScores {
     last: watch::Sender<Option<Arc<Written>>>,
-    /// One is written at a time; who comes meanwhile waits for it.
+    /// One is written at a time; requests that arrive meanwhile wait for it.
     turn: Arc<Semaphore>,
     bytes: Arc<AtomicUsize>,
 }

@@ -1,4 +1,4 @@
-//! Portent's own metrics about what holds notifications and actions back.
+//! Portent's own metrics about silences and maintenance windows.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 

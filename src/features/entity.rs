@@ -23,7 +23,7 @@ const ALWAYS_AWAY: usize = 1_000;
 
 /// Where an element of a vector belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Assignment {
     /// To the entity in this slot.
     Entity(u32),
     /// It lacks one of the entity labels: to nobody.
@@ -191,10 +191,10 @@ impl EntityTable {
     }
 
     /// Places a label set and, when it belongs to an entity, adds a reference to that.
-    pub(super) fn acquire(&mut self, labels: &Labels) -> Place {
+    pub(super) fn acquire(&mut self, labels: &Labels) -> Assignment {
         let key = labels.filtered(|name| self.names.iter().any(|n| n == name));
         if key.len() != self.names.len() {
-            return Place::Nobody;
+            return Assignment::Nobody;
         }
         let slot = match self.index.get(&key) {
             Some(slot) => *slot,
@@ -202,7 +202,7 @@ impl EntityTable {
                 true => self.create(key),
                 false => {
                     self.refuses = true;
-                    return Place::Refused;
+                    return Assignment::Refused;
                 }
             },
         };
@@ -211,12 +211,12 @@ impl EntityTable {
             self.away.remove(&(entity.left_ms, slot));
         }
         entity.references += 1;
-        Place::Entity(slot as u32)
+        Assignment::Entity(slot as u32)
     }
 
     /// Gives one reference back; the entity is away after the last.
-    pub(super) fn release(&mut self, place: Place) {
-        let Place::Entity(slot) = place else { return };
+    pub(super) fn release(&mut self, place: Assignment) {
+        let Assignment::Entity(slot) = place else { return };
         let slot = slot as usize;
         let entity = &mut self.slots[slot];
         entity.references -= 1;
@@ -298,9 +298,9 @@ mod tests {
         let mut table = EntityTable::new(&["job".to_owned(), "instance".to_owned()], HOUR);
         let a = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "0")]));
         let again = table.acquire(&labels(&[("job", "n"), ("instance", "a"), ("cpu", "1")]));
-        assert_eq!((a, again), (Place::Entity(0), Place::Entity(0)));
-        assert_eq!(table.acquire(&Labels::empty()), Place::Nobody);
-        assert_eq!(table.acquire(&labels(&[("instance", "a")])), Place::Nobody);
+        assert_eq!((a, again), (Assignment::Entity(0), Assignment::Entity(0)));
+        assert_eq!(table.acquire(&Labels::empty()), Assignment::Nobody);
+        assert_eq!(table.acquire(&labels(&[("instance", "a")])), Assignment::Nobody);
         assert_eq!(table.labels(0), &labels(&[("job", "n"), ("instance", "a")]));
         for (pairs, slots) in [
             (&[("job", "n"), ("instance", "a"), ("pod", "p")][..], &[0][..]),
@@ -321,7 +321,7 @@ mod tests {
 
     fn acquire(table: &mut EntityTable, instance: &str) -> usize {
         match table.acquire(&labels(&[("instance", instance)])) {
-            Place::Entity(slot) => slot as usize,
+            Assignment::Entity(slot) => slot as usize,
             other => panic!("{instance} is {other:?}"),
         }
     }
@@ -331,9 +331,9 @@ mod tests {
         let mut table = table();
         table.pass(0);
         assert_eq!((acquire(&mut table, "a"), acquire(&mut table, "a")), (0, 0));
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         assert!(table.occupied(0));
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         assert_eq!((table.occupied(0), table.away()), (false, 1));
         assert!(table.slots_of(&labels(&[("instance", "a")])).is_empty());
         assert_eq!(acquire(&mut table, "b"), 1);
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(acquire(&mut table, "a"), 0);
         assert_eq!((table.occupied(0), table.away()), (true, 0));
         assert!(table.take_born().is_empty());
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         table.pass(2 * HOUR - 2);
         assert!(table.take_freed().is_empty());
         assert_eq!(acquire(&mut table, "c"), 2);
@@ -361,11 +361,11 @@ mod tests {
         assert_eq!((acquire(&mut table, "a"), acquire(&mut table, "b")), (0, 1));
         let c = labels(&[("instance", "c")]);
         assert!(!table.has_room_again());
-        assert_eq!(table.acquire(&c), Place::Refused);
-        table.release(Place::Refused);
+        assert_eq!(table.acquire(&c), Assignment::Refused);
+        table.release(Assignment::Refused);
         assert!(!table.has_room_again(), "both are there");
         assert_eq!(table.restore(&c, 0, false), None);
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         assert!(table.has_room_again() && !table.has_room_again());
         assert_eq!(acquire(&mut table, "c"), 0);
         assert_eq!(
@@ -382,16 +382,16 @@ mod tests {
         let mut table = table();
         table.pass(1_000 * HOUR);
         acquire(&mut table, "a");
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         table.pass(0);
         assert_eq!(acquire(&mut table, "a"), 0);
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         table.pass(-HOUR);
         table.pass(-1);
         assert_eq!(table.away(), 1);
         table.pass(0);
         assert_eq!((table.away(), acquire(&mut table, "b")), (0, 0));
-        table.release(Place::Entity(0));
+        table.release(Assignment::Entity(0));
         for now_ms in [i64::MAX, i64::MIN, i64::MAX] {
             table.pass(now_ms);
         }
@@ -411,7 +411,7 @@ mod tests {
             forgotten += table.pass(pod);
             assert!(table.away() <= most);
             let slot = acquire(&mut table, &format!("pod {pod}"));
-            table.release(Place::Entity(slot as u32));
+            table.release(Assignment::Entity(slot as u32));
         }
         assert_eq!(forgotten, 5_000 - 1 - most);
         assert_eq!(table.slots(), 10 + most + 1);
@@ -432,7 +432,7 @@ mod tests {
         table.pass(0);
         let slots = come(&mut table);
         assert_eq!((table.pass(1), table.take_born().len()), (0, 3_000));
-        slots.iter().for_each(|slot| table.release(Place::Entity(*slot as u32)));
+        slots.iter().for_each(|slot| table.release(Assignment::Entity(*slot as u32)));
         assert_eq!((table.pass(2), table.away()), (0, 3_000));
         assert_eq!(come(&mut table), slots);
         assert!(table.take_born().is_empty());
@@ -445,7 +445,7 @@ mod tests {
         let pod = |day: i64, pod: usize| labels(&[("instance", &format!("{day} {pod}"))]);
         for day in 0..20 {
             table.pass(day);
-            let slots: Vec<Place> = (0..500).map(|i| table.acquire(&pod(day, i))).collect();
+            let slots: Vec<Assignment> = (0..500).map(|i| table.acquire(&pod(day, i))).collect();
             table.pass(day);
             // Everything is taken to the next start, at which nobody is there.
             let mut next = self::table();

@@ -8,10 +8,10 @@
 mod absence;
 mod clock;
 mod entity;
+mod entity_mapping;
 mod freshness;
 mod matrix;
 mod memory;
-mod placed;
 mod playback;
 mod policy;
 mod profile;

@@ -9,11 +9,11 @@
 
 use std::collections::HashSet;
 
-use super::entity::{EntityTable, LEAST_MEMORY_MS, Place};
+use super::entity::{Assignment, EntityTable, LEAST_MEMORY_MS};
+use super::entity_mapping::EntityMapping;
 use super::freshness::Freshness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::memory::{CellMemory, FeatureMemory};
-use super::placed::Placed;
 use super::policy::Policies;
 use super::rules::Rules;
 use super::spec::FeatureSpec;
@@ -176,7 +176,7 @@ impl Features {
                 Freshness::resolution_ms(self.step_ms),
             ),
             entities: EntityTable::new(&self.entity, LEAST_MEMORY_MS),
-            placed: self.specs.iter().map(|_| Placed::default()).collect(),
+            mappings: self.specs.iter().map(|_| EntityMapping::default()).collect(),
             is_common: rules.is_common,
             policies: Policies::new(rules.list, self.can_mask),
             matrix: FeatureMatrix::of(self.specs.len()),
@@ -193,7 +193,7 @@ pub struct FeatureSet {
     /// What the features read.
     watch: Watch,
     /// Of each expression's elements.
-    placed: Vec<Placed>,
+    mappings: Vec<EntityMapping>,
     /// For each expression, whether it can never carry labels.
     is_common: Vec<bool>,
     policies: Policies,
@@ -254,7 +254,7 @@ impl FeatureSet {
     /// Forgets all entities. Those that are there are new at the next evaluation, or restored before.
     pub fn clear(&mut self) {
         self.entities.clear();
-        self.placed.iter_mut().for_each(|it| *it = Placed::default());
+        self.mappings.iter_mut().for_each(|it| *it = EntityMapping::default());
         self.watch.clear();
         self.policies.clear();
         self.matrix = FeatureMatrix::of(self.is_common.len());
@@ -310,7 +310,7 @@ impl FeatureSet {
         self.matrix.clear();
         self.matrix.forgotten = self.entities.pass(now_ms);
         if self.entities.has_room_again() {
-            self.placed.iter_mut().for_each(|it| it.retry(&mut self.entities));
+            self.mappings.iter_mut().for_each(|it| it.retry(&mut self.entities));
             self.watch.retry(&mut self.entities);
         }
         self.place();
@@ -343,9 +343,9 @@ impl FeatureSet {
 
     /// Brings the places of results and series up to date with what changed since the last time.
     fn place(&mut self) {
-        for (i, placed) in self.placed.iter_mut().enumerate() {
+        for (i, mapping) in self.mappings.iter_mut().enumerate() {
             if let Ok(Value::Vector(vector)) = self.plan.output(i) {
-                placed.follow(vector.layout, &mut self.entities);
+                mapping.follow(vector.layout, &mut self.entities);
             }
         }
         self.watch.follow(&self.plan, &mut self.entities);
@@ -360,7 +360,7 @@ impl FeatureSet {
 
     fn fill_values(&mut self) {
         let (matrix, entities) = (&mut self.matrix, &self.entities);
-        for (feature, placed) in self.placed.iter().enumerate() {
+        for (feature, mapping) in self.mappings.iter().enumerate() {
             let put_common = |matrix: &mut FeatureMatrix, value| {
                 for slot in (0..matrix.slots()).filter(|slot| entities.occupied(*slot)) {
                     matrix.put(slot, feature, value, Provenance::Common);
@@ -380,15 +380,17 @@ impl FeatureSet {
                 Ok(Value::Scalar(value)) => put_common(matrix, value),
                 Ok(Value::Vector(vector)) => {
                     let mut refused = 0;
-                    let present = vector.values.iter().zip(vector.present).zip(&placed.places);
+                    let present = vector.values.iter().zip(vector.present).zip(&mapping.places);
                     for ((value, _), place) in present.filter(|((_, present), _)| **present) {
                         match *place {
-                            Place::Entity(slot) => {
+                            Assignment::Entity(slot) => {
                                 matrix.put(slot as usize, feature, *value, Provenance::Own);
                             }
-                            Place::Nobody if self.is_common[feature] => put_common(matrix, *value),
-                            Place::Nobody => matrix.unplaced[feature] += 1,
-                            Place::Refused => refused += 1,
+                            Assignment::Nobody if self.is_common[feature] => {
+                                put_common(matrix, *value)
+                            }
+                            Assignment::Nobody => matrix.unplaced[feature] += 1,
+                            Assignment::Refused => refused += 1,
                         }
                     }
                     // The feature that most have tells best how many they are.

@@ -4,10 +4,10 @@
 //! judged by [`super::freshness`]; for each feature whether the series that its ranges read have
 //! ended or begun.
 
-use super::entity::{EntityTable, Place};
+use super::entity::{Assignment, EntityTable};
+use super::entity_mapping::EntityMapping;
 use super::freshness::{Freshness, Liveness};
 use super::matrix::{FeatureMatrix, Provenance};
-use super::placed::Placed;
 use super::rules::Rules;
 use crate::promql::{Expr, LOOKBACK_MS, Plan};
 use crate::series::{SeriesId, Store};
@@ -26,7 +26,7 @@ const TOUCHED: usize = 32;
 /// The series of one selector.
 #[derive(Debug, Default)]
 struct Watched {
-    placed: Placed,
+    mapping: EntityMapping,
     /// How far back its samples are kept.
     lookback_ms: i64,
     /// How far back the longest of the ranges over it reads.
@@ -109,14 +109,14 @@ impl Watch {
     /// Brings the places of series up to date.
     pub fn follow(&mut self, plan: &Plan, entities: &mut EntityTable) {
         for (watched, (_, layout)) in self.selectors.iter_mut().zip(plan.series()) {
-            watched.placed.follow(layout, entities);
+            watched.mapping.follow(layout, entities);
         }
     }
 
     /// Forgets to whom series belong.
     pub fn clear(&mut self) {
         for watched in &mut self.selectors {
-            (watched.placed, watched.newest) = (Placed::default(), Vec::new());
+            (watched.mapping, watched.newest) = (EntityMapping::default(), Vec::new());
         }
         (self.seen, self.touched, self.times_ms) = (Vec::new(), Vec::new(), Vec::new());
     }
@@ -124,15 +124,15 @@ impl Watch {
     /// Entities that there is no room for, as those tell of which the fewest series were refused: an entity
     /// may have many of others, and looking at each of these takes time.
     pub fn refused(&self, names: &[String]) -> usize {
-        let placed = self.selectors.iter().map(|it| &it.placed);
-        let refused = placed.map(|it| (it.refused(), it)).filter(|(count, _)| *count > 0);
+        let mapping = self.selectors.iter().map(|it| &it.mapping);
+        let refused = mapping.map(|it| (it.refused(), it)).filter(|(count, _)| *count > 0);
         let fewest = refused.min_by_key(|(count, _)| *count);
         fewest.map_or(0, |(_, it)| it.refused_entities(names))
     }
 
     /// Places those once more that there was no room for.
     pub fn retry(&mut self, entities: &mut EntityTable) {
-        self.selectors.iter_mut().for_each(|it| it.placed.retry(entities));
+        self.selectors.iter_mut().for_each(|it| it.mapping.retry(entities));
     }
 
     /// Looks at the newest sample of every series at an instant.
@@ -150,8 +150,8 @@ impl Watch {
             watched.newest.resize(slots, (NONE, None));
             // Many series and few entities: what is kept for each entity is combined afterwards.
             let members = store.members(selector).iter();
-            for (id, place) in members.zip(&watched.placed.places) {
-                let Place::Entity(slot) = *place else {
+            for (id, place) in members.zip(&watched.mapping.places) {
+                let Assignment::Entity(slot) = *place else {
                     continue;
                 };
                 // A store keeps series for longer than they are read: those are gone.

@@ -4,7 +4,7 @@
 //! complete now and were at each of the last steps, or nearly. Steps at which an entity had no
 //! complete vector (a failed scrape, a missed tick) are bridged in a straight line from the vector
 //! before them to the one after them, as long as that before is not older than the limit; a longer gap,
-//! and a tick that is not a whole number of steps after the one before, begin the window anew: a model
+//! and a tick that is not a whole number of steps after the one before, restart the window: a model
 //! that has learnt evenly spaced steps must not be shown others. The newest vector is always measured.
 
 use super::matrix::{EntityState, FeatureMatrix};
@@ -163,7 +163,7 @@ impl Windows {
         }
     }
 
-    /// The steps that are missing since a slot's newest row; the window begins anew after too many.
+    /// The steps that are missing since a slot's newest row; the window restarts after too many.
     fn missing(&mut self, slot: usize, now_ms: i64) -> usize {
         let elapsed_ms = now_ms.saturating_sub(self.last_ms[slot]);
         let follows = elapsed_ms > 0 && elapsed_ms % self.step_ms == 0;

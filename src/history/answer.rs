@@ -79,7 +79,7 @@ impl Element<'_> {
 }
 
 /// A successful answer.
-pub(super) struct Answer<'a> {
+pub(super) struct RangeAnswer<'a> {
     /// The result.
     pub elements: Vec<Element<'a>>,
     /// What the server warns of, cut to a readable length.
@@ -89,7 +89,7 @@ pub(super) struct Answer<'a> {
 }
 
 /// Reads a successful answer, which is whole.
-pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
+pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
     let body: Body<'_> = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
     let data = match body {
@@ -101,7 +101,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
         }
     };
     if data.kind != "matrix" {
-        let reason = format!("the result is a {} and no matrix", data.kind);
+        let reason = format!("the result is a {}, not a matrix", data.kind);
         return Err(Reason::NotPrometheus(reason));
     }
     let elements = data.result.into_iter().map(|series| Element {
@@ -112,7 +112,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Answer<'_>, Reason> {
     warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
     must_be_whole(&warnings, body.is_partial)?;
     let may_grow = warnings.iter().any(|it| it.contains(NO_STORE));
-    Ok(Answer { elements: elements.collect(), warnings, may_grow })
+    Ok(RangeAnswer { elements: elements.collect(), warnings, may_grow })
 }
 
 /// Refuses an answer that lacks what some stores have.

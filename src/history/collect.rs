@@ -357,7 +357,7 @@ impl<'a> Collected<'a> {
         let without = (0..self.features.len()).filter(|it| !fills(*it) && !self.has_value(*it));
         let without = without.map(name).collect::<Vec<_>>().join(", ");
         if !without.is_empty() {
-            tracing::warn!(features = without, "no entity ever has a value: missing everywhere");
+            tracing::warn!(features = without, "some features never have a value for any entity");
         }
         let counted = |counts: &[usize]| {
             let some = counts.iter().enumerate().filter(|(_, count)| **count > 0);

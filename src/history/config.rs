@@ -39,14 +39,14 @@ pub struct HistoryConfig {
 /// A setting with which nothing can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {reason}")]
-pub struct ConfigError {
+pub struct HistoryConfigError {
     /// The key's path, from `history` on.
     pub key: String,
     /// What is wrong with it. Never a secret.
     pub reason: String,
 }
 
-impl ConfigError {
+impl HistoryConfigError {
     pub(super) fn new(key: &str, reason: impl Into<String>) -> Self {
         Self { key: format!("history.{key}"), reason: reason.into() }
     }
@@ -81,7 +81,7 @@ impl HistoryConfig {
     ///
     /// # Errors
     /// Names the first such key.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), HistoryConfigError> {
         let values = [
             ("max_concurrency", self.max_concurrency as u64),
             ("timeout", self.timeout.as_ms() as u64),
@@ -91,10 +91,10 @@ impl HistoryConfig {
             ("max_steps_per_query", self.max_steps_per_query as u64),
         ];
         if let Some((key, _)) = values.iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError::new(key, "must be above 0"));
+            return Err(HistoryConfigError::new(key, "must be above 0"));
         }
         let wrong = |HttpConfigError { key, reason }| {
-            ConfigError::new(&format!("http_config.{key}"), reason)
+            HistoryConfigError::new(&format!("http_config.{key}"), reason)
         };
         self.http_config.validate().map_err(wrong)?;
         self.prometheus_url.as_deref().map_or(Ok(()), check_url)
@@ -115,8 +115,8 @@ impl HistoryConfig {
 }
 
 /// Refuses what is no address, and one that would show a password wherever the configuration is shown.
-fn check_url(text: &str) -> Result<(), ConfigError> {
-    let wrong = |reason: String| ConfigError::new("prometheus_url", reason);
+fn check_url(text: &str) -> Result<(), HistoryConfigError> {
+    let wrong = |reason: String| HistoryConfigError::new("prometheus_url", reason);
     let url = address(text).map_err(|error| wrong(error.to_string()))?;
     match url.username().is_empty() && url.password().is_none() {
         true => Ok(()),

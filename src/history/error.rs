@@ -205,7 +205,8 @@ pub enum HistoryError {
     },
     /// Not even one entity fits.
     #[error(
-        "{steps} steps of {features} features are too much for train.max_memory even of one entity; \
+        "{steps} steps of {features} features are too much for train.max_memory even for one \
+         entity; \
          use a longer step or a shorter range, or raise it"
     )]
     NoRoom {

@@ -92,8 +92,9 @@ impl Excluded {
                 query,
                 %labels,
                 entity,
-                "an exclusion has results and fits no entity, so that it excludes nothing: give them the \
-                 entity labels' values, or none of those labels to exclude everyone"
+                "an exclusion has results but matches no entity, so that it excludes nothing: \
+                 give its results the entity labels' values, or none of those labels to exclude \
+                 all entities"
             );
         }
     }

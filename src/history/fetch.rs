@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::answer::{self, Answer};
+use super::answer::{self, RangeAnswer};
 use super::client::{Ask, Server};
 use super::collect::Collected;
 use super::error::HistoryError;
@@ -22,7 +22,7 @@ use super::patience::{Patience, ask_patiently};
 use super::progress::Progress;
 use super::question::{Purpose, Question};
 use super::reason::{Reason, Remedy};
-use super::resume::{Store, Stored};
+use super::resume::{AnswerStore, Stored};
 
 /// Steps, spread over all, at which an expression without any result so far is tried before the
 /// steps are looked for at which its label sets clash: that takes up to two questions a step, and
@@ -51,7 +51,7 @@ struct Work {
 pub(super) struct Fetch<'a> {
     pub server: Arc<Server>,
     pub queries: Vec<Question>,
-    pub store: Option<Store>,
+    pub store: Option<AnswerStore>,
     pub max_concurrency: usize,
     pub patience: Patience,
     pub progress: &'a Progress,
@@ -160,7 +160,7 @@ impl Fetch<'_> {
     fn take(
         &mut self,
         work: Work,
-        answer: Answer<'_>,
+        answer: RangeAnswer<'_>,
         collected: &mut Collected<'_>,
     ) -> Result<(), HistoryError> {
         let Work { query, piece, is_lenient } = work;
@@ -312,7 +312,7 @@ impl Fetch<'_> {
     }
 
     /// Keeps an answer that would be the same at any later time.
-    fn keep(&self, work: Work, body: &[u8], answer: &Answer<'_>) -> Result<(), HistoryError> {
+    fn keep(&self, work: Work, body: &[u8], answer: &RangeAnswer<'_>) -> Result<(), HistoryError> {
         let store = self.store.as_ref().filter(|_| !answer.may_grow);
         store.map_or(Ok(()), |store| store.keep(self.ask(work), body))
     }

@@ -15,7 +15,7 @@ const MOST_VALUES: usize = 100;
 const MOST_BYTES: usize = 12_000;
 
 /// The entities that are wanted, by the label that tells most of them apart.
-pub(super) struct Wanted {
+pub(super) struct WantedEntities {
     label: String,
     /// In order, each once.
     values: Vec<String>,
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
 /// A question's text, and the one for where label sets clash.
 pub(super) type Texts = (String, Option<String>);
 
-impl Wanted {
+impl WantedEntities {
     /// Nothing without any entity.
     pub fn new<'a>(
         entity: &[String],
@@ -81,14 +81,14 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn wanted(hosts: usize) -> Wanted {
+    fn wanted(hosts: usize) -> WantedEntities {
         let labels = |i: usize| {
             let instance = format!("10.0.{}.{}:9100", i / 100, i % 100);
             Labels::from_pairs([("job", "node"), ("instance", &instance)]).expect("two names")
         };
         let all: Vec<Labels> = (0..hosts).map(labels).collect();
         let entity = ["job".to_owned(), "instance".to_owned()];
-        Wanted::new(&entity, all.iter()).expect("entities")
+        WantedEntities::new(&entity, all.iter()).expect("entities")
     }
 
     fn groups(hosts: usize, text: &str) -> Option<Vec<String>> {
@@ -101,7 +101,7 @@ mod tests {
         let expected = "rate({__name__=\"a\",instance=~\"10\\\\.0\\\\.0\\\\.0:9100|\
                         10\\\\.0\\\\.0\\\\.1:9100\"}[60000ms])";
         assert_eq!(groups(2, "rate(a[1m])").expect("narrowed"), [expected]);
-        assert!(Wanted::new(&["job".to_owned()], std::iter::empty()).is_none());
+        assert!(WantedEntities::new(&["job".to_owned()], std::iter::empty()).is_none());
     }
 
     #[test]

@@ -16,10 +16,10 @@
 //! are too much. Where it refuses a feature, since label sets clash, it is asked by a text that
 //! leaves out the groups that do, as serving does; a step that is refused all the same is left out
 //! and counted. The result depends neither on the order of answers nor on the size of pieces.
-//! Gaps stay gaps, and an answer that is only a part of one ends the run. Where there is room for some entities only, it is asked who is there; a sample of them
-//! is drawn, and the others are left out of the questions where their text allows it.
-//! VictoriaMetrics takes `rate` and `increase` in its own way, without
-//! extrapolation: what it computes is near what serving computes, not the same.
+//! Gaps stay gaps, and an incomplete answer ends the run. If there is room for some entities only, the server is
+//! first asked which there are; a sample of them is drawn, and the others are left out of the queries if their
+//! text allows it. VictoriaMetrics computes `rate` and `increase` in its own way, without
+//! extrapolation: its values are near those of serving, not the same.
 //!
 //! Only `client`, `fetch` and `inquiry` are asynchronous. Credentials appear in no message, log line or file.
 //!
@@ -35,7 +35,6 @@ use crate::labels::Labels;
 use crate::timestamp::Zone;
 
 mod answer;
-mod asked;
 mod client;
 mod collect;
 mod config;
@@ -49,13 +48,14 @@ mod inquiry;
 mod marks;
 mod patience;
 mod progress;
+mod query_texts;
 mod question;
 mod reason;
 mod resume;
 mod sample;
 mod table;
 
-pub use config::{ConfigError, HistoryConfig};
+pub use config::{HistoryConfig, HistoryConfigError};
 pub use error::HistoryError;
 pub use exclude::Exclusions;
 pub use inquiry::{Inquiry, Instant};
@@ -64,20 +64,20 @@ pub(crate) use progress::Progress;
 pub use sample::{Extent, Sampling};
 pub use table::{CsvError, LabelTable, each_time, read_labels};
 
-use asked::Asked;
 use client::Server;
 use collect::Collected;
 use fetch::Fetch;
 use grid::Grid;
-use groups::Wanted;
+use groups::WantedEntities;
 use patience::{PATIENCE, Patience};
+use query_texts::QueryTexts;
 use question::{Grids, Question};
-use resume::Store;
+use resume::AnswerStore;
 use sample::Sample;
 
 /// What to read.
 #[derive(Debug, Clone)]
-pub struct Query {
+pub struct HistoryQuery {
     /// Where it comes from.
     pub source: Source,
     /// What to ask for. For a CSV file: what its columns may refer to by name.
@@ -92,7 +92,7 @@ pub struct Query {
     pub zone: Option<Zone>,
 }
 
-impl Query {
+impl HistoryQuery {
     /// The ranges of time that a server is asked for, in order of time; none of a file, which has its own.
     #[must_use]
     pub fn ranges(&self) -> Vec<Range> {
@@ -166,11 +166,13 @@ impl<'a> Who<'a> {
     }
 
     /// Those that are asked for alone, once it is known who is there.
-    fn wanted(self, entity: &[String], collected: &mut Collected<'_>) -> Option<Wanted> {
+    fn wanted(self, entity: &[String], collected: &mut Collected<'_>) -> Option<WantedEntities> {
         match self {
             Self::All => None,
-            Self::Sample(_) => Wanted::new(entity, collected.close()?.kept()),
-            Self::These(entities) => Wanted::new(entity, entities.iter()).map(Wanted::quietly),
+            Self::Sample(_) => WantedEntities::new(entity, collected.close()?.kept()),
+            Self::These(entities) => {
+                WantedEntities::new(entity, entities.iter()).map(WantedEntities::quietly)
+            }
         }
     }
 }
@@ -199,7 +201,7 @@ pub fn check_address(url: &str) -> Result<(), HistoryError> {
 ///
 /// # Panics
 /// Within an asynchronous task, as it waits for answers of a server.
-pub fn read(query: &Query) -> Result<History, HistoryError> {
+pub fn read(query: &HistoryQuery) -> Result<History, HistoryError> {
     recorded(query, Who::All)
 }
 
@@ -211,7 +213,7 @@ pub fn read(query: &Query) -> Result<History, HistoryError> {
 ///
 /// # Panics
 /// As [`read`].
-pub fn read_of(query: &Query, entities: &[Labels]) -> Result<History, HistoryError> {
+pub fn read_of(query: &HistoryQuery, entities: &[Labels]) -> Result<History, HistoryError> {
     recorded(query, Who::These(entities))
 }
 
@@ -223,11 +225,11 @@ pub fn read_of(query: &Query, entities: &[Labels]) -> Result<History, HistoryErr
 ///
 /// # Panics
 /// As [`read`].
-pub fn read_sample(query: &Query, sampling: &Sampling<'_>) -> Result<History, HistoryError> {
+pub fn read_sample(query: &HistoryQuery, sampling: &Sampling<'_>) -> Result<History, HistoryError> {
     recorded(query, Who::Sample(sampling))
 }
 
-fn recorded(query: &Query, who: Who<'_>) -> Result<History, HistoryError> {
+fn recorded(query: &HistoryQuery, who: Who<'_>) -> Result<History, HistoryError> {
     let mut history = match &query.source {
         Source::Csv(_) if !query.exclude.queries.is_empty() => {
             return Err(HistoryError::ExcludeFromCsv);
@@ -258,13 +260,14 @@ fn recorded(query: &Query, who: Who<'_>) -> Result<History, HistoryError> {
 /// # Panics
 /// As [`read`].
 pub fn read_incidents(
-    query: &Query,
+    query: &HistoryQuery,
     source: &RangeQuery,
     expr: &str,
 ) -> Result<Vec<Incident>, HistoryError> {
-    let query = Query { features: Vec::new(), exclude: Exclusions::default(), ..query.clone() };
+    let query =
+        HistoryQuery { features: Vec::new(), exclude: Exclusions::default(), ..query.clone() };
     let max_steps = query.config.max_steps_per_query;
-    let ask = |_: &Asked, (grid, _): Grids<'_>, _: Option<&Wanted>| {
+    let ask = |_: &QueryTexts, (grid, _): Grids<'_>, _: Option<&WantedEntities>| {
         let what = "--labels-query".to_owned();
         vec![Question::new(what, expr, question::Purpose::Label, grid, max_steps)]
     };
@@ -272,22 +275,22 @@ pub fn read_incidents(
 }
 
 fn from_server(
-    query: &Query,
+    query: &HistoryQuery,
     source: &RangeQuery,
     who: Who<'_>,
     patience: Patience,
 ) -> Result<Recording, HistoryError> {
-    let ask = |asked: &Asked, grids: Grids<'_>, wanted: Option<&Wanted>| {
+    let ask = |asked: &QueryTexts, grids: Grids<'_>, wanted: Option<&WantedEntities>| {
         question::all(query, asked, grids, wanted)
     };
     fetched(query, source, who, patience, &ask, |collected| collected.finish())
 }
 
 /// What is to be asked, given the texts, the grids, and those who are asked for alone.
-type ToAsk<'a> = &'a dyn Fn(&Asked, Grids<'_>, Option<&Wanted>) -> Vec<Question>;
+type ToAsk<'a> = &'a dyn Fn(&QueryTexts, Grids<'_>, Option<&WantedEntities>) -> Vec<Question>;
 
 fn fetched<T>(
-    query: &Query,
+    query: &HistoryQuery,
     source: &RangeQuery,
     who: Who<'_>,
     patience: Patience,
@@ -301,7 +304,7 @@ fn fetched<T>(
     config.max_response_bytes = ByteSize::from_bytes(most_bytes as u64);
     let server = Server::new(url, &config)?;
     let grid = Arc::new(Grid::new(ranges, step.as_ms(), delay.as_ms())?);
-    let asked = Asked::new(query);
+    let asked = QueryTexts::new(query);
     let instants = asked.sightings.as_ref().map(|_| {
         let resolution_ms = Freshness::resolution_ms(step.as_ms());
         Arc::new(grid.finer(resolution_ms, asked.reach_ms))
@@ -320,7 +323,8 @@ fn fetched<T>(
     let (features, entity) = (&query.features, &query.entity);
     let mut collected = Collected::new(features, entity, grids, config.max_values, sample)?;
     let settled_ms = resume::settled_ms(std::time::SystemTime::now());
-    let open = |folder: &PathBuf| Store::open(folder, &server.identity, most_bytes, settled_ms);
+    let open =
+        |folder: &PathBuf| AnswerStore::open(folder, &server.identity, most_bytes, settled_ms);
     let store = resume.as_ref().map(open).transpose()?;
     let progress = Progress::start("history", 0);
     let mut fetch = Fetch {

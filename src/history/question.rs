@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::Query;
-use super::asked::Asked;
+use super::HistoryQuery;
 use super::grid::Grid;
-use super::groups::{Texts, Wanted};
+use super::groups::{Texts, WantedEntities};
+use super::query_texts::QueryTexts;
 use crate::promql::Expr;
 
 /// What an answer is for.
@@ -147,17 +147,17 @@ impl Question {
 pub(super) type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
 
 /// What tells who is there, of whoever there may be.
-pub(super) fn who(asked: &Asked, (_, instants): Grids<'_>) -> Option<Question> {
+pub(super) fn who(asked: &QueryTexts, (_, instants): Grids<'_>) -> Option<Question> {
     let (expr, grid) = (asked.sightings.as_ref()?, instants?);
     Some(Question::new("the entities".to_owned(), expr, Purpose::Sighting, grid, 1))
 }
 
 /// Everything that is asked, of some entities alone where only they are wanted and the text allows it.
 pub(super) fn all(
-    query: &Query,
-    asked: &Asked,
+    query: &HistoryQuery,
+    asked: &QueryTexts,
     (grid, instants): Grids<'_>,
-    wanted: Option<&Wanted>,
+    wanted: Option<&WantedEntities>,
 ) -> Vec<Question> {
     let max_steps = query.config.max_steps_per_query;
     let each = |what: &str, texts: Texts, purpose: Purpose, grid: &Arc<Grid>| -> Vec<Question> {
@@ -166,7 +166,7 @@ pub(super) fn all(
         if wanted.is_some_and(|it| it.tells) && groups.is_none() && !is_common {
             tracing::info!(
                 query = what,
-                "asked of all entities: no text asks it of the sample alone"
+                "a query is asked for all entities: it cannot be restricted to the sample"
             );
         }
         let questions = groups.unwrap_or_else(|| vec![texts]).into_iter().map(|(text, lenient)| {

@@ -40,7 +40,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(600);
 const SALT: &str = "salt";
 
 /// Answers of one server in a folder.
-pub(super) struct Store {
+pub(super) struct AnswerStore {
     folder: PathBuf,
     identity: String,
     max_bytes: usize,
@@ -64,7 +64,7 @@ pub(super) enum Stored {
     Clash(String),
 }
 
-impl Store {
+impl AnswerStore {
     /// `identity` is what decides an answer besides the query. Makes the folder, and its salt.
     pub fn open(
         folder: &Path,
@@ -183,8 +183,8 @@ mod tests {
 
     const ASK: Ask<'_> = Ask { expr: "up", start_ms: 5, step_ms: 10, count: 3 };
 
-    fn store(folder: &Path, shown: &str) -> Store {
-        Store::open(&folder.join("a/b"), &Identity::new(shown), 100, 1_000).expect("a folder")
+    fn store(folder: &Path, shown: &str) -> AnswerStore {
+        AnswerStore::open(&folder.join("a/b"), &Identity::new(shown), 100, 1_000).expect("a folder")
     }
 
     #[test]

@@ -187,9 +187,9 @@ fn request(stream: &mut impl Read) -> Option<Asked> {
 }
 
 /// Ranges in seconds.
-fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)]) -> Query {
+fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)]) -> HistoryQuery {
     let range = |&(start, end): &(i64, i64)| Range { start_ms: start * 1_000, end_ms: end * 1_000 };
-    Query {
+    HistoryQuery {
         source: Source::Server(RangeQuery {
             url: url.to_owned(),
             ranges: ranges.iter().map(range).collect(),
@@ -206,13 +206,13 @@ fn query(url: &str, ranges: &[(i64, i64)], step: i64, features: &[(&str, &str)])
 }
 
 /// As [`read`] does, but in less time when the server is to be waited for.
-fn fetched(query: &Query) -> Result<Recording, HistoryError> {
+fn fetched(query: &HistoryQuery) -> Result<Recording, HistoryError> {
     let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
     let Source::Server(source) = &query.source else { panic!("a server") };
     from_server(query, source, Who::All, patience)
 }
 
-fn resuming(mut query: Query, folder: &Path) -> Query {
+fn resuming(mut query: HistoryQuery, folder: &Path) -> HistoryQuery {
     let Source::Server(source) = &mut query.source else { panic!("a server") };
     source.resume = Some(folder.to_path_buf());
     query
@@ -268,7 +268,7 @@ fn ranges_are_asked_for_in_pieces() {
     let server = TestServer::start(|asked, _| two_entities(asked));
     let query = query(&server.url(), &[(600, 1_200), (0, 300)], 60, &[("a", "x")]);
     let config = HistoryConfig { max_steps_per_query: 4, ..HistoryConfig::default() };
-    let recording = fetched(&Query { config, ..query }).expect("a recording");
+    let recording = fetched(&HistoryQuery { config, ..query }).expect("a recording");
     let minutes: Vec<i64> = (0..=5).chain(10..=20).collect();
     assert_eq!(recording.times_ms, minutes.iter().map(|it| it * 60_000).collect::<Vec<_>>());
     let expected: Vec<f32> = minutes.iter().map(|it| *it as f32).collect();
@@ -297,7 +297,7 @@ fn queries_run_side_by_side_in_any_order_with_one_result() {
         let query = query(&server.url(), &[(0, 1_200)], 60, &[("a", "x"), ("b", "y")]);
         let config =
             HistoryConfig { max_steps_per_query: 4, max_concurrency, ..query.config.clone() };
-        fetched(&Query { config, ..query }).expect("a recording")
+        fetched(&HistoryQuery { config, ..query }).expect("a recording")
     };
     let parallel = read(3);
     assert_eq!(largest.swap(0, Ordering::SeqCst), 3);
@@ -321,7 +321,7 @@ fn what_is_too_much_is_asked_for_in_halves() {
     let query = query(&server.url(), &[(0, 999)], 1, &[("a", "x")]);
     let config =
         HistoryConfig { max_steps_per_query: 250, max_concurrency: 1, ..HistoryConfig::default() };
-    let query = Query { config, ..query };
+    let query = HistoryQuery { config, ..query };
     let recording = fetched(&query).expect("a recording");
     let first = recording.entities[0].values.column(0);
     assert!(first.iter().enumerate().all(|(i, it)| (it - i as f32 / 60.0).abs() < 1e-4));
@@ -334,14 +334,14 @@ fn what_is_too_much_is_asked_for_in_halves() {
     // An answer that is too large, which only our side knows.
     let small = ByteSize::from_bytes(2_000);
     let config = HistoryConfig { max_response_bytes: small, ..query.config.clone() };
-    let halved = fetched(&Query { config, ..query.clone() }).expect("a recording");
+    let halved = fetched(&HistoryQuery { config, ..query.clone() }).expect("a recording");
     assert_eq!(halved, recording);
     let config = HistoryConfig { max_response_bytes: ByteSize::from_bytes(9), ..config_of(&query) };
-    let error = fetched(&Query { config, ..query }).expect_err("less than a step");
+    let error = fetched(&HistoryQuery { config, ..query }).expect_err("less than a step");
     assert!(error.to_string().contains("history.max_response_bytes even for one step"), "{error}");
 }
 
-fn config_of(query: &Query) -> HistoryConfig {
+fn config_of(query: &HistoryQuery) -> HistoryConfig {
     query.config.clone()
 }
 
@@ -363,7 +363,7 @@ fn what_takes_too_long_is_asked_for_in_halves() {
         std::thread::sleep(StdDuration::from_secs(30));
         reply(200, "")
     });
-    let query = Query { source: from(&mute), ..query };
+    let query = HistoryQuery { source: from(&mute), ..query };
     let error = fetched(&query).expect_err("it never answers").to_string();
     assert!(error.contains("in time, not even for one step"), "{error}");
     let steps: Vec<usize> = mute.asked().iter().map(Asked::steps).collect();
@@ -412,7 +412,7 @@ fn a_step_that_the_server_refuses_is_left_out_and_counted() {
     assert!(asked.len() < 2 + 2 * (2 * 7 + 1) + 2, "{} questions", asked.len());
     // Neither the size of the pieces nor their order matters.
     let config = HistoryConfig { max_steps_per_query: 30, max_concurrency: 1, ..config_of(&query) };
-    let other = fetched(&Query { config, ..query }).expect("a recording");
+    let other = fetched(&HistoryQuery { config, ..query }).expect("a recording");
     assert_eq!(comparable(other), comparable(recording));
     // What does not clash is asked in whole pieces all the same.
     let asked = server.asked();
@@ -437,7 +437,7 @@ fn where_label_sets_clash_the_other_entities_keep_their_values() {
     });
     let query = query(&server.url(), &[(0, 99), (300, 399)], 1, &RESTRAINED);
     let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
-    let query = resuming(Query { config, ..query }, dir.path());
+    let query = resuming(HistoryQuery { config, ..query }, dir.path());
     let recording = fetched(&query).expect("a recording");
     assert_eq!(recording.counts, Counts::none(2));
     assert!(recording.entities.iter().all(|it| it.values.iter().all(|cell| !cell.is_nan())));
@@ -503,10 +503,10 @@ fn an_expression_that_is_always_refused_is_given_up_soon() {
     assert!((33..=40).contains(&count), "{count} questions");
     // A few steps are all tried. Not by the same server, which may still hear what was under way when it was given up.
     let server = start();
-    let short = Query { source: from(&server), ..query };
+    let short = HistoryQuery { source: from(&server), ..query };
     let Source::Server(mut source) = short.source.clone() else { panic!("a server") };
     source.ranges = vec![Range { start_ms: 20_000_000, end_ms: 20_120_000 }];
-    let short = Query { source: Source::Server(source), ..short };
+    let short = HistoryQuery { source: Source::Server(source), ..short };
     assert!(matches!(fetched(&short), Err(HistoryError::Refused { status: 422, .. })));
     assert_eq!(server.asked().len(), 1 + 3);
 }
@@ -541,7 +541,7 @@ fn what_was_left_out_is_not_asked_again() {
     });
     let query = resuming(query(&server.url(), &[(0, 99)], 1, &[("a", "x")]), dir.path());
     let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
-    let query = Query { config, ..query };
+    let query = HistoryQuery { config, ..query };
     assert!(fetched(&query).is_err());
     assert!(server.asked().iter().any(|it| it.steps() == 1 && covers(it, 42.0)));
     fails.store(0, Ordering::SeqCst);
@@ -568,7 +568,7 @@ fn a_busy_server_is_asked_again() {
     assert_eq!(fetched(&query).expect("a recording").times_ms, [0, 60_000]);
     assert_eq!(server.asked().len(), 4);
     let busy = TestServer::start(|_, _| reply(503, "closed for today"));
-    let query = Query { source: from(&busy), ..query };
+    let query = HistoryQuery { source: from(&busy), ..query };
     let error = fetched(&query).expect_err("it never answers").to_string();
     assert!(error.contains("(status 503: closed for today); try again later"), "{error}");
     assert_eq!(busy.asked().len(), 4, "once, and three times more");
@@ -596,7 +596,7 @@ fn a_run_goes_on_where_it_was_interrupted() {
     let query = resuming(query(&server.url(), &[(0, 499)], 1, &[("a", "x")]), dir.path());
     let config =
         HistoryConfig { max_steps_per_query: 100, max_concurrency: 1, ..config_of(&query) };
-    let query = Query { config, ..query };
+    let query = HistoryQuery { config, ..query };
     assert!(fetched(&query).is_err());
     assert_eq!(server.asked().len(), 5, "one too large, three good ones, one bad one");
     fails.store(usize::MAX, Ordering::SeqCst);
@@ -623,7 +623,7 @@ fn a_kept_answer_that_is_no_answer_is_asked_for() {
     let first = fetched(&query).expect("a recording");
     server.asked();
     let store = Server::new(&server.url(), &query.config).expect("a server");
-    let store = Store::open(dir.path(), &store.identity, 1_000, i64::MAX).expect("a folder");
+    let store = AnswerStore::open(dir.path(), &store.identity, 1_000, i64::MAX).expect("a folder");
     let ask = client::Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
     assert!(store.find(ask).is_some());
     store.keep(ask, b"{\"status\":\"suc").expect("kept");
@@ -709,7 +709,7 @@ fn a_proxy_is_used_except_where_it_is_not() {
     let asked = proxy.asked().remove(0);
     assert!(asked.head.starts_with("POST http://portent.invalid/api/v1/query_range "), "{asked:?}");
     assert_eq!(asked.header("proxy-authorization"), Some("Basic dTpw"));
-    assert!(fetched(&Query { source: from(&server), ..query }).is_ok());
+    assert!(fetched(&HistoryQuery { source: from(&server), ..query }).is_ok());
     assert_eq!((proxy.asked().len(), server.asked().len()), (0, 1));
 }
 
@@ -723,9 +723,9 @@ fn a_redirect_is_followed_where_the_query_goes_along() {
         },
     });
     let source = from(&server);
-    let query = Query { source, ..query("", &[], 1, &[("a", "x")]) };
+    let query = HistoryQuery { source, ..query("", &[], 1, &[("a", "x")]) };
     assert!(fetched(&query).is_ok());
-    let loses = Query { features: vec![FeatureSpec::new("a", "y")], ..query.clone() };
+    let loses = HistoryQuery { features: vec![FeatureSpec::new("a", "y")], ..query.clone() };
     let text = fetched(&loses).expect_err("it is sent away").to_string();
     assert!(text.contains("sends to /elsewhere/api/v1/query_range (status 302); use"), "{text}");
     let mut stays = query;
@@ -739,7 +739,7 @@ fn a_secret_header_does_not_go_to_another_host() {
     let location = format!("location: {}api/v1/query_range\r\n", other.url());
     let server =
         TestServer::start(move |_, _| Reply { headers: location.clone(), ..reply(308, "") });
-    let mut query = Query { source: from(&server), ..query("", &[], 1, &[("a", "x")]) };
+    let mut query = HistoryQuery { source: from(&server), ..query("", &[], 1, &[("a", "x")]) };
     assert!(fetched(&query).is_ok());
     assert_eq!(other.asked().len(), 1);
     let header = HttpHeader { secrets: vec![Secret::new("secret")], ..HttpHeader::default() };
@@ -759,7 +759,7 @@ fn steps_with_a_result_are_excluded() {
         ),
     });
     let mut query = query(&server.url(), &[(0, 120), (180, 240)], 60, &[("a", "x")]);
-    let excluded = |query: &Query| -> Vec<Vec<bool>> {
+    let excluded = |query: &HistoryQuery| -> Vec<Vec<bool>> {
         let recording = read(query).expect("a recording").recording;
         recording.entities.into_iter().map(|it| it.excluded).collect()
     };
@@ -801,7 +801,7 @@ fn what_goes_wrong_says_what_to_do() {
     check_error(|| reply(200, "pong"), "does not answer as Prometheus does");
     check_error(
         || reply(200, r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
-        "the result is a vector and no matrix",
+        "the result is a vector, not a matrix",
     );
     check_error(
         || matrix(""),
@@ -1098,7 +1098,7 @@ fn tls_trusts_whom_it_is_told_to() {
 }
 
 /// What is read where there is room for so many entities.
-fn sampled(query: &Query, most: usize) -> Result<Recording, HistoryError> {
+fn sampled(query: &HistoryQuery, most: usize) -> Result<Recording, HistoryError> {
     let patience = Patience { first: StdDuration::from_millis(1), waits: 3 };
     let Source::Server(source) = &query.source else { panic!("a server") };
     let sampling = Sampling { most: &|_| most, max_answer_bytes: 1 << 20, seed: 3 };

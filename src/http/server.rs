@@ -324,7 +324,8 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_http_connections_refused_total",
-        "Connections that were answered with 503 unheard, by reason: full (web.max_connections), peer \
+        "Connections that were answered with 503 without reading a request, by reason: full \
+         (web.max_connections), peer \
          (web.max_connections_per_peer)."
     );
     describe_counter!(

@@ -28,7 +28,7 @@ const READ_BYTES: usize = 8 << 10;
 
 /// Where in a request the next byte for hyper is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RequestPart {
     /// In the request line, which is handed on when it is whole.
     Line,
     /// In the headers; how much of the empty line that ends them has been seen.
@@ -54,7 +54,7 @@ enum Ending {
 pub(super) struct Stream<S> {
     stream: S,
     activity: Arc<Activity>,
-    place: Place,
+    part: RequestPart,
     /// Read and not handed on.
     held: BytesMut,
     /// The peer has closed its side.
@@ -67,8 +67,8 @@ pub(super) struct Stream<S> {
 
 impl<S> Stream<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        let (held, place) = (BytesMut::new(), Place::Line);
-        Self { stream, activity, place, held, ended: false, parked: None, refused: false }
+        let (held, part) = (BytesMut::new(), RequestPart::Line);
+        Self { stream, activity, part, held, ended: false, parked: None, refused: false }
     }
 
     /// The stream itself, when hyper has done with it, and whether hyper has refused a head, so that the
@@ -79,7 +79,7 @@ impl<S> Stream<S> {
 
     /// Whether what hyper writes is its own: all that was asked for has been answered.
     fn is_unasked(&self) -> bool {
-        !self.activity.is_owed() && self.place != Place::Anywhere
+        !self.activity.is_owed() && self.part != RequestPart::Anywhere
     }
 
     /// Hands held bytes on, as many as there is room for and no more than allowed.
@@ -157,42 +157,42 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            match this.place {
-                Place::Line if this.activity.is_owed() => return this.poll_meanwhile(cx),
-                Place::Line => {
+            match this.part {
+                RequestPart::Line if this.activity.is_owed() => return this.poll_meanwhile(cx),
+                RequestPart::Line => {
                     if hold_line(&mut this.held) || this.held.len() >= MAX_HEAD_BYTES {
-                        this.place = Place::Headers(Ending::Nothing);
+                        this.part = RequestPart::Headers(Ending::Nothing);
                     } else if !ready!(this.poll_hold(cx))? {
                         if this.held.is_empty() {
                             return Poll::Ready(Ok(()));
                         }
-                        this.place = Place::Anywhere;
+                        this.part = RequestPart::Anywhere;
                     }
                 }
-                Place::Headers(ending) => {
+                RequestPart::Headers(ending) => {
                     if this.held.is_empty() && !ready!(this.poll_hold(cx))? {
                         return Poll::Ready(Ok(()));
                     }
                     let room = this.held.len().min(buffer.remaining());
                     let (length, ending) = head_in(&this.held[..room], ending);
                     this.hand_on(buffer, length);
-                    this.place = ending.map_or(Place::Behind, Place::Headers);
+                    this.part = ending.map_or(RequestPart::Behind, RequestPart::Headers);
                     return Poll::Ready(Ok(()));
                 }
-                Place::Behind => {
-                    this.place = match this.activity.take_begun() {
-                        Some(Some(length)) => Place::Body(length),
+                RequestPart::Behind => {
+                    this.part = match this.activity.take_begun() {
+                        Some(Some(length)) => RequestPart::Body(length),
                         // A body of unknown length; or hyper sees a head where there is none.
-                        Some(None) | None => Place::Anywhere,
+                        Some(None) | None => RequestPart::Anywhere,
                     };
                 }
-                Place::Body(0) => this.place = Place::Line,
-                Place::Body(length) => {
+                RequestPart::Body(0) => this.part = RequestPart::Line,
+                RequestPart::Body(length) => {
                     let count = ready!(this.poll_through(cx, buffer, length))?;
-                    this.place = Place::Body(length - count as u64);
+                    this.part = RequestPart::Body(length - count as u64);
                     return Poll::Ready(Ok(()));
                 }
-                Place::Anywhere => {
+                RequestPart::Anywhere => {
                     let count = ready!(this.poll_through(cx, buffer, u64::MAX))?;
                     if count == 0 && this.activity.is_owed() && this.activity.is_body_done() {
                         return this.poll_meanwhile(cx);

@@ -362,7 +362,7 @@ fn headers(http: &HttpConfig) -> Result<HeaderMap, HttpClientError> {
 /// A file's text without the line break at its end, as Prometheus takes it.
 fn secret_file(key: &str, path: &Path) -> Result<Secret, HttpClientError> {
     let text = String::from_utf8(file(key, path, MAX_SECRET_BYTES)?);
-    let text = text.map_err(|_| unusable_file(key, path, "it is no text"))?;
+    let text = text.map_err(|_| unusable_file(key, path, "it is not text"))?;
     Ok(Secret::new(text.trim()))
 }
 

@@ -181,7 +181,7 @@ impl HttpConfig {
             return wrong("proxy_from_environment", "leave out either this or proxy_url");
         }
         if self.no_proxy.is_some() && self.proxy_url.is_none() {
-            return wrong("no_proxy", "means nothing without proxy_url");
+            return wrong("no_proxy", "has no effect without proxy_url");
         }
         self.http_headers.iter().try_for_each(|(name, header)| header.validate(name))
     }

@@ -43,7 +43,7 @@ impl Secret {
         let Some(path) = file else { return Ok(text.clone()) };
         let wrong = |reason: String| SecretFileError { path: path.display().to_string(), reason };
         let bytes = read_whole(path, MAX_SECRET_BYTES).map_err(|error| wrong(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text".to_owned()))?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
         match text.trim() {
             "" => Err(wrong("it is empty".to_owned())),
             text => Ok(Some(Self::new(text))),
@@ -85,7 +85,7 @@ struct Text;
 
 impl Text {
     fn refuse<T, E: Error>(&self) -> Result<T, E> {
-        Err(E::invalid_type(Unexpected::Other("something that is no text"), self))
+        Err(E::invalid_type(Unexpected::Other("something that is not text"), self))
     }
 }
 

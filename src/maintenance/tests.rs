@@ -80,7 +80,7 @@ fn a_window_that_cannot_work_is_named_by_its_key() {
         ("{name: a}".to_owned(), "maintenance_windows[0]: needs starts_at and ends_at, or weekly"),
         (
             format!("{{name: a, {once}, weekly: {{weekdays: [monday]}}}}"),
-            "maintenance_windows[0]: has weekly, and starts_at or ends_at beside it",
+            "maintenance_windows[0]: has weekly together with starts_at or ends_at",
         ),
         (
             "{name: a, starts_at: 2026-11-28T20:00:00Z}".to_owned(),
@@ -104,7 +104,7 @@ fn a_window_that_cannot_work_is_named_by_its_key() {
         ),
         (
             "{name: a, weekly: {weekdays: [monday], location: Mars/Base}}".to_owned(),
-            "maintenance_windows[0].weekly.location: \"Mars/Base\" is no time zone",
+            "maintenance_windows[0].weekly.location: \"Mars/Base\" is not a time zone",
         ),
         (
             "{name: a, weekly: {}}".to_owned(),

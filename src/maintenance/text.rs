@@ -20,11 +20,14 @@ const OPERATORS: [(&str, MatchOp); 4] = [
 pub enum MatcherTextError {
     /// No name, or nothing that compares.
     #[error(
-        "{0:?} is no matcher; write it as in severity=\"ticket\", with one of = != =~ !~ after the label"
+        "{0:?} is not a matcher; write it as in severity=\"ticket\", with one of = != =~ !~ after \
+         the label"
     )]
     Syntax(String),
     /// Quotes that do not go together.
-    #[error("the quotes in {0} are not as they must be: all around the value, and \\\" within it")]
+    #[error(
+        "the quotes in {0} are wrong: they must enclose the whole value, with \\\" for one within it"
+    )]
     Quotes(String),
     /// The pattern is none.
     #[error(transparent)]
@@ -130,17 +133,17 @@ mod tests {
     #[test]
     fn what_is_none_is_refused() {
         for (text, reason) in [
-            ("", r#""" is no matcher; write it as in severity="ticket""#),
-            ("foo", r#""foo" is no matcher"#),
-            ("=bar", r#""=bar" is no matcher"#),
-            ("1a=b", r#""1a=b" is no matcher"#),
-            ("a-b=c", r#""a-b=c" is no matcher"#),
-            ("foo~bar", r#""foo~bar" is no matcher"#),
-            (r#"foo="bar"#, r#"the quotes in foo="bar are not"#),
-            (r#"foo=bar""#, r#"the quotes in foo=bar" are not"#),
-            (r#"foo="a"b""#, r#"the quotes in foo="a"b" are not"#),
-            (r#"foo="bar\""#, r#"the quotes in foo="bar\" are not"#),
-            (r#"foo=""#, r#"the quotes in foo=" are not"#),
+            ("", r#""" is not a matcher; write it as in severity="ticket""#),
+            ("foo", r#""foo" is not a matcher"#),
+            ("=bar", r#""=bar" is not a matcher"#),
+            ("1a=b", r#""1a=b" is not a matcher"#),
+            ("a-b=c", r#""a-b=c" is not a matcher"#),
+            ("foo~bar", r#""foo~bar" is not a matcher"#),
+            (r#"foo="bar"#, r#"the quotes in foo="bar are wrong"#),
+            (r#"foo=bar""#, r#"the quotes in foo=bar" are wrong"#),
+            (r#"foo="a"b""#, r#"the quotes in foo="a"b" are wrong"#),
+            (r#"foo="bar\""#, r#"the quotes in foo="bar\" are wrong"#),
+            (r#"foo=""#, r#"the quotes in foo=" are wrong"#),
             ("foo=~(", "error parsing regexp: missing closing ): `(`"),
         ] {
             let error = parse_matcher(text).expect_err(text).to_string();

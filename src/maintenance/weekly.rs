@@ -77,7 +77,8 @@ fn day_range(text: &str) -> Result<(usize, usize), String> {
         let name = name.trim().to_ascii_lowercase();
         WEEKDAYS.iter().position(|it| *it == name).ok_or_else(|| {
             format!(
-                "{text:?} is no day of the week and no range of such; write monday or monday:friday"
+                "{text:?} is neither a day of the week nor a range of days; write monday or \
+                 monday:friday"
             )
         })
     };
@@ -86,7 +87,7 @@ fn day_range(text: &str) -> Result<(usize, usize), String> {
 
 /// The minutes since 0:00 of `HH:MM`, 24:00 included.
 fn minute_of_day(text: &str) -> Result<u16, String> {
-    let wrong = || format!("{text:?} is no time of day; write HH:MM, from 00:00 to 24:00");
+    let wrong = || format!("{text:?} is not a time of day; write HH:MM, from 00:00 to 24:00");
     let two_digits = |part: &str| match part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())
     {
         true => part.parse::<u16>().ok(),
@@ -230,8 +231,8 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_named() {
-        let day = "is no day of the week and no range of such; write monday or monday:friday";
-        let time = "is no time of day; write HH:MM, from 00:00 to 24:00";
+        let day = "is neither a day of the week nor a range of days; write monday or monday:friday";
+        let time = "is not a time of day; write HH:MM, from 00:00 to 24:00";
         for (hours, key, reason) in [
             (hours(&[], &[], "UTC"), "", "needs weekdays, times or both".to_owned()),
             (hours(&["sunday", "mon"], &[], "UTC"), "weekdays[1]", format!("\"mon\" {day}")),
@@ -263,7 +264,11 @@ mod tests {
                 "times[0].end_time",
                 "must not be start_time".to_owned(),
             ),
-            (hours(&["monday"], &[], "Local"), "location", "\"Local\" is no time zone".to_owned()),
+            (
+                hours(&["monday"], &[], "Local"),
+                "location",
+                "\"Local\" is not a time zone".to_owned(),
+            ),
         ] {
             let (found, said) = WeeklySchedule::read(&hours).expect_err(key);
             assert_eq!(found, key, "{said}");

@@ -126,7 +126,7 @@ impl OpenTimes {
             (Some(_), None, None) => wrong("ends_at", "is missing: starts_at is there"),
             (None, Some(_), None) => wrong("starts_at", "is missing: ends_at is there"),
             (None, None, None) => wrong("", "needs starts_at and ends_at, or weekly"),
-            (_, _, Some(_)) => wrong("", "has weekly, and starts_at or ends_at beside it"),
+            (_, _, Some(_)) => wrong("", "has weekly together with starts_at or ends_at"),
         }
     }
 

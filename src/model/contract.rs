@@ -50,7 +50,7 @@ pub enum ContractError {
     },
     /// It asks for something else besides.
     #[error(
-        "input {found}: nothing is known to feed it with; besides the features only `mask` float32 \
+        "input {found}: there is nothing to feed it with; besides the features only `mask` float32 \
          {mask}, `level_mean` and `level_scale` float32 {level} and `entity` float32 [N] are fed"
     )]
     ExtraInput {
@@ -127,7 +127,7 @@ pub enum ContractError {
 }
 
 /// What roles mean, for those who have to choose one.
-const ROLES: &str = "`error` is the larger the stranger, `normality` is below 0 for what is strange, \
+const ROLES: &str = "`error` is larger for anomalies, `normality` is below 0 for anomalies, \
      `reconstruction` is what the features should be";
 
 /// What to feed.

@@ -166,7 +166,7 @@ impl HourlyMaxima {
             return Some(format!("it has {count} hours, more than {REMEMBERED_HOURS}"));
         }
         let bad = self.scores.iter().flatten().find(|it| !(it.is_finite() && **it >= 0.0))?;
-        Some(format!("{bad} is no score: they are finite and at least 0"))
+        Some(format!("{bad} is not a score: scores are finite and at least 0"))
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
         check_level(|it| it.scale[0] = f32::INFINITY, numbers);
         check_level(|it| it.floor[1] = 0.0, numbers);
         check_hours(|it| it.scores = vec![None; 169], "it has 169 hours, more than 168");
-        let scores = "is no score: they are finite and at least 0";
+        let scores = "is not a score: scores are finite and at least 0";
         check_hours(|it| it.scores[0] = Some(-0.5), &format!("-0.5 {scores}"));
         check_hours(|it| it.scores[2] = Some(f32::INFINITY), &format!("inf {scores}"));
         let error = Remembered::check(&[remembered("a")], 2, 2, false).expect_err("a refusal");

@@ -1,6 +1,6 @@
 //! A book: what targets have been told, on disk, so that the next process tells nobody twice.
 //!
-//! In: what each target has been told. Out: one file, anew whenever that changes, and back at the next start.
+//! In: what each target has been told. Out: one file, written whenever that changes and read at the next start.
 //! A folder that cannot be written costs only that a restart may tell again.
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Book {
         })
     }
 
-    /// Writes it all anew.
+    /// Writes all of it again.
     pub fn write(&self, targets: Pages) {
         let Some(folder) = &self.folder else { return };
         let write = || -> anyhow::Result<()> {

@@ -344,7 +344,8 @@ mod tests {
         );
         check_receiver(
             "matchers: ['severity=page', 'severity']",
-            "matchers[1]: \"severity\" is no matcher; write it as in severity=\"ticket\", with one of = != \
+            "matchers[1]: \"severity\" is not a matcher; write it as in severity=\"ticket\", with \
+             one of = != \
              =~ !~ after the label",
         );
         check_receiver(

@@ -72,7 +72,7 @@ impl Delivery {
         stop: watch::Receiver<bool>,
     ) {
         self.tell_all(snapshots, stop).await;
-        // Nothing waits for who is told no more.
+        // Nothing waits for a receiver that is no longer told.
         gauge!("portent_notify_waiting_alerts", &self.names()).set(0.0);
     }
 
@@ -128,7 +128,7 @@ impl Delivery {
             tracing::warn!(
                 target = name,
                 given_up,
-                "more alerts are resolved than notify.max_resolved: some are never told of"
+                "more resolved alerts are waiting than notify.max_resolved: some are given up"
             );
             counter!("portent_notify_given_up_total", &self.names()).increment(given_up as u64);
         }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// In time that the test turns: a target that is away for a day is asked again every `max_backoff`, so that
-    /// who comes back is told within that.
+    /// a receiver that comes back is told within that.
     #[tokio::test(start_paused = true)]
     async fn who_is_away_for_long_is_asked_every_max_backoff() {
         let config: NotifyConfig = serde_yaml::from_str(

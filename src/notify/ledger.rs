@@ -298,7 +298,7 @@ impl Entry {
         self.believed.is_some_and(|it| it.fired_ms == self.fired_ms)
     }
 
-    /// It fires anew, which the receiver is to hear whatever it heard before.
+    /// It fires again, and the receiver must be told whatever it was told before.
     fn fire_again(&mut self, firing: &Firing) {
         *self = Self { believed: self.believed, ..Self::new(firing) };
     }

@@ -51,7 +51,7 @@ pub use email::EmailConfig;
 pub use error::{Failure, NotifyError};
 pub use notice::Notice;
 pub use target::Target;
-pub use trial::{Answer, send_test};
+pub use trial::{TargetAnswer, send_test};
 
 /// Who is told of what, from now on.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Notifier {
                     () = changed.notified() => write(&book, collect()).await,
                     joined = tasks.join_next(), if !tasks.is_empty() => {
                         if joined.is_some_and(|it| it.is_err()) {
-                            tracing::error!("a delivery of alerts has died");
+                            tracing::error!("a task that delivers alerts has died");
                         }
                     }
                 }
@@ -181,6 +181,7 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_notify_given_up_total",
-        "Alerts whose end a receiver is never told, as notify.max_resolved were waiting."
+        "Resolved alerts that a receiver is never told of, because notify.max_resolved were \
+         waiting."
     );
 }

@@ -13,10 +13,10 @@ use crate::labels::Labels;
 const LASTS_MS: i64 = 60_000;
 
 /// What a target answered.
-pub type Answer = (String, Result<(), Failure>);
+pub type TargetAnswer = (String, Result<(), Failure>);
 
 /// Tells all targets of an alert that says it is none; gives their answers in the order of the targets.
-pub async fn send_test(now_ms: i64, targets: Vec<Target>) -> Vec<Answer> {
+pub async fn send_test(now_ms: i64, targets: Vec<Target>) -> Vec<TargetAnswer> {
     let labels = [("alertname", "PortentTest"), ("model", "none"), ("severity", "none")];
     let said = [
         ("description", "If this came to the right place, alerts will. There is nothing to do."),

@@ -282,7 +282,8 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_abandoned_requests_total",
-        "Requests that were dropped unread: when their turn came, the sender had been told to come again."
+        "Requests that were dropped unread: when their turn came, the sender had already been \
+         told to try again."
     );
     describe_gauge!(
         "portent_remote_write_in_flight_bytes",

@@ -25,7 +25,7 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Another method than POST.
-    #[error("remote-write wants POST")]
+    #[error("remote-write requests must use POST")]
     Method,
     /// A type or message that is not known.
     #[error(

@@ -16,7 +16,7 @@ enum Admission {
     Unneeded,
     OverLimit,
     /// With its retention.
-    Wanted(i64),
+    ExcerptRequest(i64),
 }
 
 impl Store {
@@ -58,13 +58,13 @@ impl Store {
             }
             // A sample from too far ahead does not start a series, nor does one so old that it would be
             // evicted again.
-            Admission::Wanted(retention_ms)
+            Admission::ExcerptRequest(retention_ms)
                 if (incoming.samples.iter())
                     .all(|it| too_new(it).is_some() || is_old(it, retention_ms)) =>
             {
                 outcome.reject_all(incoming, |it| Some(too_new(it).unwrap_or(Rejection::TooOld)));
             }
-            Admission::Wanted(retention_ms) => {
+            Admission::ExcerptRequest(retention_ms) => {
                 outcome.series_created += 1;
                 return Some(self.create(labels, retention_ms));
             }
@@ -143,7 +143,7 @@ impl Store {
         if full {
             Admission::OverLimit
         } else {
-            Admission::Wanted(retention(&self.config, lookback_ms))
+            Admission::ExcerptRequest(retention(&self.config, lookback_ms))
         }
     }
 

@@ -22,7 +22,7 @@ const SLICE_CHECKS: usize = 16 << 10;
 
 /// What a query wants to read of a selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ExcerptRequest {
     /// Which series.
     pub selector: Selector,
     /// Samples after this time.
@@ -76,7 +76,7 @@ pub enum ExcerptError {
 /// Copies of series, while they are collected.
 #[derive(Debug)]
 pub struct Excerpt {
-    wanted: Arc<[Wanted]>,
+    wanted: Arc<[ExcerptRequest]>,
     /// Those that are not looked at yet, once the copying has begun.
     candidates: Option<Candidates>,
     store: Store,
@@ -87,14 +87,14 @@ pub struct Excerpt {
 impl Excerpt {
     /// An empty one.
     #[must_use]
-    pub fn new(wanted: Vec<Wanted>, limits: ExcerptLimits) -> Self {
+    pub fn new(wanted: Vec<ExcerptRequest>, limits: ExcerptLimits) -> Self {
         let store = Store::new(StorageConfig::default());
         Self { wanted: wanted.into(), candidates: None, store, limits, samples: 0 }
     }
 
     /// What is wanted.
     #[must_use]
-    pub fn wanted(&self) -> Arc<[Wanted]> {
+    pub fn wanted(&self) -> Arc<[ExcerptRequest]> {
         Arc::clone(&self.wanted)
     }
 

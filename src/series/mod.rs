@@ -39,7 +39,7 @@ use slots::Slots;
 
 pub use changes::Mark;
 pub use demand::Demand;
-pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, Listing, Wanted};
+pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing};
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
 

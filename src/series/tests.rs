@@ -310,11 +310,15 @@ fn recorded() -> Store {
 
 const ENOUGH: ExcerptLimits = ExcerptLimits { max_series: 3, max_samples: 8 };
 
-fn wanted(name: &str, from_ms: i64, to_ms: i64) -> Wanted {
-    Wanted { selector: selector(name), from_ms, to_ms, lookback_ms: 0 }
+fn wanted(name: &str, from_ms: i64, to_ms: i64) -> ExcerptRequest {
+    ExcerptRequest { selector: selector(name), from_ms, to_ms, lookback_ms: 0 }
 }
 
-fn excerpt(store: &Store, wanted: &[Wanted], limits: ExcerptLimits) -> Result<Store, ExcerptError> {
+fn excerpt(
+    store: &Store,
+    wanted: &[ExcerptRequest],
+    limits: ExcerptLimits,
+) -> Result<Store, ExcerptError> {
     let mut excerpt = Excerpt::new(wanted.to_vec(), limits);
     while !excerpt.copy_some(store)? {}
     Ok(excerpt.into_store())
@@ -325,7 +329,8 @@ fn an_excerpt_has_what_is_wanted_and_leads_a_life_of_its_own() {
     let mut store = recorded();
     let any = MatchOp::Regex;
     let names = Matcher::new("__name__", any, "up|none").expect("a good pattern");
-    let pattern = Wanted { selector: Selector::new(vec![names]), ..wanted("", NOW - 5, NOW) };
+    let pattern =
+        ExcerptRequest { selector: Selector::new(vec![names]), ..wanted("", NOW - 5, NOW) };
     let wanted = [wanted("up", NOW - 11, NOW - 10), wanted("load", NOW, NOW + 9), pattern];
     let mut copy = excerpt(&store, &wanted, ENOUGH).expect("within the limits");
     store.evict(i64::MAX);
@@ -348,7 +353,7 @@ fn excerpts_have_limits() {
     assert_eq!(few.err(), Some(ExcerptError::TooManySeries { limit: 2 }));
     let few = excerpt(&store, &all, ExcerptLimits { max_samples: 7, ..ENOUGH });
     assert_eq!(few.err(), Some(ExcerptError::TooManySamples { limit: 7 }));
-    let far = Wanted { lookback_ms: LOOKBACK + 1, ..wanted("up", 0, NOW) };
+    let far = ExcerptRequest { lookback_ms: LOOKBACK + 1, ..wanted("up", 0, NOW) };
     let error = excerpt(&store, &[far], ENOUGH).expect_err("a range longer than what is kept");
     assert_eq!(
         error.to_string(),
@@ -418,7 +423,7 @@ fn a_retention_keeps_more_than_the_selectors_need() {
     let outcome =
         store.append(NOW, &batch("up", "a", &[(old, 0.0), (old - 1, 0.0), (old + 1, 0.0)]));
     assert_eq!((outcome.stored, outcome.too_old), (2, 1), "in whatever order they come");
-    let far = Wanted { lookback_ms: 2 * LOOKBACK, ..wanted("up", 0, NOW) };
+    let far = ExcerptRequest { lookback_ms: 2 * LOOKBACK, ..wanted("up", 0, NOW) };
     assert!(excerpt(&store, std::slice::from_ref(&far), ENOUGH).is_ok());
     store.set_config(retention(LOOKBACK));
     assert!(

@@ -2,9 +2,9 @@
 //!
 //! In: the time, whether commands wait, and how long things took. Out: a tick, a command, or a wait.
 //!
-//! A tick that is due goes before commands: those that come without end delay it by one of them. After a
-//! tick, commands have as much time as it took before the next one: ticks that take longer than their
-//! interval have at most half of the owner's time where there are pushes, queries and reloads for the rest.
+//! A tick that is due goes before commands: an endless stream of commands delays it by one command. After a
+//! tick, commands get as much time as it took before the next one: ticks that take longer than their
+//! interval get at most half of the owner's time if pushes, queries and reloads need the rest.
 //! Ticks whose time passes meanwhile are left out and counted.
 
 use std::time::Duration;

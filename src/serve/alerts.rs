@@ -1,4 +1,4 @@
-//! Alerts in the log: who begins to fire and who is resolved, each once.
+//! Alerts in the log: each one when it begins to fire and when it is resolved.
 
 use crate::detect::AlertSnapshot;
 use crate::exporter;

@@ -1,10 +1,10 @@
 //! Bunches: when a server is asked for the past of the entities that have come to a model.
 //!
 //! In: the time, and how many newcomers there are at each evaluation. Out: whether to ask now, for all of them
-//! at once. A deployment brings its hosts within minutes: a bunch is closed when nobody is left for whom the
-//! longest range is not covered, and is kept open no longer than that range.
+//! at once. A deployment brings its hosts within minutes: a bunch is closed when the longest range is covered
+//! for all of its hosts, and stays open no longer than that range.
 //!
-//! Invariant: in the long run a model asks once in [`PAUSE`] at most, and takes a tenth of a server's time.
+//! Invariant: in the long run a model asks at most once in [`PAUSE`], and takes a tenth of a server's time.
 
 use std::time::Duration;
 

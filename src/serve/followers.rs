@@ -1,5 +1,5 @@
-//! Followers: the tasks that follow what the pipeline finds, and the people who hold them back: the owner of the
-//! silences, who tells of alerts, and who acts on them.
+//! Followers: the tasks that follow what the pipeline finds: the owner of the silences, which hold the others
+//! back, the one that sends notifications, and the one that runs actions.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ impl IdleFollowers {
         let Plan { windows, max_silences, audience, actions } = plan;
         let Desks { silences, actions: desk } = desks;
         let owner = self.silences.start(windows, max_silences, folder).await?;
-        let (audiences, teller) = notices::start(audience, &silences, snapshots.clone(), folder);
+        let (audiences, notifier) = notices::start(audience, &silences, snapshots.clone(), folder);
         let driver = ActionDriver {
             now_ms,
             maintenance: silences.published.clone(),
@@ -103,7 +103,7 @@ impl IdleFollowers {
         desk.begun().await;
         let ends = async move {
             // One that has died has been said.
-            let _ = tokio::join!(owner, teller, doer);
+            let _ = tokio::join!(owner, notifier, doer);
         };
         Ok((Followers { silences, audiences, actions: plans }, ends))
     }

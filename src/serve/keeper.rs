@@ -1,13 +1,13 @@
-//! A keeper: takes what the pipeline remembers to disk, and back at the next start.
+//! A keeper: writes what the pipeline remembers to disk, and reads it back at the next start.
 //!
 //! In: the pipeline, piece by piece between its other work; a folder that this process has for itself. Out:
-//! the state file in it (see [`crate::state`]), anew every minute and at the end. A thread of its own
-//! writes, so that the pipeline's never waits for a disk: when it has not caught up, the next piece is
-//! handed out later.
+//! the state file in it (see [`crate::state`]), written again every minute and at the end. A separate thread
+//! writes, so that the pipeline's thread never waits for a disk: if the writer has not caught up, the next
+//! piece is handed out later.
 //!
-//! Nothing here is worth a service that does not start: a folder that cannot be written is said, and nothing
-//! is kept; a file that cannot be read is said, and put aside. Only a folder that another process uses is
-//! refused, as two would write over each other.
+//! The service starts even if this fails: if the folder cannot be written, that is logged and nothing is kept;
+//! if the file cannot be read, that is logged and the file is moved aside. Only a folder that another process
+//! uses is refused, as both would overwrite each other's file.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(super) fn restore(folder: &Folder, pipeline: &mut Pipeline, limit: u64) {
                 alerts,
                 of_other_models = foreign,
                 written_seconds_ago = age.as_secs(),
-                "goes on with what was remembered"
+                "the remembered state was restored"
             );
         }
         Err(error) => {
@@ -57,7 +57,7 @@ pub(super) fn restore(folder: &Folder, pipeline: &mut Pipeline, limit: u64) {
             tracing::warn!(
                 error = format!("{error:#}"),
                 put_aside = moved.then(|| aside.display().to_string()),
-                "cannot go on with what was remembered: hosts are learnt anew"
+                "cannot read the remembered state: hosts are learnt from scratch"
             );
         }
     }
@@ -148,7 +148,7 @@ impl Keeper {
         }
         drop(self.orders);
         if self.thread.join().is_err() {
-            tracing::error!("the thread that writes what is remembered has died");
+            tracing::error!("the thread that writes the remembered state has died");
         }
     }
 
@@ -209,7 +209,7 @@ fn write_all(path: &Path, queue: &Receiver<Order>) {
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::warn!(
                     error,
-                    "cannot keep what is remembered; it is tried again every minute"
+                    "cannot write the remembered state; trying again every minute"
                 );
             }
         }

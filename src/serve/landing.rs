@@ -1,4 +1,4 @@
-//! The landing page: what a browser finds at `/`, as exporters have it.
+//! The landing page: what a browser finds at `/`, like the one that exporters have.
 
 /// The page. Its links are relative, so that they work behind any prefix.
 pub(super) fn page(version: &str, revision: &str) -> String {

@@ -35,7 +35,10 @@ pub(super) fn answer_requests(
     let (stop, stopped) = oneshot::channel::<()>();
     let routes = router.routes.clone();
     let address = listener.local_addr().map(|it| it.to_string()).unwrap_or_default();
-    tracing::debug!(address, "listening, with 503 for an answer until the models are loaded");
+    tracing::debug!(
+        address,
+        "listening; requests are answered with 503 until the models are loaded"
+    );
     let vital: http::Vital = Arc::new(move |method, uri| routes.leads_to_vital(method, uri));
     let server = tokio::spawn(async move {
         let handler = move |request| Arc::clone(&router).answer(request);

@@ -1,4 +1,4 @@
-//! Live: what a reload exchanges for those who answer requests.
+//! Live: what request handlers use and a reload replaces.
 
 use std::sync::Arc;
 

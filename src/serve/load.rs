@@ -97,7 +97,7 @@ fn tell(LoadedModel { metadata, .. }: &LoadedModel, config: &ModelConfig) {
     if config.file.is_none() {
         tracing::info!(
             model = config.name,
-            "the shipped model knows no host of yours; one that is trained on them finds more: \
+            "the shipped model was not trained on your hosts; one that is finds more: \
              portent train --prometheus.url URL --start -14d --step 1m --output FILE"
         );
     }

@@ -1,10 +1,10 @@
 //! Serving: the running program.
 //!
-//! It wires and computes nothing: a listener to a router, the router to the pipeline's thread, the
-//! thread's snapshots to the metrics page, signals to reload and end. Settings come from whoever
-//! can read them; it does not know YAML or flags.
+//! It only wires, and computes nothing: a listener to a router, the router to the pipeline's thread, the
+//! thread's snapshots to the metrics page, signals to reload and end. It is given its settings and does not
+//! know YAML or flags.
 //!
-//! Life: listen, load, be ready, and at SIGTERM or SIGINT stop accepting, finish what is under way
+//! Life: listen, load, be ready, and at SIGTERM or SIGINT stop accepting, finish running requests
 //! and end. A reload that fails changes nothing.
 
 mod agenda;
@@ -23,7 +23,7 @@ mod notices;
 mod pace;
 mod patience;
 mod pipeline;
-mod quiet;
+mod rate_limited_log;
 mod router;
 mod routes;
 mod schedule;
@@ -63,9 +63,9 @@ use listen::{answer_requests, listen};
 use live::{Budgets, Live};
 use narrator::narrator;
 use pipeline::{Command, PipelineSettings};
-use quiet::Quiet;
+use rate_limited_log::RateLimitedLog;
 use router::{Phase, ReloadRequest, Router};
-use signals::{Signals, Wish};
+use signals::{SignalAction, Signals};
 use warm::WarmStarts;
 
 pub use routes::{Routes, RoutesError};
@@ -204,7 +204,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         cors_origin: settings.web.cors_origin.clone(),
         desks: desks.clone(),
         witness,
-        refusals: Quiet::new(&remote_write::Refusal::REASONS),
+        refusals: RateLimitedLog::new(&remote_write::Refusal::REASONS),
     });
     let (stop, server) = answer_requests(listener, settings.web.clone(), router);
     let mut warm = WarmStarts::new(&commands, snapshot.clone());
@@ -214,7 +214,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     };
     let (followers, followers_end) = idle.start(plan, desks, snapshot, folder.as_ref()).await?;
     let keeper = folder.map(|it| Keeper::start(it, keeper::INTERVAL)).transpose();
-    let keeper = keeper.context("cannot start the thread that writes what is remembered")?;
+    let keeper = keeper.context("cannot start the thread that writes the remembered state")?;
     let mut ended = pipeline::start(pipeline, keeper, queue, snapshots)
         .context("cannot start the pipeline's thread")?;
     exporter::count_reload(Reload::Successful { at_ms: now_ms() });
@@ -242,7 +242,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 /// Gives those who write their time, at the end.
 async fn finish(written: impl Future) {
     if tokio::time::timeout(LAST_WRITING, written).await.is_err() {
-        tracing::warn!("what is remembered was not written in time: what was written before stays");
+        tracing::warn!(
+            "the remembered state was not written in time: the file of the last time stays"
+        );
     }
     tracing::info!("ended");
 }
@@ -277,7 +279,7 @@ async fn begin(
         (pipeline, folder)
     };
     let restored = tokio::task::spawn_blocking(restore).await;
-    let restored = restored.context("reading what was remembered ended early")?;
+    let restored = restored.context("reading the remembered state ended early")?;
     warm.begin(settings, needs);
     Ok(restored)
 }
@@ -320,9 +322,9 @@ impl Program {
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let request = tokio::select! {
-                wish = signals.next() => match wish {
-                    Wish::End => return false,
-                    Wish::Reload => None,
+                action = signals.next() => match action {
+                    SignalAction::End => return false,
+                    SignalAction::Reload => None,
                 },
                 _ = &mut *ended => return true,
                 _ = upkeep.tick() => {
@@ -345,7 +347,7 @@ impl Program {
                     exporter::count_reload(Reload::Failed);
                     tracing::error!(
                         error = reason,
-                        "the configuration in use stays: reloading failed"
+                        "reloading failed: the configuration in use stays"
                     );
                 }
             }
@@ -355,7 +357,7 @@ impl Program {
         }
     }
 
-    /// Reads everything anew; only when all of it is good is anything exchanged.
+    /// Reads everything again, and replaces something only when all of it is valid.
     async fn reload(&mut self) -> anyhow::Result<()> {
         let settings = (self.options.load)()?;
         let plan = Plan::read(&settings)?;

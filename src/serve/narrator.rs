@@ -1,7 +1,7 @@
 //! The narrator: the task that logs what happens while it is served.
 //!
-//! In: the snapshots, and who pushed what. Out: lines of the log, few of each kind ([`super::senders`],
-//! [`super::usable`], [`super::story`]), and so that neither ticks nor requests wait for it.
+//! In: the snapshots, and which sender pushed what. Out: lines of the log, few of each kind ([`super::senders`],
+//! [`super::usable`], [`super::story`]). Neither ticks nor requests wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;

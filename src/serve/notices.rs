@@ -1,4 +1,4 @@
-//! Notices: wires what fires to those who are told.
+//! Notices: wires alerts that fire to the receivers.
 
 use std::sync::Arc;
 

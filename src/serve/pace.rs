@@ -1,7 +1,7 @@
-//! Pace: whether ticks keep up with their interval, said once and not at every tick.
+//! Pace: whether ticks keep up with their interval, logged once and not at every tick.
 //!
-//! In: each tick, how many before it were left out, and what it took. Out: a log line when ticks begin to be
-//! left out, with what to change, and one when they are all made again. How many it is, is in the metrics.
+//! In: each tick, how many before it were left out, and how long it took. Out: a log line when ticks begin to
+//! be left out, with advice, and one when none is left out any more. The metrics count them.
 
 use std::time::Duration;
 

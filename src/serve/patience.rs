@@ -1,7 +1,7 @@
 //! Patience: how long a graph may run on a batch before it is ended.
 //!
-//! In: that runs begin and end. Out: the end of one that neither fails nor finishes, so that its tick is
-//! a failed one and the samples that wait behind it are taken in.
+//! In: the begin and end of each run. Out: a run that neither fails nor finishes is ended, so that its tick
+//! fails and the samples that wait behind it are taken in.
 
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;

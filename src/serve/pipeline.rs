@@ -16,7 +16,7 @@ use super::alerts;
 use super::clock::now_ms;
 use super::keeper::Keeper;
 use super::pace::Pace;
-use super::quiet::Quiet;
+use super::rate_limited_log::RateLimitedLog;
 use super::troubles::Troubles;
 use crate::api::Look;
 use crate::detect::{
@@ -136,7 +136,7 @@ fn run(
 ) {
     let (mut agenda, mut pace) = (Agenda::default(), Pace::default());
     let mut troubles = Troubles::default();
-    let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
+    let log = RateLimitedLog::new(&[REPLICA_CHANGE, DROPPED]);
     loop {
         let is_writing = keeper.as_mut().is_some_and(|it| it.turn(&pipeline));
         let longest = if is_writing { PIECE_WAIT } else { LONGEST_WAIT };
@@ -163,7 +163,7 @@ fn run(
             Step::Serve => {
                 if let Ok(command) = commands.try_recv() {
                     let before = Instant::now();
-                    obey(&mut pipeline, command, (&quiet, snapshots));
+                    obey(&mut pipeline, command, (&log, snapshots));
                     agenda.served(before.elapsed());
                 }
             }
@@ -178,7 +178,7 @@ fn run(
                     Ok(None) => break,
                     Ok(Some(command)) => {
                         let before = Instant::now();
-                        obey(&mut pipeline, command, (&quiet, snapshots));
+                        obey(&mut pipeline, command, (&log, snapshots));
                         agenda.served(before.elapsed());
                     }
                 }
@@ -194,7 +194,7 @@ fn run(
 fn obey(
     pipeline: &mut Pipeline,
     command: Command,
-    (quiet, snapshots): (&Quiet, &watch::Sender<Arc<Snapshot>>),
+    (log, snapshots): (&RateLimitedLog, &watch::Sender<Arc<Snapshot>>),
 ) {
     match command {
         // Nobody waits for it any more: it comes again.
@@ -202,8 +202,8 @@ fn obey(
         Command::Append { batch, permit, reply } => {
             let outcome = pipeline.append(now_ms(), &batch);
             exporter::count_append(&outcome);
-            report_replicas(&outcome, quiet);
-            report_dropped(&outcome, quiet);
+            report_replicas(&outcome, log);
+            report_dropped(&outcome, log);
             drop((batch, permit));
             // A sender that is gone comes again; what it sent is then there already.
             let _ = reply.send(outcome);
@@ -233,24 +233,24 @@ fn obey(
 }
 
 /// Logs that series hear another replica now, once for the one that is silent.
-fn report_replicas(outcome: &Outcome, quiet: &Quiet) {
+fn report_replicas(outcome: &Outcome, log: &RateLimitedLog) {
     let Some(change) = &outcome.replica_change else { return };
-    let Some(suppressed) = quiet.pass(REPLICA_CHANGE, now_ms()) else { return };
+    let Some(suppressed) = log.pass(REPLICA_CHANGE, now_ms()) else { return };
     let (from, to) = (clip(&change.from), clip(&change.to));
-    tracing::info!(from, to, suppressed, "a replica is silent: series of it hear another one");
+    tracing::info!(from, to, suppressed, "a replica is silent: its series now use another one");
 }
 
 /// Logs that series were dropped, not with every batch.
-fn report_dropped(outcome: &Outcome, quiet: &Quiet) {
+fn report_dropped(outcome: &Outcome, log: &RateLimitedLog) {
     if outcome.series_dropped == 0 {
         return;
     }
-    let Some(suppressed) = quiet.pass(DROPPED, now_ms()) else { return };
+    let Some(suppressed) = log.pass(DROPPED, now_ms()) else { return };
     tracing::warn!(
         series = outcome.series_dropped,
         suppressed,
-        "storage.max_bytes is reached: the youngest series are dropped and none is admitted until others \
-         end; raise it, or send fewer"
+        "storage.max_bytes is reached: the youngest series are dropped, and no new one is \
+         admitted until others end; raise it, or send fewer"
     );
 }
 
@@ -307,20 +307,20 @@ mod tests {
         let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
         let in_flight = InFlight::default();
         let reserve = || in_flight.reserve(100, 1_000).expect("there is room");
-        let quiet = Quiet::new(&[REPLICA_CHANGE, DROPPED]);
+        let log = RateLimitedLog::new(&[REPLICA_CHANGE, DROPPED]);
         let (snapshots, _) = watch::channel(Arc::default());
 
         let (commands, mut queue) = mpsc::channel(2);
         let told = append(&commands, (batch.clone(), reserve()), soon()).await;
         assert_eq!((told, in_flight.bytes()), (Err(Unavailable::Overloaded), 100));
-        obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), (&quiet, &snapshots));
+        obey(&mut pipeline, queue.recv().await.expect("it is in the queue"), (&log, &snapshots));
         assert_eq!((pipeline.store().stats().series, in_flight.bytes()), (0, 0));
 
         let owner = async {
             obey(
                 &mut pipeline,
                 queue.recv().await.expect("it is in the queue"),
-                (&quiet, &snapshots),
+                (&log, &snapshots),
             );
         };
         let (outcome, ()) = tokio::join!(append(&commands, (batch, reserve()), later()), owner);

@@ -17,20 +17,20 @@ use super::followers::Desks;
 use super::live::Live;
 use super::narrator::Witness;
 use super::pipeline::{self, Command};
-use super::quiet::Quiet;
+use super::rate_limited_log::RateLimitedLog;
 use super::routes::{Route, Routes};
 use super::silences::Ownerless;
 use super::{BUILD, landing};
 use crate::actions::Driverless;
 use crate::api::{self, ActionPath, Endpoint, Look, SilenceCall, SilencePath};
 use crate::detect::Snapshot;
-use crate::exporter::{self, Exporter, PagesHeld, SharedScores, Wanted};
+use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
 use crate::http::{self, CorsOrigin, Parts, Peer, RequestBody};
 use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
 use crate::sample::Batch;
 use crate::series::Outcome;
 
-type Answer = Response<Either<Full<Bytes>, Parts>>;
+type ServerResponse = Response<Either<Full<Bytes>, Parts>>;
 
 /// How far the program is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,12 @@ pub(super) struct Router {
     pub(super) cors_origin: Option<CorsOrigin>,
     pub(super) desks: Desks,
     pub(super) witness: Witness,
-    pub(super) refusals: Quiet,
+    pub(super) refusals: RateLimitedLog,
 }
 
 impl Router {
     /// Answers a request.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Answer {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> ServerResponse {
         const READ: &[Method] = &[Method::GET, Method::HEAD];
         let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
         let path = match api::decode_path(request.uri().path()) {
@@ -109,7 +109,7 @@ impl Router {
         }
     }
 
-    async fn write(&self, mut request: Request<RequestBody>) -> Answer {
+    async fn write(&self, mut request: Request<RequestBody>) -> ServerResponse {
         if let Some(peer) = request.extensions().get::<Peer>() {
             let held = InFlight::counted_in(peer.bytes_in_flight());
             request.extensions_mut().insert(held);
@@ -152,7 +152,7 @@ impl Router {
         &self,
         endpoint: Endpoint,
         request: Request<RequestBody>,
-    ) -> Answer {
+    ) -> ServerResponse {
         let Some(cors) = self.cors_origin.as_ref().map(|it| it.answer(request.headers())) else {
             return self.query(endpoint, request).await;
         };
@@ -170,7 +170,7 @@ impl Router {
         answer
     }
 
-    async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> Answer {
+    async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> ServerResponse {
         if !endpoint.methods().contains(request.method()) {
             return method_not_allowed(endpoint.methods());
         }
@@ -195,7 +195,7 @@ impl Router {
         }
     }
 
-    async fn silences(&self, path: SilencePath, request: Request<RequestBody>) -> Answer {
+    async fn silences(&self, path: SilencePath, request: Request<RequestBody>) -> ServerResponse {
         if !path.methods().contains(request.method()) {
             return method_not_allowed(path.methods());
         }
@@ -226,7 +226,7 @@ impl Router {
         answer.map(Either::Left)
     }
 
-    async fn actions(&self, path: ActionPath, request: &Request<RequestBody>) -> Answer {
+    async fn actions(&self, path: ActionPath, request: &Request<RequestBody>) -> ServerResponse {
         if !path.methods().contains(request.method()) {
             return method_not_allowed(path.methods());
         }
@@ -259,22 +259,22 @@ impl Router {
         self.commands.send(Command::Look(look)).await.map_err(|_| api::Unavailable)
     }
 
-    async fn metrics(&self, headers: &HeaderMap) -> Answer {
+    async fn metrics(&self, headers: &HeaderMap) -> ServerResponse {
         let values =
             |name: HeaderName| headers.get_all(name).into_iter().filter_map(|it| it.to_str().ok());
-        let wanted = Wanted::of(values(ACCEPT), values(ACCEPT_ENCODING));
+        let form = PageFormat::of(values(ACCEPT), values(ACCEPT_ENCODING));
         let snapshot = Arc::clone(&self.snapshot.borrow());
         let live = Arc::clone(&self.live.borrow());
         live.receiver.observe();
         exporter::count_maintenance(&self.desks.silences.maintenance(), now_ms());
-        let how = (now_ms(), wanted.gzip);
+        let how = (now_ms(), form.gzip);
         let scores = self.scores.text(&snapshot, &live.models, &live.exporter, how).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =
                 "pages of former ticks are still being read and hold exporter.max_in_flight_bytes";
             return text(StatusCode::SERVICE_UNAVAILABLE, reason);
         };
-        let page = self.exporter.page(&scores, &live.models, wanted.format);
+        let page = self.exporter.page(&scores, &live.models, form.format);
         let mut response = Response::new(Either::Right(Parts::new(page.parts)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.format.content_type()));
@@ -285,7 +285,7 @@ impl Router {
         response
     }
 
-    fn ready(&self) -> Answer {
+    fn ready(&self) -> ServerResponse {
         match *self.phase.borrow() {
             Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "Portent is starting."),
             Phase::Ready => text(StatusCode::OK, "Portent is Ready."),
@@ -293,7 +293,7 @@ impl Router {
         }
     }
 
-    async fn reload(&self) -> Answer {
+    async fn reload(&self) -> ServerResponse {
         if !self.enable_lifecycle {
             return text(
                 StatusCode::FORBIDDEN,
@@ -320,18 +320,18 @@ impl Router {
     }
 }
 
-fn text(status: StatusCode, text: impl Into<String>) -> Answer {
+fn text(status: StatusCode, text: impl Into<String>) -> ServerResponse {
     http::text(status, text).map(Either::Left)
 }
 
-fn html(page: String) -> Answer {
+fn html(page: String) -> ServerResponse {
     let mut response = Response::new(Either::Left(Full::from(page)));
     let content_type = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
-fn redirect(status: StatusCode, to: &str) -> Answer {
+fn redirect(status: StatusCode, to: &str) -> ServerResponse {
     let mut response = text(status, format!("it is under {to}"));
     if let Ok(value) = HeaderValue::from_str(to) {
         response.headers_mut().insert(LOCATION, value);
@@ -339,10 +339,11 @@ fn redirect(status: StatusCode, to: &str) -> Answer {
     response
 }
 
-fn method_not_allowed(allowed: &[Method]) -> Answer {
+fn method_not_allowed(allowed: &[Method]) -> ServerResponse {
     let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
     let names = names.join(", ");
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("this path wants {names}"));
+    let mut response =
+        text(StatusCode::METHOD_NOT_ALLOWED, format!("this path accepts only {names}"));
     if let Ok(value) = HeaderValue::from_str(&names) {
         response.headers_mut().insert(ALLOW, value);
     }

@@ -2,8 +2,8 @@
 //!
 //! In: the flags `--web.external-url` and `--web.route-prefix`, and the path of a request. Out: the path that
 //! a handler knows, or where to go instead. As in Prometheus, the path of the external URL is put before all
-//! paths unless a prefix is given, which is then what requests come with: a proxy that cuts the path off
-//! takes `--web.route-prefix=/`.
+//! paths unless a prefix is given, which then is the prefix of all requests: behind a proxy that removes the
+//! path, use `--web.route-prefix=/`.
 //!
 //! Invariant: a prefix is empty, or begins with a slash and does not end with one.
 
@@ -15,10 +15,10 @@ use crate::api;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoutesError {
     /// An address that no browser goes to.
-    #[error("--web.external-url wants an address such as https://example.org/portent, not {0:?}")]
+    #[error("--web.external-url must be an address such as https://example.org/portent, not {0:?}")]
     ExternalUrl(String),
     /// A prefix that no path has.
-    #[error("--web.route-prefix wants a path such as /portent, not {0:?}")]
+    #[error("--web.route-prefix must be a path such as /portent, not {0:?}")]
     RoutePrefix(String),
 }
 

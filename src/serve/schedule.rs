@@ -1,7 +1,7 @@
 //! The schedule: when the next tick is due, by a clock that may jump.
 //!
-//! Ticks are at multiples of the interval, whatever they themselves take, so they do not drift and
-//! a restart ticks at the same times. A tick whose time passed is left out and counted, never made
+//! Ticks are at multiples of the interval, however long they take, so they do not drift and
+//! a restart ticks at the same times. A tick whose time has passed is left out and counted, and not made
 //! up for.
 
 /// How many passed ticks are looked at one by one. More have passed only when the machine slept or

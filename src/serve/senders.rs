@@ -1,9 +1,9 @@
 //! Senders: who pushes samples, each named once.
 //!
-//! In: who a request came from, and when. Out: the senders to name now. Invariants: of [`MOST`] is remembered at
-//! one time, and of more none is named until one has been silent for a day; in [`PAUSE_MS`] at most a few are
-//! named and the others counted. A sender is its address and what it calls itself: who changes these at every
-//! request is named no more often than that.
+//! In: the sender of a request, and the time. Out: the senders to name now. Invariants: at most [`MOST`] senders
+//! are remembered, and no further one is named until one of them has been silent for a day; in [`PAUSE_MS`] at
+//! most a few are named, and the others are counted. A sender is an address and a user agent: one that changes
+//! these at every request is named no more often than that.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

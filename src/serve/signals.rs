@@ -12,7 +12,7 @@ pub(super) struct Signals {
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum SignalAction {
     End,
     Reload,
 }
@@ -27,24 +27,24 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Wish {
+    pub(super) async fn next(&mut self) -> SignalAction {
         if std::mem::take(&mut self.put_off) {
-            return Wish::Reload;
+            return SignalAction::Reload;
         }
         self.receive().await
     }
 
-    async fn receive(&mut self) -> Wish {
+    async fn receive(&mut self) -> SignalAction {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.terminate.recv() => SignalAction::End,
+            _ = self.interrupt.recv() => SignalAction::End,
+            _ = self.hangup.recv() => SignalAction::Reload,
         }
     }
 
-    /// Waits for the wish to end; a wish to reload is put off until the next call of `next`.
+    /// Waits for a signal to end; one to reload is put off until the next call of `next`.
     pub(super) async fn end(&mut self) {
-        while self.receive().await != Wish::End {
+        while self.receive().await != SignalAction::End {
             self.put_off = true;
         }
     }

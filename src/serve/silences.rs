@@ -1,9 +1,9 @@
-//! The silences' owner: the one task that changes them, and takes them to disk.
+//! The silences' owner: the one task that changes them and writes them to disk.
 //!
 //! In: commands of the API and of a reload. Out: the windows and silences in force, as one immutable value
-//! that everyone reads who calls people or does something; and `silences.json` in the folder of
-//! `--storage.path`, a list as `/api/v2/silences` gives it, written anew at each change before that is
-//! answered. A disk that fails ends no silence: it is said and counted, and tried again every minute.
+//! that notifications and actions read; and `silences.json` in the folder of `--storage.path`, a list as
+//! `/api/v2/silences` gives it, written at each change before the request is answered. If the disk fails, no
+//! silence ends: the failure is logged and counted, and writing is tried again every minute.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -224,8 +224,8 @@ impl SilenceOwner {
                 if std::mem::replace(&mut self.was_well, false) {
                     tracing::warn!(
                         error = format!("{error:#}"),
-                        "silences are in force, but cannot be kept for the next start; it is tried again \
-                         every minute"
+                        "silences are in force, but cannot be written for the next start; trying \
+                         again every minute"
                     );
                 }
             }
@@ -265,7 +265,7 @@ fn restore(file: &Path) -> Silences {
                 path = %file.display(),
                 error = format!("{error:#}"),
                 put_aside = moved.then(|| aside.display().to_string()),
-                "cannot read the silences: there are none"
+                "cannot read the silences: starting without any"
             );
             Silences::default()
         }

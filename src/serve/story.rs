@@ -1,16 +1,16 @@
-//! The story: what happens to entities, told once and in few lines.
+//! The story: what happens to entities, logged once and in few lines.
 //!
-//! In: the snapshots, one after the other. Out: the lines of a log. It knows no clock and no log: times are
-//! those of the evaluations.
+//! In: the snapshots, one after the other. Out: the lines of a log. It knows neither the clock nor the log: times
+//! are those of the evaluations.
 //!
 //! ```text
 //! appears ─▶ warms up ─▶ has scores ─▶ above ─▶ below …      stale ─▶ back      incomplete ─▶ complete
 //! ```
 //!
-//! What an entity is must last before it is told, all but a score that is above its threshold; so what comes
-//! and goes at every step is told once. What happens to many is one line with a count and a few names, and of
-//! a model and a kind there is a line in [`PAUSE_MS`] at most, however many entities there are. What is
-//! remembered is a few bytes for each entity that the snapshot has.
+//! A state must last for a while before it is logged, except for a score above its threshold; so a state that
+//! comes and goes at every step is logged once. What happens to many entities is one line with a count and a few
+//! names, and there is at most one line of each kind and model in [`PAUSE_MS`], however many entities there are.
+//! Only a few bytes are remembered for each entity in the snapshot.
 
 mod line;
 
@@ -33,7 +33,7 @@ const PAUSE_MS: i64 = 60_000;
 
 /// What happens to an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub(super) enum EntityEvent {
     /// It is new, and its first score takes some time.
     Appears,
     /// It is new to this process, and has a score at once.
@@ -87,7 +87,7 @@ struct Chapter {
     /// The evaluation that was looked at last.
     time_ms: i64,
     entities: HashMap<Labels, Told>,
-    gathered: HashMap<Kind, Gathered>,
+    gathered: HashMap<EntityEvent, Gathered>,
 }
 
 impl Story {
@@ -156,7 +156,7 @@ impl Chapter {
         let times = (model.time_ms, model.interval_ms);
         let mut lines: Vec<Line> = Vec::new();
         for (kind, gathered) in &mut self.gathered {
-            let is_urgent = *kind == Kind::Above;
+            let is_urgent = *kind == EntityEvent::Above;
             lines.extend(gathered.take(is_urgent, times).map(|(count, items)| Line {
                 model: model.model.clone(),
                 kind: *kind,
@@ -172,36 +172,36 @@ impl Chapter {
 
 impl Told {
     /// What is remembered, and what there is to tell, when it is this now.
-    fn then(self, is: Standing, now_ms: i64) -> (Self, [Option<Kind>; 2]) {
+    fn then(self, is: Standing, now_ms: i64) -> (Self, [Option<EntityEvent>; 2]) {
         // A clock that was set back makes nothing last.
         let since_ms = if self.is == is { self.since_ms.min(now_ms) } else { now_ms };
         let (before, lasts_ms) = (self.told, now_ms.saturating_sub(since_ms));
         let told = |told| Self { told, is, since_ms };
         // What has been told of is over: a line says so, unless nothing had been.
         let over = match before {
-            Standing::Untold => Some(Kind::Present),
-            Standing::Warming => Some(Kind::Scored),
-            Standing::Stale => Some(Kind::Back),
-            Standing::Incomplete => Some(Kind::Complete),
+            Standing::Untold => Some(EntityEvent::Present),
+            Standing::Warming => Some(EntityEvent::Scored),
+            Standing::Stale => Some(EntityEvent::Back),
+            Standing::Incomplete => Some(EntityEvent::Complete),
             Standing::Normal | Standing::Above => None,
         };
         match (before, is) {
             (Standing::Above, Standing::Normal) if lasts_ms >= CALM_MS => {
-                (told(is), [Some(Kind::Below), None])
+                (told(is), [Some(EntityEvent::Below), None])
             }
             (Standing::Above, Standing::Normal | Standing::Above | Standing::Warming) => {
                 (told(before), [None, None])
             }
-            (_, Standing::Above) => (told(is), [over, Some(Kind::Above)]),
+            (_, Standing::Above) => (told(is), [over, Some(EntityEvent::Above)]),
             (_, Standing::Normal) => (told(is), [over, None]),
-            (Standing::Untold, Standing::Warming) => (told(is), [Some(Kind::Appears), None]),
+            (Standing::Untold, Standing::Warming) => (told(is), [Some(EntityEvent::Appears), None]),
             // Its windows are to be filled again.
             (Standing::Stale | Standing::Incomplete, Standing::Warming) => (told(is), [over, None]),
             (_, Standing::Stale) if before != is && lasts_ms >= HOLD_MS => {
-                (told(is), [Some(Kind::Stale), None])
+                (told(is), [Some(EntityEvent::Stale), None])
             }
             (_, Standing::Incomplete) if before != is && lasts_ms >= HOLD_MS => {
-                (told(is), [Some(Kind::Incomplete), None])
+                (told(is), [Some(EntityEvent::Incomplete), None])
             }
             _ => (told(before), [None, None]),
         }

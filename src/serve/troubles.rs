@@ -1,7 +1,7 @@
 //! Troubles: what is wrong with the features of models, named once and not at every tick.
 //!
 //! In: the snapshot of each tick. Out: a log line when a trouble begins, and one when it is over.
-//! How many entities or steps it costs is in the metrics, which count at every tick.
+//! The metrics count at every tick how many entities or steps it affects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +17,11 @@ struct Trouble {
     model: String,
     /// Empty where it concerns entities.
     feature: String,
-    kind: Kind,
+    kind: TroubleKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum TroubleKind {
     /// Its expression failed, for everyone or for some.
     Failed,
     /// Some of its elements belong to nobody.
@@ -59,14 +59,20 @@ impl Troubles {
         }
         for Trouble { model, feature, kind } in self.end(snapshot.time_ms) {
             match kind {
-                Kind::Failed => tracing::info!(model, feature, "the feature has values again"),
-                Kind::Unplaced => {
+                TroubleKind::Failed => {
+                    tracing::info!(model, feature, "the feature has values again")
+                }
+                TroubleKind::Unplaced => {
                     tracing::info!(model, feature, "every element has the entity labels again");
                 }
-                Kind::Doubled => tracing::info!(model, "no entity is claimed twice any more"),
-                Kind::Refused => tracing::info!(model, "there is room for all entities again"),
-                Kind::Missing => {
-                    tracing::info!(model, feature, "no entity misses the feature any more");
+                TroubleKind::Doubled => {
+                    tracing::info!(model, "no entity is claimed twice any more")
+                }
+                TroubleKind::Refused => {
+                    tracing::info!(model, "there is room for all entities again")
+                }
+                TroubleKind::Missing => {
+                    tracing::info!(model, feature, "no entity lacks the feature any more");
                 }
             }
         }
@@ -97,23 +103,26 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
     };
     let mut found: Vec<(Trouble, String)> = Vec::new();
     for (feature, error) in &evaluation.feature_errors {
-        found.push((of(*feature, Kind::Failed), format!("a feature failed: {error}")));
+        found.push((of(*feature, TroubleKind::Failed), format!("a feature failed: {error}")));
     }
     for (feature, count) in evaluation.unplaced.iter().enumerate().filter(|(_, count)| **count > 0)
     {
         let text = format!(
-            "{count} elements of the feature's result lack an entity label and belong to nobody"
+            "{count} elements of the feature's result lack an entity label and belong to no entity"
         );
-        found.push((of(feature, Kind::Unplaced), text));
+        found.push((of(feature, TroubleKind::Unplaced), text));
     }
     if let Some(example) = &evaluation.doubled_example {
         let text = format!(
-            "{} entities are claimed by two sources, such as {example}: what cannot be told apart is \
-             left out",
+            "{} entities are claimed by two sources, such as {example}: values that cannot be \
+             told apart are left out",
             evaluation.doubled
         );
-        let trouble =
-            Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Doubled };
+        let trouble = Trouble {
+            model: model.model.clone(),
+            feature: String::new(),
+            kind: TroubleKind::Doubled,
+        };
         found.push((trouble, text));
     }
     if evaluation.refused > 0 {
@@ -125,8 +134,11 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
             "there is no room for {} entities: raise {limit}, or send fewer",
             evaluation.refused
         );
-        let trouble =
-            Trouble { model: model.model.clone(), feature: String::new(), kind: Kind::Refused };
+        let trouble = Trouble {
+            model: model.model.clone(),
+            feature: String::new(),
+            kind: TroubleKind::Refused,
+        };
         found.push((trouble, text));
     }
     let absences = &evaluation.absences;
@@ -135,10 +147,10 @@ fn found(model: &ModelSnapshot) -> Vec<(Trouble, String)> {
         let misses = |it: &&LackingEntity| it.features.contains(&(feature as u32));
         let example = absences.lacking.iter().find(misses).map(|it| it.entity.to_string());
         let text = format!(
-            "{count} entities used to have the feature and have it not, such as {}",
+            "{count} entities used to have the feature and now lack it, such as {}",
             example.unwrap_or_default()
         );
-        found.push((of(feature, Kind::Missing), text));
+        found.push((of(feature, TroubleKind::Missing), text));
     }
     found
 }
@@ -187,15 +199,18 @@ mod tests {
             texts[3..],
             [(
                 "b",
-                r#"2 entities used to have the feature and have it not, such as {instance="y"}"#
+                r#"2 entities used to have the feature and now lack it, such as {instance="y"}"#
             )]
         );
     }
 
     #[test]
     fn what_goes_on_is_named_once_and_once_more_when_it_comes_back_later() {
-        let trouble =
-            || Trouble { model: "m".to_owned(), feature: "a".to_owned(), kind: Kind::Failed };
+        let trouble = || Trouble {
+            model: "m".to_owned(),
+            feature: "a".to_owned(),
+            kind: TroubleKind::Failed,
+        };
         let mut troubles = Troubles::default();
         assert!(troubles.begins(trouble(), 0));
         assert!(troubles.end(0).is_empty());

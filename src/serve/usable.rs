@@ -1,10 +1,10 @@
-//! Usable: whether anything that is pushed is of use.
+//! Usable: whether any feature needs the samples that are pushed.
 //!
-//! In: what became of each batch, from all who take requests. Out: once in a while, that nothing was of use for
-//! a while, with what came instead; and once, that something is again. It knows no clock.
+//! In: the outcome of each batch, from all request handlers. Out: from time to time, that no pushed sample was
+//! needed, with what came instead; and once, that needed samples arrive again. It does not know the clock.
 //!
-//! How many series came is estimated, as none of them is kept: each sets a bit of a map by its hash, and bits
-//! that are not set tell how many there were.
+//! The number of series is estimated, as none of them is kept: each sets a bit of a map by its hash, and the
+//! number of bits that are not set gives the estimate.
 //!
 //! Source: linear counting; Whang, Vander-Zanden, Taylor, "A linear-time probabilistic counting algorithm for
 //! database applications", 1990.
@@ -20,7 +20,7 @@ use crate::series::Outcome;
 /// So long without anything of use is said: two scrapes at the longest usual interval.
 const DRY_MS: i64 = 120_000;
 
-/// And after that so often: often enough for who looks at the last hour.
+/// And after that this often: often enough for someone who looks at the last hour.
 const AGAIN_MS: i64 = 1_800_000;
 
 /// What comes is counted when nothing has been of use for so long; before that it would be for nothing.
@@ -75,7 +75,7 @@ impl Usable {
         }
     }
 
-    /// Begins anew to wait.
+    /// Starts to wait again.
     pub(super) fn begin(&self, now_ms: i64) {
         self.used_ms.store(now_ms, Ordering::Relaxed);
     }
@@ -155,7 +155,7 @@ impl Word {
     /// As an operator reads it, where this is wanted.
     pub(super) fn text(&self, wanted: &[String]) -> String {
         let Self::Nothing { lasts_ms, unneeded, rejected, series } = *self else {
-            return "samples that features need come again".to_owned();
+            return "samples that features need arrive again".to_owned();
         };
         let lasts = Duration::from_ms(lasts_ms / 60_000 * 60_000);
         let came = match (unneeded, rejected) {

@@ -1,25 +1,25 @@
 //! Warm starts: entities of which nothing is remembered get their past from a server's history.
 //!
-//! In: the models, the snapshots of the ticks, `history.prometheus_url`. Out: for the entities that have come to
-//! a model, all at its first start or some later, the memory that it would have of them had they always pushed
-//! here ([`crate::detect::rehearse`]), handed to the pipeline in small pieces; each is asked for once (see
+//! In: the models, the snapshots of the ticks, `history.prometheus_url`. Out: for the entities that are new to
+//! a model, all at its first start or some later, the memory that it would have if they had always pushed
+//! here ([`crate::detect::rehearse`]), handed to the pipeline in small pieces. Each entity is asked for once (see
 //! [`crate::detect::Newcomers`]), in bunches (see [`Bunches`]). Pushes, ticks, reloads and the end of the program
-//! never wait for it; a server that is away is asked again a few times, and then no more.
+//! never wait for it; a server that does not answer is asked again a few times, and then no more.
 //!
 //! ```text
 //! entities ──── longest range ────┬─ query_range ─▶ replay ─▶ memories ─▶ pipeline ─▶ scores
 //! are here      is covered        └─ rows here go on, and follow those of the past
 //! ```
 //!
-//! It is asked as late as that, since an entity that is new here is not complete before the longest range of
-//! a feature is covered, and a past that ended long before then would be one to begin anew after. What
-//! passes while the server answers is no gap: rows that are taken in here meanwhile follow those of the past.
+//! The server is asked only then, since a new entity is not complete before the longest range of a feature is
+//! covered, and a past that ended long before that could not be continued. The time while the server answers
+//! is no gap: rows that are taken in here meanwhile follow those of the past.
 //!
-//! Where those who have come are few among many, they alone are asked for, as far as the texts of the features
-//! allow it. Whom the server does not know either is counted, and learnt from what is pushed.
+//! If only few of many entities are new, only they are asked for, as far as the texts of the features
+//! allow it. Entities that the server does not know either are counted, and learnt from pushed samples.
 //!
-//! Rings are left as they are: what is pushed has the labels of `external_labels` and of relabelling, so
-//! that raw series of the server would be other series, and count twice. Rings fill within the ranges of
+//! Rings are not filled from history: pushed series have the labels of `external_labels` and of relabelling, so
+//! raw series of the server would be different series and count twice. Rings fill within the ranges of
 //! the features.
 
 use std::collections::{HashMap, HashSet};
@@ -39,7 +39,7 @@ use crate::detect::{ModelKey, Newcomers, PastEntity, Snapshot, WarmNeeds, Warmed
 use crate::duration;
 use crate::exporter::{self, WarmStart};
 use crate::history::{
-    self, Exclusions, HistoryConfig, HistoryError, Query, Range, RangeQuery, Source,
+    self, Exclusions, HistoryConfig, HistoryError, HistoryQuery, Range, RangeQuery, Source,
 };
 use crate::labels::Labels;
 
@@ -256,7 +256,8 @@ impl ModelArrivals {
                 entities = bunch.entities.len(),
                 error = format!("{error:#}"),
                 again_in = wait.map_or_else(|| "never".to_owned(), |it| shown_wait(*it)),
-                "history.prometheus_url did not tell the past of entities: they are learnt from what is pushed"
+                "history.prometheus_url did not give the past of entities: they are learnt from \
+                 pushed samples"
             );
             match wait {
                 Some(wait) => tokio::time::sleep(*wait).await,
@@ -320,7 +321,7 @@ fn report(model: &str, found: &Found, history: duration::Duration, took: Duratio
     let Found { warmed: Warmed { entities, elsewhere, .. }, unknown } = *found;
     exporter::count_warm_start(WarmStart::Done { entities, unknown });
     if entities == 0 {
-        tracing::info!(model, unknown, ?took, "no history of entities that are new");
+        tracing::info!(model, unknown, ?took, "the server has no history of some new entities");
         return;
     }
     tracing::info!(
@@ -330,7 +331,7 @@ fn report(model: &str, found: &Found, history: duration::Duration, took: Duratio
         others = elsewhere,
         %history,
         ?took,
-        "entities go on with their history"
+        "entities continue from their history"
     );
 }
 
@@ -361,14 +362,14 @@ fn remember(
 ) -> anyhow::Result<Vec<PastEntity>> {
     let model = load_again(settings, &needs.model)?;
     if WarmNeeds::of(&model, &settings.global)?.key != needs.key {
-        bail!("the model's file is another one than when it was loaded; reload");
+        bail!("the model's file has changed since it was loaded; reload");
     }
     let now_ms = now_ms();
     let end_ms = now_ms - now_ms.rem_euclid(needs.interval_ms);
     let start_ms = end_ms - (steps as i64 - 1) * needs.interval_ms;
     let mut config = settings.history.clone();
     config.max_values = config.max_values.min(OTHERS * MOST_VALUES);
-    let query = Query {
+    let query = HistoryQuery {
         source: Source::Server(RangeQuery {
             url,
             ranges: vec![Range { start_ms, end_ms }],

@@ -117,7 +117,7 @@ pub enum StateError {
         reason: ReadError,
     },
     /// It begins with other bytes.
-    #[error("{path} is no state file of this program: it begins with other bytes")]
+    #[error("{path} is not a state file of this program: it begins with other bytes")]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -158,7 +158,7 @@ impl Records {
     fn end(&mut self, end: &proto::End, bytes: u64) -> Result<(), StateError> {
         let Counts { entities, series, samples } = self.counts;
         if *end != (proto::End { entities, series, samples, bytes }) {
-            return Err(self.damaged("its end tells of more or less than there is"));
+            return Err(self.damaged("its end counts more or less than there is"));
         }
         match self.frames.read(&mut [0]) {
             Ok(0) => {}
@@ -183,7 +183,7 @@ impl Records {
         }
         self.bytes += length;
         let record = Record::decode(&*self.record).map_err(|reason| self.damaged(reason))?;
-        record.kind.ok_or_else(|| self.damaged("a record is of no kind that is known"))
+        record.kind.ok_or_else(|| self.damaged("a record is of an unknown kind"))
     }
 
     /// The length of the next record.

@@ -431,7 +431,7 @@ fn a_frame_that_is_passed_over_is_missed() {
     let mut bytes = framed(&with_end);
     let at = framed(&with_end[..2]).len();
     bytes[at] |= 0x80;
-    let less = "the state file FILE is damaged: its end tells of more or less than there is";
+    let less = "the state file FILE is damaged: its end counts more or less than there is";
     assert_eq!(said(&path, &bytes), less);
     // What is twice there, or empty, is seen by its bytes.
     let none = record(Kind::Series(proto::SeriesPage::default()));
@@ -468,7 +468,7 @@ fn a_length_that_is_claimed_gets_no_room() {
 #[test]
 fn other_files_and_versions_have_sentences_of_their_own() {
     let (_dir, path) = place();
-    let foreign = "FILE is no state file of this program: it begins with other bytes";
+    let foreign = "FILE is not a state file of this program: it begins with other bytes";
     assert_eq!(said(&path, b"PK\x03\x04 and so on"), foreign);
     assert_eq!(said(&path, b"PORTEND\x01"), foreign);
     assert_eq!(said(&path, b"x"), foreign);
@@ -517,7 +517,7 @@ fn records_that_nobody_writes_are_an_error() {
     }
     let begins = "the state file FILE is damaged: it does not begin with its header";
     assert_eq!(said(&path, &framed(&[end(&[], 0)])), begins);
-    let unknown = "the state file FILE is damaged: a record is of no kind that is known";
+    let unknown = "the state file FILE is damaged: a record is of an unknown kind";
     assert_eq!(said(&path, &framed(&[head(SCHEMA), vec![0]])), unknown);
     let records = [head(SCHEMA)];
     let twice = [&records[..], &vec![end(&records, 0); 2]].concat();

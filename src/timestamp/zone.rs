@@ -18,7 +18,8 @@ pub struct Zone(TimeZone);
 /// That there is no zone of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no time zone; write its name in the IANA database, such as Europe/Berlin, America/New_York or UTC"
+    "{0:?} is not a time zone; write its name in the IANA database, such as Europe/Berlin, \
+     America/New_York or UTC"
 )]
 pub struct ZoneError(String);
 
@@ -152,7 +153,7 @@ mod tests {
         }
         for name in ["", "Mars/Base", "+01:00", "CEST", "../etc/localtime", "Etc/Unknown"] {
             let error = name.parse::<Zone>().expect_err(name).to_string();
-            assert!(error.starts_with(&format!("{name:?} is no time zone; write")), "{error}");
+            assert!(error.starts_with(&format!("{name:?} is not a time zone; write")), "{error}");
         }
         // No day before the last of year 9999 and none of 1970 is too much.
         let zone: Zone = "Europe/Berlin".parse().expect("a zone");

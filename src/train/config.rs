@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::branches::Kind;
+use super::branches::BranchKind;
 use super::data::Scaling;
 use super::memory::FIXED;
 use super::threshold::ThresholdConfig;
@@ -75,44 +75,44 @@ pub enum ModelKind {
 }
 
 /// The branches of a draft, which tells what stands out: all but the network, whatever the model is.
-pub(super) const DRAFT: &[(Kind, f64)] =
-    &[(Kind::Season, 0.25), (Kind::Level, 1.0), (Kind::Forecast, 1.25)];
+pub(super) const DRAFT: &[(BranchKind, f64)] =
+    &[(BranchKind::Season, 0.25), (BranchKind::Level, 1.0), (BranchKind::Forecast, 1.25)];
 
 impl ModelKind {
     /// Its name in a configuration.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ensemble => "ensemble",
-            Self::Autoencoder => Kind::Autoencoder.name(),
-            Self::Forecast => Kind::Forecast.name(),
-            Self::Season => Kind::Season.name(),
-            Self::Level => Kind::Level.name(),
+            Self::Autoencoder => BranchKind::Autoencoder.name(),
+            Self::Forecast => BranchKind::Forecast.name(),
+            Self::Season => BranchKind::Season.name(),
+            Self::Level => BranchKind::Level.name(),
         }
     }
 
     /// Whether a network is among its branches.
     pub(super) fn has_network(self) -> bool {
-        self.weights().iter().any(|(kind, _)| *kind == Kind::Autoencoder)
+        self.weights().iter().any(|(kind, _)| *kind == BranchKind::Autoencoder)
     }
 
     /// The branches and what each counts for.
     ///
     /// Those of the ensemble lie on a plateau: halving or doubling any changes the quality on the
     /// data sets of its measurement by little. The forecast sees sudden trouble, the level what
-    /// lasts, the network what no longer goes together; the season alone is wrong for ever about a
-    /// host that has changed for good, and has the least to say.
-    pub(super) fn weights(self) -> &'static [(Kind, f64)] {
+    /// lasts, the network what no longer goes together. The season alone stays wrong about a host that
+    /// has changed for good, and gets the smallest weight.
+    pub(super) fn weights(self) -> &'static [(BranchKind, f64)] {
         match self {
             Self::Ensemble => &[
-                (Kind::Season, 0.25),
-                (Kind::Level, 1.0),
-                (Kind::Forecast, 1.25),
-                (Kind::Autoencoder, 0.25),
+                (BranchKind::Season, 0.25),
+                (BranchKind::Level, 1.0),
+                (BranchKind::Forecast, 1.25),
+                (BranchKind::Autoencoder, 0.25),
             ],
-            Self::Autoencoder => &[(Kind::Autoencoder, 1.0)],
-            Self::Forecast => &[(Kind::Forecast, 1.0)],
-            Self::Season => &[(Kind::Season, 1.0)],
-            Self::Level => &[(Kind::Level, 1.0)],
+            Self::Autoencoder => &[(BranchKind::Autoencoder, 1.0)],
+            Self::Forecast => &[(BranchKind::Forecast, 1.0)],
+            Self::Season => &[(BranchKind::Season, 1.0)],
+            Self::Level => &[(BranchKind::Level, 1.0)],
         }
     }
 }
@@ -120,7 +120,7 @@ impl ModelKind {
 /// A value that nothing can be trained with.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("train.{key} is {value}: {expected}")]
-pub struct ConfigError {
+pub struct TrainConfigError {
     key: &'static str,
     value: String,
     expected: &'static str,
@@ -165,7 +165,7 @@ impl Default for TrainConfig {
     }
 }
 
-impl ConfigError {
+impl TrainConfigError {
     /// Names the key below `train` unless its value is good.
     pub(super) fn check(
         ok: bool,
@@ -224,8 +224,8 @@ impl TrainConfig {
     ///
     /// # Errors
     /// Names the first such key.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = ConfigError::check;
+    pub fn validate(&self) -> Result<(), TrainConfigError> {
+        let check = TrainConfigError::check;
         let widths = self.layers.iter().all(|it| (1..=MAX_WIDTH).contains(it));
         let layers = (1..=MAX_LAYERS).contains(&self.layers.len()) && widths;
         let expected = "write 1 to 16 widths from 1 to 4096, such as [8, 4, 8]";

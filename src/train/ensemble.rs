@@ -1,9 +1,8 @@
-//! An ensemble: a fit, of branches that count for as much as they should, each in units of what is usual
-//! for it.
+//! An ensemble: a fit of weighted branches, each in units of its own usual value.
 //!
 //! In: a dataset in parts, the features' roles, the configuration. Out: everything that gives a window
 //! its error, for all entities or for one, and how learning went. Weights, scaler and season come from
-//! the training part alone; for what is usual see [`usual`].
+//! the training part alone; for usual values see [`usual`].
 
 mod entities;
 mod usual;
@@ -12,7 +11,7 @@ use std::ops::ControlFlow;
 
 use super::branches::autoencoder::{Autoencoder, Course};
 use super::branches::forecast::{Forecast, LAGS};
-use super::branches::{Base, Branch, Kind, Model, level};
+use super::branches::{Base, Branch, BranchKind, Model, level};
 use super::config::TrainConfig;
 use super::data::{Scaler, Scaling, Training};
 use super::run::TrainError;
@@ -29,7 +28,7 @@ pub(super) use usual::Meter;
 pub(super) struct Fit {
     /// What the branches share.
     pub base: Base,
-    /// In the order of [`Kind::ALL`].
+    /// In the order of [`BranchKind::ALL`].
     pub branches: Vec<Branch>,
     /// What the pipeline keeps for the branch of that name, and where it begins for entities that
     /// training has not seen.
@@ -48,7 +47,7 @@ pub enum FitError {
     /// Nothing to learn.
     #[error(
         "no feature moves in the {rows} training windows: nothing can be learnt; use a longer \
-         range, or a machine that does something"
+         range, or hosts that are not idle"
     )]
     NothingMoves {
         /// Windows of the training part.
@@ -108,10 +107,10 @@ pub(super) fn window(config: &TrainConfig) -> usize {
 }
 
 /// The length of window that some branches need.
-pub(super) fn window_of(weighted: &[(Kind, f64)], config: &TrainConfig) -> usize {
+pub(super) fn window_of(weighted: &[(BranchKind, f64)], config: &TrainConfig) -> usize {
     let uses = |kind| weighted.iter().any(|(it, _)| *it == kind);
-    let lags = if uses(Kind::Forecast) { LAGS + 1 } else { 1 };
-    if uses(Kind::Autoencoder) { lags.max(config.window) } else { lags }
+    let lags = if uses(BranchKind::Forecast) { LAGS + 1 } else { 1 };
+    if uses(BranchKind::Autoencoder) { lags.max(config.window) } else { lags }
 }
 
 fn base(training: &Training<'_>, window: usize) -> Base {
@@ -140,7 +139,7 @@ impl Fit {
     /// As [`Self::learn`].
     pub fn learn_branches(
         training: &Training<'_>,
-        weights: &[(Kind, f64)],
+        weights: &[(BranchKind, f64)],
         config: &TrainConfig,
         on_epoch: OnEpoch<'_>,
     ) -> Result<Self, TrainError> {
@@ -155,12 +154,12 @@ impl Fit {
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         for (kind, weight) in weights {
             let model = match kind {
-                Kind::Season => Model::Season,
-                Kind::Level => Model::Level,
-                Kind::Forecast => {
+                BranchKind::Season => Model::Season,
+                BranchKind::Level => Model::Level,
+                BranchKind::Forecast => {
                     Model::Forecast(Forecast::learn(training.dataset, &places, &base)?)
                 }
-                Kind::Autoencoder => {
+                BranchKind::Autoencoder => {
                     let (network, of) = Autoencoder::learn(training, &base, config, on_epoch)?;
                     course = of;
                     Model::Autoencoder(network)
@@ -168,7 +167,7 @@ impl Fit {
             };
             branches.push(Branch {
                 inverse: match kind {
-                    Kind::Season => base.season.scale.iter().map(|it| 1.0 / it).collect(),
+                    BranchKind::Season => base.season.scale.iter().map(|it| 1.0 / it).collect(),
                     _ => vec![1.0; base.scaler.kinds.len()],
                 },
                 cap: (total > *weight).then(|| model.cap()),
@@ -193,23 +192,23 @@ impl Fit {
     ///
     /// # Panics
     /// Without one.
-    pub fn branch(&self, kind: Kind) -> &Branch {
+    pub fn branch(&self, kind: BranchKind) -> &Branch {
         let found = self.branches.iter().find(|branch| branch.model.kind() == kind);
         found.expect("fits of one configuration have the same branches")
     }
 
     /// Whether the entities' levels are asked for.
     pub fn uses_level(&self) -> bool {
-        self.branches.iter().any(|branch| branch.model.kind() == Kind::Level)
+        self.branches.iter().any(|branch| branch.model.kind() == BranchKind::Level)
     }
 
     /// The branches and what each counts for; they sum to 1.
-    pub fn shares(&self) -> Vec<(Kind, f64)> {
+    pub fn shares(&self) -> Vec<(BranchKind, f64)> {
         self.branches.iter().map(|it| (it.model.kind(), f64::from(it.weight))).collect()
     }
 
-    /// The branch that tells what was expected: the one that counts most.
-    pub fn teller(&self) -> &Branch {
+    /// The branch with the largest weight, whose expectation is the model's.
+    pub fn heaviest_branch(&self) -> &Branch {
         let heaviest = self.branches.iter().max_by(|a, b| a.weight.total_cmp(&b.weight));
         heaviest.expect("a model has a branch")
     }

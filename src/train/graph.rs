@@ -7,12 +7,12 @@
 //! level_mean, level_scale ─────────────────────────┴─▶ level ───────┘
 //! ```
 //!
-//! The graph has everything that happens between a window and its error, so that serving adds
-//! nothing and cannot differ. It is the only arithmetic there is: what training says of a model, this
-//! graph has said ([`measuring`]). What is missing is 0 after scaling, the mean, and has residual 0;
-//! what does not count has residual 0 and is its own reconstruction.
+//! The graph contains everything that happens between a window and its error, so that serving adds
+//! nothing and cannot differ. It is the only arithmetic: every figure that training reports of a model was
+//! computed by this graph ([`measuring`]). A missing value is 0 after scaling, which is the mean, and has
+//! residual 0; a feature that does not count has residual 0 and is its own reconstruction.
 //!
-//! Of several fits every parameter is a stack, the shared one first, from which each row takes its
+//! With several fits every parameter is a stack, the shared one first, from which each row takes its
 //! entity's by the input `entity`.
 
 mod branch;
@@ -20,7 +20,7 @@ mod outputs;
 
 use bytes::Bytes;
 
-use super::branches::{INPUT_CLIP, Kind};
+use super::branches::{BranchKind, INPUT_CLIP};
 use super::ensemble::{Fit, Fits};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::{Dim, ENTITY, LEVEL, MASK, Metadata};
@@ -57,12 +57,12 @@ pub(super) fn measuring(fit: &Fit) -> Bytes {
 }
 
 /// The output with a branch's residuals, `[N, F]`; 0 where a feature does not count or is missing.
-pub(super) fn residual(kind: Kind) -> String {
+pub(super) fn residual(kind: BranchKind) -> String {
     format!("{}_residual", kind.name())
 }
 
 /// The output with what a branch makes of its residuals, `[N, 1]`, at least 0.
-pub(super) fn value(kind: Kind) -> String {
+pub(super) fn value(kind: BranchKind) -> String {
     format!("{}_value", kind.name())
 }
 
@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
         self.first().base.window > 1
     }
 
-    fn uses(&self, kind: Kind) -> bool {
+    fn uses(&self, kind: BranchKind) -> bool {
         self.first().branches.iter().any(|branch| branch.model.kind() == kind)
     }
 
@@ -175,7 +175,7 @@ impl<'a> Writer<'a> {
             window => vec![batch, Dim::Fixed(window), features],
         };
         self.graph.input("features", &shape).input(MASK, &shape);
-        if self.uses(Kind::Level) {
+        if self.uses(BranchKind::Level) {
             LEVEL.iter().for_each(|name| {
                 self.graph.input(name, &row);
             });

@@ -1,7 +1,7 @@
 //! Hindsight: the scores that a model would have served over its own training range.
 //!
-//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, from the
-//! very code that serves, and what was seen on the way for the report.
+//! In: a dataset, the graph of a fit. Out: for each entity its smoothed error at each step, computed by the
+//! code that serves, and what the report shows of it.
 
 use std::ops::RangeInclusive;
 
@@ -15,7 +15,7 @@ use super::graph::export;
 use super::run::TrainError;
 use super::threshold::TrainingScores;
 use crate::detect::{
-    AnomalyState, DetectConfig, Detector, Judgement, Together, errors_needed, states,
+    AnomalyState, DetectConfig, Detection, Detector, Together, errors_needed, states,
 };
 use crate::episodes::Timeline;
 use crate::features::Playback;
@@ -194,7 +194,7 @@ pub(super) fn play(
     let metadata = Metadata { threshold: 1.0, ..fits.begun(dataset, metadata) };
     let artifact = Artifact::read(export(fits, &metadata))?;
     let scorer = Scorer::new(runtime, &artifact, &metadata)?;
-    let mut teller = Scorer::new(runtime, &artifact, &metadata)?;
+    let mut course_scorer = Scorer::new(runtime, &artifact, &metadata)?;
     let config = DetectConfig {
         stale_after: dataset.stale_after,
         adaptive_threshold: false,
@@ -210,8 +210,8 @@ pub(super) fn play(
     let mut leading = vec![vec![NOBODY; steps]; labels.len()];
     let mut by_feature = Array1::<f64>::zeros(metadata.features.len());
     let mut moments = Moments::default();
-    let mut visit = |step: usize, judgement: Result<Judgement, ScorerError>| {
-        for (entity, score) in judgement?.scores {
+    let mut visit = |step: usize, detection: Result<Detection, ScorerError>| {
+        for (entity, score) in detection?.scores {
             scores[entity][step] = score.error;
             let contributions: Vec<(u32, f32)> =
                 score.contributions().map(|it| (it.feature, it.contribution)).collect();
@@ -236,7 +236,7 @@ pub(super) fn play(
     together.finish(&mut visit)?;
     let total = by_feature.sum().max(f64::MIN_POSITIVE);
     for moment in &mut moments.worst {
-        moment.course = around(&mut teller, training, fits, moment)?;
+        moment.course = around(&mut course_scorer, training, fits, moment)?;
     }
     Ok(Hindsight {
         entities: labels,

@@ -1,10 +1,10 @@
-//! Left out: the moments of a history that stand out, from which a model is not to learn what is normal.
+//! Left out: the moments of a history that stand out, from which a model must not learn what is normal.
 //!
-//! In: what a draft says of its own training range, and the ranges that a person wants kept. Out: spans of
-//! entities, with the features that make them stand out.
+//! In: the scores of a draft over its own training range, and the ranges that the user wants kept. Out: spans
+//! of entities, with the features that make them stand out.
 //!
-//! An incident that is learnt from widens everything: scales, forecasts, the largest usual score. So a
-//! draft, of all branches but the network and smoothed over the short span alone, is asked first what does
+//! Learning from an incident widens everything: scales, forecasts, the largest usual score. So a
+//! draft, with all branches except the network and smoothed over the short span only, first finds what does
 //! not fit. Its largest scores of six hours say what is usual: with `r` the score in units of their median
 //! and `B` all of these largest scores in the same units,
 //!
@@ -12,11 +12,11 @@
 //! m = median ln B      d = m - 16th percentile of ln B      limit = exp(m + max(ln 3, 5 d))
 //! ```
 //!
-//! What exceeds the limit stands out: three times the usual, or more where calm blocks differ more. The
-//! lower half of the blocks says how much they differ, since the upper one may be full of incidents.
-//! Neighbours within an hour are one moment, which begins and ends where it is usual again, and has the
-//! margins of whatever is left out. Of an entity's time a twentieth is left out at most, the largest
-//! peaks first: what is more is how the entity is.
+//! Scores above the limit stand out: three times the usual, or more if calm blocks differ more. The
+//! lower half of the blocks says how much they differ, since the upper half may be full of incidents.
+//! Neighbours within an hour are one moment. It begins and ends where scores are usual again, and has the
+//! margins of everything that is left out. At most a twentieth of an entity's time is left out, the largest
+//! peaks first: more than that is usual for the entity.
 
 use super::data::margins::{AFTER_MS, BEFORE_MS, widened};
 use super::data::{Dataset, Rows};

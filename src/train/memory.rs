@@ -1,23 +1,23 @@
-//! Memory: what training takes, and so how many entities fit.
+//! Memory: how much training needs, and so how many entities fit.
 //!
 //! In: `train.max_memory`, and how large the recording of one entity is. Out: how many entities may be
 //! collected, and how large one answer of a server may be.
 //!
-//! Two times are the largest. While history is read there is the recording (4 bytes a value, 8 an instant
-//! at which it is asked when samples were taken), and the answers that are under way. While the network
+//! Memory peaks twice. While history is read there are the recording (4 bytes a value, 8 for each instant
+//! at which the times of samples are asked for) and the answers that are being read. While the network
 //! learns there are the cleaned values and its own copy of them (4 bytes each, and a bit that says whether
 //! the entity measured it), and the windows. A recording becomes a dataset one entity at a time, so that
-//! it does not count twice. Beside that there is what does not grow with entities.
+//! it does not count twice. In addition there is what does not grow with entities.
 //!
-//! Looking back takes less: the cleaned values, and up to 52 bytes a step for scores, what leads them and
-//! their order. That is below what the network took wherever there are three features, and the two clocks
-//! are always there.
+//! The scores over the training range need less: the cleaned values, and up to 52 bytes a step for scores,
+//! leading features and their order. With three features or more that is less than the network needs, and the
+//! two clocks are always there.
 
 use super::config::TrainConfig;
 use super::run::TrainError;
 use crate::bytesize::ByteSize;
 use crate::features::Recording;
-use crate::history::{self, Extent, History, Query, Sampling};
+use crate::history::{self, Extent, History, HistoryQuery, Sampling};
 
 /// The program, ONNX Runtime, and everything that works on some thousand windows at a time.
 pub const FIXED: ByteSize = ByteSize::from_mib(128);
@@ -59,7 +59,7 @@ pub struct MemoryError {
 ///
 /// # Errors
 /// As [`history::read_sample`], and when a file holds more.
-pub fn read(query: &Query, config: &TrainConfig) -> Result<History, TrainError> {
+pub fn read(query: &HistoryQuery, config: &TrainConfig) -> Result<History, TrainError> {
     let most = config.max_memory;
     let sampling = Sampling {
         most: &|extent| entities(most, extent),

@@ -12,15 +12,15 @@
 //! ```
 //!
 //! With a budget of trials, the network's settings are searched for first ([`tune`]): those whose error
-//! tells known faults best, not those of least loss.
+//! detects known faults best, not those with the smallest loss.
 //!
-//! What stands out of the history is not learnt from (`left_out`): a draft says what. Everything is learnt
-//! from all other usable rows, and the threshold comes from what the model says of these
-//! very rows: what they hold of a day and a week is worth more than a part held back, whose few peaks
-//! would be the threshold. The network alone keeps the latest tenth to know when to stop.
+//! Training does not learn from moments that stand out from the history (`left_out`); a draft finds them. It
+//! learns from all other usable rows, and the threshold comes from the scores of these same rows: a whole day
+//! and a whole week in them are worth more than a part held back, whose few peaks would decide the threshold.
+//! Only the network keeps the latest tenth, to know when to stop.
 //!
-//! What stands still for longer than it ever did is no error, and a finding all the same: how long that is
-//! is learnt beside the branches (`still`).
+//! Features that stand still for longer than they ever did cause no error, but are a finding: how long that
+//! takes is learnt beside the branches (`still`).
 //!
 //! Invariants: the same data and seed give the same bytes on one machine; a file
 //! appears under its name only after it has been read back and ONNX Runtime has loaded it; what training
@@ -30,7 +30,7 @@
 //! Memory: values are float32 throughout. A recording takes 4 bytes a value, the network's fit as
 //! many again, and a window some 40 bytes; everything else works on 4,096 windows at a time. A
 //! million rows of 12 features peak at 0.17 GB; ten million of 40 need some 4 GB. What is more than
-//! `train.max_memory` is not collected: of a large fleet a sample of its entities is (see `memory`).
+//! `train.max_memory` is not collected: a large fleet is sampled (see `memory`).
 //!
 //! The numeric core below `run` knows no files, no clock, no network.
 
@@ -42,24 +42,24 @@ mod graph;
 mod hindsight;
 mod left_out;
 mod memory;
-mod page;
 #[cfg(test)]
 mod reference;
 mod report;
 mod run;
 mod still;
 pub mod threshold;
+mod training_page;
 pub mod tune;
 mod write;
 
-pub use branches::Kind;
+pub use branches::BranchKind;
 pub use branches::autoencoder::Course;
-pub use config::{ConfigError, FitKind, ModelKind, TrainConfig};
+pub use config::{FitKind, ModelKind, TrainConfig, TrainConfigError};
 pub use data::{Cleaning, DatasetError, Scaling};
 pub use ensemble::{FitError, Sharing};
 pub use hindsight::{Around, Called, Hindsight, Moment};
 pub use left_out::LeftOut;
 pub use memory::MemoryError;
-pub use page::page;
 pub use report::Summary;
 pub use run::{Options, TrainError, run};
+pub use training_page::page;

@@ -1,7 +1,7 @@
-//! The arithmetic of a model once more, in float64: what the graph is held against in tests.
+//! The arithmetic of a model once more, in float64: what the graph is compared with in tests.
 //!
-//! Nothing but tests uses it. What training says of a model, the graph has said; this is how it is
-//! known that the graph says what it should.
+//! Only tests use it. The graph computes everything that training says of a model; this checks that the
+//! graph computes what it should.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip, s};
 
@@ -12,7 +12,7 @@ use super::ensemble::Fit;
 
 /// What a model says about windows.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Evaluation {
+pub(super) struct ReferenceOutput {
     /// The error of each window.
     pub error: Vec<f64>,
     /// Each feature's share, `[rows, features]`.
@@ -232,7 +232,7 @@ impl Fit {
         &self,
         raw: ArrayView3<'_, f32>,
         level: (ArrayView2<'_, f32>, ArrayView2<'_, f32>),
-    ) -> Evaluation {
+    ) -> ReferenceOutput {
         let batch = self.base.prepare(raw, level);
         let (rows, window, features) = raw.dim();
         let mut error = Array1::<f64>::zeros(rows);
@@ -248,7 +248,7 @@ impl Fit {
         for (mut row, error) in contribution.axis_iter_mut(Axis(0)).zip(&error) {
             row.mapv_inplace(|part| if *error > 0.0 { part / error } else { 0.0 });
         }
-        let expected = self.teller().expect(&self.base, &batch);
+        let expected = self.heaviest_branch().expect(&self.base, &batch);
         let scaler = &self.base.scaler;
         let reconstruction = Array2::from_shape_fn((rows, features), |(row, feature)| {
             if scaler.kinds[feature].counts() {
@@ -262,7 +262,7 @@ impl Fit {
         error *= f64::from(self.gain);
         let newest = raw.index_axis(Axis(1), window - 1);
         for (error, row) in error.iter_mut().zip(newest.outer_iter()) {
-            let counts = |(value, kind): (&f32, &super::data::scaler::Kind)| {
+            let counts = |(value, kind): (&f32, &super::data::scaler::FeatureUse)| {
                 kind.counts() && value.is_finite()
             };
             // Of what nothing is known there is no error.
@@ -270,7 +270,7 @@ impl Fit {
                 *error = f64::NAN;
             }
         }
-        Evaluation { error: error.to_vec(), contribution, reconstruction }
+        ReferenceOutput { error: error.to_vec(), contribution, reconstruction }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::branches::Kind;
+use super::branches::BranchKind;
 use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
 use super::data::Cleaning;
@@ -11,7 +11,7 @@ use super::ensemble::Sharing;
 use super::hindsight::{Called, Hindsight};
 use super::left_out::LeftOut;
 use super::threshold::Thresholds;
-use super::tune::{Outcome, Tuning};
+use super::tune::{TrialResult, Tuning};
 use crate::history::Range;
 use crate::model::Metadata;
 use crate::timestamp::format_ms;
@@ -37,7 +37,7 @@ pub struct Summary {
     /// Features that are not learnt from: they tell the time or were never there.
     pub neutral: Vec<String>,
     /// The branches of the model and what each counts for.
-    pub branches: Vec<(Kind, f64)>,
+    pub branches: Vec<(BranchKind, f64)>,
     /// Entities with a model of their own.
     pub own: usize,
     /// Entities that go with the shared one, where each should have had its own.
@@ -198,7 +198,7 @@ impl Summary {
 
     fn fit_lines(&self) -> Vec<(&'static str, String)> {
         let metadata = &self.metadata;
-        let share = |(kind, share): &(Kind, f64)| format!("{} {:.2}", kind.name(), share);
+        let share = |(kind, share): &(BranchKind, f64)| format!("{} {:.2}", kind.name(), share);
         let shares: Vec<String> = self.branches.iter().map(share).collect();
         let parts = format!("its parts, and how much each counts: {}", shares.join(", "));
         let mut lines = vec![("model", parts), ("network", self.network_line())];
@@ -264,12 +264,12 @@ impl Summary {
 
 /// How many trials there were, and how well the best one and the configured one tell faults.
 fn trials_line(tuning: &Tuning) -> String {
-    let best = tuning.best.zip(tuning.best().and_then(Outcome::figure));
+    let best = tuning.best.zip(tuning.best().and_then(TrialResult::figure));
     let best = match best {
         Some((best, figure)) => format!("best {}, which tells faults by {figure:.3}", best + 1),
         None => "none complete".to_owned(),
     };
-    let configured = match tuning.trials.first().and_then(Outcome::figure) {
+    let configured = match tuning.trials.first().and_then(TrialResult::figure) {
         Some(figure) if tuning.best != Some(0) => format!("; the configured one by {figure:.3}"),
         _ => String::new(),
     };

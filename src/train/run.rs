@@ -1,4 +1,4 @@
-//! A run: from options to a file that reads back and runs.
+//! A run: from options to a model file that was read back and run.
 //!
 //! This is the only place that knows all the others; it computes nothing itself. The file is
 //! written beside its destination, read back, loaded in ONNX Runtime, and only then given its name.
@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::branches::Kind;
-use super::config::{ConfigError, DRAFT, FitKind, ModelKind, TrainConfig};
+use super::branches::BranchKind;
+use super::config::{DRAFT, FitKind, ModelKind, TrainConfig, TrainConfigError};
 use super::data::scaler;
 use super::data::{Cleaning, Dataset, DatasetError, Training, medians, range, roles};
 use super::ensemble::{self, Fit, FitError, Fits};
@@ -25,7 +25,7 @@ use crate::duration::Duration;
 use crate::features::{
     Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
 };
-use crate::history::{History, HistoryError, Progress, Query, Range, Source};
+use crate::history::{History, HistoryError, HistoryQuery, Progress, Range, Source};
 use crate::model::{
     ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScoreSummary, ScorerError,
 };
@@ -44,11 +44,11 @@ pub struct Options {
     /// The model's section: the step. That of a table must be the same.
     pub model: ModelConfig,
     /// What to learn from.
-    pub history: Query,
+    pub history: HistoryQuery,
     /// What is to be learnt from though it stands out.
     pub keep: Vec<Range>,
     /// How many parameters to try, if any.
-    pub tune: Option<tune::Budget>,
+    pub tune: Option<tune::TrialBudget>,
     /// The file to write.
     pub output: PathBuf,
     /// The configured ONNX Runtime library.
@@ -60,7 +60,7 @@ pub struct Options {
 pub enum TrainError {
     /// A setting that nothing can be trained with.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] TrainConfigError),
     /// A feature that serving could not compute.
     #[error(transparent)]
     Feature(#[from] FeatureError),
@@ -97,10 +97,10 @@ pub enum TrainError {
     #[error(transparent)]
     Threshold(#[from] ThresholdError),
     /// The file does not read back: a mistake in this program.
-    #[error("the model does not read back")]
+    #[error("the written model cannot be read")]
     Artifact(#[from] ArtifactError),
     /// ONNX Runtime refuses the file: a mistake in this program.
-    #[error("the model does not run")]
+    #[error("the written model cannot be run")]
     Scorer(#[from] ScorerError),
     /// The file cannot be written.
     #[error("cannot write {path}")]
@@ -177,7 +177,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let called = hindsight.called(&dataset, (thresholds.threshold, adaptive));
     let bytes = export(&fits, &metadata);
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
-    Ok(summary(Outcome {
+    Ok(summary(FinishedRun {
         ranges: options.history.ranges(),
         fits,
         windows: [split.fit.len(), split.stopping.len()],
@@ -200,7 +200,7 @@ fn leave_out(
     features: &[FeatureSpec],
 ) -> Result<Vec<LeftOut>, TrainError> {
     let config = &options.config;
-    let draft = |weights: &[(Kind, f64)]| -> Result<Option<Hindsight>, TrainError> {
+    let draft = |weights: &[(BranchKind, f64)]| -> Result<Option<Hindsight>, TrainError> {
         let Ok(split) = dataset.split(ensemble::window_of(weights, config)) else {
             return Ok(None);
         };
@@ -237,7 +237,11 @@ fn leave_out(
 }
 
 /// A search for better settings of the network: of all branches it alone has parameters to try.
-fn trials(training: &Training<'_>, config: &TrainConfig, budget: tune::Budget) -> tune::Tuning {
+fn trials(
+    training: &Training<'_>,
+    config: &TrainConfig,
+    budget: tune::TrialBudget,
+) -> tune::Tuning {
     let progress = Progress::start("trials", budget.trials * budget.executions);
     let mut done = 0;
     let alone = TrainConfig { model: ModelKind::Autoencoder, ..config.clone() };
@@ -346,7 +350,7 @@ fn summed_up(scores: &TrainingScores, threshold: f64) -> ScoreSummary {
 }
 
 /// Everything that a run has come to.
-struct Outcome {
+struct FinishedRun {
     ranges: Vec<Range>,
     dataset: Dataset,
     windows: [usize; 2],
@@ -359,15 +363,16 @@ struct Outcome {
     output: (PathBuf, usize),
 }
 
-fn summary(outcome: Outcome) -> Summary {
+fn summary(outcome: FinishedRun) -> Summary {
     let (metadata, thresholds, hindsight) = outcome.found;
     let (output, bytes) = outcome.output;
     let shared = &outcome.fits.shared;
     let base = &shared.base;
     // The season and what reads it look at the clocks, which no branch takes for a feature.
     let is_read = |i: usize| base.season.harmonics.count() > 0 && base.clocks.contains(&i);
-    let kind = |i: usize| if is_read(i) { scaler::Kind::Context } else { base.scaler.kinds[i] };
-    let names = |wanted: scaler::Kind| {
+    let kind =
+        |i: usize| if is_read(i) { scaler::FeatureUse::Context } else { base.scaler.kinds[i] };
+    let names = |wanted: scaler::FeatureUse| {
         let features = metadata.features.iter().enumerate();
         let wanted = features.filter(|(i, _)| kind(*i) == wanted);
         wanted.map(|(_, feature)| feature.name.clone()).collect()
@@ -379,9 +384,9 @@ fn summary(outcome: Outcome) -> Summary {
         windows: outcome.windows,
         left_out: outcome.left_out,
         called: outcome.called,
-        constant: names(scaler::Kind::Constant),
-        context: names(scaler::Kind::Context),
-        neutral: names(scaler::Kind::Neutral),
+        constant: names(scaler::FeatureUse::Constant),
+        context: names(scaler::FeatureUse::Context),
+        neutral: names(scaler::FeatureUse::Neutral),
         branches: shared.shares(),
         own: outcome.fits.own.len(),
         sharing: outcome.fits.sharing,

@@ -1,12 +1,12 @@
-//! Standing still: which features hardly ever do, and how long nearly all of these do at once.
+//! Standing still: which features hardly ever stand still, and how long nearly all of these do so at once.
 //!
-//! In: a dataset. Out: what a model's file says of it, for the detector to tell by it entities that stand
-//! still for longer (`crate::detect`), with what is usual of each entity; nothing where too few features
+//! In: a dataset. Out: what the model's file says of it, from which the detector finds entities that stand
+//! still for longer (`crate::detect`), with the usual time of each entity; nothing if too few features
 //! move.
 //!
-//! What is usual of an entity is its longest common run of six hours, but for a twentieth of these, the
-//! longest ones: history may hold some hours of a dead exporter, which are not how the entity is. Runs are
-//! counted by what serves. Moments that were left out say nothing of what is usual.
+//! The usual time of an entity is its longest common run in six hours, without the twentieth of these runs
+//! that is longest: history may hold some hours of a dead exporter, which are not usual. Runs are
+//! counted by the code that serves. Moments that were left out do not count.
 
 use super::data::{Dataset, Rows};
 use super::threshold::BLOCK_MS;

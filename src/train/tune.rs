@@ -1,19 +1,19 @@
-//! Tuning: a seeded random search for the network that tells faults best.
+//! Tuning: a seeded random search for the network that detects faults best.
 //!
 //! In: the space to search, a budget of trials and executions, a seed, and what fits and judges a
 //! trial. Out: every trial with its parameters and figures, in order, and the best one.
 //!
 //! A figure is how well the network's error ranks windows with known faults above windows without
-//! ([`faults`]). A loss would not do: it is least for a network that copies what it sees, faults
-//! included, and those of different windows are not of the same thing.
+//! ([`faults`]). The loss is no substitute: it is smallest for a network that copies what it sees, including
+//! faults, and losses of different windows cannot be compared.
 //!
 //! The first trial is the default, so that tuning never makes it worse without saying so; the others
 //! are drawn at random, which covers the few parameters that matter better than a grid does. Each
-//! trial is executed so many times with different seeds, the same for all trials, since one lucky
-//! start is no better network; its figure is the mean.
+//! trial is executed several times with different seeds, the same for all trials, since a lucky
+//! start does not make a better network; its figure is the mean.
 //!
-//! No trial is ended for another's sake. Only losses are known while a network is fitted, and they
-//! compare between trials of one window and one scaling alone: of ten trials one or two, and the median
+//! No trial is ended early in favour of another. Only losses are known while a network is fitted, and they can
+//! be compared only between trials with the same window and scaling: one or two of ten, and the median
 //! of those is chance. Every fit ends by its own loss, and twenty take minutes.
 //!
 //! Invariants: the same space, budget, seed and figures give the same trials; the trials drawn do not
@@ -79,7 +79,7 @@ pub struct Space {
 
 /// How many trials, each executed how many times: `30x2`, or `30` for once each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
+pub struct TrialBudget {
     /// Trials, the default one included; 1 to 10,000.
     pub trials: usize,
     /// Executions of each; 1 to 100.
@@ -89,7 +89,7 @@ pub struct Budget {
 /// Why a text is no budget.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no number of trials; write it as in \"30\" or \"30x2\": 1 to 10000 trials, each \
+    "{0:?} is not a number of trials; write it as in \"30\" or \"30x2\": 1 to 10000 trials, each \
      executed 1 to 100 times"
 )]
 pub struct BudgetError(String);
@@ -130,7 +130,7 @@ pub struct Execution {
 
 /// What became of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct TrialResult {
     /// Its parameters.
     pub trial: Trial,
     /// What came of each execution, in the order of seeds; fewer than asked for if one failed.
@@ -153,12 +153,12 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tuning {
     /// What became of them; the first one is the default.
-    pub trials: Vec<Outcome>,
+    pub trials: Vec<TrialResult>,
     /// The place of the one with the largest figure. `None` if none was complete.
     pub best: Option<usize>,
 }
 
-impl Outcome {
+impl TrialResult {
     /// The mean of its figures; `None` unless it is complete.
     #[must_use]
     pub fn figure(&self) -> Option<f64> {
@@ -181,12 +181,12 @@ impl Outcome {
 impl Tuning {
     /// The trial with the largest figure. `None` if none was complete.
     #[must_use]
-    pub fn best(&self) -> Option<&Outcome> {
+    pub fn best(&self) -> Option<&TrialResult> {
         self.best.map(|place| &self.trials[place])
     }
 }
 
-impl FromStr for Budget {
+impl FromStr for TrialBudget {
     type Err = BudgetError;
 
     fn from_str(text: &str) -> Result<Self, BudgetError> {
@@ -205,7 +205,7 @@ impl FromStr for Budget {
     }
 }
 
-impl fmt::Display for Budget {
+impl fmt::Display for TrialBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.trials, self.executions)
     }
@@ -285,13 +285,13 @@ fn three_digits(value: f64) -> f64 {
 /// With a range in the space that is empty.
 pub fn search<E: fmt::Display>(
     space: &Space,
-    budget: Budget,
+    budget: TrialBudget,
     seed: u64,
     run: &mut dyn FnMut(&Trial, u64) -> Result<Execution, E>,
 ) -> Tuning {
-    let mut trials: Vec<Outcome> = Vec::new();
+    let mut trials: Vec<TrialResult> = Vec::new();
     for trial in space.draw(budget.trials, seed) {
-        let mut outcome = Outcome { trial, executions: Vec::new(), ending: Ending::Complete };
+        let mut outcome = TrialResult { trial, executions: Vec::new(), ending: Ending::Complete };
         for execution in 0..budget.executions {
             match run(&outcome.trial, seed.wrapping_add(execution as u64)) {
                 Err(error) => outcome.ending = Ending::Failed(error.to_string()),
@@ -348,7 +348,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<(usize, usize)>) {
-        let found = text.parse::<Budget>().ok();
+        let found = text.parse::<TrialBudget>().ok();
         assert_eq!(found.map(|it| (it.trials, it.executions)), expected, "{text}");
         if let Some(budget) = found {
             assert_eq!(budget.to_string().parse(), Ok(budget));
@@ -364,8 +364,8 @@ mod tests {
         {
             check(text, None);
         }
-        let error = "many".parse::<Budget>().expect_err("no number").to_string();
-        assert!(error.starts_with("\"many\" is no number of trials; write it as in"), "{error}");
+        let error = "many".parse::<TrialBudget>().expect_err("no number").to_string();
+        assert!(error.starts_with("\"many\" is not a number of trials; write it as in"), "{error}");
     }
 
     #[test]
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn the_best_is_found() {
-        let budget = Budget { trials: 40, executions: 2 };
+        let budget = TrialBudget { trials: 40, executions: 2 };
         let mut run = |trial: &Trial, seed: u64| Ok::<_, String>(execution(&[height(trial, seed)]));
         let tuning = search(&space(), budget, 5, &mut run);
         assert_eq!(tuning, search(&space(), budget, 5, &mut run));
@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn no_easy_kind_decides() {
         let areas = [vec![0.7, 0.7, 0.7], vec![1.0, 0.5, 0.5], vec![0.7, 0.9, 0.4]];
-        let budget = Budget { trials: 3, executions: 1 };
+        let budget = TrialBudget { trials: 3, executions: 1 };
         let mut left = areas.iter();
         let tuning = search(&space(), budget, 1, &mut |_, _| {
             Ok::<_, String>(execution(left.next().expect("three calls")))
@@ -452,7 +452,7 @@ mod tests {
     #[test]
     fn what_fails_is_told_and_passed_over() {
         let mut calls = 0;
-        let budget = Budget { trials: 4, executions: 2 };
+        let budget = TrialBudget { trials: 4, executions: 2 };
         let tuning = search(&space(), budget, 1, &mut |_, seed| {
             calls += 1;
             match calls {

@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::{Array1, Array2, Array3};
 use portent::detect::DetectConfig;
 use portent::features::{TIME_OF_DAY, TIME_OF_WEEK};
-use portent::history::{Exclusions, HistoryConfig, Query, Source};
+use portent::history::{Exclusions, HistoryConfig, HistoryQuery, Source};
 use portent::model::{Artifact, Context, Metadata, ModelConfig, Runtime, Scorer};
 use portent::train::{self, ModelKind, Options, TrainConfig};
 use rustix::time::{ClockId, clock_gettime};
@@ -108,7 +108,7 @@ fn trained(input: &Path, model: &Path, config: TrainConfig) -> (Metadata, Scorer
         config,
         global: DetectConfig::default(),
         model: ModelConfig::default(),
-        history: Query {
+        history: HistoryQuery {
             source: Source::Csv(input.to_path_buf()),
             features: Vec::new(),
             entity: vec!["instance".to_owned()],

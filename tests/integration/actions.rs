@@ -317,7 +317,7 @@ async fn the_switch_stops_further_ones_and_outlives_a_restart() {
     let reply = sent(from_page.header("origin", "http://example.org")).await;
     assert_eq!(reply.status, 403, "{reply:?}");
     let reply = portent.get("/api/v1/actions/enable").await.expect("an answer");
-    assert_eq!((reply.status, &*reply.body), (405, "this path wants POST\n"));
+    assert_eq!((reply.status, &*reply.body), (405, "this path accepts only POST\n"));
     stage.is_held_back(&portent, "c", "disabled").await;
     assert_eq!(stage.out().trim(), "a");
     let reply = switch(&portent, "enable").await;
@@ -436,7 +436,7 @@ async fn nothing_is_run_that_could_not_be_remembered() {
         .await;
     assert_eq!(stage.out().trim(), "a");
     let log = portent.server.log();
-    assert_eq!(log.matches("cannot keep which actions are run").count(), 1, "said once: {log}");
+    assert_eq!(log.matches("cannot record which actions run").count(), 1, "said once: {log}");
     fs::remove_dir(&file).expect("removed");
     stage.out_is(&portent, "a b").await;
     stage.has_become(&portent, "b", "did_not_help").await;

@@ -164,7 +164,7 @@ models:
     let [shipped, some, all] = [shipped, some, all].map(|it| text(&it));
     assert!(shipped.contains("      node_cpu_seconds_total|\\\n"), "{shipped}");
     assert!(some.contains("# (?:a_.+|b) is a pattern of names"), "{some}");
-    assert!(all.contains("# {job=\"x\"} is read by no metric name"), "{all}");
+    assert!(all.contains("# {job=\"x\"} has no metric name"), "{all}");
 }
 
 #[test]

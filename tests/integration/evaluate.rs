@@ -182,7 +182,7 @@ left out: incidents of hosts that the history does not have: {instance=\"gone\"}
     let said = world.evaluate(&["--labels=labels.csv"]);
     // The incident of every host is one of each of three.
     assert!(said.out.contains("detection rate 40.00 %, 2 of 5 events"), "{}", said.out);
-    assert!(said.out.contains("These figures are of 3 hosts as one"), "{}", said.out);
+    assert!(said.out.contains("These figures treat 3 hosts as one"), "{}", said.out);
     let page = world.read("page.html");
     assert!(page.contains("Found 2 of 3 incidents"), "{page}");
     assert!(page.contains("<td>every host</td>"), "{page}");

@@ -9,7 +9,7 @@ use portent::bytesize::ByteSize;
 use portent::detect::DetectConfig;
 use portent::duration::Duration;
 use portent::features::FeatureSpec;
-use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
+use portent::history::{Exclusions, HistoryConfig, HistoryQuery, Range, RangeQuery, Source};
 use portent::labels::Labels;
 use portent::model::ModelConfig;
 use portent::train::{Options, Summary, TrainConfig, TrainError, run};
@@ -93,7 +93,7 @@ fn options(dir: &Path, source: Source, max_memory: ByteSize) -> Options {
         config: TrainConfig { epochs: 2, max_memory, ..TrainConfig::default() },
         global: DetectConfig::default(),
         model: ModelConfig::default(),
-        history: Query {
+        history: HistoryQuery {
             source,
             features: features.map(|(name, expr)| FeatureSpec::new(name, expr)).to_vec(),
             entity: vec!["instance".to_owned()],

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::support::{Peers, Prometheus, RemoteWriter, Series, get, wait_until};
 use portent::features::{FeatureSpec, Recording};
 use portent::history::{
-    Exclusions, History, HistoryConfig, HistoryError, Query, Range, RangeQuery, Source, read,
+    Exclusions, History, HistoryConfig, HistoryError, HistoryQuery, Range, RangeQuery, Source, read,
 };
 use tempfile::TempDir;
 
@@ -74,7 +74,7 @@ async fn fill(url: &str, start_ms: i64) {
 
 /// What is there, as training reads it.
 async fn history(url: &str, start_ms: i64, exprs: &[&str]) -> Result<History, HistoryError> {
-    let query = Query {
+    let query = HistoryQuery {
         source: Source::Server(RangeQuery {
             url: url.to_owned(),
             ranges: vec![Range { start_ms, end_ms: start_ms + (STEPS - 1) * STEP_MS }],

@@ -212,7 +212,7 @@ fn weights(width: usize) -> Vec<u8> {
 fn at_the_start_a_model_without_an_end_has_one() {
     let place = Place::new();
     let file = place.file("endless.onnx", &Made::Bytes(endless()));
-    check_start(&place.serve(&file), "it has a loop without an end, or is too large", LACKS);
+    check_start(&place.serve(&file), "it has an endless loop, or is too large", LACKS);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn at_a_reload_a_model_without_an_end_changes_nothing() {
     let place = Place::new();
     let (portent, _) = running(&place).await;
     let file = place.file("endless.onnx", &Made::Bytes(endless()));
-    check_reload(&portent, &file, "it has a loop without an end, or is too large").await;
+    check_reload(&portent, &file, "it has an endless loop, or is too large").await;
     assert_eq!(children(portent.server.id()), 0, "it is reaped");
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::support::{Portent, Webhook, alerting_on_squares, post, run_portent, wait_until};
-use portent::notify::{Answer, NotifyConfig, Target, send_test};
+use portent::notify::{NotifyConfig, Target, TargetAnswer, send_test};
 use tempfile::TempDir;
 
 /// How long anything that is waited for may take on a machine that has other work.
@@ -207,7 +207,7 @@ fn authority(dir: &Path) -> Arc<rustls::ServerConfig> {
 }
 
 /// What the only target of a receiver answers to a test.
-async fn tried(item: &str) -> Answer {
+async fn tried(item: &str) -> TargetAnswer {
     let yaml = format!("{{timeout: 2s, receivers: [{{name: team, email_configs: [{{{item}}}]}}]}}");
     let config: NotifyConfig = serde_yaml::from_str(&yaml).expect("a section");
     config.validate().expect("a good one");
@@ -216,7 +216,7 @@ async fn tried(item: &str) -> Answer {
 }
 
 #[track_caller]
-fn check_failure((target, answer): &Answer, reason: &str, is_refusal: bool) {
+fn check_failure((target, answer): &TargetAnswer, reason: &str, is_refusal: bool) {
     let failure = answer.as_ref().expect_err("a failure");
     assert_eq!(target, "team/email[0]");
     assert!(failure.reason.contains(reason), "{failure:?}");

@@ -138,13 +138,13 @@ async fn nothing_is_set_unless_it_is_allowed_and_can_be_meant() {
     everything["matchers"][0]["isRegex"] = json!(true);
     for (bad, reason) in [
         (everything, "at least one matcher must not match the empty string"),
-        (json!({"matchers": []}), "it is no silence: missing field"),
+        (json!({"matchers": []}), "this is not a silence: missing field"),
     ] {
         let refused = set(&portent, &bad).await;
         assert!(refused.status == 400 && refused.body.contains(reason), "{refused:?}");
     }
     let put = reply(http_client().put(portent.url("/api/v2/silences"))).await;
-    assert_eq!((put.status, &*put.body), (405, "this path wants GET, POST\n"));
+    assert_eq!((put.status, &*put.body), (405, "this path accepts only GET, POST\n"));
     assert_eq!(list(&portent).await, []);
 }
 

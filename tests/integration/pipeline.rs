@@ -18,7 +18,7 @@ use portent::model::{
 use portent::promql::parse_selector;
 use portent::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 use portent::series::{
-    Excerpt, ExcerptError, ExcerptLimits, Listing, StorageConfig, Store, Wanted,
+    Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing, StorageConfig, Store,
 };
 
 const NOW: i64 = 1_700_000_010_000;
@@ -395,7 +395,7 @@ fn two_models_score_side_by_side() {
 /// Copies of the series that are wanted, feature values among them.
 fn excerpt(
     pipeline: &Pipeline,
-    wanted: Wanted,
+    wanted: ExcerptRequest,
     limits: ExcerptLimits,
 ) -> Result<Store, ExcerptError> {
     let mut excerpt = Excerpt::new(vec![wanted], limits);
@@ -407,7 +407,8 @@ fn excerpt(
 /// What a query for a selector sees: label sets and samples, up to a time.
 fn query(pipeline: &Pipeline, selector: &str, to_ms: i64) -> Vec<(String, Vec<(i64, f64)>)> {
     let selector = parse_selector(selector).expect("a selector");
-    let wanted = Wanted { selector: selector.clone(), from_ms: 0, to_ms, lookback_ms: 300_000 };
+    let wanted =
+        ExcerptRequest { selector: selector.clone(), from_ms: 0, to_ms, lookback_ms: 300_000 };
     let limits = ExcerptLimits { max_series: 100, max_samples: 100 };
     let mut copy = excerpt(pipeline, wanted, limits).expect("within the limits");
     let id = copy.register(&selector, 0);
@@ -480,7 +481,7 @@ fn more_is_kept_when_asked_for() {
         push(&mut pipeline, "other", "x", NOW + i * STEP, i as f64);
     }
     let now = NOW + 240 * STEP;
-    let wanted = |lookback_ms| Wanted {
+    let wanted = |lookback_ms| ExcerptRequest {
         selector: parse_selector("other").expect("a selector"),
         from_ms: NOW - 1,
         to_ms: now,

@@ -16,7 +16,7 @@ use fleet::derived::{BASE, Minute};
 use fleet::incidents::{Fault, Incident};
 use fleet::{DAY, FORTNIGHT, Fleet, Host, MINUTES, START_MS, Span};
 use portent::features::{PROFILE_ENTITY, profile, profile_guide};
-use portent::history::{self, Exclusions, HistoryConfig, Query};
+use portent::history::{self, Exclusions, HistoryConfig, HistoryQuery};
 use tally::Tally;
 
 use crate::support::range_server;
@@ -257,7 +257,7 @@ fn a_server_gives_the_fleet_back() {
     let fleet = &FLEETS[0];
     let server = server::Server::start(Arc::clone(fleet)).expect("a server");
     let minutes = Span { from: 2 * DAY, to: 3 * DAY };
-    let history = history::read(&Query {
+    let history = history::read(&HistoryQuery {
         source: server.source(minutes),
         features: profile(),
         entity: PROFILE_ENTITY.map(str::to_owned).to_vec(),
@@ -382,7 +382,7 @@ fn incidents_can_be_excluded_host_by_host() {
     let fleet = &FLEETS[0];
     let server = server::Server::start(Arc::clone(fleet)).expect("a server");
     let queries = vec![server::INCIDENT.to_owned()];
-    let history = history::read(&Query {
+    let history = history::read(&HistoryQuery {
         source: server.source(Span { from: 0, to: FORTNIGHT }),
         features: profile()[..1].to_vec(),
         entity: PROFILE_ENTITY.map(str::to_owned).to_vec(),

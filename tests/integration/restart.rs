@@ -64,7 +64,7 @@ async fn scores_go_on_after_a_restart() {
     portent.ready().await;
     let log = portent.server.log();
     assert!(
-        log.contains("goes on with what was remembered") && log.contains("entities=1"),
+        log.contains("the remembered state was restored") && log.contains("entities=1"),
         "{log}"
     );
     portent.page_with(SCORE, SOON).await;
@@ -76,7 +76,7 @@ async fn scores_go_on_after_a_restart() {
     let portent = Portent::start(&config(&model), &[&data]).await;
     portent.ready().await;
     let log = portent.server.log();
-    assert!(log.contains("cannot go on with what was remembered"), "{log}");
+    assert!(log.contains("cannot read the remembered state"), "{log}");
     assert!(!portent.get("/metrics").await.expect("a page").body.contains(SCORE));
     assert_eq!(
         fs::read(dir.path().join("data/state.unreadable")).expect("put aside").len(),

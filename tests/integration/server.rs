@@ -393,7 +393,7 @@ async fn behind_a_proxy_all_paths_have_its_prefix() {
     let output = run_portent(&["serve", "--web.external-url=example.org/portent"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("--web.external-url wants an address"), "{said}");
+    assert!(said.contains("--web.external-url must be an address"), "{said}");
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ fn a_table_is_the_same_in_every_form() {
         (
             "scrape stamps",
             text(&table("ds,cpu,mem", |i, a, b| format!("{}{},{a},{b}", at(i), &jitter(i)[1..]))),
-            "120 of 300 lines are up to 1ms beside the steps of 1m: they are taken as the nearest step",
+            "120 of 300 lines are up to 1ms off the steps of 1m: they are taken as the nearest step",
         ),
         (
             "a clock of its own",
@@ -227,7 +227,7 @@ fn times_are_of_the_zone_that_is_named() {
         (
             &["--timezone=Mars/Base"],
             2,
-            "\"Mars/Base\" is no time zone; write its name in the IANA database",
+            "\"Mars/Base\" is not a time zone; write its name in the IANA database",
         ),
     ] {
         let evaluate = ["evaluate", "--model=m.onnx", "--input=in.csv"];
@@ -239,7 +239,7 @@ fn times_are_of_the_zone_that_is_named() {
         let asked = ["--prometheus.url=http://127.0.0.1:1", "--start=-1h", "--timezone=UTC"];
         let said = portent(folder.path(), &[server, &asked].concat());
         assert_eq!(said.code, Some(2), "{}", said.all);
-        assert!(said.all.contains("--timezone is of times in a CSV file"), "{}", said.all);
+        assert!(said.all.contains("--timezone is for times in a CSV file"), "{}", said.all);
     }
 }
 
@@ -257,7 +257,7 @@ fn a_table_has_its_own_step() {
         (
             &["evaluate", "--model=m.onnx", "--step=30s"],
             1,
-            "the table has steps of 1m, and --step asks for 30s: leave it out",
+            "the table has steps of 1m, and --step asks for 30s: leave out --step",
         ),
         (&["evaluate", "--model=m.onnx", "--step=1m"], 0, "of 300 steps scored,"),
     ] {
@@ -296,7 +296,8 @@ fn an_evaluation_says_what_it_leaves_out() {
         (
             &["--labels=longer.csv"],
             0,
-            "left out: 100 of 400 labels, of times that are no step of the history (the first is at \
+            "left out: 100 of 400 labels, whose times are not steps of the history (the first is \
+             at \
              2026-11-23T15:15:00Z, and 2026-11-23T15:14:00Z is the nearest step)",
         ),
         (&["--labels=shorter.csv"], 0, "left out: 280 of 300 steps, without a label"),

@@ -5,11 +5,11 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3};
-use portent::detect::{DetectConfig, Detector, Judgement, LoadedModel, Pipeline};
+use portent::detect::{DetectConfig, Detection, Detector, LoadedModel, Pipeline};
 use portent::duration::Duration;
 use portent::evaluate::{Backtest, backtest};
 use portent::features::{FeatureSpec, Observed, Playback, TIME_OF_DAY, TIME_OF_WEEK};
-use portent::history::{Exclusions, HistoryConfig, Query, Range, RangeQuery, Source};
+use portent::history::{Exclusions, HistoryConfig, HistoryQuery, Range, RangeQuery, Source};
 use portent::labels::Labels;
 use portent::model::{
     AdaptiveThreshold, Artifact, Context, Metadata, ModelConfig, Runtime, Scorer,
@@ -17,7 +17,7 @@ use portent::model::{
 use portent::sample::{Batch, BatchSeries, Sample};
 use portent::series::StorageConfig;
 use portent::train::threshold::ThresholdMethod;
-use portent::train::tune::Budget;
+use portent::train::tune::TrialBudget;
 use portent::train::{FitKind, ModelKind, Options, Summary, TrainConfig, TrainError, page, run};
 
 const START_MS: i64 = 1_795_428_900_000;
@@ -64,8 +64,8 @@ fn normal(steps: usize) -> String {
     csv(0, &(0..steps).map(row).collect::<Vec<_>>())
 }
 
-fn query(source: Source) -> Query {
-    Query {
+fn query(source: Source) -> HistoryQuery {
+    HistoryQuery {
         source,
         features: vec![FeatureSpec::new("cpu", "rate(cpu_seconds_total[1m])")],
         entity: vec!["instance".to_owned()],
@@ -98,7 +98,7 @@ fn trained(steps: usize) -> (tempfile::TempDir, Options, Summary) {
 }
 
 /// What a model says of a history.
-fn evaluated(model: &Path, query: &Query) -> Backtest {
+fn evaluated(model: &Path, query: &HistoryQuery) -> Backtest {
     let history = portent::history::read(query).expect("history");
     let (scorer, metadata) = load(model);
     let detect = DetectConfig::default();
@@ -461,7 +461,7 @@ fn what_a_server_lacks_or_refuses_is_left_out_and_named() {
         }
         // What serving scores, evaluation does: with the same features, one of them never there.
         let (_, metadata) = load(&options.output);
-        let query = Query { features: metadata.features, ..options.history.clone() };
+        let query = HistoryQuery { features: metadata.features, ..options.history.clone() };
         for entity in evaluated(&options.output, &query).entities {
             let scored = entity.scores.iter().filter(|it| it.is_finite()).count();
             assert!(scored > 350, "{scored} of {}", entity.labels);
@@ -506,8 +506,8 @@ impl Fleet {
     }
 
     /// What is said of the last of so many steps; `change` alters rows by entity.
-    fn judge(&mut self, steps: usize, change: &dyn Fn(usize, &mut [f32; 6])) -> Judgement {
-        let mut judgement = Judgement::default();
+    fn judge(&mut self, steps: usize, change: &dyn Fn(usize, &mut [f32; 6])) -> Detection {
+        let mut detection = Detection::default();
         for step in 0..steps {
             let row = |entity: &usize| {
                 let mut row = with_clocks(step);
@@ -518,10 +518,10 @@ impl Fleet {
             let rows: Vec<[f32; 6]> = self.entities.iter().map(row).collect();
             let there = |at: usize| (self.entities[at] != 8).then(|| Observed::row(&rows[at], 0));
             let matrix = self.playback.step(time_ms(step), 0, there);
-            judgement = self.detector.judge(matrix, time_ms(step));
-            assert!(judgement.error.is_none(), "{judgement:?}");
+            detection = self.detector.judge(matrix, time_ms(step));
+            assert!(detection.error.is_none(), "{detection:?}");
         }
-        judgement
+        detection
     }
 }
 
@@ -536,15 +536,15 @@ fn ten_thousand_entities_are_judged_at_once_and_each_by_itself() {
         _ => {}
     };
     let mut fleet = Fleet::new(&options.output, (0..10_000).collect());
-    let judgement = fleet.judge(20, &change);
-    assert_eq!((judgement.warming, judgement.not_finite), (0, 0));
+    let detection = fleet.judge(20, &change);
+    assert_eq!((detection.warming, detection.not_finite), (0, 0));
     // One is not there, one lacks too much.
     let missing: Vec<usize> =
-        (0..10_000).filter(|i| judgement.scores.iter().all(|(slot, _)| slot != i)).collect();
+        (0..10_000).filter(|i| detection.scores.iter().all(|(slot, _)| slot != i)).collect();
     assert_eq!(missing, [7, GONE]);
     for entity in [0, 5, 6, 77, 9_999] {
         let alone = Fleet::new(&options.output, vec![entity]).judge(20, &change);
-        let found = judgement.scores.iter().find(|(slot, _)| *slot == entity);
+        let found = detection.scores.iter().find(|(slot, _)| *slot == entity);
         let (found, alone) = (found.expect("a score").1.score, alone.scores[0].1.score);
         assert!((alone - found).abs() <= 1e-5 * alone.max(0.1), "{entity}: {found} {alone}");
     }
@@ -615,7 +615,7 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
     ] {
         let tuned = |it: &mut Options| {
             it.config.model = model;
-            it.tune = Some(Budget { trials: 2, executions: 1 });
+            it.tune = Some(TrialBudget { trials: 2, executions: 1 });
             it.history.source = Source::Csv("gone.csv".into());
         };
         let no_network = format!("`train.model: {name}` has none; leave out --tune, or use");
@@ -640,7 +640,7 @@ fn a_failure_leaves_no_file_and_says_what_to_do() {
 fn tuning_takes_the_trial_that_tells_faults_best() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut options = options(dir.path(), &normal(600));
-    options.tune = Some(Budget { trials: 4, executions: 2 });
+    options.tune = Some(TrialBudget { trials: 4, executions: 2 });
     let summary = run(&options).expect("a model");
     let tuning = summary.tuning.as_ref().expect("trials");
     assert_eq!(tuning.trials.len(), 4);

@@ -84,7 +84,7 @@ async fn scores_begin_at_once() {
         portent.page_with(line, SOON).await;
     }
     let log = portent.server.log();
-    assert!(log.contains("entities go on with their history"), "{log}");
+    assert!(log.contains("entities continue from their history"), "{log}");
     assert!(log.contains("entities=1") && log.contains("others=1"), "{log}");
     drop(portent);
 
@@ -152,7 +152,10 @@ async fn who_comes_later_begins_with_history_too() {
         assert!(page.contains(&format!("portent_warm_start_attempts_total{line}")), "{page}");
     }
     let log = portent.server.log();
-    assert!(log.contains("no history of entities that are new") && !log.contains("WARN"), "{log}");
+    assert!(
+        log.contains("the server has no history of some new entities") && !log.contains("WARN"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -168,7 +171,7 @@ async fn a_server_that_does_not_help_does_no_harm() {
     portent.page_with(WARMING, SOON).await;
     let log = portent.server.log();
     let expected =
-        ["history.prometheus_url did not tell the past", "a matter of taste", "again_in=30s"];
+        ["history.prometheus_url did not give the past", "a matter of taste", "again_in=30s"];
     assert!(expected.iter().all(|it| log.contains(it)), "{log}");
     portent.push("m_a", &["h"]).await;
     portent.server.signal("TERM");

@@ -1,4 +1,4 @@
-//! An active alert: one that is pending or firing, as those see it who tell of it.
+//! An active alert: one that is pending or firing, in the form that the API and notifications show.
 //!
 //! In: an alert, the score behind it, the texts of its rule. Out: who it is and what it says.
 

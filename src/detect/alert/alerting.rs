@@ -2,8 +2,8 @@
 //!
 //! In: the evaluations of a tick. Out: what is pending and firing, and what fired or was resolved at this
 //! tick. Alerts are kept by the names of rule and model and by the entity's labels, so that they outlive
-//! slots, reloads, new files of a model and restarts: a rule that is what it was but for its `for` goes on.
-//! Alerts of rules and models that are no longer configured end at the next tick, and it is said that they do.
+//! slots, reloads, new files of a model and restarts: a rule continues even if its `for` changes.
+//! Alerts of rules and models that are no longer configured end at the next tick, and their end is reported.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Details: what is behind an alert that fires, in the words in which machines are told.
+//! Details: what is behind an alert that fires, as data for webhooks and actions.
 
 use serde::Serialize;
 

@@ -3,22 +3,22 @@
 //! In: at each evaluation of a model whether the entity is active, calm or without a score, and `now`. Out:
 //! when the alert fires and when it is resolved. States are those of Prometheus's rules: *inactive* (there
 //! is no alert) → *pending* (active for less than `for`) → *firing* → inactive again once it has been calm
-//! for `keep_firing_for`, which is when a firing alert is *resolved*. A pending one that ends has told
-//! nobody, so it just goes.
+//! for `keep_firing_for`, which is when a firing alert is *resolved*. Nobody was told of a pending alert, so
+//! it just disappears when it ends.
 //!
-//! **Active** is an entity whose score is above the threshold in force. One that has an alert already stays
+//! **Active** is an entity whose score is above the threshold in force. One that already has an alert stays
 //! active above `resolve_below` times the threshold in force. One that is [lasting](super::AnomalyState) is
-//! calm whatever its score: what has been so for two hours is no news. The alert ends then, with
+//! calm whatever its score: what has lasted for two hours is not new. The alert then ends with
 //! [`Resolution::Lasting`], so that nobody takes it for recovery.
 //!
 //! **Without a score** (stale, incomplete, gone) Prometheus would resolve: the series is absent. But a host
-//! that falls silent in the middle of its trouble has not recovered. Here nothing fires and nothing is
+//! in trouble that stops sending has not recovered. Here nothing fires and nothing is
 //! resolved while there is no score, and that time counts for neither `for` nor `keep_firing_for`: the
 //! `activeAt` of a pending alert moves by it, as Prometheus moves it over a restart. After
 //! `alerting.gone_after` the alert ends, with [`Resolution::Gone`].
 //!
 //! **An evaluation that failed** for all changes nothing, and neither does time without evaluations (this
-//! process was down, ticks were missed, the clock was set): it does not even count for `gone_after`.
+//! process was down, ticks were missed, the clock was set): such time does not even count for `gone_after`.
 //!
 //! **Of a fleet** there is one alert while many of its hosts are active: see `alert/rule.rs`.
 //!

@@ -1,16 +1,16 @@
 //! A rule at one model: its alerts for entities, and the one for all of them at once.
 //!
-//! In: the scores of an evaluation. Out: who begins to fire and who is resolved.
+//! In: the scores of an evaluation. Out: the alerts that begin to fire and those that are resolved.
 //!
 //! **A fleet** is one alert. When a share of the scored entities ([`fleet_ratio`](super::AlertingConfig)),
 //! and at least [`LEAST_FLEET`], are active at once, the fleet is: its alert has the rule's `for` and
 //! `keep_firing_for`, and from its first moment on no entity begins to fire, so that there is one alert and
-//! not a thousand. Entities that fire already go on. It stays active until fewer than half as many are
-//! active. Once it is resolved, entities that are pending begin their `for` anew: what is left of a fleet's
-//! trouble comes to be known one by one. If it ends before it has fired, nobody knows of them, and they
+//! not a thousand. Entities that already fire continue. It stays active until fewer than half as many are
+//! active. Once it is resolved, the `for` of pending entities starts over: the rest of a fleet's
+//! trouble is reported one by one. If it ends before it has fired, nobody was told of them, and they
 //! fire when their own `for` is over.
 //!
-//! Invariant: there are no more alerts than the limit that is given; entities beyond it are counted.
+//! Invariant: there are no more alerts than the given limit; entities beyond it are counted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

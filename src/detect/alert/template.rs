@@ -1,15 +1,15 @@
-//! Templates: the texts of a rule with what is known of an alert in them.
+//! Templates: the texts of a rule, filled in with the data of an alert.
 //!
 //! In: the `labels` and `annotations` of a rule, an alert. Out: the texts. The language is Jinja's, with the
-//! number formats of Prometheus's templates (`humanize` and its kin) as filters. A text without braces is
-//! itself.
+//! number formats of Prometheus's templates (`humanize` and its kin) as filters. A text without braces stays
+//! as it is.
 //!
-//! **Labels** say who an alert is, so that they must be the same for as long as it lives: their templates
-//! know what does not change while it does ([`LabelContext`]). **Annotations** know all of it
-//! ([`AnnotationContext`]). `summary` and `description` are there even where a rule says nothing; an empty
-//! text takes one away.
+//! **Labels** identify an alert and must not change while it lives: their templates only see
+//! what does not change either ([`LabelContext`]). **Annotations** see everything
+//! ([`AnnotationContext`]). `summary` and `description` are there even if a rule does not have them; an empty
+//! text removes one.
 //!
-//! A template that does not parse or asks for a name that there is not is refused when the configuration is
+//! A template that does not parse, or that uses an unknown name, is refused when the configuration is
 //! read. One that fails later (a filter of a word, more than [`MAX_BYTES`] of text or [`FUEL`] steps) leaves
 //! `<error expanding template: ...>` in its place, as in Prometheus: the alert goes out.
 //!
@@ -190,7 +190,7 @@ impl RuleTemplates {
         Text::Template(key.to_owned())
     }
 
-    /// What is no template: the key from inside the rule on, and why.
+    /// What is not a valid template: the key from inside the rule on, and why.
     pub(super) fn errors(&self) -> impl Iterator<Item = (String, &str)> {
         let all = [("labels", &self.labels), ("annotations", &self.annotations)];
         all.into_iter().flat_map(|(what, texts)| {
@@ -259,7 +259,7 @@ fn reason(text: &str, error: &minijinja::Error) -> String {
     let go = ["{{ $", "{{$", "{{ .", "{{."].iter().any(|it| text.contains(it));
     let hint = "; templates are Jinja's here: {{ labels.instance }} for {{ $labels.instance }}";
     let detail = error.detail().unwrap_or_default();
-    format!("is no template: {}: {detail}{}", error.kind(), if go { hint } else { "" })
+    format!("is not a valid template: {}: {detail}{}", error.kind(), if go { hint } else { "" })
 }
 
 /// A text of at most so many bytes.
@@ -394,8 +394,8 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        check_refused("{{ labels.instance", "is no template: syntax error");
-        check_refused("{% if labels %}", "is no template: syntax error");
+        check_refused("{{ labels.instance", "is not a valid template: syntax error");
+        check_refused("{% if labels %}", "is not a valid template: syntax error");
         check_refused("{{ $labels.instance }}", "{{ labels.instance }} for {{ $labels.instance }}");
         check_refused("{{ .Labels.instance }}", "templates are Jinja's here");
         check_refused("{{ labels | nothing }}", "nothing");

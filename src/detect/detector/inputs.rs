@@ -1,8 +1,8 @@
-//! Inputs: what a graph is given of the entities of a step, and what is remembered for it.
+//! Inputs: what a graph gets of the entities of a step, and what is remembered for that.
 //!
 //! In: at each step the matrix of all entities. Out: for each entity that is ready its window, the level
-//! that it had before this step and its place in the graph, one after the other, for as many steps as are
-//! taken in before they are used: none of this depends on what a graph says.
+//! that it had before this step and its place in the graph, one after the other. Several steps may be gathered
+//! before they are used, as none of this depends on the outputs of a graph.
 //!
 //! Invariant: a step enters the levels only after it was gathered.
 

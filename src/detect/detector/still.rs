@@ -1,25 +1,24 @@
-//! Standing still: entities nearly all of whose features are what they were at the step before, for
-//! longer than that is usual.
+//! Standing still: entities of which nearly all features have not changed for longer than is usual.
 //!
-//! Nothing is wrong with such values, and no error tells them: a dead exporter behind a living collector,
-//! or a cache, sends what it knew, with fresh timestamps. What gives it away is that nothing moves.
+//! Nothing is wrong with such values, and they cause no error: a dead exporter behind a living collector,
+//! or a cache, sends its last values with fresh timestamps. It shows only in that nothing moves.
 //!
-//! In: a row of features a step and slot; what the model's file says is usual. Out: for an entity that
-//! stands still how many times as long as usual, from [`ENOUGH`] on, and the features that do. What an entity
-//! usually does is the longest that training saw of it, or of any entity for one that the file does not
-//! remember, and at least [`LEAST_MS`].
+//! In: a row of features for each step and slot; the usual times of the model's file. Out: for an entity that
+//! stands still, how many times as long as usual, from [`ENOUGH`] on, and the features that do. The usual time
+//! of an entity is the longest that training saw of it, or of any entity if the file does not remember this
+//! one, and at least [`LEAST_MS`].
 //!
 //! ```text
 //! value ─▶ run: steps without a move ─▶ common run: what nearly all reach ─▶ ÷ usual ─▶ score, if enough
 //! ```
 //!
-//! What was not measured (missing, held, filled in, ambiguous) neither counts as still nor ends a run: a
-//! failed scrape says nothing of whether values move, and a value that is held would not. Values are
-//! compared as float32, as graphs see them, exactly: noise that is small is noise.
+//! A value that was not measured (missing, held, filled in, ambiguous) neither counts as still nor ends a run:
+//! a failed scrape does not show whether values move, and a held value never does. Values are compared
+//! exactly, as float32 like graphs see them: even small noise is movement.
 //!
-//! Invariants: below [`ENOUGH`] scores are what they would be without this; the findings never enter what is
-//! remembered of an entity's hours, which a long one would blind for a week; who begins anew has not stood
-//! still.
+//! Invariants: below [`ENOUGH`] scores are what they would be without this; the findings never enter the
+//! remembered hours of an entity, where a long one would hide everything for a week; an entity whose memory
+//! was reset has not stood still.
 //!
 //! Memory: 12 bytes an entity and feature that takes part.
 
@@ -43,12 +42,12 @@ const MOVING: usize = 5;
 /// How long each of some features of one entity has stood still.
 #[derive(Debug, Clone, Default)]
 pub struct Runs {
-    cells: Vec<Cell>,
+    cells: Vec<FeatureRun>,
 }
 
 /// One feature.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+struct FeatureRun {
     /// The latest value that was measured; NaN before the first.
     last: f32,
     /// Steps at which it was what it had been.
@@ -61,7 +60,7 @@ impl Runs {
     /// Of so many features of which nothing was seen.
     #[must_use]
     pub fn new(features: usize) -> Self {
-        Self { cells: vec![Cell { last: f32::NAN, run: 0, is_here: false }; features] }
+        Self { cells: vec![FeatureRun { last: f32::NAN, run: 0, is_here: false }; features] }
     }
 
     /// Takes a step: `measured` gives what was measured of a feature.
@@ -152,7 +151,7 @@ impl Stillness {
     /// Gives a slot what another had; what is of other features leaves it as it is.
     pub fn restore(&mut self, slot: usize, memory: &[RunMemory]) {
         if memory.len() == self.features.len() {
-            let cell = |it: &RunMemory| Cell { last: it.last, run: it.run, is_here: false };
+            let cell = |it: &RunMemory| FeatureRun { last: it.last, run: it.run, is_here: false };
             self.runs[slot].cells = memory.iter().map(cell).collect();
         }
     }
@@ -210,7 +209,11 @@ impl Stillness {
         self.usual.capacity() * size_of::<u32>()
             + self.places.capacity() * size_of::<usize>()
             + self.runs.capacity() * size_of::<Runs>()
-            + self.runs.iter().map(|it| it.cells.capacity() * size_of::<Cell>()).sum::<usize>()
+            + self
+                .runs
+                .iter()
+                .map(|it| it.cells.capacity() * size_of::<FeatureRun>())
+                .sum::<usize>()
     }
 }
 

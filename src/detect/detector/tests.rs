@@ -116,7 +116,7 @@ impl Fed {
     }
 
     /// The step that follows, with the rows of all entities.
-    fn judge(&mut self, rows: &[Option<[f32; 2]>]) -> Judgement {
+    fn judge(&mut self, rows: &[Option<[f32; 2]>]) -> Detection {
         self.now_ms += STEP;
         let now_ms = self.now_ms;
         let row = |entity: usize| rows[entity].as_ref().map(|it| Observed::row(it, now_ms));
@@ -125,10 +125,10 @@ impl Fed {
 
     /// The same for one entity and its score, if it has one.
     fn score(&mut self, row: [f32; 2]) -> Option<EntityScore> {
-        let judgement = self.judge(&[Some(row)]);
-        assert!(judgement.error.is_none() && judgement.not_finite == 0, "{judgement:?}");
-        assert_eq!(judgement.scores.len() + judgement.warming, 1);
-        judgement.scores.into_iter().next().map(|(_, score)| score)
+        let detection = self.judge(&[Some(row)]);
+        assert!(detection.error.is_none() && detection.not_finite == 0, "{detection:?}");
+        assert_eq!(detection.scores.len() + detection.warming, 1);
+        detection.scores.into_iter().next().map(|(_, score)| score)
     }
 }
 
@@ -145,9 +145,9 @@ fn error(error: f32) -> [f32; 2] {
 #[test]
 fn a_score_is_the_error_by_the_threshold_and_shares_are_sorted() {
     let mut fed = Fed::new(detector(sum(), true, |_| {}), &["x", "y"]);
-    let judgement = fed.judge(&[Some([1.0, 3.0]), Some([2.0, 0.0])]);
-    assert_eq!(judgement.warming, 0);
-    let [(0, x), (1, y)] = judgement.scores.as_slice() else { panic!("{judgement:?}") };
+    let detection = fed.judge(&[Some([1.0, 3.0]), Some([2.0, 0.0])]);
+    assert_eq!(detection.warming, 0);
+    let [(0, x), (1, y)] = detection.scores.as_slice() else { panic!("{detection:?}") };
     assert_eq!((x.error, x.score, x.threshold), (4.0, 2.0, 1.0));
     assert_eq!(shares(x), [(1, 0.75), (0, 0.25)]);
     assert_eq!(x.features.iter().map(|it| it.actual).collect::<Vec<_>>(), [3.0, 1.0]);
@@ -197,8 +197,8 @@ fn there_is_no_score_until_the_window_is_full() {
             (0, 8.0, Some(14.0)),
         ] {
             for _ in 0..missing {
-                let judgement = fed.judge(&[gap]);
-                assert_eq!((judgement.scores.len(), judgement.warming), (0, 0));
+                let detection = fed.judge(&[gap]);
+                assert_eq!((detection.scores.len(), detection.warming), (0, 0));
             }
             let found = fed.score([row, 0.0]).map(|it| it.error);
             assert_eq!(found, expected, "{row} after {missing} missing steps");
@@ -300,12 +300,12 @@ fn entities_are_warm_each_by_itself() {
     let smoothed = detector(sum(), true, |it| it.smoothing = vec![2.0]);
     let mut fed = Fed::new(smoothed, &["x", "y"]);
     let [x, y] = [Some(error(1.0)), Some(error(2.0))];
-    let count = |it: &Judgement| (it.scores.len(), it.warming);
+    let count = |it: &Detection| (it.scores.len(), it.warming);
     assert_eq!(count(&fed.judge(&[x, None])), (0, 1));
     assert_eq!(count(&fed.judge(&[x, y])), (1, 1));
-    let judgement = fed.judge(&[None, y]);
-    assert_eq!(count(&judgement), (1, 0));
-    assert_eq!(judgement.scores[0].0, 1, "scores tell their slot");
+    let detection = fed.judge(&[None, y]);
+    assert_eq!(count(&detection), (1, 0));
+    assert_eq!(detection.scores[0].0, 1, "scores tell their slot");
 }
 
 #[test]
@@ -346,12 +346,12 @@ fn an_error_that_is_no_number_is_counted_and_not_remembered() {
     for _ in 0..10 {
         fed.judge(&[fine, fine]);
     }
-    let judgement = fed.judge(&[Some([0.0, 1.0]), fine]);
-    assert_eq!((judgement.not_finite, judgement.warming, judgement.scores.len()), (1, 0, 1));
-    assert_eq!(judgement.scores[0].0, 1);
-    let judgement = fed.judge(&[fine, fine]);
-    assert_eq!((judgement.not_finite, judgement.scores.len()), (0, 2));
-    near(judgement.scores[0].1.error, 1.0);
+    let detection = fed.judge(&[Some([0.0, 1.0]), fine]);
+    assert_eq!((detection.not_finite, detection.warming, detection.scores.len()), (1, 0, 1));
+    assert_eq!(detection.scores[0].0, 1);
+    let detection = fed.judge(&[fine, fine]);
+    assert_eq!((detection.not_finite, detection.scores.len()), (0, 2));
+    near(detection.scores[0].1.error, 1.0);
 }
 
 fn adapting(adaptive: bool, spec: Option<AdaptiveThreshold>) -> Fed {
@@ -439,13 +439,13 @@ fn steps_that_are_judged_together_are_judged_as_one_by_one() {
     let rows: Vec<[Option<[f32; 2]>; 3]> =
         (0..600).map(|i| [value(0, i), value(1, i), value(2, i)]).collect();
     let mut fed = new();
-    let alone: Vec<Judgement> = rows.iter().map(|rows| fed.judge(rows)).collect();
+    let alone: Vec<Detection> = rows.iter().map(|rows| fed.judge(rows)).collect();
 
     let Fed { mut detector, mut playback, .. } = new();
     let mut found = Vec::new();
-    let mut visit = |step, judgement: Result<Judgement, ScorerError>| {
+    let mut visit = |step, detection: Result<Detection, ScorerError>| {
         assert_eq!(step, found.len());
-        found.push(judgement?);
+        found.push(detection?);
         Ok::<_, ScorerError>(())
     };
     let mut together = Together::new(&mut detector);
@@ -475,15 +475,15 @@ fn a_graph_is_told_who_it_knows() {
         let mut fed = Fed::new(detector, &["x", "y", "z"]);
         fed.judge(&[Some([1.0, 0.0]); 3])
     };
-    let errors = |judgement: Judgement| -> Vec<f64> {
-        judgement.scores.iter().map(|(_, score)| score.error).collect()
+    let errors = |detection: Detection| -> Vec<f64> {
+        detection.scores.iter().map(|(_, score)| score.error).collect()
     };
     assert_eq!(errors(judge(knowing(&["z", "x"]))), [1.125, 1.5, 1.25]);
     assert_eq!(errors(judge(knowing(&[]))), [1.5; 3]);
     // The third is one too many for this graph: no score, and the reason.
-    let judgement = judge(knowing(&["z", "x", "y"]));
-    assert!(judgement.scores.is_empty() && judgement.warming == 0);
-    let error = judgement.error.expect("a reason").to_string();
+    let detection = judge(knowing(&["z", "x", "y"]));
+    assert!(detection.scores.is_empty() && detection.warming == 0);
+    let error = detection.error.expect("a reason").to_string();
     assert!(error.starts_with("the model fails on an input of shape [3, 2]"), "{error}");
 }
 
@@ -506,8 +506,8 @@ fn who_is_remembered_begins_at_its_own_level() {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for step in 0..200 {
         let row = Some([500.0 + [-6.0, 0.0, 6.0][step % 3], 2.0]);
-        let judgement = fed.judge(&[row, row]);
-        let [(0, x), (1, y)] = judgement.scores.as_slice() else { panic!("{judgement:?}") };
+        let detection = fed.judge(&[row, row]);
+        let [(0, x), (1, y)] = detection.scores.as_slice() else { panic!("{detection:?}") };
         known.push(x.score);
         unknown.push(y.score);
     }
@@ -557,8 +557,8 @@ fn the_levels_of_older_files_are_those_of_the_entities_that_the_graph_tells_apar
     let detector = Detector::new(&metadata, scorer, STEP, &DetectConfig::default());
     let mut fed = Fed::new(detector, &["x", "y", "z"]);
     let rows = [Some([508.0, 2.0]), Some([3.0, 2.0]), Some([4.0, 2.0])];
-    let judgement = fed.judge(&rows);
-    let errors: Vec<f64> = judgement.scores.iter().map(|(_, score)| score.error).collect();
+    let detection = fed.judge(&rows);
+    let errors: Vec<f64> = detection.scores.iter().map(|(_, score)| score.error).collect();
     assert_eq!(errors, [1.0, 2.0, 3.0]);
 }
 
@@ -594,7 +594,7 @@ impl Served {
         }
     }
 
-    fn judge(&mut self, now_ms: i64) -> Judgement {
+    fn judge(&mut self, now_ms: i64) -> Detection {
         self.detector.judge(self.set.eval(&self.store, now_ms, 120_000), now_ms)
     }
 
@@ -603,9 +603,9 @@ impl Served {
         let mut found = Vec::new();
         for (now_ms, value) in (from_ms..).step_by(STEP as usize).zip(values) {
             self.push(instance, now_ms, [*value, 2.0]);
-            let judgement = self.judge(now_ms);
-            assert!(judgement.scores.iter().all(|(_, it)| it.entity == labels(instance)));
-            found.push(judgement.scores.first().map(|(_, it)| (it.score, it.threshold)));
+            let detection = self.judge(now_ms);
+            assert!(detection.scores.iter().all(|(_, it)| it.entity == labels(instance)));
+            found.push(detection.scores.first().map(|(_, it)| (it.score, it.threshold)));
         }
         found
     }

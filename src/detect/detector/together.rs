@@ -1,11 +1,11 @@
-//! Together: steps of a recording that are judged in one run of the graph.
+//! Together: several steps of a recording scored in one run of the graph.
 //!
-//! In: one step after the other. Out: the same judgements as one by one, in the same order, some steps
-//! later: a run costs some 60 µs beside what it computes, and history has thousands of steps at hand.
-//! What a graph says of a step does not enter what the next one is given (see [`super::inputs`]).
+//! In: one step after the other. Out: the same detections as one by one, in the same order, some steps
+//! later: a run costs some 60 µs in addition to what it computes, and a history has thousands of steps.
+//! The outputs of a graph for one step do not enter the inputs of the next (see [`super::inputs`]).
 
 use super::inputs::Ready;
-use super::{Detector, Judgement};
+use super::{Detection, Detector};
 use crate::features::FeatureMatrix;
 use crate::model::ScorerError;
 
@@ -34,7 +34,7 @@ impl<'a> Together<'a> {
         Self { detector, waiting: Vec::new() }
     }
 
-    /// Takes in a step, which has a number, and hands over the judgements there are.
+    /// Takes in a step, which has a number, and hands over the detections there are.
     ///
     /// # Errors
     /// When the graph cannot be run, with the number of the first step that it was run for, and when
@@ -43,7 +43,7 @@ impl<'a> Together<'a> {
         &mut self,
         (step, now_ms): (usize, i64),
         matrix: &FeatureMatrix,
-        visit: &mut impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
+        visit: &mut impl FnMut(usize, Result<Detection, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let ready = self.detector.take_in(matrix, now_ms);
         self.waiting.push(Waiting { step, now_ms, ready, matrix: matrix.clone() });
@@ -53,13 +53,13 @@ impl<'a> Together<'a> {
         self.finish(visit)
     }
 
-    /// Hands over the judgements of all steps that are waiting.
+    /// Hands over the detections of all steps that are waiting.
     ///
     /// # Errors
     /// As [`Together::judge`].
     pub fn finish<E>(
         &mut self,
-        visit: &mut impl FnMut(usize, Result<Judgement, ScorerError>) -> Result<(), E>,
+        visit: &mut impl FnMut(usize, Result<Detection, ScorerError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let scores = match self.detector.run() {

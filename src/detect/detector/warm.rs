@@ -1,9 +1,9 @@
-//! A warm detector: one that is given the past of an entity that it has seen for a short while.
+//! A warm detector: gives a detector the past of an entity that it has seen only for a short time.
 //!
 //! In: what another detector remembers of the entity after a replay of its history (see [`crate::detect`]'s
 //! `warm`). Out: memory as if the entity had been seen all along and had been silent between the end of the
-//! history and its first rows here. Nothing is lost by it: rows that were taken in here follow those of the past,
-//! and where too much time lies between, what is new stays as it is.
+//! history and its first rows here. Nothing is lost: rows that were taken in here follow those of the past,
+//! and if there is too much time between, the new memory stays as it is.
 
 use super::Detector;
 use crate::detect::memory::EntityMemory;

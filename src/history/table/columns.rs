@@ -158,7 +158,7 @@ impl Columns {
                 self.features.push(known.clone());
             } else if LABELS.contains(&name.to_ascii_lowercase().as_str()) {
                 self.notes
-                    .push(format!("column {name:?} is of labels, no feature: it is left out"));
+                    .push(format!("column {name:?} holds labels, not a feature: it is left out"));
                 continue;
             } else {
                 let (expr, is_live) = selector(name);
@@ -354,7 +354,13 @@ mod tests {
 
     #[test]
     fn some_columns_are_no_features() {
-        check("t|a|Is_Anomaly|b|label", "1795428900|1|x|1|0", 0, &[1, 3], "of labels, no feature");
+        check(
+            "t|a|Is_Anomaly|b|label",
+            "1795428900|1|x|1|0",
+            0,
+            &[1, 3],
+            "holds labels, not a feature",
+        );
         let clock = "column \"time_of_day\" is left out: every model computes it from the times";
         check("t|a|time_of_day", "1795428900|1|0", 0, &[1], clock);
         let known = [FeatureSpec::new("label", "x"), TIME_OF_DAY.spec()];

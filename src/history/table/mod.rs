@@ -209,7 +209,7 @@ impl Lines {
         for (column, place) in self.places.iter().enumerate() {
             let text = &record[*place];
             let value = self.numbers.read(column, text, index, line).ok_or_else(|| {
-                format!("column {:?} holds {text:?}, which is no number", &header[*place])
+                format!("column {:?} holds {text:?}, which is not a number", &header[*place])
             })?;
             self.values.push(value);
         }
@@ -259,7 +259,8 @@ impl Lines {
         }
         if steps.moved > 0 {
             notes.push(format!(
-                "{} of {} lines are up to {most} beside the steps of {step}: they are taken as the nearest step",
+                "{} of {} lines are up to {most} off the steps of {step}: they are taken as the \
+                 nearest step",
                 steps.moved,
                 steps.of_line.len()
             ));

@@ -90,7 +90,7 @@ fn times_become_steps() {
         (
             &["1795428900.703", "1795428960.702", "1795429020.703", "1795429080.704"],
             (&[0.703, 60.703, 120.703, 180.703], &[0.0, 1.0, 2.0, 3.0], &[0, 1, 2, 3]),
-            &["2 of 4 lines are up to 1ms beside the steps of 1m: they are taken as the nearest"],
+            &["2 of 4 lines are up to 1ms off the steps of 1m: they are taken as the nearest"],
         ),
         (
             &["1795428900", "1795428960", "1795428970", "1795429021", "1795429080", "1795429140"],
@@ -381,12 +381,15 @@ fn words_for_nothing_are_missing_values() {
 #[test]
 fn what_is_no_number_is_named() {
     for (text, expected) in [
-        ("t,a\n0,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
-        ("t,a\n60,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is no number"),
-        ("t,a\n60,\"1,5\"\n", ", line 2: column \"a\" holds \"1,5\", which is no number"),
-        ("t,a\n60,\"1.234,5\"\n", ", line 2: column \"a\" holds \"1.234,5\", which is no number"),
-        ("t;a\n60;1.23,5\n", ", line 2: column \"a\" holds \"1.23,5\", which is no number"),
-        ("sep=;\nt;a\n60;1,2,3\n", ", line 3: column \"a\" holds \"1,2,3\", which is no number"),
+        ("t,a\n0,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is not a number"),
+        ("t,a\n60,1\n60,x\n", ", line 3: column \"a\" holds \"x\", which is not a number"),
+        ("t,a\n60,\"1,5\"\n", ", line 2: column \"a\" holds \"1,5\", which is not a number"),
+        (
+            "t,a\n60,\"1.234,5\"\n",
+            ", line 2: column \"a\" holds \"1.234,5\", which is not a number",
+        ),
+        ("t;a\n60;1.23,5\n", ", line 2: column \"a\" holds \"1.23,5\", which is not a number"),
+        ("sep=;\nt;a\n60;1,2,3\n", ", line 3: column \"a\" holds \"1,2,3\", which is not a number"),
         ("t,a\n60,1\n", ", line 3: the file ends before there were two lines"),
         ("t,a\n", ", line 2: the file ends before there were two lines"),
         ("", ", line 1: expected a column of times and then one for each feature"),
@@ -485,7 +488,7 @@ fn a_number_that_may_be_two_is_refused() {
 #[test]
 fn what_was_left_out_or_taken_for_something_else_is_told() {
     for (bytes, note) in [
-        (&b"t,a,label\n0,1,x\n60,2,y\n"[..], "column \"label\" is of labels, no feature"),
+        (&b"t,a,label\n0,1,x\n60,2,y\n"[..], "column \"label\" holds labels, not a feature"),
         (b"t,a,time_of_day\n0,1,0\n60,2,0\n", "column \"time_of_day\" is left out"),
         (b"t,a b\n0,1\n60,2\n", "nothing live can feed column \"a b\""),
         (b"t,a,Ger\xe4t\n0,1,2\n60,2,3\n", "it is taken as Windows-1252 (Latin-1)"),

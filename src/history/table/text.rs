@@ -223,7 +223,7 @@ fn is_end(byte: &u8) -> bool {
 struct ShortLines<R> {
     input: R,
     left: u64,
-    /// Whether there was nothing but empty lines since `left` began anew.
+    /// Whether there were only empty lines since `left` was reset.
     is_empty: bool,
 }
 

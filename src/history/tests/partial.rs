@@ -51,7 +51,8 @@ fn a_partial_answer_that_was_kept_by_an_older_run_is_asked_for_again() {
     let server = TestServer::start(|asked, _| warned(asked, r#""warnings":[]"#));
     let query = resuming(query(&server.url(), &[(0, 60)], 60, &[("a", "x")]), dir.path());
     let server_of = Server::new(&server.url(), &query.config).expect("a server");
-    let store = Store::open(dir.path(), &server_of.identity, 1_000, i64::MAX).expect("a folder");
+    let store =
+        AnswerStore::open(dir.path(), &server_of.identity, 1_000, i64::MAX).expect("a folder");
     let ask = client::Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
     let partial =
         r#"{"status":"success","isPartial":true,"data":{"resultType":"matrix","result":[]}}"#;

@@ -93,9 +93,8 @@ impl Given<'_> {
     fn by_shape(&self) -> Result<OutputPlan, ContractError> {
         let plan = OutputPlan::default();
         if let [name, ..] = self.named(OutputRole::Normality)[..] {
-            let reason = format!(
-                "`{name}` is what decision functions are called, which fall for what is strange"
-            );
+            let reason =
+                format!("`{name}` is a usual name of decision functions, which fall for anomalies");
             return Err(self.unsaid(reason, name, OutputRole::Normality));
         }
         let [(name, Some(_))] = self.outputs else { return Err(self.nothing()) };

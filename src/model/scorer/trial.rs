@@ -38,9 +38,10 @@ pub enum TrialError {
     },
     /// An error is never below 0.
     #[error(
-        "output {name} is {value} in a trial, and an error is 0 or more, the larger the stranger; \
-         say in the model's item of `models` whether it falls for what is strange, as decision \
-         functions do, `outputs: {{{name}: normality}}`, or not, `outputs: {{{name}: error}}`"
+        "output {name} is {value} in a trial, and an error is 0 or more, and larger for \
+         anomalies; say in the model's item of `models` whether it falls for anomalies, as \
+         decision functions do, `outputs: {{{name}: normality}}`, or not, `outputs: {{{name}: \
+         error}}`"
     )]
     BelowZero {
         /// The output.
@@ -51,7 +52,7 @@ pub enum TrialError {
     /// An error is larger for what is stranger.
     #[error(
         "output {name} falls: in a trial, it is {near} or more for small values and {far} or less for \
-         values of a million; an error is the larger the stranger: turn it around in the graph \
+         values of a million; an error is larger for anomalies: turn it around in the graph \
          (such as 1 - {name}), or say `outputs: {{{name}: error}}` in the model's item of `models`"
     )]
     Falls {
@@ -65,7 +66,7 @@ pub enum TrialError {
     /// Said to be below 0 for what is strange, and is not.
     #[error(
         "output {name} is said to be `{role}`, and in a trial it is below 0 for no row, however far \
-         away: nothing would ever be found; let the graph subtract from it what is just normal"
+         away: nothing would ever be found; let the graph subtract the value that is just normal"
     )]
     NeverStrange {
         /// The output.

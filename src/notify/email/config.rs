@@ -120,7 +120,7 @@ impl EmailConfig {
             (None, _) => wrong("auth_username", "must be there where a password is"),
             (Some(_), 0) => wrong(
                 "auth_username",
-                "means nothing without one of auth_password and auth_password_file",
+                "has no effect without one of auth_password and auth_password_file",
             ),
             (Some(_), 2) => wrong("auth_password", "leave out either this or auth_password_file"),
             (Some(_), _) if tls == TlsStart::Never && !is_local(host) => wrong(
@@ -168,7 +168,7 @@ fn mailbox(key: &'static str, text: &str) -> Result<Mailbox, Wrong> {
         (
             key,
             format!(
-                "{text:?} is no e-mail address; write NAME@HOST, in ASCII, or Some Name <NAME@HOST>"
+                "{text:?} is not an e-mail address; write NAME@HOST, in ASCII, or Some Name <NAME@HOST>"
             ),
         )
     };
@@ -242,12 +242,12 @@ mod tests {
             };
             good.map(one).join(", ")
         };
-        check_bad("{}".trim_matches(['{', '}']), "to: \"\" is no e-mail address");
+        check_bad("{}".trim_matches(['{', '}']), "to: \"\" is not an e-mail address");
         for wrong in ["", "nobody", "a@b.org,", "a@b.org; c@d.org", "a@b.org c", "ä@b.org"] {
-            check_bad(&with("to", wrong), "is no e-mail address; write NAME@HOST");
+            check_bad(&with("to", wrong), "is not an e-mail address; write NAME@HOST");
         }
-        check_bad(&with("to", "a@b.org, x"), "to: \"x\" is no e-mail address");
-        check_bad(&with("from", ""), "from: \"\" is no e-mail address");
+        check_bad(&with("to", "a@b.org, x"), "to: \"x\" is not an e-mail address");
+        check_bad(&with("from", ""), "from: \"\" is not an e-mail address");
         check_bad(&with("from", "a@b.org, c@b.org"), "from: ");
         for wrong in
             ["", "b.org", "b.org:", ":25", "b.org:0", "b.org:smtp", "b.org:99999", "::1:25"]
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_password_is_whole_and_goes_to_nobody_in_clear() {
         check_bad(&format!("{GOOD}, auth_password: hunter2"), "auth_username: must be there");
-        check_bad(&format!("{GOOD}, auth_username: u"), "auth_username: means nothing without");
+        check_bad(&format!("{GOOD}, auth_username: u"), "auth_username: has no effect without");
         let two = "auth_username: u, auth_password: hunter2, auth_password_file: f";
         check_bad(&format!("{GOOD}, {two}"), "auth_password: leave out either");
         let clear = "auth_username: u, auth_password: hunter2, require_tls: false";

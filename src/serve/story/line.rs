@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Kind, PAUSE_MS};
+use super::{EntityEvent, PAUSE_MS};
 use crate::detect::{AnomalyState, EntityScore, ModelSnapshot};
 use crate::duration::Duration;
 use crate::labels::Labels;
@@ -21,7 +21,7 @@ const MOST_SHARES: f32 = 1.01;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Line {
     pub(in super::super) model: String,
-    pub(in super::super) kind: Kind,
+    pub(in super::super) kind: EntityEvent,
     /// How many entities it is about.
     pub(in super::super) count: usize,
     /// A few of them, with what there is to say of each.
@@ -76,36 +76,38 @@ impl Line {
     pub(in super::super) fn text(&self) -> String {
         let warm_up = about(self.warm_up_ms);
         let (one, many) = match self.kind {
-            Kind::Appears => (
+            EntityEvent::Appears => (
                 format!("an entity appears and warms up, its first score in about {warm_up}"),
                 format!("entities appear and warm up, first scores in about {warm_up}"),
             ),
-            Kind::Present => {
+            EntityEvent::Present => {
                 both("an entity appears and has a score", "entities appear and have scores")
             }
-            Kind::Scored => both(
+            EntityEvent::Scored => both(
                 "an entity has warmed up and has a score",
                 "entities have warmed up and have scores",
             ),
-            Kind::Above => {
+            EntityEvent::Above => {
                 both("a score is above its threshold", "scores are above their thresholds")
             }
-            Kind::Below => both(
+            EntityEvent::Below => both(
                 "a score is no longer above its threshold",
                 "scores are no longer above their thresholds",
             ),
-            Kind::Stale => both(
+            EntityEvent::Stale => both(
                 "an entity is stale and has no score, its samples have ended or are late",
                 "entities are stale and have no scores, their samples have ended or are late",
             ),
-            Kind::Back => {
+            EntityEvent::Back => {
                 both("an entity has fresh samples again", "entities have fresh samples again")
             }
-            Kind::Incomplete => both(
+            EntityEvent::Incomplete => both(
                 "an entity is incomplete and has no score",
                 "entities are incomplete and have no scores",
             ),
-            Kind::Complete => both("an entity is complete again", "entities are complete again"),
+            EntityEvent::Complete => {
+                both("an entity is complete again", "entities are complete again")
+            }
         };
         let mut text = match self.count {
             1 => one,
@@ -137,10 +139,10 @@ fn about(ms: i64) -> String {
 }
 
 /// An entity, and what there is to say of it.
-pub(super) fn item(kind: Kind, entity: &Labels, say: &impl Fn() -> String) -> String {
+pub(super) fn item(kind: EntityEvent, entity: &Labels, say: &impl Fn() -> String) -> String {
     let name = name(entity);
     match kind {
-        Kind::Above | Kind::Below | Kind::Incomplete => match say() {
+        EntityEvent::Above | EntityEvent::Below | EntityEvent::Incomplete => match say() {
             detail if detail.is_empty() => name,
             detail => format!("{name} ({detail})"),
         },
@@ -190,7 +192,7 @@ pub(super) fn lacking(model: &ModelSnapshot, features: &[u32]) -> String {
     let named = features.iter().filter_map(|it| model.feature_names.get(*it as usize));
     let named: Vec<String> = named.take(MOST_FEATURES).map(|it| clip(it)).collect();
     match features.len().saturating_sub(named.len()) {
-        _ if named.is_empty() => "the model's error is no number".to_owned(),
+        _ if named.is_empty() => "the model's error is not a number".to_owned(),
         0 => format!("without {}", named.join(", ")),
         more => format!("without {} and {more} more", named.join(", ")),
     }

@@ -245,7 +245,7 @@ fn who_is_gone_is_stale_and_forgotten() {
         let known = story.models["m"].entities.len();
         assert_eq!(known, usize::from(!matches!(is, Is::Gone)), "step {i}");
     }
-    assert_eq!(texts, [Kind::Present, Kind::Stale, Kind::Present]);
+    assert_eq!(texts, [EntityEvent::Present, EntityEvent::Stale, EntityEvent::Present]);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_score_that_lasts_says_so() {
 #[test]
 fn entities_are_named_by_their_values() {
     let entity = Labels::from_pairs([("job", "node"), ("instance", "a:9100")]).expect("distinct");
-    assert_eq!(line::item(Kind::Stale, &entity, &String::new), "a:9100/node");
+    assert_eq!(line::item(EntityEvent::Stale, &entity, &String::new), "a:9100/node");
     let long = labels(&"x".repeat(10_000));
-    assert!(line::item(Kind::Stale, &long, &String::new).len() < 300);
+    assert!(line::item(EntityEvent::Stale, &long, &String::new).len() < 300);
 }

@@ -1,14 +1,13 @@
-//! The autoencoder: a network that restores a window through a bottleneck too narrow for anything but
-//! what usually goes together.
+//! The autoencoder: a network that reconstructs a window through a bottleneck, which is so narrow that it only
+//! keeps what usually goes together.
 //!
 //! In: windows in deviations from the mean, clipped; the mean where a value is missing. Out: the
-//! newest step as it should be. It learns to restore whole windows, though only the newest step is
-//! asked for in the end: a network that need not care for the others would copy that one through.
-//! In training, features go missing at random, with all their steps, so that the network has seen
-//! absence; what is missing is not asked of it.
+//! newest step as it should be. It learns to reconstruct whole windows, although only the newest step is
+//! used in the end: otherwise the network would simply copy that step.
+//! In training, features are removed at random, with all their steps, so that the network has seen
+//! missing features; it does not have to reconstruct these.
 //!
-//! A value far out says all it can at the clip: farther out a network answers nonsense for all other
-//! features as well.
+//! Values are clipped: beyond the clip a network gives nonsense for all other features as well.
 
 mod network;
 mod optimizer;
@@ -19,14 +18,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Base, CHUNK, INPUT_CLIP, Kind, Model};
+use super::{Base, BranchKind, CHUNK, INPUT_CLIP, Model};
 use crate::train::config::TrainConfig;
-use crate::train::data::{Dataset, Place, Rows, Scaler, Scaling, Split, Training};
+use crate::train::data::{Dataset, Rows, Scaler, Scaling, Split, Training, WindowPosition};
 use crate::train::ensemble::{Fit, FitError, OnEpoch};
 use crate::train::graph::{END, With, Writer, rounded};
 use network::{Network, Output, Places};
 use optimizer::Adam;
-use values::{Batch, Values, drop_some};
+use values::{TrainingBatch, Values, drop_some};
 
 /// What the network is fed with at most, scaled to 0..1: half a range outside of what it has seen.
 const RANGE_CLIP: (f32, f32) = (-0.5, 1.5);
@@ -76,7 +75,7 @@ pub struct Course {
 
 impl Autoencoder {
     /// What everything but the network is for these settings.
-    fn blank(base: &Base, range: &Scaler, config: &TrainConfig) -> Self {
+    fn untrained(base: &Base, range: &Scaler, config: &TrainConfig) -> Self {
         let features = base.scaler.kinds.len();
         let (factor, offset, input_clip, residual_clip) = match config.scaling {
             Scaling::Standard => {
@@ -227,12 +226,13 @@ impl Autoencoder {
             return Err(FitError::NothingMoves { rows: fit.len() });
         }
         let range = Scaler::of(dataset, fit, training.roles, Scaling::MinMax);
-        let blank = Self::blank(base, &range, config);
-        let values = blank.values(base, dataset);
+        let untrained = Self::untrained(base, &range, config);
+        let values = untrained.values(base, dataset);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let some: Vec<Place> = fit.iter().step_by(fit.len().div_ceil(CHUNK)).copied().collect();
-        let Batch { inputs, targets, .. } = values.batch(&some);
-        let (output, layers) = (blank.network.output, &config.layers);
+        let some: Vec<WindowPosition> =
+            fit.iter().step_by(fit.len().div_ceil(CHUNK)).copied().collect();
+        let TrainingBatch { inputs, targets, .. } = values.batch(&some);
+        let (output, layers) = (untrained.network.output, &config.layers);
         let network = Network::new(inputs.view(), targets.view(), layers, output, &mut rng);
         let units = values.units(fit);
         let pass = Pass {
@@ -243,7 +243,7 @@ impl Autoencoder {
             batch_size: config.batch_size,
         };
         let (best, course) = pass.repeat(network, stopping, config, rng, on_epoch)?;
-        Ok((blank.with(base, &best), course))
+        Ok((untrained.with(base, &best), course))
     }
 }
 
@@ -252,7 +252,7 @@ struct Pass<'a> {
     values: &'a Values,
     /// See [`Values::units`].
     units: &'a Array1<f64>,
-    order: Vec<Place>,
+    order: Vec<WindowPosition>,
     adam: Adam,
     batch_size: usize,
 }
@@ -262,7 +262,7 @@ impl Pass<'_> {
     fn repeat(
         mut self,
         mut network: Network,
-        stopping: &[Place],
+        stopping: &[WindowPosition],
         config: &TrainConfig,
         mut rng: ChaCha8Rng,
         on_epoch: OnEpoch<'_>,
@@ -324,10 +324,10 @@ fn weights(mut there: Array2<f64>, units: &Array1<f64>) -> Array2<f64> {
 }
 
 /// The mean loss on windows as they are.
-fn loss(network: &Network, values: &Values, places: &[Place], units: &Array1<f64>) -> f64 {
+fn loss(network: &Network, values: &Values, places: &[WindowPosition], units: &Array1<f64>) -> f64 {
     let mut sum = 0.0;
     for places in places.chunks(CHUNK) {
-        let Batch { inputs, targets, there } = values.batch(places);
+        let TrainingBatch { inputs, targets, there } = values.batch(places);
         let residual = network.run(inputs.view()) - &targets;
         sum += (&residual * &residual * &weights(there, units)).sum();
     }
@@ -391,7 +391,7 @@ impl Writer<'_> {
 
 /// The autoencoder of a fit that has one.
 pub fn network_of(fit: &Fit) -> &Autoencoder {
-    match &fit.branch(Kind::Autoencoder).model {
+    match &fit.branch(BranchKind::Autoencoder).model {
         Model::Autoencoder(autoencoder) => autoencoder,
         other => unreachable!("{other:?} is no autoencoder"),
     }

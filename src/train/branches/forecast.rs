@@ -4,13 +4,13 @@
 //! the expected newest step, scaled. All features of all earlier steps predict each feature. The
 //! residual is in units of all residuals of the training range.
 //!
-//! What begins begins where it is: a feature that is there and was not (its ranges are whole again after a
-//! pause of scrapes) counts as unchanged before. Taken as the mean it would seem to jump by as much as the
-//! host is away from the mean, and all that depends on it with it.
+//! A feature that was missing and is there now (its ranges are covered again after a pause of scrapes) counts
+//! as unchanged before. If the mean stood in for it, it would seem to jump by the host's distance from the
+//! mean, and so would all features that depend on it.
 //!
-//! Serving may lack any feature. So the map is the one that is best on average when every feature is
-//! missing from a window, with all its steps, with a small probability: the expectation over what is
-//! missing has a closed form, in which products of different features count less.
+//! Any feature may be missing when serving. So the map is the one that is best on average if every feature is
+//! missing from a window, with all its steps, with a small probability: the expectation over missing features
+//! has a closed form, in which products of different features count less.
 //!
 //! Source: ridge regression as in [`super::linear`]; the expectation over dropped inputs: Bishop
 //! 1995; Wager, Wang, Liang 2013.
@@ -18,9 +18,9 @@
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use super::linear::{Normal, round};
-use super::{Base, CHUNK, Kind, Model};
+use super::{Base, BranchKind, CHUNK, Model};
 use crate::model::graph::Attribute;
-use crate::train::data::{Dataset, Place};
+use crate::train::data::{Dataset, WindowPosition};
 use crate::train::ensemble::{Fit, FitError};
 use crate::train::graph::{Writer, rounded};
 
@@ -116,7 +116,11 @@ impl Forecast {
     ///
     /// # Errors
     /// With too many features.
-    pub fn learn(dataset: &Dataset, places: &[Place], base: &Base) -> Result<Self, FitError> {
+    pub fn learn(
+        dataset: &Dataset,
+        places: &[WindowPosition],
+        base: &Base,
+    ) -> Result<Self, FitError> {
         let features = base.scaler.kinds.len();
         if LAGS * features > MAX_INPUTS {
             return Err(FitError::TooWide { features, most: MAX_INPUTS / LAGS });
@@ -165,7 +169,7 @@ impl Writer<'_> {
 
 /// The map of a fit that has one.
 fn map_of(fit: &Fit) -> &Forecast {
-    match &fit.branch(Kind::Forecast).model {
+    match &fit.branch(BranchKind::Forecast).model {
         Model::Forecast(map) => map,
         other => unreachable!("{other:?} is no forecast"),
     }

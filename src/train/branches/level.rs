@@ -3,16 +3,16 @@
 //! In: a dataset and windows of it. Out: what the model's file says of levels, that of each entity and
 //! that of all together, for those that training has not seen; and windows in batches with the entity's
 //! level before each, by the same arithmetic that serving uses. Levels before windows run through all
-//! usable steps from the first on, as those of serving do; what training leaves behind has seen only what
-//! was learnt from. The residual is the departure from the level, moved by the season, in units of what
-//! training strayed or of the level's own scale, whichever is larger.
+//! usable steps from the first on, as in serving; the levels in the file have seen only the steps that were
+//! learnt from. The residual is the departure from the level, moved by the season, in units of the usual
+//! departure in training or of the level's own scale, whichever is larger.
 
 use ndarray::Array2;
 
 use super::{Base, CHUNK};
 use crate::detect::level::Levels;
 use crate::model::{LEVEL, LevelSpec, LevelStart};
-use crate::train::data::{Dataset, Place};
+use crate::train::data::{Dataset, WindowPosition};
 use crate::train::graph::{With, Writer};
 
 /// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
@@ -37,7 +37,7 @@ const KNOWN_PRIOR: f64 = 2.0;
 /// Windows with the entity's level before each.
 pub struct Levelled<'a> {
     /// The windows.
-    pub places: &'a [Place],
+    pub places: &'a [WindowPosition],
     /// `[windows, features]`.
     pub mean: Array2<f32>,
     /// `[windows, features]`.
@@ -60,8 +60,8 @@ pub fn start(dataset: &Dataset, base: &Base) -> LevelSpec {
     }
 }
 
-/// The same level as training begins it: the first steps speak for themselves.
-pub fn anew(spec: &LevelSpec) -> LevelSpec {
+/// The same level as when training begins: its start has the weight of one step only.
+pub fn fresh(spec: &LevelSpec) -> LevelSpec {
     LevelSpec { prior: 1.0, ..spec.clone() }
 }
 
@@ -112,12 +112,12 @@ fn levels(spec: &LevelSpec) -> Levels {
 pub fn walk(
     dataset: &Dataset,
     spec: &LevelSpec,
-    places: &[Place],
+    places: &[WindowPosition],
     each: &mut dyn FnMut(&Levelled<'_>),
 ) {
     let features = spec.mean.len();
     // Where a level begins does not matter long; every walk begins as `spec` did.
-    let start = anew(spec);
+    let start = fresh(spec);
     for of_entity in places.chunk_by(|a, b| a.entity == b.entity) {
         let entity = of_entity[0].entity as usize;
         let mut levels = levels(&start);

@@ -4,8 +4,8 @@
 //! In: batches of input and output rows. Out: weights, inputs by outputs. Only sums of products are
 //! kept, so that memory does not grow with the rows: `inputs²` numbers.
 //!
-//! The arithmetic is faer's, of one thread: the same numbers from the same rows on one machine. On
-//! another one, whose vectors are longer, sums are rounded otherwise.
+//! The arithmetic is faer's, on one thread: the same rows give the same numbers on one machine. A machine with
+//! longer vector registers rounds sums differently.
 //!
 //! Source: Hoerl, Kennard 1970; solved by Cholesky's factorisation (Golub, Van Loan 2013, 4.2).
 

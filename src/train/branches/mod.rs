@@ -1,16 +1,16 @@
 //! Branches: each is one way to say what an entity should be doing, and how far it is from that.
 //!
 //! In: windows of raw values, the entity's level at each. Out: a residual for each feature, in units
-//! of the feature's own usual residual, and one number for all of them. Each has a file: how it
-//! learns, the numbers that it is made of, its limits, and the graph, which is its arithmetic. What all
-//! have in common is here: the base, and what becomes of residuals.
+//! of the feature's own usual residual, and one number for all of them. Each branch has a file with how it
+//! learns, its parameters, its limits, and its part of the graph, which is its arithmetic. What all
+//! have in common is here: the base, and how residuals become one number.
 //!
 //! | branch | expects | residual in units of |
 //! |---|---|---|
 //! | season | the time of day's and week's usual value | the fit's residuals |
 //! | level | the entity's own level, moved by the season | the fit's residuals, or the level's own scale where that is larger |
 //! | forecast | what follows from the last steps of all features | all residuals of the training range |
-//! | autoencoder | what its bottleneck restores of the window | all residuals of the training range |
+//! | autoencoder | what it reconstructs of the window through its bottleneck | all residuals of the training range |
 
 pub mod autoencoder;
 pub mod forecast;
@@ -21,7 +21,7 @@ pub mod season;
 use ndarray::{Array2, Array3, ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
-use super::data::{Place, Scaler, Training};
+use super::data::{Scaler, Training, WindowPosition};
 use autoencoder::Autoencoder;
 use forecast::Forecast;
 use season::Season;
@@ -44,7 +44,7 @@ const LARGEST: usize = 3;
 /// Which branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum BranchKind {
     /// The time of day's and week's usual value.
     Season,
     /// The entity's own level.
@@ -55,7 +55,7 @@ pub enum Kind {
     Autoencoder,
 }
 
-impl Kind {
+impl BranchKind {
     /// All of them, in the order of a graph.
     pub const ALL: [Self; 4] = [Self::Season, Self::Level, Self::Forecast, Self::Autoencoder];
 
@@ -103,7 +103,12 @@ pub struct Base {
 
 impl Base {
     /// Learns from windows, for a graph of windows of this length.
-    pub fn learn(training: &Training<'_>, scaler: Scaler, places: &[Place], window: usize) -> Self {
+    pub fn learn(
+        training: &Training<'_>,
+        scaler: Scaler,
+        places: &[WindowPosition],
+        window: usize,
+    ) -> Self {
         let clocks = training.clocks;
         let season = Season::learn(training.dataset, places, &scaler, clocks);
         Self { scaler, season, clocks, window }
@@ -145,24 +150,24 @@ pub struct Branch {
 /// The arithmetic of a branch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Model {
-    /// See [`Kind::Season`].
+    /// See [`BranchKind::Season`].
     Season,
-    /// See [`Kind::Level`].
+    /// See [`BranchKind::Level`].
     Level,
-    /// See [`Kind::Forecast`].
+    /// See [`BranchKind::Forecast`].
     Forecast(Forecast),
-    /// See [`Kind::Autoencoder`].
+    /// See [`BranchKind::Autoencoder`].
     Autoencoder(Autoencoder),
 }
 
 impl Model {
     /// Which branch it is of.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> BranchKind {
         match self {
-            Self::Season => Kind::Season,
-            Self::Level => Kind::Level,
-            Self::Forecast(_) => Kind::Forecast,
-            Self::Autoencoder(_) => Kind::Autoencoder,
+            Self::Season => BranchKind::Season,
+            Self::Level => BranchKind::Level,
+            Self::Forecast(_) => BranchKind::Forecast,
+            Self::Autoencoder(_) => BranchKind::Autoencoder,
         }
     }
 

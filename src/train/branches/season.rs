@@ -2,13 +2,13 @@
 //!
 //! In: windows to learn from, scaled. Out: a baseline for each feature, a sum of sines and cosines of
 //! the first harmonics, and of products of a day's with a week's, since a Sunday's noon is not a
-//! Tuesday's; how far features usually stray from it, and how much of their movement it
-//! makes. Its residual is in units of what training strayed.
+//! Tuesday's; how far features usually are from it, and how much of their movement it
+//! explains. Its residual is in units of the usual distance in training.
 //!
-//! A day's baseline needs every hour of the day on two days, which tells what recurs from what
-//! happened once, a week's every part of the week in two weeks: see [`Coverage`]. Sines say something
-//! of hours that were never seen, too, and it is nonsense. Without enough history the baseline is the
-//! mean.
+//! A day's baseline needs every hour of the day on two days, to distinguish what recurs from what
+//! happened once; a week's baseline needs every part of the week in two weeks: see [`Coverage`]. Sines also
+//! have values at hours that were never seen, and these are nonsense. Without enough history the baseline
+//! is the mean.
 //!
 //! Source: harmonic regression (Bloomfield 2000, ch. 4), kept small as in [`super::linear`].
 
@@ -18,7 +18,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::CHUNK;
 use super::linear::{Normal, round};
-use crate::train::data::{Coverage, Dataset, Period, Place, Scaler};
+use crate::train::data::{Coverage, Dataset, Period, Scaler, WindowPosition};
 use crate::train::graph::{With, Writer, rounded};
 
 /// Harmonics of the day: the fourth still follows a lunch hour.
@@ -32,7 +32,7 @@ const WEEKLY: usize = 3;
 const CROSSED: usize = 2;
 
 /// What the season counts for at most in an ensemble, in usual values: a host that has changed for good
-/// is out of it for ever, and the other branches shall be heard even so.
+/// stays outside its season, and the other branches must still be able to decide.
 pub const CAP: f32 = 4.0;
 
 /// The penalty in rows: a few rows of nothing before the first real one.
@@ -197,7 +197,12 @@ impl Spread {
 
 impl Season {
     /// Learns from the newest steps of windows, which are in the order of entities.
-    pub fn learn(dataset: &Dataset, places: &[Place], scaler: &Scaler, clocks: [usize; 2]) -> Self {
+    pub fn learn(
+        dataset: &Dataset,
+        places: &[WindowPosition],
+        scaler: &Scaler,
+        clocks: [usize; 2],
+    ) -> Self {
         let features = scaler.kinds.len();
         let moments = |rows: &Array2<f32>| clocks.map(|at| rows.column(at).mapv(f64::from));
         let mut sums = Sums::new(Harmonics::known_from(&Coverage::of(dataset, places)), features);

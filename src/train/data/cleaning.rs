@@ -1,8 +1,7 @@
 //! Cleaning: a recording with gaps becomes a dataset.
 //!
 //! In: a recording and the features' policies. Out: the dataset, and the count of everything that was
-//! left out or filled in. Entities are cleaned one after the other, by the very code that serving sends
-//! them through.
+//! left out or filled in. Entities are cleaned one after the other, by the same code that serving uses.
 
 use ndarray::Array2;
 

@@ -1,12 +1,12 @@
-//! Coverage: the hours that windows lie in, and whether they teach what recurs.
+//! Coverage: the hours that windows lie in, and whether they are enough to learn what recurs.
 //!
 //! In: windows of a dataset. Out: whether every part of a day, a week, a month or a year was seen
-//! twice. How long the data are does not tell: eight days of nothing but mornings say nothing of
-//! midnight, and sines that were fitted to mornings say something there even so.
+//! twice. The length of the data does not show this: eight days of mornings only say nothing about
+//! midnight, but sines that were fitted to mornings have values there all the same.
 
 use std::collections::BTreeSet;
 
-use super::{Dataset, Place};
+use super::{Dataset, WindowPosition};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -53,7 +53,7 @@ pub struct Coverage {
 
 impl Coverage {
     /// Of the newest steps of windows, of all entities together.
-    pub fn of(dataset: &Dataset, places: &[Place]) -> Self {
+    pub fn of(dataset: &Dataset, places: &[WindowPosition]) -> Self {
         let mut seen = vec![false; dataset.times_ms.len()];
         places.iter().for_each(|place| seen[place.step as usize] = true);
         let times = dataset.times_ms.iter().zip(seen).filter(|(_, seen)| *seen);

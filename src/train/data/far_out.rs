@@ -1,14 +1,15 @@
-//! Far out: readings that no range and no scale may be made from.
+//! Far out: readings that must not enter any range or scale.
 //!
-//! In: a cleaned dataset. Out: the same, of which readings that are impossible for their entity are
-//! missing, and how many these are of each feature. A counter that was read half, a sensor that says 3e17
+//! In: a cleaned dataset. Out: the same dataset, with readings that are impossible for their entity
+//! missing, and their number for each feature. A counter that was read partially, or a sensor that says 3e17
 //! once: one such value among weeks of good ones makes a mean, a deviation and a range in which nothing
-//! that happens later is to be seen.
+//! that happens later can be seen.
 //!
-//! Far out is what lies beyond the middle 99.8 % of the entity's own values by more than ten thousand times
-//! the width of these: real hosts read two thousand times as much from their disks once in weeks. What is
-//! nearer may stand out, which `left_out` finds. Of an entity with less than a thousand values all are within, and what never moves but
-//! for a few readings has no width to measure them by: there nothing is far out.
+//! A reading is far out if it lies beyond the middle 99.8 % of the entity's own values by more than ten
+//! thousand times the width of these: real hosts read two thousand times as much from their disks once in
+//! weeks. A nearer one may stand out, which `left_out` finds. Nothing is far out for an entity with less than a
+//! thousand values, or for a feature that never moves except for a few readings: then there is no width to
+//! measure by.
 
 use super::Dataset;
 use crate::statistics;

@@ -1,7 +1,7 @@
 //! Margins: what comes shortly before and after marked steps.
 //!
-//! In: marks by step, and how long before and after them counts, too. Out: the marks with that.
-//! Trouble is seen after it began, and what it leaves behind takes its time to go.
+//! In: marks by step, and how much time before and after them is marked as well. Out: the marks with these
+//! margins. Trouble is noticed after it began, and its consequences take time to disappear.
 
 /// What is left out, by hand or since it stands out, is so from this long before it, in milliseconds.
 pub const BEFORE_MS: i64 = 15 * 60_000;

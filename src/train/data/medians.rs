@@ -1,8 +1,7 @@
-//! Medians: what `missing: fill median` stands for.
+//! Medians: the values that `missing: fill median` stands for.
 //!
-//! In: a recording and the features. Out: the same features, of which those with that policy have
-//! their median over the rows that can be used, of all entities: what was excluded or dropped does not
-//! count, nor does what was held or filled in.
+//! In: a recording and the features. Out: the same features; those with that policy have their median over
+//! the usable rows of all entities. Values that were excluded, dropped, held or filled in do not count.
 
 use super::{Dataset, DatasetError};
 use crate::detect::DetectConfig;

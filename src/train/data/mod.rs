@@ -1,13 +1,13 @@
 //! A dataset: cleaned feature values by entity and step, ready to be learnt from.
 //!
-//! In: a recording with gaps. Out: for each entity the values at every step, policies applied, with
-//! a mark at the steps that can be used; the moment that parts it; and the count of everything that
-//! was left out or filled in.
+//! In: a recording with gaps. Out: for each entity the values at every step, with policies applied and
+//! a mark at the steps that can be used; the moment that divides it into parts; and the count of everything
+//! that was left out or filled in.
 //!
-//! A step with missing features goes through the very code that serving sends it through. Values
-//! stay float32, which is what a graph is fed with: training on more digits than serving has would
-//! only look better. They are cleaned one entity after the other, so that memory is that of the
-//! recording: 4 bytes a value, 1.5 GB for ten million steps of 38 features.
+//! A step with missing features goes through the same code as in serving. Values stay float32, as graphs
+//! take them: training on more digits than serving has would only look better. They are cleaned one entity
+//! after the other, so that memory is that of the recording: 4 bytes a value, 1.5 GB for ten million
+//! steps of 38 features.
 
 mod cleaning;
 mod coverage;
@@ -138,7 +138,7 @@ pub enum DatasetError {
 
 /// A window: the place of its newest step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct WindowPosition {
     /// Index of the entity.
     pub entity: u32,
     /// Index of the newest step.
@@ -149,9 +149,9 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     /// What a network is fitted on.
-    pub fit: Vec<Place>,
+    pub fit: Vec<WindowPosition>,
     /// Later than those: decide when its learning ends.
-    pub stopping: Vec<Place>,
+    pub stopping: Vec<WindowPosition>,
 }
 
 impl Rows {
@@ -163,7 +163,7 @@ impl Rows {
 
 impl Split {
     /// Everything that is learnt from, in the order of entity and time.
-    pub fn training(&self) -> Vec<Place> {
+    pub fn training(&self) -> Vec<WindowPosition> {
         let mut places = [self.fit.as_slice(), &self.stopping].concat();
         places.sort_by_key(|place| (place.entity, place.step));
         places
@@ -171,9 +171,9 @@ impl Split {
 
     /// The same parts of one entity's dataset; nothing where that has too few windows.
     pub fn only(&self, entity: usize) -> Option<Self> {
-        let own = |places: &[Place]| -> Vec<Place> {
+        let own = |places: &[WindowPosition]| -> Vec<WindowPosition> {
             let of_entity = places.iter().filter(|place| place.entity as usize == entity);
-            of_entity.map(|place| Place { entity: 0, step: place.step }).collect()
+            of_entity.map(|place| WindowPosition { entity: 0, step: place.step }).collect()
         };
         let split = Self { fit: own(&self.fit), stopping: own(&self.stopping) };
         split.is_enough().then_some(split)
@@ -226,7 +226,7 @@ impl Dataset {
     }
 
     /// The windows whose newest step is in `from..to`: as many steps to learn from without a gap.
-    pub fn windows(&self, from: usize, to: usize, window: usize) -> Vec<Place> {
+    pub fn windows(&self, from: usize, to: usize, window: usize) -> Vec<WindowPosition> {
         let mut places = Vec::new();
         for (entity, rows) in self.entities.iter().enumerate() {
             let mut run = 0;
@@ -239,7 +239,7 @@ impl Dataset {
                     (false, _) => 0,
                 };
                 if step >= from && run >= window {
-                    places.push(Place { entity: entity as u32, step: step as u32 });
+                    places.push(WindowPosition { entity: entity as u32, step: step as u32 });
                 }
             }
         }
@@ -260,7 +260,7 @@ impl Dataset {
     }
 
     /// Windows as a batch `[places, window, features]`, oldest step first.
-    pub fn gather(&self, places: &[Place], window: usize) -> Array3<f32> {
+    pub fn gather(&self, places: &[WindowPosition], window: usize) -> Array3<f32> {
         let features = self.entities[0].values.ncols();
         let mut values = Vec::with_capacity(places.len() * window * features);
         for place in places {
@@ -273,7 +273,7 @@ impl Dataset {
     }
 
     /// The newest steps of windows, `[places, features]`.
-    pub fn newest(&self, places: &[Place]) -> Array2<f32> {
+    pub fn newest(&self, places: &[WindowPosition]) -> Array2<f32> {
         let features = self.entities[0].values.ncols();
         self.gather(places, 1).into_shape_with_order((places.len(), features)).expect("one step")
     }

@@ -1,10 +1,10 @@
 //! Ranges: what values of each feature a model has been trained on.
 //!
 //! In: the dataset and the windows of the training part. Out: for each feature the range of the values
-//! that entities measured themselves, for the model's file. Serving counts what lies outside: there a
-//! model says little, and when much does the fleet is not the one that it was trained on.
+//! that entities measured themselves, for the model's file. Serving counts values outside of it:
+//! a model says little about them, and if there are many, the fleet is not the one that it was trained on.
 
-use super::{Dataset, Place};
+use super::{Dataset, WindowPosition};
 use crate::model::FeatureRange;
 use crate::statistics;
 
@@ -39,10 +39,10 @@ impl OwnCells {
 }
 
 /// The range of each feature at the newest steps of windows; none for what no entity measured itself.
-pub fn ranges(dataset: &Dataset, places: &[Place]) -> Vec<Option<FeatureRange>> {
+pub fn ranges(dataset: &Dataset, places: &[WindowPosition]) -> Vec<Option<FeatureRange>> {
     let features = dataset.entities[0].values.ncols();
     let of_feature = |feature: usize| {
-        let value = |place: &Place| {
+        let value = |place: &WindowPosition| {
             let (rows, step) = (&dataset.entities[place.entity as usize], place.step as usize);
             let value = rows.values[[step, feature]];
             (rows.own.contains(step, feature) && value.is_finite()).then_some(value)

@@ -1,11 +1,11 @@
-//! A role: what a feature is for a fit. Features that tell the time and nothing else, and what a recording must cover to learn them.
+//! A role: what a feature is for a fit, and what a recording must cover to learn features that only tell the
+//! time.
 //!
-//! Such a feature is context: it tells the network when it is, and no moment is an anomaly by
-//! itself, so that it never counts in the error. Trained on half an hour at noon, or on every morning
-//! of a month, a network would even so give nonsense at midnight, having never seen such an input:
-//! then the feature is left out of the network altogether.
+//! Such a feature is context: it tells the network what time it is, and never counts in the error, as no
+//! time is an anomaly by itself. A network trained on half an hour at noon, or on every morning of a month,
+//! has never seen midnight and would give nonsense there: then the feature is left out of the network.
 
-use super::{Coverage, Dataset, Period, Place};
+use super::{Coverage, Dataset, Period, WindowPosition};
 use crate::features::{FeatureSpec, TIME_OF_DAY, TIME_OF_WEEK};
 use crate::promql::Expr;
 
@@ -30,14 +30,14 @@ pub enum Role {
 
 /// The roles of features in a fit on these windows: only what it sees tells whether it has seen every
 /// hour.
-pub fn roles(features: &[FeatureSpec], dataset: &Dataset, places: &[Place]) -> Vec<Role> {
+pub fn roles(features: &[FeatureSpec], dataset: &Dataset, places: &[WindowPosition]) -> Vec<Role> {
     let coverage = Coverage::of(dataset, places);
     features.iter().map(|feature| role(feature, &coverage)).collect()
 }
 
 fn role(feature: &FeatureSpec, coverage: &Coverage) -> Role {
     if [TIME_OF_DAY, TIME_OF_WEEK].iter().any(|clock| clock.is(feature)) {
-        // The season's own input: as a line from 0 to 1 it would tear midnight apart.
+        // The season's own input. As a line from 0 to 1 it would jump from 1 to 0 at midnight.
         Role::LeftOut
     } else if !is_calendar(feature) {
         Role::Observed

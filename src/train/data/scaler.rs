@@ -11,7 +11,7 @@
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Place, Role};
+use super::{Dataset, Role, WindowPosition};
 
 /// A range counts as at least this part of the values. What stood at 0.776 to 0.777 while it was
 /// watched, as the use of a disk does, is not a hundred times out of its range at 0.8; a departure
@@ -48,12 +48,12 @@ pub struct Scaler {
     /// The least that counts as a usual departure, in units of what becomes 1.
     pub least: Vec<f32>,
     /// What becomes of each feature.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FeatureUse>,
 }
 
 /// What becomes of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FeatureUse {
     /// Is learnt from and counts in the error.
     Learnt,
     /// Never moved in training: counts in the error when it departs from its value.
@@ -64,7 +64,7 @@ pub enum Kind {
     Neutral,
 }
 
-impl Kind {
+impl FeatureUse {
     /// Whether models see it.
     pub fn enters(self) -> bool {
         matches!(self, Self::Learnt | Self::Context)
@@ -104,7 +104,12 @@ impl Seen {
 
 impl Scaler {
     /// Fits to the newest steps of windows.
-    pub fn of(dataset: &Dataset, places: &[Place], roles: &[Role], scaling: Scaling) -> Self {
+    pub fn of(
+        dataset: &Dataset,
+        places: &[WindowPosition],
+        roles: &[Role],
+        scaling: Scaling,
+    ) -> Self {
         let mut seen = vec![Seen::new(); roles.len()];
         for place in places {
             let row = dataset.entities[place.entity as usize].values.row(place.step as usize);
@@ -122,7 +127,7 @@ impl Scaler {
     fn push(&mut self, seen: &Seen, role: Role, scaling: Scaling) {
         let (offset, size, kind) = line(seen, role, scaling);
         let range = f64::from(seen.max) - f64::from(seen.min);
-        let least = if kind == Kind::Learnt { LEAST_DEVIATION * range / size } else { 1.0 };
+        let least = if kind == FeatureUse::Learnt { LEAST_DEVIATION * range / size } else { 1.0 };
         self.least.push(least as f32);
         self.offset.push(offset as f32);
         self.inverse.push(if size > 0.0 { (1.0 / size) as f32 } else { 0.0 });
@@ -149,7 +154,7 @@ impl Scaler {
 
     /// Whether anything moves that counts.
     pub fn is_learnt(&self) -> bool {
-        self.kinds.contains(&Kind::Learnt)
+        self.kinds.contains(&FeatureUse::Learnt)
     }
 
     /// 1 for the features that count in the error, otherwise 0.
@@ -159,9 +164,9 @@ impl Scaler {
 }
 
 /// What becomes 0, the distance to what becomes 1 (0: everything becomes 0), and the kind.
-fn line(seen: &Seen, role: Role, scaling: Scaling) -> (f64, f64, Kind) {
+fn line(seen: &Seen, role: Role, scaling: Scaling) -> (f64, f64, FeatureUse) {
     if seen.count == 0.0 {
-        return (0.0, 0.0, Kind::Neutral);
+        return (0.0, 0.0, FeatureUse::Neutral);
     }
     let (min, max) = (f64::from(seen.min), f64::from(seen.max));
     // In float64: the difference of two huge float32 may be none.
@@ -170,24 +175,24 @@ fn line(seen: &Seen, role: Role, scaling: Scaling) -> (f64, f64, Kind) {
     let moves = range > f64::from(ABSOLUTE_RANGE.max(RELATIVE_RANGE * largest));
     let deviation = (seen.squares / seen.count).sqrt();
     match (role, scaling) {
-        (Role::LeftOut, _) => (min, 0.0, Kind::Neutral),
-        (Role::Context, _) if !moves => (min, 0.0, Kind::Neutral),
-        (Role::Context, Scaling::MinMax) => (min, range, Kind::Context),
-        (Role::Context, Scaling::Standard) => (seen.mean, deviation, Kind::Context),
+        (Role::LeftOut, _) => (min, 0.0, FeatureUse::Neutral),
+        (Role::Context, _) if !moves => (min, 0.0, FeatureUse::Neutral),
+        (Role::Context, Scaling::MinMax) => (min, range, FeatureUse::Context),
+        (Role::Context, Scaling::Standard) => (seen.mean, deviation, FeatureUse::Context),
         (Role::Observed, Scaling::MinMax) if moves => {
             let wide = range.max(LEAST_RANGE * f64::from(largest));
-            (min - (wide - range) / 2.0, wide, Kind::Learnt)
+            (min - (wide - range) / 2.0, wide, FeatureUse::Learnt)
         }
         (Role::Observed, Scaling::Standard) if moves => {
-            (seen.mean, deviation.max(LEAST_DEVIATION * range), Kind::Learnt)
+            (seen.mean, deviation.max(LEAST_DEVIATION * range), FeatureUse::Learnt)
         }
         (Role::Observed, _) => {
             let middle = (min + max) / 2.0;
             let unit = middle.abs().max(1.0);
             match scaling {
                 // Its value lies in the middle, and doubling it is a residual of 1.
-                Scaling::MinMax => (middle - unit / 2.0, unit, Kind::Constant),
-                Scaling::Standard => (middle, LEAST_DEVIATION * unit, Kind::Constant),
+                Scaling::MinMax => (middle - unit / 2.0, unit, FeatureUse::Constant),
+                Scaling::Standard => (middle, LEAST_DEVIATION * unit, FeatureUse::Constant),
             }
         }
     }
@@ -199,7 +204,7 @@ mod tests {
     use crate::train::data::tests::dataset;
 
     #[track_caller]
-    fn check(scaling: Scaling, role: Role, column: &[f32], kind: Kind, pairs: &[(f32, f32)]) {
+    fn check(scaling: Scaling, role: Role, column: &[f32], kind: FeatureUse, pairs: &[(f32, f32)]) {
         let rows: Vec<Vec<f32>> = column.iter().map(|value| vec![*value]).collect();
         let dataset = dataset(&[&rows]);
         let places = dataset.windows(0, column.len(), 1);
@@ -217,13 +222,13 @@ mod tests {
             check(Scaling::MinMax, role, column, kind, pairs);
         };
         let pairs = [(-2.0, 0.0), (6.0, 1.0), (2.0, 0.5), (14.0, 2.0), (-10.0, -1.0)];
-        check(Role::Observed, &[2.0, -2.0, 6.0], Kind::Learnt, &pairs);
-        check(Role::Context, &[0.0, 23.0], Kind::Context, &[(23.0, 1.0)]);
-        check(Role::LeftOut, &[0.0, 23.0], Kind::Neutral, &[(5.0, 0.0)]);
-        check(Role::Context, &[3.0, 3.0], Kind::Neutral, &[(5.0, 0.0)]);
+        check(Role::Observed, &[2.0, -2.0, 6.0], FeatureUse::Learnt, &pairs);
+        check(Role::Context, &[0.0, 23.0], FeatureUse::Context, &[(23.0, 1.0)]);
+        check(Role::LeftOut, &[0.0, 23.0], FeatureUse::Neutral, &[(5.0, 0.0)]);
+        check(Role::Context, &[3.0, 3.0], FeatureUse::Neutral, &[(5.0, 0.0)]);
         // Hardly any movement is taken for a tenth of the level, with the values in the middle.
         let creeping = [(0.78, 0.5), (0.819_05, 1.0), (0.740_95, 0.0)];
-        check(Role::Observed, &[0.779, 0.78, 0.781], Kind::Learnt, &creeping);
+        check(Role::Observed, &[0.779, 0.78, 0.781], FeatureUse::Learnt, &creeping);
     }
 
     #[test]
@@ -231,9 +236,14 @@ mod tests {
         let check = |role, column: &[f32], kind, pairs: &[(f32, f32)]| {
             check(Scaling::Standard, role, column, kind, pairs);
         };
-        check(Role::Observed, &[1.0, 3.0], Kind::Learnt, &[(2.0, 0.0), (3.0, 1.0), (-1.0, -3.0)]);
-        check(Role::Observed, &[5.0, 5.0], Kind::Constant, &[(5.0, 0.0), (5.1, 2.0)]);
-        check(Role::Observed, &[0.0, 0.0], Kind::Constant, &[(0.1, 10.0)]);
+        check(
+            Role::Observed,
+            &[1.0, 3.0],
+            FeatureUse::Learnt,
+            &[(2.0, 0.0), (3.0, 1.0), (-1.0, -3.0)],
+        );
+        check(Role::Observed, &[5.0, 5.0], FeatureUse::Constant, &[(5.0, 0.0), (5.1, 2.0)]);
+        check(Role::Observed, &[0.0, 0.0], FeatureUse::Constant, &[(0.1, 10.0)]);
     }
 
     #[test]
@@ -241,19 +251,25 @@ mod tests {
         let check = |column: &[f32], kind, pairs: &[(f32, f32)]| {
             check(Scaling::MinMax, Role::Observed, column, kind, pairs);
         };
-        check(&[0.0, 0.0], Kind::Constant, &[(0.0, 0.5), (10.0, 10.5)]);
-        check(&[16e9, 16e9], Kind::Constant, &[(16e9, 0.5), (32e9, 1.5), (0.0, -0.5)]);
+        check(&[0.0, 0.0], FeatureUse::Constant, &[(0.0, 0.5), (10.0, 10.5)]);
+        check(&[16e9, 16e9], FeatureUse::Constant, &[(16e9, 0.5), (32e9, 1.5), (0.0, -0.5)]);
         // Rounding is no movement.
-        check(&[0.0, 1e-17], Kind::Constant, &[]);
-        check(&[1e9, 1e9 + 64.0], Kind::Constant, &[]);
-        check(&[1e9, 1e9 + 6400.0], Kind::Learnt, &[]);
+        check(&[0.0, 1e-17], FeatureUse::Constant, &[]);
+        check(&[1e9, 1e9 + 64.0], FeatureUse::Constant, &[]);
+        check(&[1e9, 1e9 + 6400.0], FeatureUse::Learnt, &[]);
     }
 
     #[test]
     fn what_was_never_there_does_not_count() {
-        check(Scaling::Standard, Role::Observed, &[f32::NAN; 3], Kind::Neutral, &[(5.0, 0.0)]);
+        check(
+            Scaling::Standard,
+            Role::Observed,
+            &[f32::NAN; 3],
+            FeatureUse::Neutral,
+            &[(5.0, 0.0)],
+        );
         let gaps = [1.0, f32::NAN, 3.0];
-        check(Scaling::Standard, Role::Observed, &gaps, Kind::Learnt, &[(3.0, 1.0)]);
+        check(Scaling::Standard, Role::Observed, &gaps, FeatureUse::Learnt, &[(3.0, 1.0)]);
     }
 
     /// A scaled value times the size, plus the offset, is the value again.

@@ -148,8 +148,8 @@ fn one_moment_parts_all_entities() {
     let dataset = cleaned(recording, [Missing::Skip; 3]).expect("rows");
     assert_eq!((dataset.cleaning.entities, dataset.cleaning.empty_entities), (2, 1));
     let split = dataset.split(1).expect("two parts");
-    let last = |places: &[Place]| places.iter().map(|place| place.step).max();
-    let first = |places: &[Place]| places.iter().map(|place| place.step).min();
+    let last = |places: &[WindowPosition]| places.iter().map(|place| place.step).max();
+    let first = |places: &[WindowPosition]| places.iter().map(|place| place.step).min();
     assert!(last(&split.fit) < first(&split.stopping));
     assert_eq!((split.training().len(), split.stopping.len()), (70, 8));
     let places = split.training();

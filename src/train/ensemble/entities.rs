@@ -1,13 +1,13 @@
-//! Fits that one graph holds: that of all entities, and beside it one for each entity that has enough
+//! Fits that one graph holds: the one of all entities, and one for each entity that has enough
 //! data of its own; and what the file remembers of each entity.
 //!
 //! In: a dataset of several entities and the fit of all of them. Out: fits of single entities with
-//! the same branches, and for each of the other entities why it goes with the shared one. Every entity of
-//! the dataset is remembered with its level, as the fit that serves it has left it, with the largest scores
-//! of its last hours, and with how long it usually stands still.
+//! the same branches, and for each of the other entities the reason why it uses the shared one. Every entity
+//! of the dataset is remembered with its level at the end of training by the fit that serves it, with the
+//! largest scores of its last hours, and with how long it usually stands still.
 //!
 //! Each fit finds the threshold of its own scores and divides its errors by it, so that
-//! one threshold serves all: an entity that is calm by nature is held to its own calm.
+//! one threshold serves all: a calm entity is measured by its own calm.
 //!
 //! Invariants: all fits have the same shapes, since one graph holds them; the shared one is there
 //! for entities that training has never seen.
@@ -23,7 +23,7 @@ use crate::model::{
     HourlyMaxima, LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered,
 };
 use crate::train::branches::season::Harmonics;
-use crate::train::branches::{Kind, level};
+use crate::train::branches::{BranchKind, level};
 use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
 use crate::train::graph::export;
@@ -124,10 +124,10 @@ impl Fits {
     /// What a file says, but with levels as they were when training began: each entity's begins as that of
     /// the fit which serves it, and nothing else is remembered.
     pub fn begun(&self, dataset: &Dataset, metadata: &Metadata) -> Metadata {
-        let level = metadata.level.as_ref().map(level::anew);
+        let level = metadata.level.as_ref().map(level::fresh);
         let of_own = |(entity, fit): &(usize, Fit)| {
             let values = values(dataset, *entity, metadata);
-            Remembered::new(values).with_level(level::anew(&fit.level).start())
+            Remembered::new(values).with_level(level::fresh(&fit.level).start())
         };
         let own = self.own.iter().filter(|_| level.is_some());
         Metadata { remembered: own.map(of_own).collect(), level, ..metadata.clone() }
@@ -212,7 +212,7 @@ pub(super) fn can_be_remembered(dataset: &Dataset, model: ModelKind) -> Result<(
 /// has one, and a week of hours.
 fn remembered_bytes(dataset: &Dataset, model: ModelKind) -> usize {
     let features = dataset.entities.first().map_or(0, |it| it.values.ncols());
-    let has_level = model.weights().iter().any(|(kind, _)| *kind == Kind::Level);
+    let has_level = model.weights().iter().any(|(kind, _)| *kind == BranchKind::Level);
     let numbers = if has_level { 3 * features } else { 0 } + REMEMBERED_HOURS;
     dataset.entities.len() * (numbers * NUMBER_BYTES + NAME_BYTES)
 }

@@ -9,7 +9,7 @@ use crate::train::config::ModelKind;
 use crate::train::data::range::OwnCells;
 use crate::train::data::{Cleaning, Dataset, Role, Rows, Split};
 use crate::train::graph::export;
-use crate::train::reference::Evaluation;
+use crate::train::reference::ReferenceOutput;
 
 /// Three features that follow one load, one that never moves, one that tells the hour, the clocks.
 const FEATURES: usize = 7;
@@ -133,7 +133,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn evaluate(&self, fitted: &Fit) -> Evaluation {
+    fn evaluate(&self, fitted: &Fit) -> ReferenceOutput {
         fitted.evaluate(self.raw.view(), (self.mean.view(), self.scale.view()))
     }
 

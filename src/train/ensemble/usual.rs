@@ -12,9 +12,9 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 use super::Fit;
 use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
 use crate::statistics;
-use crate::train::branches::Kind;
+use crate::train::branches::BranchKind;
 use crate::train::branches::level::{self, Levelled};
-use crate::train::data::{Dataset, Place, Training};
+use crate::train::data::{Dataset, Training, WindowPosition};
 use crate::train::graph::{self, measuring};
 use crate::train::run::TrainError;
 
@@ -67,7 +67,7 @@ fn mean_squares(
     runtime: &Runtime,
     fit: &Fit,
     dataset: &Dataset,
-    places: &[Place],
+    places: &[WindowPosition],
 ) -> Result<Vec<Vec<f64>>, TrainError> {
     let features = fit.base.scaler.kinds.len();
     let mut squares = vec![vec![0.0; features]; fit.branches.len()];
@@ -103,7 +103,7 @@ impl Meter {
     pub fn new(
         runtime: &Runtime,
         fit: &Fit,
-        output: fn(Kind) -> String,
+        output: fn(BranchKind) -> String,
     ) -> Result<Self, TrainError> {
         let artifact = Artifact::read(measuring(fit))?;
         let features = fit.base.scaler.kinds.len();
@@ -122,7 +122,7 @@ impl Meter {
         &mut self,
         dataset: &Dataset,
         fit: &Fit,
-        places: &[Place],
+        places: &[WindowPosition],
         each: &mut OnMeasured<'_>,
     ) -> Result<(), ScorerError> {
         let window = fit.base.window;

@@ -2,7 +2,7 @@
 
 use super::{END, KEEP, With, Writer, residual, value};
 use crate::model::graph::Attribute;
-use crate::train::branches::{Aggregate, Branch, Kind, Model};
+use crate::train::branches::{Aggregate, Branch, BranchKind, Model};
 
 impl Writer<'_> {
     /// One branch, from its residual to its part of the error and of each feature's contribution.
@@ -45,7 +45,7 @@ impl Writer<'_> {
     }
 
     /// The value of a branch, `[N, 1]`, and each feature's share of it.
-    fn aggregate(&mut self, kind: Kind) {
+    fn aggregate(&mut self, kind: BranchKind) {
         let own = |part: &str| format!("{}_{part}", kind.name());
         let [size, sum, parts] = ["size", "sum", "parts"].map(own);
         let (kept, value) = (&residual(kind), value(kind));

@@ -42,8 +42,8 @@ impl Writer<'_> {
 
     /// What was expected in the features' own units; what does not count is as it is.
     fn reconstruction(&mut self) {
-        let teller = self.first().teller();
-        let expected = match &teller.model {
+        let heaviest = self.first().heaviest_branch();
+        let expected = match &heaviest.model {
             Model::Season => "season_expected".to_owned(),
             Model::Level => {
                 // Not by way of the newest value, which may be missing.

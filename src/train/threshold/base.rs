@@ -1,14 +1,13 @@
-//! A base: what the largest score of six hours usually is, and half as much again.
+//! A base: 1.5 times what the largest score of six hours usually is.
 //!
 //! ```text
 //! threshold = base · median of the largest scores of all blocks of six hours of all entities
 //! ```
 //!
-//! The largest score of a quarter of a day is what an operator would have been called for; that of the
-//! block in the middle says what is usual, whatever the worst blocks hold: half of them may be incidents
-//! before it moves far. Nothing is extrapolated, and nothing is counted. What a restless entity does in
-//! its own hours is not the trained threshold's business but that of the threshold in force
-//! (`crate::detect`).
+//! The largest score of a quarter of a day is what an operator would have been called for. The median of
+//! the blocks says what is usual, whatever the worst blocks hold: half of them may be incidents
+//! before it moves far. Nothing is extrapolated, and nothing is counted. An entity with restless hours of its
+//! own is handled by the threshold in force (`crate::detect`), not by the trained one.
 //!
 //! Blocks are those of the clock, in UTC. One counts when more than half of its steps have a score.
 

@@ -1,21 +1,21 @@
-//! A budget: the lowest threshold at which an entity has so many alert episodes a week.
+//! A budget: the lowest threshold at which an entity has at most a given number of alert episodes a week.
 //!
-//! With enough history the episodes are counted: the smallest score at and above which there
-//! are not more than the budget. A week and a day of one machine allow one episode; then the
-//! threshold would hang on the second largest peak of that week, and with a few days, which allow
-//! none, on the largest; and that may be an incident which nobody has left out. So there it is
-//! followed from the bulk of the episodes' peaks: with `k` peaks above a level `u` in `t`
+//! With enough history the episodes are counted: the threshold is the smallest score at and above which there
+//! are no more than the budget. Eight days of one machine allow one episode; then the threshold would depend
+//! on the second largest peak alone, and with a few days, which allow none, on the largest, which may be an
+//! incident that nobody has excluded. So with little history it is extrapolated from the bulk of the
+//! episodes' peaks: with `k` peaks above a level `u` in `t`
 //! entity-weeks, half of them less than `m` above it, and a budget of `n` an entity and week,
 //!
 //! ```text
 //! threshold = u + m / ln 2 · ln(k / (n t))
 //! ```
 //!
-//! is what `n` peaks an entity and week exceed if their excesses are exponential. The median, unlike
-//! the mean and unlike a fitted shape, does not move for a few incidents, which are to alarm again.
-//! It is at most twice the largest score: farther a tail is not to be trusted.
+//! is exceeded by `n` peaks per entity and week if their excesses are exponential. The median, unlike
+//! the mean and unlike a fitted shape, does not move for a few incidents, which must alarm again.
+//! The threshold is at most twice the largest score: farther out a tail cannot be trusted.
 //!
-//! No arithmetic makes an hour tell what a week holds: a machine that does something else on the
+//! No arithmetic can learn a week from an hour: a machine that does something else on the
 //! next day alarms, whatever the budget.
 //!
 //! Source: Coles 2001, "An introduction to statistical modeling of extreme values", 4.3.3 (return

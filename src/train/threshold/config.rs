@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::config::ConfigError;
+use super::super::config::TrainConfigError;
 use crate::model::AdaptiveThreshold;
 
 /// Sigmas above the mean: of normally distributed scores one in 741 lies farther out.
@@ -87,27 +87,27 @@ impl ThresholdConfig {
     ///
     /// # Errors
     /// Names the first such key.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), TrainConfigError> {
         let percent = self.percentile;
-        ConfigError::check(
+        TrainConfigError::check(
             percent > 0.0 && percent <= 100.0,
             "threshold.percentile",
             &percent,
             "write a number above 0 and at most 100",
         )?;
-        ConfigError::check(
+        TrainConfigError::check(
             self.budget > 0.0 && self.budget.is_finite(),
             "threshold.budget",
             &self.budget,
             "write how many alert episodes an entity may have in a week, such as 1 or 0.5",
         )?;
-        ConfigError::check(
+        TrainConfigError::check(
             self.base >= 1.0 && self.base.is_finite(),
             "threshold.base",
             &self.base,
             "write how many times the usual, at least 1, such as 1.5",
         )?;
-        ConfigError::check(
+        TrainConfigError::check(
             self.adaptive().is_good(),
             "threshold.hours_per_week",
             &self.hours_per_week,

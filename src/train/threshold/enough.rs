@@ -1,4 +1,4 @@
-//! How many scores are enough for a threshold, and when they are said to be little.
+//! How many scores are enough for a threshold, and when training warns that there are few.
 
 use super::TrainingScores;
 use crate::duration::Duration;

@@ -5,10 +5,10 @@
 //! and the chosen one.
 //!
 //! ```text
-//! base         half as much again as the largest score of six hours usually is: the default
-//! percentile   a share of the steps lies above: simple, and silent about how often that alarms
+//! base         1.5 times what the largest score of six hours usually is: the default
+//! percentile   a share of the steps lies above: simple, but it does not say how often that alarms
 //! mean_std     mean + 3 sigma: only for scores that two tests take for normally distributed
-//! budget       the level that so many episodes an entity and week exceed: what an operator feels
+//! budget       the level that a given number of episodes per entity and week exceed: what an operator notices
 //! ```
 //!
 //! Scores of neighbouring steps are much alike, so that a short range holds few independent ones.
@@ -19,9 +19,9 @@
 //! many neither sets the threshold alone nor is it left out; the note tells when one of several
 //! entities causes most of the episodes.
 //!
-//! Few scores say nothing: a method that stands on fewer than it needs gives no threshold, and says
-//! how much more history it takes: before the fit, where it is sure to be too few. Two hours at 15 s are enough for a budget; what is less than a day
-//! is said to be little.
+//! Few scores say nothing: a method that has fewer than it needs gives no threshold, and says how much more
+//! history it takes, before the fit if they are certain to be too few. Two hours at 15 s are enough for a
+//! budget; training warns about less than a day.
 //!
 //! Invariants: the time that a budget is for is scored time; an episode is what an evaluation counts,
 //! too (`crate::episodes`); the same scores give the same threshold.
@@ -74,18 +74,21 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What the method does, for who has not read its name before.
+    /// What the method does, for readers who do not know its name.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self.method.split(' ').next().unwrap_or_default() {
             "base" => {
-                "base: so many times the largest score that six hours of a host usually have (train.threshold.base)"
+                "base: this many times the largest score that six hours of a host usually have \
+                 (train.threshold.base)"
             }
             "budget" => {
-                "budget: what the average host exceeds so many times a week (train.threshold.budget)"
+                "budget: the score that the average host exceeds this many times a week \
+                 (train.threshold.budget)"
             }
             "percentile" => {
-                "percentile: what so many percent of the scores stay below (train.threshold.percentile)"
+                "percentile: the score that this percentage of the scores stays below \
+                 (train.threshold.percentile)"
             }
             "mean_std" => {
                 "mean_std: the mean of the scores and three standard deviations, as they are normally distributed"
@@ -119,7 +122,7 @@ pub enum ThresholdError {
     #[error("no scores to take a threshold from: train on a longer range")]
     Empty,
     /// A score that is not a number to compare with: scoring went wrong before.
-    #[error("the scores hold {0}, which is no number to compare with")]
+    #[error("the scores hold {0}, which cannot be compared")]
     NotFinite(f64),
     /// Too little for any threshold, or for what this method asks of it.
     #[error(

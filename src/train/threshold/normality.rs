@@ -1,10 +1,10 @@
 //! Normality: whether scores look like draws from a normal distribution.
 //!
-//! Two tests, as either alone has blind spots: Shapiro-Wilk weighs the tails, Kolmogorov-Smirnov
-//! the largest distance anywhere. Mean and sigma are estimated from the very scores, for which the
+//! There are two tests, because each alone has blind spots: Shapiro-Wilk looks at the tails, Kolmogorov-Smirnov
+//! at the largest distance anywhere. Mean and sigma are estimated from the same scores, for which the
 //! classic critical values of Kolmogorov-Smirnov are far too lenient; those of Lilliefors are
-//! made for it. Both take the scores for independent; smoothed ones are not and are rejected rather
-//! too often, which is the safe side: the budget method takes nothing for granted.
+//! made for this case. Both tests assume independent scores. Smoothed scores are not independent and are
+//! rejected too often, which is the safe side: the budget method does not assume a distribution.
 //!
 //! Sources: Royston 1995, "Remark AS R94"; Lilliefors 1967; Dallal and Wilkinson 1986.
 

@@ -177,7 +177,7 @@ fn what_gives_no_threshold_says_why() {
     check(vec![vec![f64::NAN; 9], vec![]], budget, "no scores");
     let mut infinite = vec![1.0; 30];
     infinite[7] = f64::INFINITY;
-    check(vec![infinite], budget, "which is no number to compare with");
+    check(vec![infinite], budget, "which cannot be compared");
     check(vec![vec![0.0; 30]], budget, "the threshold would be 0");
     // Seven scores make no threshold, whatever the method; one in 200 cannot be told of 90.
     let thirty = "7 scores are too few: 30 are needed, which takes 4.3 times the history";

@@ -1,18 +1,18 @@
-//! Faults: known trouble laid over moments at which none is known, and how well a network's error tells
-//! the ones from the others.
+//! Faults: known trouble added to moments without known trouble, and how well a network's error distinguishes
+//! them.
 //!
 //! In: a dataset, its stopping part, a seed; then one network after another, fitted and measured. Out:
 //! for each kind of fault how often a window with it has a larger error than one without, as a share of
-//! all such pairs: the area under the ROC curve. 0.5 is what chance gives, 1 is every time.
+//! all such pairs: the area under the ROC curve. 0.5 is chance, 1 is always.
 //!
-//! Faults are laid over raw values of the longest window that any trial looks at, at moments that are
+//! Faults are added to raw values of the longest window that any trial looks at, at moments that are
 //! newest steps of such windows: a trial with a shorter window sees the end of the same course. So no
-//! window, scaling or size of network makes them easier by itself, and they are the same for all. What
-//! a fault leaves nearly as it was is none, and is drawn again. A deviation is a feature's own around
-//! its entity's mean: that hosts differ is no movement of any.
+//! window, scaling or size of network makes them easier by itself, and they are the same for all. A fault
+//! that changes the values hardly at all is drawn again. Deviations are those of a feature around its own
+//! entity's mean: differences between hosts are not movement.
 //!
-//! The stopping part was looked at in fitting to choose the pass that gave the weights, without faults;
-//! neither the fit nor the threshold's part has anything of them.
+//! Fitting used the stopping part, without faults, to choose the pass that gave the weights; neither the fit
+//! nor the threshold's part contains faults.
 //!
 //! Source: Hanley and McNeil 1982, "The meaning and use of the area under a receiver operating
 //! characteristic (ROC) curve" (the share of pairs).
@@ -28,7 +28,7 @@ use serde::Serialize;
 use super::{Figure, Space};
 use crate::model::Runtime;
 use crate::train::config::TrainConfig;
-use crate::train::data::{Dataset, Place, Role, Scaler, Scaling, Split, scaler};
+use crate::train::data::{Dataset, Role, Scaler, Scaling, Split, WindowPosition, scaler};
 use crate::train::ensemble::{Fit, Meter, window};
 use crate::train::graph;
 use crate::train::run::TrainError;
@@ -119,7 +119,7 @@ impl FaultKind {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::train) struct Faults {
     /// In the order of entity and time.
-    calm: Vec<Place>,
+    calm: Vec<WindowPosition>,
     /// By kinds, in the order of [`FaultKind::ALL`].
     laid: Vec<Fault>,
 }
@@ -128,7 +128,7 @@ pub(in crate::train) struct Faults {
 #[derive(Debug, Clone, PartialEq)]
 struct Fault {
     kind: FaultKind,
-    place: Place,
+    place: WindowPosition,
     /// Features with the values that they then have at the last steps of the longest window, oldest
     /// first.
     courses: Vec<(usize, Vec<f32>)>,
@@ -138,7 +138,7 @@ struct Fault {
 struct Ground<'a> {
     dataset: &'a Dataset,
     /// Newest steps of the longest windows of the stopping part; never empty.
-    moments: &'a [Place],
+    moments: &'a [WindowPosition],
     /// Steps of those.
     steps: usize,
     /// The features that a network learns.
@@ -153,7 +153,7 @@ struct Ground<'a> {
 pub(in crate::train) fn learnt(dataset: &Dataset, split: &Split, roles: &[Role]) -> Vec<usize> {
     let scaler = Scaler::of(dataset, &split.training(), roles, Scaling::Standard);
     let kinds = scaler.kinds.iter().enumerate();
-    kinds.filter(|(_, kind)| **kind == scaler::Kind::Learnt).map(|(i, _)| i).collect()
+    kinds.filter(|(_, kind)| **kind == scaler::FeatureUse::Learnt).map(|(i, _)| i).collect()
 }
 
 impl Faults {
@@ -217,7 +217,7 @@ impl Faults {
 
 /// Windows with faults in them, `[faults, window, features]`.
 fn windows(dataset: &Dataset, faults: &[Fault], window: usize) -> Array3<f32> {
-    let places: Vec<Place> = faults.iter().map(|fault| fault.place).collect();
+    let places: Vec<WindowPosition> = faults.iter().map(|fault| fault.place).collect();
     let mut windows = dataset.gather(&places, window);
     for (mut window, fault) in windows.outer_iter_mut().zip(faults) {
         for (feature, course) in &fault.courses {
@@ -249,7 +249,7 @@ impl<'a> Ground<'a> {
             let entity = places[0].entity as usize;
             for (i, feature) in features.iter().enumerate() {
                 let rows = &dataset.entities[entity].values;
-                let value = |place: &Place| rows[[place.step as usize, *feature]];
+                let value = |place: &WindowPosition| rows[[place.step as usize, *feature]];
                 let values = || places.iter().map(value).filter(|it| it.is_finite());
                 let count = values().count() as f64;
                 let mean = values().map(f64::from).sum::<f64>() / count.max(1.0);
@@ -281,7 +281,7 @@ impl<'a> Ground<'a> {
     fn course(
         &self,
         kind: FaultKind,
-        place: Place,
+        place: WindowPosition,
         i: usize,
         rng: &mut ChaCha8Rng,
     ) -> Option<Vec<f32>> {
@@ -298,7 +298,7 @@ impl<'a> Ground<'a> {
             FaultKind::Spike => shift(&mut course[self.steps - 1..], off(SHIFT, rng)),
             FaultKind::Frozen => course.fill(self.earlier(place, self.features[i], rng)?),
             FaultKind::Apart => {
-                let own = |it: &Place| it.entity < place.entity;
+                let own = |it: &WindowPosition| it.entity < place.entity;
                 let from = self.moments.partition_point(own);
                 let to = self.moments.partition_point(|it| it.entity <= place.entity);
                 let other = self.moments[rng.random_range(from..to)];
@@ -313,14 +313,14 @@ impl<'a> Ground<'a> {
     }
 
     /// A feature's values in the longest window, oldest first.
-    fn values(&self, place: Place, feature: usize) -> Vec<f32> {
+    fn values(&self, place: WindowPosition, feature: usize) -> Vec<f32> {
         let rows = &self.dataset.entities[place.entity as usize].values;
         let end = place.step as usize + 1;
         rows.slice(s![end - self.steps..end, feature]).to_vec()
     }
 
     /// What a feature was before the longest window.
-    fn earlier(&self, place: Place, feature: usize, rng: &mut ChaCha8Rng) -> Option<f32> {
+    fn earlier(&self, place: WindowPosition, feature: usize, rng: &mut ChaCha8Rng) -> Option<f32> {
         let ago = rng.random_range(self.steps..=LONGEST_AGO * self.steps);
         let step = (place.step as usize).checked_sub(ago)?;
         Some(self.dataset.row(place.entity as usize, step)?[feature])

@@ -8,7 +8,7 @@ use portent::config::Config;
 use portent::detect::DetectConfig;
 use portent::evaluate::{self, Backtest};
 use portent::features::{FeatureSpec, PROFILE_ENTITY, profile};
-use portent::history::{Exclusions, History, Query, Source};
+use portent::history::{Exclusions, History, HistoryQuery, Source};
 use portent::model::{Artifact, Metadata, ModelConfig, Runtime, Scorer};
 use portent::train::{self, Options};
 use rustix::time::{ClockId, clock_gettime};
@@ -69,7 +69,7 @@ impl Bench {
             config: self.config.train.clone(),
             global: self.config.global.clone(),
             model: self.config.models[0].clone(),
-            history: Query { exclude, ..self.asked(source, profile(), entity) },
+            history: HistoryQuery { exclude, ..self.asked(source, profile(), entity) },
             keep: Vec::new(),
             tune: None,
             output: file.to_path_buf(),
@@ -86,7 +86,7 @@ impl Bench {
     }
 
     /// What a model has to be shown of a history.
-    pub fn query(&self, source: Source, metadata: &Metadata) -> Query {
+    pub fn query(&self, source: Source, metadata: &Metadata) -> HistoryQuery {
         self.asked(source, metadata.features.clone(), metadata.entity.clone())
     }
 
@@ -103,9 +103,21 @@ impl Bench {
         Ok(evaluate::backtest(metadata, scorer, recording, features, global)?)
     }
 
-    fn asked(&self, source: Source, features: Vec<FeatureSpec>, entity: Vec<String>) -> Query {
+    fn asked(
+        &self,
+        source: Source,
+        features: Vec<FeatureSpec>,
+        entity: Vec<String>,
+    ) -> HistoryQuery {
         let config = self.config.history.clone();
-        Query { source, features, entity, exclude: Exclusions::default(), config, zone: None }
+        HistoryQuery {
+            source,
+            features,
+            entity,
+            exclude: Exclusions::default(),
+            config,
+            zone: None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A network: dense layers that squeeze a row through a bottleneck and restore what it stands for.
+//! A network: dense layers that pass a row through a bottleneck and reconstruct it.
 //!
 //! In: scaled rows and what they should become. Out: what they become, and, for training, the
 //! gradient of the weighted squared error by every weight. Hidden layers are `max(0, x W + b)`; the
@@ -147,8 +147,8 @@ impl Network {
     }
 
     /// The same network for wider rows and targets, in which its own inputs and outputs are at
-    /// these places. Other inputs count for nothing; other outputs are `blank`.
-    pub fn expanded(&self, inputs: Places<'_>, outputs: Places<'_>, blank: f64) -> Self {
+    /// these places. Other inputs count for nothing; other outputs are `fill`.
+    pub fn expanded(&self, inputs: Places<'_>, outputs: Places<'_>, fill: f64) -> Self {
         let mut layers = self.layers.clone();
         let last = layers.len() - 1;
         let first = &mut layers[0];
@@ -159,7 +159,7 @@ impl Network {
         first.weights = weights;
         let layer = &mut layers[last];
         let mut weights = Array2::zeros((layer.weights.nrows(), outputs.width));
-        let mut bias = Array1::from_elem(outputs.width, blank);
+        let mut bias = Array1::from_elem(outputs.width, fill);
         for (from, to) in outputs.places.iter().enumerate() {
             weights.column_mut(*to).assign(&layer.weights.column(from));
             bias[*to] = layer.bias[from];

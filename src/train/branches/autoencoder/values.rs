@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, s};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::train::data::Place;
+use crate::train::data::WindowPosition;
 
 /// How often a feature is missing in training. Often enough to be learnt, seldom enough that most
 /// windows are whole.
@@ -30,7 +30,7 @@ pub struct Values {
 }
 
 /// Some windows, as the network is trained on them.
-pub struct Batch {
+pub struct TrainingBatch {
     /// `[windows, steps * features]`.
     pub inputs: Array2<f64>,
     /// Likewise.
@@ -45,7 +45,7 @@ impl Values {
     }
 
     /// Windows put together.
-    pub fn batch(&self, places: &[Place]) -> Batch {
+    pub fn batch(&self, places: &[WindowPosition]) -> TrainingBatch {
         let features = self.features();
         let width = self.steps * features;
         let mut inputs = Array2::zeros((places.len(), width));
@@ -65,12 +65,12 @@ impl Values {
                 }
             }
         }
-        Batch { inputs, targets, there }
+        TrainingBatch { inputs, targets, there }
     }
 
     /// One over the variance of each target, but no more than a hundred times the usual one of
     /// standardised features: what hardly moves is not all there is to learn.
-    pub fn units(&self, places: &[Place]) -> Array1<f64> {
+    pub fn units(&self, places: &[WindowPosition]) -> Array1<f64> {
         let features = self.features();
         let (mut count, mut sum, mut square) = (
             Array1::<f64>::zeros(features),
@@ -95,7 +95,7 @@ impl Values {
 }
 
 /// Takes random features out of each window, with all their steps.
-pub fn drop_some(batch: &mut Batch, offsets: &[f64], rng: &mut ChaCha8Rng) {
+pub fn drop_some(batch: &mut TrainingBatch, offsets: &[f64], rng: &mut ChaCha8Rng) {
     let features = offsets.len();
     let rows = batch.inputs.outer_iter_mut().zip(batch.there.outer_iter_mut());
     for (mut inputs, mut there) in rows {

@@ -81,7 +81,7 @@ fn faults_are_the_same_for_every_window() {
 fn a_kind_does_what_it_says() {
     let dataset = two_hosts(400);
     let faults = laid(&dataset, &config(), &[1, 10]);
-    let places: Vec<Place> = faults.laid.iter().map(|it| it.place).collect();
+    let places: Vec<WindowPosition> = faults.laid.iter().map(|it| it.place).collect();
     let (before, after) = (dataset.gather(&places, 10), windows(&dataset, &faults.laid, 10));
     for kind in FaultKind::ALL {
         assert_eq!(faults.laid.iter().filter(|it| it.kind == kind).count(), OF_A_KIND, "{kind:?}");

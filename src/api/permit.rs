@@ -1,4 +1,4 @@
-//! A turn: a place among the queries that are worked on, and what is done with it.
+//! A permit: one of the places for queries that run at the same time, and the work that is done with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,14 @@ use super::counters::{Working, record};
 use super::error::{ApiError, Stage};
 use super::look::Look;
 
-/// A place among the queries that are worked on, and until when.
-pub(super) struct Turn {
+/// One of the places for queries that run at the same time, and until when.
+pub(super) struct QueryPermit {
     deadline: Instant,
     place: OwnedSemaphorePermit,
     working: Working,
 }
 
-impl Turn {
+impl QueryPermit {
     /// Waits for a place among those of its pace, so long at most, the time of the work included.
     ///
     /// # Errors
@@ -67,11 +67,11 @@ impl Turn {
     ) -> Result<String, ApiError> {
         let Self { deadline, place, working } = self;
         let begun = Instant::now();
-        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
-        let still_wanted = Arc::clone(&wanted.0);
+        let cancel = CancelOnDrop(Arc::new(AtomicBool::new(true)));
+        let is_wanted = Arc::clone(&cancel.0);
         let task = tokio::task::spawn_blocking(move || {
             let _held = (place, working);
-            work(&|| still_wanted.load(Ordering::Relaxed) && Instant::now() < deadline)
+            work(&|| is_wanted.load(Ordering::Relaxed) && Instant::now() < deadline)
         });
         let answer = task.await.unwrap_or(Err(ApiError::Internal));
         record("evaluation", begun.elapsed());
@@ -79,10 +79,10 @@ impl Turn {
     }
 }
 
-/// Somebody waits for the answer; dropped with the task of the request.
-struct Wanted(Arc<AtomicBool>);
+/// Tells the work to end when it is dropped with the task of the request, as nobody waits for the answer then.
+struct CancelOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }

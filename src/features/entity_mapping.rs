@@ -1,25 +1,25 @@
-//! What is placed: for each element of a layout, of an expression's result or of a selector, the entity that
-//! it belongs to.
+//! A mapping: for each element of the layout of an expression's result or of a selector, the entity that it
+//! belongs to.
 //!
-//! In: a layout and what it was before. Out: a place for each element, which holds a reference to its entity
+//! In: a layout and what it was before. Out: an assignment for each element, which holds a reference to its entity
 //! for as long as the element is there.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::entity::{EntityTable, Place};
+use super::entity::{Assignment, EntityTable};
 use crate::labels::Labels;
 use crate::promql::Layout;
 
 /// For each element of a layout the entity it belongs to.
 #[derive(Debug, Default)]
-pub(super) struct Placed {
+pub(super) struct EntityMapping {
     layout: Arc<Layout>,
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<Assignment>,
 }
 
-impl Placed {
+impl EntityMapping {
     /// Follows a layout. New label sets are placed before old places are let go, so that an entity
     /// that stays keeps its slot and its state.
     pub(super) fn follow(&mut self, layout: &Arc<Layout>, entities: &mut EntityTable) {
@@ -33,7 +33,7 @@ impl Placed {
             let elements = layout.labels.iter().zip(layout.places_in(&self.layout));
             self.places.reserve(layout.len());
             self.places.extend(elements.map(|(labels, before)| match before {
-                Some(place) => std::mem::replace(&mut gone[place], Place::Nobody),
+                Some(place) => std::mem::replace(&mut gone[place], Assignment::Nobody),
                 None => entities.acquire(labels),
             }));
             gone.into_iter().for_each(|place| entities.release(place));
@@ -43,7 +43,7 @@ impl Placed {
 
     /// Elements that there was no room for.
     pub(super) fn refused(&self) -> usize {
-        self.places.iter().filter(|it| **it == Place::Refused).count()
+        self.places.iter().filter(|it| **it == Assignment::Refused).count()
     }
 
     /// Entities, told apart by these labels, that there was no room for.
@@ -54,14 +54,14 @@ impl Placed {
             names.iter().for_each(|name| labels.get(name).hash(&mut hasher));
             hasher.finish()
         };
-        let refused = elements.filter(|(place, _)| **place == Place::Refused);
+        let refused = elements.filter(|(place, _)| **place == Assignment::Refused);
         refused.map(|(_, labels)| hash(labels)).collect::<HashSet<u64>>().len()
     }
 
     /// Places those once more that there was no room for.
     pub(super) fn retry(&mut self, entities: &mut EntityTable) {
         for (place, labels) in self.places.iter_mut().zip(self.layout.labels.iter()) {
-            if *place == Place::Refused {
+            if *place == Assignment::Refused {
                 *place = entities.acquire(labels);
             }
         }

@@ -1,11 +1,11 @@
-//! A page: what a training did and why its model may be believed, for a browser.
+//! The page of a training: what it did and why its model may be believed, for a browser.
 //!
 //! In: a summary and the command that made it. Out: one self-contained HTML page.
 
 use super::hindsight::Moment;
 use super::report::Summary;
 use super::threshold::Candidate;
-use super::tune::{Ending, Outcome, Tuning};
+use super::tune::{Ending, TrialResult, Tuning};
 use crate::report::{
     Bar, Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, ReportError, Series, Table,
     Threshold, TimeSeries, TimedSeries,
@@ -67,8 +67,8 @@ fn left_out(page: &mut Page, summary: &Summary) {
     }
     page.section(
         "Left out",
-        "These moments stand out of the history, and were not learnt from, so that the model calls what \
-         looks like them. If one was normal, keep it: --keep START..END.",
+        "These moments stand out from the history and were not learnt from, so that the model \
+         finds what looks like them. If one was normal, keep it: --keep START..END.",
     );
     let rows = summary.left_out.iter().map(|moment| summary.moment(moment).to_vec());
     let columns = ["entity", "when", "features", "largest score"];
@@ -160,7 +160,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         log_y: false,
     });
     let caption = match hindsight.entities.len() {
-        0..=SHOWN_ENTITIES => "A score that stays below the line would not have called anybody.",
+        0..=SHOWN_ENTITIES => "A score that stays below the line would not have alerted anybody.",
         _ => "The entities with the largest scores.",
     };
     page.plot(&plot, caption)?;
@@ -314,7 +314,7 @@ fn trials(page: &mut Page, tuning: &Tuning) {
          network than one without (area under the ROC curve, a mean over the kinds of faults): 1 is \
          every time, 0.5 is chance.",
     );
-    let row = |(i, it): (usize, &Outcome)| {
+    let row = |(i, it): (usize, &TrialResult)| {
         let figures = it.executions.iter().map(|it| format!("{:.3}", it.figure.mean()));
         let passes: Vec<usize> = it.executions.iter().map(|it| it.passes).collect();
         let ending = match &it.ending {

@@ -1,8 +1,8 @@
 //! What a server is asked: the features' own expressions, and what serving knows beside them.
 //!
-//! In: features and the entity labels. Out: for each feature the text to ask for and one for where
-//! label sets clash, and one text for the times of samples. Serving sees in its rings that a series has ended and when samples were
-//! taken; a server has to be asked. Two weeks of that cost one query more.
+//! In: features and the entity labels. Out: for each feature the text to ask for and another one for steps at
+//! which label sets clash, and one text for the times of samples. Serving sees in its rings that a series has
+//! ended and when samples were taken; a server must be asked. That costs one more query for two weeks.
 //!
 //! A feature's ranges still return something for a while when their series have ended; serving leaves
 //! that out (see [`crate::features::FeatureSet`]), and `and on (...) selector` does here. Where the series
@@ -10,7 +10,7 @@
 //! entity may have none and has not lost any: there, what is left out has some in the range and none now.
 //! What does not parse, as a server may know more than PromQL, is asked as it is.
 
-use super::Query;
+use super::HistoryQuery;
 use crate::matcher::Selector;
 use crate::promql::Expr;
 
@@ -19,7 +19,7 @@ const BESIDE_MS: i64 = crate::promql::LOOKBACK_MS;
 
 /// The texts that a server is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct QueryTexts {
     /// For each feature.
     pub features: Vec<String>,
     /// For each feature the text for where label sets clash, if it has one; see
@@ -32,8 +32,8 @@ pub(super) struct Asked {
     pub reach_ms: i64,
 }
 
-impl Asked {
-    pub fn new(query: &Query) -> Self {
+impl QueryTexts {
+    pub fn new(query: &HistoryQuery) -> Self {
         let entity = query.entity.join(", ");
         let exprs: Vec<Option<Expr>> =
             query.features.iter().map(|it| Expr::parse(&it.expr).ok()).collect();
@@ -105,8 +105,8 @@ mod tests {
     use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
     use crate::series::{StorageConfig, Store};
 
-    fn asked(exprs: &[&str]) -> Asked {
-        Asked::new(&Query {
+    fn asked(exprs: &[&str]) -> QueryTexts {
+        QueryTexts::new(&HistoryQuery {
             source: Source::Csv("none".into()),
             features: exprs.iter().map(|it| FeatureSpec::new("f", *it)).collect(),
             entity: vec!["job".to_owned(), "instance".to_owned()],

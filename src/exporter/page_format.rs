@@ -1,18 +1,18 @@
-//! What a scraper wants of the metrics page, by its headers.
+//! The form in which a scraper asks for the metrics page, by its headers.
 
 use super::Format;
 use crate::accept::{entries, takes_gzip};
 
 /// The form of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct PageFormat {
     /// In which format.
     pub format: Format,
     /// Whether it may be compressed.
     pub gzip: bool,
 }
 
-impl Wanted {
+impl PageFormat {
     /// Of all values of `Accept` and `Accept-Encoding`. Whoever asks for nothing that there is gets the text
     /// format, as exporters have it.
     pub fn of<'a>(
@@ -43,8 +43,8 @@ mod tests {
 
     #[track_caller]
     fn check(accept: &[&str], encoding: &[&str], format: Format, gzip: bool) {
-        let wanted = Wanted::of(accept.iter().copied(), encoding.iter().copied());
-        assert_eq!(wanted, Wanted { format, gzip }, "{accept:?} {encoding:?}");
+        let wanted = PageFormat::of(accept.iter().copied(), encoding.iter().copied());
+        assert_eq!(wanted, PageFormat { format, gzip }, "{accept:?} {encoding:?}");
     }
 
     #[test]

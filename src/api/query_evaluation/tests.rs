@@ -19,9 +19,9 @@ fn store() -> Store {
     excerpt.into_store()
 }
 
-fn evaluation(text: &str, instants: Instants) -> Evaluation {
+fn evaluation(text: &str, instants: Instants) -> QueryEvaluation {
     let (start, end) = instants.ends();
-    Evaluation {
+    QueryEvaluation {
         query: Query::parse(text, start, end).expect("a good query"),
         instants,
         limit: None,

@@ -11,7 +11,7 @@ use crate::labels::Labels;
 use crate::promql::{
     Annotations, EvalError, Expr, Plan, Query, RangeSelection, Reach, Steps, Value, select_range,
 };
-use crate::series::{Store, Wanted};
+use crate::series::{ExcerptRequest, Store};
 
 /// When a query is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Instants {
 
 /// A query and the bounds of its answer.
 #[derive(Debug)]
-pub(super) struct Evaluation {
+pub(super) struct QueryEvaluation {
     pub(super) query: Query,
     pub(super) instants: Instants,
     /// Elements at most; the rest is left out and that is said.
@@ -52,7 +52,7 @@ impl Instants {
 }
 
 /// What a query reads when it is evaluated at these instants.
-pub(super) fn wanted(query: &Query, instants: Instants) -> Vec<Wanted> {
+pub(super) fn wanted(query: &Query, instants: Instants) -> Vec<ExcerptRequest> {
     let (first_ms, last_ms) = instants.ends();
     let lookbacks = query.lookbacks();
     let wanted = query.reaches().into_iter().map(|(selector, reach)| {
@@ -64,12 +64,12 @@ pub(super) fn wanted(query: &Query, instants: Instants) -> Vec<Wanted> {
         };
         let longest = lookbacks.iter().find(|(other, _)| *other == selector);
         let lookback_ms = longest.map_or(0, |(_, ms)| *ms);
-        Wanted { selector, from_ms, to_ms, lookback_ms }
+        ExcerptRequest { selector, from_ms, to_ms, lookback_ms }
     });
     wanted.collect()
 }
 
-impl Evaluation {
+impl QueryEvaluation {
     /// The answer. `go_on` is asked again and again; once it has said no it must not say yes again.
     ///
     /// # Errors

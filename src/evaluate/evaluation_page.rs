@@ -1,4 +1,4 @@
-//! A page: how a model did on history, for a browser.
+//! The page of an evaluation: how a model did on history, for a browser.
 
 use super::account::name;
 use super::backtest::{Backtest, Tally};

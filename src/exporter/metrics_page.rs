@@ -1,4 +1,4 @@
-//! A page in the text format: families of samples, written one after the other.
+//! The metrics page in the text format: families of samples, written one after the other.
 
 use std::fmt::Write;
 

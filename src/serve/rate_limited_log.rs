@@ -1,27 +1,27 @@
-//! Quiet: a log that a sender cannot fill.
+//! A rate-limited log: one that a sender cannot fill.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// One line of a kind in this time; often enough to see that it goes on.
+/// At most one line of a kind in this time; often enough to see that it goes on.
 const INTERVAL_MS: i64 = 10_000;
 
-/// Lets one event of each kind through in a while and counts the others.
+/// Lets one event of each kind through per interval and counts the others.
 #[derive(Debug)]
-pub(super) struct Quiet {
-    kinds: Vec<Kind>,
+pub(super) struct RateLimitedLog {
+    kinds: Vec<EventRate>,
 }
 
 #[derive(Debug)]
-struct Kind {
+struct EventRate {
     name: &'static str,
     next_ms: AtomicI64,
     suppressed: AtomicU64,
 }
 
-impl Quiet {
+impl RateLimitedLog {
     /// For events of these kinds; others are never let through.
     pub(super) fn new(names: &[&'static str]) -> Self {
-        let kind = |name: &&'static str| Kind {
+        let kind = |name: &&'static str| EventRate {
             name,
             next_ms: AtomicI64::new(i64::MIN),
             suppressed: AtomicU64::new(0),
@@ -56,19 +56,19 @@ mod tests {
 
     #[test]
     fn one_of_a_kind_passes_and_the_rest_is_counted() {
-        let quiet = Quiet::new(&["a", "b"]);
-        assert_eq!(quiet.pass("a", 0), Some(0));
-        assert_eq!(quiet.pass("a", 1), None);
-        assert_eq!(quiet.pass("b", 1), Some(0));
-        assert_eq!(quiet.pass("a", 9_999), None);
-        assert_eq!(quiet.pass("a", 10_000), Some(2));
-        assert_eq!(quiet.pass("c", 10_000), None);
+        let log = RateLimitedLog::new(&["a", "b"]);
+        assert_eq!(log.pass("a", 0), Some(0));
+        assert_eq!(log.pass("a", 1), None);
+        assert_eq!(log.pass("b", 1), Some(0));
+        assert_eq!(log.pass("a", 9_999), None);
+        assert_eq!(log.pass("a", 10_000), Some(2));
+        assert_eq!(log.pass("c", 10_000), None);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_silence() {
-        let quiet = Quiet::new(&["a"]);
-        assert_eq!(quiet.pass("a", 1_000_000), Some(0));
-        assert_eq!(quiet.pass("a", 0), Some(0));
+        let log = RateLimitedLog::new(&["a"]);
+        assert_eq!(log.pass("a", 1_000_000), Some(0));
+        assert_eq!(log.pass("a", 0), Some(0));
     }
 }
