@@ -34,7 +34,7 @@
 //! one minute as the step of a subquery without one. What is not understood is refused when it is
 //! parsed.
 //! Source: Prometheus documentation "Querying", `promql/engine.go`, `promql/functions.go`;
-//! `tests/promql_parity` compares with the real one.
+//! `tests/integration/promql_parity` compares with the real one.
 
 mod engine;
 mod operators;

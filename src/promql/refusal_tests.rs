@@ -1,5 +1,5 @@
 //! What is said about a text that is refused, word for word; and that nothing said does harm.
-//! `tests/promql_parity` holds the words against those of Prometheus.
+//! `tests/integration/promql_parity` holds the words against those of Prometheus.
 
 use proptest::prelude::*;
 

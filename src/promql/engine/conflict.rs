@@ -9,7 +9,7 @@
 //! What is left out is absent, and all that reads it takes it for absent: `absent` says so, `or`
 //! takes what is on its right, `unless` keeps what it would have dropped, `scalar` may find the
 //! only element that is left, and `count`, `sum` and their like are of fewer elements. Whoever
-//! uses a value has to look at [`super::Plan::faults`] to know whether it is whole.
+//! uses a value has to look at [`crate::promql::Plan::faults`] to know whether it is whole.
 
 use std::collections::HashSet;
 use std::fmt;
