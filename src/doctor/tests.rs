@@ -189,7 +189,7 @@ fn a_range_wants_two_scrapes_and_better_four() {
     told.said.targets = Some(vec![target("up")]);
     told.faults(&[]);
     told.said.targets = Some(vec![target("down")]);
-    told.faults(&["target a of job \"node\" cannot be scraped (connection refused): mend"]);
+    told.faults(&["target a of job \"node\" cannot be scraped (connection refused): fix"]);
 }
 
 #[test]

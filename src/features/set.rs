@@ -1,11 +1,10 @@
 //! A feature set: the features of one model, bound to a store, and their values at a tick.
 //!
-//! In: a store and `now`. Out: a [`FeatureMatrix`]. Cells are f64 until the model asks for them,
-//! results that are not finite as float32 count as missing, and what is missing is decided by each
-//! feature's policy (see [`super::policy`]), never by a silent zero. An entity whose newest sample is
-//! late or a stale marker is not fresh, and a range that its samples do not cover has no value,
-//! whatever range functions still return (see [`super::freshness`]). A feature whose series have all
-//! ended in stale markers, while others of the entity go on, has no value either.
+//! In: a store and `now`. Out: a [`FeatureMatrix`]. Cells are f64 until the model asks for them, results that are
+//! not finite as float32 count as missing, and each feature's policy decides what is missing (see
+//! [`super::policy`]), never a silent zero. An entity whose newest sample is late or a stale marker is not fresh.
+//! A range that its samples do not cover has no value, whatever range functions return (see [`super::freshness`]),
+//! nor has a feature whose series have all ended in stale markers while others of the entity go on.
 
 use std::collections::HashSet;
 
@@ -360,7 +359,8 @@ impl FeatureSet {
 
     fn fill_values(&mut self) {
         let (matrix, entities) = (&mut self.matrix, &self.entities);
-        for (feature, mapping) in self.mappings.iter().enumerate() {
+        for (feature, mapped) in self.mappings.iter().enumerate() {
+            let is_common = self.is_common[feature];
             let put_common = |matrix: &mut FeatureMatrix, value| {
                 for slot in (0..matrix.slots()).filter(|slot| entities.occupied(*slot)) {
                     matrix.put(slot, feature, value, Provenance::Common);
@@ -380,15 +380,13 @@ impl FeatureSet {
                 Ok(Value::Scalar(value)) => put_common(matrix, value),
                 Ok(Value::Vector(vector)) => {
                     let mut refused = 0;
-                    let present = vector.values.iter().zip(vector.present).zip(&mapping.places);
-                    for ((value, _), place) in present.filter(|((_, present), _)| **present) {
+                    let present = vector.values.iter().zip(vector.present).zip(&mapped.places);
+                    for ((&value, _), place) in present.filter(|((_, present), _)| **present) {
                         match *place {
                             Assignment::Entity(slot) => {
-                                matrix.put(slot as usize, feature, *value, Provenance::Own);
+                                matrix.put(slot as usize, feature, value, Provenance::Own);
                             }
-                            Assignment::Nobody if self.is_common[feature] => {
-                                put_common(matrix, *value)
-                            }
+                            Assignment::Nobody if is_common => put_common(matrix, value),
                             Assignment::Nobody => matrix.unplaced[feature] += 1,
                             Assignment::Refused => refused += 1,
                         }

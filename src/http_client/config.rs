@@ -314,7 +314,7 @@ mod tests {
         check_bad("oauth2: {}", "unknown field `oauth2`");
         check_bad("proxy_url: 'socks5://u:hunter2@p:1'", "write the proxy as");
         check_bad("{proxy_from_environment: true, proxy_url: 'http://p:1'}", "leave out either");
-        check_bad("no_proxy: localhost", "nothing without proxy_url");
+        check_bad("no_proxy: localhost", "no effect without proxy_url");
         check_bad("http_headers: {Authorization: {secrets: [hunter2]}}", "decided by other keys");
         check_bad("http_headers: {'a b': {values: [c]}}", "not the name of a header");
         check_bad("http_headers: {a: {secrets: [\"hunter2\\n\"]}}", "such as a line break");

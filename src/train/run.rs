@@ -18,7 +18,7 @@ use super::memory::{self, MemoryError};
 use super::report::Summary;
 use super::threshold::{self, ThresholdError, Thresholds, TrainingScores};
 use super::tune::faults::{self, Faults};
-use super::tune::{Execution, NothingToTune};
+use super::tune::{Execution, NothingToTune, TrialBudget};
 use super::{tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
@@ -48,7 +48,7 @@ pub struct Options {
     /// What is to be learnt from though it stands out.
     pub keep: Vec<Range>,
     /// How many parameters to try, if any.
-    pub tune: Option<tune::TrialBudget>,
+    pub tune: Option<TrialBudget>,
     /// The file to write.
     pub output: PathBuf,
     /// The configured ONNX Runtime library.
@@ -237,11 +237,7 @@ fn leave_out(
 }
 
 /// A search for better settings of the network: of all branches it alone has parameters to try.
-fn trials(
-    training: &Training<'_>,
-    config: &TrainConfig,
-    budget: tune::TrialBudget,
-) -> tune::Tuning {
+fn trials(training: &Training<'_>, config: &TrainConfig, budget: TrialBudget) -> tune::Tuning {
     let progress = Progress::start("trials", budget.trials * budget.executions);
     let mut done = 0;
     let alone = TrainConfig { model: ModelKind::Autoencoder, ..config.clone() };

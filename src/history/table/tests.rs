@@ -95,7 +95,7 @@ fn times_become_steps() {
         (
             &["1795428900", "1795428960", "1795428970", "1795429021", "1795429080", "1795429140"],
             (&[0.0, 60.0, 120.0, 180.0, 240.0], &[0.0, 1.0, 3.0, 4.0, 5.0], &[0, 1, 1, 2, 3, 4]),
-            &["1 of 6 lines are up to 1s beside", "1 lines are the same step of 1m as a line"],
+            &["1 of 6 lines are up to 1s off", "1 lines are the same step of 1m as a line"],
         ),
         // Beyond what is mended.
         (

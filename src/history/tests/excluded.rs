@@ -45,7 +45,7 @@ fn an_exclusion_that_excludes_nothing_is_told() {
     assert_eq!(told("fits"), [""; 0]);
     let lines = told("with the port");
     assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
-    assert!(lines[0].contains("fits no entity") && lines[0].contains("a:9100"), "{lines:?}");
+    assert!(lines[0].contains("matches no entity") && lines[0].contains("a:9100"), "{lines:?}");
     let lines = told("ALERTS{alertstate=\"fring\"}");
     assert!(lines.len() == 1 && lines[0].contains("INFO"), "{lines:?}");
     assert!(lines[0].contains("no result at any step") && lines[0].contains("fring"), "{lines:?}");
