@@ -7,9 +7,9 @@
 use super::freshness::Liveness;
 use super::matrix::{EntityState, FeatureMatrix, Provenance};
 use super::memory::CellMemory;
+use super::parsed::Features;
 use super::policy::Policies;
 use super::rules::Rules;
-use super::set::Features;
 use super::spec::FeatureSpec;
 use crate::labels::Labels;
 

@@ -2,7 +2,6 @@
 
 use super::freshness::Freshness;
 use super::policy::Rule;
-use super::set::Features;
 use super::spec::FeatureSpec;
 use crate::promql::Expr;
 
@@ -15,15 +14,6 @@ pub(super) struct Rules {
     pub is_common: Vec<bool>,
     /// The ranges that the features look over.
     pub freshness: Freshness,
-}
-
-impl Features {
-    /// How far back the longest range of an expression looks that tells entities apart.
-    #[must_use]
-    pub fn longest_range_ms(&self) -> i64 {
-        let own = self.exprs().iter().filter(|it| !it.is_common());
-        own.map(Expr::range_ms).max().unwrap_or(0)
-    }
 }
 
 impl Rules {

@@ -14,10 +14,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::reason::Reason;
+use super::server_words::{MAX_WORDS, readable, words};
 use crate::labels::Labels;
-
-/// A server's own words are cut at this length: some put a whole page of HTML there.
-const MAX_WORDS: usize = 300;
 
 /// What begins a warning about the expression and the values that it met, not about what was read.
 const OF_EXPRESSION: [&str; 2] = ["PromQL warning", "PromQL info"];
@@ -52,13 +50,6 @@ struct Series<'a> {
     /// Absent where a series only has histograms.
     #[serde(borrow, default)]
     values: Vec<(f64, &'a str)>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    #[serde(rename = "errorType", default)]
-    kind: String,
-    error: String,
 }
 
 /// One element of the result: a label set and its values over time.
@@ -177,24 +168,6 @@ pub(super) fn data(body: &[u8]) -> Result<serde_json::Value, Reason> {
     let told: Told = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
     Ok(told.data)
-}
-
-/// Why the server does not answer, if it says so as Prometheus does, at any length.
-pub(super) fn refusal(body: &[u8]) -> Option<String> {
-    let Refusal { kind, error } = serde_json::from_slice(body).ok()?;
-    Some(format!("{kind}: {error}"))
-}
-
-/// A server's own words at a readable length. What they are about, from this byte on, is in them.
-pub(super) fn readable(words: &str, about: usize) -> String {
-    let from = if about < MAX_WORDS { 0 } else { about };
-    words[from..].chars().take(MAX_WORDS).collect()
-}
-
-/// The beginning of whatever was answered.
-pub(super) fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_WORDS)]);
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ mod question;
 mod reason;
 mod resume;
 mod sample;
+mod server_words;
 mod table;
 
 pub use config::{HistoryConfig, HistoryConfigError};

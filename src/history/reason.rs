@@ -16,8 +16,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::answer;
 use super::error::HistoryError;
+use super::server_words;
 
 /// The longest wait that a server may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -132,14 +132,14 @@ impl Reason {
         if let (true, Some(location)) = (status.is_redirection(), text(LOCATION)) {
             return Self::Moved { status: code, location: location.to_owned() };
         }
-        let said = answer::refusal(body);
+        let said = server_words::refusal(body);
         // First: the labels in these words may be any.
         if let (422, Some((said, at))) = (code, said.as_ref().zip(said.as_deref().and_then(clash)))
         {
-            return Self::Clash { status: code, words: answer::readable(said, at) };
+            return Self::Clash { status: code, words: server_words::readable(said, at) };
         }
-        let said = said.map(|it| answer::readable(&it, 0));
-        let words = said.clone().unwrap_or_else(|| answer::words(body));
+        let said = said.map(|it| server_words::readable(&it, 0));
+        let words = said.clone().unwrap_or_else(|| server_words::words(body));
         let lower = words.to_lowercase();
         // A mistake in an expression is repeated in the words, whatever words are in it.
         let is_too_much =

@@ -11,7 +11,7 @@ use csv::StringRecord;
 
 use super::CsvError;
 use super::columns::LABELS;
-use super::labels::{BEGIN, Owners, Taken, line, too_long};
+use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::text::Text;
 use super::times::{Moment, Times};
 use crate::history::{Incident, Marks};

@@ -17,6 +17,7 @@ use csv::StringRecord;
 use super::CsvError;
 use super::columns::{LABELS, TimeColumn, time_column};
 use super::incidents::{self, Ends};
+use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::numbers::number;
 use super::text::Text;
 use super::times::{Moment, Times};
@@ -26,10 +27,6 @@ use crate::timestamp::{self, Zone};
 
 /// Lines of a file, at most: 19 years of minutes. A small compressed file may be endless.
 const MAX_LINES: usize = 10_000_000;
-
-/// What a file of labels begins with.
-pub(super) const BEGIN: &str = "begin the file with the line \"timestamp,label\", or with \"start,end\" where \
-                                each line is an incident";
 
 /// A file of labels.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,44 +68,6 @@ fn read(
         notes.push("the times have no zone: they are taken as UTC".to_owned());
     }
     Ok(LabelTable { marks, notes })
-}
-
-/// What a table of labels is: its marks, what there is to say of it, and whether its times were taken as UTC.
-pub(super) type Taken = (Marks, Vec<String>, bool);
-
-/// The columns that say whose a line is.
-pub(super) struct Owners {
-    /// Entity labels and their places.
-    columns: Vec<(String, usize)>,
-}
-
-impl Owners {
-    fn new(header: &StringRecord, entity: &[String]) -> Self {
-        let place = |name: &String| {
-            let exact = header.iter().position(|it| it == name);
-            let place =
-                exact.or_else(|| header.iter().position(|it| it.eq_ignore_ascii_case(name)));
-            place.map(|place| (name.clone(), place))
-        };
-        Self { columns: entity.iter().filter_map(place).collect() }
-    }
-
-    pub fn has(&self, place: usize) -> bool {
-        self.columns.iter().any(|(_, it)| *it == place)
-    }
-
-    /// The columns that are named here and those of owners, as the header has them.
-    pub fn names(&self, header: &StringRecord, own: &[usize]) -> String {
-        let is_it = |(place, _): &(usize, &str)| own.contains(place) || self.has(*place);
-        let names = header.iter().enumerate().filter(is_it).map(|(_, name)| name);
-        names.collect::<Vec<_>>().join(", ")
-    }
-
-    /// The labels of those whose a line is.
-    pub fn labels(&self, record: &StringRecord) -> Labels {
-        let pairs = self.columns.iter().map(|(name, place)| (name.as_str(), record[*place].trim()));
-        Labels::from_pairs(pairs).expect("entity labels have different names")
-    }
 }
 
 /// A line: what, and where in the file.
@@ -159,14 +118,6 @@ fn steps(
         Ok(LabelledSteps { owner, steps })
     });
     Ok((Marks::Steps(sorted.collect::<Result<_, CsvError>>()?), vec![note], are_utc))
-}
-
-pub(super) fn line(text: &Text) -> u32 {
-    u32::try_from(text.line()).unwrap_or(u32::MAX)
-}
-
-pub(super) fn too_long(text: &Text, max_lines: usize) -> CsvError {
-    text.wrong(format!("more than {max_lines} lines of labels; split the file into shorter times"))
 }
 
 /// Where the times and the labels are.

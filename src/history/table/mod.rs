@@ -31,6 +31,7 @@ mod dates;
 mod folds;
 mod incidents;
 mod labels;
+mod marked_lines;
 mod numbers;
 mod steps;
 mod text;
