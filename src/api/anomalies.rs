@@ -39,8 +39,6 @@ use crate::labels::{Labels, METRIC_NAME};
 use crate::matcher::Selector;
 use crate::timestamp;
 
-/// The metric that has the labels which selectors are about.
-
 /// Entities of a page, unless the request says otherwise: as many as a person reads.
 const PAGE: usize = 100;
 

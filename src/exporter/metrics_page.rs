@@ -44,7 +44,6 @@ impl Page {
     }
 
     /// All of it.
-
     #[cfg(test)]
     pub(super) fn whole(self) -> String {
         let (scores, own) = self.finish();

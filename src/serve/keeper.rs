@@ -252,7 +252,7 @@ mod tests {
 
     fn restored(folder: &Folder) -> usize {
         let mut pipeline = pipeline();
-        restore(&folder, &mut pipeline, LIMIT);
+        restore(folder, &mut pipeline, LIMIT);
         pipeline.store().stats().series
     }
 
