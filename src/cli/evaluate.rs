@@ -21,6 +21,7 @@ use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
 use crate::promql::parse_selector;
+use crate::timestamp::format_ms;
 
 /// Hosts that are named where a selector matches none.
 const NAMED_HOSTS: usize = 3;
@@ -160,10 +161,32 @@ fn evaluate(
     let text = account.text(&backtest);
     let served = model_name(&args.model, config)?;
     let next = serving(config, args.config_file.as_deref(), &served, &args.model);
+    let looked_at = looked_at(query, &backtest);
     match &judged {
-        Some((_, judgement)) => say(format!("{text}\n{judgement}{}{next}", of_all(&backtest))),
-        None => say(format!("{text}\n{}{WITHOUT_LABELS}{next}", evaluate::overview(&backtest))),
+        Some((_, judgement)) => {
+            say(format!("{text}\n{looked_at}{judgement}{}{next}", of_all(&backtest)))
+        }
+        None => {
+            let overview = evaluate::overview(&backtest);
+            say(format!("{text}\n{looked_at}{overview}{WITHOUT_LABELS}{next}"))
+        }
     }
+}
+
+/// The history that was looked at: each range of a server by itself.
+fn looked_at(query: &HistoryQuery, backtest: &Backtest) -> String {
+    let ranges = match &query.source {
+        Source::Server(asked) => asked.ranges.iter().map(|it| (it.start_ms, it.end_ms)).collect(),
+        Source::Csv(_) => backtest
+            .times_ms
+            .first()
+            .copied()
+            .zip(backtest.times_ms.last().copied())
+            .into_iter()
+            .collect::<Vec<_>>(),
+    };
+    let line = |(from, to)| format!("{:<14} {} to {}\n", "range", format_ms(from), format_ms(to));
+    ranges.into_iter().map(line).collect()
 }
 
 /// What serving calls a model: by its item of the configuration, or as its file is called.

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::Peers;
-use crate::support::range_server::{Asked, RangeServer, Series};
+use crate::support::range_server::{Asked, Busy, RangeServer, Series};
 use portent::model::Dim;
 use portent::model::graph::Graph;
 use portent::timestamp::format_ms;
@@ -74,12 +75,16 @@ struct Said {
 
 impl World {
     fn new(labels: &str) -> Self {
+        Self::of(RangeServer::start(answer).expect("a port"), labels)
+    }
+
+    fn of(server: RangeServer, labels: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let rows = [Dim::Dynamic("N".to_owned()), Dim::Fixed(2)];
         let mut graph = Graph::new("half");
         graph.input("x", &rows).constant("half", &[], &[0.5]);
         graph.node("Mul", &["x", "half"], "reconstruction").output("reconstruction", &rows);
-        let world = Self { folder, server: RangeServer::start(answer).expect("a port") };
+        let world = Self { folder, server };
         fs::write(world.folder.path().join("m.onnx"), graph.encode(Vec::new())).expect("written");
         world.write("portent.yml", CONFIG);
         world.write("labels.csv", labels);
@@ -153,6 +158,36 @@ would have called 2 times, for 2 of 3 hosts: 37.33 episodes per host and week
     let [calls, scores] = [">Calls<", ">Scores<"].map(|it| page.find(it).expect(it));
     assert!(calls < scores, "calls come first");
     assert!(page.contains("Would have called 2 times, for 2 of 3 hosts: 37.33"), "{page}");
+    let range = "\n\nrange          2026-11-23T10:15:00Z to 2026-11-23T13:14:00Z\n";
+    assert!(said.out.contains(range), "{}", said.out);
+}
+
+#[test]
+fn each_range_of_two_is_told_by_itself() {
+    let world = World::new("");
+    let (start, end) = (START_S + STEP_S * 400, START_S + STEP_S * 460);
+    let said = world.evaluate(&[&format!("--start={start}"), &format!("--end={end}")]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let ranges = "\n\nrange          2026-11-23T10:15:00Z to 2026-11-23T13:14:00Z\n\
+                  range          2026-11-23T16:55:00Z to 2026-11-23T17:55:00Z\n";
+    assert!(said.out.contains(ranges), "{}", said.out);
+}
+
+#[test]
+fn a_busy_server_is_waited_for_and_that_is_told_once() {
+    let is_first = AtomicBool::new(true);
+    let server = RangeServer::start(move |asked| match is_first.swap(false, Ordering::Relaxed) {
+        true => Err(Busy.into()),
+        false => answer(asked),
+    });
+    let said = World::of(server.expect("a port"), "").evaluate(&[]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let lines = said.err.lines().filter(|it| it.contains("the server does not answer"));
+    let [line] = lines.collect::<Vec<_>>()[..] else { panic!("not one line: {}", said.err) };
+    // Waits of 1, 2, 4 and so on up to 32 s; the first is longer by up to a quarter.
+    for part in ["status 503: busy", "attempt=\"1 of 6\"", "wait=1s", "goes_on_for=6"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 }
 
 #[test]

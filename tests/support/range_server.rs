@@ -1,7 +1,8 @@
 //! A server of range queries, as `portent::history` asks them: what a Prometheus is to training.
 //!
 //! In: a function from what is asked to series. Out: their JSON over HTTP, on a port of this machine, for
-//! as long as the server is there. A question that the function does not understand is answered by 400.
+//! as long as the server is there. A question that the function does not understand is answered by 400, one that
+//! finds it [`Busy`] by 503.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -29,6 +30,18 @@ pub struct Series {
     /// Times in milliseconds, and values.
     pub points: Vec<(i64, f64)>,
 }
+
+/// The server has no time now.
+#[derive(Debug)]
+pub struct Busy;
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("busy")
+    }
+}
+
+impl std::error::Error for Busy {}
 
 /// The server.
 pub struct RangeServer {
@@ -76,6 +89,9 @@ where
     };
     match found.await {
         Ok(series) => Response::new(Full::from(matrix(&series))),
+        Err(error) if error.is::<Busy>() => {
+            http::text(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
         Err(error) => http::text(StatusCode::BAD_REQUEST, format!("{error:#}")),
     }
 }
