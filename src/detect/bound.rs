@@ -11,10 +11,9 @@ use ring::digest::{self, SHA256};
 
 use super::arrivals::{Arrival, Arrivals};
 use super::feature_values::FeatureValues;
-use super::memory::{EntityMemory, ModelKey};
+use super::memory::{EntityMemory, ModelKey, PastEntity, Warmed};
 use super::range;
 use super::unscored;
-use super::warm::{PastEntity, Warmed};
 use super::{
     DetectConfig, DetectError, Detector, EntityScore, Evaluation, LoadedModel, ModelSnapshot,
     errors_needed,

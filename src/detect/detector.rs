@@ -35,7 +35,7 @@ use super::hours::{AnomalyState, Hours};
 use super::known::KnownEntities;
 use super::level::Levels;
 use super::memory::EntityMemory;
-use super::smoothing::Smoothing;
+use super::power_mean::PowerMean;
 use super::snapshot::{EntityScore, FeatureScore};
 use crate::features::{FeatureMatrix, Provenance};
 use crate::labels::Labels;
@@ -43,16 +43,6 @@ use crate::model::{Metadata, Scorer, ScorerError, Scores};
 
 pub use self::still::Runs;
 pub use self::together::Together;
-
-/// Errors are taken as belonging together over gaps of so many steps at least: a scrape or two may fail,
-/// and the window takes some steps to fill again.
-const GAP_STEPS: f64 = 30.0;
-
-/// Errors beyond this count as this: their powers still have to fit float32.
-const LARGEST_ERROR: f32 = 1e12;
-
-/// More errors than this are not waited for before there is a score, however long the spans are.
-const NEEDED: usize = 10;
 
 /// One model that judges the matrices of one step after the other.
 #[derive(Debug)]
@@ -62,13 +52,7 @@ pub struct Detector {
     /// Whom the file names.
     known: KnownEntities,
     inputs: Inputs,
-    smoothing: Vec<Smoothing>,
-    /// The exponent of the means.
-    power: f32,
-    /// Errors that smoothing has seen, by slot, as long as they are few.
-    seen: Vec<usize>,
-    /// How many errors smoothing has to see before there is a score.
-    needed: usize,
+    mean: PowerMean,
     hours: Option<Hours>,
     /// Whether hours raise the score above which an entity is anomalous. They are kept even if not.
     is_adaptive: bool,
@@ -102,12 +86,6 @@ impl Detector {
         interval_ms: i64,
         config: &DetectConfig,
     ) -> Self {
-        let features = metadata.features.len();
-        // A mistake here makes scores that nobody can explain; spans are at least 1.
-        let gap_ms = gap_steps(&metadata.smoothing).saturating_mul(interval_ms);
-        let smoothing: Vec<Smoothing> = (metadata.smoothing.iter())
-            .map(|span| Smoothing::new(*span, features + 1, gap_ms))
-            .collect();
         let (known, memories) = KnownEntities::new(metadata);
         let level = metadata.level.as_ref().filter(|_| scorer.takes_level());
         let levels = level.map(|spec| Levels::new(spec, memories.levels));
@@ -115,10 +93,7 @@ impl Detector {
             threshold: metadata.threshold,
             known,
             inputs: Inputs::new(metadata, (interval_ms, config.stale_after.as_ms()), levels),
-            needed: errors_needed(&metadata.smoothing),
-            power: metadata.smoothing_power as f32,
-            smoothing,
-            seen: Vec::new(),
+            mean: PowerMean::new(metadata, interval_ms),
             hours: metadata.adaptive_threshold.map(|spec| Hours::new(spec, memories.hours)),
             is_adaptive: config.adaptive_threshold,
             still: Stillness::new(metadata, interval_ms, &memories.still),
@@ -152,15 +127,14 @@ impl Detector {
             + self.inputs.bytes()
             + self.hours.as_ref().map_or(0, Hours::bytes)
             + self.still.as_ref().map_or(0, Stillness::bytes)
-            + self.smoothing.iter().map(Smoothing::bytes).sum::<usize>()
+            + self.mean.bytes()
             + self.last_scores.bytes()
     }
 
     /// Forgets all slots.
     pub fn clear(&mut self) {
         self.inputs.clear();
-        self.smoothing.iter_mut().for_each(Smoothing::clear);
-        self.seen = Vec::new();
+        self.mean.clear();
         self.hours.iter_mut().for_each(Hours::clear);
         self.still.iter_mut().for_each(Stillness::clear);
         self.last_scores.clear();
@@ -179,6 +153,7 @@ impl Detector {
     #[must_use]
     pub fn memory(&self, slot: usize, entity: Labels, left_ms: i64) -> EntityMemory {
         let (window, level) = self.inputs.memory(slot);
+        let (smoothing, errors) = self.mean.memory(slot);
         EntityMemory {
             entity,
             left_ms,
@@ -186,8 +161,8 @@ impl Detector {
             cells: Vec::new(),
             window,
             level,
-            smoothing: self.smoothing.iter().map(|it| it.memory(slot)).collect(),
-            errors: self.seen[slot] as u32,
+            smoothing,
+            errors,
             hours: self.hours.as_ref().and_then(|it| it.memory(slot)),
             still: self.still.as_ref().map_or_else(Vec::new, |it| it.memory(slot)),
             scored_ms: self.last_scores.memory(slot),
@@ -197,16 +172,11 @@ impl Detector {
     /// Gives a slot, which may be the next one, what was remembered of its entity elsewhere. Until that
     /// time none is said to be absent.
     pub fn restore(&mut self, slot: usize, memory: &EntityMemory, silent_until_ms: i64) {
-        let slots = self.seen.len().max(slot + 1);
+        let slots = self.mean.slots().max(slot + 1);
         let known = self.known.of(&memory.entity);
         self.inputs.restore(slot, known, memory);
-        self.seen.resize(slots, 0);
-        self.seen[slot] = self.needed.min(memory.errors as usize);
-        for (i, smoothing) in self.smoothing.iter_mut().enumerate() {
-            smoothing.resize(slots);
-            smoothing.reset(slot);
-            memory.smoothing.get(i).into_iter().for_each(|it| smoothing.restore(slot, it));
-        }
+        self.mean.resize(slots);
+        self.mean.restore(slot, &memory.smoothing, memory.errors);
         if let Some(hours) = &mut self.hours {
             hours.resize(slots);
             hours.reset(slot, known.memory);
@@ -256,14 +226,12 @@ impl Detector {
     fn follow(&mut self, matrix: &FeatureMatrix) {
         let slots = matrix.slots();
         self.last_scores.follow(matrix);
-        let before = self.seen.len();
-        self.seen.resize(slots, 0);
-        self.smoothing.iter_mut().for_each(|it| it.resize(slots));
+        let before = self.mean.slots();
+        self.mean.resize(slots);
         self.hours.iter_mut().for_each(|it| it.resize(slots));
         self.still.iter_mut().for_each(|it| it.resize(slots));
         for slot in newcomers(matrix, before) {
-            self.seen[slot] = 0;
-            self.smoothing.iter_mut().for_each(|it| it.reset(slot));
+            self.mean.reset(slot);
             let known = self.known.of(matrix.labels(slot));
             self.hours.iter_mut().for_each(|it| it.reset(slot, known.memory));
             self.still.iter_mut().for_each(|it| it.reset(slot, known.memory));
@@ -294,15 +262,10 @@ impl Detector {
                 let parts_of = shares.row(i).mapv(|share| share * scores.error[i]);
                 parts.extend(parts_of.iter().map(|it| if it.is_finite() { *it } else { 0.0 }));
             }
-            // All means restart at the same moments.
-            let begins = self.smoothing.first().is_some_and(|it| it.begins(slot, now_ms));
-            let before = if begins { 0 } else { self.seen[slot] };
-            self.seen[slot] = self.needed.min(before + 1);
-            let parts = self.smooth(slot, now_ms, parts);
-            if self.seen[slot] < self.needed {
+            let Some(parts) = self.mean.push(slot, now_ms, parts) else {
                 detection.warming += 1;
                 continue;
-            }
+            };
             let error = f64::from(parts[0]);
             let score = error / self.threshold;
             let adapted = self.hours.as_mut().map(|it| it.judge(slot, now_ms, score));
@@ -327,49 +290,12 @@ impl Detector {
         }
         detection
     }
-
-    /// The power mean, over time and of all smoothings, of an error, and each feature's part of it.
-    ///
-    /// Source: the generalised mean, `(mean of x^p)^(1/p)`; at 1 it is the arithmetic one.
-    fn smooth(&mut self, slot: usize, now_ms: i64, mut parts: Vec<f32>) -> Vec<f32> {
-        if self.smoothing.is_empty() {
-            return parts;
-        }
-        let width = parts.len();
-        let error = parts[0].min(LARGEST_ERROR);
-        let lift = if parts[0] > 0.0 { error.powf(self.power) / parts[0] } else { 1.0 };
-        parts.iter_mut().for_each(|part| *part *= lift);
-        // Graphs without contributions have no parts to smooth.
-        parts.resize(self.smoothing[0].width(), 0.0);
-        let mut sums = vec![0.0; width];
-        let count = self.smoothing.len() as f32;
-        for smoothing in &mut self.smoothing {
-            let smoothed = smoothing.push(slot, now_ms, &parts).unwrap_or(&[]);
-            sums.iter_mut().zip(smoothed).for_each(|(sum, value)| *sum += value / count);
-        }
-        let lower = if sums[0] > 0.0 { sums[0].powf(1.0 / self.power) / sums[0] } else { 1.0 };
-        sums.iter_mut().for_each(|sum| *sum *= lower);
-        sums
-    }
 }
 
 /// The slots that have another entity than at the step before, of which there were so many.
 fn newcomers(matrix: &FeatureMatrix, before: usize) -> impl Iterator<Item = usize> + '_ {
     let born = matrix.born().iter().copied();
     (before..matrix.slots()).chain(born.filter(move |it| *it < before))
-}
-
-/// Errors of an entity that make its first score, where they are smoothed over these spans.
-#[must_use]
-pub fn errors_needed(smoothing: &[f64]) -> usize {
-    let shortest = smoothing.iter().copied().fold(f64::INFINITY, f64::min);
-    if smoothing.is_empty() { 1 } else { NEEDED.min(shortest.ceil() as usize) }
-}
-
-/// Over how many steps without an error smoothing over these spans goes on: as many as its longest mean
-/// looks back, as the first errors alone after a shorter gap would say more than usual ones ever do.
-fn gap_steps(smoothing: &[f64]) -> i64 {
-    smoothing.iter().copied().fold(GAP_STEPS, f64::max) as i64
 }
 
 /// What an entity's features say of its error: `parts` are the error and, where the model tells, the

@@ -4,19 +4,8 @@
 //! process. Put into a pipeline that has seen nothing, it lets that continue as if the entity had been
 //! away in between. It only fits the model that it was taken from: see [`ModelKey`].
 
-use super::Pipeline;
-use super::alert::AlertsMemory;
-use super::bound::Model;
-use super::warm::{PastEntity, Warmed};
 use crate::features::{CellMemory, WindowMemory};
 use crate::labels::Labels;
-use crate::sample::Batch;
-
-/// What is remembered is handed out for so many entities at a time: well below a millisecond.
-const PAGE_ENTITIES: usize = 64;
-
-/// And of series for so many samples.
-const PAGE_SAMPLES: usize = 8_192;
 
 /// What tells a model from every other: its name, its file, what the configuration says of it, and how
 /// often it is evaluated, hashed.
@@ -92,136 +81,39 @@ pub struct RunMemory {
     pub run: u32,
 }
 
-/// A piece of what a pipeline remembers.
+/// What was remembered of an entity at the end of its past.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MemoryPage {
-    /// Of some entities of a model.
-    Entities {
-        /// The model.
-        model: ModelKey,
-        /// What it remembers of them.
-        entities: Vec<EntityMemory>,
-    },
-    /// Samples of some series.
-    Series(Batch),
-    /// All alerts of a model, which are of one moment.
-    Alerts(AlertsMemory),
+pub struct PastEntity {
+    /// When it was there first, in milliseconds since the epoch.
+    pub since_ms: i64,
+    /// What is remembered of it.
+    pub memory: EntityMemory,
 }
 
-/// Where a piece begins; the first by default.
+/// What became of entities with a past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MemoryCursor {
-    /// The place of a model, or of the store after the last, or after that of a model's alerts.
-    pub(super) place: usize,
-    /// A slot of it.
-    pub(super) offset: usize,
-}
-
-/// What was taken from a piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Restored {
-    /// Entities that go on.
+pub struct Warmed {
+    /// They go on with it.
     pub entities: u64,
-    /// Those of models that are not here, or that are there already.
-    pub foreign: u64,
-    /// Samples.
-    pub samples: u64,
-    /// Alerts that go on, those included that end at the first tick as nobody wants them any more.
-    pub alerts: u64,
+    /// They have been here for longer than that, or what is remembered of them is older than this process.
+    pub older: u64,
+    /// They are not here, or their model is not.
+    pub elsewhere: u64,
 }
 
-impl std::ops::AddAssign for Restored {
+impl Warmed {
+    /// One that is not here.
+    pub(super) const ELSEWHERE: Self = Self { entities: 0, older: 0, elsewhere: 1 };
+    /// One that has been here for longer.
+    pub(super) const OLDER: Self = Self { entities: 0, older: 1, elsewhere: 0 };
+    /// One that goes on with its past.
+    pub(super) const DONE: Self = Self { entities: 1, older: 0, elsewhere: 0 };
+}
+
+impl std::ops::AddAssign for Warmed {
     fn add_assign(&mut self, other: Self) {
         self.entities += other.entities;
-        self.foreign += other.foreign;
-        self.samples += other.samples;
-        self.alerts += other.alerts;
-    }
-}
-
-impl Pipeline {
-    /// A number that is another one whenever models or entities have other places than before: pieces with
-    /// different numbers are not of one whole.
-    #[must_use]
-    pub fn layout(&self) -> u64 {
-        self.layout
-    }
-
-    /// A piece of all that is remembered of entities and series, for another pipeline that goes on with it,
-    /// and where the next piece begins; nothing at the end. Pieces are small, so that ticks and appends may
-    /// come between them, as long as the [`Pipeline::layout`] is the same: each entity and each series is of
-    /// one moment.
-    #[must_use]
-    pub fn memory_page(&self, from: MemoryCursor) -> (MemoryPage, Option<MemoryCursor>) {
-        let MemoryCursor { place, offset } = from;
-        let store = self.models.len();
-        let (page, next) = if let Some(model) = self.models.get(place) {
-            let (entities, next) = model.memory(offset, PAGE_ENTITIES);
-            (MemoryPage::Entities { model: model.key, entities }, next)
-        } else if place == store {
-            let (batch, next) = self.store.page(offset, PAGE_SAMPLES);
-            (MemoryPage::Series(batch), next)
-        } else {
-            // The last of them may have ended since the page before.
-            let nothing = || MemoryPage::Series(Batch::default());
-            (self.alerts(place - store - 1).map_or_else(nothing, MemoryPage::Alerts), None)
-        };
-        let has_page = |place: &usize| *place <= store || self.alerts(*place - store - 1).is_some();
-        let next_place = || {
-            let place = (place + 1..=store + self.models.len()).find(has_page)?;
-            Some(MemoryCursor { place, offset: 0 })
-        };
-        (page, next.map(|offset| MemoryCursor { place, offset }).or_else(next_place))
-    }
-
-    /// The alerts of the model in a place, if there are any.
-    fn alerts(&self, place: usize) -> Option<AlertsMemory> {
-        let model = self.models.get(place)?;
-        self.alerting.memory(&model.name, model.key)
-    }
-
-    /// Goes on with a piece of what another pipeline remembered. To be called before the first tick: an
-    /// entity that is there already stays as it is, and of a model that is not here nothing is taken. What
-    /// is said to be absent is only what has not been seen here for as long as an entity may be silent.
-    pub fn restore(&mut self, now_ms: i64, page: &MemoryPage) -> Restored {
-        match page {
-            MemoryPage::Series(batch) => {
-                let stored = self.store.append(now_ms, batch).stored;
-                Restored { samples: stored, ..Restored::default() }
-            }
-            MemoryPage::Alerts(memory) => {
-                self.alerting.restore(memory);
-                Restored { alerts: memory.alerts.len() as u64, ..Restored::default() }
-            }
-            MemoryPage::Entities { model, entities } => {
-                let silent_until_ms = now_ms.saturating_add(self.config.stale_after.as_ms());
-                let of = self.models.iter_mut().find(|it| it.key == *model);
-                let mut restored = Restored::default();
-                let taken = of.map_or(0, |model| {
-                    entities.iter().filter(|it| model.restore(it, silent_until_ms)).count()
-                });
-                restored.entities = taken as u64;
-                restored.foreign = (entities.len() - taken) as u64;
-                restored
-            }
-        }
-    }
-
-    /// The entities that came to a model, of which nothing was remembered, once the longest range of its
-    /// features is covered for them. Each is given once for as long as it is known.
-    pub fn take_newcomers(&mut self, key: ModelKey) -> Vec<Labels> {
-        let model = self.models.iter_mut().find(|it| it.key == key);
-        model.map_or_else(Vec::new, Model::take_newcomers)
-    }
-
-    /// Puts a past before what a model remembers of entities, where they are here now and have not been for
-    /// longer (see `warm`).
-    pub fn warm(&mut self, key: ModelKey, past: &[PastEntity]) -> Warmed {
-        let mut warmed = Warmed::default();
-        let mut model = self.models.iter_mut().find(|it| it.key == key);
-        for it in past {
-            warmed += model.as_mut().map_or(Warmed::ELSEWHERE, |model| model.warm(it));
-        }
-        warmed
+        self.older += other.older;
+        self.elsewhere += other.elsewhere;
     }
 }

@@ -22,6 +22,8 @@ mod hours;
 mod known;
 pub mod level;
 mod memory;
+mod memory_page;
+mod power_mean;
 mod range;
 mod replay;
 mod smoothing;
@@ -45,19 +47,20 @@ pub use absence::{Absences, AbsentEntity, LackingEntity};
 pub use alert::{AlertSnapshot, AlertingConfig, AlertsMemory};
 pub use arrivals::Newcomers;
 pub use config::DetectConfig;
-pub use detector::{Detection, Detector, Runs, Together, errors_needed};
+pub use detector::{Detection, Detector, Runs, Together};
 pub use feature_values::{FEATURE_METRIC, FeatureValues};
 pub use hours::{AnomalyState, LEAST_HOURS, states};
 pub use memory::{
-    EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryCursor, MemoryPage, ModelKey,
-    Restored, RunMemory,
+    EntityMemory, HoursMemory, LevelMemory, MeanMemory, ModelKey, PastEntity, RunMemory, Warmed,
 };
+pub use memory_page::{MemoryCursor, MemoryPage, Restored};
+pub use power_mean::errors_needed;
 pub use range::RangeCount;
 pub use replay::{Played, Replay, Step};
 pub use snapshot::{
     EntityScore, Evaluation, FeatureScore, ModelSnapshot, Snapshot, Unscored, UnscoredEntity,
 };
-pub use warm::{PastEntity, WarmNeeds, Warmed, rehearse};
+pub use warm::{WarmNeeds, rehearse};
 
 /// How often dead series are looked for. What they cost until then is bounded by the limits; what
 /// they mean is decided by staleness, not by eviction.

@@ -9,8 +9,7 @@
 
 use super::DetectConfig;
 use super::detector::{Detection, Detector, Together};
-use super::memory::EntityMemory;
-use super::warm::PastEntity;
+use super::memory::{EntityMemory, PastEntity};
 use crate::features::{
     EntityRecording, EntityState, FeatureMatrix, FeatureSpec, Features, Freshness, Liveness,
     Observed, Playback, Recording, Sightings, TIME_OF_DAY, TIME_OF_WEEK, Trail,

@@ -12,7 +12,7 @@
 //! is new.
 
 use super::bound::{ModelIdentity, interval};
-use super::memory::{EntityMemory, ModelKey};
+use super::memory::{ModelKey, PastEntity};
 use super::replay::{Played, Replay};
 use super::{DetectConfig, DetectError, Detector, LoadedModel, errors_needed};
 use crate::features::{FeatureSpec, Features, Freshness, Recording};
@@ -88,43 +88,6 @@ impl WarmNeeds {
         let instants = self.interval_ms / Freshness::resolution_ms(self.interval_ms).max(1);
         // A time is as large as two values.
         entities.max(1).saturating_mul(self.features.len() + 2 * instants as usize)
-    }
-}
-
-/// What was remembered of an entity at the end of its past.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PastEntity {
-    /// When it was there first, in milliseconds since the epoch.
-    pub since_ms: i64,
-    /// What is remembered of it.
-    pub memory: EntityMemory,
-}
-
-/// What became of entities with a past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Warmed {
-    /// They go on with it.
-    pub entities: u64,
-    /// They have been here for longer than that, or what is remembered of them is older than this process.
-    pub older: u64,
-    /// They are not here, or their model is not.
-    pub elsewhere: u64,
-}
-
-impl Warmed {
-    /// One that is not here.
-    pub(super) const ELSEWHERE: Self = Self { entities: 0, older: 0, elsewhere: 1 };
-    /// One that has been here for longer.
-    pub(super) const OLDER: Self = Self { entities: 0, older: 1, elsewhere: 0 };
-    /// One that goes on with its past.
-    pub(super) const DONE: Self = Self { entities: 1, older: 0, elsewhere: 0 };
-}
-
-impl std::ops::AddAssign for Warmed {
-    fn add_assign(&mut self, other: Self) {
-        self.entities += other.entities;
-        self.older += other.older;
-        self.elsewhere += other.elsewhere;
     }
 }
 

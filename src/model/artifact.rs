@@ -4,17 +4,17 @@
 //! configuration has completed it. The graph itself is judged by the runtime when a scorer is made
 //! from the artifact.
 
-use std::fmt;
-
 use bytes::Bytes;
 use prost::Message;
 use ring::digest::{SHA256, digest};
 
 use super::config::ModelConfig;
 use super::contract::features_of;
+use super::error::ArtifactError;
 use super::external;
 use super::metadata::{Metadata, Recorded};
-use crate::proto::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
+use super::port::{Dim, Port};
+use crate::proto::onnx::ModelProto;
 
 /// The file size that is still read. A dense autoencoder of a thousand features has some megabytes;
 /// this leaves room for large models from elsewhere and keeps a wrong path from filling memory.
@@ -34,134 +34,6 @@ pub struct Artifact {
 /// What tells the bytes of one file from those of another: their SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileDigest(pub [u8; 32]);
-
-/// An input or output as the graph declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// What it is made of.
-    pub element: Element,
-    /// Its dimensions, where declared.
-    pub shape: Option<Vec<Dim>>,
-}
-
-/// One dimension of a shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dim {
-    /// Always this long.
-    Fixed(usize),
-    /// As long as the data; the name is for people and may be empty.
-    Dynamic(String),
-}
-
-/// What a tensor is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    /// The only kind that Portent feeds and reads.
-    Float32,
-    /// Another kind, by its number in ONNX.
-    Other(i32),
-    /// No tensor at all: a sequence or a map.
-    NoTensor,
-}
-
-/// Why bytes are not a usable model.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// Larger than anything sensible.
-    #[error("the model has {bytes} bytes, more than the {limit} that are read")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Not the ONNX format.
-    #[error("the model is not an ONNX file")]
-    NotOnnx(#[source] prost::DecodeError),
-    /// An ONNX file or something that looks like one, without a graph.
-    #[error("the model holds no graph: it is empty or not an ONNX file")]
-    NoGraph,
-    /// Weights in another file.
-    #[error(
-        "the model's weights are in another file ({location}), and one file is read: save it as one, \
-         by `external_data=False` in torch.onnx.export or `onnx.save(onnx.load(FILE), ONE_FILE)`"
-    )]
-    External {
-        /// The other file.
-        location: String,
-    },
-    /// Written by a later version.
-    #[error(
-        "the model's metadata has schema {found}, this version reads schema {expected}; use a \
-         newer Portent or train again"
-    )]
-    Schema {
-        /// What the file says.
-        found: u32,
-        /// What this version reads.
-        expected: u32,
-    },
-    /// An entry that the schema does not have.
-    #[error("{key} is unknown to schema {schema}: correct its name, or leave it out")]
-    Unknown {
-        /// The entry.
-        key: String,
-        /// What this version reads.
-        schema: u32,
-    },
-    /// An entry that cannot be read.
-    #[error("{key} is {value:?}: {reason}")]
-    Malformed {
-        /// The entry.
-        key: String,
-        /// How it starts.
-        value: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// File and configuration disagree.
-    #[error(
-        "{key}: the file says {file}, the configuration says {config}; leave it out of the \
-         configuration or use another file"
-    )]
-    Contradiction {
-        /// What they disagree about.
-        key: String,
-        /// The file's value.
-        file: String,
-        /// The configuration's value.
-        config: String,
-    },
-    /// What is to be trained first.
-    #[error(
-        "it has features or entity labels of its own and no model file yet, which is the step before the \
-         first training: `portent train --config.file FILE --model {model} --prometheus.url URL --start -14d \
-         --output {model}.onnx`; then write `file: {model}.onnx` in its item of `models`"
-    )]
-    Untrained {
-        /// Its name.
-        model: String,
-    },
-    /// Neither file nor configuration tells.
-    #[error(
-        "neither the file nor the configuration tells the model's {keys}; a file that Portent did \
-         not write needs them in its item of `models`"
-    )]
-    Missing {
-        /// What is missing.
-        keys: String,
-    },
-    /// A value that no graph can be used with.
-    #[error("{what}: {reason}")]
-    Invalid {
-        /// The key.
-        what: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 impl Artifact {
     /// Reads what the bytes of a file declare.
@@ -248,76 +120,6 @@ impl Artifact {
     #[must_use]
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
-    }
-}
-
-impl Port {
-    fn read(info: &ValueInfoProto) -> Self {
-        use tensor_shape_proto::dimension::Value;
-        let tensor = info.r#type.as_ref().and_then(|it| it.value.as_ref());
-        let dim = |dim: &tensor_shape_proto::Dimension| match &dim.value {
-            // Some exporters write -1 or 0 for "any".
-            Some(Value::DimValue(len)) if *len > 0 => Dim::Fixed(*len as usize),
-            Some(Value::DimValue(_)) | None => Dim::Dynamic(String::new()),
-            Some(Value::DimParam(name)) => Dim::Dynamic(name.clone()),
-        };
-        let (element, shape) = match tensor {
-            Some(type_proto::Value::TensorType(tensor)) => (
-                match tensor.elem_type() {
-                    1 => Element::Float32,
-                    other => Element::Other(other),
-                },
-                (tensor.shape.as_ref()).map(|it| it.dim.iter().map(dim).collect()),
-            ),
-            None => (Element::NoTensor, None),
-        };
-        Self { name: info.name().to_owned(), element, shape }
-    }
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.element)?;
-        match &self.shape {
-            Some(shape) => {
-                let dims = shape.iter().map(ToString::to_string);
-                write!(f, " [{}]", dims.collect::<Vec<_>>().join(", "))
-            }
-            None => f.write_str(" of unknown shape"),
-        }
-    }
-}
-
-impl fmt::Display for Dim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(len) => write!(f, "{len}"),
-            Self::Dynamic(name) if name.is_empty() => f.write_str("any"),
-            Self::Dynamic(name) => f.write_str(name),
-        }
-    }
-}
-
-impl fmt::Display for Element {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Float32 => "float32",
-            Self::NoTensor => "no tensor",
-            // Numbers from onnx.proto, TensorProto.DataType.
-            Self::Other(number) => match number {
-                2 => "uint8",
-                3 => "int8",
-                6 => "int32",
-                7 => "int64",
-                8 => "string",
-                9 => "bool",
-                10 => "float16",
-                11 => "float64",
-                16 => "bfloat16",
-                _ => return write!(f, "type {number}"),
-            },
-        };
-        f.write_str(name)
     }
 }
 

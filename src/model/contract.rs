@@ -20,7 +20,7 @@
 
 mod outputs;
 
-use super::artifact::{Dim, Element, Port};
+use super::port::{Dim, Element, Port};
 use super::role::OutputRole;
 
 pub(super) use outputs::judge_outputs;

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use prost::Message;
 
-use super::artifact::Dim;
+use super::port::Dim;
 use crate::proto::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto, tensor_proto,

@@ -1,12 +1,12 @@
 //! Limits: what a model may ask for, whoever wrote its file.
 //!
-//! In: complete metadata. Out: a sentence about the first number that is no use of memory or time anybody
+//! In: what complete metadata say. Out: a sentence about the first number that is no use of memory or time anybody
 //! means. Training keeps to the same limits, so that it writes no file that is refused here.
 
 use std::collections::HashSet;
 
-use super::artifact::ArtifactError;
-use super::metadata::Metadata;
+use super::error::ArtifactError;
+use crate::duration::Duration;
 use crate::features::{FeatureSpec, Missing};
 
 /// A longer window takes longer to fill than anybody waits for a score.
@@ -33,23 +33,8 @@ const MAX_POWER: f64 = 3.0;
 
 type Checked = Result<(), ArtifactError>;
 
-/// Refuses numbers that no model is used with.
-pub(super) fn check(metadata: &Metadata) -> Checked {
-    features(&metadata.features)?;
-    window(metadata.window, metadata.features.len())?;
-    if metadata.step.as_ms() == 0 {
-        return invalid("step", "it must be above 0".to_owned());
-    }
-    smoothing(metadata)?;
-    match metadata.entity.len() {
-        labels if labels > MAX_ENTITY_LABELS => {
-            invalid("entity", format!("{labels} labels are more than {MAX_ENTITY_LABELS}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn features(features: &[FeatureSpec]) -> Checked {
+/// Refuses none, and names that are no use.
+pub(super) fn features(features: &[FeatureSpec]) -> Checked {
     if features.is_empty() {
         return invalid("features", "there is none".to_owned());
     }
@@ -69,7 +54,8 @@ fn features(features: &[FeatureSpec]) -> Checked {
     Ok(())
 }
 
-fn window(window: usize, features: usize) -> Checked {
+/// Refuses a window that is no use, or too large.
+pub(super) fn window(window: usize, features: usize) -> Checked {
     match window {
         0 => invalid("window", "it must be at least 1".to_owned()),
         _ if window > MAX_WINDOW => {
@@ -85,8 +71,36 @@ fn window(window: usize, features: usize) -> Checked {
     }
 }
 
-fn smoothing(metadata: &Metadata) -> Checked {
-    let spans = &metadata.smoothing;
+/// Refuses a step that is none.
+pub(super) fn step(step: Duration) -> Checked {
+    match step.as_ms() {
+        0 => invalid("step", "it must be above 0".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// A label that is there more than once.
+#[must_use]
+pub fn repeated(labels: &[String]) -> Option<&str> {
+    let mut each = labels.iter().enumerate();
+    each.find(|(i, label)| labels[..*i].contains(label)).map(|(_, label)| label.as_str())
+}
+
+/// Refuses more labels than name anything, and a label that is there twice.
+pub(super) fn entity(entity: &[String]) -> Checked {
+    if let Some(twice) = repeated(entity) {
+        return invalid("entity", format!("label {twice:?} is there twice"));
+    }
+    match entity.len() {
+        labels if labels > MAX_ENTITY_LABELS => {
+            invalid("entity", format!("{labels} labels are more than {MAX_ENTITY_LABELS}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses means that smooth nothing, or cannot be computed.
+pub(super) fn smoothing(spans: &[f64], power: f64, step: Duration) -> Checked {
     if spans.len() > MAX_SPANS {
         return invalid("smoothing", format!("{} spans are more than {MAX_SPANS}", spans.len()));
     }
@@ -94,12 +108,11 @@ fn smoothing(metadata: &Metadata) -> Checked {
         return invalid("smoothing", format!("{spans:?} are not all numbers of at least 1"));
     }
     // What training divided by the step may come back a little larger.
-    let most = LEAST_SPAN.max(MAX_SPAN_MS as f64 / metadata.step.as_ms() as f64 * (1.0 + 1e-9));
+    let most = LEAST_SPAN.max(MAX_SPAN_MS as f64 / step.as_ms() as f64 * (1.0 + 1e-9));
     if let Some(span) = spans.iter().find(|span| **span > most) {
-        let reason = format!("{span} steps of {} are more than a week", metadata.step);
+        let reason = format!("{span} steps of {step} are more than a week");
         return invalid("smoothing", reason);
     }
-    let power = metadata.smoothing_power;
     match (1.0..=MAX_POWER).contains(&power) {
         true => Ok(()),
         false => {
@@ -115,7 +128,7 @@ fn invalid(what: &'static str, reason: String) -> Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duration::Duration;
+    use crate::model::Metadata;
 
     #[track_caller]
     fn check_of(change: impl FnOnce(&mut Metadata), expected: &str) {
@@ -123,7 +136,7 @@ mod tests {
         let entity = vec!["instance".to_owned()];
         let mut metadata = Metadata::new(features, entity, Duration::from_seconds(60));
         change(&mut metadata);
-        let found = check(&metadata).err().map_or(String::new(), |it| it.to_string());
+        let found = metadata.within_limits().err().map_or(String::new(), |it| it.to_string());
         assert_eq!(found, expected);
     }
 

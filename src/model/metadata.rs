@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::ArtifactError;
 use super::config::ModelConfig;
+use super::error::ArtifactError;
 use super::limits;
 use super::property::{agree, first_difference, from_json, json, parse, time};
 use super::range::FeatureRange;
@@ -206,19 +206,25 @@ impl Metadata {
         entries.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
     }
 
+    /// Refuses numbers that no model is used with.
+    pub(super) fn within_limits(&self) -> Result<(), ArtifactError> {
+        limits::features(&self.features)?;
+        limits::window(self.window, self.features.len())?;
+        limits::step(self.step)?;
+        limits::smoothing(&self.smoothing, self.smoothing_power, self.step)?;
+        limits::entity(&self.entity)
+    }
+
     /// Refuses what no graph can be used with.
     fn validated(self) -> Result<Self, ArtifactError> {
         let invalid = |what, reason: String| Err(ArtifactError::Invalid { what, reason });
-        limits::check(&self)?;
+        self.within_limits()?;
         self.level
             .iter()
             .try_for_each(|level| level.check(self.features.len(), self.entities.len()))?;
         self.adaptive_threshold.iter().try_for_each(AdaptiveThreshold::check)?;
         self.still.iter().try_for_each(|it| it.check(&self.features))?;
         FeatureRange::check(&self.ranges, self.features.len())?;
-        if let Some(twice) = repeated(&self.entity) {
-            return invalid("entity", format!("label {twice:?} is there twice"));
-        }
         if self.entities.iter().any(|values| values.len() != self.entity.len()) {
             return invalid("entities", "each needs a value for every entity label".to_owned());
         }
@@ -230,13 +236,6 @@ impl Metadata {
         }
         Ok(self)
     }
-}
-
-/// A label that is there more than once.
-#[must_use]
-pub fn repeated(labels: &[String]) -> Option<&str> {
-    let mut each = labels.iter().enumerate();
-    each.find(|(i, label)| labels[..*i].contains(label)).map(|(_, label)| label.as_str())
 }
 
 /// Whether training added it.

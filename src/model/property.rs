@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::artifact::ArtifactError;
+use super::error::ArtifactError;
 use crate::features::FeatureSpec;
 use crate::timestamp;
 

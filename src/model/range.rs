@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::ArtifactError;
+use super::error::ArtifactError;
 
 /// Where the values of a feature lay in training, but for the outermost thousandth on either side.
 ///

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::ArtifactError;
+use super::error::ArtifactError;
 use super::state::LevelStart;
 
 /// What an hour is, in milliseconds: that of the clock, in UTC.

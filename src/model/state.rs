@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::ArtifactError;
+use super::error::ArtifactError;
 
 /// An entity's own long-running level: exponentially weighted mean and deviation of each feature.
 ///

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::ArtifactError;
+use super::error::ArtifactError;
 use crate::features::FeatureSpec;
 
 /// What is usual of entities that stand still.

@@ -16,16 +16,7 @@ impl Detector {
     pub fn precede(&mut self, slot: usize, past: &EntityMemory) {
         let known = self.known.of(&past.entity);
         self.inputs.precede(slot, known, past);
-        let pairs = || self.smoothing.iter().zip(&past.smoothing);
-        if !pairs().any(|(smoothing, past)| smoothing.is_apart(slot, past)) {
-            for (smoothing, past) in self.smoothing.iter_mut().zip(&past.smoothing) {
-                // Before the first error there is nothing to go on with.
-                if past.weight > 0.0 {
-                    smoothing.restore(slot, past);
-                }
-            }
-            self.seen[slot] = self.seen[slot].max(self.needed.min(past.errors as usize));
-        }
+        self.mean.precede(slot, &past.smoothing, past.errors);
         if let (Some(hours), Some(past)) = (&mut self.hours, &past.hours) {
             let mut past = past.clone();
             if let Some(here) = hours.memory(slot).filter(|it| it.hour == past.hour)

@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 
 use super::{Context, Scorer, ScorerError};
-use crate::model::artifact::{Artifact, Element};
+use crate::model::artifact::Artifact;
 use crate::model::contract;
+use crate::model::port::Element;
 use crate::model::range::FeatureRange;
 use crate::model::role::OutputRole;
 
