@@ -88,14 +88,13 @@ pub fn repeated(labels: &[String]) -> Option<&str> {
 
 /// Refuses more labels than name anything, and a label that is there twice.
 pub(super) fn entity(entity: &[String]) -> Checked {
-    if let Some(twice) = repeated(entity) {
-        return invalid("entity", format!("label {twice:?} is there twice"));
+    let labels = entity.len();
+    if labels > MAX_ENTITY_LABELS {
+        return invalid("entity", format!("{labels} labels are more than {MAX_ENTITY_LABELS}"));
     }
-    match entity.len() {
-        labels if labels > MAX_ENTITY_LABELS => {
-            invalid("entity", format!("{labels} labels are more than {MAX_ENTITY_LABELS}"))
-        }
-        _ => Ok(()),
+    match repeated(entity) {
+        Some(twice) => invalid("entity", format!("label {twice:?} is there twice")),
+        None => Ok(()),
     }
 }
 
