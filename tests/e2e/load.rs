@@ -4,16 +4,21 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::available_parallelism;
 
-/// Work that some host always has: turns of computing and small synced writes with pauses between
-/// them. The pauses differ, so that normal has a width.
+/// Work that some host always has: turns of computing, short programs and small synced writes, with pauses
+/// between them. Half a minute of many turns and one of few follow each other, which is longer than the features
+/// look back: so normal has a width, and a little more of anything is not unusual.
 const EVERYDAY: &str = r#"
+turn() {
+    i=0
+    while [ $i -lt 100000 ]; do i=$((i + 1)); done
+    i=0
+    while [ $i -lt 50 ]; do echo | cat >/dev/null; i=$((i + 1)); done
+    dd if=/dev/zero of="$1" bs=65536 count=32 conv=fsync 2>/dev/null
+    sleep $2
+}
 while :; do
-    for pause in 0 1 0 2 1 0 3 1 0 0 2 1; do
-        i=0
-        while [ $i -lt 150000 ]; do i=$((i + 1)); done
-        dd if=/dev/zero of="$1" bs=65536 count=32 conv=fsync 2>/dev/null
-        sleep $pause
-    done
+    for pause in 0 1 0 0 1 0 0 1 0 1 0 0 1 0 1 0 0 1 0 0 1 0 0 1 0 1; do turn "$1" $pause; done
+    for pause in 2 3 2 4 3 2 4; do turn "$1" $pause; done
 done"#;
 
 /// Computes without end.

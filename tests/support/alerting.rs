@@ -48,6 +48,14 @@ impl Alerting {
     }
 }
 
+/// An alert that always fires, by which people see that alerts arrive: so what it takes to tell them is there
+/// from the start.
+const WATCHDOG: &str = "
+  - name: watchdog
+    rules:
+      - {alert: Watchdog, expr: vector(1), labels: {severity: ticket}}
+";
+
 fn impatient_rules(patience: &str) -> String {
     let rules = repository().join("examples/rules/portent.yml");
     let rules = fs::read_to_string(rules).expect("the example rules");
@@ -57,7 +65,7 @@ fn impatient_rules(patience: &str) -> String {
         }
         _ => line.to_owned(),
     };
-    rules.lines().map(|it| line(it) + "\n").collect()
+    rules.lines().map(|it| line(it) + "\n").collect::<String>() + WATCHDOG
 }
 
 /// The example's configuration with another way to people.
