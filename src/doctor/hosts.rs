@@ -89,11 +89,16 @@ impl<'a> Hosts<'a> {
             }
         }
         let lacking = now.iter().flat_map(|now| self.now.difference(now)).map(shown);
+        // Now is within the last day, which is looked at once an hour.
+        let day = match (&now, &last_day) {
+            (Some(now), Some(day)) => Some(now.union(day).count()),
+            (now, day) => day.as_ref().or(now.as_ref()).map(BTreeSet::len),
+        };
         Row {
             feature: need.name.clone(),
             lacking: lacking.collect(),
             now: now.map(|it| it.len()),
-            last_day: last_day.map(|it| it.len()),
+            last_day: day,
         }
     }
 

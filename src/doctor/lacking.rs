@@ -7,6 +7,7 @@ use super::relabel::{Fate, Known, fate};
 use super::server_config::ScrapeJob;
 use super::{Examination, Need, Said, Subject, named, some};
 use crate::duration::Duration;
+use crate::features::Missing;
 use crate::labels::METRIC_NAME;
 use crate::matcher::{MatchOp, Selector};
 
@@ -55,7 +56,8 @@ pub(super) fn judge<'a>(
             }
             if missing.is_empty() || !unexplained.is_empty() {
                 let text = sentence(lacking, &of, &unexplained, said);
-                match lacking.is_nobodys {
+                let is_filled = unexplained.is_empty() && lacking.need.fill().is_some();
+                match lacking.is_nobodys && !is_filled {
                     true => found.faults.push(text),
                     false => found.hints.push(text),
                 }
@@ -76,6 +78,17 @@ pub(super) fn judge<'a>(
              {:?} needs: change the rule so that it keeps that",
             subject.name
         ));
+    }
+}
+
+impl Need {
+    /// What stands for a value that is missing.
+    fn fill(&self) -> Option<String> {
+        match self.missing {
+            Missing::Fill(value) => Some(value.to_string()),
+            Missing::FillMedian => Some("its median in training".to_owned()),
+            Missing::Mask | Missing::Skip | Missing::Hold => None,
+        }
     }
 }
 
@@ -116,10 +129,18 @@ fn sentence(lacking: &Lacking<'_>, of: &[Host], missing: &[&Selector], said: &Sa
     };
     let feature = &lacking.need.name;
     let Some(first) = missing.first() else {
-        let range = Duration::from_ms(lacking.need.range_ms);
-        let new = match range.as_ms() {
+        if let Some(fill) = lacking.need.fill() {
+            return format!(
+                "{feature} has no value for {whom} though its metrics are there, and is {fill} then: nothing \
+                 to do, unless it should have one"
+            );
+        }
+        let new = match lacking.need.range_ms {
             0 => String::new(),
-            _ => format!(", or wait if its series are younger than {range}"),
+            ms => {
+                let range = Duration::from_seconds((ms + 999) / 1_000);
+                format!(", or wait if its series are younger than {range}")
+            }
         };
         return format!(
             "{feature} has no value for {whom} though its metrics are there: look at its expression in \

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::features::{FeatureError, FeatureSpec, Features};
+use crate::features::{FeatureError, FeatureSpec, Features, Missing};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::matcher::{MatchOp, Matcher, Selector};
 use crate::promql::ValueType;
@@ -63,6 +63,8 @@ struct Need {
     /// How far back it reads.
     range_ms: i64,
     is_common: bool,
+    /// What is there for a host that has no value.
+    missing: Missing,
 }
 
 impl Subject {
@@ -90,6 +92,7 @@ impl Subject {
                 differences: expr.differences(),
                 range_ms: expr.range_ms(),
                 is_common: expr.is_common(),
+                missing: spec.missing,
             }
         });
         let features = needs.collect();

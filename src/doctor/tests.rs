@@ -14,8 +14,12 @@ impl Server {
     fn new(features: &[(&str, &str)]) -> Self {
         let specs: Vec<FeatureSpec> =
             features.iter().map(|(name, expr)| FeatureSpec::new(*name, *expr)).collect();
+        Self::of(&specs)
+    }
+
+    fn of(features: &[FeatureSpec]) -> Self {
         let entity = ["job", "instance"].map(str::to_owned);
-        let subject = Subject::new("m", &specs, &entity).expect("good features");
+        let subject = Subject::new("m", features, &entity).expect("good features");
         let nobody = SaidOfFeature { now: Ok(Vec::new()), last_day: Ok(Vec::new()) };
         let mut said = Said { features: vec![vec![nobody; features.len()]], ..Said::default() };
         for selector in &subject.read {
@@ -142,6 +146,41 @@ fn one_host_that_lacks_a_feature_is_a_hint() {
     server.hints(&["swap has no value for node/b: the server does not have of it swap_used: see"]);
     assert!(server.examined().is_well());
     assert_eq!(server.examined().subjects[0].rows[0].lacking, ["node/b"]);
+}
+
+/// A host without swap, and one whose series are young.
+#[test]
+fn a_feature_without_a_value_though_its_metrics_are_there() {
+    let well = |missing: Option<&str>| {
+        let mut swap = FeatureSpec::new("swap", "used / (size > 0) + 0 * delta(used[12m])");
+        swap.missing = missing.map_or(swap.missing, |it| it.parse().expect("a policy"));
+        Server::of(&[swap, FeatureSpec::new("up", "up")])
+            .valued(1, &["a"])
+            .having("up", &["a"])
+            .having("used", &["a"])
+            .having("size", &["a"])
+            .configured(WIRED)
+    };
+    let there = "swap has no value for any host though its metrics are there";
+    let strict = well(None);
+    strict.faults(&[&format!(
+        "{there}: look at its expression in the server's own page, or wait if its series are younger than 12m"
+    )]);
+    strict.hints(&[]);
+    for (missing, is) in [("fill 0", "0"), ("fill median", "its median in training")] {
+        let filled = well(Some(missing));
+        filled.faults(&[]);
+        filled.hints(&[&format!("{there}, and is {is} then: nothing to do")]);
+    }
+}
+
+/// The last day is looked at once an hour, which a young host is not seen at.
+#[test]
+fn who_has_a_value_now_had_one_within_the_last_day() {
+    let mut server = Server::new(&[("up", "up")]).valued(0, &["a", "b"]).having("up", &["a", "b"]);
+    server.said.features[0][0].last_day = Ok(Server::hosts(&["b", "c"]));
+    let row = &server.examined().subjects[0].rows[0];
+    assert_eq!((row.now, row.last_day), (Some(2), Some(3)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::sample::{STALE_NAN_BITS, Sample};
 use crate::series::{Excerpt, ExcerptLimits, Store};
 
 /// Those of which it is known beforehand how many points they give.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 37] = [
     "time() + 1",
     "vector(scalar(a)) + 1",
     "a",
@@ -33,15 +33,29 @@ const KNOWN: [&str; 24] = [
     "rate(a[90:20] offset 10)",
     "max_over_time(sum by (x) (rate(a[30]))[100:30])",
     "increase(b[60:30] @ 1200)",
+    "clamp(a, 0, 1)",
+    "a or b",
+    r#"{__name__=~"a|b"} and on (x) b"#,
+    "a unless on (x) last_over_time(b[40])",
+    "a offset 60 or a",
+    "sum by (x) (a or on (y) b)",
+    "rate(a[40]) * on (x) group_left () sum by (x) (b)",
+    "b > bool on (x) group_right () max by (x) (a)",
+    "a * on (x) group_left (z) label_replace(b, 'z', '$1', 'x', '(.+)')",
+    "label_replace(a, 'x', '$1-$1', 'x', '(.*)')",
+    "label_join(a, '__name__', '-', 'x', 'y')",
+    "histogram_quantile(0.5, label_replace(a, 'le', '$1', 'y', '(.*)'))",
+    "histogram_quantile(0.5, label_replace(a, 'le', '$1', 'x', '1'))",
 ];
 
 /// Those of which it is not always, or that may fail.
-const UNKNOWN: [&str; 11] = [
+const UNKNOWN: [&str; 12] = [
     "a > 50",
     "topk(1, a)",
-    "a or b",
+    "count_values('v', a)",
     "absent(a)",
     "clamp(a, 1, 0)",
+    "clamp(a, 0, scalar(b))",
     "label_replace(a, 'x', '1', '', '')",
     r#"-{__name__=~"a|b"}"#,
     "a * on (x) sum by (x) (b)",

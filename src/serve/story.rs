@@ -155,8 +155,11 @@ impl Chapter {
     fn lines(&mut self, model: &ModelSnapshot) -> Vec<Line> {
         let times = (model.time_ms, model.interval_ms);
         let mut lines: Vec<Line> = Vec::new();
+        let above = self.gathered.get(&EntityEvent::Above);
+        let is_above = above.is_some_and(|it| it.can_be_told(model.time_ms));
         for (kind, gathered) in &mut self.gathered {
-            let is_urgent = *kind == EntityEvent::Above;
+            // Whoever is above has appeared, and that is told first.
+            let is_urgent = is_above && *kind <= EntityEvent::Above;
             lines.extend(gathered.take(is_urgent, times).map(|(count, items)| Line {
                 model: model.model.clone(),
                 kind: *kind,

@@ -61,7 +61,7 @@ async fn an_operator_reads_what_happens() {
 
     // A single sample tells nothing about a minute.
     push(&portent, "web-1", (0.1, 0.1), 1).await;
-    line(&portent, "an entity appears and warms up, its first score in about 1m: web-1").await;
+    line(&portent, "an entity appears and warms up, its first score within 1m: web-1").await;
 
     push(&portent, "db-1", (100.0, 1_000.0), 1).await;
     let above = line(&portent, "a score is above its threshold: db-1 (").await;

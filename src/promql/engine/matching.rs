@@ -23,6 +23,24 @@ const NONE: u32 = u32::MAX;
 /// In place of the chosen element: more than one claims to be it, the group is left out.
 const CROWDED: u32 = NONE - 1;
 
+/// The labels of what an operator, perhaps with `bool`, makes of an element of `many` and its match.
+pub(super) fn result_labels(
+    (op, return_bool, matching): (BinaryOp, bool, &Matching),
+    many: &Labels,
+    one: Option<&Labels>,
+) -> Labels {
+    let mut labels = if op.is_comparison() { many.clone() } else { without_metadata(many) };
+    if matching.cardinality == Cardinality::OneToOne {
+        labels = labels.filtered(|name| matching.lists(name) == matching.on);
+    }
+    if let Some(one) = one {
+        for name in matching.included() {
+            labels = labels.with(name, one.get(name));
+        }
+    }
+    if return_bool { without_metadata(&labels) } else { labels }
+}
+
 /// The node of an operator between two vectors. `many` is the left side, unless `group_right`
 /// swaps them; `one` is the other.
 #[derive(Debug)]
@@ -200,7 +218,8 @@ impl VectorBinary {
             let before = (&*self.made_from.0, made);
             let drops = self.matching.cardinality == Cardinality::OneToOne
                 && (self.matching.on || !self.matching.labels.is_empty());
-            return many.mapped(versions, before, !drops, |it| self.result_labels(it, None));
+            return many
+                .mapped(versions, before, !drops, |it| result_labels(self.what(), it, None));
         }
         let labels = many
             .labels
@@ -211,27 +230,14 @@ impl VectorBinary {
                     NONE => None,
                     group => one.labels.get(self.included_from[group as usize] as usize),
                 };
-                self.result_labels(labels, from)
+                result_labels(self.what(), labels, from)
             })
             .collect::<Vec<_>>();
         Arc::new(Layout::new(versions.next(), labels))
     }
 
-    fn result_labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
-        let mut labels =
-            if self.op.is_comparison() { many.clone() } else { without_metadata(many) };
-        if self.matching.cardinality == Cardinality::OneToOne {
-            labels = labels.filtered(|name| self.matching.lists(name) == self.matching.on);
-        }
-        if let Some(one) = one {
-            for name in self.matching.included() {
-                labels = labels.with(name, one.get(name));
-            }
-        }
-        if self.return_bool {
-            labels = without_metadata(&labels);
-        }
-        labels
+    fn what(&self) -> (BinaryOp, bool, &Matching) {
+        (self.op, self.return_bool, &self.matching)
     }
 
     fn combine(

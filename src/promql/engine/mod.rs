@@ -31,6 +31,7 @@ mod reduce;
 mod relabel;
 mod select;
 mod setop;
+mod spans;
 mod step;
 mod subquery;
 mod topk;

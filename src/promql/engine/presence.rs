@@ -2,7 +2,8 @@
 //!
 //! In: a tree, the series it reads, and the instants. Out: the label sets of the value, each with the spans
 //! of instants at which it has an element; or nothing where that depends on values (a comparison that
-//! filters, `topk`), or where the evaluation might fail (label sets that are not distinct). What comes out
+//! filters, `topk`, `count_values`), or where the evaluation might fail (label sets that are not distinct,
+//! elements of which two could be matched with the same one). What comes out
 //! is exact: an evaluation gives as many points, and does not fail. A sample is looked at once, not at every
 //! instant that it is seen from.
 
@@ -10,9 +11,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::labels::Labels;
 use crate::matcher::Selector;
+use crate::promql::operators::histogram::{BOUND, bound};
 use crate::promql::syntax::clause::{Cardinality, Matching};
 use crate::promql::syntax::expr::Expr;
 use crate::promql::syntax::function::{MapFunction, RangeFunction};
+use crate::promql::syntax::operator::SetOp;
 use crate::promql::syntax::tree::{Binary, LOOKBACK_MS, Node, Source, ValueType};
 use crate::promql::syntax::when::When;
 use crate::sample::Sample;
@@ -20,7 +23,9 @@ use crate::series::Store;
 
 use super::context::Membership;
 use super::layout::without_metadata;
+use super::matching::result_labels;
 use super::plan::Plan;
+use super::spans::{Span, common, extend, without};
 use super::subquery::{first_step, last_step};
 
 /// The instants of a range query: the first, and each after a step more, as many as there are.
@@ -56,9 +61,6 @@ impl Plan {
     }
 }
 
-/// Places of instants, the first and the last.
-type Span = (u64, u64);
-
 /// An element of the value and where it is there: spans in order, none touching another.
 #[derive(Debug)]
 struct Row {
@@ -70,27 +72,6 @@ impl Row {
     fn points(&self) -> u64 {
         self.spans.iter().map(|(first, last)| last - first + 1).sum()
     }
-}
-
-/// Adds a span that begins no earlier than the others.
-fn extend(spans: &mut Vec<Span>, (first, last): Span) {
-    match spans.last_mut() {
-        Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
-        _ => spans.push((first, last)),
-    }
-}
-
-/// The spans that are in both.
-fn common(a: &[Span], b: &[Span]) -> Vec<Span> {
-    let (mut i, mut j, mut spans) = (0, 0, Vec::new());
-    while i < a.len() && j < b.len() {
-        let (first, last) = (a[i].0.max(b[j].0), a[i].1.min(b[j].1));
-        if first <= last {
-            spans.push((first, last));
-        }
-        if a[i].1 < b[j].1 { i += 1 } else { j += 1 }
-    }
-    spans
 }
 
 impl Steps {
@@ -166,8 +147,13 @@ impl Presence<'_> {
                 if *function == RangeFunction::LastOverTime { Some(rows) } else { nameless(rows) }
             }
             Node::Map { function, vector, parameters } => {
-                // The one gives nothing where its bounds are crossed, the other never gives anything.
-                if matches!(function, MapFunction::Clamp | MapFunction::OfNativeHistogram) {
+                let gives_all = match (function, &parameters[..]) {
+                    // Where its bounds are crossed there is nothing.
+                    (MapFunction::Clamp, [Node::Number(min), Node::Number(max)]) => min.0 <= max.0,
+                    (MapFunction::Clamp | MapFunction::OfNativeHistogram, _) => false,
+                    _ => true,
+                };
+                if !gives_all {
                     return None;
                 }
                 for parameter in parameters {
@@ -182,14 +168,28 @@ impl Presence<'_> {
                 }
                 Some(grouped(self.rows(vector, steps)?, |labels| grouping.group_of(labels)))
             }
+            Node::Relabel { relabel, vector } => {
+                let mut rows = self.rows(vector, steps)?;
+                rows.iter_mut().for_each(|row| row.labels = relabel.apply(&row.labels));
+                distinct(rows)
+            }
+            Node::Histogram { parameters, vector, .. } => {
+                for parameter in parameters {
+                    self.rows(parameter, steps)?;
+                }
+                let mut rows = self.rows(vector, steps)?;
+                rows.retain(|row| bound(&row.labels).is_some());
+                nameless(grouped(rows, |labels| labels.filtered(|name| name != BOUND)))
+            }
             Node::Binary(binary) => self.binary(binary, steps),
+            Node::Set { op, matching, left, right } => {
+                let (left, right) = (self.rows(left, steps)?, self.rows(right, steps)?);
+                Some(chosen(*op, matching, left, right))
+            }
             Node::AbsentOverTime { .. }
-            | Node::Relabel { .. }
             | Node::Absent { .. }
-            | Node::Histogram { .. }
             | Node::CountValues { .. }
-            | Node::Top { .. }
-            | Node::Set { .. } => None,
+            | Node::Top { .. } => None,
         }
     }
 
@@ -204,7 +204,13 @@ impl Presence<'_> {
             (ValueType::Scalar, ValueType::Scalar) => Some(left),
             (ValueType::Vector, ValueType::Scalar) => nameless(left),
             (ValueType::Scalar, ValueType::Vector) => nameless(right),
-            (ValueType::Vector, ValueType::Vector) => matched(matching, left, right),
+            (ValueType::Vector, ValueType::Vector) => {
+                let (many, one) = if matching.swaps() { (right, left) } else { (left, right) };
+                let labels = |many: &Labels, one: &Labels| {
+                    result_labels((*op, *return_bool, matching), many, Some(one))
+                };
+                matched(matching, many, one, labels)
+            }
         }
     }
 
@@ -329,21 +335,58 @@ fn grouped(rows: Vec<Row>, group_of: impl Fn(&Labels) -> Labels) -> Vec<Row> {
     groups.into_iter().map(merged).collect()
 }
 
-/// Pairs of elements, where no two of a side can be matched with the same one.
-fn matched(matching: &Matching, left: Vec<Row>, right: Vec<Row>) -> Option<Vec<Row>> {
-    if matching.cardinality != Cardinality::OneToOne {
-        return None;
+/// Pairs of elements, where no two of `one` can be matched with the same one; nor of `many`, unless that is
+/// asked for.
+fn matched(
+    matching: &Matching,
+    many: Vec<Row>,
+    one: Vec<Row>,
+    labels: impl Fn(&Labels, &Labels) -> Labels,
+) -> Option<Vec<Row>> {
+    let mut by_signature = HashMap::with_capacity(one.len());
+    for row in one {
+        if by_signature.insert(matching.signature(&row.labels), row).is_some() {
+            return None;
+        }
     }
-    let signed = |mut rows: Vec<Row>| {
-        rows.iter_mut().for_each(|row| row.labels = matching.signature(&row.labels));
-        distinct(rows)
+    let mut taken = HashSet::new();
+    let mut rows = Vec::new();
+    for row in many {
+        let signature = matching.signature(&row.labels);
+        let Some(other) = by_signature.get(&signature) else { continue };
+        if matching.cardinality == Cardinality::OneToOne && !taken.insert(signature) {
+            return None;
+        }
+        let spans = common(&row.spans, &other.spans);
+        if !spans.is_empty() {
+            rows.push(Row { labels: labels(&row.labels, &other.labels), spans });
+        }
+    }
+    distinct(rows)
+}
+
+/// What a set operator leaves of two vectors.
+fn chosen(op: SetOp, matching: &Matching, left: Vec<Row>, right: Vec<Row>) -> Vec<Row> {
+    let signed = |rows: &[Row]| {
+        let rows = rows.iter().map(|it| Row { labels: it.labels.clone(), spans: it.spans.clone() });
+        let groups = grouped(rows.collect(), |labels| matching.signature(labels));
+        groups.into_iter().map(|it| (it.labels, it.spans)).collect::<HashMap<_, _>>()
     };
-    let (left, right) = (signed(left)?, signed(right)?);
-    let by_labels: HashMap<Labels, Vec<Span>> =
-        right.into_iter().map(|row| (row.labels, row.spans)).collect();
-    let pair = |row: Row| {
-        let spans = common(&row.spans, by_labels.get(&row.labels)?);
-        (!spans.is_empty()).then_some(Row { labels: row.labels, spans })
+    let keep = |mut rows: Vec<Row>, other: &HashMap<Labels, Vec<Span>>, wanted: bool| {
+        for row in &mut rows {
+            let there = other.get(&matching.signature(&row.labels)).map_or(&[][..], |it| it);
+            row.spans = if wanted { common(&row.spans, there) } else { without(&row.spans, there) };
+        }
+        rows.retain(|row| !row.spans.is_empty());
+        rows
     };
-    nameless(left.into_iter().filter_map(pair).collect())
+    match op {
+        SetOp::And => keep(left, &signed(&right), true),
+        SetOp::Unless => keep(left, &signed(&right), false),
+        SetOp::Or => {
+            let added = keep(right, &signed(&left), false);
+            // The same label set may come from either side, at different instants.
+            grouped(left.into_iter().chain(added).collect(), Labels::clone)
+        }
+    }
 }

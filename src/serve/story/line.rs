@@ -53,6 +53,11 @@ impl Gathered {
         }
     }
 
+    /// Whether there is anything, and the last line of its kind is long enough ago.
+    pub fn can_be_told(&self, now_ms: i64) -> bool {
+        self.count > 0 && self.told_ms.is_none_or(|told_ms| has_passed(told_ms, now_ms))
+    }
+
     /// What it is time for: at once where it is urgent, else when an evaluation has brought no more, or after a
     /// while. All of it takes place after a pause.
     pub fn take(
@@ -60,15 +65,19 @@ impl Gathered {
         is_urgent: bool,
         (now_ms, interval_ms): (i64, i64),
     ) -> Option<(usize, Vec<String>)> {
-        let passed = |since_ms: i64| !(0..PAUSE_MS).contains(&now_ms.saturating_sub(since_ms));
-        let is_whole = self.last_ms != now_ms || passed(self.first_ms) || interval_ms >= PAUSE_MS;
-        let is_time = self.told_ms.is_none_or(passed) && (is_urgent || is_whole);
-        if self.count == 0 || !is_time {
+        let is_whole =
+            self.last_ms != now_ms || has_passed(self.first_ms, now_ms) || interval_ms >= PAUSE_MS;
+        if !self.can_be_told(now_ms) || !is_urgent && !is_whole {
             return None;
         }
         self.told_ms = Some(now_ms);
         Some((std::mem::take(&mut self.count), std::mem::take(&mut self.items)))
     }
+}
+
+/// Whether a pause has passed, or the clock was set back.
+fn has_passed(since_ms: i64, now_ms: i64) -> bool {
+    !(0..PAUSE_MS).contains(&now_ms.saturating_sub(since_ms))
 }
 
 impl Line {
@@ -77,8 +86,8 @@ impl Line {
         let warm_up = about(self.warm_up_ms);
         let (one, many) = match self.kind {
             EntityEvent::Appears => (
-                format!("an entity appears and warms up, its first score in about {warm_up}"),
-                format!("entities appear and warm up, first scores in about {warm_up}"),
+                format!("an entity appears and warms up, its first score within {warm_up}"),
+                format!("entities appear and warm up, first scores within {warm_up}"),
             ),
             EntityEvent::Present => {
                 both("an entity appears and has a score", "entities appear and have scores")

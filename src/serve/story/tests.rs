@@ -116,7 +116,7 @@ fn the_life_of_a_host() {
             (Is::Score(0.4), 10),
         ],
         &[
-            (15, "an entity appears and warms up, its first score in about 13m: web-0"),
+            (15, "an entity appears and warms up, its first score within 13m: web-0"),
             (765, "an entity has warmed up and has a score: web-0"),
             (
                 1_050,
@@ -141,7 +141,7 @@ fn what_begins_late_begins_all_the_same() {
         1,
         &[(Is::Stale, 2), (Is::Warming, 4), (Is::Score(0.4), 3)],
         &[
-            (45, "an entity appears and warms up, its first score in about 13m: web-0"),
+            (45, "an entity appears and warms up, its first score within 13m: web-0"),
             (105, "an entity has warmed up and has a score: web-0"),
         ],
     );
@@ -163,7 +163,7 @@ fn a_fleet_that_begins_is_one_line() {
         &[(Is::Warming, 4)],
         &[(
             15,
-            "500 entities appear and warm up, first scores in about 13m: web-0, web-1, web-2 and 497 more",
+            "500 entities appear and warm up, first scores within 13m: web-0, web-1, web-2 and 497 more",
         )],
     );
 }
@@ -189,11 +189,11 @@ fn what_has_a_score_at_once_is_here() {
         1,
         &[(Is::Score(12.34), 3)],
         &[
+            (0, "an entity appears and has a score: web-0"),
             (
                 0,
                 "a score is above its threshold: web-0 (12.3 of 1.00, cpu_busy 61%, load1 30%, disk 5%)",
             ),
-            (15, "an entity appears and has a score: web-0"),
         ],
     );
 }
