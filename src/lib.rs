@@ -61,6 +61,8 @@
 //! immutable snapshot), no second way to compute a feature (training asks a server to evaluate the
 //! same PromQL text, and plays the answers through the freshness, holding and filling that serve), no setting that the model file already holds.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
+
 pub mod accept;
 pub mod actions;
 pub mod admission;

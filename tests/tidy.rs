@@ -90,7 +90,7 @@ const TEST_BINARIES: [&str; 6] =
     ["integration", "e2e", "overload", "parity_live", "remote_write", "tidy"];
 
 /// What stands at the top: what the project is made of, and what tools demand beside it.
-const TOP_LEVEL: [&str; 19] = [
+const TOP_LEVEL: [&str; 20] = [
     "Cargo.toml",
     "build.rs",
     "proto",
@@ -105,6 +105,7 @@ const TOP_LEVEL: [&str; 19] = [
     "rustfmt.toml",
     ".cargo",
     ".ci",
+    ".clippy.toml",
     ".git",
     ".gitignore",
     ".onnxruntime",

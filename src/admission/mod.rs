@@ -195,7 +195,7 @@ fn follow(mut child: Child, input: &[&[u8]], deadline: Duration) -> io::Result<O
     let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(io::Error::other("it has no pipes"));
     };
-    let (over, is_over) = mpsc::channel();
+    let (over, is_over) = mpsc::sync_channel(1);
     let (in_time, words, cries) = thread::scope(|threads| {
         threads.spawn(move || {
             // A child that does not read on has ended, or is about to.

@@ -7,6 +7,9 @@
 //! those that load the machine or need it quiet, are binaries of their own beside this folder:
 //! `remote_write` and `overload`, `parity_live` and `e2e`, and each says why.
 
+// What .clippy.toml bans is about the program.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

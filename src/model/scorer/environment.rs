@@ -1,6 +1,7 @@
 //! The environment: ONNX Runtime itself, loaded once in a process.
 
 use std::path::Path;
+#[expect(clippy::disallowed_types, reason = "of the one lock below")]
 use std::sync::Mutex;
 
 use ort::environment::Environment;
@@ -9,6 +10,7 @@ use super::super::runtime::RuntimeError;
 
 /// The process's environment. ONNX Runtime allows one for ever, even after it was dropped, so that
 /// it cannot belong to anything with a shorter life.
+#[expect(clippy::disallowed_types, reason = "it is the process's")]
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
 /// The loaded ONNX Runtime. Clones are the same one.

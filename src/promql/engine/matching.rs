@@ -5,7 +5,6 @@
 //! on which elements are present, so that is looked at at every instant.
 //! Source: Prometheus `promql/engine.go`, `VectorBinop`, `resultMetric`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::labels::Labels;
@@ -15,10 +14,8 @@ use crate::promql::syntax::operator::BinaryOp;
 use super::conflict::{Conflict, Conflicts, OnConflict};
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
+use super::groups::{Groups, NONE};
 use super::layout::{Layout, Versions, without_metadata};
-
-/// No such element or group.
-const NONE: u32 = u32::MAX;
 
 /// In place of the chosen element: more than one claims to be it, the group is left out.
 const CROWDED: u32 = NONE - 1;
@@ -50,12 +47,8 @@ pub(super) struct VectorBinary {
     matching: Matching,
     many: NodeId,
     one: NodeId,
-    /// The layouts that the groups were made from: of `many` and of `one`.
-    made_from: (Arc<Layout>, Arc<Layout>),
-    /// By the labels that must agree; a group of which no element is left does no harm.
-    groups: HashMap<Labels, u32>,
-    many_group: Vec<u32>,
-    one_group: Vec<u32>,
+    /// Those of `one`, which `many` asks for.
+    groups: Groups,
     /// The present element of `one` in each group; [`NONE`] and [`CROWDED`] are no elements.
     chosen: Vec<u32>,
     /// The element of `one` whose labels the layout took over in each group.
@@ -79,10 +72,7 @@ impl VectorBinary {
             matching,
             many,
             one,
-            made_from: Default::default(),
-            groups: HashMap::new(),
-            many_group: Vec::new(),
-            one_group: Vec::new(),
+            groups: Groups::default(),
             chosen: Vec::new(),
             included_from: Vec::new(),
             matched: Vec::new(),
@@ -96,11 +86,10 @@ impl VectorBinary {
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let (many, one) = (inputs.vector(self.many)?, inputs.vector(self.one)?);
-        let versions = (many.layout.version, one.layout.version);
-        if (self.made_from.0.version, self.made_from.1.version) != versions {
+        if !self.groups.are_of(&one.layout, &many.layout) {
             self.regroup(&many.layout, &one.layout);
             out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
-            self.made_from = (Arc::clone(&many.layout), Arc::clone(&one.layout));
+            self.groups.settle(&one.layout, &many.layout);
         }
         if many.is_empty() || one.is_empty() {
             out.present.fill(false);
@@ -117,43 +106,22 @@ impl VectorBinary {
         }
     }
 
-    /// Follows the layouts, by their elements that are new.
+    /// Follows the layouts.
     fn regroup(&mut self, many: &Layout, one: &Layout) {
-        if self.groups.len() > 2 * one.len() {
-            // Most groups are of elements that are gone, and so is what is kept by group.
-            self.groups = HashMap::new();
+        if self.groups.follow(&self.matching, one, many) {
             (self.chosen, self.matched) = (Vec::new(), Vec::new());
-            self.made_from = Default::default();
         }
         let before = std::mem::take(&mut self.included_from);
-        let elements = one.labels.iter().zip(one.places_in(&self.made_from.1)).enumerate();
-        self.one_group = elements
-            .map(|(i, (labels, place))| {
-                let group = match place {
-                    Some(place) => self.one_group[place],
-                    None => {
-                        let next = self.groups.len() as u32;
-                        *self.groups.entry(self.matching.signature(labels)).or_insert(next)
-                    }
-                };
-                self.included_from.resize(self.groups.len(), NONE);
-                let from = &mut self.included_from[group as usize];
-                // The one whose labels were taken over before, else any.
-                let same = place.is_some_and(|p| before.get(group as usize) == Some(&(p as u32)));
-                if *from == NONE || same {
-                    *from = i as u32;
-                }
-                group
-            })
-            .collect();
         self.included_from.resize(self.groups.len(), NONE);
-        let elements = many.labels.iter().zip(many.places_in(&self.made_from.0));
-        self.many_group = elements
-            .map(|(labels, before)| match before.map(|place| self.many_group[place]) {
-                Some(group) if group != NONE => group,
-                _ => self.groups.get(&self.matching.signature(labels)).copied().unwrap_or(NONE),
-            })
-            .collect();
+        let places = one.places_in(self.groups.made_from().0);
+        for (i, (group, place)) in self.groups.deciding.iter().zip(places).enumerate() {
+            let from = &mut self.included_from[*group as usize];
+            // The one whose labels were taken over before, else any.
+            let same = place.is_some_and(|p| before.get(*group as usize) == Some(&(p as u32)));
+            if *from == NONE || same {
+                *from = i as u32;
+            }
+        }
         self.chosen.resize(self.groups.len(), NONE);
         self.matched.resize(self.groups.len(), false);
     }
@@ -167,7 +135,7 @@ impl VectorBinary {
     ) -> Result<(), EvalError> {
         self.chosen.fill(NONE);
         for (i, _) in one.elements() {
-            let chosen = &mut self.chosen[self.one_group[i] as usize];
+            let chosen = &mut self.chosen[self.groups.deciding[i] as usize];
             if *chosen == NONE {
                 *chosen = i as u32;
                 continue;
@@ -215,7 +183,7 @@ impl VectorBinary {
         versions: &mut Versions,
     ) -> Arc<Layout> {
         if self.matching.included().is_empty() {
-            let before = (&*self.made_from.0, made);
+            let before = (self.groups.made_from().1, made);
             let drops = self.matching.cardinality == Cardinality::OneToOne
                 && (self.matching.on || !self.matching.labels.is_empty());
             return many
@@ -224,7 +192,7 @@ impl VectorBinary {
         let labels = many
             .labels
             .iter()
-            .zip(&self.many_group)
+            .zip(&self.groups.asking)
             .map(|(labels, group)| {
                 let from = match *group {
                     NONE => None,
@@ -254,7 +222,7 @@ impl VectorBinary {
         out.present.fill(false);
         let mut crowded = false;
         for (i, value) in many.elements() {
-            let group = self.many_group[i];
+            let group = self.groups.asking[i];
             if group == NONE || self.chosen[group as usize] >= CROWDED {
                 continue;
             }
@@ -283,7 +251,7 @@ impl VectorBinary {
 
     /// Makes absent what was there before the group turned out to be crowded.
     fn take_back(&self, present: &mut [bool]) {
-        for (present, group) in present.iter_mut().zip(&self.many_group) {
+        for (present, group) in present.iter_mut().zip(&self.groups.asking) {
             *present &= *group == NONE || self.chosen[*group as usize] != CROWDED;
         }
     }

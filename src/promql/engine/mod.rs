@@ -17,6 +17,7 @@ mod context;
 mod count_values;
 pub(super) mod error;
 mod frame;
+mod groups;
 mod histogram;
 pub(super) mod labelsets;
 pub(super) mod layout;
