@@ -94,6 +94,12 @@ impl Default for SharedScores {
     }
 }
 
+/// What scores are written of, and which models were current then.
+type Of = (Arc<Snapshot>, Vec<ModelInfo>, ExporterConfig, Vec<bool>);
+
+/// How they are written.
+type Render = fn(&Snapshot, &[ModelInfo], &ExporterConfig, i64) -> (String, String);
+
 impl SharedScores {
     /// The scores as text, compressed where that is wanted.
     ///
@@ -124,7 +130,8 @@ impl SharedScores {
                     return Err(PagesHeld);
                 }
                 let (models, config) = (models.to_vec(), config.clone());
-                self.write(Arc::clone(snapshot), models, config, current, now_ms).await
+                let of = (Arc::clone(snapshot), models, config, current);
+                self.write(of, now_ms, scores::render).await
             }
         };
         Ok(if deflated { self.deflated(&written).await } else { written.scores.clone() })
@@ -132,17 +139,15 @@ impl SharedScores {
 
     async fn write(
         &self,
-        snapshot: Arc<Snapshot>,
-        models: Vec<ModelInfo>,
-        config: ExporterConfig,
-        current: Vec<bool>,
+        (snapshot, models, config, current): Of,
         now_ms: i64,
+        render: Render,
     ) -> Arc<Written> {
         // With many entities this takes milliseconds, which others should not wait for.
         let text = tokio::task::spawn_blocking({
             let (snapshot, models, config) =
                 (Arc::clone(&snapshot), models.clone(), config.clone());
-            move || scores::render(&snapshot, &models, &config, now_ms)
+            move || render(&snapshot, &models, &config, now_ms)
         });
         // It does not panic; but a page without scores is better than none, and the next scrape tries again.
         let written = text.await;
@@ -222,6 +227,19 @@ mod tests {
         assert!(one.len() < plain.len());
         let held = shared.bytes.load(Ordering::Relaxed);
         assert!(held >= one.len() + plain.len(), "{held}");
+    }
+
+    /// A page without scores is not what the next scrape gets.
+    #[tokio::test]
+    async fn what_could_not_be_written_is_tried_again() {
+        let (shared, config, snapshot) =
+            (SharedScores::default(), ExporterConfig::default(), snapshot());
+        let of = (Arc::clone(&snapshot), Vec::new(), config.clone(), vec![true]);
+        let failed = shared.write(of, NOW, |_, _, _, _| panic!("on purpose")).await;
+        assert_eq!(plain(failed.scores.clone()), "");
+        drop(failed);
+        let text = shared.text(&snapshot, &[], &config, (NOW, false)).await.expect("there is room");
+        assert!(String::from_utf8_lossy(&plain(text)).contains("anomaly_threshold{model=\"m\"} 2"));
     }
 
     #[tokio::test]
