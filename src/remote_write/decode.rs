@@ -10,14 +10,12 @@
 
 use std::sync::Arc;
 
-use prost::Message;
-
 use super::clip::clip;
-use super::wire::{Messages, WireError};
+use super::message::{self, Pair, RawSeries, Room};
+use super::wire::{Fields, WireError};
 use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;
-use crate::proto::prometheus::{Label, TimeSeries};
-use crate::sample::{Batch, BatchSeries, Sample};
+use crate::sample::{Batch, BatchSeries};
 use crate::series::Demand;
 
 /// A copy of three bytes yields at most 64, so no block grows by more than 64/3.
@@ -110,8 +108,9 @@ fn decode_message(
     let mut decoded = Decoded::default();
     let mut replicas = Replicas { names: &config.replica_labels, last: None };
     let (mut series, mut samples) = (0, 0);
-    for field in Messages::new(message) {
-        let (number, content) = field.map_err(Refusal::Wire)?;
+    let mut raw = RawSeries::default();
+    for field in Fields::new(message) {
+        let (number, value) = field.map_err(Refusal::Wire)?;
         match number {
             field::TIMESERIES => {}
             field::METADATA => {
@@ -120,10 +119,14 @@ fn decode_message(
             }
             _ => continue,
         }
-        // Counted before it is built: two bytes on the wire can become fifty in memory.
-        let parts = Parts::of(content).map_err(Refusal::Wire)?;
+        let content = value.bytes().map_err(Refusal::Wire)?;
+        let room = Room {
+            labels: config.max_labels_per_series,
+            samples: config.max_samples_per_request - samples,
+        };
+        raw.read(content, room).map_err(Refusal::Wire)?;
         series += 1;
-        samples += parts.samples;
+        samples += raw.counts.samples;
         for (what, count, limit) in [
             ("series", series, config.max_series_per_request),
             ("samples", samples, config.max_samples_per_request),
@@ -132,26 +135,19 @@ fn decode_message(
                 return Err(Refusal::TooMany { what, limit });
             }
         }
-        decoded.ignored.exemplars += parts.exemplars as u64;
-        decoded.ignored.histograms += parts.histograms as u64;
-        if parts.labels > config.max_labels_per_series {
-            let limit = config.max_labels_per_series;
-            let reason = format!("a series has {} labels, more than {limit}", parts.labels);
-            decoded.refuse(content, (parts.samples, reason), config, demand)?;
-            continue;
-        }
-        let TimeSeries { labels: pairs, samples } =
-            TimeSeries::decode(content).map_err(Refusal::Protobuf)?;
-        match labels(&pairs, config) {
-            Ok(_) if samples.is_empty() => {}
+        decoded.ignored.exemplars += raw.counts.exemplars as u64;
+        decoded.ignored.histograms += raw.counts.histograms as u64;
+        let kept = &raw.samples[..];
+        match labels(&raw, config) {
+            Ok(_) if kept.is_empty() => {}
             Ok(labels) => {
-                let samples = samples.iter().map(|s| Sample::new(s.timestamp, s.value)).collect();
-                let (labels, replica) = replicas.take_off(&pairs, labels);
+                let (labels, replica) = replicas.take_off(&raw.labels, labels);
+                let samples = kept.to_vec();
                 decoded.batch.series.push(BatchSeries { labels, replica, samples });
             }
-            Err(Fault::Rule(reason)) => decoded.invalid.add(samples.len(), reason),
+            Err(Fault::Rule(reason)) => decoded.invalid.add(kept.len(), reason),
             Err(Fault::Limit(reason)) => {
-                decoded.refuse(content, (samples.len(), reason), config, demand)?;
+                decoded.refuse(content, (kept.len(), reason), config, demand)?;
             }
         }
     }
@@ -185,16 +181,8 @@ fn decisive_labels(
     demand: &Demand,
 ) -> Result<Result<Labels, String>, WireError> {
     let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for part in Messages::new(series) {
-        let (field::LABELS, pair) = part? else { continue };
-        let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
-        for part in Messages::new(pair) {
-            match part? {
-                (field::LABEL_NAME, bytes) => name = bytes,
-                (field::LABEL_VALUE, bytes) => value = bytes,
-                _ => {}
-            }
-        }
+    for pair in message::labels(series) {
+        let (name, value) = pair?;
         let pair =
             text(name, "a label name").and_then(|name| Ok((name, text(value, "a label value")?)));
         let (name, value) = match pair {
@@ -240,10 +228,10 @@ struct Replicas<'a> {
 
 impl Replicas<'_> {
     /// The labels without them, and their values if there are any; several with commas.
-    fn take_off(&mut self, pairs: &[Label], labels: Labels) -> (Labels, Option<Arc<str>>) {
+    fn take_off(&mut self, pairs: &[Pair<'_>], labels: Labels) -> (Labels, Option<Arc<str>>) {
         let is_one = |name: &[u8]| self.names.iter().any(|one| one.as_bytes() == name);
         // As they came, because that costs less to look at than the packed ones.
-        if !pairs.iter().any(|pair| is_one(&pair.name)) {
+        if !pairs.iter().any(|(name, _)| is_one(name)) {
             return (labels, None);
         }
         let values: Vec<&str> =
@@ -261,43 +249,10 @@ impl Replicas<'_> {
     }
 }
 
-/// Field numbers of `WriteRequest` and, below, of `TimeSeries` and of `Label`.
+/// Field numbers of `prometheus.WriteRequest`.
 mod field {
     pub const TIMESERIES: u32 = 1;
     pub const METADATA: u32 = 3;
-
-    pub const LABELS: u32 = 1;
-    pub const SAMPLES: u32 = 2;
-    pub const EXEMPLARS: u32 = 3;
-    pub const HISTOGRAMS: u32 = 4;
-
-    pub const LABEL_NAME: u32 = 1;
-    pub const LABEL_VALUE: u32 = 2;
-}
-
-/// How many parts of each kind a `TimeSeries` has.
-#[derive(Default)]
-struct Parts {
-    labels: usize,
-    samples: usize,
-    exemplars: usize,
-    histograms: usize,
-}
-
-impl Parts {
-    fn of(series: &[u8]) -> Result<Self, WireError> {
-        let mut parts = Self::default();
-        for field in Messages::new(series) {
-            match field?.0 {
-                field::LABELS => parts.labels += 1,
-                field::SAMPLES => parts.samples += 1,
-                field::EXEMPLARS => parts.exemplars += 1,
-                field::HISTOGRAMS => parts.histograms += 1,
-                _ => {}
-            }
-        }
-        Ok(parts)
-    }
 }
 
 /// What is wrong with a label set, as a sentence.
@@ -315,10 +270,14 @@ impl From<String> for Fault {
 }
 
 /// The label set of a series.
-fn labels(pairs: &[Label], config: &RemoteWriteConfig) -> Result<Labels, Fault> {
-    let mut texts = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        texts.push((text(&pair.name, "a label name")?, text(&pair.value, "a label value")?));
+fn labels(series: &RawSeries<'_>, config: &RemoteWriteConfig) -> Result<Labels, Fault> {
+    let (count, limit) = (series.counts.labels, config.max_labels_per_series);
+    if count > limit {
+        return Err(Fault::Limit(format!("a series has {count} labels, more than {limit}")));
+    }
+    let mut texts = Vec::with_capacity(count);
+    for (name, value) in &series.labels {
+        texts.push((text(name, "a label name")?, text(value, "a label value")?));
     }
     let metric = texts.iter().find(|(name, _)| *name == "__name__").map_or("", |(_, value)| value);
     if metric.is_empty() {

@@ -13,6 +13,7 @@
 mod clip;
 mod decode;
 mod in_flight;
+mod message;
 mod negotiate;
 mod receiver;
 mod refusal;

@@ -82,9 +82,6 @@ pub enum Refusal {
     /// Not a protobuf message.
     #[error("the body is not a protobuf message: {0}")]
     Wire(#[source] WireError),
-    /// Not the protobuf message that was agreed on.
-    #[error("the body is not a prometheus.WriteRequest: {0}")]
-    Protobuf(#[source] prost::DecodeError),
     /// The connection broke or the body was framed wrongly.
     #[error("the body could not be read: {0}")]
     BodyBroken(String),
@@ -199,7 +196,6 @@ impl Refusal {
             | Self::ImpossibleExpansion { .. }
             | Self::Snappy(_)
             | Self::Wire(_)
-            | Self::Protobuf(_)
             | Self::Partial(_) => StatusCode::BAD_REQUEST,
             // 2.0 "Retries & Backoff": 5xx is tried again. A body that broke off or came slowly may
             // come whole the next time, so these are not 400 and 408.
@@ -246,7 +242,7 @@ impl Refusal {
             Self::TooMany { .. } => "max_per_request",
             Self::EmptyBody => "empty",
             Self::ImpossibleExpansion { .. } | Self::Snappy(_) => "snappy",
-            Self::Wire(_) | Self::Protobuf(_) => "protobuf",
+            Self::Wire(_) => "protobuf",
             Self::Partial(_) => "partial",
             Self::BodyBroken(_) => "body_broken",
             Self::BodyTimeout => "body_timeout",

@@ -1,10 +1,9 @@
-//! Wire: the frames of a protobuf message, walked without building anything.
+//! Wire: the fields of a protobuf message, walked without building anything.
 //!
-//! The decoder counts with it what a message holds before memory is spent on it: two bytes on the
-//! wire can become a hundred in memory. Lengths are checked against what is there.
+//! Lengths are checked against what is there, and what is read borrows from the message.
 //! Source: Protocol Buffers documentation "Encoding".
 
-/// Why bytes are not a protobuf message.
+/// Why bytes are not the protobuf message that they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The message ends inside a field.
@@ -19,15 +18,56 @@ pub enum WireError {
     /// Groups and the types that protobuf does not define.
     #[error("a field has wire type {0}, which is not used")]
     WireType(u8),
+    /// A known field with another type than it has.
+    #[error("a field has another type than the message says")]
+    OtherType,
 }
 
-/// Iterator over the length-delimited fields of a message, as `(number, content)`; fields of other
-/// types are passed over.
-pub struct Messages<'a> {
+/// The content of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A number.
+    Varint(u64),
+    /// Eight bytes, as of a double.
+    Fixed64(u64),
+    /// Four bytes.
+    Fixed32(u32),
+    /// A text, a message or packed numbers.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// A text or a message.
+    pub fn bytes(self) -> Result<&'a [u8], WireError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            _ => Err(WireError::OtherType),
+        }
+    }
+
+    /// A `double`.
+    pub fn double(self) -> Result<f64, WireError> {
+        match self {
+            Self::Fixed64(bits) => Ok(f64::from_bits(bits)),
+            _ => Err(WireError::OtherType),
+        }
+    }
+
+    /// An `int64`.
+    pub fn int64(self) -> Result<i64, WireError> {
+        match self {
+            Self::Varint(value) => Ok(value.cast_signed()),
+            _ => Err(WireError::OtherType),
+        }
+    }
+}
+
+/// Iterator over the fields of a message, as `(number, value)`. It ends after the first error.
+pub struct Fields<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Messages<'a> {
+impl<'a> Fields<'a> {
     /// The fields of a message.
     pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
@@ -40,10 +80,16 @@ impl<'a> Messages<'a> {
         Ok(content)
     }
 
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (content, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated)?;
+        self.rest = rest;
+        Ok(*content)
+    }
+
     fn varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0;
         for place in 0..10 {
-            let byte = self.take(1)?[0];
+            let [byte] = self.array()?;
             // The tenth byte holds the one bit that is left of 64.
             if place == 9 && byte > 1 {
                 return Err(WireError::Varint);
@@ -56,42 +102,39 @@ impl<'a> Messages<'a> {
         Err(WireError::Varint)
     }
 
-    fn field(&mut self) -> Result<Option<(u32, &'a [u8])>, WireError> {
+    fn field(&mut self) -> Result<(u32, Value<'a>), WireError> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).map_err(|_| WireError::FieldNumber)?;
         // 29 bits are left for the number beside the type in a key of 32.
         if number == 0 || number >= 1 << 29 {
             return Err(WireError::FieldNumber);
         }
-        match key & 7 {
-            0 => self.varint().map(|_| None),
-            1 => self.take(8).map(|_| None),
+        let value = match key & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = self.varint()?;
-                Ok(Some((number, self.take(length)?)))
+                Value::Bytes(self.take(length)?)
             }
-            5 => self.take(4).map(|_| None),
-            other => Err(WireError::WireType(other as u8)),
-        }
+            5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            other => return Err(WireError::WireType(other as u8)),
+        };
+        Ok((number, value))
     }
 }
 
-impl<'a> Iterator for Messages<'a> {
-    type Item = Result<(u32, &'a [u8]), WireError>;
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Value<'a>), WireError>;
 
-    /// Ends after the first error.
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.rest.is_empty() {
-            match self.field() {
-                Ok(None) => {}
-                Ok(Some(field)) => return Some(Ok(field)),
-                Err(error) => {
-                    self.rest = &[];
-                    return Some(Err(error));
-                }
-            }
+        if self.rest.is_empty() {
+            return None;
         }
-        None
+        let field = self.field();
+        if field.is_err() {
+            self.rest = &[];
+        }
+        Some(field)
     }
 }
 
@@ -100,16 +143,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(message: &[u8], expected: Result<&[(u32, &[u8])], WireError>) {
-        let found: Result<Vec<_>, _> = Messages::new(message).collect();
+    fn check(message: &[u8], expected: Result<&[(u32, Value<'_>)], WireError>) {
+        let found: Result<Vec<_>, _> = Fields::new(message).collect();
         assert_eq!(found.as_deref().map_err(|error| *error), expected, "{message:02x?}");
     }
 
     #[test]
     fn walks_fields_of_every_type() {
         check(b"", Ok(&[]));
-        check(b"\x0a\x02hi\x08\x96\x01\x12\x00", Ok(&[(1, b"hi"), (2, b"")]));
-        check(b"\x09\0\0\0\0\0\0\0\0\x0d\0\0\0\0\x0a\x01x", Ok(&[(1, b"x")]));
+        let (hi, nothing) = (Value::Bytes(b"hi"), Value::Bytes(b""));
+        let two = [(1, hi), (1, Value::Varint(150)), (2, nothing)];
+        check(b"\x0a\x02hi\x08\x96\x01\x12\x00", Ok(&two));
+        let fixed = [(1, Value::Fixed64(1)), (1, Value::Fixed32(2)), (1, Value::Bytes(b"x"))];
+        check(b"\x09\x01\0\0\0\0\0\0\0\x0d\x02\0\0\0\x0a\x01x", Ok(&fixed));
     }
 
     #[test]
