@@ -26,7 +26,7 @@ use crate::detect::Snapshot;
 pub struct SharedScores {
     last: watch::Sender<Option<Arc<Written>>>,
     /// One is written at a time; requests that arrive meanwhile wait for it.
-    turn: Arc<Semaphore>,
+    writer: Arc<Semaphore>,
     bytes: Arc<AtomicUsize>,
 }
 
@@ -90,7 +90,7 @@ impl Drop for Counted {
 impl Default for SharedScores {
     fn default() -> Self {
         let (last, _) = watch::channel(None);
-        Self { last, turn: Arc::new(Semaphore::new(1)), bytes: Arc::default() }
+        Self { last, writer: Arc::new(Semaphore::new(1)), bytes: Arc::default() }
     }
 }
 
@@ -113,7 +113,7 @@ impl SharedScores {
         (now_ms, deflated): (i64, bool),
     ) -> Result<Scores, PagesHeld> {
         // Nobody closes it.
-        let _turn = self.turn.acquire().await;
+        let _permit = self.writer.acquire().await;
         let current: Vec<bool> = snapshot.models.iter().map(|it| it.is_current(now_ms)).collect();
         let is_same = |it: &&Arc<Written>| {
             Arc::ptr_eq(&it.snapshot, snapshot)
@@ -170,7 +170,7 @@ impl SharedScores {
             let deflated = tokio::task::spawn_blocking(move || Deflated::part(&text));
             if let Ok(Ok(Deflated { bytes, crc })) = deflated.await {
                 let bytes = Bytes::from_owner(Counted::new(bytes, &self.bytes));
-                // Only who has the turn is here.
+                // Only who has the permit is here.
                 let _ = written.deflated.set((bytes, Arc::new(crc)));
             }
         }

@@ -204,11 +204,11 @@ impl Receiver {
         if is_small {
             return decode();
         }
-        let turn = Arc::clone(&self.budget.decoders).acquire_owned().await;
-        let turn = turn.map_err(|_| Refusal::Unavailable(Unavailable::ShuttingDown))?;
+        let decoder = Arc::clone(&self.budget.decoders).acquire_owned().await;
+        let decoder = decoder.map_err(|_| Refusal::Unavailable(Unavailable::ShuttingDown))?;
         let decode = move || {
             let decoded = decode();
-            drop(turn);
+            drop(decoder);
             decoded
         };
         tokio::task::spawn_blocking(decode)

@@ -78,7 +78,7 @@ pub(super) struct WarmStarts {
     commands: mpsc::WeakSender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// One recording is held at a time.
-    turn: Arc<Semaphore>,
+    recordings: Arc<Semaphore>,
     tasks: JoinSet<()>,
     under_way: HashMap<ModelKey, AbortHandle>,
     /// Those that had their turn in this process, or have it.
@@ -98,7 +98,7 @@ impl WarmStarts {
         Self {
             commands: commands.downgrade(),
             snapshots,
-            turn: Arc::new(Semaphore::new(1)),
+            recordings: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
             under_way: HashMap::new(),
             begun: HashSet::new(),
@@ -139,7 +139,7 @@ impl WarmStarts {
                 start: self.start,
                 has_known: false,
             };
-            let task = self.tasks.spawn(arrivals.run(Arc::clone(&self.turn)));
+            let task = self.tasks.spawn(arrivals.run(Arc::clone(&self.recordings)));
             self.under_way.insert(key, task);
         }
     }
@@ -185,9 +185,9 @@ struct Found {
 }
 
 impl ModelArrivals {
-    async fn run(mut self, turn: Arc<Semaphore>) {
+    async fn run(mut self, recordings: Arc<Semaphore>) {
         while let Some(bunch) = self.next_bunch().await {
-            let Some(took) = self.warm(&bunch, &turn).await else { return };
+            let Some(took) = self.warm(&bunch, &recordings).await else { return };
             self.bunches.asked(self.start.elapsed(), took);
         }
     }
@@ -221,7 +221,7 @@ impl ModelArrivals {
 
     /// Asks for a bunch, a few times if need be, and says how long the server took in all. Nothing when the
     /// program ends.
-    async fn warm(&mut self, bunch: &Bunch, turn: &Semaphore) -> Option<Duration> {
+    async fn warm(&mut self, bunch: &Bunch, recordings: &Semaphore) -> Option<Duration> {
         let model = self.needs.model.clone();
         let recorded = if bunch.is_few() { bunch.entities.len() } else { bunch.here };
         let mut steps = steps(&self.needs, &self.settings()?.history, recorded);
@@ -229,7 +229,7 @@ impl ModelArrivals {
         let mut took = Duration::ZERO;
         loop {
             let (begun, result) = {
-                let _turn = turn.acquire().await.ok()?;
+                let _permit = recordings.acquire().await.ok()?;
                 (Instant::now(), self.attempt(bunch, steps).await)
             };
             took += begun.elapsed();

@@ -38,7 +38,7 @@ pub struct Said {
 
 /// How much an annotation weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum Severity {
     Warning,
     Info,
 }
@@ -49,7 +49,7 @@ pub(super) struct Notes {
     text: Arc<str>,
     sites: Arc<[Site]>,
     /// By kind and text, of which many need not be kept: where it is said, and by which site.
-    said: HashMap<(Kind, u64), (usize, usize)>,
+    said: HashMap<(Severity, u64), (usize, usize)>,
     warnings: Vec<String>,
     infos: Vec<String>,
     /// Of aggregations the smallest and largest quantile, and whether one was NaN: Prometheus looks at all
@@ -70,11 +70,11 @@ impl Notes {
     }
 
     /// Says a text of the first or last argument of a site.
-    pub(super) fn say(&mut self, kind: Kind, (site, argument): (usize, usize), text: String) {
+    pub(super) fn say(&mut self, kind: Severity, (site, argument): (usize, usize), text: String) {
         let at = self.sites[site].arguments[argument];
         let shown = match kind {
-            Kind::Warning => &mut self.warnings,
-            Kind::Info => &mut self.infos,
+            Severity::Warning => &mut self.warnings,
+            Severity::Info => &mut self.infos,
         };
         let known = self.said.entry((kind, hash(&text))).or_insert_with(|| {
             if shown.len() < MAX_SHOWN {
@@ -92,7 +92,7 @@ impl Notes {
             "PromQL warning: quantile value should be between 0 and 1, got {}",
             general(quantile)
         );
-        self.say(Kind::Warning, (site, 0), text);
+        self.say(Severity::Warning, (site, 0), text);
     }
 
     /// All that was said.
@@ -103,7 +103,7 @@ impl Notes {
             let wrong = wrong.into_iter().filter(|(_, is_wrong)| *is_wrong);
             wrong.for_each(|(quantile, _)| self.say_quantile(site, quantile));
         }
-        let all = |kind: Kind, texts: &[String]| {
+        let all = |kind: Severity, texts: &[String]| {
             let texts: Vec<String> = texts
                 .iter()
                 .map(|text| {
@@ -115,8 +115,8 @@ impl Notes {
             Said { more: of_kind - texts.len(), texts }
         };
         Annotations {
-            warnings: all(Kind::Warning, &self.warnings),
-            infos: all(Kind::Info, &self.infos),
+            warnings: all(Severity::Warning, &self.warnings),
+            infos: all(Severity::Info, &self.infos),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::promql::syntax::function::{HistogramFunction, RangeFunction};
 use crate::promql::syntax::site::{Site, counts};
 use crate::promql::syntax::tree::Node;
 
-use super::annotation::{Kind, Notes};
+use super::annotation::{Notes, Severity};
 use super::context::{Context, Inputs, Output};
 use super::histogram::Histogram;
 use super::range::{Origin, Range};
@@ -60,7 +60,7 @@ pub(super) fn look(watch: &mut Watch, step: &Step, out: &Output, cx: &mut Contex
                         "PromQL info: metric might not be a counter, name does not end in \
                      _total/_sum/_count/_bucket: {name:?}"
                     );
-                    notes.say(Kind::Info, (site, 0), text);
+                    notes.say(Severity::Info, (site, 0), text);
                 },
             );
         }
@@ -98,7 +98,7 @@ fn look_at_histograms(watch: &mut Watch, node: &Histogram, notes: &mut Notes, in
              https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) \
              for metric name {name:?}"
         );
-        notes.say(Kind::Info, (watch.number, 1), text);
+        notes.say(Severity::Info, (watch.number, 1), text);
     }
     watch.each(
         input.layout.version,
@@ -110,7 +110,7 @@ fn look_at_histograms(watch: &mut Watch, node: &Histogram, notes: &mut Notes, in
                 "PromQL warning: bucket label \"le\" is missing or has a malformed value of \
                  {value:?} for metric name {name:?}"
             );
-            notes.say(Kind::Warning, (site, 1), text);
+            notes.say(Severity::Warning, (site, 1), text);
         },
     );
 }

@@ -1,7 +1,7 @@
 //! A cursor: the place in the tokens of one text, and what reading it has found so far.
 
 use super::error::Fault;
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Token, TokenKind, tokens};
 use super::site::Site;
 use super::tree::Node;
 
@@ -68,7 +68,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn unexpected(&self, place: &str, expected: &str) -> Fault {
         let token = self.peek();
         let mut message = token.describe();
-        if !matches!(token.kind, Kind::Wrong(_)) {
+        if !matches!(token.kind, TokenKind::Wrong(_)) {
             message.insert_str(0, "unexpected ");
             if !place.is_empty() {
                 message += " in ";

@@ -6,7 +6,7 @@
 use super::clause::{Cardinality, Grouping, Matching, sorted};
 use super::cursor::Cursor;
 use super::error::Fault;
-use super::lexer::{Kind, Token};
+use super::lexer::{Token, TokenKind};
 use super::operand::Operand;
 use super::operator::{AggregateOp, Fold};
 use super::tree::Node;
@@ -165,11 +165,11 @@ fn labels(cursor: &mut Cursor) -> Result<Vec<String>, Fault> {
         }
         let token = cursor.peek().clone();
         let name = match token.kind {
-            Kind::Word => token.text.to_owned(),
-            Kind::Text(name) if name.is_empty() => {
+            TokenKind::Word => token.text.to_owned(),
+            TokenKind::Text(name) if name.is_empty() => {
                 return Err(Fault::syntax(token.at, "invalid label name for grouping: \"\""));
             }
-            Kind::Text(name) => name,
+            TokenKind::Text(name) => name,
             _ => return Err(cursor.unexpected(PLACE, "label")),
         };
         cursor.bump();

@@ -5,7 +5,7 @@
 use super::clause::{Cardinality, Matching};
 use super::error::Fault;
 use super::grouping::Modifiers;
-use super::lexer::{Kind, Token};
+use super::lexer::{Token, TokenKind};
 use super::operand::{Operand, Value};
 use super::operator::{BinaryOp, SetOp};
 use super::tree::{Binary, Node, ValueType};
@@ -52,7 +52,7 @@ const OPERATORS: [(&str, Op, u8); 16] = [
 impl Infix {
     /// The operator that a token is.
     pub(super) fn of(token: &Token) -> Option<Self> {
-        if !matches!(token.kind, Kind::Mark | Kind::Word) {
+        if !matches!(token.kind, TokenKind::Mark | TokenKind::Word) {
             return None;
         }
         let found = OPERATORS.iter().find(|(name, ..)| token.text.eq_ignore_ascii_case(name));

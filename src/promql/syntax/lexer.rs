@@ -9,7 +9,7 @@ use super::literal;
 
 /// What a token is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// The end of the text.
     End,
     /// A name, or outside of braces a keyword.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 /// A piece of the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     /// In bytes from the start.
     pub(super) at: usize,
     pub(super) text: &'a str,
@@ -38,12 +38,12 @@ pub(super) struct Token<'a> {
 impl Token<'_> {
     /// Whether this is a certain operator or bracket.
     pub(super) fn is(&self, mark: &str) -> bool {
-        self.kind == Kind::Mark && self.text == mark
+        self.kind == TokenKind::Mark && self.text == mark
     }
 
     /// Whether this is a certain keyword; they are written in any case.
     pub(super) fn is_word(&self, keyword: &str) -> bool {
-        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(keyword)
+        self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
     /// The token in the words of Prometheus's errors.
@@ -66,17 +66,17 @@ impl Token<'_> {
         let text = self.text;
         let lower = text.to_ascii_lowercase();
         match &self.kind {
-            Kind::End => "end of input".to_owned(),
-            Kind::Wrong(reason) => reason.clone(),
-            Kind::Mark if OPERATORS.contains(&text) => format!("<op:{text}>"),
-            Kind::Mark => format!("{text:?}"),
-            Kind::Number(_) => format!("number {text:?}"),
-            Kind::Duration(_) => format!("duration {text:?}"),
-            Kind::Text(_) => format!("string {text}"),
-            Kind::Word if WORD_OPERATORS.contains(&&lower[..]) => format!("<op:{text}>"),
-            Kind::Word if KEYWORDS.contains(&&lower[..]) => format!("<{text}>"),
-            Kind::Word if text.contains(':') => format!("metric identifier {text:?}"),
-            Kind::Word => format!("identifier {text:?}"),
+            TokenKind::End => "end of input".to_owned(),
+            TokenKind::Wrong(reason) => reason.clone(),
+            TokenKind::Mark if OPERATORS.contains(&text) => format!("<op:{text}>"),
+            TokenKind::Mark => format!("{text:?}"),
+            TokenKind::Number(_) => format!("number {text:?}"),
+            TokenKind::Duration(_) => format!("duration {text:?}"),
+            TokenKind::Text(_) => format!("string {text}"),
+            TokenKind::Word if WORD_OPERATORS.contains(&&lower[..]) => format!("<op:{text}>"),
+            TokenKind::Word if KEYWORDS.contains(&&lower[..]) => format!("<{text}>"),
+            TokenKind::Word if text.contains(':') => format!("metric identifier {text:?}"),
+            TokenKind::Word => format!("identifier {text:?}"),
         }
     }
 }
@@ -89,9 +89,9 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     loop {
         lexer.skip();
         let at = lexer.at;
-        let kind = lexer.kind().unwrap_or_else(Kind::Wrong);
+        let kind = lexer.kind().unwrap_or_else(TokenKind::Wrong);
         let text = &text[at..lexer.at];
-        let last = matches!(kind, Kind::End | Kind::Wrong(_));
+        let last = matches!(kind, TokenKind::End | TokenKind::Wrong(_));
         tokens.push(Token { kind, at, text });
         if last {
             return tokens;
@@ -133,7 +133,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn kind(&mut self) -> Result<Kind, String> {
+    fn kind(&mut self) -> Result<TokenKind, String> {
         let Some(c) = self.rest().chars().next() else {
             return self.end();
         };
@@ -150,7 +150,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn end(&self) -> Result<Kind, String> {
+    fn end(&self) -> Result<TokenKind, String> {
         if self.braces {
             Err("unexpected end of input inside braces".to_owned())
         } else if self.parentheses > 0 {
@@ -158,15 +158,15 @@ impl<'a> Lexer<'a> {
         } else if self.bracket {
             Err("unclosed left bracket".to_owned())
         } else {
-            Ok(Kind::End)
+            Ok(TokenKind::End)
         }
     }
 
-    fn inside_braces(&mut self, c: char, second: Option<char>) -> Result<Kind, String> {
+    fn inside_braces(&mut self, c: char, second: Option<char>) -> Result<TokenKind, String> {
         let length = match (c, second) {
             ('a'..='z' | 'A'..='Z' | '_', _) => {
                 self.run(|c| c.is_ascii_alphanumeric() || c == '_');
-                return Ok(Kind::Word);
+                return Ok(TokenKind::Word);
             }
             ('=', Some('~')) | ('!', Some('=' | '~')) => 2,
             (',' | '=', _) => 1,
@@ -179,10 +179,10 @@ impl<'a> Lexer<'a> {
             _ => return Err(format!("unexpected character inside braces: {c:?}")),
         };
         self.at += length;
-        Ok(Kind::Mark)
+        Ok(TokenKind::Mark)
     }
 
-    fn mark(&mut self, c: char, second: Option<char>) -> Result<Kind, String> {
+    fn mark(&mut self, c: char, second: Option<char>) -> Result<TokenKind, String> {
         let length = match (c, second) {
             ('=' | '<' | '>', Some('=')) | ('!', Some('=')) => 2,
             ('=', Some('~')) => return Err(after("=", second, "")),
@@ -227,19 +227,19 @@ impl<'a> Lexer<'a> {
             _ => return Err(format!("unexpected character: {c:?}")),
         };
         self.at += length;
-        Ok(Kind::Mark)
+        Ok(TokenKind::Mark)
     }
 
-    fn word(&mut self) -> Kind {
+    fn word(&mut self) -> TokenKind {
         let word = self.run(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
         match word.to_ascii_lowercase().as_str() {
-            "inf" => Kind::Number(f64::INFINITY),
-            "nan" => Kind::Number(f64::NAN),
-            _ => Kind::Word,
+            "inf" => TokenKind::Number(f64::INFINITY),
+            "nan" => TokenKind::Number(f64::NAN),
+            _ => TokenKind::Word,
         }
     }
 
-    fn number(&mut self) -> Result<Kind, String> {
+    fn number(&mut self) -> Result<TokenKind, String> {
         let start = self.at;
         let alphanumeric = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         let first = self.run(alphanumeric);
@@ -250,12 +250,12 @@ impl<'a> Lexer<'a> {
         }
         let text = &self.text[start..self.at];
         if text.ends_with(|c: char| "smhdwy".contains(c)) && !hexadecimal {
-            return literal::duration(text).map(Kind::Duration);
+            return literal::duration(text).map(TokenKind::Duration);
         }
-        literal::number(text).map(Kind::Number)
+        literal::number(text).map(TokenKind::Number)
     }
 
-    fn string(&mut self, quote: char) -> Result<Kind, String> {
+    fn string(&mut self, quote: char) -> Result<TokenKind, String> {
         let start = self.at;
         self.at += 1;
         loop {
@@ -275,7 +275,7 @@ impl<'a> Lexer<'a> {
             }
         }
         self.at += 1;
-        literal::unquoted(&self.text[start + 1..self.at - 1], quote).map(Kind::Text)
+        literal::unquoted(&self.text[start + 1..self.at - 1], quote).map(TokenKind::Text)
     }
 }
 
@@ -293,14 +293,14 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         let got: Vec<&str> =
-            tokens(text).iter().filter(|t| t.kind != Kind::End).map(|t| t.text).collect();
+            tokens(text).iter().filter(|t| t.kind != TokenKind::End).map(|t| t.text).collect();
         assert_eq!(got, expected, "{text}");
     }
 
     #[track_caller]
     fn check_wrong(text: &str, at: usize, expected: &str) {
         let last = tokens(text).pop().expect("there is a last token");
-        assert_eq!((last.at, last.kind), (at, Kind::Wrong(expected.to_owned())), "{text}");
+        assert_eq!((last.at, last.kind), (at, TokenKind::Wrong(expected.to_owned())), "{text}");
     }
 
     #[test]

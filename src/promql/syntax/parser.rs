@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::function::MapFunction;
 use super::grouping;
 use super::infix::{self, Infix};
-use super::lexer::Kind;
+use super::lexer::TokenKind;
 use super::operand::{Operand, Value};
 use super::site::Site;
 use super::tree::{Node, Number, ValueType};
@@ -52,12 +52,12 @@ fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
         return Err(Fault::limit(0, "a length in bytes", text.len() as u64, MAX_TEXT_BYTES as u64));
     }
     let mut cursor = Cursor::new(text, times);
-    if cursor.peek().kind == Kind::End {
+    if cursor.peek().kind == TokenKind::End {
         return Err(Fault::syntax(0, "no expression found in input"));
     }
     let whole = cursor.expression(0)?;
     match cursor.peek().kind {
-        Kind::End => Ok(Parsed { whole, failed: cursor.failed, sites: cursor.sites }),
+        TokenKind::End => Ok(Parsed { whole, failed: cursor.failed, sites: cursor.sites }),
         _ => Err(cursor.unexpected("", "")),
     }
 }
@@ -124,15 +124,15 @@ impl Cursor<'_> {
         let at = token.at;
         let bracket_follows = self.peek_second().is("(");
         match token.kind {
-            Kind::Number(number) | Kind::Duration(number) => {
+            TokenKind::Number(number) | TokenKind::Duration(number) => {
                 self.bump();
                 Ok(Operand::new(at, Node::Number(Number(number)), 1))
             }
-            Kind::Text(text) => {
+            TokenKind::Text(text) => {
                 self.bump();
                 Ok(Operand::of(at, Value::Text(text), 1))
             }
-            Kind::Mark if token.text == "(" => {
+            TokenKind::Mark if token.text == "(" => {
                 self.bump();
                 self.count(at)?;
                 let mut operand = self.expression(0)?;
@@ -141,8 +141,8 @@ impl Cursor<'_> {
                 operand.at = at;
                 Ok(operand)
             }
-            Kind::Mark if token.text == "{" => selector::instant(self),
-            Kind::Word => {
+            TokenKind::Mark if token.text == "{" => selector::instant(self),
+            TokenKind::Word => {
                 let second = self.peek_second();
                 if grouping::is_aggregation(token.text)
                     && (bracket_follows || second.is_word("by") || second.is_word("without"))
@@ -160,7 +160,7 @@ impl Cursor<'_> {
                 }
                 selector::instant(self)
             }
-            Kind::Mark | Kind::End | Kind::Wrong(_) => Err(self.unexpected("", "")),
+            TokenKind::Mark | TokenKind::End | TokenKind::Wrong(_) => Err(self.unexpected("", "")),
         }
     }
 

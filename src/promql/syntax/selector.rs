@@ -9,7 +9,7 @@ use crate::matcher::{MatchOp, Matcher, Selector};
 use super::cursor::Cursor;
 use super::error::{Fault, Reason};
 use super::infix::Infix;
-use super::lexer::Kind;
+use super::lexer::TokenKind;
 use super::operand::{Operand, Value};
 use super::tree::{Node, Source};
 use super::when::When;
@@ -31,7 +31,7 @@ const MAX_TIME_MS: f64 = (1_i64 << 61) as f64;
 pub(super) fn instant(cursor: &mut Cursor) -> Result<Operand, Fault> {
     let at = cursor.peek().at;
     let mut matchers = Vec::new();
-    let name = (cursor.peek().kind == Kind::Word).then(|| cursor.bump().text);
+    let name = (cursor.peek().kind == TokenKind::Word).then(|| cursor.bump().text);
     if cursor.take("{") {
         braces(cursor, &mut matchers)?;
     }
@@ -65,8 +65,8 @@ fn braces(cursor: &mut Cursor, matchers: &mut Vec<Matcher>) -> Result<(), Fault>
         }
         let token = cursor.peek().clone();
         let (name, quoted) = match token.kind {
-            Kind::Word => (token.text.to_owned(), false),
-            Kind::Text(text) => (text, true),
+            TokenKind::Word => (token.text.to_owned(), false),
+            TokenKind::Text(text) => (text, true),
             _ => return Err(cursor.unexpected(PLACE, "identifier or \"}\"")),
         };
         cursor.bump();
@@ -77,12 +77,12 @@ fn braces(cursor: &mut Cursor, matchers: &mut Vec<Matcher>) -> Result<(), Fault>
             "!~" => Some(MatchOp::NotRegex),
             _ => None,
         };
-        match op.filter(|_| cursor.peek().kind == Kind::Mark) {
+        match op.filter(|_| cursor.peek().kind == TokenKind::Mark) {
             None if quoted => matchers.push(equal(METRIC_NAME, &name)),
             None => return Err(cursor.unexpected(PLACE, "label matching operator")),
             Some(op) => {
                 cursor.bump();
-                let Kind::Text(value) = cursor.peek().kind.clone() else {
+                let TokenKind::Text(value) = cursor.peek().kind.clone() else {
                     return Err(cursor.unexpected(PLACE, "string"));
                 };
                 cursor.bump();
@@ -189,11 +189,11 @@ fn signed(cursor: &mut Cursor, place: &str, expected: &str) -> Result<f64, Fault
         cursor.bump();
     }
     match cursor.peek().kind {
-        Kind::Number(seconds) | Kind::Duration(seconds) => {
+        TokenKind::Number(seconds) | TokenKind::Duration(seconds) => {
             cursor.bump();
             Ok(if minus { -seconds } else { seconds })
         }
-        Kind::Mark if cursor.peek().is("(") => Err(arithmetic(cursor.peek().at)),
+        TokenKind::Mark if cursor.peek().is("(") => Err(arithmetic(cursor.peek().at)),
         _ => Err(cursor.unexpected(place, expected)),
     }
 }
