@@ -65,16 +65,17 @@ use rules::RuleQuery;
 use scores::Shown;
 
 pub use actions::{
-    ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
+    actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
     actions_unavailable, is_from_page,
 };
 pub use capacity::Capacity;
 pub use config::QueryConfig;
 pub use counters::describe_metrics;
 pub use endpoint::Endpoint;
+pub use escape::unescape;
 pub use look::Look;
 pub use silences::{
-    SilenceCall, SilencePath, admin_api_disabled, silence_answer, silence_expired, silence_list,
+    SilenceCall, admin_api_disabled, silence_answer, silence_expired, silence_list,
     silence_refused, silence_set, silences_unavailable,
 };
 pub use status::Build;

@@ -36,38 +36,6 @@ use crate::matcher::Matcher;
 /// The largest silence: a comment of some pages and more matchers than an alert has labels.
 const MAX_SILENCE_BYTES: ByteSize = ByteSize::from_bytes(16 << 10);
 
-/// A path that is about silences.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SilencePath {
-    /// `/api/v2/silences`.
-    All,
-    /// `/api/v2/silence/<id>`.
-    One(String),
-}
-
-impl SilencePath {
-    /// The one that a path without escapes is, if it is one.
-    #[must_use]
-    pub fn of(path: &str) -> Option<Self> {
-        match path.strip_prefix("/api/v2/")? {
-            "silences" => Some(Self::All),
-            other => {
-                let id = other.strip_prefix("silence/").filter(|it| !it.is_empty())?;
-                (!id.contains('/')).then(|| Self::One(id.to_owned()))
-            }
-        }
-    }
-
-    /// The methods that Alertmanager allows here.
-    #[must_use]
-    pub const fn methods(&self) -> &'static [Method] {
-        match self {
-            Self::All => &[Method::GET, Method::POST],
-            Self::One(_) => &[Method::GET, Method::DELETE],
-        }
-    }
-}
-
 /// What is asked for.
 #[derive(Debug)]
 pub enum SilenceCall {
@@ -82,12 +50,12 @@ pub enum SilenceCall {
 }
 
 impl SilenceCall {
-    /// Reads a request whose method the path allows.
+    /// Reads a request, whose method the path allows, about the silence of this id or about all.
     ///
     /// # Errors
     /// The answer to a request that cannot be understood.
     pub async fn read<B>(
-        path: SilencePath,
+        id: Option<String>,
         request: Request<B>,
         timeout: Duration,
     ) -> Result<Self, ApiResponse>
@@ -95,19 +63,19 @@ impl SilenceCall {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        match (path, request.method()) {
-            (SilencePath::All, &Method::POST) => {
+        match (id, request.method()) {
+            (None, &Method::POST) => {
                 let silence = posted(request, timeout).await;
                 silence
                     .map(|it| Self::Set(Box::new(it)))
                     .map_err(|(status, reason)| refused(status, &reason))
             }
-            (SilencePath::All, _) => {
+            (None, _) => {
                 let filters = filters(request.uri().query().unwrap_or(""));
                 filters.map(Self::List).map_err(|it| refused(StatusCode::BAD_REQUEST, &it))
             }
-            (SilencePath::One(id), &Method::DELETE) => Ok(Self::Expire(id)),
-            (SilencePath::One(id), _) => Ok(Self::Get(id)),
+            (Some(id), &Method::DELETE) => Ok(Self::Expire(id)),
+            (Some(id), _) => Ok(Self::Get(id)),
         }
     }
 }
@@ -232,20 +200,6 @@ mod tests {
 
     const NOW: &str = "2026-11-23T10:15:00Z";
 
-    #[test]
-    fn paths() {
-        let check = |path: &str, expected: Option<SilencePath>| {
-            assert_eq!(SilencePath::of(path), expected, "{path}");
-        };
-        check("/api/v2/silences", Some(SilencePath::All));
-        check("/api/v2/silence/a-b", Some(SilencePath::One("a-b".to_owned())));
-        for path in
-            ["/api/v2/silence/", "/api/v2/silence", "/api/v2/silence/a/b", "/api/v1/silences"]
-        {
-            check(path, None);
-        }
-    }
-
     async fn status_and_text(answer: ApiResponse) -> (u16, String) {
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("no failure").to_bytes();
@@ -264,8 +218,7 @@ mod tests {
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(Bytes::from(body.to_owned())))
             .expect("a request");
-        let path = SilencePath::of(request.uri().path()).expect("about silences");
-        match SilenceCall::read(path, request, Duration::from_secs(1)).await {
+        match SilenceCall::read(None, request, Duration::from_secs(1)).await {
             Ok(call) => Ok(call),
             Err(answer) => Err(status_and_text(answer).await),
         }

@@ -18,11 +18,11 @@ use super::live::Live;
 use super::narrator::Witness;
 use super::pipeline::{self, Command};
 use super::rate_limited_log::RateLimitedLog;
-use super::routes::{Route, Routes};
+use super::routes::{self, Route, Routes, Target};
 use super::silences::Ownerless;
 use super::{BUILD, landing};
 use crate::actions::Driverless;
-use crate::api::{self, ActionPath, Endpoint, Look, SilenceCall, SilencePath};
+use crate::api::{self, Endpoint, Look, SilenceCall};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
 use crate::http::{self, CorsOrigin, Parts, Peer, RequestBody};
@@ -66,9 +66,8 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Answers a request.
+    /// Answers a request, perhaps of a page of another origin, and what its browser asks before.
     pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> ServerResponse {
-        const READ: &[Method] = &[Method::GET, Method::HEAD];
         let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
         let path = match api::decode_path(request.uri().path()) {
             Ok(Some(path)) => path,
@@ -76,36 +75,37 @@ impl Router {
             Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
         };
         let path = match self.routes.route(&path) {
-            Route::Own(path) => path.to_owned(),
+            Route::Own(path) => path,
             Route::Elsewhere(to) => return redirect(StatusCode::FOUND, &to),
             Route::Moved(to) => return redirect(StatusCode::MOVED_PERMANENTLY, &to),
             Route::Unknown => return nothing(),
         };
-        if let Some(endpoint) = Endpoint::of(&path) {
-            return self.query_from_anywhere(endpoint, request).await;
-        }
-        if let Some(path) = SilencePath::of(&path) {
-            return self.silences(path, request).await;
-        }
-        if let Some(path) = ActionPath::of(&path) {
-            return self.actions(path, &request).await;
-        }
-        let allowed: &[Method] = match path.as_str() {
-            "/api/v1/write" => return self.write(request).await,
-            "/" | "/metrics" | "/-/healthy" | "/-/ready" => READ,
-            // As Prometheus has it.
-            "/-/reload" => &[Method::POST, Method::PUT],
-            _ => return nothing(),
+        let Some((methods, target)) = routes::row(path) else { return nothing() };
+        let origins = self.cors_origin.as_ref().filter(|_| matches!(target, Target::Query(_)));
+        let cors = origins.map(|it| it.answer(request.headers()));
+        let mut answer = match request.method() {
+            &Method::OPTIONS if cors.is_some() => no_content(),
+            // The receiver counts whom it refuses.
+            it if !methods.contains(it) && target != Target::Write => method_not_allowed(methods),
+            _ => self.answer_of(target, request).await,
         };
-        if !allowed.contains(request.method()) {
-            return method_not_allowed(allowed);
+        for (name, value) in cors.iter().flatten() {
+            answer.headers_mut().append(name, value.clone());
         }
-        match path.as_str() {
-            "/" => html(landing::page(BUILD.version, BUILD.revision)),
-            "/metrics" => self.metrics(request.headers()).await,
-            "/-/healthy" => text(StatusCode::OK, "Portent is Healthy."),
-            "/-/ready" => self.ready(),
-            _ => self.reload().await,
+        answer
+    }
+
+    async fn answer_of(&self, target: Target, request: Request<RequestBody>) -> ServerResponse {
+        match target {
+            Target::Landing => html(landing::page(BUILD.version, BUILD.revision)),
+            Target::Metrics => self.metrics(request.headers()).await,
+            Target::Healthy => text(StatusCode::OK, "Portent is Healthy."),
+            Target::Ready => self.ready(),
+            Target::Reload => self.reload().await,
+            Target::Write => self.write(request).await,
+            Target::Query(endpoint) => self.query(endpoint, request).await,
+            Target::Silences(id) => self.silences(id, request).await,
+            Target::Actions { off } => self.actions(off, request.headers()).await,
         }
     }
 
@@ -147,33 +147,7 @@ impl Router {
         Ok(outcome)
     }
 
-    /// A query, perhaps of a page of another origin, and what its browser asks before.
-    async fn query_from_anywhere(
-        &self,
-        endpoint: Endpoint,
-        request: Request<RequestBody>,
-    ) -> ServerResponse {
-        let Some(cors) = self.cors_origin.as_ref().map(|it| it.answer(request.headers())) else {
-            return self.query(endpoint, request).await;
-        };
-        let mut answer = match *request.method() {
-            Method::OPTIONS => {
-                let mut answer = Response::new(Either::Left(Full::default()));
-                *answer.status_mut() = StatusCode::NO_CONTENT;
-                answer
-            }
-            _ => self.query(endpoint, request).await,
-        };
-        for (name, value) in &cors {
-            answer.headers_mut().append(name, value.clone());
-        }
-        answer
-    }
-
     async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> ServerResponse {
-        if !endpoint.methods().contains(request.method()) {
-            return method_not_allowed(endpoint.methods());
-        }
         if *self.phase.borrow() == Phase::Starting {
             return api::unavailable().map(Either::Left);
         }
@@ -195,10 +169,7 @@ impl Router {
         }
     }
 
-    async fn silences(&self, path: SilencePath, request: Request<RequestBody>) -> ServerResponse {
-        if !path.methods().contains(request.method()) {
-            return method_not_allowed(path.methods());
-        }
+    async fn silences(&self, id: Option<String>, request: Request<RequestBody>) -> ServerResponse {
         if request.method() != Method::GET && !self.enable_admin_api {
             return api::admin_api_disabled().map(Either::Left);
         }
@@ -208,7 +179,7 @@ impl Router {
         let body_timeout = self.live.borrow().api.body_timeout();
         let silences = &self.desks.silences;
         let known = || silences.maintenance();
-        let answer = match SilenceCall::read(path, request, body_timeout).await {
+        let answer = match SilenceCall::read(id, request, body_timeout).await {
             Err(answer) => answer,
             Ok(SilenceCall::List(of)) => api::silence_list(&known().silences, &of, now_ms()),
             Ok(SilenceCall::Get(id)) => api::silence_answer(&known().silences, &id, now_ms()),
@@ -226,23 +197,18 @@ impl Router {
         answer.map(Either::Left)
     }
 
-    async fn actions(&self, path: ActionPath, request: &Request<RequestBody>) -> ServerResponse {
-        if !path.methods().contains(request.method()) {
-            return method_not_allowed(path.methods());
-        }
-        if path != ActionPath::Status && !self.enable_admin_api {
+    async fn actions(&self, off: Option<bool>, headers: &HeaderMap) -> ServerResponse {
+        if off.is_some() && !self.enable_admin_api {
             return api::actions_forbidden().map(Either::Left);
         }
-        if path != ActionPath::Status && api::is_from_page(request.headers()) {
+        if off.is_some() && api::is_from_page(headers) {
             return api::actions_not_for_pages().map(Either::Left);
         }
         let desk = &self.desks.actions;
-        let switched = match path {
+        let switched = match off {
             _ if *self.phase.borrow() == Phase::Starting => Err(Driverless),
-            ActionPath::Status => Ok(Ok(None)),
-            ActionPath::Disable | ActionPath::Enable => {
-                desk.switch(path == ActionPath::Disable).await
-            }
+            None => Ok(Ok(None)),
+            Some(off) => desk.switch(off).await,
         };
         let answer = match (switched, desk.status()) {
             (Ok(Ok(warning)), Ok(status)) => {
@@ -322,6 +288,12 @@ impl Router {
 
 fn text(status: StatusCode, text: impl Into<String>) -> ServerResponse {
     http::text(status, text).map(Either::Left)
+}
+
+fn no_content() -> ServerResponse {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn html(page: String) -> ServerResponse {
