@@ -40,8 +40,9 @@
 //! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 9 | `evaluate` | model and recording → scores and calls; with incidents → which of them it finds, how early, and how often it cries wolf |
 //! | 9 | `doctor` | models and what a server says → whether it has what their features need, and what to change |
-//! | 9 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
-//! | 10 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
+//! | 10 | `config` | YAML → the sections of all rooms, validated |
+//! | 11 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
+//! | 12 | `cli`, `logging`, `main` | what the user typed → a command |
 //!
 //! # Where to start reading
 //!

@@ -150,12 +150,6 @@ impl Api {
         self.capacity.clone()
     }
 
-    /// How long a body may take to arrive.
-    #[must_use]
-    pub fn body_timeout(&self) -> Duration {
-        self.body_timeout
-    }
-
     /// Answers a request whose method the endpoint allows, from what was found at the last tick, or
     /// where that is not enough from a `look` that the pipeline's owner takes.
     pub async fn answer<B, L, F>(

@@ -25,7 +25,6 @@ use crate::notify::NotifyConfig;
 use crate::promql::parse_selector;
 use crate::remote_write::RemoteWriteConfig;
 use crate::series::StorageConfig;
-use crate::serve::Settings;
 use crate::train::{self, TrainConfig};
 
 /// Bytes of a configuration file, at most: ten thousand features fit.
@@ -196,25 +195,6 @@ impl Config {
             model.entity.get_or_insert_with(|| PROFILE_ENTITY.map(str::to_owned).to_vec());
         }
         serde_yaml::to_string(&full).expect("plain data")
-    }
-
-    /// The sections that serving needs.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
-            global: self.global.clone(),
-            alerting: self.alerting.clone(),
-            notify: self.notify.clone(),
-            actions: self.actions.clone(),
-            models: self.models.clone(),
-            storage: self.storage.clone(),
-            remote_write: self.remote_write.clone(),
-            query: self.query.clone(),
-            web: self.web.clone(),
-            exporter: self.exporter.clone(),
-            history: self.history.clone(),
-            onnxruntime_library: self.onnxruntime.library.clone(),
-        }
     }
 
     fn resolve_paths(&mut self, folder: &Path) {

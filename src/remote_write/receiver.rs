@@ -67,16 +67,16 @@ impl Receiver {
         Self { demand: Some(demand), ..self }
     }
 
+    /// What is wanted, to be read.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<String> {
+        self.demand.as_ref().map_or_else(Vec::new, |it| it.names())
+    }
+
     /// What the next receiver shares with it.
     #[must_use]
     pub fn budget(&self) -> ReceiverBudget {
         self.budget.clone()
-    }
-
-    /// The limits.
-    #[must_use]
-    pub fn config(&self) -> &RemoteWriteConfig {
-        &self.config
     }
 
     /// Answers a request; `append` is called once with what is good in it, and with the permit for the

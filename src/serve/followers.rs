@@ -7,12 +7,13 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::ServeError;
 use super::clock::now_ms;
 use super::folder::Folder;
 use super::notices;
 use super::silences::{self, IdleOwner, SilenceDesk};
-use super::{ServeError, Settings};
 use crate::actions::{self, ActionDesk, ActionDriver, ActionPlan, DeskBack};
+use crate::config::Config;
 use crate::detect::Snapshot;
 use crate::maintenance::MaintenanceWindows;
 use crate::notify::Audience;
@@ -34,7 +35,7 @@ pub(super) struct IdleFollowers {
     actions: DeskBack,
 }
 
-/// What settings want of the followers, checked.
+/// What a configuration wants of the followers, checked.
 #[derive(Debug)]
 pub(super) struct Plan {
     windows: MaintenanceWindows,
@@ -59,16 +60,16 @@ pub(super) fn idle() -> (IdleFollowers, Desks) {
 }
 
 impl Plan {
-    /// By these settings.
+    /// By this configuration.
     ///
     /// # Errors
-    /// When a file that they name cannot be used, or a window cannot work.
-    pub(super) fn read(settings: &Settings) -> anyhow::Result<Self> {
+    /// When a file that it names cannot be used, or a window cannot work.
+    pub(super) fn read(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
-            windows: MaintenanceWindows::read(&settings.alerting.maintenance_windows)?,
-            max_silences: settings.alerting.max_silences,
-            audience: notices::audience(settings)?,
-            actions: ActionPlan::read(&settings.actions)?,
+            windows: MaintenanceWindows::read(&config.alerting.maintenance_windows)?,
+            max_silences: config.alerting.max_silences,
+            audience: notices::audience(config)?,
+            actions: ActionPlan::read(&config.actions)?,
         })
     }
 }

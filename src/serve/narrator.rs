@@ -97,7 +97,7 @@ impl Narrator {
                 }
                 Some(sender) = self.senders.recv() => senders.heard(sender, now_ms()),
                 _ = look.tick() => {
-                    let wanted = live.borrow().wanted();
+                    let wanted = live.borrow().receiver.wanted();
                     tell_use(&self.usable, &wanted);
                 }
             }

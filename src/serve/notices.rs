@@ -5,26 +5,26 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::Settings;
 use super::clock::now_ms;
 use super::folder::Folder;
 use super::silences::SilenceDesk;
+use crate::config::Config;
 use crate::detect::{MemoryPage, Pipeline, Snapshot};
 use crate::notify::{Audience, Notifier, NotifyError, Target, believed};
 
 /// Reloads that may wait for deliveries to finish what is under way.
 const MAX_WAITING: usize = 4;
 
-/// Who is to be told by these settings.
+/// Who is to be told by this configuration.
 ///
 /// # Errors
-/// When a file that they name cannot be used.
-pub(super) fn audience(settings: &Settings) -> Result<Audience, NotifyError> {
+/// When a file that it names cannot be used.
+pub(super) fn audience(config: &Config) -> Result<Audience, NotifyError> {
     Ok(Audience {
-        config: settings.notify.clone(),
-        targets: Target::all(&settings.notify)?,
-        rules: Arc::from(&*settings.alerting.rules),
-        models: settings.models.iter().map(|it| it.name.clone()).collect(),
+        config: config.notify.clone(),
+        targets: Target::all(&config.notify)?,
+        rules: Arc::from(&*config.alerting.rules),
+        models: config.models.iter().map(|it| it.name.clone()).collect(),
     })
 }
 

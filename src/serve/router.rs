@@ -18,9 +18,9 @@ use super::live::Live;
 use super::narrator::Witness;
 use super::pipeline::{self, Command};
 use super::rate_limited_log::RateLimitedLog;
-use super::routes::{self, Route, Routes, Target};
+use super::routes::{self, Route, Target};
 use super::silences::Ownerless;
-use super::{BUILD, landing};
+use super::{BUILD, Options, landing};
 use crate::actions::Driverless;
 use crate::api::{self, Endpoint, Look, SilenceCall};
 use crate::detect::Snapshot;
@@ -56,9 +56,7 @@ pub(super) struct Router {
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
     pub(super) exporter: Exporter,
     pub(super) scores: SharedScores,
-    pub(super) routes: Routes,
-    pub(super) enable_lifecycle: bool,
-    pub(super) enable_admin_api: bool,
+    pub(super) options: Options,
     pub(super) cors_origin: Option<CorsOrigin>,
     pub(super) desks: Desks,
     pub(super) witness: Witness,
@@ -74,7 +72,7 @@ impl Router {
             Ok(None) => return nothing(),
             Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
         };
-        let path = match self.routes.route(&path) {
+        let path = match self.options.routes.route(&path) {
             Route::Own(path) => path,
             Route::Elsewhere(to) => return redirect(StatusCode::FOUND, &to),
             Route::Moved(to) => return redirect(StatusCode::MOVED_PERMANENTLY, &to),
@@ -140,7 +138,7 @@ impl Router {
         if *self.phase.borrow() == Phase::Starting {
             return Err(Unavailable::Starting);
         }
-        let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
+        let deadline = Instant::now() + live.config.remote_write.queue_timeout.to_std();
         self.witness.came(&batch);
         let outcome = pipeline::append(&self.commands, (batch, permit), deadline).await?;
         self.witness.became(&outcome);
@@ -170,13 +168,13 @@ impl Router {
     }
 
     async fn silences(&self, id: Option<String>, request: Request<RequestBody>) -> ServerResponse {
-        if request.method() != Method::GET && !self.enable_admin_api {
+        if request.method() != Method::GET && !self.options.enable_admin_api {
             return api::admin_api_disabled().map(Either::Left);
         }
         if *self.phase.borrow() == Phase::Starting {
             return api::silences_unavailable().map(Either::Left);
         }
-        let body_timeout = self.live.borrow().api.body_timeout();
+        let body_timeout = self.live.borrow().config.web.body_timeout.to_std();
         let silences = &self.desks.silences;
         let known = || silences.maintenance();
         let answer = match SilenceCall::read(id, request, body_timeout).await {
@@ -198,7 +196,7 @@ impl Router {
     }
 
     async fn actions(&self, off: Option<bool>, headers: &HeaderMap) -> ServerResponse {
-        if off.is_some() && !self.enable_admin_api {
+        if off.is_some() && !self.options.enable_admin_api {
             return api::actions_forbidden().map(Either::Left);
         }
         if off.is_some() && api::is_from_page(headers) {
@@ -234,7 +232,7 @@ impl Router {
         live.receiver.observe();
         exporter::count_maintenance(&self.desks.silences.maintenance(), now_ms());
         let how = (now_ms(), form.gzip);
-        let scores = self.scores.text(&snapshot, &live.models, &live.exporter, how).await;
+        let scores = self.scores.text(&snapshot, &live.models, &live.config.exporter, how).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =
                 "pages of former ticks are still being read and hold exporter.max_in_flight_bytes";
@@ -260,7 +258,7 @@ impl Router {
     }
 
     async fn reload(&self) -> ServerResponse {
-        if !self.enable_lifecycle {
+        if !self.options.enable_lifecycle {
             return text(
                 StatusCode::FORBIDDEN,
                 "Lifecycle API is not enabled; start Portent with --web.enable-lifecycle.",
