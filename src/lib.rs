@@ -26,6 +26,7 @@
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
+//! | 6 | `response` | an answer over HTTP: a status, of what kind its body is, and the body |
 //! | 7 | `http_client` | how to speak to a server: credentials, TLS, headers, proxy; how webhooks are signed |
 //! | 8 | `actions` | alerts that fire → commands that are run, or webhooks that are called, once, with guard rails |
 //! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
@@ -90,6 +91,7 @@ pub mod notify;
 pub mod promql;
 pub mod remote_write;
 pub mod report;
+pub mod response;
 pub mod sample;
 pub mod series;
 pub mod serve;

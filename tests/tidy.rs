@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 13] = [
     &["features"],
     &["model"],
     &["detect", "episodes"],
-    &["files"],
+    &["files", "response"],
     &["http_client"],
     &[
         "actions",

@@ -14,8 +14,9 @@
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, ORIGIN};
 
-use super::json::quoted;
-use super::{ApiResponse, JSON, response};
+use super::json::{quoted, refused};
+use super::{ApiResponse, JSON};
+use crate::response::response;
 
 /// Whether a request comes from a page in a browser.
 #[must_use]
@@ -54,11 +55,6 @@ pub fn actions_not_for_pages() -> ApiResponse {
 pub fn actions_unavailable() -> ApiResponse {
     let reason = "Portent is starting or shutting down; try again";
     refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
-}
-
-fn refused(status: StatusCode, kind: &str, reason: &str) -> ApiResponse {
-    let error = quoted(reason);
-    response(status, JSON, format!(r#"{{"status":"error","errorType":"{kind}","error":{error}}}"#))
 }
 
 #[cfg(test)]

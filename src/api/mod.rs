@@ -45,11 +45,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::detect::Snapshot;
+use crate::response::response;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
@@ -348,11 +348,4 @@ impl Api {
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
         QueryPermit::wait(&self.capacity, pace, longest).await
     }
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

@@ -26,12 +26,13 @@ use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::form::Form;
-use super::{ApiResponse, JSON, response};
+use super::{ApiResponse, JSON};
 use crate::bytesize::ByteSize;
 use crate::maintenance::{
     Silence, SilenceError, SilenceRecord, SilenceState, Silences, parse_matcher,
 };
 use crate::matcher::Matcher;
+use crate::response::response;
 
 /// The largest silence: a comment of some pages and more matchers than an alert has labels.
 const MAX_SILENCE_BYTES: ByteSize = ByteSize::from_bytes(16 << 10);

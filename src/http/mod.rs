@@ -18,10 +18,6 @@ mod request;
 mod server;
 mod stream;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
@@ -119,18 +115,4 @@ impl WebConfig {
             answer: self.answer_timeout.to_std(),
         }
     }
-}
-
-/// An answer with a short text.
-#[must_use]
-pub fn text(status: StatusCode, text: impl Into<String>) -> Response<Full<Bytes>> {
-    let mut text = text.into();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let mut response = Response::new(Full::from(text));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
 }

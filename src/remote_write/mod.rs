@@ -12,8 +12,8 @@
 
 mod clip;
 mod decode;
+mod headers;
 mod in_flight;
-mod negotiate;
 mod receiver;
 mod refusal;
 mod wire;
@@ -26,8 +26,8 @@ use crate::series::REPLICA_TIMEOUT;
 
 pub use clip::clip;
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
+pub use headers::{PROTOCOL, check_headers};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
-pub use negotiate::{Protocol, negotiate};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
 pub use wire::WireError;

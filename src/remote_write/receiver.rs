@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::decode::{Decoded, declared_bytes, decode};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
-use super::{Refusal, RemoteWriteConfig, negotiate};
+use super::{Refusal, RemoteWriteConfig, check_headers};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -111,8 +111,7 @@ impl Receiver {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        // There is one protocol to choose for now.
-        let _ = negotiate(request.headers())?;
+        check_headers(request.headers())?;
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let mut reserved =

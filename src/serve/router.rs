@@ -25,8 +25,9 @@ use crate::actions::Driverless;
 use crate::api::{self, Endpoint, Look, SilenceCall};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
-use crate::http::{self, CorsOrigin, Parts, Peer, RequestBody};
+use crate::http::{CorsOrigin, Parts, Peer, RequestBody};
 use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
+use crate::response::{self, response};
 use crate::sample::Batch;
 use crate::series::Outcome;
 
@@ -95,7 +96,10 @@ impl Router {
 
     async fn answer_of(&self, target: Target, request: Request<RequestBody>) -> ServerResponse {
         match target {
-            Target::Landing => html(landing::page(BUILD.version, BUILD.revision)),
+            Target::Landing => {
+                let page = landing::page(BUILD.version, BUILD.revision);
+                response(StatusCode::OK, "text/html; charset=utf-8", page).map(Either::Left)
+            }
             Target::Metrics => self.metrics(request.headers()).await,
             Target::Healthy => text(StatusCode::OK, "Portent is Healthy."),
             Target::Ready => self.ready(),
@@ -241,7 +245,7 @@ impl Router {
         let page = self.exporter.page(&scores, &live.models, form.format);
         let mut response = Response::new(Either::Right(Parts::new(page.parts)));
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.format.content_type()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.format.content_type()));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         if page.is_gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -285,19 +289,12 @@ impl Router {
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> ServerResponse {
-    http::text(status, text).map(Either::Left)
+    response::text(status, text).map(Either::Left)
 }
 
 fn no_content() -> ServerResponse {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-}
-
-fn html(page: String) -> ServerResponse {
-    let mut response = Response::new(Either::Left(Full::from(page)));
-    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
