@@ -15,7 +15,7 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts |
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept`, `setting` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts, what is wrong with a key of the configuration |
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
@@ -95,6 +95,7 @@ pub mod response;
 pub mod sample;
 pub mod series;
 pub mod serve;
+pub mod setting;
 pub mod state;
 pub mod statistics;
 pub mod timestamp;

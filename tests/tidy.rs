@@ -19,6 +19,7 @@ const FLOORS: [&[&str]; 13] = [
         "bytesize",
         "capacity",
         "proto",
+        "setting",
     ],
     &["series", "maintenance"],
     &["promql"],

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::setting::{SettingError, above_zero};
 
 pub use answer::Parts;
 pub use cors::CorsOrigin;
@@ -98,6 +99,22 @@ impl Default for WebConfig {
 }
 
 impl WebConfig {
+    /// Refuses limits with which nobody can be served; names the first such key.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "web",
+            &[
+                ("max_connections", Some(self.max_connections as u64)),
+                ("max_connections_per_peer", self.max_connections_per_peer.map(|it| it as u64)),
+                ("reserved_timeout", Some(self.reserved_timeout.as_ms() as u64)),
+                ("answer_timeout", Some(self.answer_timeout.as_ms() as u64)),
+                ("header_timeout", Some(self.header_timeout.as_ms() as u64)),
+                ("body_timeout", Some(self.body_timeout.as_ms() as u64)),
+                ("idle_timeout", Some(self.idle_timeout.as_ms() as u64)),
+            ],
+        )
+    }
+
     /// Connections of one peer.
     fn connections_per_peer(&self) -> usize {
         self.max_connections_per_peer.unwrap_or(self.max_connections.div_ceil(2))
