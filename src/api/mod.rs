@@ -85,6 +85,8 @@ const JSON: &str = "application/json";
 
 type ApiResponse = Response<Full<Bytes>>;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The pipeline has no owner any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
@@ -152,19 +154,13 @@ impl Api {
 
     /// Answers a request whose method the endpoint allows, from what was found at the last tick, or
     /// where that is not enough from a `look` that the pipeline's owner takes.
-    pub async fn answer<B, L, F>(
+    pub async fn answer<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         endpoint: Endpoint,
-        request: Request<B>,
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> ApiResponse
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> ApiResponse {
         let counted = counters::Request::begin(endpoint.name());
         let takes_gzip = encoding::takes_gzip(request.headers());
         let answer = match body::form(request, self.body_timeout).await {
@@ -181,17 +177,13 @@ impl Api {
         encoding::encoded(answer, takes_gzip, |bytes| self.capacity.hold(bytes, limit).ok()).await
     }
 
-    async fn answer_form<L, F>(
+    async fn answer_form<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         endpoint: Endpoint,
         form: &Form,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let lookup = |subject| Lookup::parse(subject, form);
         match endpoint {
             Endpoint::Query => {
@@ -223,16 +215,12 @@ impl Api {
         }
     }
 
-    async fn query<L, F>(
+    async fn query<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         asked: QueryRequest,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let pace = asked.pace();
         let QueryRequest { query, instants, limit, timeout } = asked;
         let permit = self.permit(pace, timeout).await?;
@@ -268,16 +256,12 @@ impl Api {
         permit.work(work).await
     }
 
-    async fn look_up<L, F>(
+    async fn look_up<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         lookup: Lookup,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let permit = self.permit(Pace::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);

@@ -15,18 +15,17 @@
 //!
 //! Source: Alertmanager `api/v2/openapi.yaml`, `api/v2/api.go` (`postSilencesHandler`, `getSilencesHandler`).
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
+use super::body::{BodyError, read};
 use super::form::Form;
-use super::{ApiResponse, JSON};
+use super::{ApiResponse, BoxError, JSON};
 use crate::bytesize::ByteSize;
 use crate::maintenance::{
     Silence, SilenceError, SilenceRecord, SilenceState, Silences, parse_matcher,
@@ -55,15 +54,11 @@ impl SilenceCall {
     ///
     /// # Errors
     /// The answer to a request that cannot be understood.
-    pub async fn read<B>(
+    pub async fn read(
         id: Option<String>,
-        request: Request<B>,
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         timeout: Duration,
-    ) -> Result<Self, ApiResponse>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) -> Result<Self, ApiResponse> {
         match (id, request.method()) {
             (None, &Method::POST) => {
                 let silence = posted(request, timeout).await;
@@ -158,11 +153,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> ApiResponse {
 }
 
 /// The silence in the body of a request.
-async fn posted<B>(request: Request<B>, timeout: Duration) -> Result<Silence, (StatusCode, String)>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+async fn posted(
+    request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
+    timeout: Duration,
+) -> Result<Silence, (StatusCode, String)> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
     if !media_type.eq_ignore_ascii_case(JSON) {
@@ -170,16 +164,15 @@ where
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
     }
     let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
-    let limited = Limited::new(request.into_body(), MAX_SILENCE_BYTES.as_len());
-    let body = match tokio::time::timeout(timeout, limited.collect()).await {
-        Err(_) => return Err((StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let body = read(request.into_body(), MAX_SILENCE_BYTES, timeout).await;
+    let body = body.map_err(|error| match error {
+        BodyError::Slow => (StatusCode::REQUEST_TIMEOUT, error.to_string()),
+        BodyError::TooLarge => {
             let reason = format!("a silence has no more than {MAX_SILENCE_BYTES}");
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, reason));
+            (StatusCode::PAYLOAD_TOO_LARGE, reason)
         }
-        Ok(Err(error)) => return Err(bad(error.to_string())),
-        Ok(Ok(collected)) => collected.to_bytes(),
-    };
+        BodyError::Broken(error) => bad(error.to_string()),
+    })?;
     let record: SilenceRecord = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("this is not a silence: {error}")))?;
     record.silence().map_err(|error| bad(error.to_string()))
@@ -194,7 +187,7 @@ fn filters(query: &str) -> Result<Vec<Matcher>, String> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use http_body_util::{BodyExt, Full};
 
     use super::*;
     use crate::timestamp::parse_ms;

@@ -10,13 +10,12 @@ use tokio::task::JoinHandle;
 use super::ServeError;
 use super::clock::now_ms;
 use super::folder::Folder;
-use super::notices;
 use super::silences::{self, IdleOwner, SilenceDesk};
 use crate::actions::{self, ActionDesk, ActionDriver, ActionPlan, DeskBack};
 use crate::config::Config;
 use crate::detect::Snapshot;
 use crate::maintenance::MaintenanceWindows;
-use crate::notify::Audience;
+use crate::notify::{Audience, Notifier, Target};
 
 /// Reloads that may wait for what is under way.
 const MAX_WAITING: usize = 4;
@@ -68,7 +67,12 @@ impl Plan {
         Ok(Self {
             windows: MaintenanceWindows::read(&config.alerting.maintenance_windows)?,
             max_silences: config.alerting.max_silences,
-            audience: notices::audience(config)?,
+            audience: Audience {
+                config: config.notify.clone(),
+                targets: Target::all(&config.notify)?,
+                rules: Arc::from(&*config.alerting.rules),
+                models: config.models.iter().map(|it| it.name.clone()).collect(),
+            },
             actions: ActionPlan::read(&config.actions)?,
         })
     }
@@ -90,15 +94,16 @@ impl IdleFollowers {
         let Plan { windows, max_silences, audience, actions } = plan;
         let Desks { silences, actions: desk } = desks;
         let owner = self.silences.start(windows, max_silences, folder).await?;
-        let (audiences, notifier) = notices::start(audience, &silences, snapshots.clone(), folder);
-        let driver = ActionDriver {
-            now_ms,
-            maintenance: silences.published.clone(),
-            snapshots,
-            folder: folder.map(|it| it.path().to_owned()),
-        };
-        let (plans, queue) = mpsc::channel(MAX_WAITING);
+        let folder = folder.map(|it| it.path().to_owned());
+        let maintenance = silences.published.clone();
         // There is room for one.
+        let (audiences, queue) = mpsc::channel(MAX_WAITING);
+        let _ = audiences.try_send(audience);
+        let (maintained, seen) = (maintenance.clone(), snapshots.clone());
+        let notifier = Notifier { now_ms, maintenance: maintained, snapshots: seen };
+        let notifier = tokio::spawn(notifier.run(folder.clone(), queue));
+        let driver = ActionDriver { now_ms, maintenance, snapshots, folder };
+        let (plans, queue) = mpsc::channel(MAX_WAITING);
         let _ = plans.try_send(actions);
         let doer: JoinHandle<()> = tokio::spawn(driver.run(self.actions, queue));
         desk.begun().await;

@@ -19,7 +19,6 @@ mod listen;
 mod live;
 mod load;
 mod narrator;
-mod notices;
 mod pace;
 mod patience;
 mod pipeline;
@@ -231,7 +230,7 @@ async fn begin(
     let restore = move || {
         folder.iter().for_each(|it| {
             keeper::restore(it, &mut pipeline, limit);
-            notices::restore(it, &mut pipeline);
+            keeper::believe(it, &mut pipeline);
         });
         (pipeline, folder)
     };
