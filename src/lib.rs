@@ -15,7 +15,7 @@
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts |
+//! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept`, `setting` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts, what is wrong with a key of the configuration |
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
@@ -26,6 +26,7 @@
 //! | 5 | `detect` | `Detector`: feature matrices → scores, with each entity's level, smoothing and usual hours, and whether it stands still; alerts by rules; `Pipeline`: batches and ticks in, outcomes and snapshots out; `Replay`: a recording through the same code |
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
+//! | 6 | `response` | an answer over HTTP: a status, of what kind its body is, and the body |
 //! | 7 | `http_client` | how to speak to a server: credentials, TLS, headers, proxy; how webhooks are signed |
 //! | 8 | `actions` | alerts that fire → commands that are run, or webhooks that are called, once, with guard rails |
 //! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
@@ -40,8 +41,9 @@
 //! | 9 | `train` | recording → dataset → (trials judged by known faults →) fit → one graph → scores → threshold → model file, table, page |
 //! | 9 | `evaluate` | model and recording → scores and calls; with incidents → which of them it finds, how early, and how often it cries wolf |
 //! | 9 | `doctor` | models and what a server says → whether it has what their features need, and what to change |
-//! | 9 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
-//! | 10 | `config`, `cli`, `logging`, `main` | what the user typed → sections → a command |
+//! | 10 | `config` | YAML → the sections of all rooms, validated |
+//! | 11 | `serve` | wiring: listener, pipeline thread, ticks, signals, reload, warm start from history |
+//! | 12 | `cli`, `logging`, `main` | what the user typed → a command |
 //!
 //! # Where to start reading
 //!
@@ -91,9 +93,11 @@ pub mod notify;
 pub mod promql;
 pub mod remote_write;
 pub mod report;
+pub mod response;
 pub mod sample;
 pub mod series;
 pub mod serve;
+pub mod setting;
 pub mod state;
 pub mod statistics;
 pub mod timestamp;

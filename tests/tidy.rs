@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms by floor. A room may use those on lower floors only.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 13] = [
     &[
         "accept",
         "duration",
@@ -19,13 +19,14 @@ const FLOORS: [&[&str]; 11] = [
         "bytesize",
         "capacity",
         "proto",
+        "setting",
     ],
     &["series", "maintenance"],
     &["promql"],
     &["features"],
     &["model"],
     &["detect", "episodes"],
-    &["files"],
+    &["files", "response"],
     &["http_client"],
     &[
         "actions",
@@ -39,8 +40,10 @@ const FLOORS: [&[&str]; 11] = [
         "state",
         "report",
     ],
-    &["serve", "train", "evaluate", "doctor"],
-    &["config", "cli", "logging", "main"],
+    &["train", "evaluate", "doctor"],
+    &["config"],
+    &["serve"],
+    &["cli", "logging", "main"],
 ];
 
 /// Rooms inside of a room, each with those beside it that it may use. What stands beside them is the

@@ -10,6 +10,7 @@ use crate::bytesize::ByteSize;
 use crate::detect::AlertingConfig;
 use crate::duration::Duration;
 use crate::http_client::{HttpConfig, HttpConfigError, Secret, WebhookSigner, open_address};
+use crate::setting::SettingError;
 
 /// Commands at one time, at most: each may hold its output, and a machine that restarts a hundred services at
 /// once is no help.
@@ -164,23 +165,13 @@ fn a_day() -> Duration {
     Duration::from_seconds(86_400)
 }
 
-/// What cannot work in the section.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub struct ActionsError {
-    /// The key's path.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 impl ActionsConfig {
     /// Checks the section for these alerts.
     ///
     /// # Errors
     /// The first thing in it that cannot work.
-    pub fn validate(&self, alerting: &AlertingConfig) -> Result<(), ActionsError> {
-        let wrong = |key: String, reason: String| Err(ActionsError { key, reason });
+    pub fn validate(&self, alerting: &AlertingConfig) -> Result<(), SettingError> {
+        let wrong = |key: String, reason: String| Err(SettingError { key, reason });
         for (key, value, most) in [
             ("max_concurrent", self.max_concurrent, MOST_CONCURRENT),
             ("max_per_hour", self.max_per_hour, MOST_PER_HOUR),

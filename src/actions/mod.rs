@@ -36,7 +36,7 @@ pub use action_counters::describe_metrics;
 pub use action_files::ACTION_FILES;
 pub use argument::{Argument, ArgumentError};
 pub use attempt::{AttemptKey, AttemptProgress};
-pub use config::{ActionConfig, ActionHookConfig, ActionsConfig, ActionsError};
+pub use config::{ActionConfig, ActionHookConfig, ActionsConfig};
 pub use decision::{FiringAlert, GuardDecision, GuardInput, HeldBack};
 pub use desk::{ActionDesk, ActionsStatus, DeskBack, Driverless, SwitchReply, desk};
 pub use driver::ActionDriver;

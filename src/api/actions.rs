@@ -1,7 +1,7 @@
 //! Actions over HTTP: what is done about alerts, and a switch.
 //!
-//! In: requests to `/api/v1/actions`, `/api/v1/actions/disable` and `/api/v1/actions/enable`. Out: which it is,
-//! and answers in Prometheus's envelope around what is shown. No page in a browser may switch: a request that
+//! In: requests to `/api/v1/actions`, `/api/v1/actions/disable` and `/api/v1/actions/enable`. Out:
+//! answers in Prometheus's envelope around what is shown. No page in a browser may switch: a request that
 //! comes from one says so (`Origin`).
 //!
 //! | status | when |
@@ -11,44 +11,12 @@
 //! | 500 | switching on could not be kept on the disk, and was not done |
 //! | 503 | the program is starting or ending: it passes |
 
+use hyper::StatusCode;
 use hyper::header::{HeaderMap, ORIGIN};
-use hyper::{Method, StatusCode};
 
-use super::json::quoted;
-use super::{ApiResponse, JSON, response};
-
-/// A path that is about actions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionPath {
-    /// What is configured, and what was done.
-    Status,
-    /// To switch them off.
-    Disable,
-    /// To switch them on.
-    Enable,
-}
-
-impl ActionPath {
-    /// The one that a path without escapes is, if it is one.
-    #[must_use]
-    pub fn of(path: &str) -> Option<Self> {
-        match path.strip_prefix("/api/v1/actions")? {
-            "" => Some(Self::Status),
-            "/disable" => Some(Self::Disable),
-            "/enable" => Some(Self::Enable),
-            _ => None,
-        }
-    }
-
-    /// The method that is allowed here.
-    #[must_use]
-    pub const fn methods(self) -> &'static [Method] {
-        match self {
-            Self::Status => &[Method::GET],
-            Self::Disable | Self::Enable => &[Method::POST],
-        }
-    }
-}
+use super::json::{quoted, refused};
+use super::{ApiResponse, JSON};
+use crate::response::response;
 
 /// Whether a request comes from a page in a browser.
 #[must_use]
@@ -89,29 +57,11 @@ pub fn actions_unavailable() -> ApiResponse {
     refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
 }
 
-fn refused(status: StatusCode, kind: &str, reason: &str) -> ApiResponse {
-    let error = quoted(reason);
-    response(status, JSON, format!(r#"{{"status":"error","errorType":"{kind}","error":{error}}}"#))
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-
-    #[test]
-    fn paths() {
-        let check = |path: &str, expected: Option<ActionPath>| {
-            assert_eq!(ActionPath::of(path), expected, "{path}");
-        };
-        check("/api/v1/actions", Some(ActionPath::Status));
-        check("/api/v1/actions/disable", Some(ActionPath::Disable));
-        check("/api/v1/actions/enable", Some(ActionPath::Enable));
-        for path in ["/api/v1/actions/", "/api/v1/actionsenable", "/api/v1/action", "/actions"] {
-            check(path, None);
-        }
-    }
 
     #[tokio::test]
     async fn answers_are_prometheus_envelopes() {

@@ -1,6 +1,5 @@
 //! A body: what a request sends along, read within limits.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
+use super::BoxError;
 use super::error::ApiError;
 use super::form::Form;
 use crate::bytesize::ByteSize;
@@ -17,35 +17,47 @@ use crate::bytesize::ByteSize;
 const MAX_FORM_BYTES: ByteSize = ByteSize::from_mib(1);
 
 /// Reads the parameters of a request; the body only of a POST that says it is a form.
-pub(super) async fn form<B>(request: Request<B>, timeout: Duration) -> Result<Form, ApiError>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub(super) async fn form(
+    request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
+    timeout: Duration,
+) -> Result<Form, ApiError> {
     let (head, body) = request.into_parts();
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
     let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
     let body = if head.method == Method::POST && is_form {
-        read(body, timeout).await?
+        read(body, MAX_FORM_BYTES, timeout).await.map_err(|error| match error {
+            BodyError::TooLarge => ApiError::FormTooLarge(MAX_FORM_BYTES),
+            error => ApiError::Body(error.to_string()),
+        })?
     } else {
         Bytes::new()
     };
     Ok(Form::parse(&body, head.uri.query().unwrap_or(""))?)
 }
 
-async fn read<B>(body: B, timeout: Duration) -> Result<Bytes, ApiError>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let limited = Limited::new(body, MAX_FORM_BYTES.as_len());
+/// Why a body is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the body took too long")]
+    Slow,
+    #[error("the body is too large")]
+    TooLarge,
+    #[error("{0}")]
+    Broken(BoxError),
+}
+
+/// Reads a body of so many bytes at most, within this time.
+pub(super) async fn read(
+    body: impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    limit: ByteSize,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
+    let limited = Limited::new(body, limit.as_len());
     match tokio::time::timeout(timeout, limited.collect()).await {
-        Err(_) => Err(ApiError::Body("the body took too long".to_owned())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(ApiError::FormTooLarge(MAX_FORM_BYTES))
-        }
-        Ok(Err(error)) => Err(ApiError::Body(error.to_string())),
+        Err(_) => Err(BodyError::Slow),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Ok(Err(error)) => Err(BodyError::Broken(error)),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
     }
 }

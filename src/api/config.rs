@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::setting::{SettingError, above_zero};
 
 /// Limits on queries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,5 +45,21 @@ impl Default for QueryConfig {
             // over in milliseconds.
             max_concurrency: 4,
         }
+    }
+}
+
+impl QueryConfig {
+    /// Refuses limits with which nothing can be answered; names the first such key.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "query",
+            &[
+                ("max_series", Some(self.max_series as u64)),
+                ("max_samples", Some(self.max_samples as u64)),
+                ("max_response_bytes", Some(self.max_response_bytes.as_bytes())),
+                ("timeout", Some(self.timeout.as_ms() as u64)),
+                ("max_concurrency", Some(self.max_concurrency as u64)),
+            ],
+        )
     }
 }

@@ -72,7 +72,7 @@ mod tests {
 
     async fn check(length: usize, takes_gzip: bool, has_room: bool, is_gzip: bool) {
         let plain = "0123456789".repeat(length / 10);
-        let answer = crate::api::response(StatusCode::OK, "application/json", plain.clone());
+        let answer = crate::response::response(StatusCode::OK, "application/json", plain.clone());
         let hold = |bytes: Vec<u8>| has_room.then(|| bytes.into());
         let answer = encoded(answer, takes_gzip, hold).await;
         assert_eq!(answer.headers()[VARY], "Accept-Encoding");

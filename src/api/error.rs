@@ -3,14 +3,14 @@
 //! Source: Prometheus documentation "HTTP API", "Format overview"; `respondError` in its
 //! `web/api/v1/api.go`.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
 
+use super::ApiResponse;
 use super::form::FormError;
 use super::json::{self, TooLong};
 use crate::bytesize::ByteSize;
 use crate::promql::EvalError;
+use crate::response::text;
 use crate::series::ExcerptError;
 
 /// Why a request is not answered.
@@ -179,15 +179,13 @@ impl ApiError {
     }
 
     /// The whole answer.
-    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+    pub(super) fn response(&self) -> ApiResponse {
         let (status, error_type) = self.status();
         if matches!(self, Self::Unavailable) {
             // Prometheus says this before its API is there, so it is not JSON.
-            return super::response(status, "text/plain; charset=utf-8", format!("{self}\n"));
+            return text(status, self.to_string());
         }
-        let error = json::quoted(&self.to_string());
-        let body = format!(r#"{{"status":"error","errorType":"{error_type}","error":{error}}}"#);
-        super::response(status, super::JSON, body)
+        json::refused(status, error_type, &self.to_string())
     }
 }
 

@@ -4,7 +4,8 @@
 
 /// The name that an escaped one means: `__` is an underscore, `_3b1_` the character of that number.
 /// A name that is not escaped, or not well, means itself.
-pub(super) fn unescape(name: &str) -> String {
+#[must_use]
+pub fn unescape(name: &str) -> String {
     name.strip_prefix("U__").and_then(decode).unwrap_or_else(|| name.to_owned())
 }
 

@@ -5,8 +5,12 @@
 
 use std::fmt::Write;
 
+use hyper::StatusCode;
+
+use super::{ApiResponse, JSON};
 use crate::labels::Labels;
 use crate::promql::Annotations;
+use crate::response::response;
 use crate::timestamp;
 
 /// Annotations of each kind in an answer; of the others it has the number. As many as Prometheus gives.
@@ -174,6 +178,13 @@ impl Json {
         value(&mut self.text);
         self.raw("\"]");
     }
+}
+
+/// The answer to what is refused, in Prometheus's envelope.
+pub(super) fn refused(status: StatusCode, error_type: &str, reason: &str) -> ApiResponse {
+    let error = quoted(reason);
+    let body = format!(r#"{{"status":"error","errorType":"{error_type}","error":{error}}}"#);
+    response(status, JSON, body)
 }
 
 /// A JSON string.

@@ -45,11 +45,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::detect::Snapshot;
+use crate::response::response;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
@@ -65,16 +65,17 @@ use rules::RuleQuery;
 use scores::Shown;
 
 pub use actions::{
-    ActionPath, actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
+    actions_answer, actions_forbidden, actions_not_for_pages, actions_not_switched,
     actions_unavailable, is_from_page,
 };
 pub use capacity::Capacity;
 pub use config::QueryConfig;
 pub use counters::describe_metrics;
 pub use endpoint::Endpoint;
+pub use escape::unescape;
 pub use look::Look;
 pub use silences::{
-    SilenceCall, SilencePath, admin_api_disabled, silence_answer, silence_expired, silence_list,
+    SilenceCall, admin_api_disabled, silence_answer, silence_expired, silence_list,
     silence_refused, silence_set, silences_unavailable,
 };
 pub use status::Build;
@@ -83,6 +84,8 @@ pub use status::Build;
 const JSON: &str = "application/json";
 
 type ApiResponse = Response<Full<Bytes>>;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The pipeline has no owner any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,27 +152,15 @@ impl Api {
         self.capacity.clone()
     }
 
-    /// How long a body may take to arrive.
-    #[must_use]
-    pub fn body_timeout(&self) -> Duration {
-        self.body_timeout
-    }
-
     /// Answers a request whose method the endpoint allows, from what was found at the last tick, or
     /// where that is not enough from a `look` that the pipeline's owner takes.
-    pub async fn answer<B, L, F>(
+    pub async fn answer<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         endpoint: Endpoint,
-        request: Request<B>,
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> ApiResponse
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> ApiResponse {
         let counted = counters::Request::begin(endpoint.name());
         let takes_gzip = encoding::takes_gzip(request.headers());
         let answer = match body::form(request, self.body_timeout).await {
@@ -186,17 +177,13 @@ impl Api {
         encoding::encoded(answer, takes_gzip, |bytes| self.capacity.hold(bytes, limit).ok()).await
     }
 
-    async fn answer_form<L, F>(
+    async fn answer_form<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         endpoint: Endpoint,
         form: &Form,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let lookup = |subject| Lookup::parse(subject, form);
         match endpoint {
             Endpoint::Query => {
@@ -228,16 +215,12 @@ impl Api {
         }
     }
 
-    async fn query<L, F>(
+    async fn query<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         asked: QueryRequest,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let pace = asked.pace();
         let QueryRequest { query, instants, limit, timeout } = asked;
         let permit = self.permit(pace, timeout).await?;
@@ -273,16 +256,12 @@ impl Api {
         permit.work(work).await
     }
 
-    async fn look_up<L, F>(
+    async fn look_up<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         lookup: Lookup,
         (now_ms, snapshot): (i64, Arc<Snapshot>),
-        look: L,
-    ) -> Result<String, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
         let permit = self.permit(Pace::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
@@ -353,11 +332,4 @@ impl Api {
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
         QueryPermit::wait(&self.capacity, pace, longest).await
     }
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

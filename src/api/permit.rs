@@ -40,15 +40,11 @@ impl QueryPermit {
     }
 
     /// Has the pipeline's owner read something, within the time of the query.
-    pub(super) async fn ask<T, L, F>(
+    pub(super) async fn ask<T, F: Future<Output = Result<(), Unavailable>>>(
         &self,
-        look: &L,
+        look: &impl Fn(Look) -> F,
         read: impl FnOnce(Instant, oneshot::Sender<T>) -> Look,
-    ) -> Result<T, ApiError>
-    where
-        L: Fn(Look) -> F,
-        F: Future<Output = Result<(), Unavailable>>,
-    {
+    ) -> Result<T, ApiError> {
         let (reply, answer) = oneshot::channel();
         let asked = look(read(self.deadline, reply));
         let asked = async {

@@ -15,58 +15,26 @@
 //!
 //! Source: Alertmanager `api/v2/openapi.yaml`, `api/v2/api.go` (`postSilencesHandler`, `getSilencesHandler`).
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 
+use super::body::{BodyError, read};
 use super::form::Form;
-use super::{ApiResponse, JSON, response};
+use super::{ApiResponse, BoxError, JSON};
 use crate::bytesize::ByteSize;
 use crate::maintenance::{
     Silence, SilenceError, SilenceRecord, SilenceState, Silences, parse_matcher,
 };
 use crate::matcher::Matcher;
+use crate::response::response;
 
 /// The largest silence: a comment of some pages and more matchers than an alert has labels.
 const MAX_SILENCE_BYTES: ByteSize = ByteSize::from_bytes(16 << 10);
-
-/// A path that is about silences.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SilencePath {
-    /// `/api/v2/silences`.
-    All,
-    /// `/api/v2/silence/<id>`.
-    One(String),
-}
-
-impl SilencePath {
-    /// The one that a path without escapes is, if it is one.
-    #[must_use]
-    pub fn of(path: &str) -> Option<Self> {
-        match path.strip_prefix("/api/v2/")? {
-            "silences" => Some(Self::All),
-            other => {
-                let id = other.strip_prefix("silence/").filter(|it| !it.is_empty())?;
-                (!id.contains('/')).then(|| Self::One(id.to_owned()))
-            }
-        }
-    }
-
-    /// The methods that Alertmanager allows here.
-    #[must_use]
-    pub const fn methods(&self) -> &'static [Method] {
-        match self {
-            Self::All => &[Method::GET, Method::POST],
-            Self::One(_) => &[Method::GET, Method::DELETE],
-        }
-    }
-}
 
 /// What is asked for.
 #[derive(Debug)]
@@ -82,32 +50,28 @@ pub enum SilenceCall {
 }
 
 impl SilenceCall {
-    /// Reads a request whose method the path allows.
+    /// Reads a request, whose method the path allows, about the silence of this id or about all.
     ///
     /// # Errors
     /// The answer to a request that cannot be understood.
-    pub async fn read<B>(
-        path: SilencePath,
-        request: Request<B>,
+    pub async fn read(
+        id: Option<String>,
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         timeout: Duration,
-    ) -> Result<Self, ApiResponse>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        match (path, request.method()) {
-            (SilencePath::All, &Method::POST) => {
+    ) -> Result<Self, ApiResponse> {
+        match (id, request.method()) {
+            (None, &Method::POST) => {
                 let silence = posted(request, timeout).await;
                 silence
                     .map(|it| Self::Set(Box::new(it)))
                     .map_err(|(status, reason)| refused(status, &reason))
             }
-            (SilencePath::All, _) => {
+            (None, _) => {
                 let filters = filters(request.uri().query().unwrap_or(""));
                 filters.map(Self::List).map_err(|it| refused(StatusCode::BAD_REQUEST, &it))
             }
-            (SilencePath::One(id), &Method::DELETE) => Ok(Self::Expire(id)),
-            (SilencePath::One(id), _) => Ok(Self::Get(id)),
+            (Some(id), &Method::DELETE) => Ok(Self::Expire(id)),
+            (Some(id), _) => Ok(Self::Get(id)),
         }
     }
 }
@@ -189,11 +153,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> ApiResponse {
 }
 
 /// The silence in the body of a request.
-async fn posted<B>(request: Request<B>, timeout: Duration) -> Result<Silence, (StatusCode, String)>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+async fn posted(
+    request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
+    timeout: Duration,
+) -> Result<Silence, (StatusCode, String)> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
     if !media_type.eq_ignore_ascii_case(JSON) {
@@ -201,16 +164,15 @@ where
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
     }
     let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
-    let limited = Limited::new(request.into_body(), MAX_SILENCE_BYTES.as_len());
-    let body = match tokio::time::timeout(timeout, limited.collect()).await {
-        Err(_) => return Err((StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let body = read(request.into_body(), MAX_SILENCE_BYTES, timeout).await;
+    let body = body.map_err(|error| match error {
+        BodyError::Slow => (StatusCode::REQUEST_TIMEOUT, error.to_string()),
+        BodyError::TooLarge => {
             let reason = format!("a silence has no more than {MAX_SILENCE_BYTES}");
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, reason));
+            (StatusCode::PAYLOAD_TOO_LARGE, reason)
         }
-        Ok(Err(error)) => return Err(bad(error.to_string())),
-        Ok(Ok(collected)) => collected.to_bytes(),
-    };
+        BodyError::Broken(error) => bad(error.to_string()),
+    })?;
     let record: SilenceRecord = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("this is not a silence: {error}")))?;
     record.silence().map_err(|error| bad(error.to_string()))
@@ -225,26 +187,12 @@ fn filters(query: &str) -> Result<Vec<Matcher>, String> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use http_body_util::{BodyExt, Full};
 
     use super::*;
     use crate::timestamp::parse_ms;
 
     const NOW: &str = "2026-11-23T10:15:00Z";
-
-    #[test]
-    fn paths() {
-        let check = |path: &str, expected: Option<SilencePath>| {
-            assert_eq!(SilencePath::of(path), expected, "{path}");
-        };
-        check("/api/v2/silences", Some(SilencePath::All));
-        check("/api/v2/silence/a-b", Some(SilencePath::One("a-b".to_owned())));
-        for path in
-            ["/api/v2/silence/", "/api/v2/silence", "/api/v2/silence/a/b", "/api/v1/silences"]
-        {
-            check(path, None);
-        }
-    }
 
     async fn status_and_text(answer: ApiResponse) -> (u16, String) {
         let status = answer.status().as_u16();
@@ -264,8 +212,7 @@ mod tests {
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(Bytes::from(body.to_owned())))
             .expect("a request");
-        let path = SilencePath::of(request.uri().path()).expect("about silences");
-        match SilenceCall::read(path, request, Duration::from_secs(1)).await {
+        match SilenceCall::read(None, request, Duration::from_secs(1)).await {
             Ok(call) => Ok(call),
             Err(answer) => Err(status_and_text(answer).await),
         }

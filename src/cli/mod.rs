@@ -243,22 +243,21 @@ fn serve(args: ServeArgs) -> ExitResult {
         })?;
     }
     let load = move || {
-        let mut settings = Config::load(config_file.as_deref())?.settings();
-        let url = prometheus_url.clone().or(settings.history.prometheus_url);
-        settings.history.prometheus_url = url;
-        settings.web.cors_origin = cors_origin.clone().or(settings.web.cors_origin);
-        Ok(settings)
+        let mut config = Config::load(config_file.as_deref())?;
+        let url = prometheus_url.clone().or(config.history.prometheus_url);
+        config.history.prometheus_url = url;
+        config.web.cors_origin = cors_origin.clone().or(config.web.cors_origin);
+        Ok(config)
     };
-    serve::run(serve::Options {
+    let options = serve::Options {
         listen_address: args.listen_address,
         routes,
         enable_lifecycle: args.enable_lifecycle,
         enable_admin_api: args.enable_admin_api,
         storage_path: Some(PathBuf::from(args.storage_path)).filter(|it| it != Path::new("")),
-        load: Box::new(load),
-    })
+    };
     // A wrong file at the start is wrong usage; at a reload the old one stays in force.
-    .map_err(|error| match error {
+    serve::run(options, Box::new(load)).map_err(|error| match error {
         ServeError::Wrong(error) => Failure::Wrong(error),
         ServeError::Failed(error) => Failure::Failed(error),
     })

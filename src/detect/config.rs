@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
+use crate::setting::{SettingError, above_zero};
 
 /// The `global` section of the configuration: when models are evaluated, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,5 +40,23 @@ impl Default for DetectConfig {
             // Shortly before it is an alert, so that its history begins before that.
             explain_above: 0.8,
         }
+    }
+}
+
+impl DetectConfig {
+    /// Refuses what nothing can be evaluated with; names the first such key.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "global",
+            &[
+                ("evaluation_interval", self.evaluation_interval.map(|it| it.as_ms() as u64)),
+                ("stale_after", Some(self.stale_after.as_ms() as u64)),
+            ],
+        )?;
+        if self.explain_above.is_nan() || self.explain_above < 0.0 {
+            let reason = "must be a number, 0 or above";
+            return Err(SettingError::new("global.explain_above", reason));
+        }
+        Ok(())
     }
 }

@@ -112,8 +112,6 @@ pub struct Page {
     pub parts: Vec<Bytes>,
     /// Whether all of it is a gzip member.
     pub is_gzip: bool,
-    /// In which format it is.
-    pub format: Format,
 }
 
 impl Exporter {
@@ -146,7 +144,6 @@ impl Exporter {
         let plain = |text: &Bytes, own: String| Page {
             parts: vec![text.clone(), own.into()],
             is_gzip: false,
-            format,
         };
         match &scores.body {
             Body::Plain(text) => plain(text, own),
@@ -154,11 +151,7 @@ impl Exporter {
                 Ok(own) => {
                     let (begin, end) = deflated::frame([&**crc, &own.crc]);
                     let [begin, end] = [&begin[..], &end].map(Bytes::copy_from_slice);
-                    Page {
-                        parts: vec![begin, text.clone(), own.bytes.into(), end],
-                        is_gzip: true,
-                        format,
-                    }
+                    Page { parts: vec![begin, text.clone(), own.bytes.into(), end], is_gzip: true }
                 }
                 // Memory takes whatever is written to it.
                 Err(_) => plain(&Bytes::new(), own),

@@ -1,4 +1,4 @@
-//! The body of an answer: how one is made of parts, and how its end is noticed.
+//! The body of an answer: how one is made of parts, and how its end is noticed; and a whole answer without hyper.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,9 +7,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Activity;
+use crate::response::PLAIN;
+
+/// The bytes of the last answer on a connection; its `headers` have their line ends.
+pub(super) fn head_and_text(status: StatusCode, headers: &str, text: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {PLAIN}\r\n{headers}Connection: close\r\n\
+         Content-Length: {}\r\n\r\n{text}\n",
+        text.len() + 1
+    )
+}
 
 /// A body of several parts, which others may share.
 #[derive(Debug, Default)]

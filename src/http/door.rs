@@ -21,8 +21,10 @@ use hyper::{Response, StatusCode};
 use metrics::counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::WebConfig;
+use super::answer::head_and_text;
 use super::peers::{Connection, Peers};
-use super::{WebConfig, text};
+use crate::response::text;
 
 /// When to come again: as a refused push is told. Senders that back off ask later by themselves.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -155,14 +157,8 @@ impl Busy {
 
     /// The same for a connection that is not even listened to.
     pub(super) fn head_and_text(self) -> String {
-        let text = self.sentence();
-        format!(
-            "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Retry-After: {RETRY_AFTER_SECONDS}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n\
-             {text}\n",
-            StatusCode::SERVICE_UNAVAILABLE,
-            text.len() + 1
-        )
+        let again = format!("Retry-After: {RETRY_AFTER_SECONDS}\r\n");
+        head_and_text(StatusCode::SERVICE_UNAVAILABLE, &again, self.sentence())
     }
 }
 

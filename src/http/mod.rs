@@ -18,14 +18,11 @@ mod request;
 mod server;
 mod stream;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::setting::{SettingError, above_zero};
 
 pub use answer::Parts;
 pub use cors::CorsOrigin;
@@ -102,6 +99,22 @@ impl Default for WebConfig {
 }
 
 impl WebConfig {
+    /// Refuses limits with which nobody can be served; names the first such key.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "web",
+            &[
+                ("max_connections", Some(self.max_connections as u64)),
+                ("max_connections_per_peer", self.max_connections_per_peer.map(|it| it as u64)),
+                ("reserved_timeout", Some(self.reserved_timeout.as_ms() as u64)),
+                ("answer_timeout", Some(self.answer_timeout.as_ms() as u64)),
+                ("header_timeout", Some(self.header_timeout.as_ms() as u64)),
+                ("body_timeout", Some(self.body_timeout.as_ms() as u64)),
+                ("idle_timeout", Some(self.idle_timeout.as_ms() as u64)),
+            ],
+        )
+    }
+
     /// Connections of one peer.
     fn connections_per_peer(&self) -> usize {
         self.max_connections_per_peer.unwrap_or(self.max_connections.div_ceil(2))
@@ -119,18 +132,4 @@ impl WebConfig {
             answer: self.answer_timeout.to_std(),
         }
     }
-}
-
-/// An answer with a short text.
-#[must_use]
-pub fn text(status: StatusCode, text: impl Into<String>) -> Response<Full<Bytes>> {
-    let mut text = text.into();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let mut response = Response::new(Full::from(text));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
-use super::answer::Outgoing;
+use super::answer::{Outgoing, head_and_text};
 use super::door::{Busy, Door, Seat};
 use super::stream::Stream;
 use super::{MAX_HEAD_BYTES, MAX_HEADERS, Peer, RequestBody, WebConfig};
@@ -295,11 +295,7 @@ fn refusal(error: &hyper::Error) -> String {
         ),
     };
     counter!("portent_http_heads_refused_total", "reason" => reason).increment(1);
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{text}\n",
-        text.len() + 1
-    )
+    head_and_text(status, "", &text)
 }
 
 /// Closes our side, then reads what the peer still sends for a moment.

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::repeated;
 use super::role::OutputRole;
 use crate::duration::Duration;
-use crate::features::FeatureSpec;
+use crate::features::{FeatureError, FeatureSpec, Features, PROFILE_ENTITY};
+use crate::setting::SettingError;
 
 /// One item of the configuration's `models`.
 ///
@@ -54,6 +56,55 @@ impl Default for ModelConfig {
             threshold: None,
             outputs: None,
         }
+    }
+}
+
+impl ModelConfig {
+    /// Checks the list of models; says the first thing in it that cannot work.
+    pub fn validate_all(models: &[Self]) -> Result<(), SettingError> {
+        if models.is_empty() {
+            return Err(SettingError::new("models", "there must be at least one"));
+        }
+        for (i, model) in models.iter().enumerate() {
+            let wrong = |reason: &str| SettingError::new(format!("models[{i}]"), reason);
+            if models[..i].iter().any(|other| other.name == model.name) {
+                return Err(wrong(&format!("name {:?} is used twice", model.name)));
+            }
+            if let Some(reason) = model.fault() {
+                return Err(wrong(&reason));
+            }
+            if let Some(specs) = &model.features {
+                let parsed = Features::parse(specs, &model.entity_or_profile());
+                let wrong = |it: FeatureError| {
+                    SettingError::new(format!("model {:?}", model.name), it.to_string())
+                };
+                parsed.map_err(wrong)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(&self) -> Option<String> {
+        if self.name.is_empty() {
+            return Some("name must not be empty".to_owned());
+        }
+        if self.threshold.is_some_and(|it| !(it.is_finite() && it > 0.0)) {
+            return Some("threshold must be a number above 0".to_owned());
+        }
+        if self.step.is_some_and(|step| step.as_ms() == 0) {
+            return Some("step must be above 0".to_owned());
+        }
+        if self.window == Some(0) {
+            return Some("window must be above 0".to_owned());
+        }
+        let twice = self.entity.as_deref().and_then(repeated)?;
+        Some(format!("entity: label {twice:?} is there twice"))
+    }
+
+    /// Its entity labels; without any, those of the built-in profile.
+    #[must_use]
+    pub fn entity_or_profile(&self) -> Vec<String> {
+        self.entity.clone().unwrap_or_else(|| PROFILE_ENTITY.map(str::to_owned).to_vec())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::duration::Duration;
 use crate::http_client::{self, HttpConfig, HttpConfigError, Secret};
 use crate::maintenance::parse_matcher;
 use crate::matcher::Selector;
+use crate::setting::{SettingError, above_zero};
 
 /// The `notify` section. Without receivers nobody is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,18 +154,8 @@ impl Default for NotifyConfig {
     }
 }
 
-/// What cannot work in the section.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub struct NotifyConfigError {
-    /// The key's path.
-    pub key: String,
-    /// What is wrong with it. Never a secret.
-    pub reason: String,
-}
-
-fn wrong(key: &str, reason: impl Into<String>) -> Result<(), NotifyConfigError> {
-    Err(NotifyConfigError { key: format!("notify.{key}"), reason: reason.into() })
+fn wrong(key: &str, reason: impl Into<String>) -> Result<(), SettingError> {
+    Err(SettingError::new(format!("notify.{key}"), reason))
 }
 
 impl NotifyConfig {
@@ -172,16 +163,16 @@ impl NotifyConfig {
     ///
     /// # Errors
     /// Names the first such key.
-    pub fn validate(&self) -> Result<(), NotifyConfigError> {
-        let values = [
-            ("resend_delay", self.resend_delay.as_ms() as u64),
-            ("timeout", self.timeout.as_ms() as u64),
-            ("max_alerts_per_request", self.max_alerts_per_request as u64),
-            ("max_backoff", self.max_backoff.as_ms() as u64),
-        ];
-        if let Some((key, _)) = values.iter().find(|(_, value)| *value == 0) {
-            return wrong(key, "must be above 0");
-        }
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "notify",
+            &[
+                ("resend_delay", Some(self.resend_delay.as_ms() as u64)),
+                ("timeout", Some(self.timeout.as_ms() as u64)),
+                ("max_alerts_per_request", Some(self.max_alerts_per_request as u64)),
+                ("max_backoff", Some(self.max_backoff.as_ms() as u64)),
+            ],
+        )?;
         for (i, receiver) in self.receivers.iter().enumerate() {
             let key = format!("receivers[{i}]");
             if receiver.name.is_empty() {
@@ -215,19 +206,17 @@ impl ReceiverConfig {
     ///
     /// # Errors
     /// When one of them is none; says which.
-    pub(super) fn selector(&self) -> Result<Selector, NotifyConfigError> {
+    pub(super) fn selector(&self) -> Result<Selector, SettingError> {
         let matcher = |(i, text): (usize, &String)| {
-            parse_matcher(text).map_err(|error| NotifyConfigError {
-                key: format!("matchers[{i}]"),
-                reason: error.to_string(),
-            })
+            parse_matcher(text)
+                .map_err(|it| SettingError::new(format!("matchers[{i}]"), it.to_string()))
         };
         let matchers = self.matchers.iter().enumerate().map(matcher);
         Ok(Selector::new(matchers.collect::<Result<_, _>>()?))
     }
 
-    fn validate(&self, key: &str) -> Result<(), NotifyConfigError> {
-        if let Err(NotifyConfigError { key: inner, reason }) = self.selector() {
+    fn validate(&self, key: &str) -> Result<(), SettingError> {
+        if let Err(SettingError { key: inner, reason }) = self.selector() {
             return wrong(&format!("{key}.{inner}"), reason);
         }
         for (i, it) in self.alertmanager_configs.iter().enumerate() {
@@ -292,11 +281,11 @@ impl ReceiverConfig {
 }
 
 /// Refuses what is no address, and one that would show a password wherever the configuration is shown.
-fn check_url(key: &str, text: &str) -> Result<(), NotifyConfigError> {
+fn check_url(key: &str, text: &str) -> Result<(), SettingError> {
     http_client::open_address(text).map(drop).or_else(|reason| wrong(key, reason))
 }
 
-fn check_http(key: &str, http: &HttpConfig) -> Result<(), NotifyConfigError> {
+fn check_http(key: &str, http: &HttpConfig) -> Result<(), SettingError> {
     http.validate().or_else(|HttpConfigError { key: inner, reason }| {
         wrong(&format!("{key}.http_config.{inner}"), reason)
     })

@@ -44,8 +44,7 @@ use delivery::{Context, Delivery};
 use ledger::Told;
 
 pub use config::{
-    AlertmanagerConfig, NotifyConfig, NotifyConfigError, ReceiverConfig, SlackConfig,
-    TelegramConfig, WebhookConfig,
+    AlertmanagerConfig, NotifyConfig, ReceiverConfig, SlackConfig, TelegramConfig, WebhookConfig,
 };
 pub use email::EmailConfig;
 pub use error::{Failure, NotifyError};

@@ -12,9 +12,9 @@
 
 mod clip;
 mod decode;
+mod headers;
 mod in_flight;
 mod message;
-mod negotiate;
 mod receiver;
 mod refusal;
 mod wire;
@@ -23,12 +23,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::labels::METRIC_NAME;
 use crate::series::REPLICA_TIMEOUT;
+use crate::setting::{SettingError, above_zero};
 
 pub use clip::clip;
 pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
+pub use headers::{PROTOCOL, check_headers};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
-pub use negotiate::{Protocol, negotiate};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
 pub use wire::WireError;
@@ -99,6 +101,50 @@ impl Default for RemoteWriteConfig {
 }
 
 impl RemoteWriteConfig {
+    /// Refuses limits with which nothing would be taken, or not the largest requests, and what is no label;
+    /// names the first such key.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        above_zero(
+            "remote_write",
+            &[
+                ("max_body_bytes", Some(self.max_body_bytes.as_bytes())),
+                ("max_decoded_bytes", Some(self.max_decoded_bytes.as_bytes())),
+                ("max_in_flight_bytes", Some(self.max_in_flight_bytes.as_bytes())),
+                ("max_series_per_request", Some(self.max_series_per_request as u64)),
+                ("max_samples_per_request", Some(self.max_samples_per_request as u64)),
+                ("max_labels_per_series", Some(self.max_labels_per_series as u64)),
+                ("max_label_name_bytes", Some(self.max_label_name_bytes.as_bytes())),
+                ("max_label_value_bytes", Some(self.max_label_value_bytes.as_bytes())),
+                ("max_queued_requests", Some(self.max_queued_requests as u64)),
+                ("queue_timeout", Some(self.queue_timeout.as_ms() as u64)),
+                ("replica_timeout", Some(self.replica_timeout.as_ms() as u64)),
+            ],
+        )?;
+        let wrong =
+            |key: &str, reason: &str| Err(SettingError::new(format!("remote_write.{key}"), reason));
+        let largest = self.largest_request_bytes();
+        for (key, limit) in [
+            ("max_in_flight_bytes", Some(self.max_in_flight_bytes)),
+            ("max_in_flight_bytes_per_peer", self.max_in_flight_bytes_per_peer),
+        ] {
+            if limit.is_some_and(|limit| limit.as_bytes() < largest) {
+                return wrong(
+                    key,
+                    "must be at least max_body_bytes + max_decoded_bytes, or the largest requests would never be taken",
+                );
+            }
+        }
+        if largest > u64::from(u32::MAX) {
+            return wrong("max_body_bytes", "must be below 4GiB together with max_decoded_bytes");
+        }
+        let no_name = |label: &String| label.is_empty() || label == METRIC_NAME;
+        if let Some(i) = self.replica_labels.iter().position(no_name) {
+            let reason = "must be the name of a label, and not __name__";
+            return wrong(&format!("replica_labels[{i}]"), reason);
+        }
+        Ok(())
+    }
+
     /// The memory that one request can need.
     #[must_use]
     pub fn largest_request_bytes(&self) -> u64 {

@@ -18,13 +18,15 @@ use tokio::time::{Instant, timeout_at};
 use super::decode::{Decoded, declared_bytes, decode};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
-use super::{Refusal, RemoteWriteConfig, negotiate};
+use super::{Refusal, RemoteWriteConfig, check_headers};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
 /// A body that decompresses to more than this is decoded on a thread of its own, so that it does
 /// not hold up other requests: with series of sixty labels, a millisecond of work.
 const INLINE_DECODE_BYTES: usize = 64 << 10;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What all requests of a process share, whatever configuration they are taken by.
 #[derive(Debug, Clone)]
@@ -67,31 +69,26 @@ impl Receiver {
         Self { demand: Some(demand), ..self }
     }
 
+    /// What is wanted, to be read.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<String> {
+        self.demand.as_ref().map_or_else(Vec::new, |it| it.names())
+    }
+
     /// What the next receiver shares with it.
     #[must_use]
     pub fn budget(&self) -> ReceiverBudget {
         self.budget.clone()
     }
 
-    /// The limits.
-    #[must_use]
-    pub fn config(&self) -> &RemoteWriteConfig {
-        &self.config
-    }
-
     /// Answers a request; `append` is called once with what is good in it, and with the permit for the
     /// memory that this takes. The extension [`InFlight`] of a request, if there is one, is what requests of
     /// its peer hold.
-    pub async fn receive<B, A>(
+    pub async fn receive(
         &self,
-        request: Request<B>,
-        append: A,
-    ) -> (Response<Full<Bytes>>, Option<Refusal>)
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-        A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
-    {
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
+        append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
+    ) -> (Response<Full<Bytes>>, Option<Refusal>) {
         let refusal = self.take(request, append).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
         counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
@@ -102,17 +99,15 @@ impl Receiver {
         (response, refusal)
     }
 
-    async fn take<B, A>(&self, request: Request<B>, append: A) -> Result<(), Refusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-        A: AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
-    {
+    async fn take(
+        &self,
+        request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
+        append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
+    ) -> Result<(), Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        // There is one protocol to choose for now.
-        let _ = negotiate(request.headers())?;
+        check_headers(request.headers())?;
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let mut reserved =
@@ -145,16 +140,12 @@ impl Receiver {
     }
 
     /// Reads a body within the limits on size, memory and time.
-    async fn read<B>(
+    async fn read(
         &self,
-        mut body: B,
+        mut body: impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
         declared: Option<u64>,
         reserved: &mut Permit,
-    ) -> Result<Bytes, Refusal>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) -> Result<Bytes, Refusal> {
         let limit = self.config.max_body_bytes;
         if declared.is_some_and(|length| length > limit.as_bytes()) {
             return Err(Refusal::BodyTooLarge(limit));

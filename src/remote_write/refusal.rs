@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use super::clip::clip;
@@ -15,6 +15,7 @@ use super::decode::Invalid;
 use super::in_flight::Exhausted;
 use super::wire::WireError;
 use crate::bytesize::ByteSize;
+use crate::response::text;
 use crate::series::{Outcome, Rejected};
 
 /// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
@@ -259,10 +260,8 @@ impl Refusal {
     #[must_use]
     pub fn response(&self) -> Response<Full<Bytes>> {
         let status = self.status();
-        let mut response = Response::new(Full::from(format!("{self}\n")));
-        *response.status_mut() = status;
+        let mut response = text(status, self.to_string());
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }

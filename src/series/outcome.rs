@@ -10,6 +10,7 @@ use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::sample::{BatchSeries, Sample};
+use crate::setting::{SettingError, above_zero};
 
 /// The `storage` section of the configuration: limits of the rings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,30 @@ impl Default for StorageConfig {
             // What Prometheus's own receiver allows.
             max_future: Duration::from_seconds(600),
         }
+    }
+}
+
+impl StorageConfig {
+    /// Refuses limits with which nothing can be kept, and what is no selector; names the first such key.
+    pub fn validate<S, E: fmt::Display>(
+        &self,
+        selector: impl Fn(&str) -> Result<S, E>,
+    ) -> Result<(), SettingError> {
+        above_zero(
+            "storage",
+            &[
+                ("retention", self.retention.map(|it| it.as_ms() as u64)),
+                ("max_series", Some(self.max_series as u64)),
+                ("max_bytes", Some(self.max_bytes.as_bytes())),
+                ("max_entities", Some(self.max_entities as u64)),
+                ("max_samples_per_series", Some(self.max_samples_per_series as u64)),
+            ],
+        )?;
+        for (i, text) in self.keep.iter().enumerate() {
+            let wrong = |it: E| SettingError::new(format!("storage.keep[{i}]"), it.to_string());
+            selector(text).map_err(wrong)?;
+        }
+        Ok(())
     }
 }
 

@@ -7,15 +7,15 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::ServeError;
 use super::clock::now_ms;
 use super::folder::Folder;
-use super::notices;
 use super::silences::{self, IdleOwner, SilenceDesk};
-use super::{ServeError, Settings};
 use crate::actions::{self, ActionDesk, ActionDriver, ActionPlan, DeskBack};
+use crate::config::Config;
 use crate::detect::Snapshot;
 use crate::maintenance::MaintenanceWindows;
-use crate::notify::Audience;
+use crate::notify::{Audience, Notifier, Target};
 
 /// Reloads that may wait for what is under way.
 const MAX_WAITING: usize = 4;
@@ -34,7 +34,7 @@ pub(super) struct IdleFollowers {
     actions: DeskBack,
 }
 
-/// What settings want of the followers, checked.
+/// What a configuration wants of the followers, checked.
 #[derive(Debug)]
 pub(super) struct Plan {
     windows: MaintenanceWindows,
@@ -59,16 +59,21 @@ pub(super) fn idle() -> (IdleFollowers, Desks) {
 }
 
 impl Plan {
-    /// By these settings.
+    /// By this configuration.
     ///
     /// # Errors
-    /// When a file that they name cannot be used, or a window cannot work.
-    pub(super) fn read(settings: &Settings) -> anyhow::Result<Self> {
+    /// When a file that it names cannot be used, or a window cannot work.
+    pub(super) fn read(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
-            windows: MaintenanceWindows::read(&settings.alerting.maintenance_windows)?,
-            max_silences: settings.alerting.max_silences,
-            audience: notices::audience(settings)?,
-            actions: ActionPlan::read(&settings.actions)?,
+            windows: MaintenanceWindows::read(&config.alerting.maintenance_windows)?,
+            max_silences: config.alerting.max_silences,
+            audience: Audience {
+                config: config.notify.clone(),
+                targets: Target::all(&config.notify)?,
+                rules: Arc::from(&*config.alerting.rules),
+                models: config.models.iter().map(|it| it.name.clone()).collect(),
+            },
+            actions: ActionPlan::read(&config.actions)?,
         })
     }
 }
@@ -89,15 +94,16 @@ impl IdleFollowers {
         let Plan { windows, max_silences, audience, actions } = plan;
         let Desks { silences, actions: desk } = desks;
         let owner = self.silences.start(windows, max_silences, folder).await?;
-        let (audiences, notifier) = notices::start(audience, &silences, snapshots.clone(), folder);
-        let driver = ActionDriver {
-            now_ms,
-            maintenance: silences.published.clone(),
-            snapshots,
-            folder: folder.map(|it| it.path().to_owned()),
-        };
-        let (plans, queue) = mpsc::channel(MAX_WAITING);
+        let folder = folder.map(|it| it.path().to_owned());
+        let maintenance = silences.published.clone();
         // There is room for one.
+        let (audiences, queue) = mpsc::channel(MAX_WAITING);
+        let _ = audiences.try_send(audience);
+        let (maintained, seen) = (maintenance.clone(), snapshots.clone());
+        let notifier = Notifier { now_ms, maintenance: maintained, snapshots: seen };
+        let notifier = tokio::spawn(notifier.run(folder.clone(), queue));
+        let driver = ActionDriver { now_ms, maintenance, snapshots, folder };
+        let (plans, queue) = mpsc::channel(MAX_WAITING);
         let _ = plans.try_send(actions);
         let doer: JoinHandle<()> = tokio::spawn(driver.run(self.actions, queue));
         desk.begun().await;

@@ -19,6 +19,7 @@ use super::clock::now_ms;
 use super::folder::{Folder, STATE_FILE};
 use crate::detect::{MemoryCursor, MemoryPage, Pipeline, Restored};
 use crate::exporter::{self, Save};
+use crate::notify::believed;
 use crate::state::{Header, Reader, StateError, Writer};
 
 /// From the end of one writing to the beginning of the next.
@@ -60,6 +61,14 @@ pub(super) fn restore(folder: &Folder, pipeline: &mut Pipeline, limit: u64) {
                 "cannot read the remembered state: hosts are learnt from scratch"
             );
         }
+    }
+}
+
+/// Goes on with alerts that others know of and the state file does not: after a crash it is up to a minute
+/// older than what was told.
+pub(super) fn believe(folder: &Folder, pipeline: &mut Pipeline) {
+    for memory in believed(folder.path()) {
+        pipeline.restore(now_ms(), &MemoryPage::Alerts(memory));
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn answer_requests(
     router: Arc<Router>,
 ) -> (oneshot::Sender<()>, JoinHandle<usize>) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let routes = router.routes.clone();
+    let routes = router.options.routes.clone();
     let address = listener.local_addr().map(|it| it.to_string()).unwrap_or_default();
     tracing::debug!(
         address,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BUILD, Settings};
+use super::BUILD;
 use crate::api::{Api, Capacity};
-use crate::exporter::{ExporterConfig, ModelInfo};
+use crate::config::Config;
+use crate::exporter::ModelInfo;
 use crate::remote_write::{Receiver, ReceiverBudget};
 use crate::series::Demand;
 
@@ -13,38 +14,29 @@ use crate::series::Demand;
 pub(super) struct Live {
     pub(super) receiver: Receiver,
     pub(super) api: Api,
-    pub(super) exporter: ExporterConfig,
+    pub(super) config: Arc<Config>,
     pub(super) models: Vec<ModelInfo>,
-    /// What is wanted, once that is known.
-    demand: Option<Arc<Demand>>,
 }
 
 impl Live {
-    /// With these settings, and what requests of all configurations share.
-    pub(super) fn new(settings: &Settings, models: Vec<ModelInfo>, budgets: &Budgets) -> Self {
-        let body_timeout = settings.web.body_timeout.to_std();
+    /// By this configuration, and what requests of all configurations share.
+    pub(super) fn new(config: Arc<Config>, models: Vec<ModelInfo>, budgets: &Budgets) -> Self {
+        let body_timeout = config.web.body_timeout.to_std();
         let Budgets { requests, capacity } = budgets;
-        let (query, capacity) = (settings.query.clone(), capacity.clone());
-        let features = settings.exporter.max_contributions_per_entity;
+        let (query, capacity) = (config.query.clone(), capacity.clone());
+        let features = config.exporter.max_contributions_per_entity;
         Self {
-            receiver: Receiver::new(settings.remote_write.clone(), body_timeout, requests.clone()),
+            receiver: Receiver::new(config.remote_write.clone(), body_timeout, requests.clone()),
             api: Api::new(query, body_timeout, BUILD, capacity, features),
-            exporter: settings.exporter.clone(),
+            config,
             models,
-            demand: None,
         }
     }
 
     /// With what is wanted, about to be in use.
     pub(super) fn for_demand(self, demand: Arc<Demand>) -> Self {
         self.api.take_effect();
-        let receiver = self.receiver.for_demand(Arc::clone(&demand));
-        Self { receiver, demand: Some(demand), ..self }
-    }
-
-    /// What is wanted, to be read.
-    pub(super) fn wanted(&self) -> Vec<String> {
-        self.demand.as_ref().map_or_else(Vec::new, |it| it.names())
+        Self { receiver: self.receiver.for_demand(demand), ..self }
     }
 }
 

@@ -1,38 +1,32 @@
-//! Loading: from settings to models that are ready to score.
+//! Loading: from a configuration to models that are ready to score.
 
 use std::path::Path;
 
 use anyhow::Context;
 use bytes::Bytes;
 
-use super::Settings;
 use super::patience::Patience;
-use super::pipeline::PipelineSettings;
 use crate::admission;
 use crate::bytesize::ByteSize;
+use crate::config::Config;
 use crate::detect::LoadedModel;
 use crate::exporter::ModelInfo;
 use crate::files::read_whole;
 use crate::model::{Artifact, MAX_FILE_BYTES, ModelConfig, Runtime, Scorer, shipped};
 use crate::series::StorageConfig;
 
-/// Loads every model of the settings.
-pub(super) fn load(settings: &Settings) -> anyhow::Result<PipelineSettings> {
-    let runtime = Runtime::load(settings.onnxruntime_library.as_deref())?;
-    let mut models = Vec::with_capacity(settings.models.len());
-    for config in &settings.models {
-        let model = model(&runtime, config, settings.onnxruntime_library.as_deref());
+/// Loads every model, and says within which limits series are to be stored.
+pub(super) fn load(config: &Config) -> anyhow::Result<(Vec<LoadedModel>, StorageConfig)> {
+    let library = config.onnxruntime.library.as_deref();
+    let runtime = Runtime::load(library)?;
+    let mut models = Vec::with_capacity(config.models.len());
+    for config in &config.models {
+        let model = model(&runtime, config, library);
         let model = model.with_context(|| format!("model {:?}", config.name))?;
         tell(&model, config);
         models.push(model);
     }
-    Ok(PipelineSettings {
-        global: settings.global.clone(),
-        alerting: settings.alerting.clone(),
-        storage: within(settings.storage.clone(), admission::memory_limit()),
-        replica_timeout: settings.remote_write.replica_timeout,
-        models,
-    })
+    Ok((models, within(config.storage.clone(), admission::memory_limit())))
 }
 
 /// The storage's limits for a process that may use so much memory, of which one half is for requests under
@@ -55,9 +49,9 @@ fn within(storage: StorageConfig, memory: Option<u64>) -> StorageConfig {
 }
 
 /// Loads one of them once more.
-pub(super) fn load_again(settings: &Settings, name: &str) -> anyhow::Result<LoadedModel> {
-    let library = settings.onnxruntime_library.as_deref();
-    let config = settings.models.iter().find(|it| it.name == name);
+pub(super) fn load_again(config: &Config, name: &str) -> anyhow::Result<LoadedModel> {
+    let library = config.onnxruntime.library.as_deref();
+    let config = config.models.iter().find(|it| it.name == name);
     let config = config.context("it is no longer configured")?;
     model(&Runtime::load(library)?, config, library)
 }

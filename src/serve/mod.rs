@@ -1,8 +1,8 @@
 //! Serving: the running program.
 //!
 //! It only wires, and computes nothing: a listener to a router, the router to the pipeline's thread, the
-//! thread's snapshots to the metrics page, signals to reload and end. It is given its settings and does not
-//! know YAML or flags.
+//! thread's snapshots to the metrics page, signals to reload and end. It is given its configuration and does
+//! not know YAML or flags.
 //!
 //! Life: listen, load, be ready, and at SIGTERM or SIGINT stop accepting, finish running requests
 //! and end. A reload that fails changes nothing.
@@ -19,7 +19,6 @@ mod listen;
 mod live;
 mod load;
 mod narrator;
-mod notices;
 mod pace;
 mod patience;
 mod pipeline;
@@ -35,7 +34,6 @@ mod troubles;
 mod usable;
 mod warm;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,16 +42,15 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::actions::{self, ActionsConfig};
+use crate::actions;
 use crate::admission::may_pass;
-use crate::api::{self, Build, QueryConfig};
-use crate::detect::{AlertingConfig, DetectConfig, Pipeline, Snapshot};
-use crate::exporter::{self, Exporter, ExporterConfig, Reload, SharedScores};
-use crate::history::HistoryConfig;
-use crate::http::{self, WebConfig};
-use crate::model::ModelConfig;
-use crate::notify::{self, NotifyConfig};
-use crate::remote_write::{self, RemoteWriteConfig};
+use crate::api::{self, Build};
+use crate::config::Config;
+use crate::detect::{LoadedModel, Pipeline, Snapshot};
+use crate::exporter::{self, Exporter, Reload, SharedScores};
+use crate::http;
+use crate::notify;
+use crate::remote_write;
 use crate::series::StorageConfig;
 use clock::now_ms;
 use folder::Folder;
@@ -62,7 +59,7 @@ use keeper::Keeper;
 use listen::{answer_requests, listen};
 use live::{Budgets, Live};
 use narrator::narrator;
-use pipeline::{Command, PipelineSettings};
+use pipeline::Command;
 use rate_limited_log::RateLimitedLog;
 use router::{Phase, ReloadRequest, Router};
 use signals::{SignalAction, Signals};
@@ -86,36 +83,8 @@ const STATE_FILE_SHARE: u64 = 2;
 const BUILD: Build =
     Build { version: env!("CARGO_PKG_VERSION"), revision: env!("PORTENT_REVISION") };
 
-/// The sections of the configuration that a running Portent needs.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// When to evaluate.
-    pub global: DetectConfig,
-    /// Which alerts there are.
-    pub alerting: AlertingConfig,
-    /// Who is told of them.
-    pub notify: NotifyConfig,
-    /// What is done about them.
-    pub actions: ActionsConfig,
-    /// The models.
-    pub models: Vec<ModelConfig>,
-    /// Limits of the rings.
-    pub storage: StorageConfig,
-    /// Limits on what is pushed.
-    pub remote_write: RemoteWriteConfig,
-    /// Limits on queries.
-    pub query: QueryConfig,
-    /// Limits on connections.
-    pub web: WebConfig,
-    /// What the metrics page shows.
-    pub exporter: ExporterConfig,
-    /// Where the past is asked for of models that remember nothing, and how.
-    pub history: HistoryConfig,
-    /// Where ONNX Runtime's library is, if not in one of the usual places.
-    pub onnxruntime_library: Option<PathBuf>,
-}
-
 /// How to run.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `host:port` or `:port`.
     pub listen_address: String,
@@ -127,21 +96,10 @@ pub struct Options {
     pub enable_admin_api: bool,
     /// The folder in which what is learnt outlives the process; nothing is kept without one.
     pub storage_path: Option<PathBuf>,
-    /// Reads and checks the configuration, at the start and at each reload.
-    pub load: Box<dyn Fn() -> anyhow::Result<Settings> + Send + Sync>,
 }
 
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("listen_address", &self.listen_address)
-            .field("routes", &self.routes)
-            .field("enable_lifecycle", &self.enable_lifecycle)
-            .field("enable_admin_api", &self.enable_admin_api)
-            .field("storage_path", &self.storage_path)
-            .finish_non_exhaustive()
-    }
-}
+/// Reads and checks the configuration, at the start and at each reload.
+pub type Load = Box<dyn Fn() -> anyhow::Result<Config> + Send + Sync>;
 
 /// Why it does not serve, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -158,22 +116,22 @@ pub enum ServeError {
 ///
 /// # Errors
 /// When it cannot start, or when the pipeline's thread has died.
-pub fn run(options: Options) -> Result<(), ServeError> {
+pub fn run(options: Options, load: Load) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("portent-http")
         .build()
         .context("cannot start the threads that serve requests")?;
-    let result = runtime.block_on(serve(options));
+    let result = runtime.block_on(serve(options, load));
     // A load that hangs must not keep the process.
     runtime.shutdown_timeout(LAST_GRACE);
     result
 }
 
-async fn serve(options: Options) -> Result<(), ServeError> {
+async fn serve(options: Options, load: Load) -> Result<(), ServeError> {
     tracing::info!(version = BUILD.version, revision = BUILD.revision, "Starting Portent");
-    let settings = (options.load)().map_err(ServeError::Wrong)?;
-    let plan = Plan::read(&settings).map_err(ServeError::Wrong)?;
+    let config = Arc::new(load().map_err(ServeError::Wrong)?);
+    let plan = Plan::read(&config).map_err(ServeError::Wrong)?;
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let exporter = Exporter::install().map_err(anyhow::Error::from)?;
     describe_metrics();
@@ -183,9 +141,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let (phase, phase_seen) = watch::channel(Phase::Starting);
     let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let (live, live_seen) =
-        watch::channel(Arc::new(Live::new(&settings, Vec::new(), &Budgets::default())));
+        watch::channel(Arc::new(Live::new(Arc::clone(&config), Vec::new(), &Budgets::default())));
     let (commands, queue) =
-        mpsc::channel(settings.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
+        mpsc::channel(config.remote_write.max_queued_requests.clamp(1, Semaphore::MAX_PERMITS));
     let (idle, desks) = followers::idle();
     let (narrator, witness) = narrator();
     tokio::spawn(narrator.run(snapshot.clone(), live_seen.clone()));
@@ -198,18 +156,16 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         reloads,
         exporter: exporter.clone(),
         scores: SharedScores::default(),
-        routes: options.routes.clone(),
-        enable_lifecycle: options.enable_lifecycle,
-        enable_admin_api: options.enable_admin_api,
-        cors_origin: settings.web.cors_origin.clone(),
+        options: options.clone(),
+        cors_origin: config.web.cors_origin.clone(),
         desks: desks.clone(),
         witness,
         refusals: RateLimitedLog::new(&remote_write::Refusal::REASONS),
     });
-    let (stop, server) = answer_requests(listener, settings.web.clone(), router);
-    let mut warm = WarmStarts::new(&commands, snapshot.clone());
+    let (stop, server) = answer_requests(listener, config.web.clone(), router);
+    let mut warm = WarmStarts::new(&commands, snapshot.clone(), &config);
     let (pipeline, folder) = tokio::select! {
-        begun = begin(&settings, options.storage_path.as_deref(), &live, &mut warm) => begun?,
+        begun = begin(&config, options.storage_path.as_deref(), &live, &mut warm) => begun?,
         () = signals.end() => return Ok(()),
     };
     let (followers, followers_end) = idle.start(plan, desks, snapshot, folder.as_ref()).await?;
@@ -222,7 +178,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     // Nothing can keep it from serving any more.
     tracing::info!(%address, "Listening on");
 
-    let program = Program { options, settings, commands, live, followers, exporter, warm };
+    let program = Program { load, config, commands, live, followers, exporter, warm };
     let died = program.attend(&mut signals, reload_requests, &mut ended).await;
     phase.send_replace(Phase::Stopping);
     tracing::info!("shutting down");
@@ -251,43 +207,42 @@ async fn finish(written: impl Future) {
 
 /// Loads the first models and makes the pipeline, which goes on with what is in the folder.
 async fn begin(
-    settings: &Settings,
+    config: &Arc<Config>,
     storage_path: Option<&Path>,
     live: &watch::Sender<Arc<Live>>,
     warm: &mut WarmStarts,
 ) -> Result<(Pipeline, Option<Folder>), ServeError> {
-    let loaded = load_models(settings.clone()).await.map_err(|error| match may_pass(&error) {
+    let (models, storage) = load_models(config).await.map_err(|error| match may_pass(&error) {
         true => ServeError::Failed(error),
         false => ServeError::Wrong(error),
     })?;
-    let infos = load::infos(&loaded.models);
-    let needs = warm::needs(&loaded);
-    let pipeline = Pipeline::new(loaded.global, loaded.storage, loaded.models);
+    let infos = load::infos(&models);
+    let needs = warm::needs(&models, &config.global);
+    let pipeline = Pipeline::new(config.global.clone(), storage, models);
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
-    pipeline.set_replica_timeout(loaded.replica_timeout);
-    pipeline.set_alerting(loaded.alerting);
+    pipeline.set_replica_timeout(config.remote_write.replica_timeout);
+    pipeline.set_alerting(config.alerting.clone());
     let demand = Arc::new(pipeline.store().demand());
     let budgets = Budgets::of(&live.borrow());
-    live.send_replace(Arc::new(Live::new(settings, infos, &budgets).for_demand(demand)));
+    live.send_replace(Arc::new(Live::new(Arc::clone(config), infos, &budgets).for_demand(demand)));
     let folder = storage_path.map(Folder::take).transpose()?.flatten();
-    let limit = settings.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
+    let limit = config.storage.max_bytes.as_bytes().saturating_mul(STATE_FILE_SHARE);
     let restore = move || {
         folder.iter().for_each(|it| {
             keeper::restore(it, &mut pipeline, limit);
-            notices::restore(it, &mut pipeline);
+            keeper::believe(it, &mut pipeline);
         });
         (pipeline, folder)
     };
     let restored = tokio::task::spawn_blocking(restore).await;
     let restored = restored.context("reading the remembered state ended early")?;
-    warm.begin(settings, needs);
+    warm.begin(config, needs);
     Ok(restored)
 }
 
-async fn load_models(settings: Settings) -> anyhow::Result<PipelineSettings> {
-    tokio::task::spawn_blocking(move || load::load(&settings))
-        .await
-        .context("loading ended early")?
+async fn load_models(config: &Arc<Config>) -> anyhow::Result<(Vec<LoadedModel>, StorageConfig)> {
+    let config = Arc::clone(config);
+    tokio::task::spawn_blocking(move || load::load(&config)).await.context("loading ended early")?
 }
 
 fn describe_metrics() {
@@ -301,8 +256,8 @@ fn describe_metrics() {
 
 /// The program while it is ready.
 struct Program {
-    options: Options,
-    settings: Settings,
+    load: Load,
+    config: Arc<Config>,
     commands: mpsc::Sender<Command>,
     live: watch::Sender<Arc<Live>>,
     followers: Followers,
@@ -359,27 +314,27 @@ impl Program {
 
     /// Reads everything again, and replaces something only when all of it is valid.
     async fn reload(&mut self) -> anyhow::Result<()> {
-        let settings = (self.options.load)()?;
-        let plan = Plan::read(&settings)?;
-        let loaded = load_models(settings.clone()).await?;
+        let config = Arc::new((self.load)()?);
+        let plan = Plan::read(&config)?;
+        let (models, storage) = load_models(&config).await?;
         // What is under way goes on, and counts.
         let budgets = Budgets::of(&self.live.borrow());
-        let live = Live::new(&settings, load::infos(&loaded.models), &budgets);
-        let needs = warm::needs(&loaded);
+        let live = Live::new(Arc::clone(&config), load::infos(&models), &budgets);
+        let needs = warm::needs(&models, &config.global);
         let (reply, done) = oneshot::channel();
-        let command = Command::Reconfigure { settings: Box::new(loaded), reply };
+        let command = Command::Reconfigure { config: Arc::clone(&config), storage, models, reply };
         self.commands.send(command).await.ok().context("the pipeline has ended")?;
         let demand = done.await.context("the pipeline has ended")??;
-        self.warm.begin(&settings, needs);
+        self.warm.begin(&config, needs);
         self.live.send_replace(Arc::new(live.for_demand(demand)));
         self.followers.follow(plan).await?;
-        let queue = |settings: &Settings| settings.remote_write.max_queued_requests;
-        if settings.web != self.settings.web || queue(&settings) != queue(&self.settings) {
+        let queue = |config: &Config| config.remote_write.max_queued_requests;
+        if config.web != self.config.web || queue(&config) != queue(&self.config) {
             tracing::warn!(
                 "web and remote_write.max_queued_requests are read at the start; restart to change them"
             );
         }
-        self.settings = settings;
+        self.config = config;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use super::story::Story;
 use super::usable::{Usable, Word};
 use crate::detect::Snapshot;
 use crate::http::Peer;
-use crate::remote_write::{clip, negotiate};
+use crate::remote_write::{PROTOCOL, check_headers, clip};
 use crate::sample::Batch;
 use crate::series::Outcome;
 
@@ -52,10 +52,10 @@ pub(super) fn narrator() -> (Narrator, Witness) {
 impl Witness {
     /// Who sends a request, by what comes with it; nobody whose headers are refused.
     pub(super) fn sender(headers: &HeaderMap, peer: Option<&Peer>) -> Option<Sender> {
-        let protocol = negotiate(headers).ok()?.name();
+        check_headers(headers).ok()?;
         let user_agent = headers.get(USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
         let user_agent = clip(&String::from_utf8_lossy(user_agent));
-        Some(Sender { address: peer.and_then(Peer::address), user_agent, protocol })
+        Some(Sender { address: peer.and_then(Peer::address), user_agent })
     }
 
     /// A request of a sender was taken, all of it or a part.
@@ -97,7 +97,7 @@ impl Narrator {
                 }
                 Some(sender) = self.senders.recv() => senders.heard(sender, now_ms()),
                 _ = look.tick() => {
-                    let wanted = live.borrow().wanted();
+                    let wanted = live.borrow().receiver.wanted();
                     tell_use(&self.usable, &wanted);
                 }
             }
@@ -121,9 +121,9 @@ fn tell_use(usable: &Usable, wanted: &[String]) {
 
 fn name_senders(senders: &mut Senders) {
     let (named, more) = senders.take(now_ms());
-    for Sender { address, user_agent, protocol } in named {
+    for Sender { address, user_agent } in named {
         let address = address.map_or("unknown".to_owned(), |it| it.to_string());
-        tracing::info!(address, user_agent, protocol, "first push from a sender");
+        tracing::info!(address, user_agent, protocol = PROTOCOL, "first push from a sender");
     }
     if more > 0 {
         tracing::info!(senders = more, "first pushes from more senders");

@@ -19,11 +19,8 @@ use super::pace::Pace;
 use super::rate_limited_log::RateLimitedLog;
 use super::troubles::Troubles;
 use crate::api::Look;
-use crate::detect::{
-    AlertingConfig, DetectConfig, DetectError, LoadedModel, ModelKey, PastEntity, Pipeline,
-    Snapshot, Warmed,
-};
-use crate::duration;
+use crate::config::Config;
+use crate::detect::{DetectError, LoadedModel, ModelKey, PastEntity, Pipeline, Snapshot, Warmed};
 use crate::exporter;
 use crate::labels::Labels;
 use crate::remote_write::{self, Permit, Unavailable, clip};
@@ -52,10 +49,14 @@ pub(super) enum Command {
     },
     /// Read something for a query.
     Look(Look),
-    /// Go on with other settings and models.
+    /// Go on with another configuration.
     Reconfigure {
-        /// Everything that is exchanged.
-        settings: Box<PipelineSettings>,
+        /// All of it.
+        config: Arc<Config>,
+        /// Its limits of the rings, within what the process may use.
+        storage: StorageConfig,
+        /// Its models.
+        models: Vec<LoadedModel>,
         /// The series that are wanted then, if it worked.
         reply: oneshot::Sender<Result<Arc<Demand>, DetectError>>,
     },
@@ -75,16 +76,6 @@ pub(super) enum Command {
         /// What became of them.
         reply: oneshot::Sender<Warmed>,
     },
-}
-
-/// What a pipeline is made of.
-#[derive(Debug)]
-pub(super) struct PipelineSettings {
-    pub(super) global: DetectConfig,
-    pub(super) alerting: AlertingConfig,
-    pub(super) storage: StorageConfig,
-    pub(super) replica_timeout: duration::Duration,
-    pub(super) models: Vec<LoadedModel>,
 }
 
 /// Hands a batch to the pipeline and waits for the outcome. A request that waited until the
@@ -209,12 +200,11 @@ fn obey(
             let _ = reply.send(outcome);
         }
         Command::Look(look) => look.take(pipeline.store()),
-        Command::Reconfigure { settings, reply } => {
-            let PipelineSettings { global, alerting, storage, replica_timeout, models } = *settings;
-            let result = pipeline.reconfigure(global, storage, models);
+        Command::Reconfigure { config, storage, models, reply } => {
+            let result = pipeline.reconfigure(config.global.clone(), storage, models);
             if let Ok(dropped) = &result {
-                pipeline.set_replica_timeout(replica_timeout);
-                pipeline.set_alerting(alerting);
+                pipeline.set_replica_timeout(config.remote_write.replica_timeout);
+                pipeline.set_alerting(config.alerting.clone());
                 exporter::count_dropped(*dropped);
                 // What is shown until the next tick, of which there may be none.
                 snapshots.send_modify(|it| *it = Arc::new(pipeline.without_former(it)));
@@ -267,6 +257,7 @@ fn report(snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::DetectConfig;
     use crate::remote_write::InFlight;
     use crate::sample::{BatchSeries, Sample};
 

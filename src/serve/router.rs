@@ -18,15 +18,16 @@ use super::live::Live;
 use super::narrator::Witness;
 use super::pipeline::{self, Command};
 use super::rate_limited_log::RateLimitedLog;
-use super::routes::{Route, Routes};
+use super::routes::{self, Route, Target};
 use super::silences::Ownerless;
-use super::{BUILD, landing};
+use super::{BUILD, Options, landing};
 use crate::actions::Driverless;
-use crate::api::{self, ActionPath, Endpoint, Look, SilenceCall, SilencePath};
+use crate::api::{self, Endpoint, Look, SilenceCall};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
-use crate::http::{self, CorsOrigin, Parts, Peer, RequestBody};
+use crate::http::{CorsOrigin, Parts, Peer, RequestBody};
 use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
+use crate::response::{self, response};
 use crate::sample::Batch;
 use crate::series::Outcome;
 
@@ -56,9 +57,7 @@ pub(super) struct Router {
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
     pub(super) exporter: Exporter,
     pub(super) scores: SharedScores,
-    pub(super) routes: Routes,
-    pub(super) enable_lifecycle: bool,
-    pub(super) enable_admin_api: bool,
+    pub(super) options: Options,
     pub(super) cors_origin: Option<CorsOrigin>,
     pub(super) desks: Desks,
     pub(super) witness: Witness,
@@ -66,46 +65,49 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// Answers a request.
+    /// Answers a request, perhaps of a page of another origin, and what its browser asks before.
     pub(super) async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> ServerResponse {
-        const READ: &[Method] = &[Method::GET, Method::HEAD];
         let nothing = || text(StatusCode::NOT_FOUND, "there is nothing under this path");
         let path = match api::decode_path(request.uri().path()) {
             Ok(Some(path)) => path,
             Ok(None) => return nothing(),
             Err(reason) => return text(StatusCode::BAD_REQUEST, reason),
         };
-        let path = match self.routes.route(&path) {
-            Route::Own(path) => path.to_owned(),
+        let path = match self.options.routes.route(&path) {
+            Route::Own(path) => path,
             Route::Elsewhere(to) => return redirect(StatusCode::FOUND, &to),
             Route::Moved(to) => return redirect(StatusCode::MOVED_PERMANENTLY, &to),
             Route::Unknown => return nothing(),
         };
-        if let Some(endpoint) = Endpoint::of(&path) {
-            return self.query_from_anywhere(endpoint, request).await;
-        }
-        if let Some(path) = SilencePath::of(&path) {
-            return self.silences(path, request).await;
-        }
-        if let Some(path) = ActionPath::of(&path) {
-            return self.actions(path, &request).await;
-        }
-        let allowed: &[Method] = match path.as_str() {
-            "/api/v1/write" => return self.write(request).await,
-            "/" | "/metrics" | "/-/healthy" | "/-/ready" => READ,
-            // As Prometheus has it.
-            "/-/reload" => &[Method::POST, Method::PUT],
-            _ => return nothing(),
+        let Some((methods, target)) = routes::row(path) else { return nothing() };
+        let origins = self.cors_origin.as_ref().filter(|_| matches!(target, Target::Query(_)));
+        let cors = origins.map(|it| it.answer(request.headers()));
+        let mut answer = match request.method() {
+            &Method::OPTIONS if cors.is_some() => no_content(),
+            // The receiver counts whom it refuses.
+            it if !methods.contains(it) && target != Target::Write => method_not_allowed(methods),
+            _ => self.answer_of(target, request).await,
         };
-        if !allowed.contains(request.method()) {
-            return method_not_allowed(allowed);
+        for (name, value) in cors.iter().flatten() {
+            answer.headers_mut().append(name, value.clone());
         }
-        match path.as_str() {
-            "/" => html(landing::page(BUILD.version, BUILD.revision)),
-            "/metrics" => self.metrics(request.headers()).await,
-            "/-/healthy" => text(StatusCode::OK, "Portent is Healthy."),
-            "/-/ready" => self.ready(),
-            _ => self.reload().await,
+        answer
+    }
+
+    async fn answer_of(&self, target: Target, request: Request<RequestBody>) -> ServerResponse {
+        match target {
+            Target::Landing => {
+                let page = landing::page(BUILD.version, BUILD.revision);
+                response(StatusCode::OK, "text/html; charset=utf-8", page).map(Either::Left)
+            }
+            Target::Metrics => self.metrics(request.headers()).await,
+            Target::Healthy => text(StatusCode::OK, "Portent is Healthy."),
+            Target::Ready => self.ready(),
+            Target::Reload => self.reload().await,
+            Target::Write => self.write(request).await,
+            Target::Query(endpoint) => self.query(endpoint, request).await,
+            Target::Silences(id) => self.silences(id, request).await,
+            Target::Actions { off } => self.actions(off, request.headers()).await,
         }
     }
 
@@ -140,40 +142,14 @@ impl Router {
         if *self.phase.borrow() == Phase::Starting {
             return Err(Unavailable::Starting);
         }
-        let deadline = Instant::now() + live.receiver.config().queue_timeout.to_std();
+        let deadline = Instant::now() + live.config.remote_write.queue_timeout.to_std();
         self.witness.came(&batch);
         let outcome = pipeline::append(&self.commands, (batch, permit), deadline).await?;
         self.witness.became(&outcome);
         Ok(outcome)
     }
 
-    /// A query, perhaps of a page of another origin, and what its browser asks before.
-    async fn query_from_anywhere(
-        &self,
-        endpoint: Endpoint,
-        request: Request<RequestBody>,
-    ) -> ServerResponse {
-        let Some(cors) = self.cors_origin.as_ref().map(|it| it.answer(request.headers())) else {
-            return self.query(endpoint, request).await;
-        };
-        let mut answer = match *request.method() {
-            Method::OPTIONS => {
-                let mut answer = Response::new(Either::Left(Full::default()));
-                *answer.status_mut() = StatusCode::NO_CONTENT;
-                answer
-            }
-            _ => self.query(endpoint, request).await,
-        };
-        for (name, value) in &cors {
-            answer.headers_mut().append(name, value.clone());
-        }
-        answer
-    }
-
     async fn query(&self, endpoint: Endpoint, request: Request<RequestBody>) -> ServerResponse {
-        if !endpoint.methods().contains(request.method()) {
-            return method_not_allowed(endpoint.methods());
-        }
         if *self.phase.borrow() == Phase::Starting {
             return api::unavailable().map(Either::Left);
         }
@@ -195,20 +171,17 @@ impl Router {
         }
     }
 
-    async fn silences(&self, path: SilencePath, request: Request<RequestBody>) -> ServerResponse {
-        if !path.methods().contains(request.method()) {
-            return method_not_allowed(path.methods());
-        }
-        if request.method() != Method::GET && !self.enable_admin_api {
+    async fn silences(&self, id: Option<String>, request: Request<RequestBody>) -> ServerResponse {
+        if request.method() != Method::GET && !self.options.enable_admin_api {
             return api::admin_api_disabled().map(Either::Left);
         }
         if *self.phase.borrow() == Phase::Starting {
             return api::silences_unavailable().map(Either::Left);
         }
-        let body_timeout = self.live.borrow().api.body_timeout();
+        let body_timeout = self.live.borrow().config.web.body_timeout.to_std();
         let silences = &self.desks.silences;
         let known = || silences.maintenance();
-        let answer = match SilenceCall::read(path, request, body_timeout).await {
+        let answer = match SilenceCall::read(id, request, body_timeout).await {
             Err(answer) => answer,
             Ok(SilenceCall::List(of)) => api::silence_list(&known().silences, &of, now_ms()),
             Ok(SilenceCall::Get(id)) => api::silence_answer(&known().silences, &id, now_ms()),
@@ -226,23 +199,18 @@ impl Router {
         answer.map(Either::Left)
     }
 
-    async fn actions(&self, path: ActionPath, request: &Request<RequestBody>) -> ServerResponse {
-        if !path.methods().contains(request.method()) {
-            return method_not_allowed(path.methods());
-        }
-        if path != ActionPath::Status && !self.enable_admin_api {
+    async fn actions(&self, off: Option<bool>, headers: &HeaderMap) -> ServerResponse {
+        if off.is_some() && !self.options.enable_admin_api {
             return api::actions_forbidden().map(Either::Left);
         }
-        if path != ActionPath::Status && api::is_from_page(request.headers()) {
+        if off.is_some() && api::is_from_page(headers) {
             return api::actions_not_for_pages().map(Either::Left);
         }
         let desk = &self.desks.actions;
-        let switched = match path {
+        let switched = match off {
             _ if *self.phase.borrow() == Phase::Starting => Err(Driverless),
-            ActionPath::Status => Ok(Ok(None)),
-            ActionPath::Disable | ActionPath::Enable => {
-                desk.switch(path == ActionPath::Disable).await
-            }
+            None => Ok(Ok(None)),
+            Some(off) => desk.switch(off).await,
         };
         let answer = match (switched, desk.status()) {
             (Ok(Ok(warning)), Ok(status)) => {
@@ -268,7 +236,7 @@ impl Router {
         live.receiver.observe();
         exporter::count_maintenance(&self.desks.silences.maintenance(), now_ms());
         let how = (now_ms(), form.gzip);
-        let scores = self.scores.text(&snapshot, &live.models, &live.exporter, how).await;
+        let scores = self.scores.text(&snapshot, &live.models, &live.config.exporter, how).await;
         let Ok(scores) = scores.map_err(|PagesHeld| ()) else {
             let reason =
                 "pages of former ticks are still being read and hold exporter.max_in_flight_bytes";
@@ -277,7 +245,7 @@ impl Router {
         let page = self.exporter.page(&scores, &live.models, form.format);
         let mut response = Response::new(Either::Right(Parts::new(page.parts)));
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.format.content_type()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.format.content_type()));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         if page.is_gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -294,7 +262,7 @@ impl Router {
     }
 
     async fn reload(&self) -> ServerResponse {
-        if !self.enable_lifecycle {
+        if !self.options.enable_lifecycle {
             return text(
                 StatusCode::FORBIDDEN,
                 "Lifecycle API is not enabled; start Portent with --web.enable-lifecycle.",
@@ -321,13 +289,12 @@ impl Router {
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> ServerResponse {
-    http::text(status, text).map(Either::Left)
+    response::text(status, text).map(Either::Left)
 }
 
-fn html(page: String) -> ServerResponse {
-    let mut response = Response::new(Either::Left(Full::from(page)));
-    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+fn no_content() -> ServerResponse {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 

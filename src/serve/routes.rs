@@ -1,4 +1,5 @@
-//! Routes: the address under which others reach this program, and the part of a path that is its own.
+//! Routes: the address under which others reach this program, the part of a path that is its own, and the
+//! table of what is there.
 //!
 //! In: the flags `--web.external-url` and `--web.route-prefix`, and the path of a request. Out: the path that
 //! a handler knows, or where to go instead. As in Prometheus, the path of the external URL is put before all
@@ -9,7 +10,7 @@
 
 use hyper::{Method, Uri};
 
-use crate::api;
+use crate::api::{self, Endpoint};
 
 /// What is wrong with a flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +100,69 @@ impl Routes {
     }
 }
 
+/// What answers a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Landing,
+    Metrics,
+    Healthy,
+    Ready,
+    Reload,
+    Write,
+    Query(Endpoint),
+    /// All silences, or the one of this id.
+    Silences(Option<String>),
+    /// What actions do, or their switch.
+    Actions {
+        off: Option<bool>,
+    },
+}
+
+/// The table: the methods that a path without escapes allows, as Prometheus and Alertmanager have them, and
+/// what answers there.
+pub(super) fn row(path: &str) -> Option<(&'static [Method], Target)> {
+    const GET: &[Method] = &[Method::GET];
+    const POST: &[Method] = &[Method::POST];
+    const HEAD: &[Method] = &[Method::GET, Method::HEAD];
+    const FORM: &[Method] = &[Method::GET, Method::POST];
+    Some(match path {
+        "/" => (HEAD, Target::Landing),
+        "/metrics" => (HEAD, Target::Metrics),
+        "/-/healthy" => (HEAD, Target::Healthy),
+        "/-/ready" => (HEAD, Target::Ready),
+        "/-/reload" => (&[Method::POST, Method::PUT], Target::Reload),
+        "/api/v1/write" => (POST, Target::Write),
+        "/api/v1/query" => (FORM, Target::Query(Endpoint::Query)),
+        "/api/v1/query_range" => (FORM, Target::Query(Endpoint::QueryRange)),
+        "/api/v1/query_exemplars" => (FORM, Target::Query(Endpoint::Exemplars)),
+        "/api/v1/series" => (FORM, Target::Query(Endpoint::Series)),
+        "/api/v1/labels" => (FORM, Target::Query(Endpoint::Labels)),
+        "/api/v1/metadata" => (GET, Target::Query(Endpoint::Metadata)),
+        "/api/v1/status/buildinfo" => (GET, Target::Query(Endpoint::BuildInfo)),
+        "/api/v1/rules" => (GET, Target::Query(Endpoint::Rules)),
+        "/api/v1/alerts" => (GET, Target::Query(Endpoint::Alerts)),
+        "/api/v1/anomalies" => (FORM, Target::Query(Endpoint::Anomalies)),
+        "/api/v1/actions" => (GET, Target::Actions { off: None }),
+        "/api/v1/actions/disable" => (POST, Target::Actions { off: Some(true) }),
+        "/api/v1/actions/enable" => (POST, Target::Actions { off: Some(false) }),
+        "/api/v2/silences" => (FORM, Target::Silences(None)),
+        _ => {
+            if let Some(name) = step(path, "/api/v1/label/", "/values") {
+                (GET, Target::Query(Endpoint::LabelValues(api::unescape(name))))
+            } else {
+                let id = step(path, "/api/v2/silence/", "")?.to_owned();
+                (&[Method::GET, Method::DELETE], Target::Silences(Some(id)))
+            }
+        }
+    })
+}
+
+/// What stands between these in a path: as for Prometheus's router, one step of it.
+fn step<'a>(path: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let step = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!step.is_empty() && !step.contains('/')).then_some(step)
+}
+
 /// Whether a request is about the program itself, so that it is answered when others are told to come again.
 pub(super) fn is_vital(method: &Method, path: &str) -> bool {
     match *method {
@@ -181,5 +245,46 @@ mod tests {
         check("/portent", Method::GET, "/portent/metrics", true);
         check("/portent", Method::GET, "/metrics", false);
         check("/portent", Method::POST, "/portent/-/reload", true);
+    }
+
+    #[test]
+    fn paths() {
+        let check = |path: &str, expected: Option<Target>| {
+            assert_eq!(row(path).map(|(_, target)| target), expected, "{path}");
+        };
+        let query = |endpoint| Some(Target::Query(endpoint));
+        check("/api/v1/query", query(Endpoint::Query));
+        check("/api/v1/status/buildinfo", query(Endpoint::BuildInfo));
+        check("/api/v1/rules", query(Endpoint::Rules));
+        check("/api/v1/alerts", query(Endpoint::Alerts));
+        let values = |name: &str| query(Endpoint::LabelValues(name.to_owned()));
+        check("/api/v1/label/job/values", values("job"));
+        check("/api/v1/label/a.b/values", values("a.b"));
+        check("/api/v1/label/a%2eb/values", values("a%2eb"));
+        check("/api/v1/label/a+b/values", values("a+b"));
+        check("/api/v1/label/U__a_2e_b/values", values("a.b"));
+        check("/api/v2/silences", Some(Target::Silences(None)));
+        check("/api/v2/silence/a-b", Some(Target::Silences(Some("a-b".to_owned()))));
+        check("/api/v1/actions", Some(Target::Actions { off: None }));
+        check("/api/v1/actions/disable", Some(Target::Actions { off: Some(true) }));
+        check("/api/v1/actions/enable", Some(Target::Actions { off: Some(false) }));
+        for path in [
+            "/api/v1/label/job",
+            "/api/v1/label//values",
+            "/api/v1/label/a/b/values",
+            "/api/v1/parse_query",
+            "/api/v1/query/",
+            "/query",
+            "/api/v2/silence/",
+            "/api/v2/silence",
+            "/api/v2/silence/a/b",
+            "/api/v1/silences",
+            "/api/v1/actions/",
+            "/api/v1/actionsenable",
+            "/api/v1/action",
+            "/actions",
+        ] {
+            check(path, None);
+        }
     }
 }

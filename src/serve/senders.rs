@@ -28,8 +28,6 @@ pub(super) struct Sender {
     pub(super) address: Option<IpAddr>,
     /// As in its header, clipped.
     pub(super) user_agent: String,
-    /// The version of remote write.
-    pub(super) protocol: &'static str,
 }
 
 /// The senders that are known.
@@ -82,7 +80,7 @@ mod tests {
 
     fn sender(i: u32) -> Sender {
         let address = Some(IpAddr::from(i.to_be_bytes()));
-        Sender { address, user_agent: "Prometheus/3.5.0".to_owned(), protocol: "1.0" }
+        Sender { address, user_agent: "Prometheus/3.5.0".to_owned() }
     }
 
     #[test]

@@ -30,12 +30,15 @@ use anyhow::{Context, anyhow, bail};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::Settings;
 use super::bunch::Bunches;
 use super::clock::now_ms;
 use super::load::load_again;
-use super::pipeline::{Command, PipelineSettings};
-use crate::detect::{ModelKey, Newcomers, PastEntity, Snapshot, WarmNeeds, Warmed, rehearse};
+use super::pipeline::Command;
+use crate::config::Config;
+use crate::detect::{
+    DetectConfig, LoadedModel, ModelKey, Newcomers, PastEntity, Snapshot, WarmNeeds, Warmed,
+    rehearse,
+};
 use crate::duration;
 use crate::exporter::{self, WarmStart};
 use crate::history::{
@@ -67,9 +70,8 @@ const MOST: usize = 9;
 const PIECE_ENTITIES: usize = 64;
 
 /// What models want of history; nothing of one that could not be served either.
-pub(super) fn needs(settings: &PipelineSettings) -> Vec<WarmNeeds> {
-    let needs = settings.models.iter().map(|it| WarmNeeds::of(it, &settings.global));
-    needs.filter_map(Result::ok).collect()
+pub(super) fn needs(models: &[LoadedModel], global: &DetectConfig) -> Vec<WarmNeeds> {
+    models.iter().filter_map(|it| WarmNeeds::of(it, global).ok()).collect()
 }
 
 /// The warm starts of a process. They end when this is dropped.
@@ -83,8 +85,8 @@ pub(super) struct WarmStarts {
     under_way: HashMap<ModelKey, AbortHandle>,
     /// Those that had their turn in this process, or have it.
     begun: HashSet<ModelKey>,
-    /// Those in force.
-    settings: watch::Sender<Option<Arc<Settings>>>,
+    /// That in force.
+    config: watch::Sender<Arc<Config>>,
     /// From here on time is counted.
     start: Instant,
 }
@@ -94,6 +96,7 @@ impl WarmStarts {
     pub(super) fn new(
         commands: &mpsc::Sender<Command>,
         snapshots: watch::Receiver<Arc<Snapshot>>,
+        config: &Arc<Config>,
     ) -> Self {
         Self {
             commands: commands.downgrade(),
@@ -102,17 +105,17 @@ impl WarmStarts {
             tasks: JoinSet::new(),
             under_way: HashMap::new(),
             begun: HashSet::new(),
-            settings: watch::Sender::new(None),
+            config: watch::Sender::new(Arc::clone(config)),
             start: Instant::now(),
         }
     }
 
     /// The models are these from now on. Warm starts of others end.
-    pub(super) fn begin(&mut self, settings: &Settings, needs: Vec<WarmNeeds>) {
+    pub(super) fn begin(&mut self, config: &Arc<Config>, needs: Vec<WarmNeeds>) {
         while self.tasks.try_join_next().is_some() {}
-        let HistoryConfig { prometheus_url, warm_start, .. } = &settings.history;
+        let HistoryConfig { prometheus_url, warm_start, .. } = &config.history;
         let is_wanted = prometheus_url.is_some() && warm_start.as_ms() > 0;
-        self.settings.send_replace(Some(Arc::new(settings.clone())));
+        self.config.send_replace(Arc::clone(config));
         self.under_way.retain(|key, task| {
             let goes_on = is_wanted && needs.iter().any(|it| it.key == *key);
             if !goes_on {
@@ -132,7 +135,7 @@ impl WarmStarts {
             };
             let arrivals = ModelArrivals {
                 needs,
-                settings: self.settings.subscribe(),
+                config: self.config.subscribe(),
                 commands: self.commands.clone(),
                 snapshots: self.snapshots.clone(),
                 bunches,
@@ -148,7 +151,7 @@ impl WarmStarts {
 /// The warm starts of the entities of one model.
 struct ModelArrivals {
     needs: WarmNeeds,
-    settings: watch::Receiver<Option<Arc<Settings>>>,
+    config: watch::Receiver<Arc<Config>>,
     commands: mpsc::WeakSender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     bunches: Bunches,
@@ -224,7 +227,7 @@ impl ModelArrivals {
     async fn warm(&mut self, bunch: &Bunch, recordings: &Semaphore) -> Option<Duration> {
         let model = self.needs.model.clone();
         let recorded = if bunch.is_few() { bunch.entities.len() } else { bunch.here };
-        let mut steps = steps(&self.needs, &self.settings()?.history, recorded);
+        let mut steps = steps(&self.needs, &self.config().history, recorded);
         let mut waits = WAITS.iter();
         let mut took = Duration::ZERO;
         loop {
@@ -266,18 +269,18 @@ impl ModelArrivals {
         }
     }
 
-    fn settings(&self) -> Option<Arc<Settings>> {
-        self.settings.borrow().clone()
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.borrow())
     }
 
     async fn attempt(&self, bunch: &Bunch, steps: usize) -> anyhow::Result<Found> {
         let needs = self.needs.clone();
-        let settings = self.settings().context("there are no settings")?;
-        let url = settings.history.prometheus_url.clone().context("there is no server")?;
+        let config = self.config();
+        let url = config.history.prometheus_url.clone().context("there is no server")?;
         let server = shown(&url).to_owned();
         let must_know = !self.has_known && bunch.is_most();
         let few = bunch.is_few().then(|| bunch.entities.clone());
-        let ask = move || remember(&needs, url, &settings, steps, few.as_deref());
+        let ask = move || remember(&needs, url, &config, steps, few.as_deref());
         let past = tokio::task::spawn_blocking(ask).await.context("asking ended early")?;
         let past = match past {
             // Those who are new here are new there as well.
@@ -356,38 +359,38 @@ fn steps(needs: &WarmNeeds, config: &HistoryConfig, entities: usize) -> usize {
 fn remember(
     needs: &WarmNeeds,
     url: String,
-    settings: &Settings,
+    config: &Config,
     steps: usize,
     few: Option<&[Labels]>,
 ) -> anyhow::Result<Vec<PastEntity>> {
-    let model = load_again(settings, &needs.model)?;
-    if WarmNeeds::of(&model, &settings.global)?.key != needs.key {
+    let model = load_again(config, &needs.model)?;
+    if WarmNeeds::of(&model, &config.global)?.key != needs.key {
         bail!("the model's file has changed since it was loaded; reload");
     }
     let now_ms = now_ms();
     let end_ms = now_ms - now_ms.rem_euclid(needs.interval_ms);
     let start_ms = end_ms - (steps as i64 - 1) * needs.interval_ms;
-    let mut config = settings.history.clone();
-    config.max_values = config.max_values.min(OTHERS * MOST_VALUES);
+    let mut history = config.history.clone();
+    history.max_values = history.max_values.min(OTHERS * MOST_VALUES);
     let query = HistoryQuery {
         source: Source::Server(RangeQuery {
             url,
             ranges: vec![Range { start_ms, end_ms }],
             step: duration::Duration::from_ms(needs.interval_ms),
-            delay: settings.global.evaluation_delay,
+            delay: config.global.evaluation_delay,
             resume: None,
         }),
         features: needs.features.clone(),
         entity: needs.entity.clone(),
         exclude: Exclusions::default(),
-        config,
+        config: history,
         zone: None,
     };
     let history = match few {
         Some(entities) => history::read_of(&query, entities)?,
         None => history::read(&query)?,
     };
-    Ok(rehearse(model, &history.recording, &settings.global)?)
+    Ok(rehearse(model, &history.recording, &config.global)?)
 }
 
 #[cfg(test)]

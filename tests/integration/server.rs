@@ -12,7 +12,8 @@ use crate::support::{
     write_sum_of_squares,
 };
 use portent::duration::Duration as Span;
-use portent::http::{self, WebConfig, text};
+use portent::http::{self, WebConfig};
+use portent::response::text;
 use portent::sample::STALE_NAN_BITS;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

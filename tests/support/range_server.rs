@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode};
 use portent::http::{self, RequestBody, WebConfig};
+use portent::response::text;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -90,9 +91,9 @@ where
     match found.await {
         Ok(series) => Response::new(Full::from(matrix(&series))),
         Err(error) if error.is::<Busy>() => {
-            http::text(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            text(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
-        Err(error) => http::text(StatusCode::BAD_REQUEST, format!("{error:#}")),
+        Err(error) => text(StatusCode::BAD_REQUEST, format!("{error:#}")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::config::AlertingConfig;
-use super::{AlertSnapshot, AlertState, Alerting, AlertingError, Resolution, Transition};
+use super::{AlertSnapshot, AlertState, Alerting, Resolution, Transition};
 use crate::detect::{AnomalyState, EntityScore, Evaluation, FeatureScore, ModelKey, ModelSnapshot};
 use crate::duration::Duration;
 use crate::features::Provenance;
@@ -269,7 +269,7 @@ fn what_is_restored_ends_if_nobody_wants_it_and_stays_if_it_is_here() {
 fn wrong_rules_are_named() {
     let mut wrong = config(&["A"]);
     wrong.rules[0].resolve_below = f64::NAN;
-    let AlertingError { key, .. } = wrong.validate(&["m"]).expect_err("no number");
+    let crate::setting::SettingError { key, .. } = wrong.validate(&["m"]).expect_err("no number");
     assert_eq!(key, "alerting.rules[0].resolve_below");
     assert_eq!(config(&["A", "B"]).validate(&[]), Ok(()));
 }

@@ -9,6 +9,7 @@ use super::template::{DEFAULT_ANNOTATIONS, RuleTemplates};
 use crate::duration::Duration;
 use crate::labels::METRIC_NAME;
 use crate::maintenance::{MaintenanceWindow, MaintenanceWindows};
+use crate::setting::SettingError;
 
 /// The `alerting` section of the configuration: which alerts there are. Without rules there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,25 +80,14 @@ fn all() -> f64 {
     1.0
 }
 
-/// What cannot work in the section.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub struct AlertingError {
-    /// The key's path.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 impl AlertingConfig {
     /// Checks the section for these models.
     ///
     /// # Errors
     /// The first thing in it that cannot work.
-    pub fn validate(&self, models: &[&str]) -> Result<(), AlertingError> {
-        let wrong = |key: &str, reason: String| {
-            Err(AlertingError { key: format!("alerting.{key}"), reason })
-        };
+    pub fn validate(&self, models: &[&str]) -> Result<(), SettingError> {
+        let wrong =
+            |key: &str, reason: String| Err(SettingError::new(format!("alerting.{key}"), reason));
         if self.gone_after.as_ms() == 0 {
             return wrong("gone_after", "must be above 0".to_owned());
         }

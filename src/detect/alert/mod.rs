@@ -39,7 +39,7 @@ mod tests;
 pub use active::ActiveAlert;
 pub(super) use alerting::Alerting;
 pub use alerting::{AlertMemory, AlertSnapshot, AlertsMemory, ModelAlertSnapshot, Transition};
-pub use config::{AlertRule, AlertingConfig, AlertingError};
+pub use config::{AlertRule, AlertingConfig};
 pub use details::{Details, Feature};
 pub use template::RuleTemplates;
 

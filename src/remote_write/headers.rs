@@ -1,6 +1,6 @@
-//! Negotiation: which message and which compression a request says it carries.
+//! Headers: which message and which compression a request says it carries.
 //!
-//! In: headers. Out: a [`Protocol`] or a refusal, before a byte of the body is read.
+//! In: headers. Out: nothing, or a refusal, before a byte of the body is read.
 //! Sources: remote-write specifications 1.0 and 2.0 "Protocol", RFC 9110 section 5.6.6 (parameters)
 //! and 8.3 (media types: case does not matter, blanks around `;` are allowed, values may be quoted).
 
@@ -12,40 +12,23 @@ use super::Refusal;
 /// The media type of both versions.
 const MEDIA_TYPE: &str = "application/x-protobuf";
 
-/// A message and its compression that this receiver takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// `prometheus.WriteRequest` in a snappy block.
-    V1,
-}
+/// What is taken, as its specification is called: `prometheus.WriteRequest` in a snappy block.
+pub const PROTOCOL: &str = "remote write 1.0";
 
-impl Protocol {
-    /// As its specification is called.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "remote write 1.0",
-        }
-    }
-}
-
-/// Reads what a request says about its body. Headers that are absent mean version 1.0 and snappy,
+/// Checks what a request says about its body. Headers that are absent mean version 1.0 and snappy,
 /// because senders exist that leave them out. A header that is there twice, because a proxy adds
 /// its own, is one if both say the same.
 ///
 /// # Errors
 /// When type, message or encoding is none that is taken.
-pub fn negotiate(headers: &HeaderMap) -> Result<Protocol, Refusal> {
-    let protocol = match text(headers, CONTENT_TYPE) {
-        None => Protocol::V1,
-        Some(value) => content_type(&value)?,
-    };
+pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    text(headers, CONTENT_TYPE).map_or(Ok(()), |value| content_type(&value))?;
     match text(headers, CONTENT_ENCODING) {
-        None => {}
-        Some(value) if value.trim().eq_ignore_ascii_case("snappy") => {}
-        Some(value) => return Err(Refusal::ContentEncoding(value)),
+        Some(value) if !value.trim().eq_ignore_ascii_case("snappy") => {
+            Err(Refusal::ContentEncoding(value))
+        }
+        _ => Ok(()),
     }
-    Ok(protocol)
 }
 
 /// The values of a header as one text, equal ones once; those that are not ASCII become question
@@ -71,14 +54,13 @@ fn is_same(a: &str, b: &str) -> bool {
     letters(a) == letters(b)
 }
 
-fn content_type(value: &str) -> Result<Protocol, Refusal> {
+fn content_type(value: &str) -> Result<(), Refusal> {
     let refuse = || Refusal::ContentType(value.to_owned());
     let mut parts = value.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
     if !media_type.eq_ignore_ascii_case(MEDIA_TYPE) {
         return Err(refuse());
     }
-    let mut protocol = Protocol::V1;
     for parameter in parts.filter(|part| !part.is_empty()) {
         let (name, value) = parameter.split_once('=').ok_or_else(refuse)?;
         if !name.trim().eq_ignore_ascii_case("proto") {
@@ -86,13 +68,13 @@ fn content_type(value: &str) -> Result<Protocol, Refusal> {
         }
         let value = value.trim();
         let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        protocol = match unquoted.unwrap_or(value) {
-            "prometheus.WriteRequest" => Protocol::V1,
+        match unquoted.unwrap_or(value) {
+            "prometheus.WriteRequest" => {}
             "io.prometheus.write.v2.Request" => return Err(Refusal::Version2),
             _ => return Err(refuse()),
-        };
+        }
     }
-    Ok(protocol)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -107,7 +89,8 @@ mod tests {
                 headers.insert(name, value.parse().expect("a header value"));
             }
         }
-        let status = negotiate(&headers).map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
+        let status =
+            check_headers(&headers).map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
         assert_eq!(status, expected, "{content_type:?} {encoding:?}");
     }
 
@@ -150,7 +133,7 @@ mod tests {
             for value in values {
                 headers.append(&name, value.parse().expect("a header value"));
             }
-            let answer = negotiate(&headers);
+            let answer = check_headers(&headers);
             let status = answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
             assert_eq!(status, expected, "{name}: {values:?}");
         }
