@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::table::CsvError;
+use crate::history::table::CsvError;
 
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use super::columns::LABELS;
 use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::text::Text;
 use super::times::{Moment, Times};
-use crate::history::{Incident, Marks};
+use crate::history::marks::{Incident, Marks};
 use crate::timestamp::{self, Zone};
 
 /// The names of columns of starts, in lower case and of letters and digits alone (`startsAt`, `start_time`).

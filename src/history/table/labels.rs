@@ -21,7 +21,7 @@ use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::numbers::number;
 use super::text::Text;
 use super::times::{Moment, Times};
-use crate::history::{LabelledSteps, Marks};
+use crate::history::marks::{LabelledSteps, Marks};
 use crate::labels::Labels;
 use crate::timestamp::{self, Zone};
 

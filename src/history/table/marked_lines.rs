@@ -4,7 +4,7 @@ use csv::StringRecord;
 
 use super::CsvError;
 use super::text::Text;
-use crate::history::Marks;
+use crate::history::marks::Marks;
 use crate::labels::Labels;
 
 /// What a file of labels begins with.

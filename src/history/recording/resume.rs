@@ -12,7 +12,7 @@
 //! them), and an answer that lacks them would be believed for ever.
 //!
 //! Nothing in a file is a secret, nor can one be guessed from it at a price: of credentials there is a
-//! hash, slow to make (see [`super::identity`]), over a salt of the folder's own that its owner alone
+//! hash, slow to make (see [`identity`]), over a salt of the folder's own that its owner alone
 //! may read. Without its salt a folder is a new one. Answers that were kept without such a hash count
 //! as absent, too.
 
@@ -24,10 +24,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::client::Ask;
-use super::error::HistoryError;
-use super::identity::{self, Identity};
 use crate::files::Draft;
+use crate::history::error::HistoryError;
+use crate::history::server::client::Ask;
+use crate::history::server::identity::{self, Identity};
 
 /// What stands before the server's words where label sets clash: no JSON begins with it.
 const CLASH: u8 = b'!';

@@ -16,10 +16,10 @@ use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
 const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("above 0");
 
 /// Bytes of what is made of credentials, and of a salt.
-pub(super) const BYTES: usize = 32;
+pub(crate) const BYTES: usize = 32;
 
 /// Whom we ask, and who we are.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// The address without credentials.
     shown: String,
     /// Names and values, each after its length: no two lists of them are the same bytes.

@@ -15,7 +15,7 @@ const MOST_VALUES: usize = 100;
 const MOST_BYTES: usize = 12_000;
 
 /// The entities that are wanted, by the label that tells most of them apart.
-pub(super) struct WantedEntities {
+pub(crate) struct WantedEntities {
     label: String,
     /// In order, each once.
     values: Vec<String>,

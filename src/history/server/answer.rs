@@ -53,7 +53,7 @@ struct Series<'a> {
 }
 
 /// One element of the result: a label set and its values over time.
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// All its labels.
     pub labels: Labels,
     values: Vec<(f64, &'a str)>,
@@ -70,7 +70,7 @@ impl Element<'_> {
 }
 
 /// A successful answer.
-pub(super) struct RangeAnswer<'a> {
+pub(crate) struct RangeAnswer<'a> {
     /// The result.
     pub elements: Vec<Element<'a>>,
     /// What the server warns of, cut to a readable length.
@@ -80,7 +80,7 @@ pub(super) struct RangeAnswer<'a> {
 }
 
 /// Reads a successful answer, which is whole.
-pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
+pub(crate) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
     let body: Body<'_> = serde_json::from_slice(body)
         .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
     let data = match body {

@@ -11,14 +11,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use ndarray::Array2;
 
-use super::answer::Element;
-use super::error::HistoryError;
 use super::exclude::Excluded;
-use super::grid::{Grid, Piece};
-use super::marks::Incident;
 use super::sample::{Met, Sample};
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Missing, Recording, Sightings};
+use crate::history::error::HistoryError;
+use crate::history::marks::Incident;
+use crate::history::question::grid::{Grid, Piece};
+use crate::history::server::answer::Element;
 use crate::labels::Labels;
 use crate::promql::Expr;
 use crate::timestamp;

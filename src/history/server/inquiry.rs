@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::answer;
 use super::client::Server;
 use super::config::HistoryConfig;
-use super::error::HistoryError;
 use super::reason::Reason;
+use crate::history::error::HistoryError;
 use crate::labels::Labels;
 
 /// Label sets and values, or why there is no answer.

@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::answer::{self, RangeAnswer};
-use super::client::{Ask, Server};
 use super::collect::Collected;
-use super::error::HistoryError;
-use super::grid::Piece;
-use super::patience::{Patience, ask_patiently};
 use super::progress::Progress;
-use super::question::{Purpose, Question};
-use super::reason::{Reason, Remedy};
 use super::resume::{AnswerStore, Stored};
+use crate::history::error::HistoryError;
+use crate::history::question::grid::Piece;
+use crate::history::question::{Purpose, Question};
+use crate::history::server::answer::{self, RangeAnswer};
+use crate::history::server::client::{Ask, Server};
+use crate::history::server::patience::{Patience, ask_patiently};
+use crate::history::server::reason::{Reason, Remedy};
 
 /// Steps, spread over all, at which an expression without any result so far is tried before the
 /// steps are looked for at which its label sets clash: that takes up to two questions a step, and

@@ -10,7 +10,7 @@
 //! entity may have none and has not lost any: there, what is left out has some in the range and none now.
 //! What does not parse, as a server may know more than PromQL, is asked as it is.
 
-use super::HistoryQuery;
+use super::query::HistoryQuery;
 use crate::matcher::Selector;
 use crate::promql::Expr;
 
@@ -19,7 +19,7 @@ const BESIDE_MS: i64 = crate::promql::LOOKBACK_MS;
 
 /// The texts that a server is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct QueryTexts {
+pub(crate) struct QueryTexts {
     /// For each feature.
     pub features: Vec<String>,
     /// For each feature the text for where label sets clash, if it has one; see

@@ -7,25 +7,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Range;
-use super::error::HistoryError;
-use super::marks::Incident;
 use crate::episodes::Timeline;
 use crate::features::{EntityRecording, Recording};
+use crate::history::error::HistoryError;
+use crate::history::marks::Incident;
+use crate::history::question::query::Range;
 use crate::labels::Labels;
 
 /// How many steps apart two results of an incident may be: one step without a result, as where an evaluation
 /// of the rule was missed, is no end.
 const BRIDGED_STEPS: i64 = 2;
-
-/// What is to be left out.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Exclusions {
-    /// Ranges of time, both ends included; they may overlap.
-    pub ranges: Vec<Range>,
-    /// PromQL expressions. A step at which one has a result is excluded.
-    pub queries: Vec<String>,
-}
 
 /// The steps that results of queries exclude, by the entity labels they have.
 #[derive(Default)]
@@ -143,7 +134,7 @@ fn agrees(entity: &EntityRecording, labels: &Labels) -> bool {
 }
 
 /// Marks the steps within ranges, for every entity.
-pub(super) fn mark_ranges(recording: &mut Recording, ranges: &[Range]) {
+pub(crate) fn mark_ranges(recording: &mut Recording, ranges: &[Range]) {
     let within = |time_ms: &i64| ranges.iter().any(|it| it.contains(*time_ms));
     let steps: Vec<bool> = recording.times_ms.iter().map(within).collect();
     for entity in &mut recording.entities {

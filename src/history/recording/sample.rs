@@ -15,7 +15,7 @@ use fnv::FnvHasher;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::error::HistoryError;
+use crate::history::error::HistoryError;
 use crate::labels::Labels;
 
 /// How a sample is taken where there are more entities than there is room for.

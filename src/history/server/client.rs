@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use reqwest::{RequestBuilder, StatusCode, Url};
 
 use super::config::{HistoryConfig, address};
-use super::error::HistoryError;
 use super::identity::Identity;
 use super::reason::Reason;
+use crate::history::error::HistoryError;
 use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts};
 
 /// Rather an error than an answer without the series of a store that is away: the words for that of Thanos
@@ -19,7 +19,7 @@ const WHOLE: [(&str, &str); 2] = [("partial_response", "false"), ("deny_partial_
 
 /// What one query asks: an expression at `count` steps from a start on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     pub expr: &'a str,
     pub start_ms: i64,
     pub step_ms: i64,
@@ -34,7 +34,7 @@ impl Ask<'_> {
 }
 
 /// One address and how to speak to it.
-pub(super) struct Server {
+pub(crate) struct Server {
     client: HttpClient,
     /// That of the API, with a slash at its end.
     url: Url,

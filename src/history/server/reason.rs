@@ -16,8 +16,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::error::HistoryError;
 use super::server_words;
+use crate::history::error::HistoryError;
 
 /// The longest wait that a server may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -46,7 +46,7 @@ const CLASH_WORDS: [&str; 6] = [
 
 /// Why one query has no answer.
 #[derive(Debug)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     Unreachable(String),
     Tls {
         reason: String,
@@ -85,7 +85,7 @@ pub(super) enum Reason {
 
 /// What to do about a reason.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(crate) enum Remedy {
     /// Ask again, after this time if the server said one.
     Wait(Option<Duration>),
     /// Ask for fewer steps.
