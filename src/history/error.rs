@@ -2,14 +2,27 @@
 
 use std::path::PathBuf;
 
-use crate::history::table::CsvError;
-
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// No history from a file.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
+    /// A table that cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
+    /// Something is wrong with a line of a table.
+    #[error("{path}, line {line}: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
     /// Not an address.
     #[error(
         "{url:?} is not the address of a server ({reason}); write it as in http://localhost:9090"

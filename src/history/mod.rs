@@ -48,7 +48,7 @@ pub use recording::read_incidents;
 pub use recording::sample::{Extent, Sampling};
 pub use server::config::{HistoryConfig, HistoryConfigError};
 pub use server::inquiry::{Inquiry, Instant};
-pub use table::{CsvError, LabelTable, each_time, read_labels};
+pub use table::{LabelTable, each_time, read_labels};
 
 use recording::Who;
 use server::patience::PATIENCE;

@@ -5,15 +5,13 @@
 //! the end of that day. Incidents are no steps, so that an hour that a clock shows twice is refused: no line
 //! around can tell which one it is.
 
-use std::path::Path;
-
 use csv::StringRecord;
 
-use super::CsvError;
 use super::columns::LABELS;
 use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::text::Text;
-use super::times::{Moment, Times};
+use super::times::{Moment, Times, Unclear};
+use crate::history::error::HistoryError;
 use crate::history::marks::{Incident, Marks};
 use crate::timestamp::{self, Zone};
 
@@ -62,12 +60,11 @@ impl Ends {
 /// Reads the incidents of a file.
 pub(super) fn read(
     mut text: Text,
-    path: &Path,
     at: Ends,
     owners: &Owners,
     zone: Option<&Zone>,
     max_lines: usize,
-) -> Result<Taken, CsvError> {
+) -> Result<Taken, HistoryError> {
     let mut record = StringRecord::new();
     let (mut starts, mut ends) = (Times::new(zone), Times::new(zone));
     let mut lines = Vec::new();
@@ -83,10 +80,7 @@ pub(super) fn read(
         }
         lines.push((owners.labels(&record), line(&text)));
     }
-    let wrong = |(index, reason): (usize, String)| {
-        let line = lines.get(index).map_or(0, |(_, line)| u64::from(*line));
-        CsvError::Line { path: path.to_path_buf(), line, reason }
-    };
+    let wrong = |(index, reason): Unclear| text.wrong_at(lines[index].1.into(), reason);
     let are_utc = starts.are_taken_as_utc() || ends.are_taken_as_utc();
     starts.finish_each().map_err(wrong)?;
     ends.finish_each().map_err(wrong)?;

@@ -2,8 +2,8 @@
 
 use csv::StringRecord;
 
-use super::CsvError;
 use super::text::Text;
+use crate::history::error::HistoryError;
 use crate::history::marks::Marks;
 use crate::labels::Labels;
 
@@ -53,6 +53,6 @@ pub(super) fn line(text: &Text) -> u32 {
     u32::try_from(text.line()).unwrap_or(u32::MAX)
 }
 
-pub(super) fn too_long(text: &Text, max_lines: usize) -> CsvError {
+pub(super) fn too_long(text: &Text, max_lines: usize) -> HistoryError {
     text.wrong(format!("more than {max_lines} lines of labels; split the file into shorter times"))
 }

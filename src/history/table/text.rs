@@ -18,8 +18,8 @@ use csv::{ByteRecord, StringRecord};
 use encoding_rs::WINDOWS_1252;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::CsvError;
 use crate::files::open_table;
+use crate::history::error::HistoryError;
 
 /// Bytes of one line, at most, taken as a mistake: a thousand features have some ten thousand.
 pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -46,11 +46,8 @@ pub(super) struct Text {
 
 impl Text {
     /// Opens a file and reads its header.
-    pub fn open(path: &Path) -> Result<Self, CsvError> {
-        let unreadable = |error: std::io::Error| CsvError::Read {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        };
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        let unreadable = |error| unreadable(path, &error);
         let bytes = open_table(path).map_err(unreadable)?;
         let decoded = DecodeReaderBytesBuilder::new()
             .utf8_passthru(true)
@@ -96,7 +93,7 @@ impl Text {
     }
 
     /// Reads the next record, which is as long as the header; false at the end.
-    pub fn next(&mut self, record: &mut StringRecord) -> Result<bool, CsvError> {
+    pub fn next(&mut self, record: &mut StringRecord) -> Result<bool, HistoryError> {
         if !self.read(record)? {
             return Ok(false);
         }
@@ -126,21 +123,23 @@ impl Text {
     }
 
     /// What is wrong with the newest record.
-    pub fn wrong(&self, reason: String) -> CsvError {
-        CsvError::Line { path: self.path.clone(), line: self.line, reason }
+    pub fn wrong(&self, reason: String) -> HistoryError {
+        self.wrong_at(self.line, reason)
     }
 
     /// What is wrong with the header.
-    pub fn wrong_header(&self, reason: String) -> CsvError {
-        CsvError::Line { path: self.path.clone(), line: self.skipped + 1, reason }
+    pub fn wrong_header(&self, reason: String) -> HistoryError {
+        self.wrong_at(self.skipped + 1, reason)
     }
 
-    fn read(&mut self, record: &mut StringRecord) -> Result<bool, CsvError> {
-        let failed = |error: csv::Error| CsvError::Read {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        };
-        if !self.reader.read_byte_record(&mut self.bytes).map_err(failed)? {
+    /// What is wrong with a line.
+    pub fn wrong_at(&self, line: u64, reason: String) -> HistoryError {
+        HistoryError::Line { path: self.path.clone(), line, reason }
+    }
+
+    fn read(&mut self, record: &mut StringRecord) -> Result<bool, HistoryError> {
+        let read = self.reader.read_byte_record(&mut self.bytes);
+        if !read.map_err(|it| unreadable(&self.path, &it))? {
             record.clear();
             self.line = self.skipped + self.reader.position().line();
             return Ok(false);
@@ -167,6 +166,10 @@ impl Text {
         }
         Ok(true)
     }
+}
+
+fn unreadable(path: &Path, error: &dyn std::error::Error) -> HistoryError {
+    HistoryError::Read { path: path.to_path_buf(), reason: error.to_string() }
 }
 
 /// Reads as far as the first end of a line, or all there is, and possibly further.
@@ -255,7 +258,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn records(bytes: &[u8]) -> Result<(Vec<Vec<String>>, bool), CsvError> {
+    fn records(bytes: &[u8]) -> Result<(Vec<Vec<String>>, bool), HistoryError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("written");
         let mut text = Text::open(file.path())?;
