@@ -185,15 +185,9 @@ pub(crate) fn all(
         let texts = (asked.features[i].clone(), asked.lenient[i].clone());
         all.extend(each(&format!("feature {:?}", feature.name), texts, Purpose::Feature(i), grid));
     }
-    for expr in &query.exclude.queries {
-        all.push(Question::new(
-            "an exclusion".to_owned(),
-            expr,
-            Purpose::Exclusion,
-            grid,
-            max_steps,
-        ));
-    }
+    all.extend(query.exclude.queries.iter().map(|expr| {
+        Question::new("an exclusion".to_owned(), expr, Purpose::Exclusion, grid, max_steps)
+    }));
     if let (Some(instants), Some(expr)) = (instants, &asked.sightings) {
         let texts = (expr.clone(), None);
         all.extend(each("the times of samples", texts, Purpose::Sighting, instants));

@@ -92,7 +92,7 @@ impl Excluded {
 
     /// The queries that have results of which none agrees with any entity, each with the labels of one.
     fn unfit(&self, entities: &[EntityRecording]) -> Vec<(&str, &Labels)> {
-        let fits = |labels: &Labels| entities.iter().any(|it| agrees(it, labels));
+        let fits = |labels: &Labels| entities.iter().any(|it| agrees(&it.labels, labels));
         let unfit = self
             .results
             .iter()
@@ -121,7 +121,7 @@ impl Excluded {
     /// Marks the steps of every entity that agrees.
     pub fn mark(&self, entities: &mut [EntityRecording]) {
         for (labels, steps) in &self.by_labels {
-            for entity in entities.iter_mut().filter(|it| agrees(it, labels)) {
+            for entity in entities.iter_mut().filter(|it| agrees(&it.labels, labels)) {
                 mark(entity, steps.iter().copied());
             }
         }
@@ -129,8 +129,8 @@ impl Excluded {
 }
 
 /// Whether an entity has these values, those of its labels that are named.
-fn agrees(entity: &EntityRecording, labels: &Labels) -> bool {
-    labels.iter().all(|(name, value)| entity.labels.get(name) == value)
+pub(super) fn agrees(entity: &Labels, labels: &Labels) -> bool {
+    labels.iter().all(|(name, value)| entity.get(name) == value)
 }
 
 /// Marks the steps within ranges, for every entity.

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::collect::Collected;
 use super::progress::Progress;
-use super::resume::{AnswerStore, Stored};
+use super::resume::{self, AnswerStore, Stored};
 use crate::history::error::HistoryError;
 use crate::history::question::grid::Piece;
 use crate::history::question::{Purpose, Question};
@@ -75,7 +75,9 @@ impl Fetch<'_> {
             let Some(body) = self.ask_alone(work).await? else { continue };
             let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
             answer.elements.iter().for_each(|it| collected.meet(it));
-            self.keep(work, &body, &answer)?;
+            if !answer.may_grow {
+                self.keep(work, &body)?;
+            }
         }
         Ok(())
     }
@@ -110,7 +112,7 @@ impl Fetch<'_> {
                         all += self.part(work, words, &mut halves, collected);
                     }
                     _ if is_large => {
-                        self.keep_split(work)?;
+                        self.keep(work, resume::SPLIT)?;
                         all += self.split(work, &mut halves);
                     }
                     _ => self.start(work, &mut asked),
@@ -122,7 +124,9 @@ impl Fetch<'_> {
             match outcome {
                 Ok(body) => {
                     let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
-                    self.keep(work, &body, &answer)?;
+                    if !answer.may_grow {
+                        self.keep(work, &body)?;
+                    }
                     self.take(work, answer, collected)?;
                 }
                 Err(reason) => all += self.mend(work, reason, &mut halves, collected).await?,
@@ -200,7 +204,7 @@ impl Fetch<'_> {
                     %reason,
                     "too much for one query: asking for half as many steps"
                 );
-                self.keep_split(work)?;
+                self.keep(work, resume::SPLIT)?;
                 Ok(self.split(work, halves))
             }
             Remedy::Probe if piece.count > 1 => {
@@ -216,7 +220,7 @@ impl Fetch<'_> {
                 );
                 let known = &mut self.queries[query].max_steps;
                 *known = (*known).min(steps);
-                self.keep_split(work)?;
+                self.keep(work, resume::SPLIT)?;
                 Ok(self.halve(work, halves))
             }
             Remedy::LeaveOut
@@ -224,7 +228,7 @@ impl Fetch<'_> {
                     && (self.has_other_text(work) || self.has_result(query).await?) =>
             {
                 let words = reason.to_string();
-                self.keep_clash(work, &words)?;
+                self.keep(work, &resume::clash(&words))?;
                 Ok(self.part(work, words, halves, collected))
             }
             // One step is too much for the longer text, and clashes without.
@@ -274,7 +278,7 @@ impl Fetch<'_> {
         match ask_patiently(&self.server, self.ask(work), self.patience).await {
             Ok(body) => Ok(Some(body)),
             Err(reason) if reason.remedy(true) == Remedy::LeaveOut => {
-                self.keep_clash(work, &reason.to_string())?;
+                self.keep(work, &resume::clash(&reason.to_string()))?;
                 Ok(None)
             }
             Err(reason) => Err(self.about(work, reason)),
@@ -311,18 +315,9 @@ impl Fetch<'_> {
         0
     }
 
-    /// Keeps an answer that would be the same at any later time.
-    fn keep(&self, work: Work, body: &[u8], answer: &RangeAnswer<'_>) -> Result<(), HistoryError> {
-        let store = self.store.as_ref().filter(|_| !answer.may_grow);
-        store.map_or(Ok(()), |store| store.keep(self.ask(work), body))
-    }
-
-    fn keep_clash(&self, work: Work, words: &str) -> Result<(), HistoryError> {
-        self.store.as_ref().map_or(Ok(()), |store| store.keep_clash(self.ask(work), words))
-    }
-
-    fn keep_split(&self, work: Work) -> Result<(), HistoryError> {
-        self.store.as_ref().map_or(Ok(()), |store| store.keep_split(self.ask(work)))
+    /// Keeps an answer, or what stands in its place, where there is a folder for it.
+    fn keep(&self, work: Work, content: &[u8]) -> Result<(), HistoryError> {
+        self.store.as_ref().map_or(Ok(()), |store| store.keep(self.ask(work), content))
     }
 
     /// Puts both halves in the place of a piece that is too much, as are all of its length. Gives by

@@ -21,6 +21,7 @@ use crate::history::question::query::{Exclusions, HistoryQuery, RangeQuery};
 use crate::history::question::query_texts::QueryTexts;
 use crate::history::question::{self, Grids, Purpose, Question};
 use crate::history::server::client::Server;
+use crate::history::server::inquiry::runtime;
 use crate::history::server::patience::{PATIENCE, Patience};
 use crate::labels::Labels;
 
@@ -46,22 +47,14 @@ pub(super) enum Who<'a> {
     These(&'a [Labels]),
 }
 
-impl<'a> Who<'a> {
-    fn sampling(self) -> Option<&'a Sampling<'a>> {
-        match self {
-            Self::Sample(sampling) => Some(sampling),
-            Self::All | Self::These(_) => None,
-        }
-    }
-
+impl Who<'_> {
     /// Those that are asked for alone, once it is known who is there.
     fn wanted(self, entity: &[String], collected: &mut Collected<'_>) -> Option<WantedEntities> {
         match self {
             Self::All => None,
-            Self::Sample(_) => WantedEntities::new(entity, collected.close()?.kept()),
-            Self::These(entities) => {
-                WantedEntities::new(entity, entities.iter()).map(WantedEntities::quietly)
-            }
+            Self::Sample(_) => WantedEntities::new(entity, collected.close()?.kept(), true),
+            // It is asked again and again.
+            Self::These(entities) => WantedEntities::new(entity, entities.iter(), false),
         }
     }
 }
@@ -115,8 +108,10 @@ fn fetched<T>(
 ) -> Result<T, HistoryError> {
     let RangeQuery { url, ranges, step, delay, resume } = source;
     let mut config = query.config.clone();
-    let most_bytes = who.sampling().map_or(usize::MAX, |it| it.max_answer_bytes);
-    let most_bytes = most_bytes.min(config.max_response_bytes.as_len());
+    let mut most_bytes = config.max_response_bytes.as_len();
+    if let Who::Sample(sampling) = who {
+        most_bytes = most_bytes.min(sampling.max_answer_bytes);
+    }
     config.max_response_bytes = ByteSize::from_bytes(most_bytes as u64);
     let server = Server::new(url, &config)?;
     let grid = Arc::new(Grid::new(ranges, step.as_ms(), delay.as_ms())?);
@@ -154,12 +149,8 @@ fn fetched<T>(
         found: 0,
         warnings: std::collections::HashSet::new(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(HistoryError::Start)?;
     let grids = (&grid, instants.as_ref());
-    let outcome = runtime.block_on(async {
+    let outcome = runtime()?.block_on(async {
         if let (Who::Sample(_), Some(question)) = (who, question::who(&asked, grids)) {
             fetch.look(question, &mut collected).await?;
         }

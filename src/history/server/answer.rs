@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::reason::Reason;
-use super::server_words::{MAX_WORDS, readable, words};
+use super::server_words::{readable, words};
 use crate::labels::Labels;
 
 /// What begins a warning about the expression and the values that it met, not about what was read.
@@ -81,14 +81,12 @@ pub(crate) struct RangeAnswer<'a> {
 
 /// Reads a successful answer, which is whole.
 pub(crate) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
-    let body: Body<'_> = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+    let body: Body<'_> = json(body)?;
     let data = match body {
         Body { status: "success", data: Some(data), .. } => data,
         Body { error, .. } => {
             let error = error.unwrap_or_else(|| "there is no data in the answer".to_owned());
-            let words = error.chars().take(MAX_WORDS).collect();
-            return Err(Reason::Refused { status: 200, words });
+            return Err(Reason::Refused { status: 200, words: readable(&error, 0) });
         }
     };
     if data.kind != "matrix" {
@@ -100,7 +98,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
         values: series.values,
     });
     let mut warnings = body.warnings.unwrap_or_default();
-    warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
+    warnings.iter_mut().for_each(|it| *it = readable(it, 0));
     must_be_whole(&warnings, body.is_partial)?;
     let may_grow = warnings.iter().any(|it| it.contains(NO_STORE));
     Ok(RangeAnswer { elements: elements.collect(), warnings, may_grow })
@@ -110,11 +108,10 @@ pub(crate) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
 fn must_be_whole(warnings: &[String], is_partial: bool) -> Result<(), Reason> {
     let is_harmless = |it: &str| OF_EXPRESSION.iter().any(|begin| it.starts_with(begin));
     let lacking = warnings.iter().find(|it| !is_harmless(it) && !it.contains(NO_STORE));
-    match is_partial || lacking.is_some() {
-        true => {
-            Err(Reason::Partial(lacking.map_or("isPartial: true".to_owned(), |it| readable(it, 0))))
-        }
-        false => Ok(()),
+    match lacking {
+        Some(words) => Err(Reason::Partial(readable(words, 0))),
+        None if is_partial => Err(Reason::Partial("isPartial: true".to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -144,8 +141,7 @@ struct InstantElement {
 /// Reads a successful answer to an instant query, which is whole: label sets and values. A scalar has no
 /// labels, a histogram is left out, and a text that is no number is NaN.
 pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<(Labels, f64)>, Reason> {
-    let InstantBody { data, warnings, is_partial } = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+    let InstantBody { data, warnings, is_partial } = json(body)?;
     must_be_whole(&warnings, is_partial)?;
     let number = |text: &str| text.parse().unwrap_or(f64::NAN);
     let elements = match data {
@@ -165,9 +161,12 @@ pub(super) fn data(body: &[u8]) -> Result<serde_json::Value, Reason> {
     struct Told {
         data: serde_json::Value,
     }
-    let told: Told = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
-    Ok(told.data)
+    json(body).map(|told: Told| told.data)
+}
+
+fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Reason> {
+    let wrong = |error| Reason::NotPrometheus(format!("{error}: {}", words(body)));
+    serde_json::from_slice(body).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct HistoryConfigError {
 }
 
 impl HistoryConfigError {
-    pub(super) fn new(key: &str, reason: impl Into<String>) -> Self {
+    fn new(key: &str, reason: impl Into<String>) -> Self {
         Self { key: format!("history.{key}"), reason: reason.into() }
     }
 }

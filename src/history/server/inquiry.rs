@@ -33,11 +33,7 @@ impl Inquiry {
     /// What is wrong with the address or the section.
     pub fn new(url: &str, config: &HistoryConfig) -> Result<Self, HistoryError> {
         let server = Arc::new(Server::new(url, config)?);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(HistoryError::Start)?;
-        Ok(Self { server, runtime, max_concurrency: config.max_concurrency })
+        Ok(Self { server, runtime: runtime()?, max_concurrency: config.max_concurrency })
     }
 
     /// The address without credentials.
@@ -88,6 +84,12 @@ impl Inquiry {
         let answer = self.runtime.block_on(self.server.look(path));
         answer.and_then(|body| answer::data(&body)).map_err(|reason| reason.to_string())
     }
+}
+
+/// What waits for answers.
+pub(crate) fn runtime() -> Result<Runtime, HistoryError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(HistoryError::Start)
 }
 
 /// Whether there is no use in further questions.

@@ -1,9 +1,9 @@
 //! Patience: how often, and after which waits, a server is asked again.
 //!
 //! In: a question, and what the server says. Out: its answer, or a reason that waiting does not mend. A
-//! wait is the longer one of ours, which doubles, and of the server's (`Retry-After`): one that says 0
-//! and stays busy would else be asked all times within a blink. Then some more, by chance, so that those
-//! who were sent away together do not come back together.
+//! wait is the longer one of ours, which doubles, and the server's (`Retry-After`), as a server may say 0
+//! and stay busy. A random part is added, so that questions that were refused together do not come back
+//! together.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -98,13 +98,17 @@ fn second(run: &[Twice], around: [Option<i64>; 2], step_ms: i64) -> Result<usize
 
 /// Why a line is not taken as one of both hours.
 pub(super) fn refused(clock_ms: i64, zone: &Zone) -> String {
-    let clock = timestamp::format_ms(clock_ms);
-    let clock = clock.trim_end_matches('Z');
     format!(
-        "{clock} comes twice in {}, as clocks are set back, and the lines around do not tell which one it is: \
+        "{} comes twice in {}, as clocks are set back, and the lines around do not tell which one it is: \
          write times with their offset, as in 2026-10-25T02:00:00+01:00",
+        clock(clock_ms),
         zone.name()
     )
+}
+
+/// What a clock shows, without a zone.
+pub(super) fn clock(clock_ms: i64) -> String {
+    timestamp::format_ms(clock_ms).trim_end_matches('Z').to_owned()
 }
 
 #[cfg(test)]

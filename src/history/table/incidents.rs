@@ -74,8 +74,9 @@ pub(super) fn read(
         }
         let commas = text.has_decimal_commas();
         for (times, place) in [(&mut starts, at.start), (&mut ends, at.end)] {
-            take(times, &record[place], commas).map_err(|reason| {
-                text.wrong(format!("column {:?}: {reason}", &text.header()[place]))
+            let moment = Moment::parse(record[place].trim(), commas);
+            moment.and_then(|it| times.push(it, &record[place])).map_err(|reason| {
+                text.wrong(format!("column {:?}: {reason}", &text.header[place]))
             })?;
         }
         lines.push((owners.labels(&record), line(&text)));
@@ -99,13 +100,9 @@ pub(super) fn read(
     Ok((Marks::Incidents(incidents), notes, are_utc))
 }
 
-fn take(times: &mut Times, text: &str, decimal_commas: bool) -> Result<(), String> {
-    times.push(Moment::parse(text.trim(), decimal_commas)?, text)
-}
-
 /// What the file was taken for, and the columns that are not looked at.
 fn notes(text: &Text, at: Ends, owners: &Owners, count: usize) -> Vec<String> {
-    let header = text.header();
+    let header = &text.header;
     let own = [at.start, at.end];
     let columns = owners.names(header, &own);
     let incidents = if count == 1 { "incident" } else { "incidents" };

@@ -58,8 +58,8 @@ fn read(
     max_lines: usize,
 ) -> Result<LabelTable, HistoryError> {
     let text = Text::open(path)?;
-    let owners = Owners::new(text.header(), entity);
-    let ends = Ends::of(text.header()).map_err(|it| text.wrong_header(it))?;
+    let owners = Owners::new(&text.header, entity);
+    let ends = Ends::of(&text.header).map_err(|it| text.wrong_header(it))?;
     let (marks, mut notes, are_utc) = match ends {
         Some(ends) => incidents::read(text, ends, &owners, zone, max_lines)?,
         None => steps(text, &owners, zone, max_lines)?,
@@ -106,7 +106,7 @@ fn steps(
         return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
     }
     let are_utc = all.iter().any(|(_, times, _)| times.are_taken_as_utc());
-    let columns = owners.names(text.header(), &[at.0.place, at.1]);
+    let columns = owners.names(&text.header, &[at.0.place, at.1]);
     let note = format!("the file has a label for each of {lines} steps, by its columns {columns}");
     let sorted = all.into_iter().map(|(owner, times, labels)| {
         let steps = in_order(times, &labels);
@@ -118,7 +118,7 @@ fn steps(
 
 /// Where the times and the labels are.
 fn places(text: &Text, first: Option<&StringRecord>) -> Result<(TimeColumn, usize), String> {
-    let header = text.header();
+    let header = &text.header;
     let is_label = |i: &usize| LABELS.contains(&header[*i].to_ascii_lowercase().as_str());
     let mut found = (0..header.len()).filter(is_label);
     let label_at = match (found.next(), found.next()) {

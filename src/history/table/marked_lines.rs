@@ -50,7 +50,7 @@ impl Owners {
 }
 
 pub(super) fn line(text: &Text) -> u32 {
-    u32::try_from(text.line()).unwrap_or(u32::MAX)
+    u32::try_from(text.line).unwrap_or(u32::MAX)
 }
 
 pub(super) fn too_long(text: &Text, max_lines: usize) -> HistoryError {

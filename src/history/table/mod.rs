@@ -8,11 +8,11 @@
 //! ```
 //!
 //! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] and
-//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a number for each feature
-//! ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite
-//! ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every
-//! line knows its step. Out: a recording, and the features; whatever was taken for something else than it
-//! says is logged in a sentence.
+//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a
+//! number for each feature ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a
+//! missing value; infinite ones are counted. Lines may be in any order. Of lines that are one step the first
+//! one counts, and every line knows its step. Out: a recording, and the features; a sentence is logged for
+//! whatever was taken for something else than it says.
 //!
 //! Memory: that of the values, of which there are at most [`MAX_VALUES`]; twice that for lines out of order.
 
@@ -106,10 +106,10 @@ fn parse(
     let Columns { features, mut notes, .. } = columns;
     let mut goes_on = !is_empty;
     while goes_on {
-        lines.push(text.header(), &record, text.line()).map_err(|it| text.wrong(it))?;
+        lines.push(&text, &record).map_err(|it| text.wrong(it))?;
         goes_on = text.next(&mut record)?;
     }
-    if !text.is_unicode() {
+    if !text.is_unicode {
         notes.push("the text is not UTF-8: it is taken as Windows-1252 (Latin-1)".to_owned());
     }
     let recording = lines.finish(&text, &mut notes)?;
@@ -122,7 +122,7 @@ fn columns(
     first: Option<&StringRecord>,
     configured: &[FeatureSpec],
 ) -> Result<Columns, HistoryError> {
-    Columns::new(text.header(), first, text.has_decimal_commas(), configured)
+    Columns::new(&text.header, first, text.has_decimal_commas(), configured)
         .map_err(|it| text.wrong_header(it))
 }
 
@@ -157,12 +157,8 @@ impl Lines {
     }
 
     /// Takes a line, which is as long as the header.
-    fn push(
-        &mut self,
-        header: &StringRecord,
-        record: &StringRecord,
-        line: u64,
-    ) -> Result<(), String> {
+    fn push(&mut self, file: &Text, record: &StringRecord) -> Result<(), String> {
+        let (header, line) = (&file.header, file.line);
         if self.values.len() + record.len() > MAX_VALUES {
             return Err(format!("more than {MAX_VALUES} values"));
         }
@@ -200,7 +196,7 @@ impl Lines {
     }
 
     fn finish(mut self, text: &Text, notes: &mut Vec<String>) -> Result<Recording, HistoryError> {
-        let header = text.header();
+        let header = &text.header;
         self.times.finish().map_err(|(index, it)| text.wrong_at(self.line(index), it))?;
         let order = times::ascending(&self.times.ms);
         let sorted: Option<Vec<i64>> =

@@ -34,14 +34,16 @@ const SEPARATOR_LINE: &str = "sep=";
 pub(super) struct Text {
     path: PathBuf,
     reader: csv::Reader<Box<dyn Read>>,
-    header: StringRecord,
+    /// The names of the columns; none of an empty file.
+    pub header: StringRecord,
     /// Lines before the header.
     skipped: u64,
     bytes: ByteRecord,
-    /// The line of the newest record.
-    line: u64,
+    /// The line at which the newest record begins, or the file ends, counted from 1.
+    pub line: u64,
     separator: u8,
-    is_utf8: bool,
+    /// Whether all records so far were UTF-8 or UTF-16.
+    pub is_unicode: bool,
 }
 
 impl Text {
@@ -76,7 +78,7 @@ impl Text {
             bytes: ByteRecord::new(),
             line: 1,
             separator,
-            is_utf8: true,
+            is_unicode: true,
         };
         let mut header = StringRecord::new();
         text.read(&mut header)?;
@@ -85,11 +87,6 @@ impl Text {
         }
         text.header = header;
         Ok(text)
-    }
-
-    /// The names of the columns; none of an empty file.
-    pub fn header(&self) -> &StringRecord {
-        &self.header
     }
 
     /// Reads the next record, which is as long as the header; false at the end.
@@ -107,19 +104,9 @@ impl Text {
         }
     }
 
-    /// The line at which the newest record begins, or the file ends, counted from 1.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
     /// Whether numbers may have a comma for a point.
     pub fn has_decimal_commas(&self) -> bool {
         self.separator != b','
-    }
-
-    /// Whether all records so far were UTF-8 or UTF-16.
-    pub fn is_unicode(&self) -> bool {
-        self.is_utf8
     }
 
     /// What is wrong with the newest record.
@@ -152,7 +139,7 @@ impl Text {
                 self.bytes = read.into_byte_record();
             }
             Err(error) => {
-                self.is_utf8 = false;
+                self.is_unicode = false;
                 self.bytes = error.into_byte_record();
                 record.clear();
                 for cell in &self.bytes {
@@ -263,12 +250,12 @@ mod tests {
         file.write_all(bytes).expect("written");
         let mut text = Text::open(file.path())?;
         let cells = |it: &StringRecord| it.iter().map(str::to_owned).collect::<Vec<_>>();
-        let mut all = vec![cells(text.header())];
+        let mut all = vec![cells(&text.header)];
         let mut record = StringRecord::new();
         while text.next(&mut record)? {
             all.push(cells(&record));
         }
-        Ok((all, text.is_unicode()))
+        Ok((all, text.is_unicode))
     }
 
     fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {
