@@ -1,11 +1,11 @@
 //! Answers, put together: each goes to its entities and steps, whatever the order they come in.
 //!
-//! In: elements of answers, with the piece that was asked. Out: a recording, and counts of what is
-//! not in it. Two series of one feature that never have a value at one step are one entity's
-//! history; where both have one, there is no telling which is right, and neither counts. A series
-//! without the entity labels is nobody's, unless the expression can only have such: then its values
-//! are everyone's. What is wrong with one entity or step stays with it, as in serving. Where there is room
-//! for some entities only, the others are left out as they come, and counted.
+//! In: elements of answers, with the piece that was asked. Out: a recording, and counts of what is not in
+//! it. Two series of one feature that never have a value at the same step are one entity's history; where
+//! both have one, neither counts, as nothing tells which is right. A series without the entity labels is
+//! left out, unless the expression can only have such: then every entity has its values. A fault of one
+//! entity or step stays with it, as in serving. Where there is room for some entities only, the others are
+//! left out as they come, and counted.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,9 +1,9 @@
 //! Exclusions: steps that are known not to be normal, such as incidents and maintenance.
 //!
-//! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded.
-//! A result excludes the entities whose labels agree with the entity labels it has: without any it
-//! excludes all of them. Its value does not matter, as in an alert rule. A query of which no result
-//! agrees with anybody is named: whoever wrote it meant somebody.
+//! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded. A result
+//! excludes the entities that have the same values of the entity labels it has; one without any excludes
+//! all. Its value does not matter, as in an alert rule. A query whose results fit no entity is logged, as it
+//! is probably a mistake.
 
 use std::collections::{BTreeMap, HashMap};
 

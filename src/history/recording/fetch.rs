@@ -1,12 +1,11 @@
 //! Asking: every expression at every step, several queries at a time.
 //!
-//! In: a server, expressions, a grid. Out: every answer, handed to the collection one by one and
-//! dropped. A query that is too much for the server is asked in halves, down to one step; the same
-//! expression is then not asked for that many steps again. One that says nothing in time either has too
-//! much to do or hangs: it must answer for one step, or the run ends. One that the server refuses because
-//! label sets clash is asked by a text without the groups that do, as serving leaves them out. Where
-//! there is none or that is refused as well, it is asked in halves, until the steps at which they
-//! clash are alone; those are left out. A server that is busy or away for a while is waited for.
+//! In: a server, questions, their grids. Out: every answer, handed to the collection one by one and dropped.
+//! A query that is too much for the server is asked in halves, down to one step, and no query of that
+//! expression is so long again. After a time-out the server must answer for a single step, or the run ends:
+//! it hangs. A query that is refused because label sets clash is asked by a text without the groups that do,
+//! as serving leaves them out. If there is none, or it is refused as well, it is asked in halves until the
+//! steps that clash are alone; those are left out. A server that is busy or away for a while is waited for.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
-//! The JSON that a server answers a range query with.
+//! The JSON that a server answers with.
 //!
-//! In: the body of an answer. Out: its elements, or the reason why it is none. One that lacks the series of
-//! some stores is none: their hosts would be learnt as hosts that were not there, and the model would
-//! look as good as any. A server says so by a flag or by a warning; it also warns of what an expression
-//! does, and those answers are whole.
+//! In: the body of an answer. Out: its elements, or the reason why it is refused. An answer that lacks the
+//! series of some stores is refused, as a model would learn from it that their hosts were not there. A
+//! server says so by a flag or by a warning. Warnings about the expression itself are harmless.
 //!
 //! Sources: Prometheus `util/annotations/annotations.go` (how warnings of the expression begin) and
 //! `storage/fanout.go` (a remote read that failed is a warning), Thanos `pkg/store/proxy.go`

@@ -1,11 +1,10 @@
-//! An identity: what decides an answer besides the query, which is whom we ask and who we are.
+//! An identity: which server is asked, and with which credentials; beside the query they decide the answer.
 //!
-//! In: the server's address without credentials, and everything that tells one who asks from another:
-//! users, passwords, tokens, headers, the certificate. Out: a text that is the same for the same of them
-//! and, for one salt, for nobody else. The text may be kept beside answers: it tells nothing of a
-//! secret, and whoever has it and its salt needs a tenth of a second and more for every guess.
+//! In: the server's address, and users, passwords, tokens, headers, the certificate. Out: a text that is the
+//! same for the same of them and the same salt, and differs otherwise. It may be kept beside answers: the
+//! credentials are in it as a slow hash, so that each guess takes a tenth of a second and more.
 //!
-//! Source: RFC 8018, section 5.2 (PBKDF2); how often is OWASP's "Password Storage Cheat Sheet".
+//! Source: RFC 8018, section 5.2 (PBKDF2); the number of rounds is OWASP's "Password Storage Cheat Sheet".
 
 use std::fmt::Write;
 use std::num::NonZeroU32;

@@ -1,8 +1,8 @@
-//! An inquiry: single questions to a server, of now, and of what it says of itself.
+//! An inquiry: single questions to a server, about now and about the server itself.
 //!
 //! In: an address, the `history` section, expressions. Out: label sets and values, or the server's words for
-//! why there are none. A server that cannot be reached, or is none, ends the inquiry; one that refuses a
-//! question has left it open. Nothing is asked twice: whoever inquires can do so again.
+//! why there are none. A server that cannot be reached, or is none, ends the inquiry; a refusal is of one
+//! question. Nothing is asked again on its own.
 
 use std::sync::Arc;
 

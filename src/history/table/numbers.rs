@@ -11,9 +11,9 @@
 //! | `1.234`, `1,234` | open: three decimals, or a thousand and some |
 //!
 //! What is open is decided when all cells are known: by the cells of its column that say what is decimal,
-//! else by those of the table, with times that are numbers. Where none says it, the mark is decimal if the column has three decimals
-//! throughout, which is noted, or has thousands without a mark. Where some say one thing and some the
-//! other, or there is nothing to go by, the table is refused: no number is guessed.
+//! else by those of the table, with times that are numbers. Where none says it, the mark is decimal if the
+//! column has three decimals throughout, which is noted, or has thousands without a mark. Where cells
+//! contradict each other, or nothing tells, the table is refused: no number is guessed.
 //!
 //! Where a comma separates cells, no comma is decimal, so that a point always is.
 //!
