@@ -11,6 +11,7 @@ use super::columns::LABELS;
 use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::text::Text;
 use super::times::{Moment, Times, Unclear};
+use crate::duration::DAY_MS;
 use crate::history::error::HistoryError;
 use crate::history::marks::{Incident, Marks};
 use crate::timestamp::{self, Zone};
@@ -21,9 +22,6 @@ const STARTS: [&str; 7] =
 
 /// The names of columns of ends, likewise.
 const ENDS: [&str; 7] = ["end", "ends", "endsat", "endtime", "endedat", "ended", "until"];
-
-/// What an end that is a date alone is after the beginning of that day.
-const DAY_MS: i64 = 86_400_000;
 
 /// Where starts and ends are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +86,7 @@ pub(super) fn read(
     let mut incidents = Vec::with_capacity(lines.len());
     for (index, (owner, _)) in lines.iter().enumerate() {
         let start_ms = starts.ms[index];
+        // A date alone ends with its day.
         let end_ms = ends.ms[index] + if ends.are_days() { DAY_MS - 1 } else { 0 };
         if end_ms < start_ms {
             let [start, end] = [start_ms, end_ms].map(timestamp::format_ms);

@@ -12,17 +12,17 @@
 use super::dates::{self, Order, Slashes};
 use super::folds::{self, Twice, is_newest_first};
 use super::steps;
+use crate::duration::{DAY_MS, HOUR_MS};
 use crate::timestamp::{self, Moments, Zone};
 
 /// Moments of the years from 2000 to 2100.
 const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
-/// By how much clocks are set back at the end of summer time, and the hours of the day after which they are.
-const HOUR_MS: i64 = 3_600_000;
+/// The hours of the day after which clocks are set back, at the end of summer time.
 const NIGHT: [i64; 5] = [23, 0, 1, 2, 3];
 
 /// Clocks are not set back again for so long.
-const SEASON_MS: i64 = 150 * 24 * HOUR_MS;
+const SEASON_MS: i64 = 150 * DAY_MS;
 
 /// What to do about an hour that comes again.
 const ADVICE: &str = "export the times in UTC or with their zone (2026-10-25T02:00:00+01:00), or name it \
