@@ -7,12 +7,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// An hour in milliseconds.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// A day in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
 /// Units from the largest to the smallest, in milliseconds.
 const UNITS: [(&str, i64); 7] = [
-    ("y", 365 * 86_400_000),
-    ("w", 7 * 86_400_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
+    ("y", 365 * DAY_MS),
+    ("w", 7 * DAY_MS),
+    ("d", DAY_MS),
+    ("h", HOUR_MS),
     ("m", 60_000),
     ("s", 1_000),
     ("ms", 1),

@@ -34,7 +34,7 @@
 //! | 8 | `http` | connections: limits, time-outs, graceful end |
 //! | 8 | `api` | PromQL asked over HTTP → Prometheus's JSON; who stands out at the last tick, and why; rules and alerts |
 //! | 8 | `exporter` | snapshot and Portent's own metrics → text for Prometheus |
-//! | 8 | `history` | a server's range queries or a CSV file, less what is excluded → recording |
+//! | 8 | `history` | a server's range queries or a CSV file, less what is excluded → recording; inside: `question` (what is asked, at which steps), `server` (asking one query), `recording` (answers → entities), `table` (CSV) |
 //! | 8 | `state` | what models remember, and recent samples → a file that the next process finds, and back |
 //! | 8 | `notify` | what fires → Alertmanagers, webhooks, chats, e-mail; what they were told → a file |
 //! | 8 | `report` | numbers → tables and plots → one HTML page |

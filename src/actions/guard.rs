@@ -29,13 +29,12 @@ use std::sync::Arc;
 use super::attempt::{AttemptKey, AttemptProgress, AttemptRecord};
 use super::config::{ActionConfig, ActionsConfig};
 use super::decision::{FiringAlert, GuardDecision, GuardInput, HeldBack};
+use crate::duration::{DAY_MS, HOUR_MS};
 use crate::labels::Labels;
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// An attempt is remembered for so long after its alert was seen last: an evaluation that fails, or a model
 /// that is away for a while, does not bring the same firing back as a new one.
-const FORGET_AFTER_MS: i64 = 24 * HOUR_MS;
+const FORGET_AFTER_MS: i64 = DAY_MS;
 
 /// Attempts that are remembered, at most: some megabytes. Where it is full nothing begins.
 pub const MOST_REMEMBERED: usize = 10_000;

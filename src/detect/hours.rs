@@ -27,7 +27,8 @@
 //! per tick and entity; at each full hour a sort of 168 numbers.
 
 use super::memory::HoursMemory;
-use crate::model::{AdaptiveThreshold, HOUR_MS, HourlyMaxima};
+use crate::duration::HOUR_MS;
+use crate::model::{AdaptiveThreshold, HourlyMaxima};
 
 /// The hours that are kept: the current one, and so many before it that a week of days has its
 /// neighbours.

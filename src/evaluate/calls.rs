@@ -7,13 +7,14 @@
 
 use super::backtest::Backtest;
 use super::marked::{Marked, MarkedIncident};
+use crate::duration::DAY_MS;
 use crate::episodes::Run;
 
 /// Features that are named of a call: those with the largest shares. More are for the page of one host.
 const TOP_FEATURES: usize = 3;
 
 /// A week, by which people know how often they are called.
-const WEEK_MS: f64 = 7.0 * 86_400_000.0;
+const WEEK_MS: f64 = 7.0 * DAY_MS as f64;
 
 /// One episode of one entity.
 #[derive(Debug, Clone, PartialEq)]

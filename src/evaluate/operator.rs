@@ -5,6 +5,7 @@
 //! it). An episode is a false alarm when it touches no event and no tolerance around one.
 
 use super::Settings;
+use crate::duration::DAY_MS;
 use crate::episodes::{Run, Timeline, firing};
 use crate::statistics;
 
@@ -39,7 +40,7 @@ impl<'a> Truth<'a> {
             line,
             events,
             count: labels.len(),
-            days: labels.len() as f64 * settings.step_ms as f64 / 86_400_000.0,
+            days: labels.len() as f64 * settings.step_ms as f64 / DAY_MS as f64,
             anomalous_before: counts_before(labels),
             near_before: counts_before(&near),
         }

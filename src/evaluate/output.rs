@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::backtest::{Backtest, Scored};
 use crate::files::Draft;
-use crate::history::{CsvError, each_time};
+use crate::history::{HistoryError, each_time};
 
 /// Why scores are not written.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum OutputError {
     },
     /// The input, of which the times are.
     #[error(transparent)]
-    Input(#[from] CsvError),
+    Input(#[from] HistoryError),
 }
 
 /// Writes scores. For a CSV input, `input` is the file and `rows` has the step of each of its lines.

@@ -15,6 +15,8 @@
 //! range that its samples do not cover, an expression that failed as a whole. Then nothing is counted, and what
 //! was missing before still is. An entity that is silent as a whole lacks no feature: it is absent.
 
+use crate::duration::DAY_MS;
+
 /// So many own values make a feature one that the entity has. One odd value, or the few that a job
 /// leaves behind which runs once, are none.
 const HABIT: u8 = 10;
@@ -27,7 +29,7 @@ const GRACE: u8 = 3;
 /// For so long a feature is missing, and an entity absent, after it was there last: a day, in which
 /// somebody has looked and every daily job has run. What has been gone for longer is how things are
 /// now; it has to come back, and often enough, before it can be missing again.
-pub const ABSENCE_MEMORY_MS: i64 = 86_400_000;
+pub const ABSENCE_MEMORY_MS: i64 = DAY_MS;
 
 /// What is remembered of one cell, beside the time of its last own value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

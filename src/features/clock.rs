@@ -5,8 +5,7 @@
 //! such column, computes it here.
 
 use super::spec::FeatureSpec;
-
-const DAY_MS: i64 = 86_400_000;
+use crate::duration::DAY_MS;
 
 /// The time of the day in UTC as a share of it, from midnight on.
 pub const TIME_OF_DAY: Clock =

@@ -11,11 +11,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::duration::HOUR_MS;
 use crate::labels::Labels;
 
 /// Entities are remembered for so long at the least: a reboot, an upgrade or a broken network takes
 /// minutes, and seldom an hour.
-pub const LEAST_MEMORY_MS: i64 = 3_600_000;
+pub const LEAST_MEMORY_MS: i64 = HOUR_MS;
 
 /// So many entities may be away at any time, beside as many as have ever been there at once. Few
 /// enough to cost little, more than a fleet of pods replaces in a roll-out.

@@ -2,14 +2,27 @@
 
 use std::path::PathBuf;
 
-use super::table::CsvError;
-
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// No history from a file.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
+    /// A table that cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        reason: String,
+    },
+    /// Something is wrong with a line of a table.
+    #[error("{path}, line {line}: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
     /// Not an address.
     #[error(
         "{url:?} is not the address of a server ({reason}); write it as in http://localhost:9090"
@@ -66,129 +79,9 @@ pub enum HistoryError {
         "a query can exclude steps of a server's history, not of a CSV file; exclude ranges instead"
     )]
     ExcludeFromCsv,
-    /// No connection.
-    #[error("cannot reach {url}: {reason}; is the server running, and is this its address?")]
-    Unreachable {
-        /// The server.
-        url: String,
-        /// The system's own words.
-        reason: String,
-    },
-    /// No agreement on TLS.
-    #[error("no safe connection to {url}: {reason}; {advice}")]
-    Tls {
-        /// The server.
-        url: String,
-        /// What TLS says.
-        reason: String,
-        /// The next step.
-        advice: &'static str,
-    },
-    /// The connection was lost.
-    #[error("lost {url} while it answered for {what}: {reason}; try again{}", RESUME)]
-    Lost {
-        /// The server.
-        url: String,
-        /// Whose answer.
-        what: String,
-        /// The system's own words.
-        reason: String,
-    },
-    /// It took too long.
-    #[error(
-        "{url} did not answer for {what} in time, not even for one step; use a simpler expression, \
-         or a longer history.timeout"
-    )]
-    Timeout {
-        /// The server.
-        url: String,
-        /// Whose answer.
-        what: String,
-    },
-    /// 401 or 403.
-    #[error(
-        "{url} demands credentials or refuses those it got (status {status}); put them into \
-         history.http_config of the configuration (basic_auth or authorization)"
-    )]
-    Credentials {
-        /// The server.
-        url: String,
-        /// The status.
-        status: u16,
-    },
-    /// Too busy, again and again.
-    #[error(
-        "{url} would not answer for {what}, however often it was asked (status {status}: {words}); \
-         try again later{}, or with a lower history.max_concurrency",
-        RESUME
-    )]
-    Busy {
-        /// The server.
-        url: String,
-        /// Whose answer.
-        what: String,
-        /// The last status.
-        status: u16,
-        /// The server's own words.
-        words: String,
-    },
-    /// Another address.
-    #[error("{url} sends to {location} (status {status}); use that address")]
-    Moved {
-        /// The server.
-        url: String,
-        /// Where it sends to.
-        location: String,
-        /// The status.
-        status: u16,
-    },
-    /// The server says what is wrong with a query.
-    #[error("{what}: the server says {words:?} (status {status}) about {expr}")]
-    Refused {
-        /// Whose query.
-        what: String,
-        /// Its expression.
-        expr: String,
-        /// The status.
-        status: u16,
-        /// The server's own words.
-        words: String,
-    },
-    /// Something else answers.
-    #[error(
-        "{url} does not answer as Prometheus does ({reason}); is the address complete, with the \
-         path before /api/v1 if it has one?"
-    )]
-    NotPrometheus {
-        /// The server.
-        url: String,
-        /// What it said.
-        reason: String,
-    },
-    /// Some of its stores did not answer.
-    #[error(
-        "{url} says that its answer for {what} lacks what some stores have ({words:?}): their hosts would \
-         be learnt as if they had not been there; try again when all of them answer{}",
-        RESUME
-    )]
-    Partial {
-        /// The server.
-        url: String,
-        /// Whose answer.
-        what: String,
-        /// The server's own words.
-        words: String,
-    },
-    /// More bytes than are kept.
-    #[error(
-        "the answer for {what} is larger than history.max_response_bytes even for one step; use \
-         fewer entities, or raise the limit (in training an answer is at most a twentieth or so of \
-         train.max_memory, too)"
-    )]
-    TooLarge {
-        /// Whose answer.
-        what: String,
-    },
+    /// A server has no answer to a question: why, in its own words or the system's, and what to do.
+    #[error("{0}")]
+    NoAnswer(String),
     /// More values than fit.
     #[error(
         "{entities} entities, {steps} steps and {features} features are too many values; use a \
@@ -269,9 +162,6 @@ pub enum HistoryError {
         reason: String,
     },
 }
-
-/// What is said where a second run would not start from nothing.
-const RESUME: &str = " (with --resume DIR it goes on where it stopped)";
 
 impl HistoryError {
     /// Whether it cannot work as it was typed or configured, whatever the server or the file has.

@@ -1,7 +1,7 @@
-//! Marks: what people, or alerts, say was anomalous, and whose it was.
+//! Marks: what people, or alerts, say was anomalous, and on which hosts.
 //!
-//! In: nothing; these are nouns. An owner is a label set that hosts must have: all that have these labels,
-//! and with none everyone.
+//! The owner of a mark is a label set: the mark is of all hosts that have these labels, and of every host
+//! where it has none.
 
 use crate::labels::Labels;
 

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use super::silence::{Silence, SilenceState};
+use crate::duration::HOUR_MS;
 use crate::labels::Labels;
 
 /// How long one that is over is remembered: as long as Alertmanager's `--data.retention`.
-const KEPT_AFTER_END_MS: i64 = 120 * 3_600_000;
+const KEPT_AFTER_END_MS: i64 = 120 * HOUR_MS;
 
 /// Why a silence is not set or not ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

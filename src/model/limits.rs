@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::error::ArtifactError;
-use crate::duration::Duration;
+use crate::duration::{DAY_MS, Duration};
 use crate::features::{FeatureSpec, Missing};
 
 /// A longer window takes longer to fill than anybody waits for a score.
@@ -17,7 +17,7 @@ pub const MAX_WINDOW: usize = 1_000;
 pub const MAX_WINDOW_VALUES: usize = 4 << 20;
 
 /// What lasts longer than a week is a level.
-pub const MAX_SPAN_MS: i64 = 7 * 86_400_000;
+pub const MAX_SPAN_MS: i64 = 7 * DAY_MS;
 
 /// A mean of fewer steps smooths nothing; one of so few is there at any step.
 pub const LEAST_SPAN: f64 = 4.0;

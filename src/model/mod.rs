@@ -39,7 +39,7 @@ pub use limits::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW, repeated};
 pub use metadata::{Metadata, ScoreSummary};
 pub use port::{Dim, Element, Port};
 pub use range::FeatureRange;
-pub use remembered::{HOUR_MS, HourlyMaxima, REMEMBERED_HOURS, Remembered};
+pub use remembered::{HourlyMaxima, REMEMBERED_HOURS, Remembered};
 pub use role::OutputRole;
 pub use runtime::RuntimeError;
 pub use scorer::{Context, Run, Runtime, Scorer, ScorerError, Scores, TrialError, Watch};

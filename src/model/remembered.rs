@@ -18,9 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ArtifactError;
 use super::state::LevelStart;
-
-/// What an hour is, in milliseconds: that of the clock, in UTC.
-pub const HOUR_MS: i64 = 3_600_000;
+use crate::duration::HOUR_MS;
 
 /// The hours that are remembered at most: a week.
 pub const REMEMBERED_HOURS: usize = 168;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::ArtifactError;
+use crate::duration::HOUR_MS;
 
 /// An entity's own long-running level: exponentially weighted mean and deviation of each feature.
 ///
@@ -121,7 +122,7 @@ impl LevelStart {
 
 impl AdaptiveThreshold {
     /// For how long an entity's hours count, in milliseconds.
-    pub const REACH_MS: i64 = 170 * 3_600_000;
+    pub const REACH_MS: i64 = 170 * HOUR_MS;
 
     /// Whether not every hour of a week may be in alarm.
     #[must_use]

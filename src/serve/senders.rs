@@ -8,12 +8,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use crate::duration::DAY_MS;
+
 /// Senders that are remembered: ten times what a large site has. With the longest names they take half a
 /// megabyte.
 const MOST: usize = 1_000;
 
 /// Who has been silent for so long makes room: a day, in which every job has run.
-const SILENT_MS: i64 = 86_400_000;
+const SILENT_MS: i64 = DAY_MS;
 
 /// Senders are named once in this time.
 const PAUSE_MS: i64 = 10_000;

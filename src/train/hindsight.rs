@@ -17,11 +17,12 @@ use super::threshold::TrainingScores;
 use crate::detect::{
     AnomalyState, DetectConfig, Detection, Detector, Together, errors_needed, states,
 };
+use crate::duration::HOUR_MS;
 use crate::episodes::Timeline;
 use crate::features::Playback;
 use crate::history::Progress;
 use crate::labels::Labels;
-use crate::model::{AdaptiveThreshold, Artifact, Context, HOUR_MS, Metadata, Scorer, ScorerError};
+use crate::model::{AdaptiveThreshold, Artifact, Context, Metadata, Scorer, ScorerError};
 
 const HOURS_PER_WEEK: f64 = 168.0;
 

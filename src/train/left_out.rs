@@ -22,6 +22,7 @@ use super::data::margins::{AFTER_MS, BEFORE_MS, widened};
 use super::data::{Dataset, Rows};
 use super::hindsight::Hindsight;
 use super::threshold::base;
+use crate::duration::HOUR_MS;
 use crate::history::Range;
 use crate::labels::Labels;
 use crate::statistics;
@@ -36,7 +37,7 @@ const SPREADS: f64 = 5.0;
 const BELOW: f64 = 0.16;
 
 /// What stands out again within this time is the same moment.
-const MERGE_MS: i64 = 3_600_000;
+const MERGE_MS: i64 = HOUR_MS;
 
 /// The share of an entity's time that is left out at most.
 const MOST: f64 = 0.05;

@@ -4,11 +4,11 @@
 //! features with their places, and a sentence for each column of which the user may expect something else.
 //!
 //! Two columns that are named as date and time, and begin with a date alone and a time of day, are the
-//! times together. Else the times are in the column that has a name for it ([`TIMES`]), or that begins with a date; a number
-//! is a time without such a name only in the first column and if it is one of our years. A column that is
-//! named as a configured feature is that feature, with its expression: history exported from elsewhere
-//! trains a model that serves on live samples. Any other name is taken as a selector (`node_load1`,
-//! `node_load1{mode="idle"}`), which is what live samples are found by.
+//! times together. Else the times are in the column that has a name for it ([`TIMES`]), or that begins with
+//! a date; a number is a time without such a name only in the first column and if it is one of our years. A
+//! column that is named as a configured feature is that feature, with its expression, so that history
+//! exported from elsewhere trains a model for live samples. Any other name is taken as a selector of live
+//! samples (`node_load1`, `node_load1{mode="idle"}`).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

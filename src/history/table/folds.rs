@@ -1,12 +1,12 @@
 //! Folds: the hours that come twice, where a clock is set back.
 //!
-//! In: the moments of lines in the order of the file, of which those of such an hour are taken as summer
-//! time, and which those are. Out: the moments with the second hour an hour later.
+//! In: the times of lines in the order of the file, and which of them lie in such an hour; those are taken
+//! as its first pass, summer time. Out: the same, with the lines of the second pass an hour later.
 //!
-//! Lines one after another that are of one fold run through it once or twice; where the time goes back by
-//! nearly the hour, or stays where lines are an hour apart, the second time begins. A run that does not is
-//! the first hour if it follows the line before by a step, else the second one if the line after follows
-//! it. Anything else is refused: a third time, lines out of order, and gaps on both sides.
+//! A run of neighbouring lines in one such hour covers one pass or both. The second begins where the time
+//! goes back by nearly an hour, or stays where lines are an hour apart. If it does so nowhere, the run is
+//! the first pass where it follows the line before by a step, else the second where the line after follows
+//! it. Anything else is refused: a third pass, lines out of order, gaps on both sides.
 
 use super::steps;
 use crate::timestamp::{self, Zone};
@@ -98,13 +98,17 @@ fn second(run: &[Twice], around: [Option<i64>; 2], step_ms: i64) -> Result<usize
 
 /// Why a line is not taken as one of both hours.
 pub(super) fn refused(clock_ms: i64, zone: &Zone) -> String {
-    let clock = timestamp::format_ms(clock_ms);
-    let clock = clock.trim_end_matches('Z');
     format!(
-        "{clock} comes twice in {}, as clocks are set back, and the lines around do not tell which one it is: \
+        "{} comes twice in {}, as clocks are set back, and the lines around do not tell which one it is: \
          write times with their offset, as in 2026-10-25T02:00:00+01:00",
+        clock(clock_ms),
         zone.name()
     )
+}
+
+/// What a clock shows, without a zone.
+pub(super) fn clock(clock_ms: i64) -> String {
+    timestamp::format_ms(clock_ms).trim_end_matches('Z').to_owned()
 }
 
 #[cfg(test)]

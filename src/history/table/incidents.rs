@@ -5,16 +5,15 @@
 //! the end of that day. Incidents are no steps, so that an hour that a clock shows twice is refused: no line
 //! around can tell which one it is.
 
-use std::path::Path;
-
 use csv::StringRecord;
 
-use super::CsvError;
 use super::columns::LABELS;
 use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::text::Text;
-use super::times::{Moment, Times};
-use crate::history::{Incident, Marks};
+use super::times::{Moment, Times, Unclear};
+use crate::duration::DAY_MS;
+use crate::history::error::HistoryError;
+use crate::history::marks::{Incident, Marks};
 use crate::timestamp::{self, Zone};
 
 /// The names of columns of starts, in lower case and of letters and digits alone (`startsAt`, `start_time`).
@@ -23,9 +22,6 @@ const STARTS: [&str; 7] =
 
 /// The names of columns of ends, likewise.
 const ENDS: [&str; 7] = ["end", "ends", "endsat", "endtime", "endedat", "ended", "until"];
-
-/// What an end that is a date alone is after the beginning of that day.
-const DAY_MS: i64 = 86_400_000;
 
 /// Where starts and ends are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +58,11 @@ impl Ends {
 /// Reads the incidents of a file.
 pub(super) fn read(
     mut text: Text,
-    path: &Path,
     at: Ends,
     owners: &Owners,
     zone: Option<&Zone>,
     max_lines: usize,
-) -> Result<Taken, CsvError> {
+) -> Result<Taken, HistoryError> {
     let mut record = StringRecord::new();
     let (mut starts, mut ends) = (Times::new(zone), Times::new(zone));
     let mut lines = Vec::new();
@@ -77,22 +72,21 @@ pub(super) fn read(
         }
         let commas = text.has_decimal_commas();
         for (times, place) in [(&mut starts, at.start), (&mut ends, at.end)] {
-            take(times, &record[place], commas).map_err(|reason| {
-                text.wrong(format!("column {:?}: {reason}", &text.header()[place]))
+            let moment = Moment::parse(record[place].trim(), commas);
+            moment.and_then(|it| times.push(it, &record[place])).map_err(|reason| {
+                text.wrong(format!("column {:?}: {reason}", &text.header[place]))
             })?;
         }
         lines.push((owners.labels(&record), line(&text)));
     }
-    let wrong = |(index, reason): (usize, String)| {
-        let line = lines.get(index).map_or(0, |(_, line)| u64::from(*line));
-        CsvError::Line { path: path.to_path_buf(), line, reason }
-    };
+    let wrong = |(index, reason): Unclear| text.wrong_at(lines[index].1.into(), reason);
     let are_utc = starts.are_taken_as_utc() || ends.are_taken_as_utc();
     starts.finish_each().map_err(wrong)?;
     ends.finish_each().map_err(wrong)?;
     let mut incidents = Vec::with_capacity(lines.len());
     for (index, (owner, _)) in lines.iter().enumerate() {
         let start_ms = starts.ms[index];
+        // A date alone ends with its day.
         let end_ms = ends.ms[index] + if ends.are_days() { DAY_MS - 1 } else { 0 };
         if end_ms < start_ms {
             let [start, end] = [start_ms, end_ms].map(timestamp::format_ms);
@@ -105,13 +99,9 @@ pub(super) fn read(
     Ok((Marks::Incidents(incidents), notes, are_utc))
 }
 
-fn take(times: &mut Times, text: &str, decimal_commas: bool) -> Result<(), String> {
-    times.push(Moment::parse(text.trim(), decimal_commas)?, text)
-}
-
 /// What the file was taken for, and the columns that are not looked at.
 fn notes(text: &Text, at: Ends, owners: &Owners, count: usize) -> Vec<String> {
-    let header = text.header();
+    let header = &text.header;
     let own = [at.start, at.end];
     let columns = owners.names(header, &own);
     let incidents = if count == 1 { "incident" } else { "incidents" };

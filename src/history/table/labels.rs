@@ -14,14 +14,14 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::CsvError;
 use super::columns::{LABELS, TimeColumn, time_column};
 use super::incidents::{self, Ends};
 use super::marked_lines::{BEGIN, Owners, Taken, line, too_long};
 use super::numbers::number;
 use super::text::Text;
 use super::times::{Moment, Times};
-use crate::history::{LabelledSteps, Marks};
+use crate::history::error::HistoryError;
+use crate::history::marks::{LabelledSteps, Marks};
 use crate::labels::Labels;
 use crate::timestamp::{self, Zone};
 
@@ -47,7 +47,7 @@ pub fn read_labels(
     path: &Path,
     zone: Option<&Zone>,
     entity: &[String],
-) -> Result<LabelTable, CsvError> {
+) -> Result<LabelTable, HistoryError> {
     read(path, zone, entity, MAX_LINES)
 }
 
@@ -56,13 +56,13 @@ fn read(
     zone: Option<&Zone>,
     entity: &[String],
     max_lines: usize,
-) -> Result<LabelTable, CsvError> {
+) -> Result<LabelTable, HistoryError> {
     let text = Text::open(path)?;
-    let owners = Owners::new(text.header(), entity);
-    let ends = Ends::of(text.header()).map_err(|reason| text.wrong_header(reason))?;
+    let owners = Owners::new(&text.header, entity);
+    let ends = Ends::of(&text.header).map_err(|it| text.wrong_header(it))?;
     let (marks, mut notes, are_utc) = match ends {
-        Some(ends) => incidents::read(text, path, ends, &owners, zone, max_lines)?,
-        None => steps(text, path, &owners, zone, max_lines)?,
+        Some(ends) => incidents::read(text, ends, &owners, zone, max_lines)?,
+        None => steps(text, &owners, zone, max_lines)?,
     };
     if are_utc {
         notes.push("the times have no zone: they are taken as UTC".to_owned());
@@ -75,15 +75,14 @@ type Label = (bool, u32);
 
 fn steps(
     mut text: Text,
-    path: &Path,
     owners: &Owners,
     zone: Option<&Zone>,
     max_lines: usize,
-) -> Result<Taken, CsvError> {
+) -> Result<Taken, HistoryError> {
     let mut record = StringRecord::new();
     let mut goes_on = text.next(&mut record)?;
     let first = goes_on.then_some(&record);
-    let at = places(&text, first).map_err(|reason| text.wrong_header(reason))?;
+    let at = places(&text, first).map_err(|it| text.wrong_header(it))?;
     let mut of_owner: HashMap<Labels, usize> = HashMap::new();
     let mut all: Vec<(Labels, Times, Vec<Label>)> = Vec::new();
     let mut lines = 0;
@@ -107,22 +106,19 @@ fn steps(
         return Err(text.wrong("no labels; write a line for each step below the header".to_owned()));
     }
     let are_utc = all.iter().any(|(_, times, _)| times.are_taken_as_utc());
-    let columns = owners.names(text.header(), &[at.0.place, at.1]);
+    let columns = owners.names(&text.header, &[at.0.place, at.1]);
     let note = format!("the file has a label for each of {lines} steps, by its columns {columns}");
     let sorted = all.into_iter().map(|(owner, times, labels)| {
-        let steps = in_order(times, &labels).map_err(|(line, reason)| CsvError::Line {
-            path: path.to_path_buf(),
-            line: line.into(),
-            reason,
-        })?;
+        let steps = in_order(times, &labels);
+        let steps = steps.map_err(|(line, reason)| text.wrong_at(line.into(), reason))?;
         Ok(LabelledSteps { owner, steps })
     });
-    Ok((Marks::Steps(sorted.collect::<Result<_, CsvError>>()?), vec![note], are_utc))
+    Ok((Marks::Steps(sorted.collect::<Result<_, HistoryError>>()?), vec![note], are_utc))
 }
 
 /// Where the times and the labels are.
 fn places(text: &Text, first: Option<&StringRecord>) -> Result<(TimeColumn, usize), String> {
-    let header = text.header();
+    let header = &text.header;
     let is_label = |i: &usize| LABELS.contains(&header[*i].to_ascii_lowercase().as_str());
     let mut found = (0..header.len()).filter(is_label);
     let label_at = match (found.next(), found.next()) {
@@ -188,7 +184,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, CsvError> {
+    fn read_text(text: &[u8], max_lines: usize) -> Result<Vec<(i64, bool)>, HistoryError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(text).expect("written");
         read(file.path(), None, &[], max_lines).map(of_everyone)

@@ -2,9 +2,9 @@
 
 use csv::StringRecord;
 
-use super::CsvError;
 use super::text::Text;
-use crate::history::Marks;
+use crate::history::error::HistoryError;
+use crate::history::marks::Marks;
 use crate::labels::Labels;
 
 /// What a file of labels begins with.
@@ -50,9 +50,9 @@ impl Owners {
 }
 
 pub(super) fn line(text: &Text) -> u32 {
-    u32::try_from(text.line()).unwrap_or(u32::MAX)
+    u32::try_from(text.line).unwrap_or(u32::MAX)
 }
 
-pub(super) fn too_long(text: &Text, max_lines: usize) -> CsvError {
+pub(super) fn too_long(text: &Text, max_lines: usize) -> HistoryError {
     text.wrong(format!("more than {max_lines} lines of labels; split the file into shorter times"))
 }

@@ -8,21 +8,22 @@
 //! ```
 //!
 //! In: a header with a name for each column, then lines: a time ([`crate::timestamp::parse_table_ms`] and
-//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a number for each feature
-//! ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a missing value; infinite
-//! ones are counted. Lines may be in any order. Of lines that are one step the first one counts, and every
-//! line knows its step. Out: a recording, and the features; whatever was taken for something else than it
-//! says is logged in a sentence.
+//! [`dates`] have the forms; one without a zone is of the zone that is told, or UTC, and that is said) and a
+//! number for each feature ([`numbers`]). A cell that is empty, `NaN`, infinite or a word for nothing is a
+//! missing value; infinite ones are counted. Lines may be in any order. Of lines that are one step the first
+//! one counts, and every line knows its step. Out: a recording, and the features; a sentence is logged for
+//! whatever was taken for something else than it says.
 //!
 //! Memory: that of the values, of which there are at most [`MAX_VALUES`]; twice that for lines out of order.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use csv::StringRecord;
 use ndarray::Array2;
 
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Recording};
+use crate::history::error::HistoryError;
 use crate::labels::Labels;
 use crate::timestamp::Zone;
 
@@ -51,35 +52,12 @@ const MAX_VALUES: usize = 1 << 30;
 /// ones are numbers of rows or days.
 const LEAST_STEP_MS: i64 = 2_000;
 
-/// Why a file cannot be trained on or judged by.
-#[derive(Debug, thiserror::Error)]
-pub enum CsvError {
-    /// It cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's own words.
-        reason: String,
-    },
-    /// Something is wrong with a line.
-    #[error("{path}, line {line}: {reason}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: u64,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 /// Reads a file, and logs what it was taken for. `zone` is that of times that do not say theirs.
 pub(super) fn read(
     path: &Path,
     configured: &[FeatureSpec],
     zone: Option<&Zone>,
-) -> Result<(Recording, Vec<FeatureSpec>), CsvError> {
+) -> Result<(Recording, Vec<FeatureSpec>), HistoryError> {
     let table = parse(path, configured, zone)?;
     for note in &table.notes {
         tracing::warn!("{}: {note}", path.display());
@@ -91,7 +69,7 @@ pub(super) fn read(
 ///
 /// # Errors
 /// When the file can no longer be read.
-pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), CsvError> {
+pub fn each_time(path: &Path, each: &mut dyn FnMut(&str)) -> Result<(), HistoryError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let mut time = None;
@@ -114,7 +92,11 @@ struct Table {
     notes: Vec<String>,
 }
 
-fn parse(path: &Path, configured: &[FeatureSpec], zone: Option<&Zone>) -> Result<Table, CsvError> {
+fn parse(
+    path: &Path,
+    configured: &[FeatureSpec],
+    zone: Option<&Zone>,
+) -> Result<Table, HistoryError> {
     let mut text = Text::open(path)?;
     let mut record = StringRecord::new();
     let is_empty = !text.next(&mut record)?;
@@ -124,16 +106,13 @@ fn parse(path: &Path, configured: &[FeatureSpec], zone: Option<&Zone>) -> Result
     let Columns { features, mut notes, .. } = columns;
     let mut goes_on = !is_empty;
     while goes_on {
-        lines.push(text.header(), &record, text.line()).map_err(|reason| text.wrong(reason))?;
+        lines.push(&text, &record).map_err(|it| text.wrong(it))?;
         goes_on = text.next(&mut record)?;
     }
-    if !text.is_unicode() {
+    if !text.is_unicode {
         notes.push("the text is not UTF-8: it is taken as Windows-1252 (Latin-1)".to_owned());
     }
-    let recording = lines.finish(text.header(), &mut notes).map_err(|(line, reason)| {
-        let path = path.to_path_buf();
-        CsvError::Line { path, line: line.unwrap_or(text.line()), reason }
-    })?;
+    let recording = lines.finish(&text, &mut notes)?;
     Ok(Table { recording, features, notes })
 }
 
@@ -142,9 +121,9 @@ fn columns(
     text: &Text,
     first: Option<&StringRecord>,
     configured: &[FeatureSpec],
-) -> Result<Columns, CsvError> {
-    Columns::new(text.header(), first, text.has_decimal_commas(), configured)
-        .map_err(|reason| text.wrong_header(reason))
+) -> Result<Columns, HistoryError> {
+    Columns::new(&text.header, first, text.has_decimal_commas(), configured)
+        .map_err(|it| text.wrong_header(it))
 }
 
 /// The lines so far, in the order of the file.
@@ -163,9 +142,6 @@ struct Lines {
     early: Option<(u64, String)>,
 }
 
-/// What is wrong, and the line if it is not the last one.
-type Wrong = (Option<u64>, String);
-
 impl Lines {
     fn new(columns: &Columns, decimal_commas: bool, zone: Option<&Zone>) -> Self {
         Self {
@@ -181,12 +157,8 @@ impl Lines {
     }
 
     /// Takes a line, which is as long as the header.
-    fn push(
-        &mut self,
-        header: &StringRecord,
-        record: &StringRecord,
-        line: u64,
-    ) -> Result<(), String> {
+    fn push(&mut self, file: &Text, record: &StringRecord) -> Result<(), String> {
+        let (header, line) = (&file.header, file.line);
         if self.values.len() + record.len() > MAX_VALUES {
             return Err(format!("more than {MAX_VALUES} values"));
         }
@@ -223,24 +195,21 @@ impl Lines {
         first + (index - at) as u64
     }
 
-    fn finish(
-        mut self,
-        header: &StringRecord,
-        notes: &mut Vec<String>,
-    ) -> Result<Recording, Wrong> {
-        self.times.finish().map_err(|(index, reason)| (Some(self.line(index)), reason))?;
+    fn finish(mut self, text: &Text, notes: &mut Vec<String>) -> Result<Recording, HistoryError> {
+        let header = &text.header;
+        self.times.finish().map_err(|(index, it)| text.wrong_at(self.line(index), it))?;
         let order = times::ascending(&self.times.ms);
         let sorted: Option<Vec<i64>> =
             order.as_ref().map(|order| order.iter().map(|line| self.times.ms[*line]).collect());
         let times_ms = sorted.as_ref().unwrap_or(&self.times.ms);
         let Some(step_ms) = steps::common(times_ms) else {
             let few = "the file ends before there were two lines with values, and training needs some hundred";
-            return Err((None, few.to_owned()));
+            return Err(text.wrong(few.to_owned()));
         };
-        if let Some((line, text)) =
-            self.early.take().filter(|_| step_ms < LEAST_STEP_MS || step_ms % 1_000 != 0)
-        {
-            return Err((Some(line), columns::no_time(&header[self.time.place], &text)));
+        let is_early = step_ms < LEAST_STEP_MS || step_ms % 1_000 != 0;
+        if let Some((line, time)) = self.early.take().filter(|_| is_early) {
+            let reason = columns::no_time(&header[self.time.place], &time);
+            return Err(text.wrong_at(line, reason));
         }
         let steps = Steps::new(times_ms, step_ms);
         if order.is_some() {
@@ -248,7 +217,8 @@ impl Lines {
         }
         self.describe(&steps, step_ms, notes);
         let names: Vec<&str> = self.places.iter().map(|place| &header[*place]).collect();
-        self.numbers.decide(&names, &mut self.values, notes)?;
+        let decided = self.numbers.decide(&names, &mut self.values, notes);
+        decided.map_err(|(line, reason)| text.wrong_at(line, reason))?;
         Ok(self.recording(steps, step_ms, order.as_deref()))
     }
 

@@ -11,15 +11,13 @@
 //! | `1.234`, `1,234` | open: three decimals, or a thousand and some |
 //!
 //! What is open is decided when all cells are known: by the cells of its column that say what is decimal,
-//! else by those of the table, with times that are numbers. Where none says it, the mark is decimal if the column has three decimals
-//! throughout, which is noted, or has thousands without a mark. Where some say one thing and some the
-//! other, or there is nothing to go by, the table is refused: no number is guessed.
+//! else by those of the table, with times that are numbers. Where none says it, the mark is decimal if the
+//! column has three decimals throughout, which is noted, or has thousands without a mark. Where cells
+//! contradict each other, or nothing tells, the table is refused: no number is guessed.
 //!
 //! Where a comma separates cells, no comma is decimal, so that a point always is.
 //!
 //! Memory: 4 bytes for each cell that is open in a column that does not say yet what is decimal.
-
-use super::Wrong;
 
 /// What tables write where there is no value, in lower case; `nan` is a number to begin with.
 const NOTHING: [&str; 8] = ["", "null", "none", "n/a", "na", "-", r"\n", "undefined"];
@@ -201,13 +199,14 @@ impl Numbers {
         Some(value)
     }
 
-    /// Decides of what is open, in the values of all lines, one after another.
+    /// Decides of what is open, in the values of all lines, one after another; or the line of which the cells
+    /// do not tell, and why.
     pub fn decide(
         &self,
         names: &[&str],
         values: &mut [f32],
         notes: &mut Vec<String>,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), (u64, String)> {
         let said = |mark: Mark| {
             let at = mark as usize;
             self.of_times[at] || self.columns.iter().any(|it| it.decimal[at])
@@ -229,7 +228,7 @@ impl Numbers {
                             *value = (f64::from(*value) * 1_000.0).round() as f32;
                         }
                     }
-                    Meaning::Unknown => return Err((Some(open.line), refused(name, open, mark))),
+                    Meaning::Unknown => return Err((open.line, refused(name, open, mark))),
                 }
             }
         }

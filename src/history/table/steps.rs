@@ -1,10 +1,10 @@
-//! Steps: what comes of times that are nearly even.
+//! Steps: times that are nearly even, on a grid.
 //!
-//! In: ascending times. Out: the common step, and for each time the step that it is: collectors stamp
-//! their lines some milliseconds early or late, or a little later each time. As in history from a
-//! server, steps lie on a grid, a stretch without a gap has one, and a time is the step that is nearest.
-//! A stretch whose own grid is near that of the one before goes on with it. What two lines share is the
-//! first one's. The grid lies where the times themselves do in the middle, so that even times stay.
+//! In: ascending times. Out: the common step, and the step of each time. Collectors stamp their lines some
+//! milliseconds early or late, or a little later each time; a time becomes the nearest step. Each stretch
+//! without a gap has its own grid, as in history from a server, or goes on with that of the stretch before
+//! if the two nearly agree. The grid lies at the median of the times, so that even times stay as they are.
+//! Of lines that share a step the first one counts.
 
 /// A distance is common that so many times its own length over has the most others beside it.
 const SPREAD: f64 = 1.25;

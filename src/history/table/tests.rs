@@ -7,11 +7,11 @@ use super::*;
 use crate::features::Missing;
 use crate::timestamp;
 
-fn parsed(bytes: &[u8]) -> Result<Table, CsvError> {
+fn parsed(bytes: &[u8]) -> Result<Table, HistoryError> {
     parsed_in(bytes, None)
 }
 
-fn parsed_in(bytes: &[u8], zone: Option<&str>) -> Result<Table, CsvError> {
+fn parsed_in(bytes: &[u8], zone: Option<&str>) -> Result<Table, HistoryError> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(bytes).expect("written");
     let configured = [FeatureSpec::new("cpu", "rate(cpu[5m])").or(Missing::Hold)];

@@ -18,8 +18,8 @@ use csv::{ByteRecord, StringRecord};
 use encoding_rs::WINDOWS_1252;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::CsvError;
 use crate::files::open_table;
+use crate::history::error::HistoryError;
 
 /// Bytes of one line, at most, taken as a mistake: a thousand features have some ten thousand.
 pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -34,23 +34,22 @@ const SEPARATOR_LINE: &str = "sep=";
 pub(super) struct Text {
     path: PathBuf,
     reader: csv::Reader<Box<dyn Read>>,
-    header: StringRecord,
+    /// The names of the columns; none of an empty file.
+    pub header: StringRecord,
     /// Lines before the header.
     skipped: u64,
     bytes: ByteRecord,
-    /// The line of the newest record.
-    line: u64,
+    /// The line at which the newest record begins, or the file ends, counted from 1.
+    pub line: u64,
     separator: u8,
-    is_utf8: bool,
+    /// Whether all records so far were UTF-8 or UTF-16.
+    pub is_unicode: bool,
 }
 
 impl Text {
     /// Opens a file and reads its header.
-    pub fn open(path: &Path) -> Result<Self, CsvError> {
-        let unreadable = |error: std::io::Error| CsvError::Read {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        };
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        let unreadable = |error| unreadable(path, &error);
         let bytes = open_table(path).map_err(unreadable)?;
         let decoded = DecodeReaderBytesBuilder::new()
             .utf8_passthru(true)
@@ -79,7 +78,7 @@ impl Text {
             bytes: ByteRecord::new(),
             line: 1,
             separator,
-            is_utf8: true,
+            is_unicode: true,
         };
         let mut header = StringRecord::new();
         text.read(&mut header)?;
@@ -90,13 +89,8 @@ impl Text {
         Ok(text)
     }
 
-    /// The names of the columns; none of an empty file.
-    pub fn header(&self) -> &StringRecord {
-        &self.header
-    }
-
     /// Reads the next record, which is as long as the header; false at the end.
-    pub fn next(&mut self, record: &mut StringRecord) -> Result<bool, CsvError> {
+    pub fn next(&mut self, record: &mut StringRecord) -> Result<bool, HistoryError> {
         if !self.read(record)? {
             return Ok(false);
         }
@@ -110,37 +104,29 @@ impl Text {
         }
     }
 
-    /// The line at which the newest record begins, or the file ends, counted from 1.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
     /// Whether numbers may have a comma for a point.
     pub fn has_decimal_commas(&self) -> bool {
         self.separator != b','
     }
 
-    /// Whether all records so far were UTF-8 or UTF-16.
-    pub fn is_unicode(&self) -> bool {
-        self.is_utf8
-    }
-
     /// What is wrong with the newest record.
-    pub fn wrong(&self, reason: String) -> CsvError {
-        CsvError::Line { path: self.path.clone(), line: self.line, reason }
+    pub fn wrong(&self, reason: String) -> HistoryError {
+        self.wrong_at(self.line, reason)
     }
 
     /// What is wrong with the header.
-    pub fn wrong_header(&self, reason: String) -> CsvError {
-        CsvError::Line { path: self.path.clone(), line: self.skipped + 1, reason }
+    pub fn wrong_header(&self, reason: String) -> HistoryError {
+        self.wrong_at(self.skipped + 1, reason)
     }
 
-    fn read(&mut self, record: &mut StringRecord) -> Result<bool, CsvError> {
-        let failed = |error: csv::Error| CsvError::Read {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        };
-        if !self.reader.read_byte_record(&mut self.bytes).map_err(failed)? {
+    /// What is wrong with a line.
+    pub fn wrong_at(&self, line: u64, reason: String) -> HistoryError {
+        HistoryError::Line { path: self.path.clone(), line, reason }
+    }
+
+    fn read(&mut self, record: &mut StringRecord) -> Result<bool, HistoryError> {
+        let read = self.reader.read_byte_record(&mut self.bytes);
+        if !read.map_err(|it| unreadable(&self.path, &it))? {
             record.clear();
             self.line = self.skipped + self.reader.position().line();
             return Ok(false);
@@ -153,7 +139,7 @@ impl Text {
                 self.bytes = read.into_byte_record();
             }
             Err(error) => {
-                self.is_utf8 = false;
+                self.is_unicode = false;
                 self.bytes = error.into_byte_record();
                 record.clear();
                 for cell in &self.bytes {
@@ -167,6 +153,10 @@ impl Text {
         }
         Ok(true)
     }
+}
+
+fn unreadable(path: &Path, error: &dyn std::error::Error) -> HistoryError {
+    HistoryError::Read { path: path.to_path_buf(), reason: error.to_string() }
 }
 
 /// Reads as far as the first end of a line, or all there is, and possibly further.
@@ -255,17 +245,17 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn records(bytes: &[u8]) -> Result<(Vec<Vec<String>>, bool), CsvError> {
+    fn records(bytes: &[u8]) -> Result<(Vec<Vec<String>>, bool), HistoryError> {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("written");
         let mut text = Text::open(file.path())?;
         let cells = |it: &StringRecord| it.iter().map(str::to_owned).collect::<Vec<_>>();
-        let mut all = vec![cells(text.header())];
+        let mut all = vec![cells(&text.header)];
         let mut record = StringRecord::new();
         while text.next(&mut record)? {
             all.push(cells(&record));
         }
-        Ok((all, text.is_unicode()))
+        Ok((all, text.is_unicode))
     }
 
     fn utf16(text: &str, bytes_of: fn(u16) -> [u8; 2]) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The times of a table: what a cell says, and in which order the lines are.
 //!
-//! In: the cells of the time column, line by line. Out: moments; then the order in which the lines ascend. A number is
-//! plausible from 2000 to 2100 in its unit; others are seconds from any beginning, of which the caller
-//! judges. Lines may be in any order.
+//! In: the cells of the time column, line by line. Out: moments; then the order in which the lines ascend.
+//! A number is plausible from 2000 to 2100 in its unit; others are seconds from any beginning, of which the
+//! caller judges. Lines may be in any order.
 //!
 //! Times that do not say their zone are the wall clock of the zone that the caller names, or UTC. Where a
 //! clock is set back, an hour comes twice ([`folds`] decides by the order of the lines); without a name
@@ -12,17 +12,17 @@
 use super::dates::{self, Order, Slashes};
 use super::folds::{self, Twice, is_newest_first};
 use super::steps;
+use crate::duration::{DAY_MS, HOUR_MS};
 use crate::timestamp::{self, Moments, Zone};
 
 /// Moments of the years from 2000 to 2100.
 const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
-/// By how much clocks are set back at the end of summer time, and the hours of the day after which they are.
-const HOUR_MS: i64 = 3_600_000;
+/// The hours of the day after which clocks are set back, at the end of summer time.
 const NIGHT: [i64; 5] = [23, 0, 1, 2, 3];
 
 /// Clocks are not set back again for so long.
-const SEASON_MS: i64 = 150 * 24 * HOUR_MS;
+const SEASON_MS: i64 = 150 * DAY_MS;
 
 /// What to do about an hour that comes again.
 const ADVICE: &str = "export the times in UTC or with their zone (2026-10-25T02:00:00+01:00), or name it \
@@ -217,24 +217,31 @@ impl Times {
             folds::resolve(&mut self.ms, &twice, &zone)?;
         }
         let Some(step_ms) = steps::common(&self.ms) else { return Ok(()) };
-        let time = |line: usize| timestamp::format_ms(self.ms[line]);
         match (set_back(&self.ms, step_ms), &self.zone) {
-            (Some(line), None) => {
-                let clock = time(line);
-                Err((line, refused_set_back(clock.trim_end_matches('Z'))))
-            }
+            (Some(line), None) => Err((
+                line,
+                format!(
+                    "the time goes back to {} and an hour comes again, as where a clock is set back at the end of \
+                     summer time: {ADVICE}",
+                    folds::clock(self.ms[line])
+                ),
+            )),
             (Some(line), Some(zone)) => Err((
                 line,
                 format!(
                     "the time goes back to {} and an hour comes again, when clocks of {} are not set back: name the \
                      zone of the table by --timezone",
-                    time(line),
+                    timestamp::format_ms(self.ms[line]),
                     zone.name()
                 ),
             )),
             (None, None) => hour_again(&self.ms, step_ms).map_or(Ok(()), |line| {
-                let clock = time(line);
-                Err((line, refused_hour(clock.trim_end_matches('Z'))))
+                let reason = format!(
+                    "the hour {} comes again, as where a clock is set back at the end of summer time: {ADVICE}; if it \
+                     is one too many, leave out the line",
+                    folds::clock(self.ms[line])
+                );
+                Err((line, reason))
             }),
             (None, Some(_)) => Ok(()),
         }
@@ -248,22 +255,22 @@ impl Times {
         let stretches = self.zoned.iter().zip(ends).filter(|((_, has_zone), _)| !has_zone);
         for line in stretches.flat_map(|((from, _), to)| *from..to) {
             let clock_ms = self.ms[line];
-            let are_days = self.are_days == Some(true);
             self.ms[line] = match zone.moments(clock_ms) {
                 Moments::Once(ms) => ms,
                 // A day begins with the first moment that it has.
-                Moments::Twice(first_ms, _) | Moments::Never(first_ms) if are_days => first_ms,
+                Moments::Twice(first_ms, _) | Moments::Never(first_ms) if self.are_days() => {
+                    first_ms
+                }
                 Moments::Twice(first_ms, second_ms) => {
                     let later_ms = second_ms - first_ms;
                     twice.push(Twice { line, clock_ms, first_ms, later_ms });
                     first_ms
                 }
                 Moments::Never(_) => {
-                    let clock = timestamp::format_ms(clock_ms);
                     let reason = format!(
                         "{} does not exist in {}, as clocks are set forward there: name the zone of the table by \
                          --timezone, or write times with their offset",
-                        clock.trim_end_matches('Z'),
+                        folds::clock(clock_ms),
                         zone.name()
                     );
                     return Err((line, reason));
@@ -275,22 +282,6 @@ impl Times {
         }
         Ok(twice)
     }
-}
-
-/// What is said of a time with which a clock was set back.
-fn refused_set_back(clock: &str) -> String {
-    format!(
-        "the time goes back to {clock} and an hour comes again, as where a clock is set back at the end of summer \
-         time: {ADVICE}"
-    )
-}
-
-/// What is said where lines are an hour apart.
-fn refused_hour(clock: &str) -> String {
-    format!(
-        "the hour {clock} comes again, as where a clock is set back at the end of summer time: {ADVICE}; if it is \
-         one too many, leave out the line"
-    )
 }
 
 /// The order of lines in which times ascend; nothing where they do already. Lines of the same time stay

@@ -11,6 +11,7 @@ use ndarray::Array2;
 
 use super::{Base, CHUNK};
 use crate::detect::level::Levels;
+use crate::duration::DAY_MS;
 use crate::model::{LEVEL, LevelSpec, LevelStart};
 use crate::train::data::{Dataset, WindowPosition};
 use crate::train::graph::{With, Writer};
@@ -18,7 +19,7 @@ use crate::train::graph::{With, Writer};
 /// How long until half of a level is forgotten. Long against a day's course, so that a busy morning
 /// does not become the standard by noon; short enough that a machine which has changed for good is
 /// normal again after a day or two.
-const HALF_LIFE_MS: f64 = 86_400_000.0;
+const HALF_LIFE_MS: f64 = DAY_MS as f64;
 
 /// A step moves a level by at most so many of its scales.
 const CLIP: f64 = 5.0;
@@ -28,7 +29,7 @@ const FLOOR: f32 = 0.1;
 
 /// For how long the level of all entities together counts with one that training has not seen: a day's
 /// course. What a host does in its first hour is not how far it strays by evening.
-const UNKNOWN_PRIOR_MS: f64 = 86_400_000.0;
+const UNKNOWN_PRIOR_MS: f64 = DAY_MS as f64;
 
 /// For how many half-lives an entity's own level counts: all that it can remember. It goes on where it
 /// was.

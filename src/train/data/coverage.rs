@@ -7,8 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{Dataset, WindowPosition};
-
-const HOUR_MS: i64 = 3_600_000;
+use crate::duration::HOUR_MS;
 
 /// A window stands for the time until the next step, but for no more hours than this: half a turn of
 /// the fastest wave of a season.

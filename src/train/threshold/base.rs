@@ -12,10 +12,11 @@
 //! Blocks are those of the clock, in UTC. One counts when more than half of its steps have a score.
 
 use super::TrainingScores;
+use crate::duration::HOUR_MS;
 use crate::statistics;
 
 /// The length of a block.
-pub const BLOCK_MS: i64 = 6 * 3_600_000;
+pub const BLOCK_MS: i64 = 6 * HOUR_MS;
 
 /// The largest score of each block of each entity, by entity and time.
 pub fn maxima(scores: &TrainingScores) -> Vec<f64> {
@@ -44,8 +45,6 @@ mod tests {
     use super::*;
 
     const NAN: f64 = f64::NAN;
-    const HOUR_MS: i64 = 3_600_000;
-
     #[track_caller]
     fn check(entities: &[&[f64]], expected: &[f64]) {
         let scores = scores(entities.iter().map(|it| it.to_vec()).collect(), HOUR_MS);

@@ -1,7 +1,7 @@
 //! How many scores are enough for a threshold, and when training warns that there are few.
 
 use super::TrainingScores;
-use crate::duration::Duration;
+use crate::duration::{DAY_MS, Duration};
 
 /// Scores for any threshold at all. Of so many, none above it, a tenth of all others may still be
 /// above (at 95 %: 3 / n); with fewer that a threshold was not exceeded says nothing.
@@ -13,7 +13,7 @@ pub(super) const LEAST: usize = 30;
 
 /// Less than this of an entity is little: a day tells what a week holds to a third (measured by the
 /// tests of this room), an hour does not, whatever the arithmetic.
-const LITTLE_MS: i64 = 86_400_000;
+const LITTLE_MS: i64 = DAY_MS;
 
 /// Scores that a method needs: any number as [`LEAST`], a percentile so many that one of them is above
 /// it. The 100th is the largest of any number.

@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::{ThresholdError, TrainingScores};
+use crate::duration::DAY_MS;
 use crate::episodes::{self, Run, Timeline};
 use crate::statistics;
 
-const WEEK_MS: f64 = 7.0 * 86_400_000.0;
+const WEEK_MS: f64 = 7.0 * DAY_MS as f64;
 
 /// Scored steps of all entities.
 pub(super) struct Steps<'a> {

@@ -1,20 +1,18 @@
 //! Answers on disk, so that a run that was interrupted goes on where it stopped.
 //!
 //! In: a folder, and each answer as it comes. Out: the answers that are there already, to the same
-//! question of the same server by whoever has the same credentials: with others, it may have been
-//! another tenant's history. A file is
-//! one answer, compressed; it holds what was asked in full, so that no answer is taken for another
-//! one, and gzip's checksum, and is there whole or not at all. A file that is not as it should be
-//! counts as absent. Where a query had to be split, an empty answer says so, and where its label
-//! sets clash, the server's words behind a mark do, so that it is not asked again.
+//! question of the same server with the same credentials: with others, it may have been another
+//! tenant's history. A file is one answer, compressed, with the question in full and a checksum, and
+//! appears whole or not at all. A damaged file, or one of another question, counts as absent. An empty
+//! answer says that a query had to be split, and the server's words behind a mark that label sets clash
+//! in it; neither is asked again.
 //!
 //! What is young is not kept: samples arrive late (a scrape, a remote write, an agent's queue, a rule over
 //! them), and an answer that lacks them would be believed for ever.
 //!
-//! Nothing in a file is a secret, nor can one be guessed from it at a price: of credentials there is a
-//! hash, slow to make (see [`super::identity`]), over a salt of the folder's own that its owner alone
-//! may read. Without its salt a folder is a new one. Answers that were kept without such a hash count
-//! as absent, too.
+//! No file holds a secret. Of credentials there is a hash that is slow to make, so that guessing is
+//! expensive (see [`identity`]), over a salt in the folder that its owner alone may read. Without its
+//! salt a folder is a new one.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -24,13 +22,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use flate2::{Compression, Crc, GzBuilder, bufread::GzDecoder};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::client::Ask;
-use super::error::HistoryError;
-use super::identity::{self, Identity};
 use crate::files::Draft;
+use crate::history::error::HistoryError;
+use crate::history::server::client::Ask;
+use crate::history::server::identity::{self, Identity};
 
 /// What stands before the server's words where label sets clash: no JSON begins with it.
 const CLASH: u8 = b'!';
+
+/// What is kept in the place of an answer where a query is asked for in halves.
+pub(super) const SPLIT: &[u8] = &[];
 
 /// How old the last step of an answer is before it is kept: what Mimir's query-frontend takes for its own
 /// cache (`max_cache_freshness`).
@@ -100,7 +101,7 @@ impl AnswerStore {
         }
     }
 
-    /// Keeps an answer, unless it is about a time too near.
+    /// Keeps an answer, [`SPLIT`] or what [`clash`] gives, unless it is about a time too near.
     pub fn keep(&self, ask: Ask<'_>, body: &[u8]) -> Result<(), HistoryError> {
         if ask.last_ms() > self.settled_ms {
             return Ok(());
@@ -114,16 +115,6 @@ impl AnswerStore {
             encoder.finish()?.publish()
         };
         write().map_err(|error| failed(&path, &error))
-    }
-
-    /// Remembers that a query is asked for in halves.
-    pub fn keep_split(&self, ask: Ask<'_>) -> Result<(), HistoryError> {
-        self.keep(ask, &[])
-    }
-
-    /// Remembers that label sets clash, and what the server said.
-    pub fn keep_clash(&self, ask: Ask<'_>, words: &str) -> Result<(), HistoryError> {
-        self.keep(ask, &[&[CLASH], words.as_bytes()].concat())
     }
 
     /// What was asked, in full. A zero byte would end it early: gzip's comments end with one.
@@ -141,6 +132,11 @@ impl AnswerStore {
         let Ask { start_ms, step_ms, count, .. } = ask;
         self.folder.join(format!("{:08x}-{start_ms}-{step_ms}-{count}.json.gz", crc.sum()))
     }
+}
+
+/// What is kept in the place of an answer where label sets clash, with what the server said.
+pub(super) fn clash(words: &str) -> Vec<u8> {
+    [&[CLASH], words.as_bytes()].concat()
 }
 
 /// The folder's salt; a new one where there is none.
@@ -224,9 +220,9 @@ mod tests {
             Ask { count: 6, ..ASK },
         ];
         assert!(others.iter().all(|it| mine.find(*it).is_none()));
-        mine.keep_split(others[0]).expect("kept");
+        mine.keep(others[0], SPLIT).expect("kept");
         assert_eq!(mine.find(others[0]), Some(Stored::Split));
-        mine.keep_clash(others[2], "twice").expect("kept");
+        mine.keep(others[2], &clash("twice")).expect("kept");
         assert_eq!(mine.find(others[2]), Some(Stored::Clash("twice".to_owned())));
         // The names of two questions may be the same; what is inside tells.
         fs::copy(mine.path(ASK), mine.path(others[1])).expect("copied");
@@ -242,7 +238,7 @@ mod tests {
         store.keep(ends(1_000), b"{}").expect("kept");
         assert!(store.find(ends(1_000)).is_some());
         store.keep(ends(1_001), b"{}").expect("left out");
-        store.keep_clash(ends(1_002), "twice").expect("left out");
+        store.keep(ends(1_002), &clash("twice")).expect("left out");
         assert!(store.find(ends(1_001)).is_none() && store.find(ends(1_002)).is_none());
         let hour = UNIX_EPOCH + Duration::from_secs(3_600);
         assert_eq!(settled_ms(hour), 3_000_000);

@@ -1,5 +1,6 @@
 //! Answers that lack what some stores of the server have.
 
+use super::super::resume::AnswerStore;
 use super::*;
 
 const LACKING: &str = "fetch series for {} Addr: 10.0.0.2:10901: rpc error: code = Unavailable";
@@ -53,7 +54,7 @@ fn a_partial_answer_that_was_kept_by_an_older_run_is_asked_for_again() {
     let server_of = Server::new(&server.url(), &query.config).expect("a server");
     let store =
         AnswerStore::open(dir.path(), &server_of.identity, 1_000, i64::MAX).expect("a folder");
-    let ask = client::Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
+    let ask = Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
     let partial =
         r#"{"status":"success","isPartial":true,"data":{"resultType":"matrix","result":[]}}"#;
     store.keep(ask, partial.as_bytes()).expect("kept");

@@ -1,8 +1,8 @@
 //! A reason: why one query has no answer, and what to do about it.
 //!
-//! Known before it is known whose query it was. Some reasons are mended by waiting, some by asking
-//! for fewer steps (a server that says nothing in time must answer for one first), some are about single steps, which can be left out; the others end the run with
-//! a sentence.
+//! Some reasons are mended by waiting, some by asking for fewer steps (a server that says nothing in time
+//! must answer for one step first). Some are about single steps, which can be left out. The others end the
+//! run with a sentence, which says whose query it was.
 //!
 //! Sources: Prometheus `web/api/v1/api.go` (400, 422 and 503 for its own limits) and
 //! `promql/engine.go` (label sets that clash, 422), Mimir's "runbooks" (`err-mimir-max-*`, status
@@ -16,8 +16,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::error::HistoryError;
 use super::server_words;
+use crate::history::error::HistoryError;
 
 /// The longest wait that a server may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -44,9 +44,12 @@ const CLASH_WORDS: [&str; 6] = [
     "duplicate output timeseries",
 ];
 
+/// What is said where a second run would not start from nothing.
+const RESUME: &str = " (with --resume DIR it goes on where it stopped)";
+
 /// Why one query has no answer.
 #[derive(Debug)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     Unreachable(String),
     Tls {
         reason: String,
@@ -85,7 +88,7 @@ pub(super) enum Reason {
 
 /// What to do about a reason.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(crate) enum Remedy {
     /// Ask again, after this time if the server said one.
     Wait(Option<Duration>),
     /// Ask for fewer steps.
@@ -173,24 +176,50 @@ impl Reason {
 
     /// The sentence that ends the run. `what` says whose query it was.
     pub fn about(self, what: &str, expr: &str, url: &str) -> HistoryError {
-        let (url, what, expr) = (url.to_owned(), what.to_owned(), expr.to_owned());
-        match self {
-            Self::Unreachable(reason) => HistoryError::Unreachable { url, reason },
-            Self::Tls { reason, advice } => HistoryError::Tls { url, reason, advice },
-            Self::Lost(reason) => HistoryError::Lost { url, what, reason },
-            Self::Timeout => HistoryError::Timeout { url, what },
-            Self::Credentials(status) => HistoryError::Credentials { url, status },
-            Self::Busy { status, words, .. } => HistoryError::Busy { url, what, status, words },
-            Self::Moved { status, location } => HistoryError::Moved { url, location, status },
+        HistoryError::NoAnswer(match self {
+            Self::Unreachable(reason) => format!(
+                "cannot reach {url}: {reason}; is the server running, and is this its address?"
+            ),
+            Self::Tls { reason, advice } => {
+                format!("no safe connection to {url}: {reason}; {advice}")
+            }
+            Self::Lost(reason) => {
+                format!("lost {url} while it answered for {what}: {reason}; try again{RESUME}")
+            }
+            Self::Timeout => format!(
+                "{url} did not answer for {what} in time, not even for one step; use a simpler expression, \
+                 or a longer history.timeout"
+            ),
+            Self::Credentials(status) => format!(
+                "{url} demands credentials or refuses those it got (status {status}); put them into \
+                 history.http_config of the configuration (basic_auth or authorization)"
+            ),
+            Self::Busy { status, words, .. } => format!(
+                "{url} would not answer for {what}, however often it was asked (status {status}: {words}); \
+                 try again later{RESUME}, or with a lower history.max_concurrency"
+            ),
+            Self::Moved { status, location } => {
+                format!("{url} sends to {location} (status {status}); use that address")
+            }
             Self::TooMuch { status, words }
             | Self::Clash { status, words }
             | Self::Refused { status, words } => {
-                HistoryError::Refused { what, expr, status, words }
+                format!("{what}: the server says {words:?} (status {status}) about {expr}")
             }
-            Self::NotPrometheus(reason) => HistoryError::NotPrometheus { url, reason },
-            Self::Partial(words) => HistoryError::Partial { url, what, words },
-            Self::TooLarge => HistoryError::TooLarge { what },
-        }
+            Self::NotPrometheus(reason) => format!(
+                "{url} does not answer as Prometheus does ({reason}); is the address complete, with the \
+                 path before /api/v1 if it has one?"
+            ),
+            Self::Partial(words) => format!(
+                "{url} says that its answer for {what} lacks what some stores have ({words:?}): their hosts \
+                 would be learnt as if they had not been there; try again when all of them answer{RESUME}"
+            ),
+            Self::TooLarge => format!(
+                "the answer for {what} is larger than history.max_response_bytes even for one step; use \
+                 fewer entities, or raise the limit (in training an answer is at most a twentieth or so of \
+                 train.max_memory, too)"
+            ),
+        })
     }
 }
 

@@ -1,12 +1,11 @@
-//! A sample: some entities in place of more than there is room for.
+//! A sample: some entities where there are more than there is room for.
 //!
-//! In: labels of entities, in any order and as often as they come. Out: those that are kept, at most as
-//! many as there is room for. An entity's rank is a hash of its labels and a seed, and the lowest ranks
-//! are kept: the same fleet and seed give the same sample whatever the order of answers, and an entity
-//! that comes or goes changes at most one other's lot.
+//! In: labels of entities, in any order and as often as they come. Out: those that are kept. An entity's
+//! rank is a hash of its labels and a seed, and the lowest ranks are kept: the same fleet and seed give the
+//! same sample whatever the order of answers, and an entity that comes or goes changes one place at most.
 //!
-//! Invariant: an entity that was turned away never comes back, so that whoever is kept in the end was
-//! kept from the beginning and has all its values.
+//! Invariant: an entity that was turned away never comes back. Whoever is kept in the end was kept from the
+//! beginning and has all its values.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
@@ -15,7 +14,8 @@ use fnv::FnvHasher;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::error::HistoryError;
+use super::exclude::agrees;
+use crate::history::error::HistoryError;
 use crate::labels::Labels;
 
 /// How a sample is taken where there are more entities than there is room for.
@@ -131,8 +131,7 @@ impl Sample {
 
     /// Whether a result with these of the entity labels may be about an entity that is or will be kept.
     pub fn concerns(&self, labels: &Labels) -> bool {
-        let agrees = |it: &Labels| labels.iter().all(|(name, value)| it.get(name) == value);
-        !self.is_closed || self.kept.values().any(agrees)
+        !self.is_closed || self.kept.values().any(|it| agrees(it, labels))
     }
 
     /// Those that are kept.

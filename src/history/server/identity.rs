@@ -1,11 +1,10 @@
-//! An identity: what decides an answer besides the query, which is whom we ask and who we are.
+//! An identity: which server is asked, and with which credentials; beside the query they decide the answer.
 //!
-//! In: the server's address without credentials, and everything that tells one who asks from another:
-//! users, passwords, tokens, headers, the certificate. Out: a text that is the same for the same of them
-//! and, for one salt, for nobody else. The text may be kept beside answers: it tells nothing of a
-//! secret, and whoever has it and its salt needs a tenth of a second and more for every guess.
+//! In: the server's address, and users, passwords, tokens, headers, the certificate. Out: a text that is the
+//! same for the same of them and the same salt, and differs otherwise. It may be kept beside answers: the
+//! credentials are in it as a slow hash, so that each guess takes a tenth of a second and more.
 //!
-//! Source: RFC 8018, section 5.2 (PBKDF2); how often is OWASP's "Password Storage Cheat Sheet".
+//! Source: RFC 8018, section 5.2 (PBKDF2); the number of rounds is OWASP's "Password Storage Cheat Sheet".
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
@@ -16,10 +15,10 @@ use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
 const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("above 0");
 
 /// Bytes of what is made of credentials, and of a salt.
-pub(super) const BYTES: usize = 32;
+pub(crate) const BYTES: usize = 32;
 
 /// Whom we ask, and who we are.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// The address without credentials.
     shown: String,
     /// Names and values, each after its length: no two lists of them are the same bytes.

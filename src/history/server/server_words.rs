@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// A server's own words are cut at this length: some put a whole page of HTML there.
-pub(super) const MAX_WORDS: usize = 300;
+const MAX_WORDS: usize = 300;
 
 #[derive(Deserialize)]
 struct Refusal {

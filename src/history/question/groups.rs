@@ -15,7 +15,7 @@ const MOST_VALUES: usize = 100;
 const MOST_BYTES: usize = 12_000;
 
 /// The entities that are wanted, by the label that tells most of them apart.
-pub(super) struct WantedEntities {
+pub(crate) struct WantedEntities {
     label: String,
     /// In order, each once.
     values: Vec<String>,
@@ -31,33 +31,30 @@ impl WantedEntities {
     pub fn new<'a>(
         entity: &[String],
         wanted: impl Iterator<Item = &'a Labels> + Clone,
+        tells: bool,
     ) -> Option<Self> {
         let of_label = |label: &String| {
             let mut values: Vec<String> =
                 wanted.clone().map(|it| it.get(label).to_owned()).collect();
             values.sort();
             values.dedup();
-            Self { label: label.clone(), values, tells: true }
+            Self { label: label.clone(), values, tells }
         };
         // Of those that tell as many the last, as in `[job, instance]`.
         let all = entity.iter().map(of_label);
         all.max_by_key(|it| it.values.len()).filter(|it| !it.values.is_empty())
     }
 
-    /// The same without a word of what has to be asked whole: for what is asked again and again.
-    pub fn quietly(self) -> Self {
-        Self { tells: false, ..self }
-    }
-
     /// The texts for each group. `None` where one of them cannot be asked of some entities alone.
     pub fn groups(&self, (text, lenient): &Texts) -> Option<Vec<Texts>> {
         let text = Expr::parse(text).ok()?;
-        let lenient = lenient.as_ref().map(|it| Expr::parse(it).ok());
-        let lenient = lenient.map_or(Some(None), |it| it.map(Some))?;
+        let lenient = lenient.as_ref().map(|it| Expr::parse(it)).transpose().ok()?;
         let only = |values: &[String]| -> Option<Texts> {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            let other = lenient.as_ref().map(|it| it.only(&self.label, &values));
-            let other = other.map_or(Some(None), |it| it.map(Some))?;
+            let other = match &lenient {
+                Some(it) => Some(it.only(&self.label, &values)?),
+                None => None,
+            };
             Some((text.only(&self.label, &values)?, other))
         };
         let len = |(text, other): &Texts| text.len().max(other.as_ref().map_or(0, String::len));
@@ -88,7 +85,7 @@ mod tests {
         };
         let all: Vec<Labels> = (0..hosts).map(labels).collect();
         let entity = ["job".to_owned(), "instance".to_owned()];
-        WantedEntities::new(&entity, all.iter()).expect("entities")
+        WantedEntities::new(&entity, all.iter(), true).expect("entities")
     }
 
     fn groups(hosts: usize, text: &str) -> Option<Vec<String>> {
@@ -101,7 +98,7 @@ mod tests {
         let expected = "rate({__name__=\"a\",instance=~\"10\\\\.0\\\\.0\\\\.0:9100|\
                         10\\\\.0\\\\.0\\\\.1:9100\"}[60000ms])";
         assert_eq!(groups(2, "rate(a[1m])").expect("narrowed"), [expected]);
-        assert!(WantedEntities::new(&["job".to_owned()], std::iter::empty()).is_none());
+        assert!(WantedEntities::new(&["job".to_owned()], std::iter::empty(), true).is_none());
     }
 
     #[test]

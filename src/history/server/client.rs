@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use reqwest::{RequestBuilder, StatusCode, Url};
 
 use super::config::{HistoryConfig, address};
-use super::error::HistoryError;
 use super::identity::Identity;
 use super::reason::Reason;
+use crate::history::error::HistoryError;
 use crate::http_client::{self, HttpClient, HttpClientError, HttpTimeouts};
 
 /// Rather an error than an answer without the series of a store that is away: the words for that of Thanos
@@ -19,7 +19,7 @@ const WHOLE: [(&str, &str); 2] = [("partial_response", "false"), ("deny_partial_
 
 /// What one query asks: an expression at `count` steps from a start on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     pub expr: &'a str,
     pub start_ms: i64,
     pub step_ms: i64,
@@ -34,7 +34,7 @@ impl Ask<'_> {
 }
 
 /// One address and how to speak to it.
-pub(super) struct Server {
+pub(crate) struct Server {
     client: HttpClient,
     /// That of the API, with a slash at its end.
     url: Url,
@@ -82,14 +82,21 @@ impl Server {
     /// One query. Gives the body of a successful answer. It may travel compressed, and is looked at piece
     /// by piece as it unfolds, so that a small one that unfolds to a very large one ends at the limit.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Reason> {
-        self.answer(self.request(ask)).await
+        let form = [
+            ("query", ask.expr),
+            ("start", &seconds(ask.start_ms)),
+            ("end", &seconds(ask.last_ms())),
+            ("step", &seconds(ask.step_ms)),
+            // VictoriaMetrics moves start and end to where its cache has them, unless it may not
+            // use it. The others do not know this one.
+            ("nocache", "1"),
+        ];
+        self.answer(self.post("query_range", &form)).await
     }
 
     /// The value of an expression at one time. Gives the body of a successful answer.
     pub async fn ask_at(&self, expr: &str, time_ms: i64) -> Result<Vec<u8>, Reason> {
-        let form = [("query", expr), ("time", &seconds(time_ms))];
-        let form = form.into_iter().chain(WHOLE).collect::<Vec<_>>();
-        self.answer(self.client.post(self.at("query")).form(&form)).await
+        self.answer(self.post("query", &[("query", expr), ("time", &seconds(time_ms))])).await
     }
 
     /// What it says of itself at a path of the API. Gives the body of a successful answer.
@@ -114,19 +121,9 @@ impl Server {
         }
     }
 
-    fn request(&self, ask: Ask<'_>) -> RequestBuilder {
-        // As a form: long expressions do not fit into an address.
-        let form = [
-            ("query", ask.expr),
-            ("start", &seconds(ask.start_ms)),
-            ("end", &seconds(ask.last_ms())),
-            ("step", &seconds(ask.step_ms)),
-            // VictoriaMetrics moves start and end to where its cache has them, unless it may not
-            // use it. The others do not know this one.
-            ("nocache", "1"),
-        ];
-        let form = form.into_iter().chain(WHOLE).collect::<Vec<_>>();
-        self.client.post(self.at("query_range")).form(&form)
+    /// As a form: long expressions do not fit into an address.
+    fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.client.post(self.at(path)).form(&[form, &WHOLE].concat())
     }
 
     fn at(&self, path: &str) -> Url {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use super::error::HistoryError;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
+use crate::history::error::HistoryError;
 use crate::http_client::{self, AddressError, HttpConfig, HttpConfigError};
 
 /// The `history` section.
@@ -47,7 +47,7 @@ pub struct HistoryConfigError {
 }
 
 impl HistoryConfigError {
-    pub(super) fn new(key: &str, reason: impl Into<String>) -> Self {
+    fn new(key: &str, reason: impl Into<String>) -> Self {
         Self { key: format!("history.{key}"), reason: reason.into() }
     }
 }
@@ -125,7 +125,7 @@ fn check_url(text: &str) -> Result<(), HistoryConfigError> {
 }
 
 /// A server's address.
-pub(super) fn address(text: &str) -> Result<Url, HistoryError> {
+pub(crate) fn address(text: &str) -> Result<Url, HistoryError> {
     let wrong = |AddressError { shown: url, reason }| HistoryError::Url { url, reason };
     http_client::address(text).map_err(wrong)
 }

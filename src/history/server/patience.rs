@@ -1,9 +1,9 @@
 //! Patience: how often, and after which waits, a server is asked again.
 //!
 //! In: a question, and what the server says. Out: its answer, or a reason that waiting does not mend. A
-//! wait is the longer one of ours, which doubles, and of the server's (`Retry-After`): one that says 0
-//! and stays busy would else be asked all times within a blink. Then some more, by chance, so that those
-//! who were sent away together do not come back together.
+//! wait is the longer one of ours, which doubles, and the server's (`Retry-After`), as a server may say 0
+//! and stay busy. A random part is added, so that questions that were refused together do not come back
+//! together.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::client::{Ask, Server};
 use super::reason::{Reason, Remedy};
 
 /// How long a server is waited for: 1 + 2 + 4 + 8 + 16 + 32 s, as long as a restart takes.
-pub(super) const PATIENCE: Patience = Patience { first: Duration::from_secs(1), waits: 6 };
+pub(crate) const PATIENCE: Patience = Patience { first: Duration::from_secs(1), waits: 6 };
 
 /// A wait is longer by at most this part of it.
 const JITTER: f64 = 0.25;
 
 /// The first wait for a server, twice as long each time, and how many there are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     pub first: Duration,
     pub waits: u32,
 }
@@ -46,7 +46,7 @@ impl Patience {
 }
 
 /// Asks until there is an answer, or a reason that waiting does not mend.
-pub(super) async fn ask_patiently(
+pub(crate) async fn ask_patiently(
     server: &Server,
     ask: Ask<'_>,
     patience: Patience,

@@ -1,24 +1,24 @@
 //! Answers, put together: each goes to its entities and steps, whatever the order they come in.
 //!
-//! In: elements of answers, with the piece that was asked. Out: a recording, and counts of what is
-//! not in it. Two series of one feature that never have a value at one step are one entity's
-//! history; where both have one, there is no telling which is right, and neither counts. A series
-//! without the entity labels is nobody's, unless the expression can only have such: then its values
-//! are everyone's. What is wrong with one entity or step stays with it, as in serving. Where there is room
-//! for some entities only, the others are left out as they come, and counted.
+//! In: elements of answers, with the piece that was asked. Out: a recording, and counts of what is not in
+//! it. Two series of one feature that never have a value at the same step are one entity's history; where
+//! both have one, neither counts, as nothing tells which is right. A series without the entity labels is
+//! left out, unless the expression can only have such: then every entity has its values. A fault of one
+//! entity or step stays with it, as in serving. Where there is room for some entities only, the others are
+//! left out as they come, and counted.
 
 use std::collections::{BTreeSet, HashMap};
 
 use ndarray::Array2;
 
-use super::answer::Element;
-use super::error::HistoryError;
 use super::exclude::Excluded;
-use super::grid::{Grid, Piece};
-use super::marks::Incident;
 use super::sample::{Met, Sample};
 use crate::duration::Duration;
 use crate::features::{Counts, EntityRecording, FeatureSpec, Missing, Recording, Sightings};
+use crate::history::error::HistoryError;
+use crate::history::marks::Incident;
+use crate::history::question::grid::{Grid, Piece};
+use crate::history::server::answer::Element;
 use crate::labels::Labels;
 use crate::promql::Expr;
 use crate::timestamp;
@@ -89,7 +89,7 @@ impl<'a> Collected<'a> {
             has_sightings: false,
         };
         collected.must_fit(1)?;
-        let alone = || EntityRecording::new(Labels::empty(), missing(grid.len(), 1));
+        let alone = || nothing_of(Labels::empty(), grid.len(), 1);
         collected.common = features.iter().map(|it| is_common(it).then(alone)).collect();
         Ok(collected)
     }
@@ -120,7 +120,7 @@ impl<'a> Collected<'a> {
             return Ok(());
         } else {
             seen.is_placed = true;
-            let key = labels.filtered(|name| self.entity.iter().any(|it| it == name));
+            let key = self.entity_labels(&labels);
             let Some(place) = self.place(key)? else { return Ok(()) };
             counted = self.infinite.entry((place, feature)).or_default();
             (&mut self.entities[place], feature)
@@ -129,8 +129,7 @@ impl<'a> Collected<'a> {
             if !value.is_finite() {
                 *counted += usize::from(value.is_infinite());
             } else if recording.put(step, column, value) {
-                let labels = || recording.labels.clone();
-                self.seen[feature].twice.get_or_insert_with(labels);
+                self.seen[feature].twice.get_or_insert_with(|| recording.labels.clone());
             }
         }
         Ok(())
@@ -138,8 +137,9 @@ impl<'a> Collected<'a> {
 
     /// Takes note that an entity is there, of which nothing else is known yet.
     pub fn meet(&mut self, element: &Element<'_>) {
-        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
-        if let Some(sample) = self.sample.as_mut().filter(|_| labels.len() == self.entity.len()) {
+        let labels = self.entity_labels(&element.labels);
+        let sample = self.sample.as_mut().filter(|_| labels.len() == self.entity.len());
+        if let Some(sample) = sample {
             sample.meet(&labels);
         }
     }
@@ -160,7 +160,7 @@ impl<'a> Collected<'a> {
     /// # Errors
     /// When its entity is one too many.
     pub fn see(&mut self, piece: Piece, element: &Element<'_>) -> Result<(), HistoryError> {
-        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
+        let labels = self.entity_labels(&element.labels);
         let Some(grid) = self.instants.filter(|_| labels.len() == self.entity.len()) else {
             return Ok(());
         };
@@ -183,7 +183,7 @@ impl<'a> Collected<'a> {
         piece: Piece,
         element: &Element<'_>,
     ) -> Result<(), HistoryError> {
-        let labels = element.labels.filtered(|name| self.entity.iter().any(|it| it == name));
+        let labels = self.entity_labels(&element.labels);
         if self.sample.as_ref().is_some_and(|it| !it.concerns(&labels)) {
             self.excluded.note_other(query);
             return Ok(());
@@ -191,8 +191,12 @@ impl<'a> Collected<'a> {
         self.excluded.note(query, &labels, &element.labels);
         let step_ms = self.grid.step_ms();
         let steps = element.values().filter_map(|(time_ms, _)| piece.step_at(time_ms, step_ms));
-        let all_steps = self.grid.len();
-        self.excluded.add(labels, steps, all_steps, self.max_values)
+        self.excluded.add(labels, steps, self.grid.len(), self.max_values)
+    }
+
+    /// Those of the labels that name an entity, as far as they are there.
+    fn entity_labels(&self, labels: &Labels) -> Labels {
+        labels.filtered(|name| self.entity.iter().any(|it| it == name))
     }
 
     /// The steps at which expressions had a result, as incidents.
@@ -212,8 +216,7 @@ impl<'a> Collected<'a> {
         };
         let place = left.unwrap_or(self.entities.len());
         self.must_fit(self.entities.len().max(place + 1))?;
-        let values = missing(self.grid.len(), self.features.len());
-        let entity = EntityRecording::new(labels.clone(), values);
+        let entity = nothing_of(labels.clone(), self.grid.len(), self.features.len());
         if left.is_some() {
             self.entities[place] = entity;
             self.infinite.retain(|(of, _), _| *of != place);
@@ -246,9 +249,13 @@ impl<'a> Collected<'a> {
         self.count();
         self.tell();
         let own: Vec<bool> = self.common.iter().map(Option::is_none).collect();
+        // What everyone has.
         for (feature, common) in self.common.iter().enumerate() {
+            let Some(common) = common else { continue };
+            let ambiguous = (0..self.grid.len()).filter(|step| common.is_ambiguous(*step, 0));
             for entity in &mut self.entities {
-                common.iter().for_each(|common| give(common, entity, feature));
+                entity.values.column_mut(feature).assign(&common.values.column(0));
+                ambiguous.clone().for_each(|step| entity.spoil(step, feature));
             }
         }
         // The server's order may change from answer to answer; the same data makes the same file.
@@ -269,8 +276,8 @@ impl<'a> Collected<'a> {
                 "the server does not say when samples were taken: late ones go unnoticed"
             );
         }
-        let (counts, delay_ms) = (self.counts, self.grid.delay_ms());
-        Ok(Recording { counts, delay_ms, sightings, ..recording })
+        let delay_ms = self.grid.delay_ms();
+        Ok(Recording { counts: self.counts, delay_ms, sightings, ..recording })
     }
 
     /// Counts what is known of the entities that were kept in the end.
@@ -387,14 +394,6 @@ fn is_common(feature: &FeatureSpec) -> bool {
     labels.is_some_and(|it| it.is_empty())
 }
 
-fn missing(steps: usize, features: usize) -> Array2<f32> {
-    Array2::from_elem((steps, features), f32::NAN)
-}
-
-/// Gives an entity the values that everyone has of a feature.
-fn give(common: &EntityRecording, entity: &mut EntityRecording, feature: usize) {
-    entity.values.column_mut(feature).assign(&common.values.column(0));
-    for step in (0..common.values.nrows()).filter(|step| common.is_ambiguous(*step, 0)) {
-        entity.spoil(step, feature);
-    }
+fn nothing_of(labels: Labels, steps: usize, features: usize) -> EntityRecording {
+    EntityRecording::new(labels, Array2::from_elem((steps, features), f32::NAN))
 }

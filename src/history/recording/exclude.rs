@@ -1,31 +1,22 @@
 //! Exclusions: steps that are known not to be normal, such as incidents and maintenance.
 //!
-//! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded.
-//! A result excludes the entities whose labels agree with the entity labels it has: without any it
-//! excludes all of them. Its value does not matter, as in an alert rule. A query of which no result
-//! agrees with anybody is named: whoever wrote it meant somebody.
+//! In: ranges of time, and the results of queries. Out: for each entity, which steps are excluded. A result
+//! excludes the entities that have the same values of the entity labels it has; one without any excludes
+//! all. Its value does not matter, as in an alert rule. A query whose results fit no entity is logged, as it
+//! is probably a mistake.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Range;
-use super::error::HistoryError;
-use super::marks::Incident;
 use crate::episodes::Timeline;
 use crate::features::{EntityRecording, Recording};
+use crate::history::error::HistoryError;
+use crate::history::marks::Incident;
+use crate::history::question::query::Range;
 use crate::labels::Labels;
 
 /// How many steps apart two results of an incident may be: one step without a result, as where an evaluation
 /// of the rule was missed, is no end.
 const BRIDGED_STEPS: i64 = 2;
-
-/// What is to be left out.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Exclusions {
-    /// Ranges of time, both ends included; they may overlap.
-    pub ranges: Vec<Range>,
-    /// PromQL expressions. A step at which one has a result is excluded.
-    pub queries: Vec<String>,
-}
 
 /// The steps that results of queries exclude, by the entity labels they have.
 #[derive(Default)]
@@ -101,7 +92,7 @@ impl Excluded {
 
     /// The queries that have results of which none agrees with any entity, each with the labels of one.
     fn unfit(&self, entities: &[EntityRecording]) -> Vec<(&str, &Labels)> {
-        let fits = |labels: &Labels| entities.iter().any(|it| agrees(it, labels));
+        let fits = |labels: &Labels| entities.iter().any(|it| agrees(&it.labels, labels));
         let unfit = self
             .results
             .iter()
@@ -130,7 +121,7 @@ impl Excluded {
     /// Marks the steps of every entity that agrees.
     pub fn mark(&self, entities: &mut [EntityRecording]) {
         for (labels, steps) in &self.by_labels {
-            for entity in entities.iter_mut().filter(|it| agrees(it, labels)) {
+            for entity in entities.iter_mut().filter(|it| agrees(&it.labels, labels)) {
                 mark(entity, steps.iter().copied());
             }
         }
@@ -138,12 +129,12 @@ impl Excluded {
 }
 
 /// Whether an entity has these values, those of its labels that are named.
-fn agrees(entity: &EntityRecording, labels: &Labels) -> bool {
-    labels.iter().all(|(name, value)| entity.labels.get(name) == value)
+pub(super) fn agrees(entity: &Labels, labels: &Labels) -> bool {
+    labels.iter().all(|(name, value)| entity.get(name) == value)
 }
 
 /// Marks the steps within ranges, for every entity.
-pub(super) fn mark_ranges(recording: &mut Recording, ranges: &[Range]) {
+pub(crate) fn mark_ranges(recording: &mut Recording, ranges: &[Range]) {
     let within = |time_ms: &i64| ranges.iter().any(|it| it.contains(*time_ms));
     let steps: Vec<bool> = recording.times_ms.iter().map(within).collect();
     for entity in &mut recording.entities {

@@ -1,5 +1,6 @@
 //! Answers that are kept on disk, and who asked for them.
 
+use super::super::resume::AnswerStore;
 use super::*;
 
 /// Reads with these credentials; gives how often the server was asked.
@@ -127,4 +128,87 @@ fn what_is_too_near_to_now_is_asked_for_again() {
     let again = starts();
     // A minute may pass between the two.
     assert!([-10, -8].contains(&again[0]) && again.ends_with(&[-6, -4, -2]), "{again:?}");
+}
+
+#[test]
+fn what_was_left_out_is_not_asked_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fails = Arc::new(AtomicUsize::new(1));
+    let shared = Arc::clone(&fails);
+    let server = TestServer::start(move |asked, _| {
+        if covers(asked, 42.0) {
+            return clash();
+        }
+        // As if the machine went down near the end.
+        match asked.seconds("end") > 98.0 && shared.load(Ordering::SeqCst) > 0 {
+            true => refusal(400, "out of order"),
+            false => two_entities(asked),
+        }
+    });
+    let query = resuming(query(&server.url(), &[(0, 99)], 1, &[("a", "x")]), dir.path());
+    let config = HistoryConfig { max_steps_per_query: 50, max_concurrency: 1, ..config_of(&query) };
+    let query = HistoryQuery { config, ..query };
+    assert!(fetched(&query).is_err());
+    assert!(server.asked().iter().any(|it| it.steps() == 1 && covers(it, 42.0)));
+    fails.store(0, Ordering::SeqCst);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.counts.failed, [1]);
+    let asked: Vec<usize> = server.asked().iter().map(Asked::steps).collect();
+    assert_eq!(asked, [50], "only what was not answered, in one piece");
+    let again = fetched(&query).expect("a recording");
+    assert_eq!(comparable(again), comparable(recording));
+    assert!(server.asked().is_empty(), "everything is there");
+}
+
+#[test]
+fn a_run_goes_on_where_it_was_interrupted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fails = Arc::new(AtomicUsize::new(3));
+    let left = Arc::clone(&fails);
+    let server = TestServer::start(move |asked, _| {
+        let steps = asked.steps();
+        if steps > 60 {
+            return refusal(422, "exceeded maximum resolution");
+        }
+        match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1)) {
+            Err(_) => refusal(400, "out of order"),
+            Ok(_) => two_entities(asked),
+        }
+    });
+    let query = resuming(query(&server.url(), &[(0, 499)], 1, &[("a", "x")]), dir.path());
+    let config =
+        HistoryConfig { max_steps_per_query: 100, max_concurrency: 1, ..config_of(&query) };
+    let query = HistoryQuery { config, ..query };
+    assert!(fetched(&query).is_err());
+    assert_eq!(server.asked().len(), 5, "one too large, three good ones, one bad one");
+    fails.store(usize::MAX, Ordering::SeqCst);
+    let recording = fetched(&query).expect("a recording");
+    assert_eq!(recording.times_ms.len(), 500);
+    let asked: usize = server.asked().iter().map(Asked::steps).sum();
+    assert_eq!(asked, 350, "what was answered is not asked again");
+    assert_eq!(fetched(&query).expect("a recording"), recording);
+    assert!(server.asked().is_empty(), "everything is there");
+    // A later start finds all pieces but the first.
+    let mut later = query;
+    let Source::Server(source) = &mut later.source else { panic!("a server") };
+    source.ranges[0] = Range { start_ms: 120_000, end_ms: 519_000 };
+    assert_eq!(fetched(&later).expect("a recording").times_ms.len(), 400);
+    let asked: usize = server.asked().iter().map(Asked::steps).filter(|it| *it <= 60).sum();
+    assert_eq!(asked, 80 + 20);
+}
+
+#[test]
+fn a_kept_answer_that_is_no_answer_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = TestServer::start(|asked, _| two_entities(asked));
+    let query = resuming(query(&server.url(), &[(0, 60)], 60, &[("a", "x")]), dir.path());
+    let first = fetched(&query).expect("a recording");
+    server.asked();
+    let store = Server::new(&server.url(), &query.config).expect("a server");
+    let store = AnswerStore::open(dir.path(), &store.identity, 1_000, i64::MAX).expect("a folder");
+    let ask = Ask { expr: "x", start_ms: 0, step_ms: 60_000, count: 2 };
+    assert!(store.find(ask).is_some());
+    store.keep(ask, b"{\"status\":\"suc").expect("kept");
+    assert_eq!(fetched(&query).expect("a recording"), first);
+    assert_eq!(server.asked().len(), 1);
 }

@@ -5,15 +5,21 @@
 
 use std::sync::Arc;
 
-use super::HistoryQuery;
-use super::grid::Grid;
-use super::groups::{Texts, WantedEntities};
-use super::query_texts::QueryTexts;
 use crate::promql::Expr;
+
+pub(super) mod grid;
+pub(super) mod groups;
+pub(super) mod query;
+pub(super) mod query_texts;
+
+use grid::Grid;
+use groups::{Texts, WantedEntities};
+use query::HistoryQuery;
+use query_texts::QueryTexts;
 
 /// What an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// The values of a feature.
     Feature(usize),
     /// Steps that are left out.
@@ -26,7 +32,7 @@ pub(super) enum Purpose {
 
 /// An expression, and whose it is.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(crate) struct Question {
     /// For messages.
     pub what: String,
     pub expr: Arc<str>,
@@ -144,16 +150,16 @@ impl Question {
 }
 
 /// The steps of features, and the instants at which it is asked when samples were taken.
-pub(super) type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
+pub(crate) type Grids<'a> = (&'a Arc<Grid>, Option<&'a Arc<Grid>>);
 
 /// What tells who is there, of whoever there may be.
-pub(super) fn who(asked: &QueryTexts, (_, instants): Grids<'_>) -> Option<Question> {
+pub(crate) fn who(asked: &QueryTexts, (_, instants): Grids<'_>) -> Option<Question> {
     let (expr, grid) = (asked.sightings.as_ref()?, instants?);
     Some(Question::new("the entities".to_owned(), expr, Purpose::Sighting, grid, 1))
 }
 
 /// Everything that is asked, of some entities alone where only they are wanted and the text allows it.
-pub(super) fn all(
+pub(crate) fn all(
     query: &HistoryQuery,
     asked: &QueryTexts,
     (grid, instants): Grids<'_>,
@@ -179,15 +185,9 @@ pub(super) fn all(
         let texts = (asked.features[i].clone(), asked.lenient[i].clone());
         all.extend(each(&format!("feature {:?}", feature.name), texts, Purpose::Feature(i), grid));
     }
-    for expr in &query.exclude.queries {
-        all.push(Question::new(
-            "an exclusion".to_owned(),
-            expr,
-            Purpose::Exclusion,
-            grid,
-            max_steps,
-        ));
-    }
+    all.extend(query.exclude.queries.iter().map(|expr| {
+        Question::new("an exclusion".to_owned(), expr, Purpose::Exclusion, grid, max_steps)
+    }));
     if let (Some(instants), Some(expr)) = (instants, &asked.sightings) {
         let texts = (expr.clone(), None);
         all.extend(each("the times of samples", texts, Purpose::Sighting, instants));

@@ -5,13 +5,13 @@
 //! and begins the next is one step. The borders of pieces lie at the same moments wherever a range
 //! begins, so that a run that is resumed later finds most of its pieces again.
 
-use super::Range;
-use super::error::HistoryError;
+use super::query::Range;
+use crate::history::error::HistoryError;
 use crate::timestamp;
 
 /// The steps of all ranges.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     step_ms: i64,
     /// How long before its time a step is asked for: steps are ticks, which look back so far.
     delay_ms: i64,
@@ -29,7 +29,7 @@ struct Span {
 
 /// Some steps of one range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// When the first of them is asked for.
     pub start_ms: i64,
     /// Its number among all.

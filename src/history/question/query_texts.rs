@@ -1,16 +1,16 @@
-//! What a server is asked: the features' own expressions, and what serving knows beside them.
+//! The texts that a server is asked: the features' own, with what serving knows beside them.
 //!
 //! In: features and the entity labels. Out: for each feature the text to ask for and another one for steps at
 //! which label sets clash, and one text for the times of samples. Serving sees in its rings that a series has
-//! ended and when samples were taken; a server must be asked. That costs one more query for two weeks.
+//! ended and when samples were taken; a server must be asked for that.
 //!
-//! A feature's ranges still return something for a while when their series have ended; serving leaves
-//! that out (see [`crate::features::FeatureSet`]), and `and on (...) selector` does here. Where the series
-//! of a selector may be other than the entity's own, as in `a / on () group_left sum(rate(b[2m]))`, the
-//! entity may have none and has not lost any: there, what is left out has some in the range and none now.
-//! What does not parse, as a server may know more than PromQL, is asked as it is.
+//! A feature's ranges still return something for a while when their series have ended. Serving leaves that
+//! out (see [`crate::features::FeatureSet`]), and so does `and on (...) selector` here. Where the selector's
+//! series need not be the entity's own, as in `a / on () group_left sum(rate(b[2m]))`, an entity that has
+//! none has lost none: there, only entities with some in the range and none now are left out. What does not
+//! parse is asked as it is, as a server may know more than PromQL.
 
-use super::HistoryQuery;
+use super::query::HistoryQuery;
 use crate::matcher::Selector;
 use crate::promql::Expr;
 
@@ -19,7 +19,7 @@ const BESIDE_MS: i64 = crate::promql::LOOKBACK_MS;
 
 /// The texts that a server is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct QueryTexts {
+pub(crate) struct QueryTexts {
     /// For each feature.
     pub features: Vec<String>,
     /// For each feature the text for where label sets clash, if it has one; see

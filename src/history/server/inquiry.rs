@@ -1,8 +1,8 @@
-//! An inquiry: single questions to a server, of now, and of what it says of itself.
+//! An inquiry: single questions to a server, about now and about the server itself.
 //!
 //! In: an address, the `history` section, expressions. Out: label sets and values, or the server's words for
-//! why there are none. A server that cannot be reached, or is none, ends the inquiry; one that refuses a
-//! question has left it open. Nothing is asked twice: whoever inquires can do so again.
+//! why there are none. A server that cannot be reached, or is none, ends the inquiry; a refusal is of one
+//! question. Nothing is asked again on its own.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::answer;
 use super::client::Server;
 use super::config::HistoryConfig;
-use super::error::HistoryError;
 use super::reason::Reason;
+use crate::history::error::HistoryError;
 use crate::labels::Labels;
 
 /// Label sets and values, or why there is no answer.
@@ -33,11 +33,7 @@ impl Inquiry {
     /// What is wrong with the address or the section.
     pub fn new(url: &str, config: &HistoryConfig) -> Result<Self, HistoryError> {
         let server = Arc::new(Server::new(url, config)?);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(HistoryError::Start)?;
-        Ok(Self { server, runtime, max_concurrency: config.max_concurrency })
+        Ok(Self { server, runtime: runtime()?, max_concurrency: config.max_concurrency })
     }
 
     /// The address without credentials.
@@ -88,6 +84,12 @@ impl Inquiry {
         let answer = self.runtime.block_on(self.server.look(path));
         answer.and_then(|body| answer::data(&body)).map_err(|reason| reason.to_string())
     }
+}
+
+/// What waits for answers.
+pub(crate) fn runtime() -> Result<Runtime, HistoryError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(HistoryError::Start)
 }
 
 /// Whether there is no use in further questions.

@@ -1,28 +1,27 @@
 //! Asking: every expression at every step, several queries at a time.
 //!
-//! In: a server, expressions, a grid. Out: every answer, handed to the collection one by one and
-//! dropped. A query that is too much for the server is asked in halves, down to one step; the same
-//! expression is then not asked for that many steps again. One that says nothing in time either has too
-//! much to do or hangs: it must answer for one step, or the run ends. One that the server refuses because
-//! label sets clash is asked by a text without the groups that do, as serving leaves them out. Where
-//! there is none or that is refused as well, it is asked in halves, until the steps at which they
-//! clash are alone; those are left out. A server that is busy or away for a while is waited for.
+//! In: a server, questions, their grids. Out: every answer, handed to the collection one by one and dropped.
+//! A query that is too much for the server is asked in halves, down to one step, and no query of that
+//! expression is so long again. After a time-out the server must answer for a single step, or the run ends:
+//! it hangs. A query that is refused because label sets clash is asked by a text without the groups that do,
+//! as serving leaves them out. If there is none, or it is refused as well, it is asked in halves until the
+//! steps that clash are alone; those are left out. A server that is busy or away for a while is waited for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::answer::{self, RangeAnswer};
-use super::client::{Ask, Server};
 use super::collect::Collected;
-use super::error::HistoryError;
-use super::grid::Piece;
-use super::patience::{Patience, ask_patiently};
 use super::progress::Progress;
-use super::question::{Purpose, Question};
-use super::reason::{Reason, Remedy};
-use super::resume::{AnswerStore, Stored};
+use super::resume::{self, AnswerStore, Stored};
+use crate::history::error::HistoryError;
+use crate::history::question::grid::Piece;
+use crate::history::question::{Purpose, Question};
+use crate::history::server::answer::{self, RangeAnswer};
+use crate::history::server::client::{Ask, Server};
+use crate::history::server::patience::{Patience, ask_patiently};
+use crate::history::server::reason::{Reason, Remedy};
 
 /// Steps, spread over all, at which an expression without any result so far is tried before the
 /// steps are looked for at which its label sets clash: that takes up to two questions a step, and
@@ -75,7 +74,9 @@ impl Fetch<'_> {
             let Some(body) = self.ask_alone(work).await? else { continue };
             let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
             answer.elements.iter().for_each(|it| collected.meet(it));
-            self.keep(work, &body, &answer)?;
+            if !answer.may_grow {
+                self.keep(work, &body)?;
+            }
         }
         Ok(())
     }
@@ -110,7 +111,7 @@ impl Fetch<'_> {
                         all += self.part(work, words, &mut halves, collected);
                     }
                     _ if is_large => {
-                        self.keep_split(work)?;
+                        self.keep(work, resume::SPLIT)?;
                         all += self.split(work, &mut halves);
                     }
                     _ => self.start(work, &mut asked),
@@ -122,7 +123,9 @@ impl Fetch<'_> {
             match outcome {
                 Ok(body) => {
                     let answer = answer::parse(&body).map_err(|it| self.about(work, it))?;
-                    self.keep(work, &body, &answer)?;
+                    if !answer.may_grow {
+                        self.keep(work, &body)?;
+                    }
                     self.take(work, answer, collected)?;
                 }
                 Err(reason) => all += self.mend(work, reason, &mut halves, collected).await?,
@@ -200,7 +203,7 @@ impl Fetch<'_> {
                     %reason,
                     "too much for one query: asking for half as many steps"
                 );
-                self.keep_split(work)?;
+                self.keep(work, resume::SPLIT)?;
                 Ok(self.split(work, halves))
             }
             Remedy::Probe if piece.count > 1 => {
@@ -216,7 +219,7 @@ impl Fetch<'_> {
                 );
                 let known = &mut self.queries[query].max_steps;
                 *known = (*known).min(steps);
-                self.keep_split(work)?;
+                self.keep(work, resume::SPLIT)?;
                 Ok(self.halve(work, halves))
             }
             Remedy::LeaveOut
@@ -224,7 +227,7 @@ impl Fetch<'_> {
                     && (self.has_other_text(work) || self.has_result(query).await?) =>
             {
                 let words = reason.to_string();
-                self.keep_clash(work, &words)?;
+                self.keep(work, &resume::clash(&words))?;
                 Ok(self.part(work, words, halves, collected))
             }
             // One step is too much for the longer text, and clashes without.
@@ -274,7 +277,7 @@ impl Fetch<'_> {
         match ask_patiently(&self.server, self.ask(work), self.patience).await {
             Ok(body) => Ok(Some(body)),
             Err(reason) if reason.remedy(true) == Remedy::LeaveOut => {
-                self.keep_clash(work, &reason.to_string())?;
+                self.keep(work, &resume::clash(&reason.to_string()))?;
                 Ok(None)
             }
             Err(reason) => Err(self.about(work, reason)),
@@ -311,18 +314,9 @@ impl Fetch<'_> {
         0
     }
 
-    /// Keeps an answer that would be the same at any later time.
-    fn keep(&self, work: Work, body: &[u8], answer: &RangeAnswer<'_>) -> Result<(), HistoryError> {
-        let store = self.store.as_ref().filter(|_| !answer.may_grow);
-        store.map_or(Ok(()), |store| store.keep(self.ask(work), body))
-    }
-
-    fn keep_clash(&self, work: Work, words: &str) -> Result<(), HistoryError> {
-        self.store.as_ref().map_or(Ok(()), |store| store.keep_clash(self.ask(work), words))
-    }
-
-    fn keep_split(&self, work: Work) -> Result<(), HistoryError> {
-        self.store.as_ref().map_or(Ok(()), |store| store.keep_split(self.ask(work)))
+    /// Keeps an answer, or what stands in its place, where there is a folder for it.
+    fn keep(&self, work: Work, content: &[u8]) -> Result<(), HistoryError> {
+        self.store.as_ref().map_or(Ok(()), |store| store.keep(self.ask(work), content))
     }
 
     /// Puts both halves in the place of a piece that is too much, as are all of its length. Gives by

@@ -1,9 +1,8 @@
-//! The JSON that a server answers a range query with.
+//! The JSON that a server answers with.
 //!
-//! In: the body of an answer. Out: its elements, or the reason why it is none. One that lacks the series of
-//! some stores is none: their hosts would be learnt as hosts that were not there, and the model would
-//! look as good as any. A server says so by a flag or by a warning; it also warns of what an expression
-//! does, and those answers are whole.
+//! In: the body of an answer. Out: its elements, or the reason why it is refused. An answer that lacks the
+//! series of some stores is refused, as a model would learn from it that their hosts were not there. A
+//! server says so by a flag or by a warning. Warnings about the expression itself are harmless.
 //!
 //! Sources: Prometheus `util/annotations/annotations.go` (how warnings of the expression begin) and
 //! `storage/fanout.go` (a remote read that failed is a warning), Thanos `pkg/store/proxy.go`
@@ -14,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::reason::Reason;
-use super::server_words::{MAX_WORDS, readable, words};
+use super::server_words::{readable, words};
 use crate::labels::Labels;
 
 /// What begins a warning about the expression and the values that it met, not about what was read.
@@ -53,7 +52,7 @@ struct Series<'a> {
 }
 
 /// One element of the result: a label set and its values over time.
-pub(super) struct Element<'a> {
+pub(crate) struct Element<'a> {
     /// All its labels.
     pub labels: Labels,
     values: Vec<(f64, &'a str)>,
@@ -70,7 +69,7 @@ impl Element<'_> {
 }
 
 /// A successful answer.
-pub(super) struct RangeAnswer<'a> {
+pub(crate) struct RangeAnswer<'a> {
     /// The result.
     pub elements: Vec<Element<'a>>,
     /// What the server warns of, cut to a readable length.
@@ -80,15 +79,13 @@ pub(super) struct RangeAnswer<'a> {
 }
 
 /// Reads a successful answer, which is whole.
-pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
-    let body: Body<'_> = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+pub(crate) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
+    let body: Body<'_> = json(body)?;
     let data = match body {
         Body { status: "success", data: Some(data), .. } => data,
         Body { error, .. } => {
             let error = error.unwrap_or_else(|| "there is no data in the answer".to_owned());
-            let words = error.chars().take(MAX_WORDS).collect();
-            return Err(Reason::Refused { status: 200, words });
+            return Err(Reason::Refused { status: 200, words: readable(&error, 0) });
         }
     };
     if data.kind != "matrix" {
@@ -100,7 +97,7 @@ pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
         values: series.values,
     });
     let mut warnings = body.warnings.unwrap_or_default();
-    warnings.iter_mut().for_each(|it| *it = it.chars().take(MAX_WORDS).collect());
+    warnings.iter_mut().for_each(|it| *it = readable(it, 0));
     must_be_whole(&warnings, body.is_partial)?;
     let may_grow = warnings.iter().any(|it| it.contains(NO_STORE));
     Ok(RangeAnswer { elements: elements.collect(), warnings, may_grow })
@@ -110,11 +107,10 @@ pub(super) fn parse(body: &[u8]) -> Result<RangeAnswer<'_>, Reason> {
 fn must_be_whole(warnings: &[String], is_partial: bool) -> Result<(), Reason> {
     let is_harmless = |it: &str| OF_EXPRESSION.iter().any(|begin| it.starts_with(begin));
     let lacking = warnings.iter().find(|it| !is_harmless(it) && !it.contains(NO_STORE));
-    match is_partial || lacking.is_some() {
-        true => {
-            Err(Reason::Partial(lacking.map_or("isPartial: true".to_owned(), |it| readable(it, 0))))
-        }
-        false => Ok(()),
+    match lacking {
+        Some(words) => Err(Reason::Partial(readable(words, 0))),
+        None if is_partial => Err(Reason::Partial("isPartial: true".to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -144,8 +140,7 @@ struct InstantElement {
 /// Reads a successful answer to an instant query, which is whole: label sets and values. A scalar has no
 /// labels, a histogram is left out, and a text that is no number is NaN.
 pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<(Labels, f64)>, Reason> {
-    let InstantBody { data, warnings, is_partial } = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
+    let InstantBody { data, warnings, is_partial } = json(body)?;
     must_be_whole(&warnings, is_partial)?;
     let number = |text: &str| text.parse().unwrap_or(f64::NAN);
     let elements = match data {
@@ -165,9 +160,12 @@ pub(super) fn data(body: &[u8]) -> Result<serde_json::Value, Reason> {
     struct Told {
         data: serde_json::Value,
     }
-    let told: Told = serde_json::from_slice(body)
-        .map_err(|error| Reason::NotPrometheus(format!("{error}: {}", words(body))))?;
-    Ok(told.data)
+    json(body).map(|told: Told| told.data)
+}
+
+fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Reason> {
+    let wrong = |error| Reason::NotPrometheus(format!("{error}: {}", words(body)));
+    serde_json::from_slice(body).map_err(wrong)
 }
 
 #[cfg(test)]
