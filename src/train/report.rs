@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::branches::BranchKind;
-use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
 use super::data::Cleaning;
-use super::ensemble::Sharing;
+use super::fit::{Course, Sharing};
 use super::hindsight::{Called, Hindsight};
 use super::left_out::LeftOut;
 use super::threshold::Thresholds;

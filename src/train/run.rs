@@ -7,28 +7,26 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::branches::BranchKind;
-use super::config::{DRAFT, FitKind, ModelKind, TrainConfig, TrainConfigError};
+use super::config::{DRAFT, FitKind, ModelKind, TrainConfig};
 use super::data::scaler;
-use super::data::{Cleaning, Dataset, DatasetError, Training, medians, range, roles};
-use super::ensemble::{self, Fit, FitError, Fits};
+use super::data::{Cleaning, Dataset, Training, medians, range, roles};
+use super::ensemble;
+use super::error::TrainError;
+use super::fit::{Fit, FitError, Fits};
 use super::graph::export;
 use super::hindsight::{self, Called, Hindsight};
 use super::left_out::{self, LeftOut};
-use super::memory::{self, MemoryError};
+use super::memory;
 use super::report::Summary;
-use super::threshold::{self, ThresholdError, Thresholds, TrainingScores};
+use super::threshold::{self, Thresholds, TrainingScores};
 use super::tune::faults::{self, Faults};
-use super::tune::{Execution, NothingToTune, TrialBudget};
+use super::tune::{Execution, Space, TrialBudget};
 use super::{tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
-use crate::features::{
-    Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
-};
-use crate::history::{History, HistoryError, HistoryQuery, Progress, Range, Source};
-use crate::model::{
-    ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScoreSummary, ScorerError,
-};
+use crate::features::{Clock, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::history::{History, HistoryQuery, Progress, Range, Source};
+use crate::model::{Metadata, ModelConfig, Runtime, ScoreSummary};
 
 /// The exponent of the means that smooth: the root of squares, so that a peak is not forgotten in a plain
 /// mean.
@@ -55,64 +53,6 @@ pub struct Options {
     pub onnxruntime: Option<PathBuf>,
 }
 
-/// Why there is no model.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// A setting that nothing can be trained with.
-    #[error(transparent)]
-    Config(#[from] TrainConfigError),
-    /// A feature that serving could not compute.
-    #[error(transparent)]
-    Feature(#[from] FeatureError),
-    /// No ONNX Runtime to measure with and to load the file in.
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    /// No history.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// A table has another step than is asked for.
-    #[error(
-        "the table has steps of {found}, and a step of {asked} is asked for (--step, or step of the model): \
-         leave it out, or bring the table to steps of {asked} first"
-    )]
-    Step {
-        /// What is asked for.
-        asked: Duration,
-        /// The table's.
-        found: Duration,
-    },
-    /// Too much of it.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// Too little of it.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// No network to search for.
-    #[error(transparent)]
-    Tune(#[from] NothingToTune),
-    /// Nothing learnt.
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    /// No threshold.
-    #[error(transparent)]
-    Threshold(#[from] ThresholdError),
-    /// The file does not read back: a mistake in this program.
-    #[error("the written model cannot be read")]
-    Artifact(#[from] ArtifactError),
-    /// ONNX Runtime refuses the file: a mistake in this program.
-    #[error("the written model cannot be run")]
-    Scorer(#[from] ScorerError),
-    /// The file cannot be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's own words.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
 /// Trains a model and writes it. Shows progress where standard error is a terminal.
 ///
 /// # Errors
@@ -123,7 +63,7 @@ pub enum TrainError {
 pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
     if options.tune.is_some() && !options.config.model.has_network() {
-        return Err(NothingToTune(options.config.model).into());
+        return Err(TrainError::Tune(options.config.model));
     }
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
@@ -147,7 +87,7 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let best = tuning.as_ref().and_then(|tuning| tuning.best());
     let config = best.map_or_else(
         || options.config.clone(),
-        |best| options.config.with(&best.trial, options.config.seed),
+        |best| best.trial.settings(&options.config, options.config.seed),
     );
     // A longer window needs steps that were a shorter one's own.
     let split = parts(&config)?;
@@ -243,10 +183,10 @@ fn trials(training: &Training<'_>, config: &TrainConfig, budget: TrialBudget) ->
     let alone = TrainConfig { model: ModelKind::Autoencoder, ..config.clone() };
     let Training { runtime, dataset, split, roles, .. } = *training;
     let features = faults::learnt(dataset, split, roles);
-    let space = alone.space(features.len());
+    let space = Space::around(&alone, features.len());
     let faults = Faults::lay(dataset, &features, &alone, &space);
     tune::search(&space, budget, config.seed, &mut |trial, seed| {
-        let config = alone.with(trial, seed);
+        let config = trial.settings(&alone, seed);
         let split = dataset.split(ensemble::window(&config))?;
         let training = Training { split: &split, ..training.clone() };
         let network = Fit::learn(&training, &config, &mut |_, _| ControlFlow::Continue(()))?;
