@@ -156,7 +156,7 @@ fn evaluate(
     if let Some(path) = &args.report {
         let command = command_line(query, &[]);
         let judged = judged.as_ref().map(|(marked, judgement)| (judgement, marked));
-        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command)?)?;
+        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command))?;
     }
     let text = account.text(&backtest);
     let served = model_name(&args.model, config)?;

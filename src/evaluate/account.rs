@@ -134,20 +134,15 @@ impl Account {
     pub fn call_table(&self, backtest: &Backtest) -> Table {
         let mut columns = vec!["when", "host", "how long", "largest score", "top features"];
         columns.extend(self.findings.as_ref().map(|_| "labels say"));
-        Table {
-            columns: columns.into_iter().map(str::to_owned).collect(),
-            rows: self.calls.iter().map(|it| self.call_cells(backtest, it)).collect(),
-            emphasis: None,
-        }
+        Table::new(&columns, self.calls.iter().map(|it| self.call_cells(backtest, it)))
     }
 
     /// All incidents.
     #[must_use]
     pub fn finding_table(&self, backtest: &Backtest) -> Option<Table> {
         let findings = self.findings.as_ref()?;
-        let columns = ["found", "when", "of", "how long", "called"].map(str::to_owned);
-        let rows = findings.iter().map(|it| finding_cells(backtest, it)).collect();
-        Some(Table { columns: columns.to_vec(), rows, emphasis: None })
+        let columns = ["found", "when", "of", "how long", "called"];
+        Some(Table::new(&columns, findings.iter().map(|it| finding_cells(backtest, it))))
     }
 }
 
