@@ -6,21 +6,12 @@
 use super::backtest::{Backtest, Tally};
 use super::calls::{Account, Call, CallVerdict, Finding};
 use crate::duration::Duration;
-use crate::labels::Labels;
 use crate::report::Table;
 use crate::statistics;
 use crate::timestamp::format_ms;
 
 /// Lines of a list on a terminal: what fits onto a screen beside the figures. The page has all.
 const SHOWN: usize = 20;
-
-/// The name of whoever has no labels: what a table is of.
-const NAMELESS: &str = "the table";
-
-/// An entity as it is named.
-pub(super) fn name(labels: &Labels) -> String {
-    if labels.is_empty() { NAMELESS.to_owned() } else { labels.to_string() }
-}
 
 /// One word with its number.
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -113,7 +104,7 @@ impl Account {
             .collect();
         let mut cells = vec![
             format_ms(call.start_ms),
-            name(&backtest.entities[call.entity].labels),
+            backtest.entities[call.entity].labels.entity_name(),
             Duration::from_ms(call.length_ms).to_string(),
             format!("{:.2}", call.largest),
             features.join(", "),
@@ -149,7 +140,7 @@ impl Account {
 fn finding_cells(backtest: &Backtest, finding: &Finding) -> Vec<String> {
     let incident = &finding.marked.incident;
     let of = match (incident.owner.is_empty(), backtest.entities.len()) {
-        (true, 1) => name(&backtest.entities[0].labels),
+        (true, 1) => backtest.entities[0].labels.entity_name(),
         (true, _) => "every host".to_owned(),
         (false, _) => incident.owner.to_string(),
     };
@@ -159,7 +150,7 @@ fn finding_cells(backtest: &Backtest, finding: &Finding) -> Vec<String> {
         Some((entity, after_ms)) => {
             let by = match finding.marked.entities.len() {
                 1 => String::new(),
-                _ => format!(", for {}", name(&backtest.entities[entity].labels)),
+                _ => format!(", for {}", backtest.entities[entity].labels.entity_name()),
             };
             format!("{}{by}", beside(after_ms, "its"))
         }
@@ -235,6 +226,7 @@ pub fn overview(backtest: &Backtest) -> String {
 mod tests {
     use super::*;
     use crate::evaluate::Scored;
+    use crate::labels::Labels;
 
     #[test]
     fn an_entity_is_summed_up_in_a_line() {

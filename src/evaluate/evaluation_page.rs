@@ -1,6 +1,5 @@
 //! The page of an evaluation: how a model did on history, for a browser.
 
-use super::account::name;
 use super::backtest::{Backtest, Tally};
 use super::calls::Account;
 use super::judgement::Judgement;
@@ -81,7 +80,7 @@ fn scores(backtest: &Backtest, marked: Option<&Marked>) -> Plot {
     let series = order.iter().take(SHOWN_ENTITIES).map(|&i| {
         let entity = &backtest.entities[i];
         let points = backtest.times_ms.iter().copied().zip(entity.scores.iter().copied());
-        TimedSeries { name: name(&entity.labels), points: points.collect() }
+        TimedSeries { name: entity.labels.entity_name(), points: points.collect() }
     });
     Plot::TimeSeries(TimeSeries {
         title: "Score".to_owned(),
@@ -117,7 +116,7 @@ fn entities(page: &mut Page, backtest: &Backtest) {
     let rows = backtest.entities.iter().map(|entity| {
         let Tally { scored, above, episodes, largest, excluded: _ } = backtest.tally(entity);
         vec![
-            name(&entity.labels),
+            entity.labels.entity_name(),
             scored.to_string(),
             above.to_string(),
             episodes.to_string(),

@@ -70,23 +70,9 @@ fn left_out(page: &mut Page, summary: &Summary) {
 }
 
 fn cleaning(page: &mut Page, summary: &Summary) {
-    let cleaning = &summary.cleaning;
+    let kinds = summary.cleaning.by_feature();
     let rows: Vec<Vec<String>> = (summary.metadata.features.iter().enumerate())
-        .map(|(i, feature)| {
-            let count = |counts: &[usize]| counts.get(i).copied().unwrap_or(0);
-            let counts = [
-                count(&cleaning.dropped_for),
-                count(&cleaning.filled),
-                count(&cleaning.masked),
-                count(&cleaning.far_out),
-                count(&cleaning.infinite),
-                count(&cleaning.failed),
-                count(&cleaning.ambiguous),
-                count(&cleaning.unplaced),
-                count(&cleaning.absent),
-            ];
-            (feature, counts)
-        })
+        .map(|(i, feature)| (feature, kinds.map(|(_, counts)| counts.get(i).copied().unwrap_or(0))))
         .filter(|(_, counts)| counts.iter().any(|it| *it > 0))
         .map(|(feature, counts)| {
             let counts = counts.iter().map(ToString::to_string);
@@ -102,18 +88,8 @@ fn cleaning(page: &mut Page, summary: &Summary) {
     };
     page.section("Cleaning", text);
     if !rows.is_empty() {
-        let columns = [
-            "feature",
-            "dropped",
-            "filled",
-            "masked",
-            "far out",
-            "infinite",
-            "refused",
-            "ambiguous",
-            "unplaced",
-            "absent",
-        ];
+        let names = kinds.iter().map(|(name, _)| *name);
+        let columns: Vec<&str> = std::iter::once("feature").chain(names).collect();
         page.table(&Table::new(&columns, rows));
     }
 }
@@ -135,7 +111,7 @@ fn scores(page: &mut Page, summary: &Summary) {
         b.total_cmp(&a)
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&entity| TimedSeries {
-        name: name(summary, entity),
+        name: hindsight.entities[entity].entity_name(),
         points: (hindsight.scores.times_ms.iter().zip(&hindsight.scores.entities[entity]))
             .map(|(time_ms, error)| (*time_ms, error / threshold))
             .collect(),
@@ -152,12 +128,6 @@ fn scores(page: &mut Page, summary: &Summary) {
         _ => "The entities with the largest scores.",
     };
     page.plot(&plot, caption);
-}
-
-/// The name of an entity; of a table, that it is one.
-fn name(summary: &Summary, entity: usize) -> String {
-    let labels = &summary.hindsight.entities[entity];
-    if labels.is_empty() { "the table".to_owned() } else { labels.to_string() }
 }
 
 fn thresholds(page: &mut Page, summary: &Summary) {
@@ -237,7 +207,7 @@ fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
     Some(Plot::Compare(Compare {
         title: format!(
             "{} at {}: score {:.2}",
-            name(summary, moment.entity),
+            summary.hindsight.entities[moment.entity].entity_name(),
             crate::timestamp::format_ms(time_ms),
             moment.error / summary.metadata.threshold
         ),

@@ -54,7 +54,7 @@ fn config() -> TrainConfig {
 fn laid(dataset: &Dataset, config: &TrainConfig, windows: &[usize]) -> Faults {
     let split = dataset.split(1).expect("two parts");
     let features = learnt(dataset, &split, &ROLES);
-    let space = Space { windows: windows.to_vec(), ..Space::around(&config, features.len()) };
+    let space = Space { windows: windows.to_vec(), ..Space::around(config, features.len()) };
     Faults::lay(dataset, &features, config, &space)
 }
 
