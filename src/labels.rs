@@ -80,6 +80,12 @@ impl Labels {
         self.get(METRIC_NAME)
     }
 
+    /// How reports name the entity with these labels; without any, there is only a table.
+    #[must_use]
+    pub fn entity_name(&self) -> String {
+        if self.is_empty() { "the table".to_owned() } else { self.to_string() }
+    }
+
     /// Whether the set has no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {

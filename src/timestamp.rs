@@ -140,6 +140,20 @@ fn in_range(text: &str, ms: Option<i64>) -> Result<i64, TimestampError> {
     ms.filter(|ms| (0..=LAST_MS).contains(ms)).ok_or_else(|| TimestampError(text.to_owned()))
 }
 
+/// From when to when, for people: each of several ranges by itself, else the whole.
+#[must_use]
+pub fn format_ranges(
+    ranges: impl Iterator<Item = (i64, i64)>,
+    whole: Option<(i64, i64)>,
+) -> Vec<String> {
+    let mut ranges: Vec<(i64, i64)> = ranges.collect();
+    if ranges.len() < 2 {
+        ranges = whole.into_iter().collect();
+    }
+    let text = |(from, to): (i64, i64)| format!("{} to {}", format_ms(from), format_ms(to));
+    ranges.into_iter().map(text).collect()
+}
+
 /// RFC 3339 in UTC; with milliseconds only where there are any.
 #[must_use]
 pub fn format_ms(ms: i64) -> String {

@@ -124,7 +124,7 @@ const TOP_LEVEL: [&str; 20] = [
 
 /// Circles of imports that are still there: the room, and of how many files the largest is. None may come or grow;
 /// one that has become smaller is written down as such. In promql a subquery is a step that holds a frame.
-const CIRCLES: [(&str, usize); 2] = [("promql", 4), ("train", 14)];
+const CIRCLES: [(&str, usize); 1] = [("promql", 4)];
 
 /// Where a lock may be for the whole process: there can be one ONNX Runtime in it.
 const STATIC_LOCK: &str = "model/scorer/environment.rs";

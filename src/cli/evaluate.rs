@@ -21,7 +21,7 @@ use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::model::{Artifact, MAX_FILE_BYTES, Metadata, Runtime, Scorer};
 use crate::promql::parse_selector;
-use crate::timestamp::format_ms;
+use crate::timestamp::format_ranges;
 
 /// Hosts that are named where a selector matches none.
 const NAMED_HOSTS: usize = 3;
@@ -156,7 +156,7 @@ fn evaluate(
     if let Some(path) = &args.report {
         let command = command_line(query, &[]);
         let judged = judged.as_ref().map(|(marked, judgement)| (judgement, marked));
-        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command)?)?;
+        write_file(path, &evaluate::page(&name, &backtest, &account, judged, &command))?;
     }
     let text = account.text(&backtest);
     let served = model_name(&args.model, config)?;
@@ -173,20 +173,12 @@ fn evaluate(
     }
 }
 
-/// The history that was looked at: each range of a server by itself.
+/// The history that was looked at.
 fn looked_at(query: &HistoryQuery, backtest: &Backtest) -> String {
-    let ranges = match &query.source {
-        Source::Server(asked) => asked.ranges.iter().map(|it| (it.start_ms, it.end_ms)).collect(),
-        Source::Csv(_) => backtest
-            .times_ms
-            .first()
-            .copied()
-            .zip(backtest.times_ms.last().copied())
-            .into_iter()
-            .collect::<Vec<_>>(),
-    };
-    let line = |(from, to)| format!("{:<14} {} to {}\n", "range", format_ms(from), format_ms(to));
-    ranges.into_iter().map(line).collect()
+    let asked = query.ranges().into_iter().map(|it| (it.start_ms, it.end_ms));
+    let times_ms = &backtest.times_ms;
+    let whole = times_ms.first().copied().zip(times_ms.last().copied());
+    format_ranges(asked, whole).iter().map(|it| format!("{:<14} {it}\n", "range")).collect()
 }
 
 /// What serving calls a model: by its item of the configuration, or as its file is called.

@@ -56,9 +56,7 @@ pub(super) fn run(args: TrainArgs) -> ExitResult {
     let summary = train::run(&options).map_err(failure)?;
     if let Some(path) = report {
         let command = command_line(&options.history, &options.keep);
-        let page =
-            train::page(&summary, &command).map_err(|error| Failure::Failed(error.into()))?;
-        write_file(&path, &page).map_err(Failure::Failed)?;
+        write_file(&path, &train::page(&summary, &command)).map_err(Failure::Failed)?;
     }
     let next = serving(&config, config_file.as_deref(), &options.model.name, &options.output);
     say(format!("{summary}{next}")).map_err(Failure::Failed)

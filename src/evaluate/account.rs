@@ -6,21 +6,12 @@
 use super::backtest::{Backtest, Tally};
 use super::calls::{Account, Call, CallVerdict, Finding};
 use crate::duration::Duration;
-use crate::labels::Labels;
 use crate::report::Table;
 use crate::statistics;
 use crate::timestamp::format_ms;
 
 /// Lines of a list on a terminal: what fits onto a screen beside the figures. The page has all.
 const SHOWN: usize = 20;
-
-/// The name of whoever has no labels: what a table is of.
-const NAMELESS: &str = "the table";
-
-/// An entity as it is named.
-pub(super) fn name(labels: &Labels) -> String {
-    if labels.is_empty() { NAMELESS.to_owned() } else { labels.to_string() }
-}
 
 /// One word with its number.
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -113,7 +104,7 @@ impl Account {
             .collect();
         let mut cells = vec![
             format_ms(call.start_ms),
-            name(&backtest.entities[call.entity].labels),
+            backtest.entities[call.entity].labels.entity_name(),
             Duration::from_ms(call.length_ms).to_string(),
             format!("{:.2}", call.largest),
             features.join(", "),
@@ -134,27 +125,22 @@ impl Account {
     pub fn call_table(&self, backtest: &Backtest) -> Table {
         let mut columns = vec!["when", "host", "how long", "largest score", "top features"];
         columns.extend(self.findings.as_ref().map(|_| "labels say"));
-        Table {
-            columns: columns.into_iter().map(str::to_owned).collect(),
-            rows: self.calls.iter().map(|it| self.call_cells(backtest, it)).collect(),
-            emphasis: None,
-        }
+        Table::new(&columns, self.calls.iter().map(|it| self.call_cells(backtest, it)))
     }
 
     /// All incidents.
     #[must_use]
     pub fn finding_table(&self, backtest: &Backtest) -> Option<Table> {
         let findings = self.findings.as_ref()?;
-        let columns = ["found", "when", "of", "how long", "called"].map(str::to_owned);
-        let rows = findings.iter().map(|it| finding_cells(backtest, it)).collect();
-        Some(Table { columns: columns.to_vec(), rows, emphasis: None })
+        let columns = ["found", "when", "of", "how long", "called"];
+        Some(Table::new(&columns, findings.iter().map(|it| finding_cells(backtest, it))))
     }
 }
 
 fn finding_cells(backtest: &Backtest, finding: &Finding) -> Vec<String> {
     let incident = &finding.marked.incident;
     let of = match (incident.owner.is_empty(), backtest.entities.len()) {
-        (true, 1) => name(&backtest.entities[0].labels),
+        (true, 1) => backtest.entities[0].labels.entity_name(),
         (true, _) => "every host".to_owned(),
         (false, _) => incident.owner.to_string(),
     };
@@ -164,7 +150,7 @@ fn finding_cells(backtest: &Backtest, finding: &Finding) -> Vec<String> {
         Some((entity, after_ms)) => {
             let by = match finding.marked.entities.len() {
                 1 => String::new(),
-                _ => format!(", for {}", name(&backtest.entities[entity].labels)),
+                _ => format!(", for {}", backtest.entities[entity].labels.entity_name()),
             };
             format!("{}{by}", beside(after_ms, "its"))
         }
@@ -240,6 +226,7 @@ pub fn overview(backtest: &Backtest) -> String {
 mod tests {
     use super::*;
     use crate::evaluate::Scored;
+    use crate::labels::Labels;
 
     #[test]
     fn an_entity_is_summed_up_in_a_line() {

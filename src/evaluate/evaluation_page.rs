@@ -1,32 +1,24 @@
 //! The page of an evaluation: how a model did on history, for a browser.
 
-use super::account::name;
 use super::backtest::{Backtest, Tally};
 use super::calls::Account;
 use super::judgement::Judgement;
 use super::marked::Marked;
 use crate::episodes::{Run, Timeline};
-use crate::report::{
-    Bar, Bars, Event, Page, Plot, ReportError, Table, Threshold, TimeSeries, TimedSeries,
-};
+use crate::report::{Bars, Event, Page, Plot, Table, Threshold, TimeSeries, TimedSeries};
 
 /// Entities of which the scores are shown: the ones with the largest.
 const SHOWN_ENTITIES: usize = 5;
 
-/// Features of which the share of the error is shown.
-const SHOWN_FEATURES: usize = 20;
-
 /// The page: first what an operator asks. With labels, `judged` has the figures and the label of each step.
-///
-/// # Errors
-/// When a plot cannot be drawn.
+#[must_use]
 pub fn page(
     model: &str,
     backtest: &Backtest,
     account: &Account,
     judged: Option<(&Judgement, &Marked)>,
     command: &str,
-) -> Result<String, ReportError> {
+) -> String {
     let mut page = Page::new("Portent: evaluation report");
     page.lead(&format!(
         "{model}: steps {}, entities {}.",
@@ -39,26 +31,16 @@ pub fn page(
         page.facts(judgement.lines());
     }
     page.section("Scores", "As they would have been exported: above the line is anomalous.");
-    page.plot(&scores(backtest, judged.map(|(_, marked)| marked)), "Gaps have no score.")?;
+    page.plot(&scores(backtest, judged.map(|(_, marked)| marked)), "Gaps have no score.");
     page.section("Features", "Which features the errors came from.");
-    let mut shares: Vec<(usize, f64)> = backtest.by_feature.iter().copied().enumerate().collect();
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-    shares.retain(|(_, share)| *share > 0.0);
-    let bars = shares.iter().take(SHOWN_FEATURES).map(|(feature, share)| Bar {
-        label: backtest.feature_names[*feature].clone(),
-        value: 100.0 * share,
-    });
-    let bars = Plot::Bars(Bars {
-        title: "Share of the error by feature".to_owned(),
-        x_label: "share of all errors".to_owned(),
-        unit: "%".to_owned(),
-        bars: bars.collect(),
-    });
-    page.plot(&bars, "Over all steps, whether anomalous or not.")?;
+    let names = backtest.feature_names.iter().map(String::as_str);
+    let (title, of) = ("Share of the error by feature", "share of all errors");
+    let bars = Plot::Bars(Bars::shares(title, of, names, &backtest.by_feature));
+    page.plot(&bars, "Over all steps, whether anomalous or not.");
     entities(&mut page, backtest);
     page.section("Reproduce", "The same model and history give the same scores.");
     page.code(command);
-    Ok(page.render())
+    page.render()
 }
 
 /// Calls, and what labels say of them, whole.
@@ -98,7 +80,7 @@ fn scores(backtest: &Backtest, marked: Option<&Marked>) -> Plot {
     let series = order.iter().take(SHOWN_ENTITIES).map(|&i| {
         let entity = &backtest.entities[i];
         let points = backtest.times_ms.iter().copied().zip(entity.scores.iter().copied());
-        TimedSeries { name: name(&entity.labels), points: points.collect() }
+        TimedSeries { name: entity.labels.entity_name(), points: points.collect() }
     });
     Plot::TimeSeries(TimeSeries {
         title: "Score".to_owned(),
@@ -134,16 +116,12 @@ fn entities(page: &mut Page, backtest: &Backtest) {
     let rows = backtest.entities.iter().map(|entity| {
         let Tally { scored, above, episodes, largest, excluded: _ } = backtest.tally(entity);
         vec![
-            name(&entity.labels),
+            entity.labels.entity_name(),
             scored.to_string(),
             above.to_string(),
             episodes.to_string(),
             format!("{largest:.2}"),
         ]
     });
-    page.table(&Table {
-        columns: ["entity", "scored", "above", "episodes", "largest"].map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-        emphasis: None,
-    });
+    page.table(&Table::new(&["entity", "scored", "above", "episodes", "largest"], rows));
 }

@@ -1,12 +1,14 @@
 //! Bars: one value for each of several names, such as the error of each feature.
 
-use super::canvas::{self, Anchor, Axes, DrawError, Layout, fitting, text_width};
+use super::canvas::{Anchor, Canvas, Layout, fitting, text_width};
 use super::ink::Ink;
 use super::plot::{self, Figure, Size};
 use super::scale;
 
 /// More bars are not read any more; the rest is counted in a note.
 const MOST_BARS: usize = 60;
+/// Shares that are drawn: enough to see which lead.
+const MOST_SHARES: usize = 20;
 /// Height of a bar with its space, in pixels.
 const ROW: f64 = 24.0;
 /// Height of the bar itself.
@@ -39,12 +41,29 @@ pub struct Bars {
 }
 
 impl Bars {
-    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
-        let parts = plot::both(|size| self.draw(size))?;
-        Ok(Figure { above: self.x_label.clone(), parts, ..Figure::default() })
+    /// Parts of a whole in percent, the largest first; at most 20, and none that is nothing.
+    #[must_use]
+    pub fn shares<'a>(
+        title: &str,
+        x_label: &str,
+        names: impl Iterator<Item = &'a str>,
+        shares: &[f64],
+    ) -> Self {
+        let mut shares: Vec<(&str, f64)> = names.zip(shares.iter().copied()).collect();
+        shares.retain(|(_, share)| *share > 0.0);
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let bar =
+            |(label, share): &(&str, f64)| Bar { label: (*label).to_owned(), value: 100.0 * share };
+        let bars = shares.iter().take(MOST_SHARES).map(bar).collect();
+        Self { title: title.to_owned(), x_label: x_label.to_owned(), unit: "%".to_owned(), bars }
     }
 
-    fn draw(&self, size: Size) -> Result<(String, Vec<String>), DrawError> {
+    pub(super) fn figure(&self) -> Figure {
+        let (title, above) = (self.title.clone(), self.x_label.clone());
+        Figure { title, above, parts: plot::both(|size| self.draw(size)), ..Figure::default() }
+    }
+
+    fn draw(&self, size: Size) -> (String, Vec<String>) {
         let bars = &self.bars[..self.bars.len().min(MOST_BARS)];
         let mut notes = Vec::new();
         if bars.len() < self.bars.len() {
@@ -64,33 +83,29 @@ impl Bars {
         let right = values + SPACE;
         let layout = Layout { width, height, left: names, right, top: 0.0, bottom: 0.0 };
         let range = range(bars);
-        let axes = Axes { x: &[], y: &[] };
-        let svg = canvas::draw(layout, &axes, (size.class(), &self.title), |canvas| {
-            for (i, (bar, written)) in bars.iter().zip(&written).enumerate() {
-                let top = 4.0 + row * i as f64;
-                let middle = if over { top + row - ROW / 2.0 } else { top + ROW / 2.0 };
-                if over {
-                    let name = fitting(&bar.label, width);
-                    canvas.text(&name, (0.0, middle - BAR / 2.0 - 10.0), Anchor::Left)?;
-                } else {
-                    let name = fitting(&bar.label, names - SPACE);
-                    canvas.text(&name, (names - SPACE, middle), Anchor::Right)?;
-                }
-                canvas.text(written, (width, middle), Anchor::Right)?;
-                if bar.value.is_finite() {
-                    let (zero, end) =
-                        (layout.x(range.place(0.0)), layout.x(range.place(bar.value)));
-                    let (from, to) = (zero.min(end), zero.max(end));
-                    let half = BAR / 2.0;
-                    canvas.rectangle((from, middle - half), (to, middle + half), Ink::Bar)?;
-                }
+        let mut canvas = Canvas::new(layout);
+        for (i, (bar, written)) in bars.iter().zip(&written).enumerate() {
+            let top = 4.0 + row * i as f64;
+            let middle = if over { top + row - ROW / 2.0 } else { top + ROW / 2.0 };
+            if over {
+                let name = fitting(&bar.label, width);
+                canvas.text(&name, (0.0, middle - BAR / 2.0 - 10.0), Anchor::Left);
+            } else {
+                let name = fitting(&bar.label, names - SPACE);
+                canvas.text(&name, (names - SPACE, middle), Anchor::Right);
             }
-            if bars.is_empty() {
-                canvas.text("no values", (layout.x(0.5), ROW / 2.0), Anchor::Middle)?;
+            canvas.text(written, (width, middle), Anchor::Right);
+            if bar.value.is_finite() {
+                let (zero, end) = (layout.x(range.place(0.0)), layout.x(range.place(bar.value)));
+                let (from, to) = (zero.min(end), zero.max(end));
+                let half = BAR / 2.0;
+                canvas.rectangle((from, middle - half), (to, middle + half), Ink::Bar);
             }
-            Ok(())
-        })?;
-        Ok((svg, notes))
+        }
+        if bars.is_empty() {
+            canvas.text("no values", (layout.x(0.5), ROW / 2.0), Anchor::Middle);
+        }
+        (canvas.svg(size, &self.title), notes)
     }
 
     fn written(&self, value: f64) -> String {
@@ -119,7 +134,7 @@ mod tests {
     fn too_many_bars_are_counted() {
         let bar = Bar { label: "a".into(), value: 1.0 };
         let bars = Bars { bars: vec![bar; MOST_BARS + 3], ..Bars::default() };
-        let (svg, notes) = bars.draw(Size::Wide).expect("drawn");
+        let (svg, notes) = bars.draw(Size::Wide);
         assert_eq!(svg.matches("<rect").count(), MOST_BARS);
         assert_eq!(notes, ["3 more are not drawn."]);
     }

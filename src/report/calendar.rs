@@ -14,31 +14,11 @@ const DAY: i64 = 24 * HOUR;
 /// 1970 began on a Thursday: the first Monday is four days later.
 const FIRST_MONDAY: i64 = 4 * DAY;
 /// Steps that divide the next larger unit evenly; a week begins on Monday.
-const STEPS: [i64; 24] = [
-    SECOND,
-    2 * SECOND,
-    5 * SECOND,
-    10 * SECOND,
-    15 * SECOND,
-    30 * SECOND,
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    3 * HOUR,
-    4 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-    2 * DAY,
-    4 * DAY,
-    7 * DAY,
-    14 * DAY,
-    28 * DAY,
+const STEPS: [(i64, [i64; 6]); 4] = [
+    (SECOND, [1, 2, 5, 10, 15, 30]),
+    (MINUTE, [1, 2, 5, 10, 15, 30]),
+    (HOUR, [1, 2, 3, 4, 6, 12]),
+    (DAY, [1, 2, 4, 7, 14, 28]),
 ];
 /// Steps in months, for ranges of more than the longest of `STEPS` shows; the last are two
 /// thousand years, of which there are five in all that can be asked.
@@ -62,7 +42,8 @@ pub(super) fn ticks(scale: &Scale, most: usize) -> Vec<Tick> {
     let from = (scale.lo().ceil() as i64).clamp(0, LAST_MS);
     let to = (scale.hi().floor() as i64).clamp(0, LAST_MS);
     let most = most.max(2) as i64;
-    let moments = match STEPS.into_iter().find(|step| (to - from) / step < most) {
+    let mut steps = STEPS.iter().flat_map(|(unit, counts)| counts.map(|count| count * unit));
+    let moments = match steps.find(|step| (to - from) / step < most) {
         Some(step) => regular(from, to, step),
         None => months(from, to, most),
     };

@@ -1,61 +1,27 @@
-//! A canvas: one SVG, with axes where wanted, on which plots place their marks in pixels.
+//! A canvas: one SVG, with axes where wanted, on which plots place their marks.
 //!
-//! In: a layout, ticks and marks. Out: the text of one `<svg>` element. The only file that speaks
-//! to the plotting library.
+//! In: a layout, ticks and marks. Out: the text of one `<svg>` element. The class of a mark says what it
+//! means; colours and fonts are those of `style.css`.
 //!
 //! # Units
-//! Pixels of a page at its full width, from the upper left corner; curves in places from 0 to 1.
+//! Pixels of a page at its full width, from the upper left corner.
 
-use std::ops::Range;
-
-use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
-use super::escape;
+use super::escape::html;
 use super::ink::Ink;
+use super::plot::Size;
 use super::reduce::Point;
 use super::scale::Tick;
 
-/// Why the library could not draw.
-pub(super) type DrawError = DrawingAreaErrorKind<std::io::Error>;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
-
-/// The library draws on whole numbers; half a pixel is as fine as common screens show.
-const FINE: f64 = 2.0;
 /// Font size in pixels; `style.css` sets the same.
 const FONT: f64 = 12.0;
-/// The library writes a font size divided by this.
-const FONT_FACTOR: f64 = 1.24;
 /// Mean width of a character, as a part of the font size, rounded up: sans-serif digits are 0.56.
 const CHARACTER: f64 = 0.57;
 /// Length of a tick in pixels; the label stands twice as far from the axis.
 const TICK: f64 = 4.0;
 /// Radius of a point without neighbours, in pixels.
 const DOT: f64 = 1.5;
-
-/// An axis of the library: places from 0 to 1, with these as its ticks.
-struct Axis(Vec<f64>);
-
-impl Ranged for Axis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, place: &f64, (from, to): (i32, i32)) -> i32 {
-        from + (place * f64::from(to - from)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        if hint.weight().allow_light_points() { Vec::new() } else { self.0.clone() }
-    }
-
-    fn range(&self) -> Range<f64> {
-        0.0..1.0
-    }
-}
+/// No rectangle is thinner than can be seen, in pixels.
+const THINNEST: f64 = 0.5;
 
 /// How wide a text is, in pixels, about: no font is at hand to measure it.
 pub(super) fn text_width(text: &str) -> f64 {
@@ -107,117 +73,100 @@ pub(super) enum Anchor {
 }
 
 /// An SVG while it is drawn.
-pub(super) struct Canvas<'a> {
-    root: Area<'a>,
-    chart: Chart<'a>,
+pub(super) struct Canvas {
+    pub(super) to: Layout,
+    marks: String,
 }
 
-/// Ticks of both axes; without ticks an axis is not drawn.
-pub(super) struct Axes<'a> {
-    pub(super) x: &'a [Tick],
-    pub(super) y: &'a [Tick],
-}
+impl Canvas {
+    /// Nothing yet.
+    pub(super) fn new(to: Layout) -> Self {
+        Self { to, marks: String::new() }
+    }
 
-/// Draws an SVG with a class for the style sheet and a description for those who cannot see it.
-pub(super) fn draw(
-    layout: Layout,
-    axes: &Axes,
-    (class, description): (&str, &str),
-    with: impl FnOnce(&Canvas) -> Result<(), DrawError>,
-) -> Result<String, DrawError> {
-    let mut svg = String::new();
-    {
-        let size = (fine(layout.width) as u32, fine(layout.height) as u32);
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let axis = |ticks: &[Tick]| Axis(ticks.iter().map(|(place, _)| *place).collect());
-        let mut chart = ChartBuilder::on(&root)
-            .margin_top(fine(layout.top))
-            .margin_right(fine(layout.right))
-            .x_label_area_size(fine(layout.bottom))
-            .y_label_area_size(fine(layout.left))
-            .build_cartesian_2d(axis(axes.x), axis(axes.y))?;
-        if !axes.x.is_empty() || !axes.y.is_empty() {
-            chart
-                .configure_mesh()
-                .disable_x_mesh()
-                .bold_line_style(stroke(Ink::Grid, 1.0))
-                .axis_style(stroke(Ink::Axis, 1.0))
-                .set_all_tick_mark_size(fine(TICK))
-                .label_style(text_style(Ink::Text, Anchor::Left))
-                .x_label_formatter(&|place| label(axes.x, *place))
-                .y_label_formatter(&|place| label(axes.y, *place))
-                .draw()?;
+    /// The SVG, with a description for those who cannot see it.
+    pub(super) fn svg(self, size: Size, description: &str) -> String {
+        format!(
+            "<svg class=\"{}\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {} {}\" \
+             xmlns=\"http://www.w3.org/2000/svg\">\n{}</svg>\n",
+            size.class(),
+            html(description),
+            tenths(self.to.width),
+            tenths(self.to.height),
+            self.marks
+        )
+    }
+
+    /// Both axes, ticks with their labels, and lines across at those of the vertical axis.
+    pub(super) fn axes(&mut self, x_ticks: &[Tick], y_ticks: &[Tick]) {
+        let to = self.to;
+        let (left, bottom) = (to.x(0.0), to.y(0.0));
+        for (place, label) in y_ticks {
+            let y = to.y(*place);
+            self.line((left, y), (to.x(1.0), y), Ink::Grid);
+            self.line((left - TICK, y), (left, y), Ink::Axis);
+            self.text(label, (left - 2.0 * TICK, y), Anchor::Right);
         }
-        with(&Canvas { root: root.clone(), chart })?;
-        root.present()?;
-    }
-    let opening = format!(
-        "<svg class=\"{class}\" role=\"img\" aria-label=\"{}\" ",
-        escape::html(description)
-    );
-    Ok(svg.replacen("<svg ", &opening, 1))
-}
-
-impl Canvas<'_> {
-    /// A line through places from 0 to 1 of both axes; a single point is a dot.
-    pub(super) fn curve(&self, run: &[Point], ink: Ink) -> Result<(), DrawError> {
-        if let [point] = run {
-            let dot = Circle::new(*point, fine(DOT), fill(ink));
-            return self.chart.plotting_area().draw(&dot);
+        for (place, label) in x_ticks {
+            let x = to.x(*place);
+            self.line((x, bottom), (x, bottom + TICK), Ink::Axis);
+            self.text(label, (x, bottom + 2.0 * TICK + FONT / 2.0), Anchor::Middle);
         }
-        self.chart.plotting_area().draw(&PathElement::new(run.to_vec(), stroke(ink, 1.5)))
+        self.line((left, to.y(1.0)), (left, bottom), Ink::Axis);
+        self.line((left, bottom), (to.x(1.0), bottom), Ink::Axis);
     }
 
-    /// A straight line between two points in pixels.
-    pub(super) fn line(&self, from: Point, to: Point, ink: Ink) -> Result<(), DrawError> {
-        self.root.draw(&PathElement::new(vec![corner(from), corner(to)], stroke(ink, 1.25)))
+    /// A line through points; a single point is a dot.
+    pub(super) fn curve(&mut self, points: &[Point], ink: Ink) {
+        let class = ink.class();
+        self.marks += &match points {
+            [(x, y)] => {
+                let (x, y) = (tenths(*x), tenths(*y));
+                format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{DOT}\"/>\n")
+            }
+            _ => {
+                let pairs = points.iter().map(|(x, y)| format!("{},{}", tenths(*x), tenths(*y)));
+                let pairs = pairs.collect::<Vec<_>>().join(" ");
+                format!("<polyline class=\"{class}\" points=\"{pairs}\"/>\n")
+            }
+        };
     }
 
-    /// A filled rectangle between two corners in pixels; never thinner than can be seen.
-    pub(super) fn rectangle(&self, from: Point, to: Point, ink: Ink) -> Result<(), DrawError> {
-        let ((x0, y0), (x1, y1)) = (corner(from), corner(to));
-        let to = (x1.max(x0 + 1), y1.max(y0 + 1));
-        self.root.draw(&Rectangle::new([(x0, y0), to], fill(ink)))
+    /// A straight line between two points.
+    pub(super) fn line(&mut self, from: Point, to: Point, ink: Ink) {
+        let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(tenths);
+        let class = ink.class();
+        self.marks +=
+            &format!("<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>\n");
     }
 
-    /// A text whose vertical middle and given end stand at a point in pixels.
-    pub(super) fn text(&self, text: &str, at: Point, anchor: Anchor) -> Result<(), DrawError> {
-        let style = text_style(Ink::Text, anchor);
-        self.root.draw_text(&escape::clean(text), &style, corner(at))
+    /// A filled rectangle between its upper left and its lower right corner.
+    pub(super) fn rectangle(&mut self, from: Point, to: Point, ink: Ink) {
+        let [x, y] = [from.0, from.1].map(tenths);
+        let [width, height] = [to.0 - from.0, to.1 - from.1].map(|it| tenths(it.max(THINNEST)));
+        let class = ink.class();
+        self.marks += &format!(
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>\n"
+        );
+    }
+
+    /// A text whose vertical middle and given end stand at a point.
+    pub(super) fn text(&mut self, text: &str, (x, y): Point, anchor: Anchor) {
+        let anchor = match anchor {
+            Anchor::Left => "start",
+            Anchor::Right => "end",
+            Anchor::Middle => "middle",
+        };
+        let [x, y] = [x, y].map(tenths);
+        let text = html(text);
+        self.marks +=
+            &format!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{text}</text>\n");
     }
 }
 
-fn fine(pixels: f64) -> i32 {
-    (pixels * FINE).round() as i32
-}
-
-fn corner((x, y): Point) -> (i32, i32) {
-    (fine(x), fine(y))
-}
-
-fn stroke(ink: Ink, width: f64) -> ShapeStyle {
-    ink.sentinel().stroke_width((width * FINE).round() as u32)
-}
-
-fn fill(ink: Ink) -> ShapeStyle {
-    ink.sentinel().filled()
-}
-
-fn text_style(ink: Ink, anchor: Anchor) -> TextStyle<'static> {
-    let horizontal = match anchor {
-        Anchor::Left => HPos::Left,
-        Anchor::Right => HPos::Right,
-        Anchor::Middle => HPos::Center,
-    };
-    let font = ("sans-serif", FONT * FINE * FONT_FACTOR).into_font();
-    let pos = Pos::new(horizontal, VPos::Center);
-    TextStyle { font, color: ink.sentinel().to_backend_color(), pos }
-}
-
-/// The library hands back the places it was given.
-fn label(ticks: &[Tick], place: f64) -> String {
-    let tick = ticks.iter().find(|(tick, _)| *tick == place);
-    tick.map(|(_, label)| escape::clean(label)).unwrap_or_default()
+/// A tenth of a pixel is as fine as can be seen.
+fn tenths(pixels: f64) -> f64 {
+    (pixels * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A comparison: for several features, what was beside what was expected, around one moment.
 
 use super::calendar;
-use super::canvas::DrawError;
 use super::curves::{self, Curve, Field, Place};
 use super::ink::Ink;
 use super::plot::{Figure, Key, Part, Size};
@@ -35,26 +34,25 @@ pub struct Compare {
 }
 
 impl Compare {
-    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
+    pub(super) fn figure(&self) -> Figure {
         let times = || self.times_ms.iter().map(|ms| *ms as f64);
         let from = times().reduce(f64::min).unwrap_or(0.0);
         let to = times().reduce(f64::max).unwrap_or(0.0);
         let x = time_scale(from, to);
-        let moment = self.moment_ms.map(|ms| ms as f64);
-        let label = self.moment_label.clone();
-        let places: Vec<Place> =
-            moment.map(|at| Place { from: at, to: at, label }).into_iter().collect();
+        let place = |ms| Place::at(ms as f64, &self.moment_label);
+        let places: Vec<Place> = self.moment_ms.map(place).into_iter().collect();
         let parts = self.panels.iter().map(|panel| self.part(panel, x, &places));
         let key = |ink, name: &str| Key { ink, name: name.into() };
-        Ok(Figure {
+        Figure {
+            title: self.title.clone(),
             above: String::new(),
             below: time_words(from, to),
             keys: vec![key(Ink::Series(0), "actual"), key(Ink::Expected, "expected")],
-            parts: parts.collect::<Result<_, _>>()?,
-        })
+            parts: parts.collect(),
+        }
     }
 
-    fn part(&self, panel: &Panel, x: Scale, places: &[Place]) -> Result<Part, DrawError> {
+    fn part(&self, panel: &Panel, x: Scale, places: &[Place]) -> Part {
         let curve = |ink, values: &[f64]| {
             let times = self.times_ms.iter().map(|ms| *ms as f64);
             Curve::new(ink, times.zip(values.iter().copied()))
@@ -71,7 +69,7 @@ impl Compare {
             thresholds: &[],
             places,
         };
-        let (svg, notes) = field.draw(Size::Panel)?;
-        Ok(Part { heading: panel.label.clone(), size: Size::Panel, svg, notes })
+        let (svg, notes) = field.draw(Size::Panel);
+        Part { heading: panel.label.clone(), size: Size::Panel, svg, notes }
     }
 }

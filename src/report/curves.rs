@@ -3,7 +3,7 @@
 //! In: points, scales, limits, marked places and shaded ranges. Out: an SVG, and notes about what
 //! it could not show.
 
-use super::canvas::{self, Anchor, Axes, Canvas, DrawError, Layout, fitting, text_width};
+use super::canvas::{Anchor, Canvas, Layout, fitting, text_width};
 use super::ink::Ink;
 use super::lanes;
 use super::plot::{Key, Size, Threshold};
@@ -37,6 +37,12 @@ pub(super) struct Place {
     /// Same as `from` for a place, which is drawn as a line.
     pub(super) to: f64,
     pub(super) label: String,
+}
+
+impl Place {
+    pub(super) fn at(at: f64, label: &str) -> Self {
+        Self { from: at, to: at, label: label.to_owned() }
+    }
 }
 
 /// One series with its ink, in order of x.
@@ -89,7 +95,7 @@ pub(super) struct Field<'a> {
 
 impl Field<'_> {
     /// Draws it in a size. Out: the SVG and the notes under it.
-    pub(super) fn draw(&self, size: Size) -> Result<(String, Vec<String>), DrawError> {
+    pub(super) fn draw(&self, size: Size) -> (String, Vec<String>) {
         let mut notes = Vec::new();
         let y_ticks = self.y.ticks(if size == Size::Panel { 3 } else { 5 });
         let mut layout = layout(size, &y_ticks);
@@ -102,32 +108,26 @@ impl Field<'_> {
             let lo = super::scale::short(self.y.lo());
             notes.push(format!("{below} values below {lo} are drawn at the lower edge."));
         }
-        let axes = Axes { x: &self.x_ticks, y: &y_ticks };
-        let svg = canvas::draw(layout, &axes, (size.class(), self.description), |canvas| {
-            labels.draw_ranges(canvas, &layout)?;
-            for curve in self.curves {
-                self.draw_curve(canvas, curve, &layout)?;
+        let mut canvas = Canvas::new(layout);
+        canvas.axes(&self.x_ticks, &y_ticks);
+        labels.draw_ranges(&mut canvas);
+        let columns = (layout.x(1.0) - layout.x(0.0)).max(1.0) as usize;
+        for curve in self.curves {
+            for run in reduce(&curve.points, &self.x, columns) {
+                let point =
+                    |(x, y): &Point| (layout.x(self.x.place(*x)), layout.y(self.y.place(*y)));
+                canvas.curve(&run.iter().map(point).collect::<Vec<_>>(), curve.ink);
             }
-            labels.draw(canvas, &layout)?;
-            for threshold in self.thresholds.iter().filter(|it| it.value.is_finite()) {
-                let y = layout.y(self.y.place(threshold.value));
-                canvas.line((layout.x(0.0), y), (layout.x(1.0), y), Ink::Mark)?;
-            }
-            if empty {
-                canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle)?;
-            }
-            Ok(())
-        })?;
-        Ok((svg, notes))
-    }
-
-    fn draw_curve(&self, canvas: &Canvas, curve: &Curve, to: &Layout) -> Result<(), DrawError> {
-        let columns = (to.width - to.left - to.right).max(1.0) as usize;
-        for run in reduce(&curve.points, &self.x, columns) {
-            let places = run.iter().map(|(x, y)| (self.x.place(*x), self.y.place(*y)));
-            canvas.curve(&places.collect::<Vec<_>>(), curve.ink)?;
         }
-        Ok(())
+        labels.draw(&mut canvas);
+        for threshold in self.thresholds.iter().filter(|it| it.value.is_finite()) {
+            let y = layout.y(self.y.place(threshold.value));
+            canvas.line((layout.x(0.0), y), (layout.x(1.0), y), Ink::Mark);
+        }
+        if empty {
+            canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle);
+        }
+        (canvas.svg(size, self.description), notes)
     }
 }
 
@@ -199,16 +199,17 @@ impl<'a> Labels<'a> {
     }
 
     /// Shades the ranges; drawn first, under everything else.
-    pub(super) fn draw_ranges(&self, canvas: &Canvas, to: &Layout) -> Result<(), DrawError> {
+    pub(super) fn draw_ranges(&self, canvas: &mut Canvas) {
+        let to = canvas.to;
         for label in self.places.iter().filter(|label| label.is_range()) {
             let end = label.to.max(label.from + THIN);
-            canvas.rectangle((label.from, to.y(1.0)), (end, to.y(0.0)), Ink::Event)?;
+            canvas.rectangle((label.from, to.y(1.0)), (end, to.y(0.0)), Ink::Event);
         }
-        Ok(())
     }
 
     /// Draws lines up to the labels, and the labels.
-    pub(super) fn draw(&self, canvas: &Canvas, to: &Layout) -> Result<(), DrawError> {
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
+        let to = canvas.to;
         let middle = |at: lanes::Place| to.y(1.0) - LANES_ABOVE - LANE * (at.lane as f64 + 0.5);
         for label in &self.places {
             let top = label.at.map_or(to.y(1.0), |at| middle(at) - LANE * 0.4);
@@ -217,7 +218,7 @@ impl<'a> Labels<'a> {
                 false => (to.y(0.0), Ink::Mark),
             };
             if bottom > top {
-                canvas.line((label.from, top), (label.from, bottom), ink)?;
+                canvas.line((label.from, top), (label.from, bottom), ink);
             }
         }
         // After all lines, so that no line crosses a word.
@@ -228,9 +229,8 @@ impl<'a> Labels<'a> {
                 true => (at.left, Anchor::Left),
                 false => (at.right, Anchor::Right),
             };
-            canvas.text(&label.text, (f64::from(end), middle(at)), anchor)?;
+            canvas.text(&label.text, (f64::from(end), middle(at)), anchor);
         }
-        Ok(())
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
     #[track_caller]
     fn check(low: f64, thresholds: usize, places: &[f64], expected: &[&str]) {
         let curves = [Curve::new(Ink::Series(0), [(0.0, low), (100.0, 1.0)].into_iter())];
-        let name = |at: f64| Place { from: at, to: at, label: format!("place {at} ").repeat(12) };
+        let name = |at: f64| Place::at(at, &format!("place {at} ").repeat(12));
         let places: Vec<Place> = places.iter().copied().map(name).collect();
         let limit = |i| Threshold { value: 0.9, label: format!("limit {i}") };
         let field = Field {
@@ -266,11 +266,11 @@ mod tests {
             thresholds: &(0..thresholds).map(limit).collect::<Vec<_>>(),
             places: &places,
         };
-        let (svg, notes) = field.draw(Size::Narrow).expect("drawn");
+        let (svg, notes) = field.draw(Size::Narrow);
         let begins = |(note, begin): (&String, &&str)| note.starts_with(begin);
         assert_eq!(notes.len(), expected.len(), "{notes:?}");
         assert!(notes.iter().zip(expected).all(begins), "{notes:?}");
-        let lines = svg.matches("#010206").count();
+        let lines = svg.matches("class=\"mark\"").count();
         assert!(lines >= thresholds, "every limit is drawn: {lines}");
     }
 

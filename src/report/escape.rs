@@ -5,27 +5,19 @@
 //!
 //! Source: XML 1.0 section 2.2 (`Char`).
 
-/// The text with its forbidden characters replaced; for writers that escape by themselves.
-pub(super) fn clean(text: &str) -> String {
-    let allowed = |c: char| match c {
-        '\t' | '\n' | '\r' => true,
-        '\u{FFFE}' | '\u{FFFF}' => false,
-        other => !other.is_control(),
-    };
-    text.chars().map(|c| if allowed(c) { c } else { '\u{FFFD}' }).collect()
-}
-
 /// The text for HTML, between tags or inside a quoted attribute.
 pub(super) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in clean(text).chars() {
+    for c in text.chars() {
         match c {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
+            '\t' | '\n' | '\r' => escaped.push(c),
+            '\u{FFFE}' | '\u{FFFF}' => escaped.push('\u{FFFD}'),
+            other => escaped.push(if other.is_control() { '\u{FFFD}' } else { other }),
         }
     }
     escaped

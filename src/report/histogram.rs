@@ -1,6 +1,6 @@
 //! A histogram: how often values occur, with limits drawn where they fall.
 
-use super::canvas::{self, Anchor, Axes, DrawError};
+use super::canvas::{Anchor, Canvas};
 use super::curves::{self, Labels, Place};
 use super::ink::Ink;
 use super::plot::{self, Figure, Marker, Size};
@@ -34,20 +34,15 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
-        let places: Vec<Place> = (self.markers.iter())
-            .map(|m| Place { from: m.at, to: m.at, label: m.label.clone() })
-            .collect();
+    pub(super) fn figure(&self) -> Figure {
+        let places: Vec<Place> =
+            self.markers.iter().map(|it| Place::at(it.at, &it.label)).collect();
         let x = self.x_scale();
         let counts = self.counts(&x);
-        let parts = plot::both(|size| self.draw(size, &x, &counts, &places))?;
+        let parts = plot::both(|size| self.draw(size, &x, &counts, &places));
         let above = plot::axis_words("values in each bin", self.log_counts);
-        let below = match (self.log_x, self.x_label.is_empty()) {
-            (true, false) => format!("{}, logarithmic scale", self.x_label),
-            (true, true) => "logarithmic scale".to_owned(),
-            (false, _) => self.x_label.clone(),
-        };
-        Ok(Figure { above, below, keys: Vec::new(), parts })
+        let below = plot::axis_words(&self.x_label, self.log_x);
+        Figure { title: self.title.clone(), above, below, keys: Vec::new(), parts }
     }
 
     fn draw(
@@ -56,7 +51,7 @@ impl Histogram {
         x: &Scale,
         counts: &[usize],
         places: &[Place],
-    ) -> Result<(String, Vec<String>), DrawError> {
+    ) -> (String, Vec<String>) {
         let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
         let y = if self.log_counts {
             Scale::log(BELOW_ONE, most * 1.25)
@@ -72,26 +67,20 @@ impl Histogram {
         let mut notes = self.notes(x);
         let labels = Labels::place(places, x, &layout, &mut notes);
         labels.make_room(&mut layout);
-        let axes = Axes { x: &x_ticks, y: &y_ticks };
-        let svg = canvas::draw(layout, &axes, (size.class(), &self.title), |canvas| {
-            for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-                let edge = |bin: usize| layout.x(bin as f64 / counts.len() as f64);
-                let top = layout.y(y.place(*count as f64));
-                // Half a pixel between bars, where they are wide enough to lose it.
-                let gap = if edge(1) - edge(0) >= 3.0 { 0.5 } else { 0.0 };
-                canvas.rectangle(
-                    (edge(bin), top),
-                    (edge(bin + 1) - gap, layout.y(0.0)),
-                    Ink::Bar,
-                )?;
-            }
-            labels.draw(canvas, &layout)?;
-            if counts.iter().all(|count| *count == 0) {
-                canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle)?;
-            }
-            Ok(())
-        })?;
-        Ok((svg, notes))
+        let mut canvas = Canvas::new(layout);
+        canvas.axes(&x_ticks, &y_ticks);
+        for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let edge = |bin: usize| layout.x(bin as f64 / counts.len() as f64);
+            let top = layout.y(y.place(*count as f64));
+            // Half a pixel between bars, where they are wide enough to lose it.
+            let gap = if edge(1) - edge(0) >= 3.0 { 0.5 } else { 0.0 };
+            canvas.rectangle((edge(bin), top), (edge(bin + 1) - gap, layout.y(0.0)), Ink::Bar);
+        }
+        labels.draw(&mut canvas);
+        if counts.iter().all(|count| *count == 0) {
+            canvas.text("no values", (layout.x(0.5), layout.y(0.5)), Anchor::Middle);
+        }
+        (canvas.svg(size, &self.title), notes)
     }
 
     fn finite(&self) -> impl Iterator<Item = f64> {

@@ -1,6 +1,5 @@
 //! Lines: one or more series over a number, such as losses over epochs.
 
-use super::canvas::DrawError;
 use super::curves::{self, Curve, Field, Place};
 use super::ink::Ink;
 use super::plot::{self, Figure, Marker, Size, Threshold};
@@ -37,15 +36,14 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
+    pub(super) fn figure(&self) -> Figure {
         let series = self.series.iter().enumerate();
         let curves: Vec<Curve> =
             series.map(|(i, s)| Curve::new(Ink::Series(i), s.points.iter().copied())).collect();
         let (lo, hi) = curves::extent(&curves).unwrap_or((0.0, 1.0));
         let x = Scale::linear(lo, hi);
-        let markers = self.markers.iter();
         let places: Vec<Place> =
-            markers.map(|m| Place { from: m.at, to: m.at, label: m.label.clone() }).collect();
+            self.markers.iter().map(|it| Place::at(it.at, &it.label)).collect();
         let parts = plot::both(|size| {
             let field = Field {
                 description: &self.title,
@@ -57,13 +55,14 @@ impl Lines {
                 places: &places,
             };
             field.draw(size)
-        })?;
+        });
         let names = self.series.iter().map(|series| series.name.as_str());
-        Ok(Figure {
+        Figure {
+            title: self.title.clone(),
             above: plot::axis_words(&self.y_label, self.log_y),
             below: self.x_label.clone(),
             keys: curves::keys(names, &self.thresholds),
             parts,
-        })
+        }
     }
 }

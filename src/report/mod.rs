@@ -23,9 +23,8 @@
 //! });
 //! let mut page = Page::new("Training");
 //! page.section("Fit", "How the error fell.");
-//! page.plot(&plot, "Lower is better.")?;
+//! page.plot(&plot, "Lower is better.");
 //! assert!(page.render().contains("<svg"));
-//! # Ok::<(), portent::report::ReportError>(())
 //! ```
 //!
 //! Sources: reduction as M4 in Jugel, Jerzak, Hackenbroich and Markl, "M4: A Visualization-Oriented
@@ -55,5 +54,5 @@ pub use compare::{Compare, Panel};
 pub use histogram::Histogram;
 pub use lines::{Lines, Series};
 pub use page::{Page, Table};
-pub use plot::{Marker, Plot, ReportError, Threshold};
+pub use plot::{Marker, Plot, Threshold};
 pub use time_series::{Event, TimeSeries, TimedSeries};

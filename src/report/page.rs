@@ -3,7 +3,7 @@
 //! In: parts. Out: HTML that holds all it needs; a policy in its head forbids to load anything.
 
 use super::escape::html;
-use super::plot::{Figure, Part, Plot, ReportError, Size};
+use super::plot::{Figure, Key, Part, Plot, Size};
 
 /// Sections from which on a page has a list of them.
 const CONTENTS: usize = 3;
@@ -56,9 +56,8 @@ impl Page {
 
     /// Adds a table of what something is called and what it is.
     pub fn facts<'a>(&mut self, facts: impl IntoIterator<Item = (&'a str, String)>) -> &mut Self {
-        let rows = facts.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect();
-        let columns = ["what", "figure"].map(str::to_owned).to_vec();
-        self.table(&Table { columns, rows, emphasis: None })
+        let rows = facts.into_iter().map(|(name, text)| vec![name.to_owned(), text]);
+        self.table(&Table::new(&["what", "figure"], rows))
     }
 
     /// Adds a table.
@@ -68,13 +67,9 @@ impl Page {
     }
 
     /// Adds a plot and a caption that says how to read it.
-    ///
-    /// # Errors
-    /// When the plotting library fails; the page is then as it was before.
-    pub fn plot(&mut self, plot: &Plot, caption: &str) -> Result<&mut Self, ReportError> {
-        let figure = plot.figure()?;
-        self.body.push_str(&figure_html(plot.title(), &figure, caption));
-        Ok(self)
+    pub fn plot(&mut self, plot: &Plot, caption: &str) -> &mut Self {
+        self.body.push_str(&figure_html(&plot.figure(), caption));
+        self
     }
 
     /// Adds text as it is, such as a configuration.
@@ -115,6 +110,13 @@ impl Page {
 }
 
 impl Table {
+    /// Rows under columns of these names; none stands out.
+    #[must_use]
+    pub fn new(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+        let columns = columns.iter().copied().map(str::to_owned).collect();
+        Self { columns, rows: rows.into_iter().collect(), emphasis: None }
+    }
+
     fn html(&self) -> String {
         let widest = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let numbers: Vec<bool> =
@@ -167,15 +169,15 @@ fn paragraphs(text: &str) -> String {
     parts.map(|part| format!("<p>{}</p>\n", html(part))).collect()
 }
 
-fn figure_html(title: &str, figure: &Figure, caption: &str) -> String {
+fn figure_html(figure: &Figure, caption: &str) -> String {
     let line = |class: &str, text: &str| match text {
         "" => String::new(),
         _ => format!("<p class=\"{class}\">{}</p>\n", html(text)),
     };
-    let key = |ink: &super::ink::Ink, name: &str| {
+    let key = |Key { ink, name }: &Key| {
         format!("<li><span class=\"key {}\"></span>{}</li>\n", ink.class(), html(name))
     };
-    let keys: String = figure.keys.iter().map(|k| key(&k.ink, &k.name)).collect();
+    let keys: String = figure.keys.iter().map(key).collect();
     let keys = if keys.is_empty() { keys } else { format!("<ul class=\"keys\">\n{keys}</ul>\n") };
     let below = |size: Size| match size {
         Size::Panel => String::new(),
@@ -191,7 +193,7 @@ fn figure_html(title: &str, figure: &Figure, caption: &str) -> String {
     };
     format!(
         "<figure>\n<h3>{}</h3>\n{keys}{}{parts}<figcaption>{}</figcaption>\n</figure>\n",
-        html(title),
+        html(&figure.title),
         line("above", &figure.above),
         html(caption),
     )

@@ -3,23 +3,8 @@
 //! In: one of five kinds of plot. Out: a figure, the parts of which the page sets. A plot is drawn
 //! twice, for wide and for narrow pages, so that its words keep their size on a telephone.
 
-use super::canvas::DrawError;
 use super::ink::Ink;
 use super::{Bars, Compare, Histogram, Lines, TimeSeries};
-
-/// Why a report could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The plotting library failed.
-    #[error("plot {title:?} cannot be drawn; leave it out and report its numbers as a defect")]
-    Draw {
-        /// The title of the plot.
-        title: String,
-        /// What the library said.
-        #[source]
-        source: plotters::drawing::DrawingAreaErrorKind<std::io::Error>,
-    },
-}
 
 /// A limit on the vertical axis, drawn as a line; the legend has its label and its value.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,33 +40,21 @@ pub enum Plot {
 }
 
 impl Plot {
-    /// The title as it was given.
-    #[must_use]
-    pub fn title(&self) -> &str {
+    pub(super) fn figure(&self) -> Figure {
         match self {
-            Self::Lines(plot) => &plot.title,
-            Self::TimeSeries(plot) => &plot.title,
-            Self::Histogram(plot) => &plot.title,
-            Self::Bars(plot) => &plot.title,
-            Self::Compare(plot) => &plot.title,
-        }
-    }
-
-    pub(super) fn figure(&self) -> Result<Figure, ReportError> {
-        let figure = match self {
             Self::Lines(plot) => plot.figure(),
             Self::TimeSeries(plot) => plot.figure(),
             Self::Histogram(plot) => plot.figure(),
             Self::Bars(plot) => plot.figure(),
             Self::Compare(plot) => plot.figure(),
-        };
-        figure.map_err(|source| ReportError::Draw { title: self.title().to_owned(), source })
+        }
     }
 }
 
 /// What the page sets: pictures, and the words around them.
 #[derive(Debug, Default)]
 pub(super) struct Figure {
+    pub(super) title: String,
     /// What the vertical axis shows.
     pub(super) above: String,
     /// What the horizontal axis shows.
@@ -139,14 +112,12 @@ impl Size {
 }
 
 /// Draws the same picture for both pages.
-pub(super) fn both(
-    draw: impl Fn(Size) -> Result<(String, Vec<String>), DrawError>,
-) -> Result<Vec<Part>, DrawError> {
+pub(super) fn both(draw: impl Fn(Size) -> (String, Vec<String>)) -> Vec<Part> {
     let part = |size| {
-        let (svg, notes) = draw(size)?;
-        Ok(Part { heading: String::new(), size, svg, notes })
+        let (svg, notes) = draw(size);
+        Part { heading: String::new(), size, svg, notes }
     };
-    [Size::Wide, Size::Narrow].into_iter().map(part).collect()
+    [Size::Wide, Size::Narrow].map(part).into()
 }
 
 /// What a vertical axis shows, and how.

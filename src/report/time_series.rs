@@ -1,7 +1,6 @@
 //! A time series plot: one or more series over time, with limits and shaded events.
 
 use super::calendar;
-use super::canvas::DrawError;
 use super::curves::{self, Curve, Field, Place};
 use super::ink::Ink;
 use super::plot::{self, Figure, Key, Size, Threshold};
@@ -48,7 +47,7 @@ pub struct TimeSeries {
 }
 
 impl TimeSeries {
-    pub(super) fn figure(&self) -> Result<Figure, DrawError> {
+    pub(super) fn figure(&self) -> Figure {
         let series = self.series.iter().enumerate();
         let curves: Vec<Curve> = series
             .map(|(i, s)| Curve::new(Ink::Series(i), s.points.iter().map(|(t, y)| (*t as f64, *y))))
@@ -67,14 +66,15 @@ impl TimeSeries {
                 places: &places,
             };
             field.draw(size)
-        })?;
+        });
         let names = self.series.iter().map(|series| series.name.as_str());
         let mut keys = curves::keys(names, &self.thresholds);
         if !self.events.is_empty() && !self.events_label.is_empty() {
             keys.push(Key { ink: Ink::Event, name: self.events_label.clone() });
         }
         let above = plot::axis_words(&self.y_label, self.log_y);
-        Ok(Figure { above, below: time_words(from, to), keys, parts })
+        let title = self.title.clone();
+        Figure { title, above, below: time_words(from, to), keys, parts }
     }
 }
 

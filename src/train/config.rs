@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::branches::BranchKind;
 use super::data::Scaling;
-use super::memory::FIXED;
 use super::threshold::ThresholdConfig;
-use super::tune::{Space, Trial};
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::model::{LEAST_SPAN, MAX_SPAN_MS, MAX_SPANS, MAX_WINDOW};
@@ -130,8 +128,8 @@ pub struct TrainConfigError {
 const MAX_LAYERS: usize = 16;
 const MAX_WIDTH: usize = 4_096;
 
-/// More numbers than this are as good as all there are.
-const WIDEST_BOTTLENECK: usize = 24;
+/// What training takes of memory whatever it is of: the program, ONNX Runtime, and everything that works on some thousand windows at a time.
+pub(super) const FIXED: ByteSize = ByteSize::from_mib(128);
 
 impl Default for TrainConfig {
     fn default() -> Self {
@@ -181,43 +179,10 @@ impl TrainConfigError {
 }
 
 impl TrainConfig {
-    /// What trials are drawn from, for so many features that are learnt: around these settings. A
-    /// bottleneck as wide as there are features passes on what it is given, faults included: those drawn
-    /// have at most half as many numbers, whatever the window, as its steps say much the same.
-    pub(super) fn space(&self, features: usize) -> Space {
-        let widest = (features / 2).clamp(1, WIDEST_BOTTLENECK);
-        Space {
-            default: Trial {
-                layers: self.layers.clone(),
-                learning_rate: self.learning_rate,
-                window: self.window,
-                scaling: self.scaling,
-            },
-            outer: features.clamp(4, 16)..=(4 * features).clamp(8, 128),
-            bottleneck: widest.min(3)..=widest,
-            depth: 0..=2,
-            learning_rate: 3e-4..=1e-2,
-            windows: [1, 5, 10].to_vec(),
-            scalings: vec![Scaling::Standard, Scaling::MinMax],
-        }
-    }
-
     /// The spans of the means in steps of this length.
     pub(super) fn spans(&self, step_ms: i64) -> Vec<f64> {
         let steps = |span: &Duration| span.as_ms() as f64 / step_ms as f64;
         self.smoothing.iter().map(|span| steps(span).max(LEAST_SPAN)).collect()
-    }
-
-    /// These settings with those of a trial.
-    pub(super) fn with(&self, trial: &Trial, seed: u64) -> Self {
-        Self {
-            layers: trial.layers.clone(),
-            learning_rate: trial.learning_rate,
-            window: trial.window,
-            scaling: trial.scaling,
-            seed,
-            ..self.clone()
-        }
     }
 
     /// Refuses what nothing can be trained with.

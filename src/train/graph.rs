@@ -21,7 +21,7 @@ mod outputs;
 use bytes::Bytes;
 
 use super::branches::{BranchKind, INPUT_CLIP};
-use super::ensemble::{Fit, Fits};
+use super::fit::{Fit, Fits};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::{Dim, ENTITY, LEVEL, MASK, Metadata};
 

@@ -10,9 +10,9 @@ use ndarray::{Array1, s};
 use super::branches::level::{self, Levelled};
 use super::data::margins::widened;
 use super::data::{Dataset, Rows, Training};
-use super::ensemble::Fits;
+use super::error::TrainError;
+use super::fit::Fits;
 use super::graph::export;
-use super::run::TrainError;
 use super::threshold::TrainingScores;
 use crate::detect::{
     AnomalyState, DetectConfig, Detection, Detector, Together, errors_needed, states,

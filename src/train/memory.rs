@@ -13,14 +13,11 @@
 //! leading features and their order. With three features or more that is less than the network needs, and the
 //! two clocks are always there.
 
-use super::config::TrainConfig;
-use super::run::TrainError;
+use super::config::{FIXED, TrainConfig};
+use super::error::{MemoryError, TrainError};
 use crate::bytesize::ByteSize;
 use crate::features::Recording;
 use crate::history::{self, Extent, History, HistoryQuery, Sampling};
-
-/// The program, ONNX Runtime, and everything that works on some thousand windows at a time.
-pub const FIXED: ByteSize = ByteSize::from_mib(128);
 
 /// A value, as float32.
 const VALUE: usize = 4;
@@ -40,20 +37,6 @@ const ANSWERS: usize = 4;
 
 /// Bytes that a value takes of an answer's text, and once it has been read, beside the text: some 25 and 36.
 const READ: usize = 2;
-
-/// More than fits, of a source that is read whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{entities} entities, {steps} steps and {features} features take some {bytes} to train on, more than \
-     train.max_memory, which is {most}: raise it, or use fewer steps"
-)]
-pub struct MemoryError {
-    entities: usize,
-    steps: usize,
-    features: usize,
-    bytes: ByteSize,
-    most: ByteSize,
-}
 
 /// Reads what there is room for: of a server's entities a sample, where there are more.
 ///

@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip, s};
 use super::branches::autoencoder::Autoencoder;
 use super::branches::forecast::LAGS;
 use super::branches::{Aggregate, Base, Branch, Model};
-use super::ensemble::Fit;
+use super::fit::Fit;
 
 /// What a model says about windows.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,17 +4,16 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::branches::BranchKind;
-use super::branches::autoencoder::Course;
 use super::config::TrainConfig;
 use super::data::Cleaning;
-use super::ensemble::Sharing;
+use super::fit::{Course, Sharing};
 use super::hindsight::{Called, Hindsight};
 use super::left_out::LeftOut;
 use super::threshold::Thresholds;
 use super::tune::{TrialResult, Tuning};
 use crate::history::Range;
 use crate::model::Metadata;
-use crate::timestamp::format_ms;
+use crate::timestamp::{format_ms, format_ranges};
 
 /// Moments that are listed.
 const SHOWN: usize = 20;
@@ -98,13 +97,9 @@ impl Summary {
     /// Who, when, which features, and how far.
     pub(super) fn moment(&self, moment: &LeftOut) -> [String; 4] {
         let [from, to] = [moment.from_ms, moment.to_ms].map(format_ms);
-        let who = match moment.labels.is_empty() {
-            true => "the table".to_owned(),
-            false => moment.labels.to_string(),
-        };
         let names = moment.features.iter().map(|it| self.metadata.features[*it].name.as_str());
         [
-            who,
+            moment.labels.entity_name(),
             format!("{from}..{to}"),
             names.collect::<Vec<_>>().join(", "),
             format!("{:.1} times the usual", moment.peak),
@@ -121,7 +116,10 @@ impl Summary {
             0 => String::new(),
             count => format!("{count} {text}"),
         };
-        let mut lines = self.range_lines();
+        let asked = self.ranges.iter().map(|it| (it.start_ms, it.end_ms));
+        let whole = metadata.trained_from_ms.zip(metadata.trained_to_ms);
+        let range = |it: String| ("range", format!("{it}, step {}", metadata.step));
+        let mut lines: Vec<_> = format_ranges(asked, whole).into_iter().map(range).collect();
         lines.extend([
             ("entities", entities),
             ("sampled", self.sampled()),
@@ -141,34 +139,15 @@ impl Summary {
                     metadata.window
                 ),
             ),
-            ("dropped for", self.counted(&cleaning.dropped_for)),
-            ("filled", self.counted(&cleaning.filled)),
-            ("masked", self.counted(&cleaning.masked)),
-            ("far out", self.counted(&cleaning.far_out)),
-            ("infinite", self.counted(&cleaning.infinite)),
-            ("refused", self.counted(&cleaning.failed)),
-            ("ambiguous", self.counted(&cleaning.ambiguous)),
-            ("unplaced", self.counted(&cleaning.unplaced)),
-            ("absent", self.counted(&cleaning.absent)),
+        ]);
+        lines.extend(cleaning.by_feature().map(|(name, counts)| (name, self.counted(counts))));
+        lines.extend([
             ("features", metadata.features.len().to_string()),
             ("never moved", self.constant.join(", ")),
             ("tell the time", self.context.join(", ")),
             ("not learnt", self.neutral.join(", ")),
         ]);
         lines
-    }
-
-    /// What was learnt from: each range of a server by itself.
-    fn range_lines(&self) -> Vec<(&'static str, String)> {
-        let Metadata { trained_from_ms, trained_to_ms, step, .. } = self.metadata;
-        let text = |from: Option<i64>, to: Option<i64>| {
-            let [from, to] = [from, to].map(|ms| ms.map_or_else(String::new, format_ms));
-            ("range", format!("{from} to {to}, step {step}"))
-        };
-        match self.ranges.len() {
-            0 | 1 => vec![text(trained_from_ms, trained_to_ms)],
-            _ => self.ranges.iter().map(|it| text(Some(it.start_ms), Some(it.end_ms))).collect(),
-        }
     }
 
     /// How many of the entities were learnt from, where that are not all.

@@ -6,29 +6,27 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::branches::BranchKind;
-use super::config::{DRAFT, FitKind, ModelKind, TrainConfig, TrainConfigError};
-use super::data::scaler;
-use super::data::{Cleaning, Dataset, DatasetError, Training, medians, range, roles};
-use super::ensemble::{self, Fit, FitError, Fits};
+use super::branches::{Base, BranchKind};
+use super::config::{DRAFT, FitKind, ModelKind, TrainConfig};
+use super::data::scaler::FeatureUse;
+use super::data::{Cleaning, Dataset, Training, medians, range, roles};
+use super::ensemble;
+use super::error::TrainError;
+use super::fit::{Fit, FitError, Fits};
 use super::graph::export;
-use super::hindsight::{self, Called, Hindsight};
+use super::hindsight::{self, Hindsight};
 use super::left_out::{self, LeftOut};
-use super::memory::{self, MemoryError};
+use super::memory;
 use super::report::Summary;
-use super::threshold::{self, ThresholdError, Thresholds, TrainingScores};
+use super::threshold::{self, TrainingScores};
 use super::tune::faults::{self, Faults};
-use super::tune::{Execution, NothingToTune, TrialBudget};
+use super::tune::{Execution, Space, TrialBudget};
 use super::{tune, write};
 use crate::detect::DetectConfig;
 use crate::duration::Duration;
-use crate::features::{
-    Clock, FeatureError, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK,
-};
-use crate::history::{History, HistoryError, HistoryQuery, Progress, Range, Source};
-use crate::model::{
-    ArtifactError, Metadata, ModelConfig, Runtime, RuntimeError, ScoreSummary, ScorerError,
-};
+use crate::features::{Clock, FeatureSpec, Features, Recording, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::history::{History, HistoryQuery, Progress, Range, Source};
+use crate::model::{Metadata, ModelConfig, Runtime, ScoreSummary};
 
 /// The exponent of the means that smooth: the root of squares, so that a peak is not forgotten in a plain
 /// mean.
@@ -55,64 +53,6 @@ pub struct Options {
     pub onnxruntime: Option<PathBuf>,
 }
 
-/// Why there is no model.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// A setting that nothing can be trained with.
-    #[error(transparent)]
-    Config(#[from] TrainConfigError),
-    /// A feature that serving could not compute.
-    #[error(transparent)]
-    Feature(#[from] FeatureError),
-    /// No ONNX Runtime to measure with and to load the file in.
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    /// No history.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// A table has another step than is asked for.
-    #[error(
-        "the table has steps of {found}, and a step of {asked} is asked for (--step, or step of the model): \
-         leave it out, or bring the table to steps of {asked} first"
-    )]
-    Step {
-        /// What is asked for.
-        asked: Duration,
-        /// The table's.
-        found: Duration,
-    },
-    /// Too much of it.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// Too little of it.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// No network to search for.
-    #[error(transparent)]
-    Tune(#[from] NothingToTune),
-    /// Nothing learnt.
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    /// No threshold.
-    #[error(transparent)]
-    Threshold(#[from] ThresholdError),
-    /// The file does not read back: a mistake in this program.
-    #[error("the written model cannot be read")]
-    Artifact(#[from] ArtifactError),
-    /// ONNX Runtime refuses the file: a mistake in this program.
-    #[error("the written model cannot be run")]
-    Scorer(#[from] ScorerError),
-    /// The file cannot be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's own words.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
 /// Trains a model and writes it. Shows progress where standard error is a terminal.
 ///
 /// # Errors
@@ -123,7 +63,7 @@ pub enum TrainError {
 pub fn run(options: &Options) -> Result<Summary, TrainError> {
     options.config.validate()?;
     if options.tune.is_some() && !options.config.model.has_network() {
-        return Err(NothingToTune(options.config.model).into());
+        return Err(TrainError::Tune(options.config.model));
     }
     // Before the long work, so that a missing library is not found out after it.
     let runtime = Runtime::load(options.onnxruntime.as_deref())?;
@@ -144,25 +84,14 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
     let most = hindsight::most_scores(&dataset, &options.config.spans(step.as_ms()));
     threshold::is_enough(most, &options.config.threshold)?;
     let tuning = options.tune.map(|budget| trials(&training, &options.config, budget));
-    let best = tuning.as_ref().and_then(|tuning| tuning.best());
-    let config = best.map_or_else(
-        || options.config.clone(),
-        |best| options.config.with(&best.trial, options.config.seed),
-    );
+    let config = match tuning.as_ref().and_then(tune::Tuning::best) {
+        Some(best) => best.trial.settings(&options.config, options.config.seed),
+        None => options.config.clone(),
+    };
     // A longer window needs steps that were a shorter one's own.
     let split = parts(&config)?;
     let training = Training { split: &split, ..training };
-    let progress = Progress::start("learning", config.epochs);
-    let shared = Fit::learn(&training, &config, &mut |epoch, loss| {
-        progress.done(epoch, format!("loss {loss:.3e}"));
-        ControlFlow::Continue(())
-    })?;
-    let draft = metadata(options, &dataset, features.clone(), &shared);
-    let fits = match config.fit {
-        FitKind::Pooled => Fits::one(shared),
-        FitKind::PerEntity => Fits::learn(&training, &config, shared, &draft)?,
-    };
-    let draft = fits.describe(&dataset, draft);
+    let (fits, draft) = fit(options, &training, &config, features)?;
     let hindsight = hindsight::play(&training, &draft, &fits)?;
     let usual = hindsight.usual(&dataset);
     let thresholds = threshold::find(&usual, &options.config.threshold)?;
@@ -174,21 +103,52 @@ pub fn run(options: &Options) -> Result<Summary, TrainError> {
         ..Fits::remember(&dataset, &hindsight.scores, thresholds.threshold, draft)
     };
     let adaptive = options.config.threshold.adaptive();
-    let called = hindsight.called(&dataset, (thresholds.threshold, adaptive));
     let bytes = export(&fits, &metadata);
     write::write(&options.output, &bytes, |bytes| write::prove(&runtime, bytes, &metadata))?;
-    Ok(summary(FinishedRun {
+    let [constant, context, neutral] = names(&fits.shared.base, &metadata);
+    let without_window = dataset.without_window(metadata.window);
+    Ok(Summary {
         ranges: options.history.ranges(),
-        fits,
+        cleaning: Cleaning { without_window, ..dataset.cleaning.clone() },
         windows: [split.fit.len(), split.stopping.len()],
         left_out,
-        called,
+        constant,
+        context,
+        neutral,
+        branches: fits.shared.shares(),
+        own: fits.own.len(),
+        sharing: fits.sharing,
         config,
+        course: fits.shared.course,
         tuning,
-        found: (metadata, thresholds, hindsight),
-        output: (options.output.clone(), bytes.len()),
-        dataset,
-    }))
+        called: hindsight.called(&dataset, (thresholds.threshold, adaptive)),
+        thresholds,
+        hindsight,
+        metadata,
+        output: options.output.clone(),
+        bytes: bytes.len(),
+    })
+}
+
+/// Learns, and says what the file will say but for the threshold.
+fn fit(
+    options: &Options,
+    training: &Training<'_>,
+    config: &TrainConfig,
+    features: Vec<FeatureSpec>,
+) -> Result<(Fits, Metadata), TrainError> {
+    let progress = Progress::start("learning", config.epochs);
+    let shared = Fit::learn(training, config, &mut |epoch, loss| {
+        progress.done(epoch, format!("loss {loss:.3e}"));
+        ControlFlow::Continue(())
+    })?;
+    let draft = metadata(options, training.dataset, features, &shared);
+    let fits = match config.fit {
+        FitKind::Pooled => Fits::one(shared),
+        FitKind::PerEntity => Fits::learn(training, config, shared, &draft)?,
+    };
+    let draft = fits.describe(training.dataset, draft);
+    Ok((fits, draft))
 }
 
 /// Marks what stands out, which is not learnt from, and says what it is. Nothing stands out of a history
@@ -243,10 +203,10 @@ fn trials(training: &Training<'_>, config: &TrainConfig, budget: TrialBudget) ->
     let alone = TrainConfig { model: ModelKind::Autoencoder, ..config.clone() };
     let Training { runtime, dataset, split, roles, .. } = *training;
     let features = faults::learnt(dataset, split, roles);
-    let space = alone.space(features.len());
+    let space = Space::around(&alone, features.len());
     let faults = Faults::lay(dataset, &features, &alone, &space);
     tune::search(&space, budget, config.seed, &mut |trial, seed| {
-        let config = alone.with(trial, seed);
+        let config = trial.settings(&alone, seed);
         let split = dataset.split(ensemble::window(&config))?;
         let training = Training { split: &split, ..training.clone() };
         let network = Fit::learn(&training, &config, &mut |_, _| ControlFlow::Continue(()))?;
@@ -345,54 +305,13 @@ fn summed_up(scores: &TrainingScores, threshold: f64) -> ScoreSummary {
     }
 }
 
-/// Everything that a run has come to.
-struct FinishedRun {
-    ranges: Vec<Range>,
-    dataset: Dataset,
-    windows: [usize; 2],
-    left_out: Vec<LeftOut>,
-    called: Called,
-    fits: Fits,
-    config: TrainConfig,
-    tuning: Option<tune::Tuning>,
-    found: (Metadata, Thresholds, Hindsight),
-    output: (PathBuf, usize),
-}
-
-fn summary(outcome: FinishedRun) -> Summary {
-    let (metadata, thresholds, hindsight) = outcome.found;
-    let (output, bytes) = outcome.output;
-    let shared = &outcome.fits.shared;
-    let base = &shared.base;
+/// The features that never moved, those that only tell the time, and those that are not learnt from.
+fn names(base: &Base, metadata: &Metadata) -> [Vec<String>; 3] {
     // The season and what reads it look at the clocks, which no branch takes for a feature.
     let is_read = |i: usize| base.season.harmonics.count() > 0 && base.clocks.contains(&i);
-    let kind =
-        |i: usize| if is_read(i) { scaler::FeatureUse::Context } else { base.scaler.kinds[i] };
-    let names = |wanted: scaler::FeatureUse| {
+    let kind = |i: usize| if is_read(i) { FeatureUse::Context } else { base.scaler.kinds[i] };
+    [FeatureUse::Constant, FeatureUse::Context, FeatureUse::Neutral].map(|wanted| {
         let features = metadata.features.iter().enumerate();
-        let wanted = features.filter(|(i, _)| kind(*i) == wanted);
-        wanted.map(|(_, feature)| feature.name.clone()).collect()
-    };
-    let without_window = outcome.dataset.without_window(metadata.window);
-    Summary {
-        ranges: outcome.ranges,
-        cleaning: Cleaning { without_window, ..outcome.dataset.cleaning },
-        windows: outcome.windows,
-        left_out: outcome.left_out,
-        called: outcome.called,
-        constant: names(scaler::FeatureUse::Constant),
-        context: names(scaler::FeatureUse::Context),
-        neutral: names(scaler::FeatureUse::Neutral),
-        branches: shared.shares(),
-        own: outcome.fits.own.len(),
-        sharing: outcome.fits.sharing,
-        config: outcome.config,
-        course: outcome.fits.shared.course,
-        tuning: outcome.tuning,
-        thresholds,
-        hindsight,
-        metadata,
-        output,
-        bytes,
-    }
+        features.filter(|(i, _)| kind(*i) == wanted).map(|(_, it)| it.name.clone()).collect()
+    })
 }

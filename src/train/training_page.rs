@@ -7,15 +7,12 @@ use super::report::Summary;
 use super::threshold::Candidate;
 use super::tune::{Ending, TrialResult, Tuning};
 use crate::report::{
-    Bar, Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, ReportError, Series, Table,
-    Threshold, TimeSeries, TimedSeries,
+    Bars, Compare, Histogram, Lines, Marker, Page, Panel, Plot, Series, Table, Threshold,
+    TimeSeries, TimedSeries,
 };
 
 /// Entities of which the scores are shown: the ones with the largest.
 const SHOWN_ENTITIES: usize = 5;
-
-/// Features of which the share of the error is shown.
-const SHOWN_FEATURES: usize = 20;
 
 /// Lines of the summary that have a section of their own.
 const ELSEWHERE: [&str; 2] = ["left out", ""];
@@ -27,10 +24,8 @@ const FARTHEST: f64 = 1.5;
 const BINS: usize = 60;
 
 /// The page.
-///
-/// # Errors
-/// When a plot cannot be drawn.
-pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
+#[must_use]
+pub fn page(summary: &Summary, command: &str) -> String {
     let mut page = Page::new("Portent: training report");
     let model = summary.output.display();
     page.lead(&format!(
@@ -48,16 +43,16 @@ pub fn page(summary: &Summary, command: &str) -> Result<String, ReportError> {
     let rows = summary.lines().into_iter().filter(|(name, _)| !ELSEWHERE.contains(name));
     page.facts(rows);
     cleaning(&mut page, summary);
-    scores(&mut page, summary)?;
-    thresholds(&mut page, summary)?;
-    features(&mut page, summary)?;
-    network(&mut page, summary)?;
+    scores(&mut page, summary);
+    thresholds(&mut page, summary);
+    features(&mut page, summary);
+    network(&mut page, summary);
     if let Some(tuning) = &summary.tuning {
         trials(&mut page, tuning);
     }
     page.section("Reproduce", "The same data, configuration and seed give the same file.");
     page.code(command);
-    Ok(page.render())
+    page.render()
 }
 
 /// The moments that stand out.
@@ -71,32 +66,13 @@ fn left_out(page: &mut Page, summary: &Summary) {
          finds what looks like them. If one was normal, keep it: --keep START..END.",
     );
     let rows = summary.left_out.iter().map(|moment| summary.moment(moment).to_vec());
-    let columns = ["entity", "when", "features", "largest score"];
-    page.table(&Table {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-        emphasis: None,
-    });
+    page.table(&Table::new(&["entity", "when", "features", "largest score"], rows));
 }
 
 fn cleaning(page: &mut Page, summary: &Summary) {
-    let cleaning = &summary.cleaning;
+    let kinds = summary.cleaning.by_feature();
     let rows: Vec<Vec<String>> = (summary.metadata.features.iter().enumerate())
-        .map(|(i, feature)| {
-            let count = |counts: &[usize]| counts.get(i).copied().unwrap_or(0);
-            let counts = [
-                count(&cleaning.dropped_for),
-                count(&cleaning.filled),
-                count(&cleaning.masked),
-                count(&cleaning.far_out),
-                count(&cleaning.infinite),
-                count(&cleaning.failed),
-                count(&cleaning.ambiguous),
-                count(&cleaning.unplaced),
-                count(&cleaning.absent),
-            ];
-            (feature, counts)
-        })
+        .map(|(i, feature)| (feature, kinds.map(|(_, counts)| counts.get(i).copied().unwrap_or(0))))
         .filter(|(_, counts)| counts.iter().any(|it| *it > 0))
         .map(|(feature, counts)| {
             let counts = counts.iter().map(ToString::to_string);
@@ -112,24 +88,14 @@ fn cleaning(page: &mut Page, summary: &Summary) {
     };
     page.section("Cleaning", text);
     if !rows.is_empty() {
-        let columns = [
-            "feature",
-            "dropped",
-            "filled",
-            "masked",
-            "far out",
-            "infinite",
-            "refused",
-            "ambiguous",
-            "unplaced",
-            "absent",
-        ];
-        page.table(&Table { columns: columns.map(str::to_owned).to_vec(), rows, emphasis: None });
+        let names = kinds.iter().map(|(name, _)| *name);
+        let columns: Vec<&str> = std::iter::once("feature").chain(names).collect();
+        page.table(&Table::new(&columns, rows));
     }
 }
 
 /// The score over the training range.
-fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+fn scores(page: &mut Page, summary: &Summary) {
     let (hindsight, threshold) = (&summary.hindsight, summary.metadata.threshold);
     page.section(
         "Scores",
@@ -145,7 +111,7 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         b.total_cmp(&a)
     });
     let series = order.iter().take(SHOWN_ENTITIES).map(|&entity| TimedSeries {
-        name: name(summary, entity),
+        name: hindsight.entities[entity].entity_name(),
         points: (hindsight.scores.times_ms.iter().zip(&hindsight.scores.entities[entity]))
             .map(|(time_ms, error)| (*time_ms, error / threshold))
             .collect(),
@@ -155,25 +121,16 @@ fn scores(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         y_label: "anomaly_score".to_owned(),
         series: series.collect(),
         thresholds: vec![Threshold { value: 1.0, label: "anomalous above".to_owned() }],
-        events: Vec::new(),
-        events_label: String::new(),
-        log_y: false,
+        ..TimeSeries::default()
     });
     let caption = match hindsight.entities.len() {
         0..=SHOWN_ENTITIES => "A score that stays below the line would not have alerted anybody.",
         _ => "The entities with the largest scores.",
     };
-    page.plot(&plot, caption)?;
-    Ok(())
+    page.plot(&plot, caption);
 }
 
-/// The name of an entity; of a table, that it is one.
-fn name(summary: &Summary, entity: usize) -> String {
-    let labels = &summary.hindsight.entities[entity];
-    if labels.is_empty() { "the table".to_owned() } else { labels.to_string() }
-}
-
-fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+fn thresholds(page: &mut Page, summary: &Summary) {
     let thresholds = &summary.thresholds;
     page.section(
         "Threshold",
@@ -196,11 +153,8 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
     });
     let episodes = format!("episodes in {:.3} entity-weeks", thresholds.entity_weeks);
     let columns = ["method", "threshold", "% above", &episodes, "how"];
-    page.table(&Table {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-        emphasis: Some(thresholds.chosen),
-    });
+    let emphasis = Some(thresholds.chosen);
+    page.table(&Table { emphasis, ..Table::new(&columns, rows) });
     let markers = thresholds.candidates.iter().filter_map(|it| {
         let at = *it.threshold.as_ref().ok()?;
         Some(Marker { at, label: it.method.clone() })
@@ -225,35 +179,21 @@ fn thresholds(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         true => caption.to_owned(),
         false => format!("{caption} Farther out than is shown: {}.", far.join(", ")),
     };
-    page.plot(&plot, &caption)?;
-    Ok(())
+    page.plot(&plot, &caption);
 }
 
 /// What drove errors, and what was and should have been at the worst moments.
-fn features(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+fn features(page: &mut Page, summary: &Summary) {
     page.section("Features", "Which features the errors came from.");
-    let names = &summary.metadata.features;
-    let mut shares: Vec<(usize, f64)> =
-        summary.hindsight.by_feature.iter().copied().enumerate().collect();
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-    shares.retain(|(_, share)| *share > 0.0);
-    let bars = shares
-        .iter()
-        .take(SHOWN_FEATURES)
-        .map(|(feature, share)| Bar { label: names[*feature].name.clone(), value: 100.0 * share });
-    let plot = Plot::Bars(Bars {
-        title: "Share of the error by feature".to_owned(),
-        x_label: "share of all errors".to_owned(),
-        unit: "%".to_owned(),
-        bars: bars.collect(),
-    });
-    page.plot(&plot, "A feature that leads by far here is hard to foretell, or has changed.")?;
+    let names = summary.metadata.features.iter().map(|it| it.name.as_str());
+    let (title, of) = ("Share of the error by feature", "share of all errors");
+    let plot = Plot::Bars(Bars::shares(title, of, names, &summary.hindsight.by_feature));
+    page.plot(&plot, "A feature that leads by far here is hard to foretell, or has changed.");
     for moment in &summary.hindsight.worst {
         if let Some(plot) = worst(summary, moment) {
-            page.plot(&plot, "Actual against expected around one of the largest errors.")?;
+            page.plot(&plot, "Actual against expected around one of the largest errors.");
         }
     }
-    Ok(())
 }
 
 fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
@@ -267,7 +207,7 @@ fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
     Some(Plot::Compare(Compare {
         title: format!(
             "{} at {}: score {:.2}",
-            name(summary, moment.entity),
+            summary.hindsight.entities[moment.entity].entity_name(),
             crate::timestamp::format_ms(time_ms),
             moment.error / summary.metadata.threshold
         ),
@@ -278,10 +218,10 @@ fn worst(summary: &Summary, moment: &Moment) -> Option<Plot> {
     }))
 }
 
-fn network(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
+fn network(page: &mut Page, summary: &Summary) {
     let course = &summary.course;
     if course.training.is_empty() {
-        return Ok(());
+        return;
     }
     page.section(
         "Autoencoder",
@@ -301,8 +241,7 @@ fn network(page: &mut Page, summary: &Summary) -> Result<(), ReportError> {
         thresholds: Vec::new(),
         markers: vec![Marker { at: course.best_epoch as f64, label: "best".to_owned() }],
     });
-    page.plot(&plot, "Training is measured with features missing at random, the other without.")?;
-    Ok(())
+    page.plot(&plot, "Training is measured with features missing at random, the other without.");
 }
 
 fn trials(page: &mut Page, tuning: &Tuning) {
@@ -344,11 +283,8 @@ fn trials(page: &mut Page, tuning: &Tuning) {
         "passes",
         "ending",
     ];
-    page.table(&Table {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: tuning.trials.iter().enumerate().map(row).collect(),
-        emphasis: tuning.best,
-    });
+    let rows = tuning.trials.iter().enumerate().map(row);
+    page.table(&Table { emphasis: tuning.best, ..Table::new(&columns, rows) });
     kinds(page, tuning);
 }
 
@@ -364,9 +300,5 @@ fn kinds(page: &mut Page, tuning: &Tuning) {
         vec![kind.name().to_owned(), kind.meaning().to_owned(), same, format!("{figure:.3}")]
     });
     let columns = ["fault", "what happens", "told by the configured one", "by the best"];
-    page.table(&Table {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-        emphasis: None,
-    });
+    page.table(&Table::new(&columns, rows));
 }

@@ -31,7 +31,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::config::ModelKind;
+use super::config::TrainConfig;
 use super::data::Scaling;
 use faults::FaultKind;
 
@@ -43,6 +43,9 @@ const MAX_TRIALS: usize = 10_000;
 
 /// More executions than this tell nothing new of a mean.
 const MAX_EXECUTIONS: usize = 100;
+
+/// More numbers than this are as good as all there are.
+const WIDEST_BOTTLENECK: usize = 24;
 
 /// Parameters of a fit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,15 +96,6 @@ pub struct TrialBudget {
      executed 1 to 100 times"
 )]
 pub struct BudgetError(String);
-
-/// Why there is nothing to search for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is nothing to tune: trials are of the network, and `train.model: {}` has none; leave out \
-     --tune, or use `train.model: ensemble` or `train.model: autoencoder`",
-    .0.name()
-)]
-pub struct NothingToTune(pub ModelKind);
 
 /// How well a network tells faults.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -211,7 +205,36 @@ impl fmt::Display for TrialBudget {
     }
 }
 
+impl Trial {
+    /// These settings with those of the trial.
+    pub(super) fn settings(&self, config: &TrainConfig, seed: u64) -> TrainConfig {
+        let Self { layers, learning_rate, window, scaling } = self.clone();
+        TrainConfig { layers, learning_rate, window, scaling, seed, ..config.clone() }
+    }
+}
+
 impl Space {
+    /// Around these settings, for so many features that are learnt. A
+    /// bottleneck as wide as there are features passes on what it is given, faults included: those drawn
+    /// have at most half as many numbers, whatever the window, as its steps say much the same.
+    pub(super) fn around(config: &TrainConfig, features: usize) -> Self {
+        let widest = (features / 2).clamp(1, WIDEST_BOTTLENECK);
+        Self {
+            default: Trial {
+                layers: config.layers.clone(),
+                learning_rate: config.learning_rate,
+                window: config.window,
+                scaling: config.scaling,
+            },
+            outer: features.clamp(4, 16)..=(4 * features).clamp(8, 128),
+            bottleneck: widest.min(3)..=widest,
+            depth: 0..=2,
+            learning_rate: 3e-4..=1e-2,
+            windows: [1, 5, 10].to_vec(),
+            scalings: vec![Scaling::Standard, Scaling::MinMax],
+        }
+    }
+
     /// Draws trials that differ from one another, the default being the first. Fewer if the space
     /// is nearly exhausted.
     ///

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::run::TrainError;
+use super::error::TrainError;
 use crate::files::Draft;
 use crate::model::{Artifact, ArtifactError, Metadata, ModelConfig, Runtime, Scorer};
 

@@ -132,7 +132,7 @@ fn a_fleet_that_does_not_fit_is_sampled_and_only_the_sample_is_asked_for() {
     assert_eq!((summary.cleaning.others, summary.cleaning.empty_entities), (HOSTS - taken, 0));
     let said = format!("{taken} of 200 entities, as train.max_memory is 129MiB");
     assert!(summary.to_string().contains(&said), "{summary}");
-    let page = portent::train::page(&summary, "portent train").expect("a page");
+    let page = portent::train::page(&summary, "portent train");
     assert!(page.contains(&format!("A sample: {said}")));
     let instance = |labels: &Labels| labels.get("instance").to_owned();
     let sampled: BTreeSet<String> = summary.hindsight.entities.iter().map(instance).collect();

@@ -659,7 +659,7 @@ fn tuning_takes_the_trial_that_tells_faults_best() {
     let text = summary.to_string();
     let line = format!("4, best {}, which tells faults by {:.3}", best + 1, figures[best]);
     assert!(text.contains(&line) && text.contains("(ROC AUC)"), "{text}");
-    let page = page(&summary, "portent train").expect("a page");
+    let page = page(&summary, "portent train");
     assert!(page.contains("faults told") && page.contains("area under the ROC curve"));
     assert!(page.contains(&format!("{:.3}", figures[0])));
     let (_, metadata) = load(&options.output);

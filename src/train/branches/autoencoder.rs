@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Base, BranchKind, CHUNK, INPUT_CLIP, Model};
 use crate::train::config::TrainConfig;
 use crate::train::data::{Dataset, Rows, Scaler, Scaling, Split, Training, WindowPosition};
-use crate::train::ensemble::{Fit, FitError, OnEpoch};
+use crate::train::fit::{Course, Fit, FitError, OnEpoch};
 use crate::train::graph::{END, With, Writer, rounded};
 use network::{Network, Output, Places};
 use optimizer::Adam;
@@ -57,20 +57,6 @@ pub struct Autoencoder {
     pub residual_clip: (f32, f32),
     /// From `[steps * features]`, oldest first and without their offsets, to `[features]`.
     pub network: Network,
-}
-
-/// How a fit went. Losses are shares of the features' variance that the network does not restore, so
-/// that they compare between scalings and windows.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Course {
-    /// Looks at the loss: one after each pass, or after as many passes as make a hundred updates.
-    pub epochs: usize,
-    /// The one that gave the weights, counted from 1.
-    pub best_epoch: usize,
-    /// The loss in training at each.
-    pub training: Vec<f64>,
-    /// The loss on the part that decides when to stop at each.
-    pub stopping: Vec<f64>,
 }
 
 impl Autoencoder {

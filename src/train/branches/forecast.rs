@@ -21,7 +21,7 @@ use super::linear::{Normal, round};
 use super::{Base, BranchKind, CHUNK, Model};
 use crate::model::graph::Attribute;
 use crate::train::data::{Dataset, WindowPosition};
-use crate::train::ensemble::{Fit, FitError};
+use crate::train::fit::{Fit, FitError};
 use crate::train::graph::{Writer, rounded};
 
 /// Steps that it looks at.

@@ -53,6 +53,23 @@ pub struct Cleaning {
     pub absent: Vec<usize>,
 }
 
+impl Cleaning {
+    /// What is counted by feature: what it is called, and the counts.
+    pub(in crate::train) fn by_feature(&self) -> [(&'static str, &[usize]); 9] {
+        [
+            ("dropped for", &self.dropped_for),
+            ("filled", &self.filled),
+            ("masked", &self.masked),
+            ("far out", &self.far_out),
+            ("infinite", &self.infinite),
+            ("refused", &self.failed),
+            ("ambiguous", &self.ambiguous),
+            ("unplaced", &self.unplaced),
+            ("absent", &self.absent),
+        ]
+    }
+}
+
 impl Dataset {
     /// Cleans a recording.
     ///

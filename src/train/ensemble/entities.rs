@@ -14,11 +14,9 @@
 
 use std::ops::ControlFlow;
 
-use super::{Fit, FitError};
 use crate::bytesize::ByteSize;
 use crate::detect::LEAST_HOURS;
 use crate::history::Progress;
-use crate::labels::Labels;
 use crate::model::{
     HourlyMaxima, LevelStart, MAX_FILE_BYTES, Metadata, REMEMBERED_HOURS, Remembered,
 };
@@ -26,9 +24,10 @@ use crate::train::branches::season::Harmonics;
 use crate::train::branches::{BranchKind, level};
 use crate::train::config::{ModelKind, TrainConfig};
 use crate::train::data::{Coverage, Dataset, Training};
+use crate::train::error::TrainError;
+use crate::train::fit::{Fit, FitError, Fits, Sharing};
 use crate::train::graph::export;
 use crate::train::hindsight;
-use crate::train::run::TrainError;
 use crate::train::still::{self, Still};
 use crate::train::threshold::{self, TrainingScores};
 
@@ -39,43 +38,7 @@ const NUMBER_BYTES: usize = 12;
 /// Bytes of an entity's labels, taken as many, and of the names beside its lists.
 const NAME_BYTES: usize = 256;
 
-/// The fits that one graph holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::train) struct Fits {
-    /// Of all entities.
-    pub shared: Fit,
-    /// Of single ones, which are named by their place in the dataset, in that order.
-    pub own: Vec<(usize, Fit)>,
-    /// Entities without one, where each should have had one.
-    pub sharing: Vec<Sharing>,
-}
-
-/// Why an entity goes with the shared fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sharing {
-    /// The entity.
-    pub labels: Labels,
-    /// Why.
-    pub reason: String,
-}
-
 impl Fits {
-    /// One for all.
-    pub fn one(shared: Fit) -> Self {
-        Self { shared, own: Vec::new(), sharing: Vec::new() }
-    }
-
-    /// The place of an entity's fit in the graph and the fit: 0 and the shared one without its own.
-    pub fn of(&self, entity: usize) -> (usize, &Fit) {
-        let own = self.own.binary_search_by_key(&entity, |(entity, _)| *entity);
-        own.map_or((0, &self.shared), |at| (at + 1, &self.own[at].1))
-    }
-
-    /// All fits, the shared one first.
-    pub fn all(&self) -> Vec<&Fit> {
-        [&self.shared].into_iter().chain(self.own.iter().map(|(_, fit)| fit)).collect()
-    }
-
     /// Adds to what a file says which entities have a fit of their own, and, where the model keeps levels,
     /// what it remembers of all of them, in the order of the dataset.
     pub fn describe(&self, dataset: &Dataset, metadata: Metadata) -> Metadata {

@@ -1,6 +1,8 @@
 //! Every good data set trains, and what its graph says is the arithmetic: data of many kinds and sizes
 //! through fits of every kind, each held against float64.
 
+use std::ops::ControlFlow;
+
 use ndarray::Array2;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, Array3, s};
 
 use super::*;
@@ -8,6 +10,7 @@ use crate::model::{Artifact, Context, Metadata, Runtime, Scorer};
 use crate::train::config::ModelKind;
 use crate::train::data::range::OwnCells;
 use crate::train::data::{Cleaning, Dataset, Role, Rows, Split};
+use crate::train::fit::Fits;
 use crate::train::graph::export;
 use crate::train::reference::ReferenceOutput;
 

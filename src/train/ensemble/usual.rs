@@ -9,14 +9,14 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
-use super::Fit;
 use crate::model::{Artifact, Context, Runtime, Scorer, ScorerError};
 use crate::statistics;
 use crate::train::branches::BranchKind;
 use crate::train::branches::level::{self, Levelled};
 use crate::train::data::{Dataset, Training, WindowPosition};
+use crate::train::error::TrainError;
+use crate::train::fit::Fit;
 use crate::train::graph::{self, measuring};
-use crate::train::run::TrainError;
 
 /// An entity's usual value is the one that this share of its windows does not exceed.
 const USUAL_SHARE: f64 = 0.99;

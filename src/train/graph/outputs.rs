@@ -4,7 +4,7 @@ use super::{DROP, With, Writer};
 use crate::model::{Dim, LEVEL};
 use crate::train::branches::Model;
 use crate::train::branches::autoencoder::network_of;
-use crate::train::ensemble::Fit;
+use crate::train::fit::Fit;
 
 impl Writer<'_> {
     /// Puts the branches together and names what comes out.

@@ -29,9 +29,10 @@ use super::{Figure, Space};
 use crate::model::Runtime;
 use crate::train::config::TrainConfig;
 use crate::train::data::{Dataset, Role, Scaler, Scaling, Split, WindowPosition, scaler};
-use crate::train::ensemble::{Fit, Meter, window};
+use crate::train::ensemble::{Meter, window};
+use crate::train::error::TrainError;
+use crate::train::fit::Fit;
 use crate::train::graph;
-use crate::train::run::TrainError;
 
 /// Faults of a kind: their shares of pairs are then known to a hundredth or two, and six kinds are two
 /// thousand windows, which ONNX Runtime takes less than a second for.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::detect::{DetectConfig, Detector};
 use crate::features::{FeatureSpec, Playback, TIME_OF_DAY, TIME_OF_WEEK};
+use crate::labels::Labels;
 use crate::model::{Artifact, Context, HourlyMaxima, ModelConfig, Runtime, Scorer};
 use crate::train::data::tests::dataset;
 use crate::train::data::{Split, roles};

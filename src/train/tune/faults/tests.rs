@@ -54,7 +54,7 @@ fn config() -> TrainConfig {
 fn laid(dataset: &Dataset, config: &TrainConfig, windows: &[usize]) -> Faults {
     let split = dataset.split(1).expect("two parts");
     let features = learnt(dataset, &split, &ROLES);
-    let space = Space { windows: windows.to_vec(), ..config.space(features.len()) };
+    let space = Space { windows: windows.to_vec(), ..Space::around(config, features.len()) };
     Faults::lay(dataset, &features, config, &space)
 }
 
@@ -160,7 +160,7 @@ fn gaps_leave_shorter_windows() {
     assert!(!faults.laid.is_empty());
     assert!(faults.laid.iter().flat_map(|it| &it.courses).all(|(_, course)| course.len() == 5));
     // Without a single feature there is nothing to lay.
-    let space = config().space(0);
+    let space = Space::around(&config(), 0);
     assert!(Faults::lay(&dataset, &[], &config(), &space).laid.is_empty());
 }
 
@@ -202,7 +202,7 @@ fn a_network_that_copies_tells_fewer_faults() {
 #[test]
 fn no_bottleneck_is_wide_enough_to_copy() {
     for features in [1, 2, 3, 4, 10, 38, 900] {
-        let space = config().space(features);
+        let space = Space::around(&config(), features);
         let trials = space.draw(200, 3);
         assert_eq!(trials[0], space.default);
         for trial in &trials[1..] {
@@ -211,6 +211,6 @@ fn no_bottleneck_is_wide_enough_to_copy() {
             assert!(trial.layers.iter().all(|it| *it >= bottleneck && *it <= 128), "{trial:?}");
         }
     }
-    let widest = config().space(38).bottleneck;
+    let widest = Space::around(&config(), 38).bottleneck;
     assert_eq!((*widest.start(), *widest.end()), (3, 19));
 }
