@@ -4,7 +4,12 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["prometheus/remote_write.proto", "onnx/onnx.proto", "portent/state.proto"];
+    let files = [
+        "prometheus/remote_write.proto",
+        "prometheus/remote_write_v2.proto",
+        "onnx/onnx.proto",
+        "portent/state.proto",
+    ];
     let descriptors = protox::compile(files, ["proto"])?;
     // `Bytes` for the weights of a model: they are sliced, never copied.
     prost_build::Config::new().bytes([".onnx"]).compile_fds(descriptors)?;

@@ -110,6 +110,10 @@ pub mod proto {
     pub mod prometheus {
         include!(concat!(env!("OUT_DIR"), "/prometheus.rs"));
     }
+    /// Remote-write 2.0.
+    pub mod prometheus_v2 {
+        include!(concat!(env!("OUT_DIR"), "/io.prometheus.write.v2.rs"));
+    }
     /// The ONNX model format.
     pub mod onnx {
         include!(concat!(env!("OUT_DIR"), "/onnx.rs"));

@@ -1,17 +1,18 @@
 //! Decoding: from a body to a batch of validated label sets and samples.
 //!
-//! In: the bytes of a remote-write 1.0 request. Out: the good series as a [`Batch`], the bad ones
+//! In: the bytes of a remote-write request, 1.0 or 2.0. Out: the good series as a [`Batch`], the bad ones
 //! counted with a few examples. Invariants: nothing is allocated by a length that the sender only
 //! claims; sorting is done here, no sender is trusted with it; the bits of values are kept; what
 //! tells replicas of a sender apart stands beside the labels, not among them; a series that breaks a
 //! limit and that nobody wants is passed over, because nothing is lost. For that it is told what is
 //! wanted; it does not know which replica is heard.
-//! Sources: remote-write specification 1.0, snappy format description (the largest expansion).
+//! Sources: remote-write specifications 1.0 and 2.0, snappy format description (the largest expansion).
 
 use std::sync::Arc;
 
 use super::clip::clip;
-use super::message::{self, Pair, RawSeries, Room};
+use super::headers::Protocol;
+use super::message::{self, Counts, Pair, RawSeries, Room};
 use super::wire::{Fields, WireError};
 use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;
@@ -36,24 +37,28 @@ pub struct Decoded {
     pub invalid: Invalid,
     /// Samples of series that break a limit and that nobody wants.
     pub unneeded: u64,
-    /// What is understood to be there and passed over.
-    pub ignored: Ignored,
+    /// What is taken in and has no use yet, of series that keep the rules.
+    pub unused: Unused,
 }
 
-/// Series that break a rule of the specification or a limit on labels.
+/// Series that break a rule of the specification or a limit on labels, and parts of others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Invalid {
     /// Series.
     pub series: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Native histograms.
+    pub histograms: u64,
+    /// Exemplars.
+    pub exemplars: u64,
     /// The first few, as text.
     pub examples: Vec<String>,
 }
 
 /// Parts of a request that this version has no use for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ignored {
+pub struct Unused {
     /// Metadata of metric names.
     pub metadata: u64,
     /// Exemplars.
@@ -89,6 +94,7 @@ pub fn declared_bytes(body: &[u8], config: &RemoteWriteConfig) -> Result<usize, 
 /// When the whole of it is unusable, beyond a limit or not to be judged yet; then nothing of it is.
 pub fn decode(
     body: &[u8],
+    protocol: Protocol,
     config: &RemoteWriteConfig,
     demand: Option<&Demand>,
 ) -> Result<Decoded, Refusal> {
@@ -96,78 +102,153 @@ pub fn decode(
     let mut message = vec![0; declared];
     let length =
         snap::raw::Decoder::new().decompress(body, &mut message).map_err(Refusal::Snappy)?;
-    decode_message(&message[..length], config, demand)
+    decode_message(&message[..length], protocol, config, demand)
 }
 
-/// Decodes a `WriteRequest`.
+/// Decodes the message of a request.
 fn decode_message(
     message: &[u8],
+    protocol: Protocol,
     config: &RemoteWriteConfig,
     demand: Option<&Demand>,
 ) -> Result<Decoded, Refusal> {
-    let mut decoded = Decoded::default();
-    let mut replicas = Replicas { names: &config.replica_labels, last: None };
-    let (mut series, mut samples) = (0, 0);
+    let symbols = match protocol {
+        Protocol::V1 => None,
+        Protocol::V2 => Some(symbols(message, config)?),
+    };
+    let replicas = Replicas { names: &config.replica_labels, last: None };
+    let mut decoder = Decoder {
+        symbols,
+        config,
+        demand,
+        replicas,
+        used: Used::default(),
+        into: Decoded::default(),
+    };
     let mut raw = RawSeries::default();
+    let series = if protocol == Protocol::V1 { 1 } else { 5 };
     for field in Fields::new(message) {
-        let (number, value) = field.map_err(Refusal::Wire)?;
-        match number {
-            field::TIMESERIES => {}
-            field::METADATA => {
-                decoded.ignored.metadata += 1;
-                continue;
+        match field.map_err(Refusal::Wire)? {
+            (number, value) if number == series => {
+                decoder.take(value.bytes().map_err(Refusal::Wire)?, &mut raw)?;
             }
-            _ => continue,
+            (3, _) if protocol == Protocol::V1 => decoder.into.unused.metadata += 1,
+            _ => {}
         }
-        let content = value.bytes().map_err(Refusal::Wire)?;
+    }
+    Ok(decoder.into)
+}
+
+/// The symbols of an `io.prometheus.write.v2.Request`, which may stand behind the series.
+fn symbols<'a>(message: &'a [u8], config: &RemoteWriteConfig) -> Result<Vec<&'a [u8]>, Refusal> {
+    let (mut symbols, mut is_needed) = (Vec::new(), false);
+    for field in Fields::new(message) {
+        match field.map_err(Refusal::Wire)? {
+            (4, value) => {
+                let limit = config.max_symbols_per_request;
+                if symbols.len() == limit {
+                    return Err(Refusal::TooMany { what: "symbols", limit });
+                }
+                symbols.push(value.bytes().map_err(Refusal::Wire)?);
+            }
+            (5, _) => is_needed = true,
+            _ => {}
+        }
+    }
+    match symbols.first() {
+        Some([]) => Ok(symbols),
+        None if !is_needed => Ok(symbols),
+        _ => Err(Refusal::Symbols),
+    }
+}
+
+/// What the series of a request have had of its limits.
+#[derive(Default)]
+struct Used {
+    series: usize,
+    samples: usize,
+    label_bytes: usize,
+}
+
+/// A request while it is decoded.
+struct Decoder<'a> {
+    /// Those of 2.0.
+    symbols: Option<Vec<&'a [u8]>>,
+    config: &'a RemoteWriteConfig,
+    demand: Option<&'a Demand>,
+    replicas: Replicas<'a>,
+    used: Used,
+    into: Decoded,
+}
+
+impl<'a> Decoder<'a> {
+    /// Takes a series in. `raw` is where it is read.
+    fn take(&mut self, series: &'a [u8], raw: &mut RawSeries<'a>) -> Result<(), Refusal> {
+        let config = self.config;
         let room = Room {
             labels: config.max_labels_per_series,
-            samples: config.max_samples_per_request - samples,
+            samples: config.max_samples_per_request - self.used.samples,
         };
-        raw.read(content, room).map_err(Refusal::Wire)?;
-        series += 1;
-        samples += raw.counts.samples;
+        match &self.symbols {
+            None => raw.read(series, room),
+            Some(symbols) => raw.read_v2(series, symbols, room),
+        }
+        .map_err(Refusal::Wire)?;
+        self.used.series += 1;
+        self.used.samples += raw.counts.samples;
+        // Numbers of two bytes may stand for texts of any length.
+        self.used.label_bytes += raw.labels.iter().map(|it| it.0.len() + it.1.len()).sum::<usize>();
         for (what, count, limit) in [
-            ("series", series, config.max_series_per_request),
-            ("samples", samples, config.max_samples_per_request),
+            ("series", self.used.series, config.max_series_per_request),
+            ("samples", self.used.samples, config.max_samples_per_request),
+            ("label_bytes", self.used.label_bytes, config.max_label_bytes_per_request.as_len()),
         ] {
             if count > limit {
                 return Err(Refusal::TooMany { what, limit });
             }
         }
-        decoded.ignored.exemplars += raw.counts.exemplars as u64;
-        decoded.ignored.histograms += raw.counts.histograms as u64;
-        let kept = &raw.samples[..];
-        match labels(&raw, config) {
-            Ok(_) if kept.is_empty() => {}
-            Ok(labels) => {
-                let (labels, replica) = replicas.take_off(&raw.labels, labels);
-                let samples = kept.to_vec();
-                decoded.batch.series.push(BatchSeries { labels, replica, samples });
-            }
-            Err(Fault::Rule(reason)) => decoded.invalid.add(kept.len(), reason),
-            Err(Fault::Limit(reason)) => {
-                decoded.refuse(content, (kept.len(), reason), config, demand)?;
-            }
+        match labels(raw, config) {
+            Ok(labels) => self.keep(raw, labels),
+            Err(Fault::Rule(reason)) => self.into.invalid.add(raw.counts, reason),
+            Err(Fault::Limit(reason)) => self.refuse(series, (raw.counts, reason))?,
+        }
+        Ok(())
+    }
+
+    /// Puts a series that keeps the rules to the others.
+    fn keep(&mut self, raw: &RawSeries<'_>, labels: Labels) {
+        let Decoded { batch, invalid, unused, .. } = &mut self.into;
+        unused.histograms += raw.counts.histograms as u64;
+        unused.exemplars += (raw.counts.exemplars - raw.bad_exemplars) as u64;
+        if raw.bad_exemplars > 0 {
+            invalid.exemplars += raw.bad_exemplars as u64;
+            invalid.example(format!(
+                "an exemplar of {} has no good labels",
+                clip(&labels.to_string())
+            ));
+        }
+        if !raw.samples.is_empty() {
+            let (labels, replica) = self.replicas.take_off(&raw.labels, labels);
+            batch.series.push(BatchSeries { labels, replica, samples: raw.samples.clone() });
         }
     }
-    Ok(decoded)
-}
 
-impl Decoded {
     /// Takes note of a series that breaks a limit: it is invalid if somebody wants it.
     fn refuse(
         &mut self,
-        series: &[u8],
-        (samples, reason): (usize, String),
-        config: &RemoteWriteConfig,
-        demand: Option<&Demand>,
+        series: &'a [u8],
+        (counts, reason): (Counts, String),
     ) -> Result<(), Refusal> {
-        let demand = demand.ok_or(Refusal::Unavailable(Unavailable::Starting))?;
-        match decisive_labels(series, config, demand).map_err(Refusal::Wire)? {
-            Ok(labels) if !demand.wants(&labels) => self.unneeded += samples as u64,
-            Ok(_) => self.invalid.add(samples, reason),
-            Err(malformed) => self.invalid.add(samples, malformed),
+        let demand = self.demand.ok_or(Refusal::Unavailable(Unavailable::Starting))?;
+        let labels = decisive_labels((series, self.symbols.as_deref()), self.config, demand);
+        match labels.map_err(Refusal::Wire)? {
+            Ok(labels) if !demand.wants(&labels) => {
+                self.into.unneeded += counts.samples as u64;
+                self.into.unused.histograms += counts.histograms as u64;
+                self.into.unused.exemplars += counts.exemplars as u64;
+            }
+            Ok(_) => self.into.invalid.add(counts, reason),
+            Err(malformed) => self.into.invalid.add(counts, malformed),
         }
         Ok(())
     }
@@ -176,30 +257,19 @@ impl Decoded {
 /// Those labels of a series by which it is wanted or not, or a sentence that says which rule they break.
 /// There are few of them, however many labels the series has; the rest is not built.
 fn decisive_labels(
-    series: &[u8],
+    (series, symbols): (&[u8], Option<&[&[u8]]>),
     config: &RemoteWriteConfig,
     demand: &Demand,
 ) -> Result<Result<Labels, String>, WireError> {
     let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for pair in message::labels(series) {
-        let (name, value) = pair?;
-        let pair =
-            text(name, "a label name").and_then(|name| Ok((name, text(value, "a label value")?)));
-        let (name, value) = match pair {
-            Ok(pair) => pair,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        if name.is_empty() {
-            return Ok(Err("a series has a label without a name".to_owned()));
+    let mut malformed = None;
+    message::each_label(series, symbols, &mut |pair| {
+        if malformed.is_none() {
+            malformed = decisive(pair, &mut pairs, config, demand).err();
         }
-        if !demand.looks_at(name) || config.replica_labels.iter().any(|label| label == name) {
-            continue;
-        }
-        if pairs.iter().any(|(other, _)| *other == name) {
-            let name = clip(name);
-            return Ok(Err(format!("a series: label name {name:?} occurs more than once")));
-        }
-        pairs.push((name, value));
+    })?;
+    if let Some(reason) = malformed {
+        return Ok(Err(reason));
     }
     let labels = Labels::from_pairs(pairs).map_err(|error| clip(&error.to_string()));
     Ok(labels.and_then(|labels| match labels.metric_name() {
@@ -208,10 +278,37 @@ fn decisive_labels(
     }))
 }
 
+/// Puts a label to those that decide, if it is one.
+fn decisive<'a>(
+    (name, value): Pair<'a>,
+    pairs: &mut Vec<(&'a str, &'a str)>,
+    config: &RemoteWriteConfig,
+    demand: &Demand,
+) -> Result<(), String> {
+    let (name, value) = (text(name, "a label name")?, text(value, "a label value")?);
+    if name.is_empty() {
+        return Err("a series has a label without a name".to_owned());
+    }
+    if !demand.looks_at(name) || config.replica_labels.iter().any(|label| label == name) {
+        return Ok(());
+    }
+    if pairs.iter().any(|(other, _)| *other == name) {
+        return Err(format!("a series: label name {:?} occurs more than once", clip(name)));
+    }
+    pairs.push((name, value));
+    Ok(())
+}
+
 impl Invalid {
-    fn add(&mut self, samples: usize, reason: String) {
+    fn add(&mut self, counts: Counts, reason: String) {
         self.series += 1;
-        self.samples += samples as u64;
+        self.samples += counts.samples as u64;
+        self.histograms += counts.histograms as u64;
+        self.exemplars += counts.exemplars as u64;
+        self.example(reason);
+    }
+
+    fn example(&mut self, reason: String) {
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(reason);
         }
@@ -249,12 +346,6 @@ impl Replicas<'_> {
     }
 }
 
-/// Field numbers of `prometheus.WriteRequest`.
-mod field {
-    pub const TIMESERIES: u32 = 1;
-    pub const METADATA: u32 = 3;
-}
-
 /// What is wrong with a label set, as a sentence.
 enum Fault {
     /// It breaks a rule of the specification.
@@ -275,15 +366,18 @@ fn labels(series: &RawSeries<'_>, config: &RemoteWriteConfig) -> Result<Labels, 
     if count > limit {
         return Err(Fault::Limit(format!("a series has {count} labels, more than {limit}")));
     }
+    if let Some(fault) = &series.fault {
+        let named = named(&series.labels);
+        return Err(format!("a series {fault}: {{{}}}", clip(&named)).into());
+    }
     let mut texts = Vec::with_capacity(count);
     for (name, value) in &series.labels {
         texts.push((text(name, "a label name")?, text(value, "a label value")?));
     }
     let metric = texts.iter().find(|(name, _)| *name == "__name__").map_or("", |(_, value)| value);
     if metric.is_empty() {
-        let named: Vec<String> =
-            texts.iter().take(4).map(|(name, value)| format!("{name}={value:?}")).collect();
-        return Err(format!("a series has no metric name: {{{}}}", clip(&named.join(", "))).into());
+        let named = named(&series.labels);
+        return Err(format!("a series has no metric name: {{{}}}", clip(&named)).into());
     }
     let metric = clip(metric);
     for (name, value) in &texts {
@@ -308,6 +402,14 @@ fn labels(series: &RawSeries<'_>, config: &RemoteWriteConfig) -> Result<Labels, 
     }
     Labels::from_pairs(texts)
         .map_err(|error| format!("a series of {metric:?}: {}", clip(&error.to_string())).into())
+}
+
+/// The first labels of a series, for people.
+fn named(pairs: &[Pair<'_>]) -> String {
+    let of = |(name, value): &Pair<'_>| {
+        format!("{}={:?}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    };
+    pairs.iter().take(4).map(of).collect::<Vec<_>>().join(", ")
 }
 
 fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {

@@ -1,6 +1,6 @@
 //! Headers: which message and which compression a request says it carries.
 //!
-//! In: headers. Out: nothing, or a refusal, before a byte of the body is read.
+//! In: headers. Out: a [`Protocol`] or a refusal, before a byte of the body is read.
 //! Sources: remote-write specifications 1.0 and 2.0 "Protocol", RFC 9110 section 5.6.6 (parameters)
 //! and 8.3 (media types: case does not matter, blanks around `;` are allowed, values may be quoted).
 
@@ -12,22 +12,40 @@ use super::Refusal;
 /// The media type of both versions.
 const MEDIA_TYPE: &str = "application/x-protobuf";
 
-/// What is taken, as its specification is called: `prometheus.WriteRequest` in a snappy block.
-pub const PROTOCOL: &str = "remote write 1.0";
+/// The message that a body is, in a snappy block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `prometheus.WriteRequest`.
+    V1,
+    /// `io.prometheus.write.v2.Request`.
+    V2,
+}
 
-/// Checks what a request says about its body. Headers that are absent mean version 1.0 and snappy,
+impl Protocol {
+    /// As its specification is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "remote write 1.0",
+            Self::V2 => "remote write 2.0",
+        }
+    }
+}
+
+/// Reads what a request says about its body. Headers that are absent mean version 1.0 and snappy,
 /// because senders exist that leave them out. A header that is there twice, because a proxy adds
 /// its own, is one if both say the same.
 ///
 /// # Errors
 /// When type, message or encoding is none that is taken.
-pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
-    text(headers, CONTENT_TYPE).map_or(Ok(()), |value| content_type(&value))?;
+pub fn negotiate(headers: &HeaderMap) -> Result<Protocol, Refusal> {
+    let protocol =
+        text(headers, CONTENT_TYPE).map_or(Ok(Protocol::V1), |value| content_type(&value))?;
     match text(headers, CONTENT_ENCODING) {
         Some(value) if !value.trim().eq_ignore_ascii_case("snappy") => {
             Err(Refusal::ContentEncoding(value))
         }
-        _ => Ok(()),
+        _ => Ok(protocol),
     }
 }
 
@@ -54,13 +72,14 @@ fn is_same(a: &str, b: &str) -> bool {
     letters(a) == letters(b)
 }
 
-fn content_type(value: &str) -> Result<(), Refusal> {
+fn content_type(value: &str) -> Result<Protocol, Refusal> {
     let refuse = || Refusal::ContentType(value.to_owned());
     let mut parts = value.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
     if !media_type.eq_ignore_ascii_case(MEDIA_TYPE) {
         return Err(refuse());
     }
+    let mut protocol = Protocol::V1;
     for parameter in parts.filter(|part| !part.is_empty()) {
         let (name, value) = parameter.split_once('=').ok_or_else(refuse)?;
         if !name.trim().eq_ignore_ascii_case("proto") {
@@ -68,13 +87,13 @@ fn content_type(value: &str) -> Result<(), Refusal> {
         }
         let value = value.trim();
         let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        match unquoted.unwrap_or(value) {
-            "prometheus.WriteRequest" => {}
-            "io.prometheus.write.v2.Request" => return Err(Refusal::Version2),
+        protocol = match unquoted.unwrap_or(value) {
+            "prometheus.WriteRequest" => Protocol::V1,
+            "io.prometheus.write.v2.Request" => Protocol::V2,
             _ => return Err(refuse()),
-        }
+        };
     }
-    Ok(())
+    Ok(protocol)
 }
 
 #[cfg(test)]
@@ -89,9 +108,24 @@ mod tests {
                 headers.insert(name, value.parse().expect("a header value"));
             }
         }
-        let status =
-            check_headers(&headers).map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
+        let status = negotiate(&headers).map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
         assert_eq!(status, expected, "{content_type:?} {encoding:?}");
+    }
+
+    #[test]
+    fn the_parameter_decides_which_message_it_is() {
+        let named = |text: &str| {
+            let value = text.parse().expect("a header value");
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, value)]);
+            negotiate(&headers).expect("a known message")
+        };
+        assert_eq!(named("application/x-protobuf"), Protocol::V1);
+        assert_eq!(named("application/x-protobuf;proto=prometheus.WriteRequest"), Protocol::V1);
+        let second = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+        let quoted = r#"application/x-protobuf; proto="io.prometheus.write.v2.Request""#;
+        for text in [second, &second.replace(';', " ; "), quoted] {
+            assert_eq!(named(text), Protocol::V2, "{text}");
+        }
     }
 
     #[test]
@@ -120,7 +154,6 @@ mod tests {
         check(Some("application/x-protobuf;proto=yolo"), None, 415);
         check(Some("application/x-protobuf;proto"), None, 415);
         check(Some("application/x-protobuf;proto=PROMETHEUS.WRITEREQUEST"), None, 415);
-        check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, 415);
         for encoding in ["zstd", "gzip", "identity", "snappy, gzip", ""] {
             check(None, Some(encoding), 415);
         }
@@ -133,7 +166,7 @@ mod tests {
             for value in values {
                 headers.append(&name, value.parse().expect("a header value"));
             }
-            let answer = check_headers(&headers);
+            let answer = negotiate(&headers);
             let status = answer.map_or_else(|refusal| refusal.status().as_u16(), |_| 204);
             assert_eq!(status, expected, "{name}: {values:?}");
         }

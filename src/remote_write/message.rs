@@ -1,10 +1,12 @@
 //! A series as the bytes of a request tell it: names and values that borrow from them, and samples.
 //!
-//! Nothing is judged here. Beyond the limits parts are counted and not kept: two bytes on the wire can become
-//! thirty in memory.
-//! Source: remote-write specification 1.0, `prometheus.WriteRequest`.
+//! The two versions of the message differ in how labels are written: 1.0 has them in the series, 2.0 numbers
+//! that stand for the symbols of the request. What comes out is the same. Nothing is judged here but those
+//! numbers. Beyond the limits parts are counted and not kept: two bytes on the wire can become thirty in memory.
+//! Sources: remote-write specifications 1.0 (`prometheus.TimeSeries`) and 2.0
+//! (`io.prometheus.write.v2.TimeSeries`).
 
-use super::wire::{Fields, WireError};
+use super::wire::{Fields, Value, WireError};
 use crate::sample::Sample;
 
 /// A label: its name and its value, which should be UTF-8.
@@ -25,6 +27,11 @@ pub(super) struct RawSeries<'a> {
     pub(super) samples: Vec<Sample>,
     /// How many there are of each, whether there was room or not.
     pub(super) counts: Counts,
+    /// Which rule of the message it breaks: "has 3 label references, which are pairs".
+    pub(super) fault: Option<String>,
+    /// The exemplars whose labels are none.
+    pub(super) bad_exemplars: usize,
+    refs: Vec<u32>,
 }
 
 /// How many parts of each kind a series has.
@@ -42,9 +49,7 @@ impl<'a> RawSeries<'a> {
     /// # Errors
     /// When it is none.
     pub(super) fn read(&mut self, series: &'a [u8], room: Room) -> Result<(), WireError> {
-        self.labels.clear();
-        self.samples.clear();
-        self.counts = Counts::default();
+        self.clear();
         for field in Fields::new(series) {
             match field? {
                 (1, value) => {
@@ -54,13 +59,7 @@ impl<'a> RawSeries<'a> {
                         self.labels.push(pair);
                     }
                 }
-                (2, value) => {
-                    let sample = sample(value.bytes()?)?;
-                    self.counts.samples += 1;
-                    if self.samples.len() < room.samples {
-                        self.samples.push(sample);
-                    }
-                }
+                (2, value) => self.add_sample(value, room)?,
                 (3, value) => {
                     value.bytes()?;
                     self.counts.exemplars += 1;
@@ -74,15 +73,124 @@ impl<'a> RawSeries<'a> {
         }
         Ok(())
     }
+
+    /// Reads an `io.prometheus.write.v2.TimeSeries` whose labels are made of these symbols.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn read_v2(
+        &mut self,
+        series: &'a [u8],
+        symbols: &[&'a [u8]],
+        room: Room,
+    ) -> Result<(), WireError> {
+        self.clear();
+        let mut refs = std::mem::take(&mut self.refs);
+        let most = room.labels.saturating_mul(2);
+        let mut count = 0;
+        for field in Fields::new(series) {
+            match field? {
+                (1, value) => value.each_varint(|it| {
+                    count += 1;
+                    if refs.len() < most {
+                        // As every decoder of a `uint32` has it.
+                        refs.push(it as u32);
+                    }
+                })?,
+                (2, value) => self.add_sample(value, room)?,
+                (3, value) => {
+                    value.bytes()?;
+                    self.counts.histograms += 1;
+                }
+                (4, value) => {
+                    self.counts.exemplars += 1;
+                    if !has_good_labels(value.bytes()?, symbols.len())? {
+                        self.bad_exemplars += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.counts.labels = count / 2;
+        self.resolve(&refs, count, symbols);
+        self.refs = refs;
+        let Counts { samples, exemplars, histograms, .. } = self.counts;
+        self.fault = self.fault.take().or(match (samples, histograms, exemplars) {
+            (0, 0, 0) => Some("has neither samples nor histograms".to_owned()),
+            (1.., 1.., _) => Some("has both samples and histograms".to_owned()),
+            _ => None,
+        });
+        Ok(())
+    }
+
+    /// The labels that pairs of numbers stand for.
+    fn resolve(&mut self, refs: &[u32], count: usize, symbols: &[&'a [u8]]) {
+        if !count.is_multiple_of(2) {
+            self.fault = Some(format!("has {count} label references, which must be pairs"));
+            return;
+        }
+        let symbol = |at: u32| symbols.get(at as usize).copied();
+        for pair in refs.chunks_exact(2) {
+            match (symbol(pair[0]), symbol(pair[1])) {
+                (Some(name), Some(value)) => self.labels.push((name, value)),
+                (name, _) => {
+                    let wrong = if name.is_none() { pair[0] } else { pair[1] };
+                    let last = symbols.len();
+                    self.fault =
+                        Some(format!("refers to symbol {wrong} of {last}, which is not there"));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.labels.clear();
+        self.samples.clear();
+        self.refs.clear();
+        (self.counts, self.fault, self.bad_exemplars) = (Counts::default(), None, 0);
+    }
+
+    /// A `Sample` of either version. Its time of start (2.0, field 3) has no use here.
+    fn add_sample(&mut self, value: Value<'a>, room: Room) -> Result<(), WireError> {
+        let mut sample = Sample::new(0, 0.0);
+        for field in Fields::new(value.bytes()?) {
+            match field? {
+                (1, value) => sample.value = value.double()?,
+                (2, value) => sample.timestamp_ms = value.int64()?,
+                _ => {}
+            }
+        }
+        self.counts.samples += 1;
+        if self.samples.len() < room.samples {
+            self.samples.push(sample);
+        }
+        Ok(())
+    }
 }
 
-/// The labels of a `prometheus.TimeSeries` one by one, however many they are.
-pub(super) fn labels(series: &[u8]) -> impl Iterator<Item = Result<Pair<'_>, WireError>> {
-    Fields::new(series).filter_map(|field| match field {
-        Ok((1, value)) => Some(value.bytes().and_then(label)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
-    })
+/// The labels of a series one by one, however many they are; with symbols those of 2.0, as far as they are
+/// there.
+pub(super) fn each_label<'a>(
+    series: &'a [u8],
+    symbols: Option<&[&'a [u8]]>,
+    each: &mut dyn FnMut(Pair<'a>),
+) -> Result<(), WireError> {
+    let mut name = None;
+    for field in Fields::new(series) {
+        match (field?, symbols) {
+            ((1, value), None) => each(label(value.bytes()?)?),
+            ((1, value), Some(symbols)) => value.each_varint(|it| {
+                let symbol = symbols.get(it as u32 as usize).copied().unwrap_or_default();
+                match name.take() {
+                    None => name = Some(symbol),
+                    Some(name) => each((name, symbol)),
+                }
+            })?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A `prometheus.Label`.
@@ -98,15 +206,23 @@ fn label(message: &[u8]) -> Result<Pair<'_>, WireError> {
     Ok(pair)
 }
 
-/// A `prometheus.Sample`.
-fn sample(message: &[u8]) -> Result<Sample, WireError> {
-    let mut sample = Sample::new(0, 0.0);
-    for field in Fields::new(message) {
+/// Whether the labels of an `io.prometheus.write.v2.Exemplar` are pairs of symbols that are there.
+fn has_good_labels(exemplar: &[u8], symbols: usize) -> Result<bool, WireError> {
+    let (mut count, mut is_good) = (0_usize, true);
+    for field in Fields::new(exemplar) {
         match field? {
-            (1, value) => sample.value = value.double()?,
-            (2, value) => sample.timestamp_ms = value.int64()?,
+            (1, value) => value.each_varint(|it| {
+                count += 1;
+                is_good &= (it as u32 as usize) < symbols;
+            })?,
+            (2, value) => {
+                value.double()?;
+            }
+            (3, value) => {
+                value.int64()?;
+            }
             _ => {}
         }
     }
-    Ok(sample)
+    Ok(is_good && count.is_multiple_of(2))
 }

@@ -1,7 +1,7 @@
 //! A remote-write request: samples that a Prometheus pushes.
 //!
 //! In: an HTTP request. Out: a batch of samples for whoever keeps them, and an answer that tells
-//! the sender whether to go on, to try again or to give up. Remote-write 1.0 is spoken here.
+//! the sender whether to go on, to try again or to give up. Remote-write 1.0 and 2.0 are spoken here.
 //!
 //! Invariants: a request is judged by its headers before its body is read; memory for bodies and
 //! what they decompress to is reserved before it is used, over all connections together; an
@@ -18,6 +18,7 @@ mod message;
 mod receiver;
 mod refusal;
 mod wire;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,8 @@ use crate::series::REPLICA_TIMEOUT;
 use crate::setting::{SettingError, above_zero};
 
 pub use clip::clip;
-pub use decode::{Decoded, Ignored, Invalid, declared_bytes, decode};
-pub use headers::{PROTOCOL, check_headers};
+pub use decode::{Decoded, Invalid, Unused, declared_bytes, decode};
+pub use headers::{Protocol, negotiate};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
@@ -53,6 +54,10 @@ pub struct RemoteWriteConfig {
     pub max_series_per_request: usize,
     /// Samples in a request.
     pub max_samples_per_request: usize,
+    /// Symbols in a request of remote-write 2.0.
+    pub max_symbols_per_request: usize,
+    /// The labels of all series in a request, names and values: of 2.0, where a few bytes stand for texts.
+    pub max_label_bytes_per_request: ByteSize,
     /// Labels of a series, its name included.
     pub max_labels_per_series: usize,
     /// The name of a label.
@@ -84,6 +89,10 @@ impl Default for RemoteWriteConfig {
             max_series_per_request: 100_000,
             // A sender that catches up repeats a series many times; 16 MB when decoded.
             max_samples_per_request: 1_000_000,
+            // Prometheus's 2,000 samples have some 500; a series brings few that no other has.
+            max_symbols_per_request: 500_000,
+            // Twice what a request of 1.0 can hold.
+            max_label_bytes_per_request: ByteSize::from_mib(64),
             // Kubernetes metrics have about 30; VictoriaMetrics stops at 40.
             max_labels_per_series: 64,
             // Mimir's and VictoriaMetrics's largest.
@@ -112,6 +121,8 @@ impl RemoteWriteConfig {
                 ("max_in_flight_bytes", Some(self.max_in_flight_bytes.as_bytes())),
                 ("max_series_per_request", Some(self.max_series_per_request as u64)),
                 ("max_samples_per_request", Some(self.max_samples_per_request as u64)),
+                ("max_symbols_per_request", Some(self.max_symbols_per_request as u64)),
+                ("max_label_bytes_per_request", Some(self.max_label_bytes_per_request.as_bytes())),
                 ("max_labels_per_series", Some(self.max_labels_per_series as u64)),
                 ("max_label_name_bytes", Some(self.max_label_name_bytes.as_bytes())),
                 ("max_label_value_bytes", Some(self.max_label_value_bytes.as_bytes())),

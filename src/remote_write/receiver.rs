@@ -15,10 +15,11 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::{Decoded, declared_bytes, decode};
+use super::decode::{Decoded, Invalid, Unused, declared_bytes, decode};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
-use super::{Refusal, RemoteWriteConfig, check_headers};
+use super::written::Written;
+use super::{Protocol, Refusal, RemoteWriteConfig, negotiate};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -89,25 +90,32 @@ impl Receiver {
         request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     ) -> (Response<Full<Bytes>>, Option<Refusal>) {
-        let refusal = self.take(request, append).await.err();
+        let mut written = None;
+        let refusal = self.take(request, append, &mut written).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
         counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
-        let response = match &refusal {
+        let mut response = match &refusal {
             Some(refusal) => refusal.response(),
             None => no_content(),
         };
+        if let Some(written) = written {
+            written.put(response.headers_mut());
+        }
         (response, refusal)
     }
 
+    /// `written` is for a request of 2.0, which is told it whatever becomes of it.
     async fn take(
         &self,
         request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
+        written: &mut Option<Written>,
     ) -> Result<(), Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        check_headers(request.headers())?;
+        let protocol = negotiate(request.headers())?;
+        *written = (protocol == Protocol::V2).then(Written::default);
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let mut reserved =
@@ -115,16 +123,16 @@ impl Receiver {
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
         self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
-        let (decoded, reserved) = self.decode(body, reserved).await?;
-        let Decoded { batch, invalid, unneeded, ignored } = decoded;
+        let (decoded, reserved) = self.decode(body, protocol, reserved).await?;
+        let Decoded { batch, invalid, unneeded, unused } = decoded;
         for (kind, count) in [
-            ("metadata", ignored.metadata),
-            ("exemplar", ignored.exemplars),
-            ("histogram", ignored.histograms),
+            ("metadata", unused.metadata),
+            ("exemplar", unused.exemplars),
+            ("histogram", unused.histograms),
         ] {
             counter!("portent_remote_write_ignored_total", "kind" => kind).increment(count);
         }
-        let total = batch.samples() as u64 + invalid.samples + unneeded;
+        let good = batch.samples() as u64 + unneeded;
         // The good part goes in even when the rest is refused.
         let mut outcome = if batch.series.is_empty() {
             Outcome::default()
@@ -133,9 +141,15 @@ impl Receiver {
         };
         outcome.unneeded += unneeded;
         count_samples(&outcome, invalid.samples);
-        if outcome.rejected() == 0 && invalid.series == 0 {
+        if let Some(written) = written {
+            let samples = good.saturating_sub(outcome.rejected());
+            let Unused { histograms, exemplars, .. } = unused;
+            *written = Written { samples, histograms, exemplars };
+        }
+        if outcome.rejected() == 0 && invalid == Invalid::default() {
             return Ok(());
         }
+        let total = good + invalid.samples;
         Err(Refusal::Partial(Box::new(Partial { total, outcome, invalid })))
     }
 
@@ -182,12 +196,13 @@ impl Receiver {
     async fn decode(
         &self,
         body: Bytes,
+        protocol: Protocol,
         mut reserved: Permit,
     ) -> Result<(Decoded, Permit), Refusal> {
         let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
         let is_small = declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
         let decode = move || {
-            let decoded = decode(&body, &config, demand.as_deref())?;
+            let decoded = decode(&body, protocol, &config, demand.as_deref())?;
             drop(body);
             reserved.become_bytes(decoded.batch.bytes());
             Ok((decoded, reserved))
@@ -269,7 +284,7 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_ignored_total",
-        "Parts of requests that this version has no use for, by kind."
+        "Parts of requests that are taken in and not used, by kind."
     );
     describe_counter!(
         "portent_remote_write_abandoned_requests_total",

@@ -31,15 +31,10 @@ pub enum Refusal {
     /// A type or message that is not known.
     #[error(
         "content type {:?} is not accepted; send application/x-protobuf with \
-         proto=prometheus.WriteRequest",
+         proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request",
         clip(.0)
     )]
     ContentType(String),
-    /// Remote-write 2.0.
-    #[error(
-        "remote-write 2.0 is not accepted yet; send 1.0 (protobuf_message: prometheus.WriteRequest)"
-    )]
-    Version2,
     /// A compression that is not known.
     #[error("content encoding {:?} is not accepted; send snappy (block format)", clip(.0))]
     ContentEncoding(String),
@@ -56,8 +51,11 @@ pub enum Refusal {
         /// What is allowed.
         limit: ByteSize,
     },
-    /// More series or samples than one request may have.
-    #[error("the request has more than {limit} {what} (remote_write.max_{what}_per_request)")]
+    /// More series, samples, symbols or bytes of labels than one request may have.
+    #[error(
+        "the request has more than {limit} {} (remote_write.max_{what}_per_request)",
+        what.replace('_', " ")
+    )]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -86,6 +84,9 @@ pub enum Refusal {
     /// The connection broke or the body was framed wrongly.
     #[error("the body could not be read: {0}")]
     BodyBroken(String),
+    /// The symbols of remote-write 2.0 are not as they must be.
+    #[error("the request has no symbols, or the first one is not the empty text")]
+    Symbols,
     /// Some samples or series were not taken in, the rest was.
     #[error("{0}")]
     Partial(Box<Partial>),
@@ -137,8 +138,13 @@ pub struct Partial {
 impl std::fmt::Display for Partial {
     /// Totals first, because a sender logs only the beginning; then at most a few examples.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Invalid { series, histograms, exemplars, .. } = self.invalid;
         let refused = self.outcome.rejected() + self.invalid.samples;
-        write!(f, "{refused} of {} samples were not taken in", self.total)?;
+        let mut begin = "";
+        if refused > 0 {
+            write!(f, "{refused} of {} samples were not taken in", self.total)?;
+            begin = "; ";
+        }
         let counts = [
             (self.outcome.too_old, "too old"),
             (self.outcome.too_new, "too far in the future"),
@@ -151,8 +157,13 @@ impl std::fmt::Display for Partial {
             write!(f, "{separator}{count} {reason}")?;
             separator = ", ";
         }
-        if self.invalid.series > 0 {
-            write!(f, "; {} series are invalid", self.invalid.series)?;
+        for (count, what) in
+            [(series, "series"), (histograms, "histograms"), (exemplars, "exemplars")]
+        {
+            if count > 0 {
+                write!(f, "{begin}{count} {what} are invalid")?;
+                begin = "; ";
+            }
         }
         let invalid = self.invalid.examples.iter().map(|example| clip(example));
         let rejected = self.outcome.example.iter().map(|example| {
@@ -184,9 +195,7 @@ impl Refusal {
             // RFC 9110 section 15.5.6.
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             // 2.0 "Content-Type", "Content-Encoding": unsupported MUST be 415.
-            Self::ContentType(_) | Self::Version2 | Self::ContentEncoding(_) => {
-                StatusCode::UNSUPPORTED_MEDIA_TYPE
-            }
+            Self::ContentType(_) | Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             // RFC 9110 section 15.5.14; Prometheus answers so for the compressed size. The same
             // request will always be too large, so dropping it is right.
             Self::BodyTooLarge(_) | Self::DecodedTooLarge { .. } | Self::TooMany { .. } => {
@@ -197,6 +206,7 @@ impl Refusal {
             | Self::ImpossibleExpansion { .. }
             | Self::Snappy(_)
             | Self::Wire(_)
+            | Self::Symbols
             | Self::Partial(_) => StatusCode::BAD_REQUEST,
             // 2.0 "Retries & Backoff": 5xx is tried again. A body that broke off or came slowly may
             // come whole the next time, so these are not 400 and 408.
@@ -236,14 +246,14 @@ impl Refusal {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Method => "method",
-            Self::ContentType(_) | Self::Version2 => "content_type",
+            Self::ContentType(_) => "content_type",
             Self::ContentEncoding(_) => "content_encoding",
             Self::BodyTooLarge(_) => "max_body_bytes",
             Self::DecodedTooLarge { .. } => "max_decoded_bytes",
             Self::TooMany { .. } => "max_per_request",
             Self::EmptyBody => "empty",
             Self::ImpossibleExpansion { .. } | Self::Snappy(_) => "snappy",
-            Self::Wire(_) => "protobuf",
+            Self::Wire(_) | Self::Symbols => "protobuf",
             Self::Partial(_) => "partial",
             Self::BodyBroken(_) => "body_broken",
             Self::BodyTimeout => "body_timeout",
@@ -317,6 +327,7 @@ mod tests {
                 series: 2,
                 samples: 6,
                 examples: vec!["a series has no metric name: {a=\"b\"}".to_owned()],
+                ..Invalid::default()
             },
         };
         assert_eq!(
@@ -325,6 +336,14 @@ mod tests {
              6 of invalid series; 2 series are invalid; for example: a series has no metric name: \
              {a=\"b\"}; the sample of up at 1 ms is older than what is kept"
         );
+    }
+
+    #[test]
+    fn what_has_no_samples_says_what_it_has() {
+        let invalid = Invalid { series: 2, histograms: 3, exemplars: 1, ..Invalid::default() };
+        let partial = Partial { invalid, ..Partial::default() };
+        let text = "2 series are invalid; 3 histograms are invalid; 1 exemplars are invalid";
+        assert_eq!(partial.to_string(), text);
     }
 
     #[test]
@@ -338,7 +357,12 @@ mod tests {
                 example: Some(rejected(&long, AHEAD)),
                 ..Outcome::default()
             },
-            invalid: Invalid { series: 3, samples: 3, examples: vec![long; 3] },
+            invalid: Invalid {
+                series: 3,
+                samples: 3,
+                examples: vec![long; 3],
+                ..Invalid::default()
+            },
             total: 4,
         };
         let answer = partial.to_string();

@@ -53,6 +53,21 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The numbers of a repeated field, of which a sender may pack some and not the others.
+    pub fn each_varint(self, mut each: impl FnMut(u64)) -> Result<(), WireError> {
+        match self {
+            Self::Varint(value) => each(value),
+            Self::Bytes(packed) => {
+                let mut rest = Rest(packed);
+                while !rest.0.is_empty() {
+                    each(rest.varint()?);
+                }
+            }
+            Self::Fixed64(_) | Self::Fixed32(_) => return Err(WireError::OtherType),
+        }
+        Ok(())
+    }
+
     /// An `int64`.
     pub fn int64(self) -> Result<i64, WireError> {
         match self {
@@ -62,27 +77,20 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Iterator over the fields of a message, as `(number, value)`. It ends after the first error.
-pub struct Fields<'a> {
-    rest: &'a [u8],
-}
+/// What is left of a message.
+struct Rest<'a>(&'a [u8]);
 
-impl<'a> Fields<'a> {
-    /// The fields of a message.
-    pub fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
-    }
-
+impl<'a> Rest<'a> {
     fn take(&mut self, length: u64) -> Result<&'a [u8], WireError> {
         let length = usize::try_from(length).map_err(|_| WireError::Truncated)?;
-        let (content, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
-        self.rest = rest;
+        let (content, rest) = self.0.split_at_checked(length).ok_or(WireError::Truncated)?;
+        self.0 = rest;
         Ok(content)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (content, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated)?;
-        self.rest = rest;
+        let (content, rest) = self.0.split_first_chunk().ok_or(WireError::Truncated)?;
+        self.0 = rest;
         Ok(*content)
     }
 
@@ -123,16 +131,26 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Iterator over the fields of a message, as `(number, value)`. It ends after the first error.
+pub struct Fields<'a>(Rest<'a>);
+
+impl<'a> Fields<'a> {
+    /// The fields of a message.
+    pub fn new(message: &'a [u8]) -> Self {
+        Self(Rest(message))
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Value<'a>), WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
+        if self.0.0.is_empty() {
             return None;
         }
-        let field = self.field();
+        let field = self.0.field();
         if field.is_err() {
-            self.rest = &[];
+            self.0.0 = &[];
         }
         Some(field)
     }
@@ -156,6 +174,19 @@ mod tests {
         check(b"\x0a\x02hi\x08\x96\x01\x12\x00", Ok(&two));
         let fixed = [(1, Value::Fixed64(1)), (1, Value::Fixed32(2)), (1, Value::Bytes(b"x"))];
         check(b"\x09\x01\0\0\0\0\0\0\0\x0d\x02\0\0\0\x0a\x01x", Ok(&fixed));
+    }
+
+    #[test]
+    fn reads_numbers_packed_and_not() {
+        let numbers = |value: Value<'_>| {
+            let mut all = Vec::new();
+            value.each_varint(|it| all.push(it)).map(|()| all)
+        };
+        assert_eq!(numbers(Value::Varint(7)), Ok(vec![7]));
+        assert_eq!(numbers(Value::Bytes(b"\x01\x96\x01\x00")), Ok(vec![1, 150, 0]));
+        assert_eq!(numbers(Value::Bytes(b"")), Ok(vec![]));
+        assert_eq!(numbers(Value::Bytes(b"\x01\x96")), Err(WireError::Truncated));
+        assert_eq!(numbers(Value::Fixed32(7)), Err(WireError::OtherType));
     }
 
     #[test]

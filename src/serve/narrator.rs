@@ -18,7 +18,7 @@ use super::story::Story;
 use super::usable::{Usable, Word};
 use crate::detect::Snapshot;
 use crate::http::Peer;
-use crate::remote_write::{PROTOCOL, check_headers, clip};
+use crate::remote_write::{clip, negotiate};
 use crate::sample::Batch;
 use crate::series::Outcome;
 
@@ -52,10 +52,10 @@ pub(super) fn narrator() -> (Narrator, Witness) {
 impl Witness {
     /// Who sends a request, by what comes with it; nobody whose headers are refused.
     pub(super) fn sender(headers: &HeaderMap, peer: Option<&Peer>) -> Option<Sender> {
-        check_headers(headers).ok()?;
+        let protocol = negotiate(headers).ok()?;
         let user_agent = headers.get(USER_AGENT).map_or(&b""[..], |value| value.as_bytes());
         let user_agent = clip(&String::from_utf8_lossy(user_agent));
-        Some(Sender { address: peer.and_then(Peer::address), user_agent })
+        Some(Sender { address: peer.and_then(Peer::address), user_agent, protocol })
     }
 
     /// A request of a sender was taken, all of it or a part.
@@ -121,9 +121,9 @@ fn tell_use(usable: &Usable, wanted: &[String]) {
 
 fn name_senders(senders: &mut Senders) {
     let (named, more) = senders.take(now_ms());
-    for Sender { address, user_agent } in named {
+    for Sender { address, user_agent, protocol } in named {
         let address = address.map_or("unknown".to_owned(), |it| it.to_string());
-        tracing::info!(address, user_agent, protocol = PROTOCOL, "first push from a sender");
+        tracing::info!(address, user_agent, protocol = protocol.name(), "first push from a sender");
     }
     if more > 0 {
         tracing::info!(senders = more, "first pushes from more senders");

@@ -131,7 +131,8 @@ pub(super) fn row(path: &str) -> Option<(&'static [Method], Target)> {
         "/-/healthy" => (HEAD, Target::Healthy),
         "/-/ready" => (HEAD, Target::Ready),
         "/-/reload" => (&[Method::POST, Method::PUT], Target::Reload),
-        "/api/v1/write" => (POST, Target::Write),
+        // The second is where VictoriaMetrics and Mimir take pushes.
+        "/api/v1/write" | "/api/v1/push" => (POST, Target::Write),
         "/api/v1/query" => (FORM, Target::Query(Endpoint::Query)),
         "/api/v1/query_range" => (FORM, Target::Query(Endpoint::QueryRange)),
         "/api/v1/query_exemplars" => (FORM, Target::Query(Endpoint::Exemplars)),

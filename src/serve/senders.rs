@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::duration::DAY_MS;
+use crate::remote_write::Protocol;
 
 /// Senders that are remembered: ten times what a large site has. With the longest names they take half a
 /// megabyte.
@@ -30,6 +31,8 @@ pub(super) struct Sender {
     pub(super) address: Option<IpAddr>,
     /// As in its header, clipped.
     pub(super) user_agent: String,
+    /// What it speaks: one that changes is another sender.
+    pub(super) protocol: Protocol,
 }
 
 /// The senders that are known.
@@ -82,7 +85,7 @@ mod tests {
 
     fn sender(i: u32) -> Sender {
         let address = Some(IpAddr::from(i.to_be_bytes()));
-        Sender { address, user_agent: "Prometheus/3.5.0".to_owned() }
+        Sender { address, user_agent: "Prometheus/3.5.0".to_owned(), protocol: Protocol::V1 }
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod promql_parity;
 mod quality;
 mod restart;
 mod rules;
+mod senders;
 mod server;
 mod shipped;
 mod story;

@@ -48,6 +48,17 @@ impl Portent {
         Self { server }
     }
 
+    /// Ends it at once, as a crash does, and starts it again on the same port.
+    pub async fn crash(&mut self) {
+        let mut command = Command::new(PORTENT);
+        command
+            .arg("serve")
+            .arg(format!("--config.file={}", self.config_file().display()))
+            .arg(format!("--web.listen-address={}", self.address()))
+            .arg("--storage.path=");
+        self.server.restart(command, "/-/healthy").await;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         self.server.address()

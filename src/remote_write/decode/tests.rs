@@ -1,3 +1,5 @@
+mod second;
+
 use proptest::prelude::*;
 use prost::Message;
 
@@ -21,11 +23,11 @@ fn demand() -> Demand {
 }
 
 fn decode(body: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
-    super::decode(body, config, Some(&demand()))
+    super::decode(body, Protocol::V1, config, Some(&demand()))
 }
 
 fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded, Refusal> {
-    super::decode_message(message, config, Some(&demand()))
+    super::decode_message(message, Protocol::V1, config, Some(&demand()))
 }
 
 fn series(pairs: &[(&[u8], &[u8])], samples: &[(i64, f64)]) -> TimeSeries {
@@ -77,7 +79,8 @@ fn check_series(pairs: &[(&[u8], &[u8])], expected: Result<&str, &str>) {
         Err(text) => {
             assert!(rest.is_empty(), "{rest:?}");
             let examples = vec![text.to_owned()];
-            assert_eq!(decoded.invalid, Invalid { series: 1, samples: 2, examples });
+            let expected = Invalid { series: 1, samples: 2, examples, ..Invalid::default() };
+            assert_eq!(decoded.invalid, expected);
         }
     }
 }
@@ -155,12 +158,12 @@ fn check_large(pairs: &[(&[u8], &[u8])], expected: Result<(), &str>) {
         }
         Err(text) => {
             let examples = vec![text.to_owned()];
-            let invalid = Invalid { series: 1, samples: 2, examples };
+            let invalid = Invalid { series: 1, samples: 2, examples, ..Invalid::default() };
             assert_eq!((decoded.unneeded, decoded.invalid), (0, invalid), "{pairs:?}");
         }
     }
     // Before it is known what is wanted, it is to come again.
-    let refusal = super::decode(&body, &config, None).expect_err("not to be judged");
+    let refusal = super::decode(&body, Protocol::V1, &config, None).expect_err("not to be judged");
     assert_eq!(refusal.status(), 503, "{refusal}");
 }
 
@@ -271,8 +274,8 @@ fn metadata_alone_and_nothing_at_all_are_successes() {
         }],
     };
     let decoded = decode(&body(&metadata), &limits()).expect("a request");
-    let ignored = Ignored { metadata: 1, ..Ignored::default() };
-    assert_eq!(decoded, Decoded { ignored, ..Decoded::default() });
+    let unused = Unused { metadata: 1, ..Unused::default() };
+    assert_eq!(decoded, Decoded { unused, ..Decoded::default() });
     assert_eq!(decode(&body(&request(vec![])), &limits()).expect("a request"), Decoded::default());
 }
 
@@ -283,8 +286,8 @@ fn exemplars_and_histograms_are_counted_and_passed_over() {
     let mut outer = vec![0x0a, message.len() as u8];
     outer.extend(message);
     let decoded = decode_message(&outer, &limits()).expect("a request");
-    let ignored = Ignored { metadata: 0, exemplars: 2, histograms: 1 };
-    assert_eq!(decoded, Decoded { ignored, ..Decoded::default() });
+    let unused = Unused { metadata: 0, exemplars: 2, histograms: 1 };
+    assert_eq!(decoded, Decoded { unused, ..Decoded::default() });
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! Real senders: a Prometheus that speaks 1.0, and one that speaks 2.0 with native histograms, exemplars and
+//! metadata. Portent is killed and started again beneath them: nothing that was scraped is lost to the sender,
+//! and what is in the rings is what Prometheus has.
+
+use std::time::Duration;
+
+use super::support::{Portent, Prometheus, wait_until};
+
+/// How long each thing may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(90);
+
+const V1: &str = "prometheus.WriteRequest";
+const V2: &str = "io.prometheus.write.v2.Request";
+
+/// A Prometheus that scrapes itself every second and sends what it has in one of the versions.
+async fn prometheus(portent: &Portent, message: &str) -> Prometheus {
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n- job_name: prometheus\n  static_configs: [{{targets: ['127.0.0.1:1']}}]\n\
+         remote_write:\n- url: '{}'\n  protobuf_message: {message}\n  send_exemplars: true\n  \
+         send_native_histograms: true\n  queue_config: {{batch_send_deadline: 1s}}\n",
+        portent.url("/api/v1/write")
+    );
+    let flags = ["--enable-feature=native-histograms,exemplar-storage,metadata-wal-records"];
+    let prometheus = Prometheus::start(&config, &flags).await;
+    // Its own port is known only now.
+    let itself = config.replace("127.0.0.1:1'", &format!("{}'", prometheus.server().address()));
+    std::fs::write(prometheus.server().dir().join("prometheus.yml"), itself).expect("its file");
+    let reloaded = super::support::post(&prometheus.url("/-/reload")).await.expect("an answer");
+    assert_eq!(reloaded.status, 200, "{}", reloaded.body);
+    prometheus
+}
+
+/// The sum of the samples of a metric on a page.
+fn sum(page: &str, metric: &str) -> f64 {
+    let lines = page
+        .lines()
+        .filter(|line| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Samples of `up` that both have between two times, as a range selector gives them.
+async fn samples(get: impl AsyncFn(&str) -> String, range: (i64, i64)) -> Vec<(i64, String)> {
+    let (start_ms, end_ms) = range;
+    let seconds = (end_ms - start_ms) / 1_000;
+    let query = format!(
+        "/api/v1/query?query=up%7Bjob%3D%22prometheus%22%7D%5B{seconds}s%5D&time={}",
+        end_ms as f64 / 1_000.0
+    );
+    let answer: serde_json::Value = serde_json::from_str(&get(&query).await).expect("JSON");
+    let values = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
+    let sample = |it: &serde_json::Value| {
+        let seconds = it[0].as_f64().expect("a time");
+        ((seconds * 1_000.0).round() as i64, it[1].as_str().expect("a value").to_owned())
+    };
+    values.iter().map(sample).collect()
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("a time in i64")
+}
+
+async fn check(message: &str, protocol: &str) {
+    let config =
+        "models: [{name: node}]\nstorage: {retention: 10m, keep: ['{job=\"prometheus\"}']}\n";
+    let mut portent = Portent::start(config, &[]).await;
+    let prometheus = prometheus(&portent, message).await;
+    let sent = async |least: f64| {
+        wait_until(LIMIT, "samples to be sent", async || {
+            let page = prometheus.get("/metrics").await?.body;
+            let samples = sum(&page, "prometheus_remote_storage_samples_total");
+            let pending = sum(&page, "prometheus_remote_storage_samples_pending");
+            if samples >= least {
+                Ok(samples)
+            } else {
+                Err(format!("{samples}, {pending} pending"))
+            }
+        })
+        .await
+    };
+    sent(3_000.0).await;
+    let line = format!("protocol=\"{protocol}\"");
+    wait_until(LIMIT, "the sender to be named", async || {
+        let log = portent.server.log();
+        if log.contains(&line) { Ok(()) } else { Err(log) }
+    })
+    .await;
+    // It serves native histograms, and scrapes them.
+    portent.page_with("portent_remote_write_ignored_total{kind=\"histogram\"}", LIMIT).await;
+    portent.crash().await;
+    // Whatever was sent before is gone with the process; what is scraped from here on is all there.
+    let from_ms = now_ms();
+    let before = sent(0.0).await;
+    sent(before + 5_000.0).await;
+    let to_ms = now_ms() - 3_000;
+    let theirs = samples(
+        async |query| prometheus.get(query).await.expect("an answer").body,
+        (from_ms, to_ms),
+    )
+    .await;
+    assert!(theirs.len() >= 3, "{theirs:?}");
+    wait_until(LIMIT, "the same samples", async || {
+        let ours = samples(
+            async |query| portent.get(query).await.expect("an answer").body,
+            (from_ms, to_ms),
+        )
+        .await;
+        if ours == theirs { Ok(()) } else { Err(format!("{ours:?} and not {theirs:?}")) }
+    })
+    .await;
+    let page = prometheus.get("/metrics").await.expect("its own metrics").body;
+    for what in ["samples", "histograms", "exemplars", "metadata"] {
+        for fate in ["failed", "dropped"] {
+            let metric = format!("prometheus_remote_storage_{what}_{fate}_total");
+            assert_eq!(sum(&page, &metric), 0.0, "{metric}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn prometheus_speaks_the_first_version() {
+    check(V1, "remote write 1.0").await;
+}
+
+#[tokio::test]
+async fn prometheus_speaks_the_second_version() {
+    check(V2, "remote write 2.0").await;
+}
