@@ -14,6 +14,7 @@ mod clip;
 mod decode;
 mod headers;
 mod in_flight;
+mod label_rules;
 mod message;
 mod receiver;
 mod refusal;
