@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | 0 | `labels`, `matcher`, `sample`, `duration`, `timestamp`, `bytesize`, `capacity`, `accept`, `setting` | label set, condition on labels, value at a time, `15s`, RFC 3339, the calendar and time zones, `32MiB`, how much room a collection keeps, what an allocation takes, what a client accepts, what is wrong with a key of the configuration |
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
+//! | 0 | `histogram` | native histograms: validation, sums and differences, resets, quantiles and fractions, as Prometheus 3.5 computes them |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
 //! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
 //! | 1 | `maintenance` | windows and silences: whether alerts with these labels are held back now |
@@ -81,6 +82,7 @@ pub mod evaluate;
 pub mod exporter;
 pub mod features;
 pub mod files;
+pub mod histogram;
 pub mod history;
 pub mod http;
 pub mod http_client;

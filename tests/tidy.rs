@@ -11,6 +11,7 @@ const FLOORS: [&[&str]; 13] = [
     &[
         "accept",
         "duration",
+        "histogram",
         "labels",
         "matcher",
         "sample",
