@@ -189,6 +189,7 @@ impl<'a> Decoder<'a> {
         let room = Room {
             labels: config.max_labels_per_series,
             samples: config.max_samples_per_request - self.used.samples,
+            buckets: config.max_buckets_per_histogram,
         };
         match &self.symbols {
             None => raw.read(series, room),
@@ -219,7 +220,11 @@ impl<'a> Decoder<'a> {
     /// Puts a series that keeps the rules to the others.
     fn keep(&mut self, raw: &RawSeries<'_>, labels: Labels) {
         let Decoded { batch, invalid, unused, .. } = &mut self.into;
-        unused.histograms += raw.counts.histograms as u64;
+        unused.histograms += (raw.counts.histograms - raw.bad_histograms) as u64;
+        if let Some(fault) = &raw.histogram_fault {
+            invalid.histograms += raw.bad_histograms as u64;
+            invalid.example(format!("a histogram of {}: {fault}", clip(&labels.to_string())));
+        }
         unused.exemplars += (raw.counts.exemplars - raw.bad_exemplars) as u64;
         if raw.bad_exemplars > 0 {
             invalid.exemplars += raw.bad_exemplars as u64;

@@ -6,6 +6,7 @@
 //! Sources: remote-write specifications 1.0 (`prometheus.TimeSeries`) and 2.0
 //! (`io.prometheus.write.v2.TimeSeries`).
 
+use super::native;
 use super::wire::{Fields, Value, WireError};
 use crate::sample::Sample;
 
@@ -17,6 +18,8 @@ pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 pub(super) struct Room {
     pub(super) labels: usize,
     pub(super) samples: usize,
+    /// Of each histogram.
+    pub(super) buckets: usize,
 }
 
 /// A series, whose memory is used again for the next one.
@@ -31,6 +34,9 @@ pub(super) struct RawSeries<'a> {
     pub(super) fault: Option<String>,
     /// The exemplars whose labels are none.
     pub(super) bad_exemplars: usize,
+    /// The histograms that are none, and why the first one is none.
+    pub(super) bad_histograms: usize,
+    pub(super) histogram_fault: Option<String>,
     refs: Vec<u32>,
 }
 
@@ -64,10 +70,7 @@ impl<'a> RawSeries<'a> {
                     value.bytes()?;
                     self.counts.exemplars += 1;
                 }
-                (4, value) => {
-                    value.bytes()?;
-                    self.counts.histograms += 1;
-                }
+                (4, value) => self.add_histogram(value, room)?,
                 _ => {}
             }
         }
@@ -98,10 +101,7 @@ impl<'a> RawSeries<'a> {
                     }
                 })?,
                 (2, value) => self.add_sample(value, room)?,
-                (3, value) => {
-                    value.bytes()?;
-                    self.counts.histograms += 1;
-                }
+                (3, value) => self.add_histogram(value, room)?,
                 (4, value) => {
                     self.counts.exemplars += 1;
                     if !has_good_labels(value.bytes()?, symbols.len())? {
@@ -148,7 +148,17 @@ impl<'a> RawSeries<'a> {
         self.labels.clear();
         self.samples.clear();
         self.refs.clear();
-        (self.counts, self.fault, self.bad_exemplars) = (Counts::default(), None, 0);
+        (self.counts, self.fault, self.histogram_fault) = (Counts::default(), None, None);
+        (self.bad_exemplars, self.bad_histograms) = (0, 0);
+    }
+
+    fn add_histogram(&mut self, value: Value<'a>, room: Room) -> Result<(), WireError> {
+        self.counts.histograms += 1;
+        if let Err(fault) = native::histogram(value.bytes()?, room.buckets)? {
+            self.bad_histograms += 1;
+            self.histogram_fault.get_or_insert(fault);
+        }
+        Ok(())
     }
 
     /// A `Sample` of either version. Its time of start (2.0, field 3) has no use here.

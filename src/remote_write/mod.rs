@@ -16,6 +16,7 @@ mod headers;
 mod in_flight;
 mod label_rules;
 mod message;
+mod native;
 mod receiver;
 mod refusal;
 mod wire;
@@ -59,6 +60,8 @@ pub struct RemoteWriteConfig {
     pub max_symbols_per_request: usize,
     /// The labels of all series in a request, names and values: of 2.0, where a few bytes stand for texts.
     pub max_label_bytes_per_request: ByteSize,
+    /// Buckets of a native histogram.
+    pub max_buckets_per_histogram: usize,
     /// Labels of a series, its name included.
     pub max_labels_per_series: usize,
     /// The name of a label.
@@ -94,6 +97,8 @@ impl Default for RemoteWriteConfig {
             max_symbols_per_request: 500_000,
             // Twice what a request of 1.0 can hold.
             max_label_bytes_per_request: ByteSize::from_mib(64),
+            // Instrumented programs stop at 160; the finest schema has 256 to each doubling.
+            max_buckets_per_histogram: 10_000,
             // Kubernetes metrics have about 30; VictoriaMetrics stops at 40.
             max_labels_per_series: 64,
             // Mimir's and VictoriaMetrics's largest.
@@ -124,6 +129,7 @@ impl RemoteWriteConfig {
                 ("max_samples_per_request", Some(self.max_samples_per_request as u64)),
                 ("max_symbols_per_request", Some(self.max_symbols_per_request as u64)),
                 ("max_label_bytes_per_request", Some(self.max_label_bytes_per_request.as_bytes())),
+                ("max_buckets_per_histogram", Some(self.max_buckets_per_histogram as u64)),
                 ("max_labels_per_series", Some(self.max_labels_per_series as u64)),
                 ("max_label_name_bytes", Some(self.max_label_name_bytes.as_bytes())),
                 ("max_label_value_bytes", Some(self.max_label_value_bytes.as_bytes())),

@@ -36,6 +36,11 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
+/// The signed number that an unsigned one stands for.
+pub const fn zigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
 impl<'a> Value<'a> {
     /// A text or a message.
     pub fn bytes(self) -> Result<&'a [u8], WireError> {
@@ -66,6 +71,30 @@ impl<'a> Value<'a> {
             Self::Fixed64(_) | Self::Fixed32(_) => return Err(WireError::OtherType),
         }
         Ok(())
+    }
+
+    /// The numbers of a repeated `double`, packed or not.
+    pub fn each_double(self, mut each: impl FnMut(f64)) -> Result<(), WireError> {
+        match self {
+            Self::Fixed64(bits) => each(f64::from_bits(bits)),
+            Self::Bytes(packed) => {
+                let (numbers, rest) = packed.as_chunks();
+                if !rest.is_empty() {
+                    return Err(WireError::Truncated);
+                }
+                numbers.iter().for_each(|it| each(f64::from_le_bytes(*it)));
+            }
+            Self::Varint(_) | Self::Fixed32(_) => return Err(WireError::OtherType),
+        }
+        Ok(())
+    }
+
+    /// A `sint32`: 0, -1, 1, -2, …; of more bits the lowest.
+    pub fn sint32(self) -> Result<i32, WireError> {
+        match self {
+            Self::Varint(value) => Ok(zigzag(u64::from(value as u32)) as i32),
+            _ => Err(WireError::OtherType),
+        }
     }
 
     /// An `int64`.
@@ -187,6 +216,12 @@ mod tests {
         assert_eq!(numbers(Value::Bytes(b"")), Ok(vec![]));
         assert_eq!(numbers(Value::Bytes(b"\x01\x96")), Err(WireError::Truncated));
         assert_eq!(numbers(Value::Fixed32(7)), Err(WireError::OtherType));
+    }
+
+    #[test]
+    fn signed_numbers_alternate() {
+        assert_eq!([0, 1, 2, 3, 4].map(zigzag), [0, -1, 1, -2, 2]);
+        assert_eq!((zigzag(u64::MAX), zigzag(u64::MAX - 1)), (i64::MIN, i64::MAX));
     }
 
     #[test]

@@ -111,6 +111,28 @@ fn a_bad_exemplar_costs_only_itself() {
 }
 
 #[test]
+fn a_bad_histogram_costs_only_itself() {
+    let bad = Histogram { schema: 60, ..Histogram::default() };
+    let histograms = vec![bad.clone(), Histogram::default(), bad.clone()];
+    let tested = TimeSeries { labels_refs: vec![1, 2], histograms, ..TimeSeries::default() };
+    let second = decoded(&request(&SYMBOLS, vec![tested, series(&[1, 2])])).expect("a request");
+    // The field has another number in the first version.
+    let mut message = series_v1(&[(b"__name__", b"up")], &[(1, 1.0), (2, 2.0)]).encode_to_vec();
+    for histogram in [&bad, &Histogram::default(), &bad] {
+        message.extend(field(4, &histogram.encode_to_vec()));
+    }
+    let first = decode_message(&field(1, &message), Protocol::V1, &limits(), Some(&demand()));
+    for decoded in [first.expect("a request"), second] {
+        assert_eq!((decoded.batch.samples(), decoded.unused.histograms), (2, 1));
+        let reason =
+            "histogram schema 60 is neither exponential (-4 to 52) nor custom buckets (-53)";
+        let examples = vec![format!("a histogram of up: {reason}")];
+        let invalid = Invalid { histograms: 2, examples, ..Invalid::default() };
+        assert_eq!(decoded.invalid, invalid);
+    }
+}
+
+#[test]
 fn what_nobody_wants_may_break_limits() {
     let exemplars = vec![Exemplar::default()];
     let tested = TimeSeries { exemplars, ..series(&[3, 6, 1, 5]) };
