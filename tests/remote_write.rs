@@ -543,8 +543,13 @@ async fn heads_are_limited_and_what_is_wrong_with_one_is_said() {
 #[tokio::test]
 async fn a_slow_body_is_told_to_come_again() {
     let server = Server::start(RemoteWriteConfig::default(), Duration::from_millis(200)).await;
-    let head = head("POST", V1, 100);
-    let reply = server.exchange(&[head.as_bytes(), b"slow"]).await;
-    judge(&reply, 503, "the body did not arrive in time");
+    // The first attempt, and one of many: it has waited longer, and waits longer again.
+    for (attempt, waits) in [("", 1..=2), ("Retry-Attempt: 9\r\n", 3..=8)] {
+        let head = head("POST", &format!("{V1}{attempt}"), 100);
+        let reply = server.exchange(&[head.as_bytes(), b"slow"]).await;
+        judge(&reply, 503, "the body did not arrive in time");
+        let seconds = reply.header("retry-after").and_then(|it| it.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|it| waits.contains(&it)), "{reply:?}");
+    }
     judge(&server.post(V1, &good_body()).await, 204, "");
 }

@@ -17,6 +17,7 @@ mod in_flight;
 mod message;
 mod receiver;
 mod refusal;
+mod retry;
 mod wire;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub use headers::{PROTOCOL, check_headers};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
+pub use retry::{after_seconds, random};
 pub use wire::WireError;
 
 /// The `remote_write` section of the configuration: limits on what may be pushed.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::decode::{Decoded, declared_bytes, decode};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
-use super::{Refusal, RemoteWriteConfig, check_headers};
+use super::{Refusal, RemoteWriteConfig, check_headers, retry};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -89,11 +89,12 @@ impl Receiver {
         request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     ) -> (Response<Full<Bytes>>, Option<Refusal>) {
+        let attempt = retry::attempt(request.headers());
         let refusal = self.take(request, append).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
         counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
         let response = match &refusal {
-            Some(refusal) => refusal.response(),
+            Some(refusal) => refusal.response(retry::after_seconds(attempt, retry::random())),
             None => no_content(),
         };
         (response, refusal)

@@ -18,10 +18,6 @@ use crate::bytesize::ByteSize;
 use crate::response::text;
 use crate::series::{Outcome, Rejected};
 
-/// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
-/// so it asks at least as often on its own.
-const RETRY_AFTER_SECONDS: u32 = 5;
-
 /// Why a request did not fully succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -256,9 +252,9 @@ impl Refusal {
         }
     }
 
-    /// The whole answer.
+    /// The whole answer. What may pass is to be tried again after so many seconds.
     #[must_use]
-    pub fn response(&self) -> Response<Full<Bytes>> {
+    pub fn response(&self, retry_after: u32) -> Response<Full<Bytes>> {
         let status = self.status();
         let mut response = text(status, self.to_string());
         let headers = response.headers_mut();
@@ -266,7 +262,7 @@ impl Refusal {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         response
     }
@@ -361,9 +357,11 @@ mod tests {
             Refusal::Unavailable(Unavailable::ShuttingDown),
             Refusal::Unavailable(Unavailable::Starting),
         ] {
-            let response = refusal.response();
+            let response = refusal.response(7);
             assert_eq!(response.status(), 503, "{refusal}");
-            assert!(response.headers().contains_key(RETRY_AFTER), "{refusal}");
+            assert_eq!(response.headers()[RETRY_AFTER], "7", "{refusal}");
         }
+        let forever = Refusal::EmptyBody.response(7);
+        assert!(!forever.headers().contains_key(RETRY_AFTER));
     }
 }
