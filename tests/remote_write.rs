@@ -14,6 +14,8 @@ use portent::matcher::{MatchOp, Matcher, Selector};
 use portent::remote_write::{Permit, Receiver, ReceiverBudget, RemoteWriteConfig, Unavailable};
 use portent::sample::Batch;
 use portent::series::{Outcome, StorageConfig, Store};
+use prost::Message;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use support::{Series, encode, write_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,16 +33,29 @@ struct Server {
 
 impl Server {
     async fn start(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
+        let storage = StorageConfig { max_series: 10, ..StorageConfig::default() };
+        Self::with_rings(config, body_timeout, storage, 0).await
+    }
+
+    /// With a clock of the rings that goes on by so much with each batch.
+    async fn with_rings(
+        config: RemoteWriteConfig,
+        body_timeout: Duration,
+        storage: StorageConfig,
+        step_ms: i64,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
-        let mut store = Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
+        let mut store = Store::new(storage);
         let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
         store.register(&Selector::new(vec![name]), 60_000);
         let demand = Arc::new(store.demand());
         tokio::spawn(async move {
+            let mut now_ms = NOW_MS;
             while let Some((batch, reply)) = queue.recv().await {
-                let _ = reply.send(store.append(NOW_MS, &batch));
+                let _ = reply.send(store.append(now_ms, &batch));
+                now_ms += step_ms;
             }
         });
         let receiver = Arc::new(
@@ -190,12 +205,70 @@ async fn headers_decide_before_the_body() {
     .await;
     check(
         &server,
-        "Content-Encoding: zstd\r\n",
+        "Content-Encoding: gzip\r\n",
         &good,
         415,
-        "content encoding \"zstd\" is not accepted; send snappy (block format)",
+        "content encoding \"gzip\" is not accepted; send snappy (block format)",
     )
     .await;
+}
+
+const VMAGENT: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: zstd\r\n\
+                       X-VictoriaMetrics-Remote-Write-Version: 1\r\nUser-Agent: vmagent\r\n";
+
+fn zstd(series: &[Series]) -> Vec<u8> {
+    zstd_frame(&write_request(series).encode_to_vec())
+}
+
+fn zstd_frame(content: &[u8]) -> Vec<u8> {
+    compress_to_vec(content, CompressionLevel::Fastest)
+}
+
+#[tokio::test]
+async fn vmagent_sends_zstd_whatever_it_calls_it() {
+    let server = Server::usual().await;
+    let series = [up(&[("job", "vmagent")], &[(NOW_MS, 1.0)])];
+    for headers in
+        [VMAGENT, V1, "Content-Encoding: zstd\r\n", "Content-Type: application/x-protobuf\r\n", ""]
+    {
+        check(&server, headers, &zstd(&series), 204, "").await;
+    }
+    // And the other way round.
+    check(&server, VMAGENT, &body(&series), 204, "").await;
+    check(&server, VMAGENT, &zstd(&[]), 204, "").await;
+    check(
+        &server,
+        "Content-Encoding: gzip\r\n",
+        &zstd(&series),
+        415,
+        "content encoding \"gzip\" is not accepted; send snappy (block format)",
+    )
+    .await;
+    // It was stored: another value for its time is refused.
+    let other = server.post(VMAGENT, &zstd(&[up(&[("job", "vmagent")], &[(NOW_MS, 2.0)])])).await;
+    assert_eq!(other.status, 400);
+    assert!(other.body.contains("1 with another value than before"), "{other:?}");
+}
+
+#[tokio::test]
+async fn zstd_that_is_none_is_refused() {
+    let server = Server::usual().await;
+    let good = zstd(&[up(&[("job", "vmagent")], &[(NOW_MS, 1.0)])]);
+    let trailing = [&good[..], b"up 1"].concat();
+    let wide: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x09\x00\x00x";
+    for (what, body) in [
+        ("truncated", &good[..good.len() - 1]),
+        ("trailing", &trailing[..]),
+        ("wide", wide),
+        ("magic", &good[..4]),
+    ] {
+        let reply = server.post(VMAGENT, body).await;
+        assert_eq!(reply.status, 400, "{what}: {reply:?}");
+        assert!(reply.body.starts_with("the body is not zstd: "), "{what}: {reply:?}");
+        judge(&server.post(VMAGENT, &good).await, 204, "");
+    }
+    let sentence = "the body is not a protobuf message: it ends inside a field";
+    check(&server, VMAGENT, &zstd_frame(b"\x0a\x7fhello"), 400, sentence).await;
 }
 
 /// As behind a proxy that adds what the sender has said already.
@@ -398,6 +471,12 @@ async fn bodies_that_are_too_large_cost_no_memory() {
         let lie = "the body is not snappy (block format): 6 bytes cannot decompress to 33554432";
         check(&server, V1, b"\x80\x80\x80\x10\x00\x00", 400, lie).await;
     }
+
+    // A zstd bomb: a million blocks of four bytes, each 128 KiB of zeros, in the widest window.
+    let mut bomb = b"\x28\xb5\x2f\xfd\x00\x68".to_vec();
+    bomb.extend(b"\x02\x00\x10\x00".repeat(1_000_000));
+    let beyond = "the body decompresses to more than 32MiB (remote_write.max_decoded_bytes)";
+    check(&server, VMAGENT, &bomb, 413, beyond).await;
 
     // 33 MiB: refused by its length, and refused on the way when it does not say its length.
     let too_large = "the body is larger than 32MiB (remote_write.max_body_bytes)";

@@ -100,7 +100,10 @@ pub fn decode(
 }
 
 /// Decodes a `WriteRequest`.
-fn decode_message(
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_message(
     message: &[u8],
     config: &RemoteWriteConfig,
     demand: Option<&Demand>,

@@ -12,11 +12,14 @@ use super::Refusal;
 /// The media type of both versions.
 const MEDIA_TYPE: &str = "application/x-protobuf";
 
+/// The encodings of both versions and of vmagent.
+const ENCODINGS: [&str; 2] = ["snappy", "zstd"];
+
 /// What is taken, as its specification is called: `prometheus.WriteRequest` in a snappy block.
 pub const PROTOCOL: &str = "remote write 1.0";
 
 /// Checks what a request says about its body. Headers that are absent mean version 1.0 and snappy,
-/// because senders exist that leave them out. A header that is there twice, because a proxy adds
+/// because senders exist that leave them out. Which of snappy and zstd a body is, it says itself. A header that is there twice, because a proxy adds
 /// its own, is one if both say the same.
 ///
 /// # Errors
@@ -24,7 +27,7 @@ pub const PROTOCOL: &str = "remote write 1.0";
 pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     text(headers, CONTENT_TYPE).map_or(Ok(()), |value| content_type(&value))?;
     match text(headers, CONTENT_ENCODING) {
-        Some(value) if !value.trim().eq_ignore_ascii_case("snappy") => {
+        Some(value) if !ENCODINGS.iter().any(|it| value.trim().eq_ignore_ascii_case(it)) => {
             Err(Refusal::ContentEncoding(value))
         }
         _ => Ok(()),
@@ -102,6 +105,7 @@ mod tests {
         check(None, None, 204);
         check(None, Some("snappy"), 204);
         check(Some(v1), None, 204);
+        check(Some(v1), Some("zstd"), 204);
     }
 
     #[test]
@@ -121,7 +125,7 @@ mod tests {
         check(Some("application/x-protobuf;proto"), None, 415);
         check(Some("application/x-protobuf;proto=PROMETHEUS.WRITEREQUEST"), None, 415);
         check(Some("application/x-protobuf;proto=io.prometheus.write.v2.Request"), None, 415);
-        for encoding in ["zstd", "gzip", "identity", "snappy, gzip", ""] {
+        for encoding in ["zstd, snappy", "gzip", "identity", "snappy, gzip", ""] {
             check(None, Some(encoding), 415);
         }
     }

@@ -18,7 +18,9 @@ mod message;
 mod receiver;
 mod refusal;
 mod retry;
+mod vmagent;
 mod wire;
+mod zstd;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,7 @@ pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
 pub use retry::{after_seconds, random};
+pub use vmagent::handshake;
 pub use wire::WireError;
 
 /// The `remote_write` section of the configuration: limits on what may be pushed.

@@ -15,10 +15,10 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::{Decoded, declared_bytes, decode};
+use super::decode::{Decoded, declared_bytes, decode, decode_message};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
-use super::{Refusal, RemoteWriteConfig, check_headers, retry};
+use super::{Refusal, RemoteWriteConfig, check_headers, retry, zstd};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -115,7 +115,10 @@ impl Receiver {
             self.budget.in_flight.begin(request.extensions().get::<InFlight>().cloned());
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
-        self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
+        // What zstd decompresses to is reserved as it does.
+        if !zstd::is_frame(&body) {
+            self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
+        }
         let (decoded, reserved) = self.decode(body, reserved).await?;
         let Decoded { batch, invalid, unneeded, ignored } = decoded;
         for (kind, count) in [
@@ -186,9 +189,16 @@ impl Receiver {
         mut reserved: Permit,
     ) -> Result<(Decoded, Permit), Refusal> {
         let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
-        let is_small = declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
+        let is_zstd = zstd::is_frame(&body);
+        let is_small = !is_zstd && declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
         let decode = move || {
-            let decoded = decode(&body, &config, demand.as_deref())?;
+            let decoded = if is_zstd {
+                let (limit, limits) = (config.max_decoded_bytes, config.in_flight_limits());
+                let message = zstd::decompress(&body, limit, &mut reserved, limits)?;
+                decode_message(&message, &config, demand.as_deref())?
+            } else {
+                decode(&body, &config, demand.as_deref())?
+            };
             drop(body);
             reserved.become_bytes(decoded.batch.bytes());
             Ok((decoded, reserved))

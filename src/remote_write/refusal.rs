@@ -52,6 +52,9 @@ pub enum Refusal {
         /// What is allowed.
         limit: ByteSize,
     },
+    /// The body was decompressed up to what is allowed, and that is not all.
+    #[error("the body decompresses to more than {0} (remote_write.max_decoded_bytes)")]
+    DecodedBeyond(ByteSize),
     /// More series or samples than one request may have.
     #[error("the request has more than {limit} {what} (remote_write.max_{what}_per_request)")]
     TooMany {
@@ -76,6 +79,9 @@ pub enum Refusal {
     /// Not a snappy block.
     #[error("the body is not snappy (block format): {0}")]
     Snappy(#[source] snap::Error),
+    /// Begins as zstd and is none.
+    #[error("the body is not zstd: {0}")]
+    Zstd(String),
     /// Not a protobuf message.
     #[error("the body is not a protobuf message: {0}")]
     Wire(#[source] WireError),
@@ -185,13 +191,15 @@ impl Refusal {
             }
             // RFC 9110 section 15.5.14; Prometheus answers so for the compressed size. The same
             // request will always be too large, so dropping it is right.
-            Self::BodyTooLarge(_) | Self::DecodedTooLarge { .. } | Self::TooMany { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            // 2.0 "Invalid Samples": part or all, 400.
+            Self::BodyTooLarge(_)
+            | Self::DecodedTooLarge { .. }
+            | Self::DecodedBeyond(_)
+            | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            // 2.0 "Invalid Samples": part or all, 400. vmagent sends such a body again in snappy.
             Self::EmptyBody
             | Self::ImpossibleExpansion { .. }
             | Self::Snappy(_)
+            | Self::Zstd(_)
             | Self::Wire(_)
             | Self::Partial(_) => StatusCode::BAD_REQUEST,
             // 2.0 "Retries & Backoff": 5xx is tried again. A body that broke off or came slowly may
@@ -206,7 +214,7 @@ impl Refusal {
     }
 
     /// Every reason that [`Refusal::reason`] gives.
-    pub const REASONS: [&str; 18] = [
+    pub const REASONS: [&str; 19] = [
         "method",
         "content_type",
         "content_encoding",
@@ -215,6 +223,7 @@ impl Refusal {
         "max_per_request",
         "empty",
         "snappy",
+        "zstd",
         "protobuf",
         "partial",
         "body_broken",
@@ -235,10 +244,11 @@ impl Refusal {
             Self::ContentType(_) | Self::Version2 => "content_type",
             Self::ContentEncoding(_) => "content_encoding",
             Self::BodyTooLarge(_) => "max_body_bytes",
-            Self::DecodedTooLarge { .. } => "max_decoded_bytes",
+            Self::DecodedTooLarge { .. } | Self::DecodedBeyond(_) => "max_decoded_bytes",
             Self::TooMany { .. } => "max_per_request",
             Self::EmptyBody => "empty",
             Self::ImpossibleExpansion { .. } | Self::Snappy(_) => "snappy",
+            Self::Zstd(_) => "zstd",
             Self::Wire(_) => "protobuf",
             Self::Partial(_) => "partial",
             Self::BodyBroken(_) => "body_broken",

@@ -112,6 +112,9 @@ impl Router {
     }
 
     async fn write(&self, mut request: Request<RequestBody>) -> ServerResponse {
+        if let Some(answer) = remote_write::handshake(&request) {
+            return answer.map(Either::Left);
+        }
         if let Some(peer) = request.extensions().get::<Peer>() {
             let held = InFlight::counted_in(peer.bytes_in_flight());
             request.extensions_mut().insert(held);
