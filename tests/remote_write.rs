@@ -271,6 +271,38 @@ async fn zstd_that_is_none_is_refused() {
     check(&server, VMAGENT, &zstd_frame(b"\x0a\x7fhello"), 400, sentence).await;
 }
 
+#[tokio::test]
+async fn new_series_beyond_those_of_a_second_come_again() {
+    let storage = StorageConfig { max_new_series_per_second: 2, ..StorageConfig::default() };
+    // Each batch a second later than the one before.
+    let server =
+        Server::with_rings(RemoteWriteConfig::default(), Duration::from_secs(10), storage, 1_000)
+            .await;
+    let names = ["a", "b", "c", "d", "e"];
+    let all: Vec<Series> = names.iter().map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)])).collect();
+    let nameless = Series::new(&[("job", "x")], &[(NOW_MS, 1.0)]);
+    let with_bad = body(&[&all[..], &[nameless]].concat());
+    for left in [3, 1] {
+        let reply = server.post(V1, &with_bad).await;
+        let told = format!(
+            "{} of 6 samples were not taken in: {left} of new series beyond those of a second, to come again, \
+             1 of invalid series; ",
+            left + 1
+        );
+        assert!(reply.body.starts_with(&told), "{reply:?}");
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert!(reply.header("retry-after").is_some(), "{reply:?}");
+    }
+    // All good ones are there then, and the bad one is refused for good.
+    let reply = server.post(V1, &with_bad).await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(
+        reply.body.starts_with("1 of 6 samples were not taken in: 1 of invalid series"),
+        "{reply:?}"
+    );
+    judge(&server.post(V1, &body(&all)).await, 204, "");
+}
+
 /// As behind a proxy that adds what the sender has said already.
 #[tokio::test]
 async fn headers_that_are_there_twice_are_one_if_they_say_the_same() {

@@ -252,6 +252,7 @@ fn count_samples(outcome: &Outcome, invalid: u64) {
         ("too_new", outcome.too_new),
         ("conflicting", outcome.conflicting),
         ("over_limit", outcome.over_limit),
+        ("deferred", outcome.deferred),
         ("invalid", invalid),
     ] {
         counter!("portent_remote_write_samples_total", "outcome" => outcome).increment(count);

@@ -146,6 +146,7 @@ impl std::fmt::Display for Partial {
             (self.outcome.too_new, "too far in the future"),
             (self.outcome.conflicting, "with another value than before"),
             (self.outcome.over_limit, "beyond a limit"),
+            (self.outcome.deferred, "of new series beyond those of a second, to come again"),
             (self.invalid.samples, "of invalid series"),
         ];
         let mut separator = ": ";
@@ -179,10 +180,17 @@ impl From<Exhausted> for Refusal {
 }
 
 impl Refusal {
+    /// Whether a part of the request is for later. The whole comes again then: what was taken in the first time
+    /// is there already, and what is refused for good is refused once more.
+    fn is_deferred(&self) -> bool {
+        matches!(self, Self::Partial(partial) if partial.outcome.deferred > 0)
+    }
+
     /// The status by which the sender knows whether to try again.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Partial(_) if self.is_deferred() => StatusCode::SERVICE_UNAVAILABLE,
             // RFC 9110 section 15.5.6.
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             // 2.0 "Content-Type", "Content-Encoding": unsupported MUST be 415.
@@ -214,7 +222,7 @@ impl Refusal {
     }
 
     /// Every reason that [`Refusal::reason`] gives.
-    pub const REASONS: [&str; 19] = [
+    pub const REASONS: [&str; 20] = [
         "method",
         "content_type",
         "content_encoding",
@@ -226,6 +234,7 @@ impl Refusal {
         "zstd",
         "protobuf",
         "partial",
+        "max_new_series_per_second",
         "body_broken",
         "body_timeout",
         "body_slow",
@@ -238,8 +247,9 @@ impl Refusal {
 
     /// The reason as a label value.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
+            Self::Partial(_) if self.is_deferred() => "max_new_series_per_second",
             Self::Method => "method",
             Self::ContentType(_) | Self::Version2 => "content_type",
             Self::ContentEncoding(_) => "content_encoding",
@@ -355,9 +365,25 @@ mod tests {
         );
     }
 
+    /// Whatever else is wrong with it.
+    fn deferred() -> Refusal {
+        let outcome = Outcome { stored: 5, too_old: 1, deferred: 2, ..Outcome::default() };
+        let partial = Partial { total: 8, outcome, ..Partial::default() };
+        Refusal::Partial(Box::new(partial))
+    }
+
+    #[test]
+    fn what_is_deferred_is_told_beside_what_is_refused() {
+        let expected = "3 of 8 samples were not taken in: 1 too old, 2 of new series beyond those of a second, to \
+                        come again";
+        assert_eq!(deferred().to_string(), expected);
+        assert_eq!(deferred().reason(), "max_new_series_per_second");
+    }
+
     #[test]
     fn what_may_pass_is_never_a_client_error() {
         for refusal in [
+            deferred(),
             Refusal::BodyTimeout,
             Refusal::BodyBroken("reset".to_owned()),
             Refusal::BodySlow("slow".to_owned()),
