@@ -110,7 +110,7 @@ impl Pipeline {
     pub fn restore(&mut self, now_ms: i64, page: &MemoryPage) -> Restored {
         match page {
             MemoryPage::Series(batch) => {
-                let stored = self.store.append(now_ms, batch).stored;
+                let stored = self.store.restore(now_ms, batch).stored;
                 Restored { samples: stored, ..Restored::default() }
             }
             MemoryPage::Alerts(memory) => {

@@ -16,6 +16,7 @@ pub fn count_append(outcome: &Outcome) {
         .increment(outcome.series_dropped);
     counter!("portent_series_truncated_samples_total").increment(outcome.truncated);
     counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
+    counter!("portent_series_deferred_samples_total").increment(outcome.deferred);
     counter!("portent_series_replica_changes_total").increment(outcome.replica_changes);
 }
 
@@ -251,6 +252,10 @@ fn describe_series() {
         "portent_series_over_limit_samples_total",
         "Samples refused because storage.max_series or storage.max_bytes was reached, or \
          storage.max_samples_per_series by newer ones."
+    );
+    describe_counter!(
+        "portent_series_deferred_samples_total",
+        "Samples told to come again because storage.max_new_series_per_second was reached."
     );
     describe_counter!(
         "portent_series_replica_changes_total",

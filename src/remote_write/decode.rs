@@ -107,7 +107,10 @@ pub fn decode(
 }
 
 /// Decodes the message of a request.
-fn decode_message(
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_message(
     message: &[u8],
     protocol: Protocol,
     config: &RemoteWriteConfig,

@@ -12,7 +12,10 @@ use super::Refusal;
 /// The media type of both versions.
 const MEDIA_TYPE: &str = "application/x-protobuf";
 
-/// The message that a body is, in a snappy block.
+/// The encodings of both versions and of vmagent.
+const ENCODINGS: [&str; 2] = ["snappy", "zstd"];
+
+/// The message that a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// `prometheus.WriteRequest`.
@@ -33,8 +36,8 @@ impl Protocol {
 }
 
 /// Reads what a request says about its body. Headers that are absent mean version 1.0 and snappy,
-/// because senders exist that leave them out. A header that is there twice, because a proxy adds
-/// its own, is one if both say the same.
+/// because senders exist that leave them out. Which of snappy and zstd a body is, it says itself. A header
+/// that is there twice, because a proxy adds its own, is one if both say the same.
 ///
 /// # Errors
 /// When type, message or encoding is none that is taken.
@@ -42,7 +45,7 @@ pub fn negotiate(headers: &HeaderMap) -> Result<Protocol, Refusal> {
     let protocol =
         text(headers, CONTENT_TYPE).map_or(Ok(Protocol::V1), |value| content_type(&value))?;
     match text(headers, CONTENT_ENCODING) {
-        Some(value) if !value.trim().eq_ignore_ascii_case("snappy") => {
+        Some(value) if !ENCODINGS.iter().any(|it| value.trim().eq_ignore_ascii_case(it)) => {
             Err(Refusal::ContentEncoding(value))
         }
         _ => Ok(protocol),
@@ -136,6 +139,7 @@ mod tests {
         check(None, None, 204);
         check(None, Some("snappy"), 204);
         check(Some(v1), None, 204);
+        check(Some(v1), Some("zstd"), 204);
     }
 
     #[test]
@@ -154,7 +158,7 @@ mod tests {
         check(Some("application/x-protobuf;proto=yolo"), None, 415);
         check(Some("application/x-protobuf;proto"), None, 415);
         check(Some("application/x-protobuf;proto=PROMETHEUS.WRITEREQUEST"), None, 415);
-        for encoding in ["zstd", "gzip", "identity", "snappy, gzip", ""] {
+        for encoding in ["zstd, snappy", "gzip", "identity", "snappy, gzip", ""] {
             check(None, Some(encoding), 415);
         }
     }

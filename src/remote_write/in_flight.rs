@@ -6,8 +6,8 @@
 //! left. A body that has been decoded is gone, and its permit is for the batch from then on.
 //!
 //! Invariant: what is counted is what permits are out for. It outlives a reload, whatever the limits are
-//! after that. It is within them but for what batches are larger than the bodies they came from; as few are
-//! decoded at a time as there are cores.
+//! after that. It is within them but for what batches are larger than the bodies they came from, and for the
+//! work on a request that is alone; as few are decoded at a time as there are cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,6 +101,19 @@ impl Permit {
         Ok(())
     }
 
+    /// Takes in so many more bytes, for work on what it is for. A limit that it is alone under it may exceed, so
+    /// that no request within the limits on its size is refused for ever.
+    ///
+    /// # Errors
+    /// Which limit they are beyond; the permit stays as it was.
+    pub fn grow_for_work(&mut self, bytes: usize, limits: InFlightLimits) -> Result<(), Exhausted> {
+        let unless_alone = |held: &InFlight, limit| {
+            if held.bytes() == self.bytes { usize::MAX } else { limit }
+        };
+        let peer = self.of_peer.as_ref().map_or(limits.peer, |it| unless_alone(it, limits.peer));
+        self.grow(bytes, InFlightLimits { all: unless_alone(&self.of_all, limits.all), peer })
+    }
+
     /// Whether so many more bytes would be within the limits now. Nothing is taken in.
     ///
     /// # Errors
@@ -159,6 +172,25 @@ mod tests {
         assert_eq!(all.bytes(), 0);
         drop(nothing);
         assert_eq!(all.bytes(), 0);
+    }
+
+    #[test]
+    fn work_may_exceed_a_limit_that_it_is_alone_under() {
+        let (all, one, other) = (InFlight::default(), InFlight::default(), InFlight::default());
+        let limits = InFlightLimits { all: 100, peer: 60 };
+        let mut first = all.begin(Some(one.clone()));
+        assert_eq!(first.grow(50, limits), Ok(()));
+        assert_eq!(first.grow_for_work(100, limits), Ok(()));
+        assert_eq!((all.bytes(), one.bytes()), (150, 150));
+        first.become_bytes(50);
+        let mut second = all.begin(Some(other.clone()));
+        assert_eq!(second.grow(10, limits), Ok(()));
+        assert_eq!(first.grow_for_work(41, limits), Err(Exhausted::All));
+        assert_eq!(first.grow_for_work(40, limits), Ok(()), "alone of its peer");
+        let mut third = all.begin(Some(one.clone()));
+        assert_eq!(third.grow_for_work(1, limits), Err(Exhausted::Peer));
+        drop((first, second, third));
+        assert_eq!((all.bytes(), one.bytes(), other.bytes()), (0, 0, 0));
     }
 
     #[test]

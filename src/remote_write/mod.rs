@@ -19,8 +19,11 @@ mod message;
 mod native;
 mod receiver;
 mod refusal;
+mod retry;
+mod vmagent;
 mod wire;
 mod written;
+mod zstd;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,8 @@ pub use headers::{Protocol, negotiate};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
+pub use retry::{after_seconds, random};
+pub use vmagent::handshake;
 pub use wire::WireError;
 
 /// The `remote_write` section of the configuration: limits on what may be pushed.

@@ -15,11 +15,11 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::{Decoded, Invalid, Unused, declared_bytes, decode};
+use super::decode::{Decoded, Invalid, Unused, declared_bytes, decode, decode_message};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::written::Written;
-use super::{Protocol, Refusal, RemoteWriteConfig, negotiate};
+use super::{Protocol, Refusal, RemoteWriteConfig, negotiate, retry, zstd};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -90,12 +90,13 @@ impl Receiver {
         request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     ) -> (Response<Full<Bytes>>, Option<Refusal>) {
+        let attempt = retry::attempt(request.headers());
         let mut written = None;
         let refusal = self.take(request, append, &mut written).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
         counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
         let mut response = match &refusal {
-            Some(refusal) => refusal.response(),
+            Some(refusal) => refusal.response(retry::after_seconds(attempt, retry::random())),
             None => no_content(),
         };
         if let Some(written) = written {
@@ -122,7 +123,10 @@ impl Receiver {
             self.budget.in_flight.begin(request.extensions().get::<InFlight>().cloned());
         let body = self.read(request.into_body(), declared, &mut reserved).await?;
         counter!("portent_remote_write_received_bytes_total").increment(body.len() as u64);
-        self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
+        // What zstd decompresses to is reserved as it does.
+        if !zstd::is_frame(&body) {
+            self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
+        }
         let (decoded, reserved) = self.decode(body, protocol, reserved).await?;
         let Decoded { batch, invalid, unneeded, unused } = decoded;
         for (kind, count) in [
@@ -200,9 +204,16 @@ impl Receiver {
         mut reserved: Permit,
     ) -> Result<(Decoded, Permit), Refusal> {
         let (config, demand) = (Arc::clone(&self.config), self.demand.clone());
-        let is_small = declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
+        let is_zstd = zstd::is_frame(&body);
+        let is_small = !is_zstd && declared_bytes(&body, &config)? <= INLINE_DECODE_BYTES;
         let decode = move || {
-            let decoded = decode(&body, protocol, &config, demand.as_deref())?;
+            let decoded = if is_zstd {
+                let (limit, limits) = (config.max_decoded_bytes, config.in_flight_limits());
+                let message = zstd::decompress(&body, limit, &mut reserved, limits)?;
+                decode_message(&message, protocol, &config, demand.as_deref())?
+            } else {
+                decode(&body, protocol, &config, demand.as_deref())?
+            };
             drop(body);
             reserved.become_bytes(decoded.batch.bytes());
             Ok((decoded, reserved))
@@ -256,6 +267,7 @@ fn count_samples(outcome: &Outcome, invalid: u64) {
         ("too_new", outcome.too_new),
         ("conflicting", outcome.conflicting),
         ("over_limit", outcome.over_limit),
+        ("deferred", outcome.deferred),
         ("invalid", invalid),
     ] {
         counter!("portent_remote_write_samples_total", "outcome" => outcome).increment(count);

@@ -18,10 +18,6 @@ use crate::bytesize::ByteSize;
 use crate::response::text;
 use crate::series::{Outcome, Rejected};
 
-/// When to try again. Prometheus's longest pause between two attempts is five seconds by default,
-/// so it asks at least as often on its own.
-const RETRY_AFTER_SECONDS: u32 = 5;
-
 /// Why a request did not fully succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -51,6 +47,9 @@ pub enum Refusal {
         /// What is allowed.
         limit: ByteSize,
     },
+    /// The body was decompressed up to what is allowed, and that is not all.
+    #[error("the body decompresses to more than {0} (remote_write.max_decoded_bytes)")]
+    DecodedBeyond(ByteSize),
     /// More series, samples, symbols or bytes of labels than one request may have.
     #[error(
         "the request has more than {limit} {} (remote_write.max_{what}_per_request)",
@@ -78,6 +77,9 @@ pub enum Refusal {
     /// Not a snappy block.
     #[error("the body is not snappy (block format): {0}")]
     Snappy(#[source] snap::Error),
+    /// Begins as zstd and is none.
+    #[error("the body is not zstd: {0}")]
+    Zstd(String),
     /// Not a protobuf message.
     #[error("the body is not a protobuf message: {0}")]
     Wire(#[source] WireError),
@@ -150,6 +152,7 @@ impl std::fmt::Display for Partial {
             (self.outcome.too_new, "too far in the future"),
             (self.outcome.conflicting, "with another value than before"),
             (self.outcome.over_limit, "beyond a limit"),
+            (self.outcome.deferred, "of new series beyond those of a second, to come again"),
             (self.invalid.samples, "of invalid series"),
         ];
         let mut separator = ": ";
@@ -188,23 +191,32 @@ impl From<Exhausted> for Refusal {
 }
 
 impl Refusal {
+    /// Whether a part of the request is for later. The whole comes again then: what was taken in the first time
+    /// is there already, and what is refused for good is refused once more.
+    fn is_deferred(&self) -> bool {
+        matches!(self, Self::Partial(partial) if partial.outcome.deferred > 0)
+    }
+
     /// The status by which the sender knows whether to try again.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Partial(_) if self.is_deferred() => StatusCode::SERVICE_UNAVAILABLE,
             // RFC 9110 section 15.5.6.
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             // 2.0 "Content-Type", "Content-Encoding": unsupported MUST be 415.
             Self::ContentType(_) | Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             // RFC 9110 section 15.5.14; Prometheus answers so for the compressed size. The same
             // request will always be too large, so dropping it is right.
-            Self::BodyTooLarge(_) | Self::DecodedTooLarge { .. } | Self::TooMany { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
-            // 2.0 "Invalid Samples": part or all, 400.
+            Self::BodyTooLarge(_)
+            | Self::DecodedTooLarge { .. }
+            | Self::DecodedBeyond(_)
+            | Self::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            // 2.0 "Invalid Samples": part or all, 400. vmagent sends such a body again in snappy.
             Self::EmptyBody
             | Self::ImpossibleExpansion { .. }
             | Self::Snappy(_)
+            | Self::Zstd(_)
             | Self::Wire(_)
             | Self::Symbols
             | Self::Partial(_) => StatusCode::BAD_REQUEST,
@@ -220,7 +232,7 @@ impl Refusal {
     }
 
     /// Every reason that [`Refusal::reason`] gives.
-    pub const REASONS: [&str; 18] = [
+    pub const REASONS: [&str; 20] = [
         "method",
         "content_type",
         "content_encoding",
@@ -229,8 +241,10 @@ impl Refusal {
         "max_per_request",
         "empty",
         "snappy",
+        "zstd",
         "protobuf",
         "partial",
+        "max_new_series_per_second",
         "body_broken",
         "body_timeout",
         "body_slow",
@@ -243,16 +257,18 @@ impl Refusal {
 
     /// The reason as a label value.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
+            Self::Partial(_) if self.is_deferred() => "max_new_series_per_second",
             Self::Method => "method",
             Self::ContentType(_) => "content_type",
             Self::ContentEncoding(_) => "content_encoding",
             Self::BodyTooLarge(_) => "max_body_bytes",
-            Self::DecodedTooLarge { .. } => "max_decoded_bytes",
+            Self::DecodedTooLarge { .. } | Self::DecodedBeyond(_) => "max_decoded_bytes",
             Self::TooMany { .. } => "max_per_request",
             Self::EmptyBody => "empty",
             Self::ImpossibleExpansion { .. } | Self::Snappy(_) => "snappy",
+            Self::Zstd(_) => "zstd",
             Self::Wire(_) | Self::Symbols => "protobuf",
             Self::Partial(_) => "partial",
             Self::BodyBroken(_) => "body_broken",
@@ -266,9 +282,9 @@ impl Refusal {
         }
     }
 
-    /// The whole answer.
+    /// The whole answer. What may pass is to be tried again after so many seconds.
     #[must_use]
-    pub fn response(&self) -> Response<Full<Bytes>> {
+    pub fn response(&self, retry_after: u32) -> Response<Full<Bytes>> {
         let status = self.status();
         let mut response = text(status, self.to_string());
         let headers = response.headers_mut();
@@ -276,7 +292,7 @@ impl Refusal {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
         }
         response
     }
@@ -373,9 +389,25 @@ mod tests {
         );
     }
 
+    /// Whatever else is wrong with it.
+    fn deferred() -> Refusal {
+        let outcome = Outcome { stored: 5, too_old: 1, deferred: 2, ..Outcome::default() };
+        let partial = Partial { total: 8, outcome, ..Partial::default() };
+        Refusal::Partial(Box::new(partial))
+    }
+
+    #[test]
+    fn what_is_deferred_is_told_beside_what_is_refused() {
+        let expected = "3 of 8 samples were not taken in: 1 too old, 2 of new series beyond those of a second, to \
+                        come again";
+        assert_eq!(deferred().to_string(), expected);
+        assert_eq!(deferred().reason(), "max_new_series_per_second");
+    }
+
     #[test]
     fn what_may_pass_is_never_a_client_error() {
         for refusal in [
+            deferred(),
             Refusal::BodyTimeout,
             Refusal::BodyBroken("reset".to_owned()),
             Refusal::BodySlow("slow".to_owned()),
@@ -385,9 +417,11 @@ mod tests {
             Refusal::Unavailable(Unavailable::ShuttingDown),
             Refusal::Unavailable(Unavailable::Starting),
         ] {
-            let response = refusal.response();
+            let response = refusal.response(7);
             assert_eq!(response.status(), 503, "{refusal}");
-            assert!(response.headers().contains_key(RETRY_AFTER), "{refusal}");
+            assert_eq!(response.headers()[RETRY_AFTER], "7", "{refusal}");
         }
+        let forever = Refusal::EmptyBody.response(7);
+        assert!(!forever.headers().contains_key(RETRY_AFTER));
     }
 }

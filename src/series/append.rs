@@ -20,12 +20,23 @@ enum Admission {
 }
 
 impl Store {
-    /// Puts the samples into the rings of the series that are wanted.
+    /// Puts the samples into the rings of the series that are wanted. Those of new ones beyond
+    /// [`StorageConfig::max_new_series_per_second`](super::StorageConfig::max_new_series_per_second) are for later.
     pub fn append(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
+        self.append_within(now_ms, batch, self.config.max_new_series_per_second)
+    }
+
+    /// Puts back the samples of series that another store had: these may begin all at once.
+    pub fn restore(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
+        self.append_within(now_ms, batch, usize::MAX)
+    }
+
+    fn append_within(&mut self, now_ms: i64, batch: &Batch, max_new_series: usize) -> Outcome {
         let mut outcome = Outcome::default();
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
-            let Some(id) = self.find_or_create(now_ms, incoming, &mut outcome) else { continue };
+            let found = self.find_or_create(now_ms, incoming, max_new_series, &mut outcome);
+            let Some(id) = found else { continue };
             oldest_ms = oldest_ms.min(self.append_to(id, now_ms, incoming, &mut outcome));
         }
         if outcome.stored > 0 {
@@ -40,6 +51,7 @@ impl Store {
         &mut self,
         now_ms: i64,
         incoming: &BatchSeries,
+        max_new_series: usize,
         outcome: &mut Outcome,
     ) -> Option<SeriesId> {
         let labels = &incoming.labels;
@@ -63,6 +75,9 @@ impl Store {
                     .all(|it| too_new(it).is_some() || is_old(it, retention_ms)) =>
             {
                 outcome.reject_all(incoming, |it| Some(too_new(it).unwrap_or(Rejection::TooOld)));
+            }
+            Admission::ExcerptRequest(_) if !self.pace.takes(now_ms, max_new_series) => {
+                outcome.reject_all(incoming, |_| Some(Rejection::Deferred));
             }
             Admission::ExcerptRequest(retention_ms) => {
                 outcome.series_created += 1;

@@ -18,6 +18,7 @@ mod excerpt;
 mod interest;
 mod names;
 mod outcome;
+mod pace;
 mod replicas;
 mod ring;
 mod slots;
@@ -33,6 +34,7 @@ use budget::Budget;
 use changes::Changes;
 use interest::Interest;
 use names::Names;
+use pace::Pace;
 use replicas::Replicas;
 use ring::Ring;
 use slots::Slots;
@@ -111,6 +113,7 @@ pub struct Store {
     /// Of the series; tables are counted by their capacity, see [`Store::stats`].
     bytes: usize,
     budget: Budget,
+    pace: Pace,
     /// Series that ever began.
     births: u64,
 }
@@ -129,6 +132,7 @@ impl Store {
             replicas: Replicas::default(),
             bytes: 0,
             budget: Budget::default(),
+            pace: Pace::default(),
             births: 0,
         }
     }

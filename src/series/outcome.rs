@@ -23,6 +23,8 @@ pub struct StorageConfig {
     pub keep: Vec<String>,
     /// Series at most; further new ones are refused and counted.
     pub max_series: usize,
+    /// Series that may begin in a second; the samples of further ones are told to come again, and counted.
+    pub max_new_series_per_second: usize,
     /// Memory at most, estimated, for series, feature values and what models remember of entities
     /// together; further new series and entities are refused and counted. Where those that are known
     /// outgrow it, the youngest series are dropped and counted.
@@ -48,6 +50,9 @@ impl Default for StorageConfig {
             keep: Vec::new(),
             // Ten thousand hosts with a hundred wanted series each.
             max_series: 1_000_000,
+            // The million is there within one scrape interval of 15 s, which is 67,000 a second, with room to
+            // spare; and the largest request is whole in one second.
+            max_new_series_per_second: 100_000,
             // A million series with an hour at 15 s scrapes, 16 bytes a sample, with room to spare.
             max_bytes: ByteSize::from_bytes(4 << 30),
             // Ten times a large fleet: what is remembered of so many takes about a gigabyte.
@@ -72,6 +77,7 @@ impl StorageConfig {
             &[
                 ("retention", self.retention.map(|it| it.as_ms() as u64)),
                 ("max_series", Some(self.max_series as u64)),
+                ("max_new_series_per_second", Some(self.max_new_series_per_second as u64)),
                 ("max_bytes", Some(self.max_bytes.as_bytes())),
                 ("max_entities", Some(self.max_entities as u64)),
                 ("max_samples_per_series", Some(self.max_samples_per_series as u64)),
@@ -106,6 +112,8 @@ pub struct Outcome {
     /// Of new series beyond the limit of series or memory, and those for which a full series has no
     /// room.
     pub over_limit: u64,
+    /// Of new series beyond what may begin in a second: the only ones for which it is worth to come again.
+    pub deferred: u64,
     /// Samples that made way because a series was full.
     pub truncated: u64,
     /// Series (not samples) that began.
@@ -156,6 +164,8 @@ pub enum Rejection {
     Conflict,
     /// Its series would be one more than `storage.max_series` or `storage.max_bytes` allow.
     OverLimit,
+    /// Its series would be one more than may begin in this second.
+    Deferred,
     /// Its series has `storage.max_samples_per_series` that are needed more.
     Full,
 }
@@ -171,6 +181,9 @@ impl fmt::Display for Rejection {
             ),
             Self::Conflict => f.write_str("has another value than the sample already there"),
             Self::OverLimit => f.write_str("would start a series beyond the limit"),
+            Self::Deferred => {
+                f.write_str("would start a series beyond storage.max_new_series_per_second")
+            }
             Self::Full => f.write_str(
                 "finds no room in its series, which has as many newer samples as \
                  storage.max_samples_per_series allows",
@@ -183,7 +196,7 @@ impl Outcome {
     /// Samples that were not taken in though the sender meant them to be.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        self.too_old + self.too_new + self.conflicting + self.over_limit
+        self.too_old + self.too_new + self.conflicting + self.over_limit + self.deferred
     }
 
     /// Counts what became of a sample that was given to its ring.
@@ -228,6 +241,7 @@ impl Outcome {
             Rejection::TooNew { .. } => &mut self.too_new,
             Rejection::Conflict => &mut self.conflicting,
             Rejection::OverLimit | Rejection::Full => &mut self.over_limit,
+            Rejection::Deferred => &mut self.deferred,
         } += 1;
         self.example.get_or_insert_with(|| Rejected {
             labels: labels.clone(),

@@ -222,6 +222,36 @@ fn limits_refuse_new_series_only() {
 }
 
 #[test]
+fn new_series_beyond_those_of_a_second_are_for_later() {
+    let config = StorageConfig { max_new_series_per_second: 2, ..StorageConfig::default() };
+    let (mut store, up) = store(config.clone());
+    let instances = ["a", "b", "c", "d", "e"];
+    let series = instances.map(|it| batch("up", it, &[(NOW, 1.0), (NOW + 1, 2.0)]).series);
+    let whole = Batch { series: series.into_iter().flatten().collect() };
+    let first = store.append(NOW, &whole);
+    assert_eq!((first.stored, first.deferred, first.rejected()), (4, 6, 6));
+    let told = first.example.expect("an example");
+    assert_eq!(told.labels, labels("up", "c"));
+    let expected = "would start a series beyond storage.max_new_series_per_second";
+    assert_eq!(told.reason.to_string(), expected);
+    // In the same second no more, but who is known goes on; what would be refused anyway is refused.
+    let known = store.append(NOW + 900, &batch("up", "b", &[(NOW + 900, 1.0)]));
+    assert_eq!((known.stored, known.deferred), (1, 0));
+    let old = store.append(NOW + 900, &batch("up", "x", &[(NOW - 3_600_000, 1.0)]));
+    assert_eq!((old.too_old, old.deferred), (1, 0));
+    // The same request comes again until all of it is there.
+    let second = store.append(NOW + 1_000, &whole);
+    assert_eq!((second.stored, second.duplicate, second.deferred), (4, 4, 2));
+    let third = store.append(NOW + 2_000, &whole);
+    assert_eq!((third.stored, third.duplicate, third.rejected()), (2, 8, 0));
+    assert_eq!(store.members(up).len(), 5);
+    // Who takes over from a store is not held up.
+    let mut other = Store::new(config);
+    other.register(&selector("up"), LOOKBACK);
+    assert_eq!(other.restore(NOW, &store.page(0, usize::MAX).0).series_created, 5);
+}
+
+#[test]
 fn a_full_series_counts_what_it_lets_go() {
     let (mut store, up) =
         store(StorageConfig { max_samples_per_series: 2, ..StorageConfig::default() });

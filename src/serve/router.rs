@@ -26,7 +26,7 @@ use crate::api::{self, Endpoint, Look, SilenceCall};
 use crate::detect::Snapshot;
 use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
 use crate::http::{CorsOrigin, Parts, Peer, RequestBody};
-use crate::remote_write::{InFlight, Permit, Refusal, Unavailable};
+use crate::remote_write::{self, InFlight, Permit, Refusal, Unavailable};
 use crate::response::{self, response};
 use crate::sample::Batch;
 use crate::series::Outcome;
@@ -112,6 +112,9 @@ impl Router {
     }
 
     async fn write(&self, mut request: Request<RequestBody>) -> ServerResponse {
+        if let Some(answer) = remote_write::handshake(&request) {
+            return answer.map(Either::Left);
+        }
         if let Some(peer) = request.extensions().get::<Peer>() {
             let held = InFlight::counted_in(peer.bytes_in_flight());
             request.extensions_mut().insert(held);
@@ -268,8 +271,10 @@ impl Router {
                 "Lifecycle API is not enabled; start Portent with --web.enable-lifecycle.",
             );
         }
-        let unavailable =
-            || Refusal::Unavailable(Unavailable::Starting).response().map(Either::Left);
+        let unavailable = || {
+            let again = remote_write::after_seconds(0, remote_write::random());
+            Refusal::Unavailable(Unavailable::Starting).response(again).map(Either::Left)
+        };
         if *self.phase.borrow() != Phase::Ready {
             return unavailable();
         }

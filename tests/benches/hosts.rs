@@ -64,7 +64,11 @@ fn main() {
 /// Seconds of a tick.
 fn tick(hosts: usize) -> f64 {
     let mut fleet = Fleet::new(hosts);
-    let mut store = Store::new(StorageConfig { max_series: usize::MAX, ..Default::default() });
+    let mut store = Store::new(StorageConfig {
+        max_series: usize::MAX,
+        max_new_series_per_second: usize::MAX,
+        ..Default::default()
+    });
     let features = Features::parse(&profile(), &PROFILE_ENTITY.map(str::to_owned));
     let mut set = features.expect("the profile").maskable(true).bind(&mut store);
     for n in 0..SCRAPES {
@@ -112,7 +116,11 @@ fn whole_tick(hosts: usize) -> f64 {
         stale_after: portent::duration::Duration::from_seconds(120),
         ..DetectConfig::default()
     };
-    let storage = StorageConfig { max_series: usize::MAX, ..Default::default() };
+    let storage = StorageConfig {
+        max_series: usize::MAX,
+        max_new_series_per_second: usize::MAX,
+        ..Default::default()
+    };
     let mut pipeline = Pipeline::new(config, storage, vec![shipped_model()]).expect("valid");
     let mut elsewhere = vec![0u64; ELSEWHERE_BYTES / size_of::<u64>()];
     let mut tick = |n: i64| {

@@ -40,7 +40,7 @@ async fn main() {
 }
 
 async fn measure(hosts: usize) {
-    let config = "storage: {max_series: 2000000}\n";
+    let config = "storage: {max_series: 2000000, max_new_series_per_second: 2000000}\n";
     // As by default, what it learns is written every minute.
     let folder = tempfile::tempdir().expect("a folder");
     let data = format!("--storage.path={}", folder.path().display());

@@ -23,7 +23,10 @@ fn append(criterion: &mut Criterion) {
     for hosts in [100, 1_000] {
         let fleet = Fleet::new(hosts);
         let features = Features::parse(&profile(), &PROFILE_ENTITY.map(str::to_owned));
-        let mut store = Store::new(StorageConfig::default());
+        // The whole fleet begins at once.
+        let max_new_series_per_second = usize::MAX;
+        let storage = StorageConfig { max_new_series_per_second, ..StorageConfig::default() };
+        let mut store = Store::new(storage);
         let _set = features.expect("the profile").bind(&mut store);
         group.throughput(Throughput::Elements(fleet.series() as u64));
         // Beside the closure, which runs more than once: time does not go back.

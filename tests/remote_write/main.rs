@@ -17,6 +17,8 @@ use portent::matcher::{MatchOp, Matcher, Selector};
 use portent::remote_write::{Permit, Receiver, ReceiverBudget, RemoteWriteConfig, Unavailable};
 use portent::sample::Batch;
 use portent::series::{Outcome, StorageConfig, Store};
+use prost::Message;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use support::{Series, encode, write_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,16 +36,29 @@ struct Server {
 
 impl Server {
     async fn start(config: RemoteWriteConfig, body_timeout: Duration) -> Self {
+        let storage = StorageConfig { max_series: 10, ..StorageConfig::default() };
+        Self::with_rings(config, body_timeout, storage, 0).await
+    }
+
+    /// With a clock of the rings that goes on by so much with each batch.
+    async fn with_rings(
+        config: RemoteWriteConfig,
+        body_timeout: Duration,
+        storage: StorageConfig,
+        step_ms: i64,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
-        let mut store = Store::new(StorageConfig { max_series: 10, ..StorageConfig::default() });
+        let mut store = Store::new(storage);
         let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
         store.register(&Selector::new(vec![name]), 60_000);
         let demand = Arc::new(store.demand());
         tokio::spawn(async move {
+            let mut now_ms = NOW_MS;
             while let Some((batch, reply)) = queue.recv().await {
-                let _ = reply.send(store.append(NOW_MS, &batch));
+                let _ = reply.send(store.append(now_ms, &batch));
+                now_ms += step_ms;
             }
         });
         let receiver = Arc::new(
@@ -186,12 +201,102 @@ async fn headers_decide_before_the_body() {
     check(&server, "Content-Type: text/plain\r\n", b"\xff", 415, &refused).await;
     check(
         &server,
-        "Content-Encoding: zstd\r\n",
+        "Content-Encoding: gzip\r\n",
         &good,
         415,
-        "content encoding \"zstd\" is not accepted; send snappy (block format)",
+        "content encoding \"gzip\" is not accepted; send snappy (block format)",
     )
     .await;
+}
+
+const VMAGENT: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: zstd\r\n\
+                       X-VictoriaMetrics-Remote-Write-Version: 1\r\nUser-Agent: vmagent\r\n";
+
+fn zstd(series: &[Series]) -> Vec<u8> {
+    zstd_frame(&write_request(series).encode_to_vec())
+}
+
+fn zstd_frame(content: &[u8]) -> Vec<u8> {
+    compress_to_vec(content, CompressionLevel::Fastest)
+}
+
+#[tokio::test]
+async fn vmagent_sends_zstd_whatever_it_calls_it() {
+    let server = Server::usual().await;
+    let series = [up(&[("job", "vmagent")], &[(NOW_MS, 1.0)])];
+    for headers in
+        [VMAGENT, V1, "Content-Encoding: zstd\r\n", "Content-Type: application/x-protobuf\r\n", ""]
+    {
+        check(&server, headers, &zstd(&series), 204, "").await;
+    }
+    // And the other way round.
+    check(&server, VMAGENT, &body(&series), 204, "").await;
+    check(&server, VMAGENT, &zstd(&[]), 204, "").await;
+    check(
+        &server,
+        "Content-Encoding: gzip\r\n",
+        &zstd(&series),
+        415,
+        "content encoding \"gzip\" is not accepted; send snappy (block format)",
+    )
+    .await;
+    // It was stored: another value for its time is refused.
+    let other = server.post(VMAGENT, &zstd(&[up(&[("job", "vmagent")], &[(NOW_MS, 2.0)])])).await;
+    assert_eq!(other.status, 400);
+    assert!(other.body.contains("1 with another value than before"), "{other:?}");
+}
+
+#[tokio::test]
+async fn zstd_that_is_none_is_refused() {
+    let server = Server::usual().await;
+    let good = zstd(&[up(&[("job", "vmagent")], &[(NOW_MS, 1.0)])]);
+    let trailing = [&good[..], b"up 1"].concat();
+    let wide: &[u8] = b"\x28\xb5\x2f\xfd\x00\xa8\x09\x00\x00x";
+    for (what, body) in [
+        ("truncated", &good[..good.len() - 1]),
+        ("trailing", &trailing[..]),
+        ("wide", wide),
+        ("magic", &good[..4]),
+    ] {
+        let reply = server.post(VMAGENT, body).await;
+        assert_eq!(reply.status, 400, "{what}: {reply:?}");
+        assert!(reply.body.starts_with("the body is not zstd: "), "{what}: {reply:?}");
+        judge(&server.post(VMAGENT, &good).await, 204, "");
+    }
+    let sentence = "the body is not a protobuf message: it ends inside a field";
+    check(&server, VMAGENT, &zstd_frame(b"\x0a\x7fhello"), 400, sentence).await;
+}
+
+#[tokio::test]
+async fn new_series_beyond_those_of_a_second_come_again() {
+    let storage = StorageConfig { max_new_series_per_second: 2, ..StorageConfig::default() };
+    // Each batch a second later than the one before.
+    let server =
+        Server::with_rings(RemoteWriteConfig::default(), Duration::from_secs(10), storage, 1_000)
+            .await;
+    let names = ["a", "b", "c", "d", "e"];
+    let all: Vec<Series> = names.iter().map(|n| up(&[("n", n)], &[(NOW_MS, 1.0)])).collect();
+    let nameless = Series::new(&[("job", "x")], &[(NOW_MS, 1.0)]);
+    let with_bad = body(&[&all[..], &[nameless]].concat());
+    for left in [3, 1] {
+        let reply = server.post(V1, &with_bad).await;
+        let told = format!(
+            "{} of 6 samples were not taken in: {left} of new series beyond those of a second, to come again, \
+             1 of invalid series; ",
+            left + 1
+        );
+        assert!(reply.body.starts_with(&told), "{reply:?}");
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert!(reply.header("retry-after").is_some(), "{reply:?}");
+    }
+    // All good ones are there then, and the bad one is refused for good.
+    let reply = server.post(V1, &with_bad).await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(
+        reply.body.starts_with("1 of 6 samples were not taken in: 1 of invalid series"),
+        "{reply:?}"
+    );
+    judge(&server.post(V1, &body(&all)).await, 204, "");
 }
 
 /// As behind a proxy that adds what the sender has said already.
@@ -395,6 +500,12 @@ async fn bodies_that_are_too_large_cost_no_memory() {
         check(&server, V1, b"\x80\x80\x80\x10\x00\x00", 400, lie).await;
     }
 
+    // A zstd bomb: a million blocks of four bytes, each 128 KiB of zeros, in the widest window.
+    let mut bomb = b"\x28\xb5\x2f\xfd\x00\x68".to_vec();
+    bomb.extend(b"\x02\x00\x10\x00".repeat(1_000_000));
+    let beyond = "the body decompresses to more than 32MiB (remote_write.max_decoded_bytes)";
+    check(&server, VMAGENT, &bomb, 413, beyond).await;
+
     // 33 MiB: refused by its length, and refused on the way when it does not say its length.
     let too_large = "the body is larger than 32MiB (remote_write.max_body_bytes)";
     let mebibyte = vec![0; 1 << 20];
@@ -539,8 +650,13 @@ async fn heads_are_limited_and_what_is_wrong_with_one_is_said() {
 #[tokio::test]
 async fn a_slow_body_is_told_to_come_again() {
     let server = Server::start(RemoteWriteConfig::default(), Duration::from_millis(200)).await;
-    let head = head("POST", V1, 100);
-    let reply = server.exchange(&[head.as_bytes(), b"slow"]).await;
-    judge(&reply, 503, "the body did not arrive in time");
+    // The first attempt, and one of many: it has waited longer, and waits longer again.
+    for (attempt, waits) in [("", 1..=2), ("Retry-Attempt: 9\r\n", 3..=8)] {
+        let head = head("POST", &format!("{V1}{attempt}"), 100);
+        let reply = server.exchange(&[head.as_bytes(), b"slow"]).await;
+        judge(&reply, 503, "the body did not arrive in time");
+        let seconds = reply.header("retry-after").and_then(|it| it.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|it| waits.contains(&it)), "{reply:?}");
+    }
     judge(&server.post(V1, &good_body()).await, 204, "");
 }

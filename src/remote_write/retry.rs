@@ -1,0 +1,106 @@
+//! Retry: when a sender that met a passing fault is to come again.
+//!
+//! In: what its request says about attempts before, and a random number. Out: seconds. Without spread the
+//! senders that met one fault together would come again together.
+//! Sources: RFC 9110 section 10.2.3 (Retry-After), remote-write specification 2.0 "Retries & Backoff"; the
+//! header `Retry-Attempt` is that of Prometheus and client_golang, the formula that of Mimir.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hyper::HeaderMap;
+
+/// The header that counts the attempts before this one. The first attempt has none.
+const RETRY_ATTEMPT: &str = "retry-attempt";
+
+/// The wait after the first attempt. Most faults are a full queue, which is empty again within a second.
+const BASE_SECONDS: f64 = 1.0;
+
+/// The longest wait, before it is spread. Prometheus waits five seconds at most on its own (`max_backoff`)
+/// and stops one of its shards for as long: more would keep its samples back after the fault has passed.
+const CAP_SECONDS: f64 = 5.0;
+
+/// A wait is spread over its half to its one and a half, as in Mimir.
+const SPREAD: f64 = 0.5;
+
+/// How often a request was tried before: 0 for the first time, and where the header makes no sense.
+#[must_use]
+pub fn attempt(headers: &HeaderMap) -> u64 {
+    let text = headers.get(RETRY_ATTEMPT).and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Whole seconds after which to try again, at least one; `random` is from 0 to 1. It doubles with each attempt
+/// until the cap; the first one and its first repetition wait equally long, as they do in Mimir.
+#[must_use]
+pub fn after_seconds(attempt: u64, random: f64) -> u32 {
+    // Far beyond the cap, and far from where a power of two ends.
+    let doublings = attempt.saturating_sub(1).min(30) as i32;
+    let wait = (BASE_SECONDS * 2_f64.powi(doublings)).min(CAP_SECONDS);
+    (wait * (1.0 - SPREAD + 2.0 * SPREAD * random)).ceil().max(1.0) as u32
+}
+
+/// A random number from 0 to 1, good enough to spread senders: the standard library keys its hash tables with
+/// secrets of the system.
+#[must_use]
+pub fn random() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_makes_no_sense_is_a_first_attempt() {
+        for (value, expected) in [
+            (None, 0),
+            (Some(""), 0),
+            (Some("one"), 0),
+            (Some("2.0"), 0),
+            (Some("2, 3"), 0),
+            (Some("-2"), 0),
+            (Some("0"), 0),
+            (Some("1"), 1),
+            (Some(" 2 "), 2),
+            (Some("3"), 3),
+            (Some("1000"), 1000),
+            (Some("9223372036854775807"), i64::MAX as u64),
+            (Some("18446744073709551615"), u64::MAX),
+            (Some("18446744073709551616"), 0),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(RETRY_ATTEMPT, value.parse().expect("a header value"));
+            }
+            assert_eq!(attempt(&headers), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_are_spread() {
+        for (attempt, least, middle, most) in [
+            (0, 1, 1, 2),
+            (1, 1, 1, 2),
+            (2, 1, 2, 3),
+            (3, 2, 4, 6),
+            (4, 3, 5, 8),
+            (5, 3, 5, 8),
+            (1000, 3, 5, 8),
+            (u64::MAX, 3, 5, 8),
+        ] {
+            let found = [0.0, 0.5, 1.0].map(|random| after_seconds(attempt, random));
+            assert_eq!(found, [least, middle, most], "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn random_numbers_are_spread_evenly() {
+        let numbers: Vec<f64> = (0..1_000).map(|_| random()).collect();
+        assert!(numbers.iter().all(|it| (0.0..=1.0).contains(it)));
+        for quarter in 0..4 {
+            let is_in = |it: &&f64| (**it * 4.0).floor() as i32 == quarter;
+            let count = numbers.iter().filter(is_in).count();
+            assert!((150..350).contains(&count), "{count} in quarter {quarter}");
+        }
+    }
+}
