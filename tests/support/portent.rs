@@ -48,6 +48,17 @@ impl Portent {
         Self { server }
     }
 
+    /// Starts it again once it has ended, on the same port and with the same configuration.
+    pub async fn restart(&mut self, flags: &[&str]) {
+        let mut command = Command::new(PORTENT);
+        command
+            .arg("serve")
+            .arg(format!("--config.file={}", self.config_file().display()))
+            .arg(format!("--web.listen-address={}", self.address()))
+            .args(flags);
+        self.server.restart(command, "/-/healthy").await;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         self.server.address()
