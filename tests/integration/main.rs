@@ -46,5 +46,6 @@ mod shipped;
 mod story;
 mod tables;
 mod train;
+mod vmagent;
 mod volume;
 mod warm_start;

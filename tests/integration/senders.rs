@@ -88,7 +88,7 @@ async fn check(message: &str, protocol: &str) {
     .await;
     // It serves native histograms, and scrapes them.
     portent.page_with("portent_remote_write_ignored_total{kind=\"histogram\"}", LIMIT).await;
-    portent.crash().await;
+    portent.restart(&["--storage.path="]).await;
     // Whatever was sent before is gone with the process; what is scraped from here on is all there.
     let from_ms = now_ms();
     let before = sent(0.0).await;

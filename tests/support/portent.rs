@@ -48,14 +48,15 @@ impl Portent {
         Self { server }
     }
 
-    /// Ends it at once, as a crash does, and starts it again on the same port.
-    pub async fn crash(&mut self) {
+    /// Ends it at once, as a crash does, unless it has ended, and starts it again on the same port and with the
+    /// same configuration.
+    pub async fn restart(&mut self, flags: &[&str]) {
         let mut command = Command::new(PORTENT);
         command
             .arg("serve")
             .arg(format!("--config.file={}", self.config_file().display()))
             .arg(format!("--web.listen-address={}", self.address()))
-            .arg("--storage.path=");
+            .args(flags);
         self.server.restart(command, "/-/healthy").await;
     }
 

@@ -1,32 +1,16 @@
 //! `examples/vmagent.yml` in a real vmagent, and `examples/alloy/config.alloy` by what it names.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use regex::Regex;
-use tempfile::TempDir;
 
 use super::{PORT, example, header};
-use crate::support::{NodeExporter, Peers, Portent, Prometheus, repository, wait_until};
+use crate::support::{NodeExporter, Peers, Portent, Prometheus, Vmagent, repository, wait_until};
 
 /// How long a world of a second's scrapes may take, on a machine that is busy with compilers.
 const SOON: Duration = Duration::from_secs(60);
-
-/// A running vmagent, ended when it is dropped.
-struct Vmagent {
-    child: Child,
-    dir: TempDir,
-}
-
-impl Drop for Vmagent {
-    fn drop(&mut self) {
-        // It may have ended already; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// The flags that the example's header says, with addresses of a test.
 fn flags(replacements: &[(&str, &str)]) -> Vec<String> {
@@ -39,41 +23,23 @@ fn flags(replacements: &[(&str, &str)]) -> Vec<String> {
             replacements.iter().fold(flag.to_owned(), |it, (from, to)| it.replace(from, to))
         })
         .collect();
-    assert_eq!(flags.len(), 5, "{flags:?}");
+    assert_eq!(flags.len(), 3, "{flags:?}");
     flags
 }
 
-impl Vmagent {
-    /// Runs the example: its command, and its file with scrapes of a second.
-    fn start(node_exporter: &str, portent: &str, storage: &str) -> Self {
-        let dir = TempDir::with_prefix("portent-vmagent-").expect("a temporary folder");
-        let file = dir.path().join("vmagent.yml");
-        let path = file.to_str().expect("a path of a test");
-        let config = example("vmagent.yml")
-            .replace("localhost:9100", node_exporter)
-            .replace("localhost:9847", portent)
-            .replace("scrape_interval: 15s", "scrape_interval: 1s");
-        fs::write(&file, config).expect("a fresh folder takes a file");
-        let log = fs::File::create(dir.path().join("log")).expect("a log");
-        let child = Command::new(Peers::vmagent())
-            .args(flags(&[
-                ("examples/vmagent.yml", path),
-                ("localhost:9847", portent),
-                ("localhost:8428", storage),
-            ]))
-            .args(["-httpListenAddr=", "-remoteWrite.tmpDataPath"])
-            .arg(dir.path().join("queue"))
-            .current_dir(repository())
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("vmagent runs");
-        Self { child, dir }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
-    }
+/// Runs the example: its command, and its file with scrapes of a second.
+fn start(node_exporter: &str, portent: &str, storage: &str) -> Vmagent {
+    let config = example("vmagent.yml")
+        .replace("localhost:9100", node_exporter)
+        .replace("localhost:9847", portent)
+        .replace("scrape_interval: 15s", "scrape_interval: 1s");
+    Vmagent::start(&config, |path| {
+        flags(&[
+            ("examples/vmagent.yml", path),
+            ("localhost:9847", portent),
+            ("localhost:8428", storage),
+        ])
+    })
 }
 
 #[test]
@@ -107,7 +73,7 @@ async fn vmagent_pushes_and_stores_what_portent_says() {
     portent.ready().await;
     let storage = Prometheus::start("global: {}\n", &[]).await;
     let address = storage.url("").replace("http://", "");
-    let vmagent = Vmagent::start(node_exporter.address(), portent.address(), &address);
+    let vmagent = start(node_exporter.address(), portent.address(), &address);
     wait_until(SOON, "Portent to know a host", async || {
         let page = portent.get("/metrics").await?.body;
         let is_known = page.contains("anomaly_entities{model=\"node\",state=\"warming\"} 1\n");
