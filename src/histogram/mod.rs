@@ -24,7 +24,7 @@
 //!
 //! Knows no time, no labels and no series. Source: Prometheus 3.5 `model/histogram` (`float_histogram.go`,
 //! `generic.go`), `promql/quantile.go` and `promql/functions.go`, whose results these are; "Native
-//! Histograms" of its specifications. Written anew, except that the bounds of schema 8 are its numbers.
+//! Histograms" of its specifications. Written here; bounds are the same to the bit.
 
 mod arithmetic;
 mod bounds;

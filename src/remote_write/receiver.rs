@@ -136,6 +136,9 @@ impl Receiver {
         ] {
             counter!("portent_remote_write_ignored_total", "kind" => kind).increment(count);
         }
+        for (kind, count) in [("exemplar", invalid.exemplars), ("histogram", invalid.histograms)] {
+            counter!("portent_remote_write_invalid_total", "kind" => kind).increment(count);
+        }
         let good = batch.samples() as u64 + unneeded;
         // The good part goes in even when the rest is refused.
         let mut outcome = if batch.series.is_empty() {
@@ -297,6 +300,11 @@ pub fn describe_metrics() {
     describe_counter!(
         "portent_remote_write_ignored_total",
         "Parts of requests that are taken in and not used, by kind."
+    );
+    describe_counter!(
+        "portent_remote_write_invalid_total",
+        "Parts of requests that break a rule or a limit and are answered with 400, by kind. Samples are \
+         counted in portent_remote_write_samples_total."
     );
     describe_counter!(
         "portent_remote_write_abandoned_requests_total",

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::support::{Portent, Prometheus, wait_until};
+use prost::Message;
+
+use super::support::{Portent, Prometheus, RemoteWriter, Series, wait_until, write_request};
 
 /// How long each thing may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -126,4 +128,23 @@ async fn prometheus_speaks_the_first_version() {
 #[tokio::test]
 async fn prometheus_speaks_the_second_version() {
     check(V2, "remote write 2.0").await;
+}
+
+/// A histogram of a schema that does not exist is counted, and the series beside it is taken in.
+#[tokio::test]
+async fn a_bad_histogram_is_counted() {
+    let portent = Portent::start("models: [{name: node}]\n", &[]).await;
+    portent.ready().await;
+    let good = Series::new(&[("__name__", "node_load1")], &[(now_ms(), 1.0)]);
+    let mut message = write_request(&[good]).encode_to_vec();
+    let series = write_request(&[Series::new(&[("__name__", "up")], &[])]).timeseries.remove(0);
+    // Field 4, and of it the field 4: schema 60, as 120.
+    let series = [&series.encode_to_vec()[..], b"\x22\x02\x20\x78"].concat();
+    message.extend([0x0a, series.len() as u8]);
+    message.extend(series);
+    let body = snap::raw::Encoder::new().compress_vec(&message).expect("it is short");
+    let reply = RemoteWriter::new(portent.url("/api/v1/write")).send_body(body).await;
+    let expected = "1 histograms are invalid; for example: a histogram of up: histogram schema 60";
+    assert!(reply.status == 400 && reply.body.starts_with(expected), "{reply:?}");
+    portent.page_with("portent_remote_write_invalid_total{kind=\"histogram\"} 1\n", LIMIT).await;
 }
