@@ -7,10 +7,14 @@
 use std::sync::Arc;
 
 use crate::capacity;
+use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
 
 /// The bits of the NaN by which Prometheus says that a series has ended.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// What an [`Arc`] has beside its value.
+const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
 
 /// One value of a series.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,44 @@ pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
+/// One native histogram of a series.
+#[derive(Debug, Clone)]
+pub struct HistogramSample {
+    /// Milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// The histogram. One that is a stale marker says that the series has ended, and is kept as the
+    /// [`Sample`] that says so.
+    pub histogram: Arc<NativeHistogram>,
+}
+
+impl HistogramSample {
+    /// A native histogram at a time.
+    #[must_use]
+    pub fn new(timestamp_ms: i64, histogram: impl Into<Arc<NativeHistogram>>) -> Self {
+        Self { timestamp_ms, histogram: histogram.into() }
+    }
+
+    /// Heap bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        capacity::allocated(COUNTERS_BYTES + size_of::<NativeHistogram>())
+            + self.histogram.heap_bytes()
+    }
+
+    /// What it counts for where samples are limited: as many as take its memory, as in Prometheus.
+    #[must_use]
+    pub fn in_samples(&self) -> usize {
+        1 + self.heap_bytes() / size_of::<Sample>()
+    }
+}
+
+impl PartialEq for HistogramSample {
+    /// Equal times, and histograms that say the same of the same buckets.
+    fn eq(&self, other: &Self) -> bool {
+        self.timestamp_ms == other.timestamp_ms && self.histogram.equals(&other.histogram)
+    }
+}
+
 /// What one request brings: validated label sets with their samples in the sender's order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -64,13 +106,43 @@ pub struct BatchSeries {
     pub replica: Option<Arc<str>>,
     /// In the order they were sent.
     pub samples: Vec<Sample>,
+    /// In the order they were sent.
+    pub histograms: Vec<HistogramSample>,
+}
+
+impl BatchSeries {
+    /// Samples of one sender.
+    #[must_use]
+    pub const fn new(labels: Labels, samples: Vec<Sample>) -> Self {
+        Self { labels, replica: None, samples, histograms: Vec::new() }
+    }
+}
+
+impl BatchSeries {
+    /// When its samples of both kinds were taken.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        let histograms = self.histograms.iter().map(|it| it.timestamp_ms);
+        self.samples.iter().map(|it| it.timestamp_ms).chain(histograms)
+    }
 }
 
 impl Batch {
-    /// The number of samples in all series.
+    /// What some series bring.
+    #[must_use]
+    pub const fn of(series: Vec<BatchSeries>) -> Self {
+        Self { series }
+    }
+
+    /// The number of samples in all series, without native histograms.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.series.iter().map(|series| series.samples.len()).sum()
+    }
+
+    /// The number of native histograms in all series.
+    #[must_use]
+    pub fn histograms(&self) -> usize {
+        self.series.iter().map(|series| series.histograms.len()).sum()
     }
 
     /// Heap bytes, those of its label sets included.
@@ -78,7 +150,10 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         let of = |it: &BatchSeries| {
             let samples = it.samples.capacity() * size_of::<Sample>();
-            it.labels.heap_bytes() + capacity::allocated(samples)
+            let histograms = it.histograms.capacity() * size_of::<HistogramSample>();
+            let inside = it.histograms.iter().map(HistogramSample::heap_bytes).sum::<usize>();
+            let rows = capacity::allocated(samples) + capacity::allocated(histograms);
+            it.labels.heap_bytes() + rows + inside
         };
         let own = capacity::allocated(self.series.capacity() * size_of::<BatchSeries>());
         own + self.series.iter().map(of).sum::<usize>()
@@ -100,9 +175,9 @@ mod tests {
     #[test]
     fn a_batch_knows_what_it_takes() {
         let labels = Labels::from_pairs([("__name__", "m")]).expect("one name");
-        let one = BatchSeries { labels, replica: None, samples: vec![Sample::new(1, 1.0); 3] };
+        let one = BatchSeries::new(labels, vec![Sample::new(1, 1.0); 3]);
         assert_eq!(Batch::default().bytes(), 0);
-        let batch = Batch { series: vec![one; 2] };
+        let batch = Batch::of(vec![one; 2]);
         // Two sets of 11 bytes and two counters, and two times three samples.
         let parts = 2 * 32 + 2 * 48;
         assert_eq!(batch.bytes(), parts + capacity::allocated(2 * size_of::<BatchSeries>()));

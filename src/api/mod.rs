@@ -26,6 +26,7 @@ mod endpoint;
 mod error;
 mod escape;
 mod form;
+mod histogram;
 mod json;
 mod look;
 mod parameters;

@@ -3,14 +3,18 @@
 //! Pure: the samples come with it, and time is asked for by a question whether to go on.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::error::{ApiError, Limit, Stage};
 use super::json::Json;
 use crate::bytesize::ByteSize;
+use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
 use crate::promql::{
-    Annotations, EvalError, Expr, Plan, Query, RangeSelection, Reach, Steps, Value, select_range,
+    Annotations, EvalError, Expr, Plan, Query, RangeRow, RangeSelection, Reach, Steps, Value,
+    Vector, select_range,
 };
+use crate::sample::{HistogramSample, Sample};
 use crate::series::{ExcerptRequest, Store};
 
 /// When a query is evaluated.
@@ -107,10 +111,14 @@ impl QueryEvaluation {
         go_on: &dyn Fn() -> bool,
     ) -> Result<(Vec<Row>, Annotations), ApiError> {
         let (selected, said) = select_range(range, store, time_ms, go_on)?;
-        self.check_samples(selected.iter().map(|(_, samples)| samples.len()).sum())?;
-        let row = |(labels, samples): (Labels, Vec<crate::sample::Sample>)| Row {
-            labels,
-            points: samples.iter().map(|sample| (sample.timestamp_ms, sample.value)).collect(),
+        let of = |it: &HistogramSample| it.in_samples();
+        let size =
+            |row: &RangeRow| row.samples.len() + row.histograms.iter().map(of).sum::<usize>();
+        self.check_samples(selected.iter().map(size).sum())?;
+        let row = |row: RangeRow| Row {
+            labels: row.labels,
+            points: row.samples.iter().map(|it| (it.timestamp_ms, it.value)).collect(),
+            histograms: row.histograms,
         };
         Ok((selected.into_iter().map(row).collect(), said))
     }
@@ -135,25 +143,35 @@ impl QueryEvaluation {
             }
             Value::Vector(vector) => vector,
         };
-        let values = vector.values.iter().zip(vector.present);
-        let mut elements: Vec<(&Labels, f64)> = vector
-            .layout
-            .labels
-            .iter()
-            .zip(values)
-            .filter_map(|(labels, (value, present))| present.then_some((labels, *value)))
-            .collect();
-        self.check_samples(elements.len())?;
+        let mut elements = elements(vector);
+        self.check_samples(elements.iter().map(|(_, it)| it.in_samples()).sum())?;
         if let Some(order) = expr.order() {
-            order.sort(&mut elements, |element| *element);
+            // Only numbers have one.
+            let number = |(labels, point)| match point {
+                Point::Float(value) => Some((labels, value)),
+                Point::Histogram(_) => None,
+            };
+            let mut numbers: Vec<(&Labels, f64)> =
+                elements.into_iter().filter_map(number).collect();
+            order.sort(&mut numbers, |element| *element);
+            let point = |(labels, value)| (labels, Point::Float(value));
+            elements = numbers.into_iter().map(point).collect();
         }
         let truncated = self.truncate(&mut elements);
         json.raw(r#"{"resultType":"vector","result":"#);
-        json.list(elements, |json, (labels, value)| {
+        json.list(elements, |json, (labels, point)| {
             json.raw(r#"{"metric":"#);
             json.labels(labels);
-            json.raw(r#","value":"#);
-            json.point(time_ms, value);
+            match point {
+                Point::Float(value) => {
+                    json.raw(r#","value":"#);
+                    json.point(time_ms, value);
+                }
+                Point::Histogram(histogram) => {
+                    json.raw(r#","histogram":"#);
+                    json.histogram_at(time_ms, histogram);
+                }
+            }
             json.raw("}");
         })
         .map_err(Limit::response(self.max_bytes))?;
@@ -188,6 +206,7 @@ impl QueryEvaluation {
                 Value::Vector(v) => {
                     let version = Some(v.layout.version);
                     rows.add(version, v.layout.labels.iter(), v.values, v.present, time_ms);
+                    rows.add_histograms(v.histograms, time_ms);
                 }
             }
             self.check_samples(rows.points)?;
@@ -210,7 +229,7 @@ impl QueryEvaluation {
         said: Annotations,
         go_on: &dyn Fn() -> bool,
     ) -> Result<String, ApiError> {
-        rows.retain(|row| !row.points.is_empty());
+        rows.retain(|row| !row.points.is_empty() || !row.histograms.is_empty());
         rows.sort_by(|a, b| a.labels.cmp(&b.labels));
         if !go_on() {
             return Err(ApiError::Timeout(Stage::Evaluation));
@@ -221,10 +240,18 @@ impl QueryEvaluation {
         json.list(rows, |json, row| {
             json.raw(r#"{"metric":"#);
             json.labels(&row.labels);
-            json.raw(r#","values":"#);
             // A row is no longer than a range has steps, so the list around it is the bound.
-            let points = row.points.into_iter();
-            let _ = json.list(points, |json, (time_ms, value)| json.point(time_ms, value));
+            if !row.points.is_empty() {
+                json.raw(r#","values":"#);
+                let points = row.points.into_iter();
+                let _ = json.list(points, |json, (time_ms, value)| json.point(time_ms, value));
+            }
+            if !row.histograms.is_empty() {
+                json.raw(r#","histograms":"#);
+                let _ = json.list(row.histograms, |json, it| {
+                    json.histogram_at(it.timestamp_ms, &it.histogram);
+                });
+            }
             json.raw("}");
         })
         .map_err(too_long)?;
@@ -247,11 +274,39 @@ fn text(mut json: Json, time_ms: i64, string: &str) -> String {
     json.finish(false)
 }
 
+/// An element of a vector.
+#[derive(Debug, Clone, Copy)]
+enum Point<'a> {
+    Float(f64),
+    Histogram(&'a NativeHistogram),
+}
+
+impl Point<'_> {
+    /// For how many samples it counts.
+    fn in_samples(&self) -> usize {
+        match self {
+            Self::Float(_) => 1,
+            Self::Histogram(it) => 1 + it.heap_bytes() / size_of::<Sample>(),
+        }
+    }
+}
+
+/// The elements that are there.
+fn elements(vector: Vector<'_>) -> Vec<(&Labels, Point<'_>)> {
+    let histogram = |i: usize| vector.histograms.get(i)?.as_deref();
+    let element = |(i, labels): (usize, _)| {
+        let float = vector.present[i].then(|| Point::Float(vector.values[i]));
+        Some((labels, float.or_else(|| histogram(i).map(Point::Histogram))?))
+    };
+    vector.layout.labels.iter().enumerate().filter_map(element).collect()
+}
+
 /// A series of the answer.
 #[derive(Debug)]
 struct Row {
     labels: Labels,
     points: Vec<(i64, f64)>,
+    histograms: Vec<HistogramSample>,
 }
 
 /// The series of an answer while its steps are evaluated.
@@ -282,7 +337,8 @@ impl Rows {
             self.places.clear();
             for labels in labels {
                 let place = *self.by_labels.entry(labels.clone()).or_insert_with(|| {
-                    self.rows.push(Row { labels: labels.clone(), points: Vec::new() });
+                    let (labels, points) = (labels.clone(), Vec::new());
+                    self.rows.push(Row { labels, points, histograms: Vec::new() });
                     self.rows.len() - 1
                 });
                 self.places.push(place);
@@ -293,6 +349,16 @@ impl Rows {
                 self.rows[*place].points.push((time_ms, *value));
                 self.points += 1;
             }
+        }
+    }
+
+    /// Adds the native histograms of the vector whose numbers were added.
+    fn add_histograms(&mut self, histograms: &[Option<Arc<NativeHistogram>>], time_ms: i64) {
+        for (place, histogram) in self.places.iter().zip(histograms) {
+            let Some(histogram) = histogram else { continue };
+            let sample = HistogramSample::new(time_ms, Arc::clone(histogram));
+            self.points += sample.in_samples();
+            self.rows[*place].histograms.push(sample);
         }
     }
 }

@@ -301,7 +301,7 @@ mod tests {
             let labels = Labels::from_pairs(pairs).expect("distinct names");
             let now_ms = NOW + minute * MINUTE;
             let samples = vec![Sample::new(now_ms, value)];
-            let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
+            let batch = Batch::of(vec![BatchSeries::new(labels, samples)]);
             assert_eq!(self.store.append(now_ms, &batch).stored, 1);
         }
 

@@ -57,11 +57,10 @@ fn scrape(host: usize, time_ms: i64, batch: &mut Batch) {
             "node_filesystem_readonly" => 1.0,
             _ => pace * time_ms as f64 / 1e3,
         };
-        batch.series.push(BatchSeries {
-            labels: Labels::from_pairs(pairs).expect("distinct names"),
-            replica: None,
-            samples: vec![Sample::new(time_ms, value)],
-        });
+        batch.series.push(BatchSeries::new(
+            Labels::from_pairs(pairs).expect("distinct names"),
+            vec![Sample::new(time_ms, value)],
+        ));
     };
     for cpu in ["0", "1"] {
         for (mode, share) in [("idle", 0.7), ("user", 0.2), ("system", 0.1)] {

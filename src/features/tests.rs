@@ -32,7 +32,7 @@ impl Fixture {
         pairs.retain(|(_, value)| !value.is_empty());
         let labels = Labels::from_pairs(pairs).expect("distinct names");
         let samples = vec![Sample::new(t, value)];
-        let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
+        let batch = Batch::of(vec![BatchSeries::new(labels, samples)]);
         assert_eq!(self.store.append(t, &batch).rejected(), 0);
     }
 

@@ -156,7 +156,7 @@ impl Watch {
                 };
                 // A store keeps series for longer than they are read: those are gone.
                 let from_ms = now_ms.saturating_sub(watched.range_ms);
-                let is_read = || store.window(*id, from_ms, now_ms).iter().any(|it| !it.is_stale());
+                let is_read = || store.has_sample(*id, from_ms, now_ms);
                 let ended = || if is_read() { ENDED } else { NONE };
                 let taken_ms = store.latest_ms(*id, now_ms, LOOKBACK_MS).unwrap_or_else(ended);
                 let newest = &mut watched.newest[slot as usize];
@@ -190,9 +190,8 @@ impl Watch {
     fn judge(&mut self, store: &Store, witness: Witness, now_ms: i64) -> Option<Liveness> {
         let series = witness.series?;
         let from_ms = now_ms.saturating_sub(self.freshness.reach_ms());
-        let samples = store.window(series, from_ms, now_ms).iter();
         self.times_ms.clear();
-        self.times_ms.extend(samples.filter(|it| !it.is_stale()).map(|it| it.timestamp_ms));
+        store.add_times(series, from_ms, now_ms, &mut self.times_ms);
         self.freshness.judge(&self.times_ms, now_ms, witness.lookback_ms)
     }
 

@@ -36,7 +36,7 @@ mod reference_tests;
 mod reset;
 mod spans;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod validate;
 mod zero;
 

@@ -17,8 +17,8 @@ pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
 pub(super) fn append(store: &mut Store, pairs: &[(&str, &str)], samples: &[(i64, f64)]) {
     let sample = |(seconds, value): &(i64, f64)| Sample::new(NOW + seconds * 1_000, *value);
     let samples: Vec<Sample> = samples.iter().map(sample).collect();
-    let series = vec![BatchSeries { labels: labels(pairs), samples, replica: None }];
-    assert_eq!(store.append(NOW, &Batch { series }).rejected(), 0);
+    let series = vec![BatchSeries::new(labels(pairs), samples)];
+    assert_eq!(store.append(NOW, &Batch::of(series)).rejected(), 0);
 }
 
 /// Three hosts; a load and a counter that `b` has twice, if so wished.

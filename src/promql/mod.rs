@@ -5,8 +5,8 @@
 //! instant and each expression's value read from it.
 //!
 //! In: texts, and the rings of [`crate::series`]. Out: per expression a scalar, or an instant
-//! vector as a layout (label sets) with values and a presence mask aligned to it; NaN is a value,
-//! absence is not. Invariants: at a tick no label is looked at unless series were born or died;
+//! vector as a layout (label sets) with values and a presence mask aligned to it, and native histograms
+//! if there are any; NaN is a value, absence is not. Invariants: at a tick no label is looked at unless series were born or died;
 //! an expression that fails does not disturb the others; evaluation at one instant depends on
 //! nothing but the store and that instant. It does not know features, models or the time of day.
 //!
@@ -27,8 +27,9 @@
 //! 4. only if it brings elements together in a new way, a node in `engine` (`step.rs` lists them);
 //! 5. its text in `text_tests.rs`, its values in `tests.rs` and in `tests/integration/promql_parity`.
 //!
-//! Native histograms would be samples of another kind: what `histogram_*` computes of one goes into
-//! `operators`, beside the classic buckets of `operators/histogram.rs`.
+//! Elements may be native histograms, which stand beside the numbers of a vector: who computes with numbers
+//! does not see them. Their arithmetic is [`crate::histogram`]'s; which functions and operators take them, and
+//! what becomes of a mix with numbers, stands in the files of `operators` that begin with `histogram_`.
 //!
 //! The answers are those of Prometheus 3.5 with its default settings: lookback of five minutes,
 //! one minute as the step of a subquery without one. What is not understood is refused when it is
@@ -42,6 +43,8 @@ mod syntax;
 
 #[cfg(test)]
 mod conflict_tests;
+#[cfg(test)]
+mod histogram_tests;
 #[cfg(test)]
 mod presence_tests;
 #[cfg(test)]

@@ -24,14 +24,13 @@ fn labels(text: &str) -> Labels {
 }
 
 fn series(text: &str, samples: &[(i64, f64)]) -> BatchSeries {
-    BatchSeries {
-        labels: labels(text),
-        replica: None,
-        samples: samples
+    BatchSeries::new(
+        labels(text),
+        samples
             .iter()
             .map(|(seconds_ago, value)| Sample::new(NOW - seconds_ago * 1_000, *value))
             .collect(),
-    }
+    )
 }
 
 /// Two hosts with two CPUs each, whose idle time grows by 0.5 and 1 a second; a gauge; a series
@@ -496,10 +495,6 @@ fn what_is_not_evaluated_is_refused_by_name() {
         "unknown function with name \"holt_winters\"",
     );
     check_refused(
-        "1 + histogram_sum(load)",
-        "1:5: histogram_sum(), a function of native histograms, which are not kept, is not supported",
-    );
-    check_refused(
         "mad_over_time(load[5m])",
         "1:1: mad_over_time(), experimental in Prometheus, is not supported",
     );
@@ -619,8 +614,8 @@ fn a_part_of_a_wider_range_is_what_it_would_be_alone() {
         let mut push = |host: &str, mode: &str, value: f64| {
             let labels = labels(&format!(r#"cpu{{host="{host}",mode="{mode}"}}"#));
             let samples = vec![Sample::new(time_ms, value)];
-            let series = vec![BatchSeries { labels, replica: None, samples }];
-            store.append(time_ms, &Batch { series });
+            let series = vec![BatchSeries::new(labels, samples)];
+            store.append(time_ms, &Batch::of(series));
         };
         // Hosts come and go, each at times of its own, and one of them in turns.
         for (h, host) in ["c", "a", "b"].into_iter().enumerate() {
@@ -663,10 +658,10 @@ fn layouts_keep_their_version_until_series_are_born_or_die() {
     };
     plan.eval(&store, NOW);
     let before = versions(&plan);
-    store.append(NOW, &Batch { series: vec![series(r#"load{host="a"}"#, &[(-15, 9.0)])] });
+    store.append(NOW, &Batch::of(vec![series(r#"load{host="a"}"#, &[(-15, 9.0)])]));
     plan.eval(&store, NOW + 15_000);
     assert_eq!(versions(&plan), before, "other values, same layouts");
-    store.append(NOW, &Batch { series: vec![series(r#"load{host="c"}"#, &[(-15, 5.0)])] });
+    store.append(NOW, &Batch::of(vec![series(r#"load{host="c"}"#, &[(-15, 5.0)])]));
     plan.eval(&store, NOW + 15_000);
     let after = versions(&plan);
     assert!(before.iter().zip(&after).all(|(a, b)| a != b));

@@ -38,6 +38,8 @@ pub struct Decoded {
     pub invalid: Invalid,
     /// Samples of series that break a limit and that nobody wants.
     pub unneeded: u64,
+    /// Native histograms of such series.
+    pub unneeded_histograms: u64,
     /// What is taken in and has no use yet, of series that keep the rules.
     pub unused: Unused,
 }
@@ -64,8 +66,6 @@ pub struct Unused {
     pub metadata: u64,
     /// Exemplars.
     pub exemplars: u64,
-    /// Native histograms.
-    pub histograms: u64,
 }
 
 /// The size that a snappy block says it has when decompressed.
@@ -172,6 +172,7 @@ struct Used {
     series: usize,
     samples: usize,
     label_bytes: usize,
+    histogram_bytes: usize,
 }
 
 /// A request while it is decoded.
@@ -193,6 +194,10 @@ impl<'a> Decoder<'a> {
             labels: config.max_labels_per_series,
             samples: config.max_samples_per_request - self.used.samples,
             buckets: config.max_buckets_per_histogram,
+            histogram_bytes: config
+                .max_histogram_bytes_per_request
+                .as_len()
+                .saturating_sub(self.used.histogram_bytes),
         };
         match &self.symbols {
             None => raw.read(series, room),
@@ -200,13 +205,19 @@ impl<'a> Decoder<'a> {
         }
         .map_err(Refusal::Wire)?;
         self.used.series += 1;
-        self.used.samples += raw.counts.samples;
+        self.used.samples += raw.counts.samples + raw.counts.histograms;
+        self.used.histogram_bytes += raw.counts.histogram_bytes;
         // Numbers of two bytes may stand for texts of any length.
         self.used.label_bytes += raw.labels.iter().map(|it| it.0.len() + it.1.len()).sum::<usize>();
         for (what, count, limit) in [
             ("series", self.used.series, config.max_series_per_request),
             ("samples", self.used.samples, config.max_samples_per_request),
             ("label_bytes", self.used.label_bytes, config.max_label_bytes_per_request.as_len()),
+            (
+                "histogram_bytes",
+                self.used.histogram_bytes,
+                config.max_histogram_bytes_per_request.as_len(),
+            ),
         ] {
             if count > limit {
                 return Err(Refusal::TooMany { what, limit });
@@ -221,9 +232,8 @@ impl<'a> Decoder<'a> {
     }
 
     /// Puts a series that keeps the rules to the others.
-    fn keep(&mut self, raw: &RawSeries<'_>, labels: Labels) {
+    fn keep(&mut self, raw: &mut RawSeries<'_>, labels: Labels) {
         let Decoded { batch, invalid, unused, .. } = &mut self.into;
-        unused.histograms += (raw.counts.histograms - raw.bad_histograms) as u64;
         if let Some(fault) = &raw.histogram_fault {
             invalid.histograms += raw.bad_histograms as u64;
             invalid.example(format!("a histogram of {}: {fault}", clip(&labels.to_string())));
@@ -236,9 +246,11 @@ impl<'a> Decoder<'a> {
                 clip(&labels.to_string())
             ));
         }
-        if !raw.samples.is_empty() {
+        if !raw.samples.is_empty() || !raw.histograms.is_empty() {
             let (labels, replica) = self.replicas.take_off(&raw.labels, labels);
-            batch.series.push(BatchSeries { labels, replica, samples: raw.samples.clone() });
+            let samples = raw.samples.clone();
+            let histograms = std::mem::take(&mut raw.histograms);
+            batch.series.push(BatchSeries { labels, replica, samples, histograms });
         }
     }
 
@@ -253,7 +265,7 @@ impl<'a> Decoder<'a> {
         match labels.map_err(Refusal::Wire)? {
             Ok(labels) if !demand.wants(&labels) => {
                 self.into.unneeded += counts.samples as u64;
-                self.into.unused.histograms += counts.histograms as u64;
+                self.into.unneeded_histograms += counts.histograms as u64;
                 self.into.unused.exemplars += counts.exemplars as u64;
             }
             Ok(_) => self.into.invalid.add(counts, reason),

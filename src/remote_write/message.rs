@@ -8,7 +8,7 @@
 
 use super::native;
 use super::wire::{Fields, Value, WireError};
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 
 /// A label: its name and its value, which should be UTF-8.
 pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -20,6 +20,8 @@ pub(super) struct Room {
     pub(super) samples: usize,
     /// Of each histogram.
     pub(super) buckets: usize,
+    /// Memory of the histograms.
+    pub(super) histogram_bytes: usize,
 }
 
 /// A series, whose memory is used again for the next one.
@@ -28,6 +30,7 @@ pub(super) struct RawSeries<'a> {
     /// In the order they came.
     pub(super) labels: Vec<Pair<'a>>,
     pub(super) samples: Vec<Sample>,
+    pub(super) histograms: Vec<HistogramSample>,
     /// How many there are of each, whether there was room or not.
     pub(super) counts: Counts,
     /// Which rule of the message it breaks: "has 3 label references, which are pairs".
@@ -47,6 +50,8 @@ pub(super) struct Counts {
     pub(super) samples: usize,
     pub(super) exemplars: usize,
     pub(super) histograms: usize,
+    /// Memory of those that are good.
+    pub(super) histogram_bytes: usize,
 }
 
 impl<'a> RawSeries<'a> {
@@ -147,6 +152,7 @@ impl<'a> RawSeries<'a> {
     fn clear(&mut self) {
         self.labels.clear();
         self.samples.clear();
+        self.histograms.clear();
         self.refs.clear();
         (self.counts, self.fault, self.histogram_fault) = (Counts::default(), None, None);
         (self.bad_exemplars, self.bad_histograms) = (0, 0);
@@ -154,9 +160,18 @@ impl<'a> RawSeries<'a> {
 
     fn add_histogram(&mut self, value: Value<'a>, room: Room) -> Result<(), WireError> {
         self.counts.histograms += 1;
-        if let Err(fault) = native::histogram(value.bytes()?, room.buckets)? {
-            self.bad_histograms += 1;
-            self.histogram_fault.get_or_insert(fault);
+        match native::histogram(value.bytes()?, room.buckets)? {
+            Ok(histogram) => {
+                let kept = histogram.heap_bytes() + size_of::<HistogramSample>();
+                self.counts.histogram_bytes += kept;
+                if self.counts.histogram_bytes <= room.histogram_bytes {
+                    self.histograms.push(histogram);
+                }
+            }
+            Err(fault) => {
+                self.bad_histograms += 1;
+                self.histogram_fault.get_or_insert(fault);
+            }
         }
         Ok(())
     }

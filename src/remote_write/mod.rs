@@ -67,6 +67,8 @@ pub struct RemoteWriteConfig {
     pub max_label_bytes_per_request: ByteSize,
     /// Buckets of a native histogram.
     pub max_buckets_per_histogram: usize,
+    /// Memory that the native histograms of a request take.
+    pub max_histogram_bytes_per_request: ByteSize,
     /// Labels of a series, its name included.
     pub max_labels_per_series: usize,
     /// The name of a label.
@@ -104,6 +106,8 @@ impl Default for RemoteWriteConfig {
             max_label_bytes_per_request: ByteSize::from_mib(64),
             // Instrumented programs stop at 160; the finest schema has 256 to each doubling.
             max_buckets_per_histogram: 10_000,
+            // 40,000 of 160 buckets; Prometheus sends 2,000 in a request.
+            max_histogram_bytes_per_request: ByteSize::from_mib(64),
             // Kubernetes metrics have about 30; VictoriaMetrics stops at 40.
             max_labels_per_series: 64,
             // Mimir's and VictoriaMetrics's largest.
@@ -135,6 +139,10 @@ impl RemoteWriteConfig {
                 ("max_symbols_per_request", Some(self.max_symbols_per_request as u64)),
                 ("max_label_bytes_per_request", Some(self.max_label_bytes_per_request.as_bytes())),
                 ("max_buckets_per_histogram", Some(self.max_buckets_per_histogram as u64)),
+                (
+                    "max_histogram_bytes_per_request",
+                    Some(self.max_histogram_bytes_per_request.as_bytes()),
+                ),
                 ("max_labels_per_series", Some(self.max_labels_per_series as u64)),
                 ("max_label_name_bytes", Some(self.max_label_name_bytes.as_bytes())),
                 ("max_label_value_bytes", Some(self.max_label_value_bytes.as_bytes())),

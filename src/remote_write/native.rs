@@ -8,6 +8,7 @@ use super::wire::{Fields, Value, WireError, zigzag};
 use crate::histogram::{
     BucketCounts, BucketSpan, CounterResetHint, DeltaBuckets, IntegerHistogram, NativeHistogram,
 };
+use crate::sample::HistogramSample;
 
 /// A count of one kind or the other.
 #[derive(Debug, Clone, Copy)]
@@ -24,21 +25,29 @@ struct Side {
     counts: Vec<f64>,
 }
 
-/// Reads a histogram of at most so many buckets, spans and bounds, and judges it: a sentence says which rule it
-/// breaks.
+/// Reads a histogram of at most so many buckets, spans and bounds, with its time, and judges it: a sentence
+/// says which rule it breaks.
 ///
 /// # Errors
 /// When it is no such message.
 pub(super) fn histogram(
     message: &[u8],
     most: usize,
-) -> Result<Result<NativeHistogram, String>, WireError> {
+) -> Result<Result<HistogramSample, String>, WireError> {
     let mut parts = Parts::default();
     for field in Fields::new(message) {
         parts.take(field?, most)?;
     }
     let Parts {
-        schema, sum, zero_threshold, positive, negative, custom_values, reset_hint, ..
+        schema,
+        sum,
+        zero_threshold,
+        positive,
+        negative,
+        custom_values,
+        reset_hint,
+        timestamp_ms,
+        ..
     } = parts;
     if parts.is_too_long {
         return Ok(Err(format!(
@@ -77,7 +86,9 @@ pub(super) fn histogram(
         }
         .validated(),
     };
-    Ok(valid.map_err(|error| error.to_string()))
+    Ok(valid
+        .map(|histogram| HistogramSample::new(timestamp_ms, histogram))
+        .map_err(|error| error.to_string()))
 }
 
 /// The fields of a histogram.
@@ -92,6 +103,7 @@ struct Parts {
     negative: Side,
     custom_values: Vec<f64>,
     reset_hint: CounterResetHint,
+    timestamp_ms: i64,
     /// There were more numbers than are kept.
     is_too_long: bool,
 }
@@ -122,8 +134,9 @@ impl Parts {
                     _ => CounterResetHint::Unknown,
                 }
             }
+            15 => self.timestamp_ms = value.int64()?,
             16 => doubles(value, &mut self.custom_values, most, &mut self.is_too_long)?,
-            // Its time and its time of start.
+            // Its time of start.
             _ => {}
         }
         Ok(())
@@ -177,7 +190,9 @@ mod tests {
     const MOST: usize = 8;
 
     fn read(message: &Histogram) -> Result<NativeHistogram, String> {
-        histogram(&message.encode_to_vec(), MOST).expect("a message")
+        let read = histogram(&message.encode_to_vec(), MOST).expect("a message")?;
+        assert_eq!(read.timestamp_ms, message.timestamp);
+        Ok(NativeHistogram::clone(&read.histogram))
     }
 
     fn span(offset: i32, length: u32) -> WireSpan {

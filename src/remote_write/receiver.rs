@@ -15,7 +15,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::{Decoded, Invalid, Unused, declared_bytes, decode, decode_message};
+use super::decode::{Decoded, Invalid, declared_bytes, decode, decode_message};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::written::Written;
@@ -128,35 +128,35 @@ impl Receiver {
             self.reserve(&mut reserved, declared_bytes(&body, &self.config)?)?;
         }
         let (decoded, reserved) = self.decode(body, protocol, reserved).await?;
-        let Decoded { batch, invalid, unneeded, unused } = decoded;
-        for (kind, count) in [
-            ("metadata", unused.metadata),
-            ("exemplar", unused.exemplars),
-            ("histogram", unused.histograms),
-        ] {
+        let Decoded { batch, invalid, unneeded, unneeded_histograms, unused } = decoded;
+        for (kind, count) in [("metadata", unused.metadata), ("exemplar", unused.exemplars)] {
             counter!("portent_remote_write_ignored_total", "kind" => kind).increment(count);
         }
         for (kind, count) in [("exemplar", invalid.exemplars), ("histogram", invalid.histograms)] {
             counter!("portent_remote_write_invalid_total", "kind" => kind).increment(count);
         }
         let good = batch.samples() as u64 + unneeded;
+        let good_histograms = batch.histograms() as u64 + unneeded_histograms;
         // The good part goes in even when the rest is refused.
         let mut outcome = if batch.series.is_empty() {
             Outcome::default()
         } else {
             append(batch, reserved).await.map_err(Refusal::Unavailable)?
         };
-        outcome.unneeded += unneeded;
+        outcome.unneeded += unneeded + unneeded_histograms;
         count_samples(&outcome, invalid.samples);
         if let Some(written) = written {
-            let samples = good.saturating_sub(outcome.rejected());
-            let Unused { histograms, exemplars, .. } = unused;
-            *written = Written { samples, histograms, exemplars };
+            let rejected = outcome.rejected().saturating_sub(outcome.histograms_rejected);
+            *written = Written {
+                samples: good.saturating_sub(rejected),
+                histograms: good_histograms.saturating_sub(outcome.histograms_rejected),
+                exemplars: unused.exemplars,
+            };
         }
         if outcome.rejected() == 0 && invalid == Invalid::default() {
             return Ok(());
         }
-        let total = good + invalid.samples;
+        let total = good + good_histograms + invalid.samples;
         Err(Refusal::Partial(Box::new(Partial { total, outcome, invalid })))
     }
 
@@ -290,7 +290,7 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_samples_total",
-        "Received samples by outcome: stored, duplicate, unneeded and deduplicated (another replica \
+        "Received samples, floats and native histograms, by outcome: stored, duplicate, unneeded and deduplicated (another replica \
          of the sender is heard) are successes."
     );
     describe_counter!(

@@ -3,13 +3,15 @@
 //! In: a batch and the time. Out: an [`Outcome`] in which every sample is counted.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::replicas::Claim;
-use super::ring::{Appended, Ring};
-use super::{ENDED, Outcome, Rejection, SelectorId, Series, SeriesId, Store, retention};
+use super::outcome::Kind;
+use super::replicas::{Claim, Replicas};
+use super::ring::{Appended, Ring, Timed};
+use super::{Outcome, Rejection, SelectorId, Series, SeriesId, StorageConfig, Store, retention};
 use crate::duration::Duration;
 use crate::labels::Labels;
-use crate::sample::{Batch, BatchSeries, Sample};
+use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
 
 /// What a label set that is not kept is to the store.
 enum Admission {
@@ -59,25 +61,24 @@ impl Store {
             return Some(*id);
         }
         let limit = self.config.max_future;
-        let too_new = |sample: &Sample| too_new(sample, now_ms, limit);
-        let is_old = |sample: &Sample, retention_ms| {
-            sample.timestamp_ms < now_ms.saturating_sub(retention_ms)
-        };
+        let too_new = |time_ms: i64| too_new(time_ms, now_ms, limit);
+        let is_old = |time_ms: i64, retention_ms| time_ms < now_ms.saturating_sub(retention_ms);
         match self.admit(labels, now_ms) {
-            Admission::Unneeded => outcome.unneeded += incoming.samples.len() as u64,
+            Admission::Unneeded => {
+                outcome.unneeded += (incoming.samples.len() + incoming.histograms.len()) as u64;
+            }
             Admission::OverLimit => {
-                outcome.reject_all(incoming, |_| Some(Rejection::OverLimit));
+                outcome.reject_all(incoming, |_| Rejection::OverLimit);
             }
             // A sample from too far ahead does not start a series, nor does one so old that it would be
             // evicted again.
             Admission::ExcerptRequest(retention_ms)
-                if (incoming.samples.iter())
-                    .all(|it| too_new(it).is_some() || is_old(it, retention_ms)) =>
+                if incoming.times().all(|it| too_new(it).is_some() || is_old(it, retention_ms)) =>
             {
-                outcome.reject_all(incoming, |it| Some(too_new(it).unwrap_or(Rejection::TooOld)));
+                outcome.reject_all(incoming, |it| too_new(it).unwrap_or(Rejection::TooOld));
             }
             Admission::ExcerptRequest(_) if !self.pace.takes(now_ms, max_new_series) => {
-                outcome.reject_all(incoming, |_| Some(Rejection::Deferred));
+                outcome.reject_all(incoming, |_| Rejection::Deferred);
             }
             Admission::ExcerptRequest(retention_ms) => {
                 outcome.series_created += 1;
@@ -87,7 +88,7 @@ impl Store {
         None
     }
 
-    /// Puts samples into the ring of a kept series, if it hears the replica they are of. Gives the
+    /// Puts samples into the rings of a kept series, if it hears the replica they are of. Gives the
     /// time of the oldest sample that was put in or made way.
     fn append_to(
         &mut self,
@@ -96,55 +97,44 @@ impl Store {
         incoming: &BatchSeries,
         outcome: &mut Outcome,
     ) -> i64 {
-        let (labels, replica) = (&incoming.labels, incoming.replica.as_ref());
-        let limit = self.config.max_future;
-        let max_samples = self.config.max_samples_per_series;
-        let mut oldest_ms = i64::MAX;
         let series = self.slots.get_mut(id).expect("the index holds live series");
-        let before = series.ring.bytes();
-        let samples = in_order(&incoming.samples);
+        let before = series.samples_bytes();
         // A series that falls behind goes on; one that begins does so with what would not be evicted.
-        let begins = series.ring.last().is_none();
-        let oldest_ms_allowed =
-            if begins { now_ms.saturating_sub(series.retention_ms) } else { i64::MIN };
-        for sample in samples.iter() {
-            let too_new = too_new(sample, now_ms, limit);
-            if let Some(replica) = replica {
-                match self.replicas.claim(id, replica, &series.ring, sample.timestamp_ms, now_ms) {
-                    Claim::Heard => {}
-                    // A sample that is no good does not speak for its replica.
-                    claim if claim == Claim::Unheard || too_new.is_some() => {
-                        outcome.deduplicated += 1;
-                        continue;
-                    }
-                    Claim::Senior => {
-                        let dropped = std::mem::take(&mut series.ring);
-                        oldest_ms = oldest_ms.min(oldest(&dropped));
-                        outcome.deduplicated += dropped.samples().len() as u64;
-                        self.replicas.hear(id, replica, now_ms);
-                    }
-                    _ => outcome.count_change(self.replicas.hear(id, replica, now_ms)),
-                }
+        let begins = series.newest().is_none();
+        let retention_ms = series.retention_ms;
+        let mut appending = Appending {
+            id,
+            now_ms,
+            labels: &incoming.labels,
+            replica: incoming.replica.as_ref(),
+            oldest_allowed_ms: if begins { now_ms.saturating_sub(retention_ms) } else { i64::MIN },
+            retention_ms,
+            config: &self.config,
+            replicas: &mut self.replicas,
+            outcome,
+            oldest_ms: i64::MAX,
+        };
+        if incoming.histograms.is_empty() && series.histograms.is_none() {
+            appending.put(
+                Kind::Float,
+                &incoming.samples,
+                &mut series.ring,
+                &Ring::<HistogramSample>::EMPTY,
+            );
+        } else {
+            let histograms = series.histograms.get_or_insert_default();
+            let (stale, good) = apart(&incoming.histograms);
+            appending.put(Kind::Float, &incoming.samples, &mut series.ring, &**histograms);
+            appending.put(Kind::Histogram, &stale, &mut series.ring, &**histograms);
+            appending.put(Kind::Histogram, &good, histograms, &series.ring);
+            if histograms.samples().is_empty() {
+                series.histograms = None;
             }
-            let too_old = (sample.timestamp_ms < oldest_ms_allowed).then_some(Rejection::TooOld);
-            if let Some(reason) = too_new.or(too_old) {
-                outcome.reject(labels, *sample, reason);
-                continue;
-            }
-            let appended = series.ring.append(*sample, now_ms, series.retention_ms, max_samples);
-            if matches!(appended, Appended::Stored { .. }) {
-                oldest_ms = oldest_ms.min(sample.timestamp_ms);
-            }
-            if replica.is_some()
-                && matches!(appended, Appended::Stored { .. } | Appended::Duplicate)
-            {
-                self.replicas.renew(id, now_ms);
-            }
-            outcome.count(labels, *sample, appended);
         }
-        self.bytes = self.bytes + series.ring.bytes() - before;
-        let newest = series.ring.last().filter(|sample| !sample.is_stale());
-        self.slots.set_newest_ms(id, newest.map_or(ENDED, |sample| sample.timestamp_ms));
+        let oldest_ms = appending.oldest_ms;
+        self.bytes = self.bytes + series.samples_bytes() - before;
+        let newest_ms = series.newest_ms();
+        self.slots.set_newest_ms(id, newest_ms);
         oldest_ms
     }
 
@@ -166,7 +156,8 @@ impl Store {
         let birth = self.births;
         self.births += 1;
         let (labels, ring) = (labels.clone(), Ring::default());
-        let id = self.insert(Series { labels: labels.clone(), ring, retention_ms, birth });
+        let series = Series { labels: labels.clone(), ring, histograms: None, retention_ms, birth };
+        let id = self.insert(series);
         let wanted_by: Vec<SelectorId> = self.interest.matching(&labels).collect();
         for selector in wanted_by {
             self.interest.join(selector, id);
@@ -175,23 +166,107 @@ impl Store {
     }
 }
 
+/// What is appended to one series.
+struct Appending<'a> {
+    id: SeriesId,
+    now_ms: i64,
+    labels: &'a Labels,
+    replica: Option<&'a Arc<str>>,
+    /// Older samples do not begin a series.
+    oldest_allowed_ms: i64,
+    retention_ms: i64,
+    config: &'a StorageConfig,
+    replicas: &'a mut Replicas,
+    outcome: &'a mut Outcome,
+    /// Of what was put in or made way.
+    oldest_ms: i64,
+}
+
+impl Appending<'_> {
+    /// Puts samples of one kind into their ring; `other` has those of the other kind.
+    fn put<T: Timed>(
+        &mut self,
+        kind: Kind,
+        samples: &[T],
+        ring: &mut Ring<T>,
+        other: &Ring<impl Timed>,
+    ) {
+        for sample in in_order(samples).iter() {
+            let time_ms = sample.time_ms();
+            let too_new = too_new(time_ms, self.now_ms, self.config.max_future);
+            if !self.hears(ring, time_ms, too_new.is_some()) {
+                continue;
+            }
+            let too_old = (time_ms < self.oldest_allowed_ms).then_some(Rejection::TooOld);
+            let conflict = || other.has(time_ms).then_some(Rejection::Conflict);
+            if let Some(reason) = too_new.or(too_old).or_else(conflict) {
+                self.outcome.reject(self.labels, (time_ms, kind), reason);
+                continue;
+            }
+            let max_samples = self.config.max_samples_per_series;
+            let appended = ring.append(sample.clone(), self.now_ms, self.retention_ms, max_samples);
+            if matches!(appended, Appended::Stored { .. }) {
+                self.oldest_ms = self.oldest_ms.min(time_ms);
+            }
+            if self.replica.is_some()
+                && matches!(appended, Appended::Stored { .. } | Appended::Duplicate)
+            {
+                self.replicas.renew(self.id, self.now_ms);
+            }
+            self.outcome.count(self.labels, (time_ms, kind), appended);
+        }
+    }
+
+    /// Whether the series hears the replica that sends a sample; if not, that is counted.
+    fn hears<T: Timed>(&mut self, ring: &mut Ring<T>, time_ms: i64, is_too_new: bool) -> bool {
+        let (id, now_ms) = (self.id, self.now_ms);
+        let Some(replica) = self.replica else { return true };
+        match self.replicas.claim(id, replica, ring, time_ms, now_ms) {
+            Claim::Heard => {}
+            // A sample that is no good does not speak for its replica.
+            claim if claim == Claim::Unheard || is_too_new => {
+                self.outcome.deduplicated += 1;
+                return false;
+            }
+            Claim::Senior => {
+                let dropped = std::mem::take(ring);
+                let oldest = dropped.samples().first().map_or(i64::MAX, T::time_ms);
+                self.oldest_ms = self.oldest_ms.min(oldest);
+                self.outcome.deduplicated += dropped.samples().len() as u64;
+                self.replicas.hear(id, replica, now_ms);
+            }
+            _ => {
+                let change = self.replicas.hear(id, replica, now_ms);
+                self.outcome.count_change(change);
+            }
+        }
+        true
+    }
+}
+
+/// Those that are stale markers as floats, and the others.
+fn apart(histograms: &[HistogramSample]) -> (Vec<Sample>, Cow<'_, [HistogramSample]>) {
+    if !histograms.iter().any(|it| it.histogram.is_stale()) {
+        return (Vec::new(), Cow::Borrowed(histograms));
+    }
+    let (stale, good): (Vec<_>, Vec<_>) =
+        histograms.iter().cloned().partition(|it| it.histogram.is_stale());
+    let marker = |it: HistogramSample| Sample::new(it.timestamp_ms, it.histogram.sum);
+    (stale.into_iter().map(marker).collect(), Cow::Owned(good))
+}
+
 /// Whether a sample is too far ahead of the clock.
-fn too_new(sample: &Sample, now_ms: i64, limit: Duration) -> Option<Rejection> {
-    let ahead = Duration::from_ms(sample.timestamp_ms.saturating_sub(now_ms));
+fn too_new(time_ms: i64, now_ms: i64, limit: Duration) -> Option<Rejection> {
+    let ahead = Duration::from_ms(time_ms.saturating_sub(now_ms));
     (ahead > limit).then_some(Rejection::TooNew { ahead, limit })
 }
 
 /// Samples in order of time, those of one time as they came: each finds its place at the end.
-fn in_order(samples: &[Sample]) -> Cow<'_, [Sample]> {
-    if samples.is_sorted_by_key(|it| it.timestamp_ms) {
+fn in_order<T: Timed>(samples: &[T]) -> Cow<'_, [T]> {
+    if samples.is_sorted_by_key(T::time_ms) {
         return Cow::Borrowed(samples);
     }
     let mut samples = samples.to_vec();
-    samples.sort_by_key(|it| it.timestamp_ms);
+    samples.sort_by_key(T::time_ms);
     Cow::Owned(samples)
-}
-
-/// The time of the oldest sample in a ring.
-fn oldest(ring: &Ring) -> i64 {
-    ring.samples().first().map_or(i64::MAX, |sample| sample.timestamp_ms)
 }

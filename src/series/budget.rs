@@ -136,9 +136,9 @@ mod tests {
         let one = |i: usize| {
             let name = format!("m_{i:04}");
             let labels = Labels::from_pairs([("__name__", name.as_str())]).expect("one name");
-            BatchSeries { labels, replica: None, samples: vec![Sample::new(at_ms, 1.0)] }
+            BatchSeries::new(labels, vec![Sample::new(at_ms, 1.0)])
         };
-        store.append(at_ms, &Batch { series: series.map(one).collect() })
+        store.append(at_ms, &Batch::of(series.map(one).collect()))
     }
 
     fn names(store: &Store) -> Vec<String> {

@@ -26,11 +26,10 @@ fn labels(instance: usize) -> Labels {
 /// A sample of each of some instances, from a replica each.
 fn push(store: &mut Store, instances: impl Iterator<Item = usize>, at_ms: i64) {
     let one = |instance| BatchSeries {
-        labels: labels(instance),
         replica: Some(format!("r{instance}").into()),
-        samples: vec![Sample::new(at_ms, 1.0)],
+        ..BatchSeries::new(labels(instance), vec![Sample::new(at_ms, 1.0)])
     };
-    store.append(at_ms, &Batch { series: instances.map(one).collect() });
+    store.append(at_ms, &Batch::of(instances.map(one).collect()));
 }
 
 /// A store through which so many generations of a thousand series went, of which ten are left.

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::ring::Ring;
-use super::{ENDED, Series, SeriesId, StorageConfig, Store};
+use super::{Series, SeriesId, StorageConfig, Store};
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 
 /// Samples that are copied at a time: 4 MiB, some milliseconds.
 const SLICE_SAMPLES: usize = 256 << 10;
@@ -128,7 +128,8 @@ impl Excerpt {
                 range = Some((from_ms.min(wanted.from_ms), to_ms.max(wanted.to_ms)));
             }
             if let Some((from_ms, to_ms)) = range {
-                self.add(&series.labels, series.ring.window(from_ms, to_ms))?;
+                let samples = series.ring.window(from_ms, to_ms);
+                self.add_both(&series.labels, samples, from.histogram_window(id, from_ms, to_ms))?;
             }
             if self.samples >= enough {
                 break;
@@ -144,21 +145,35 @@ impl Excerpt {
     /// # Errors
     /// When a limit is exceeded.
     pub fn add(&mut self, labels: &Labels, samples: &[Sample]) -> Result<(), ExcerptError> {
-        if samples.is_empty() || self.store.index.contains_key(labels) {
+        self.add_both(labels, samples, &[])
+    }
+
+    /// As [`Excerpt::add`], with native histograms, of which each counts for as many samples as take its
+    /// memory.
+    fn add_both(
+        &mut self,
+        labels: &Labels,
+        samples: &[Sample],
+        histograms: &[HistogramSample],
+    ) -> Result<(), ExcerptError> {
+        let is_empty = samples.is_empty() && histograms.is_empty();
+        if is_empty || self.store.index.contains_key(labels) {
             return Ok(());
         }
         if self.store.index.len() == self.limits.max_series {
             return Err(ExcerptError::TooManySeries { limit: self.limits.max_series });
         }
         self.samples += samples.len();
+        self.samples += histograms.iter().map(HistogramSample::in_samples).sum::<usize>();
         if self.samples > self.limits.max_samples {
             return Err(ExcerptError::TooManySamples { limit: self.limits.max_samples });
         }
-        let newest = samples.last().filter(|sample| !sample.is_stale());
-        let newest_ms = newest.map_or(ENDED, |sample| sample.timestamp_ms);
         let ring = Ring::of(samples.to_vec());
+        let histograms = (!histograms.is_empty()).then(|| Box::new(Ring::of(histograms.to_vec())));
         // Nothing is appended to it, so nothing is forgotten.
-        let series = Series { labels: labels.clone(), ring, retention_ms: i64::MAX, birth: 0 };
+        let (labels, retention_ms) = (labels.clone(), i64::MAX);
+        let series = Series { labels, ring, histograms, retention_ms, birth: 0 };
+        let newest_ms = series.newest_ms();
         let id = self.store.insert(series);
         self.store.slots.set_newest_ms(id, newest_ms);
         Ok(())
@@ -202,7 +217,7 @@ impl Listing {
             let Some(series) = from.find(id) else { continue };
             let is_wanted = self.selectors.is_empty()
                 || self.selectors.iter().any(|it| it.matches(&series.labels));
-            if is_wanted && from.has_sample(id, self.from_ms, self.to_ms) {
+            if is_wanted && from.has_sample_within(id, self.from_ms, self.to_ms) {
                 self.found.push(series.labels.clone());
             }
         }
@@ -276,10 +291,10 @@ impl Store {
     }
 
     /// Whether a member has a sample in `[from_ms, to_ms]` that is no stale marker.
-    fn has_sample(&self, id: SeriesId, from_ms: i64, to_ms: i64) -> bool {
+    fn has_sample_within(&self, id: SeriesId, from_ms: i64, to_ms: i64) -> bool {
         // Of most series the newest sample says enough.
         (from_ms..=to_ms).contains(&self.slots.newest_ms(id))
-            || (self.window(id, from_ms.saturating_sub(1), to_ms).iter()).any(|it| !it.is_stale())
+            || self.has_sample(id, from_ms.saturating_sub(1), to_ms)
     }
 }
 

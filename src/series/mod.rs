@@ -15,6 +15,7 @@ mod budget;
 mod changes;
 mod demand;
 mod excerpt;
+mod histograms;
 mod interest;
 mod names;
 mod outcome;
@@ -29,7 +30,7 @@ use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, BatchSeries, Sample};
+use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
 use budget::Budget;
 use changes::Changes;
 use interest::Interest;
@@ -84,6 +85,8 @@ pub struct SelectorId(u32);
 struct Series {
     labels: Labels,
     ring: Ring,
+    /// Most series have none.
+    histograms: Option<Box<Ring<HistogramSample>>>,
     retention_ms: i64,
     /// How many series began before it.
     birth: u64,
@@ -91,7 +94,37 @@ struct Series {
 
 impl Series {
     fn bytes(&self) -> usize {
-        PLACES_BYTES + LABEL_SETS * self.labels.heap_bytes() + self.ring.bytes()
+        PLACES_BYTES + LABEL_SETS * self.labels.heap_bytes() + self.samples_bytes()
+    }
+
+    /// Memory of its samples of both kinds.
+    fn samples_bytes(&self) -> usize {
+        let of = |it: &Ring<HistogramSample>| {
+            capacity::allocated(size_of::<Ring<HistogramSample>>()) + it.bytes()
+        };
+        self.ring.bytes() + self.histograms.as_deref().map_or(0, of)
+    }
+
+    /// Its native histograms, oldest first.
+    fn histograms(&self) -> &[HistogramSample] {
+        self.histograms.as_deref().map_or(&[], Ring::samples)
+    }
+
+    /// The time of its newest sample of either kind, and whether that is a stale marker.
+    fn newest(&self) -> Option<(i64, bool)> {
+        let float = self.ring.last().map(|it| (it.timestamp_ms, it.is_stale()));
+        let histogram = self.histograms().last().map(|it| (it.timestamp_ms, false));
+        match (float, histogram) {
+            (Some(float), Some(histogram)) => {
+                Some(if histogram.0 > float.0 { histogram } else { float })
+            }
+            (float, histogram) => float.or(histogram),
+        }
+    }
+
+    /// What [`Slots::newest_ms`] says of it.
+    fn newest_ms(&self) -> i64 {
+        self.newest().filter(|(_, is_stale)| !is_stale).map_or(ENDED, |(time_ms, _)| time_ms)
     }
 
     /// How far back it can be asked.
@@ -195,7 +228,7 @@ impl Store {
         let mut dead = vec![false; self.slots.len()];
         let mut evicted = 0;
         for (id, series) in self.slots.iter() {
-            let newest = series.ring.last().map_or(i64::MIN, |sample| sample.timestamp_ms);
+            let newest = series.newest().map_or(i64::MIN, |(time_ms, _)| time_ms);
             dead[id.index()] = newest < now_ms.saturating_sub(series.retention_ms);
             evicted += usize::from(dead[id.index()]);
         }
@@ -243,19 +276,20 @@ impl Store {
         &self.get(id).labels
     }
 
-    /// The samples of a member in `(start_ms, end_ms]`, oldest first, stale markers included.
+    /// The samples of a member in `(start_ms, end_ms]`, oldest first, stale markers included and native
+    /// histograms not: see [`Store::histogram_window`].
     #[must_use]
     pub fn window(&self, id: SeriesId, start_ms: i64, end_ms: i64) -> &[Sample] {
         self.get(id).ring.window(start_ms, end_ms)
     }
 
     /// The newest sample of a member in `(at_ms - lookback_ms, at_ms]`, unless that is a stale
-    /// marker: the value of an instant selector.
+    /// marker: the value of an instant selector, where it has no later native histogram.
     #[must_use]
     pub fn latest(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<Sample> {
         let ring = &self.get(id).ring;
         let newest = match ring.last() {
-            Some(last) if last.timestamp_ms <= at_ms => last,
+            Some(last) if last.timestamp_ms <= at_ms => *last,
             _ => *ring.window(i64::MIN, at_ms).last()?,
         };
         let seen = newest.timestamp_ms > at_ms.saturating_sub(lookback_ms) && !newest.is_stale();
@@ -268,7 +302,9 @@ impl Store {
         match self.slots.newest_ms(id) {
             // What is ahead, a stale marker also, is not yet: the ring knows what was before it.
             newest if newest == ENDED || newest > at_ms => {
-                self.latest(id, at_ms, lookback_ms).map(|sample| sample.timestamp_ms)
+                let float = self.latest(id, at_ms, lookback_ms).map(|it| it.timestamp_ms);
+                let histogram = self.latest_histogram(id, at_ms, lookback_ms);
+                float.max(histogram.map(|it| it.timestamp_ms))
             }
             newest => (newest > at_ms.saturating_sub(lookback_ms)).then_some(newest),
         }
@@ -307,9 +343,11 @@ impl Store {
                 return (batch, Some(id.index()));
             }
             let samples = series.ring.samples().to_vec();
+            let histograms = series.histograms().to_vec();
             count += samples.len();
-            let replica = self.replicas.heard_by(id);
-            batch.series.push(BatchSeries { labels: series.labels.clone(), replica, samples });
+            count += histograms.iter().map(HistogramSample::in_samples).sum::<usize>();
+            let (labels, replica) = (series.labels.clone(), self.replicas.heard_by(id));
+            batch.series.push(BatchSeries { labels, replica, samples, histograms });
         }
         (batch, None)
     }
@@ -377,5 +415,7 @@ fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
 
 #[cfg(test)]
 mod churn_tests;
+#[cfg(test)]
+mod histogram_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::ring::Appended;
 use crate::bytesize::ByteSize;
 use crate::duration::Duration;
 use crate::labels::Labels;
-use crate::sample::{BatchSeries, Sample};
+use crate::sample::BatchSeries;
 use crate::setting::{SettingError, above_zero};
 
 /// The `storage` section of the configuration: limits of the rings.
@@ -91,7 +91,14 @@ impl StorageConfig {
     }
 }
 
-/// What became of a batch, counted in samples unless it says otherwise.
+/// What a sample is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Float,
+    Histogram,
+}
+
+/// What became of a batch, counted in samples unless it says otherwise: floats and native histograms alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Put into a ring.
@@ -114,6 +121,8 @@ pub struct Outcome {
     pub over_limit: u64,
     /// Of new series beyond what may begin in a second: the only ones for which it is worth to come again.
     pub deferred: u64,
+    /// How many of those that were not taken in are native histograms.
+    pub histograms_rejected: u64,
     /// Samples that made way because a series was full.
     pub truncated: u64,
     /// Series (not samples) that began.
@@ -200,7 +209,7 @@ impl Outcome {
     }
 
     /// Counts what became of a sample that was given to its ring.
-    pub(super) fn count(&mut self, labels: &Labels, sample: Sample, appended: Appended) {
+    pub(super) fn count(&mut self, labels: &Labels, sample: (i64, Kind), appended: Appended) {
         match appended {
             Appended::Stored { truncated } => {
                 self.stored += 1;
@@ -221,21 +230,23 @@ impl Outcome {
         }
     }
 
-    /// Counts the samples of a series for which there is a reason not to take them in.
-    pub(super) fn reject_all(
-        &mut self,
-        incoming: &BatchSeries,
-        reason: impl Fn(&Sample) -> Option<Rejection>,
-    ) {
-        for sample in &incoming.samples {
-            if let Some(reason) = reason(sample) {
-                self.reject(&incoming.labels, *sample, reason);
-            }
+    /// Counts the samples of a series as not taken in.
+    pub(super) fn reject_all(&mut self, incoming: &BatchSeries, reason: impl Fn(i64) -> Rejection) {
+        let floats = incoming.samples.iter().map(|it| (it.timestamp_ms, Kind::Float));
+        let histograms = incoming.histograms.iter().map(|it| (it.timestamp_ms, Kind::Histogram));
+        for sample in floats.chain(histograms) {
+            self.reject(&incoming.labels, sample, reason(sample.0));
         }
     }
 
-    /// Counts a sample that is not taken in.
-    pub(super) fn reject(&mut self, labels: &Labels, sample: Sample, reason: Rejection) {
+    /// Counts a sample of a time that is not taken in.
+    pub(super) fn reject(
+        &mut self,
+        labels: &Labels,
+        (timestamp_ms, kind): (i64, Kind),
+        reason: Rejection,
+    ) {
+        self.histograms_rejected += u64::from(kind == Kind::Histogram);
         *match reason {
             Rejection::TooOld => &mut self.too_old,
             Rejection::TooNew { .. } => &mut self.too_new,
@@ -245,7 +256,7 @@ impl Outcome {
         } += 1;
         self.example.get_or_insert_with(|| Rejected {
             labels: labels.clone(),
-            timestamp_ms: sample.timestamp_ms,
+            timestamp_ms,
             reason,
         });
     }

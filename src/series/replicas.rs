@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use super::SeriesId;
 use super::outcome::ReplicaChange;
-use super::ring::Ring;
+use super::ring::{Ring, Timed};
 use crate::capacity;
 use crate::duration::Duration;
 
@@ -123,11 +123,11 @@ impl Replicas {
     }
 
     /// What a sample of this time is to a series with this ring.
-    pub(super) fn claim(
+    pub(super) fn claim<T: Timed>(
         &self,
         id: SeriesId,
         name: &Arc<str>,
-        ring: &Ring,
+        ring: &Ring<T>,
         time_ms: i64,
         now_ms: i64,
     ) -> Claim {
@@ -137,17 +137,16 @@ impl Replicas {
         if Arc::ptr_eq(&heard.name, name) || heard.name == *name {
             return Claim::Heard;
         }
-        let Some(last) = ring.last() else {
+        let Some(last_ms) = ring.last().map(T::time_ms) else {
             return Claim::Free;
         };
         // Either way: after a clock was set back nobody waits for it to come round again.
         let silent_ms = now_ms.abs_diff(hearing.heard_ms);
-        if time_ms > last.timestamp_ms && silent_ms >= self.patience_ms(ring) {
+        if time_ms > last_ms && silent_ms >= self.patience_ms(ring) {
             return Claim::Free;
         }
         // One that lags behind is not waited for.
-        let lags =
-            time_ms < last.timestamp_ms && last.timestamp_ms.abs_diff(time_ms) > self.timeout_ms;
+        let lags = time_ms < last_ms && last_ms.abs_diff(time_ms) > self.timeout_ms;
         let senior = || self.known(name).is_some_and(|replica| replica.since < heard.since);
         if ring.samples().len() == 1 && !lags && senior() { Claim::Senior } else { Claim::Unheard }
     }
@@ -227,9 +226,9 @@ impl Replicas {
     }
 
     /// How long the replica that a series hears may be silent.
-    fn patience_ms(&self, ring: &Ring) -> u64 {
+    fn patience_ms<T: Timed>(&self, ring: &Ring<T>) -> u64 {
         let interval_ms = match ring.samples() {
-            [.., before, last] => last.timestamp_ms.abs_diff(before.timestamp_ms),
+            [.., before, last] => last.time_ms().abs_diff(before.time_ms()),
             _ => 0,
         };
         let intervals_ms = interval_ms.saturating_mul(INTERVALS);
@@ -294,11 +293,13 @@ mod tests {
     fn of(replica: &str, instance: &str, samples: &[(i64, f64)]) -> Batch {
         let labels = Labels::from_pairs([("__name__", "up"), ("instance", instance)]);
         let series = BatchSeries {
-            labels: labels.expect("distinct names"),
             replica: (!replica.is_empty()).then(|| Arc::from(replica)),
-            samples: samples.iter().map(|(time, value)| Sample::new(*time, *value)).collect(),
+            ..BatchSeries::new(
+                labels.expect("distinct names"),
+                samples.iter().map(|(time, value)| Sample::new(*time, *value)).collect(),
+            )
         };
-        Batch { series: vec![series] }
+        Batch::of(vec![series])
     }
 
     /// The values in the ring of the only series.

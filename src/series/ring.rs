@@ -1,4 +1,4 @@
-//! A ring: the recent samples of one series in time order.
+//! A ring: the recent samples of one series in time order, of floats or of native histograms.
 //!
 //! In: samples in almost any order. Out: slices of a time range. Invariants: times strictly
 //! increase, the bits of every value are kept, the visible samples are one contiguous slice (so
@@ -6,13 +6,53 @@
 //! back when at least a quarter of the buffer is behind it, so an append is amortised O(1).
 
 use crate::capacity;
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 
 /// Room for the first samples of a series: at 15 s scrapes, two minutes.
 const FIRST_CAPACITY: usize = 8;
 
-/// A line of the processor's cache has 64 bytes, a sample 16.
+/// A line of the processor's cache has 64 bytes, a sample of either kind 16.
 const SAMPLES_PER_LINE: usize = 4;
+
+/// What a ring keeps: a value at a time.
+pub(super) trait Timed: Clone {
+    /// Milliseconds since the epoch.
+    fn time_ms(&self) -> i64;
+
+    /// Whether a sample of the same time is the same.
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// Heap bytes.
+    fn heap_bytes(&self) -> usize;
+}
+
+impl Timed for Sample {
+    fn time_ms(&self) -> i64 {
+        self.timestamp_ms
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Timed for HistogramSample {
+    fn time_ms(&self) -> i64 {
+        self.timestamp_ms
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
+}
 
 /// What became of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,34 +76,48 @@ pub(super) enum Appended {
 const NEWEST_LINES: usize = 3;
 
 /// Recent samples of one series.
-#[derive(Debug, Default)]
-pub(super) struct Ring {
-    buffer: Vec<Sample>,
+#[derive(Debug)]
+pub(super) struct Ring<T = Sample> {
+    buffer: Vec<T>,
     head: usize,
+    /// Heap bytes of what is in the buffer.
+    inside_bytes: usize,
 }
 
-impl Ring {
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<T> Ring<T> {
+    /// A ring of nothing.
+    pub(super) const EMPTY: Self = Self { buffer: Vec::new(), head: 0, inside_bytes: 0 };
+}
+
+impl<T: Timed> Ring<T> {
     /// A ring of samples in order of time, no two of the same.
-    pub(super) fn of(samples: Vec<Sample>) -> Self {
-        debug_assert!(samples.is_sorted_by(|a, b| a.timestamp_ms < b.timestamp_ms));
-        Self { buffer: samples, head: 0 }
+    pub(super) fn of(samples: Vec<T>) -> Self {
+        debug_assert!(samples.is_sorted_by(|a, b| a.time_ms() < b.time_ms()));
+        let inside_bytes = samples.iter().map(T::heap_bytes).sum();
+        Self { buffer: samples, head: 0, inside_bytes }
     }
 
     /// The samples that are kept, oldest first.
-    pub(super) fn samples(&self) -> &[Sample] {
+    pub(super) fn samples(&self) -> &[T] {
         &self.buffer[self.head..]
     }
 
     /// The newest sample, which may be a stale marker.
-    pub(super) fn last(&self) -> Option<Sample> {
-        self.buffer.last().copied()
+    pub(super) fn last(&self) -> Option<&T> {
+        self.buffer.last()
     }
 
     /// Samples in `(start_ms, end_ms]`.
-    pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> &[Sample] {
+    pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> &[T] {
         let samples = self.samples();
         let to = match samples.last() {
-            Some(last) if last.timestamp_ms > end_ms => first_after(samples, end_ms),
+            Some(last) if last.time_ms() > end_ms => first_after(samples, end_ms),
             _ => samples.len(),
         };
         &samples[first_after(&samples[..to], start_ms)..to]
@@ -72,13 +126,13 @@ impl Ring {
     /// Reads something of each of the newest lines of memory.
     pub(super) fn touch(&self) -> i64 {
         let newest = self.buffer.iter().rev().step_by(SAMPLES_PER_LINE).take(NEWEST_LINES);
-        newest.fold(0, |seen, sample| seen ^ sample.timestamp_ms)
+        newest.fold(0, |seen, sample| seen ^ sample.time_ms())
     }
 
     /// Reads something of each line of memory with samples after a time, the newest first.
     pub(super) fn touch_after(&self, start_ms: i64) -> i64 {
         let lines = self.samples().iter().rev().step_by(SAMPLES_PER_LINE);
-        let times = lines.map(|sample| sample.timestamp_ms);
+        let times = lines.map(|sample| sample.time_ms());
         times.take_while(|time_ms| *time_ms > start_ms).fold(0, |seen, time_ms| seen ^ time_ms)
     }
 
@@ -89,52 +143,61 @@ impl Ring {
     /// sample that would be the first to make way is not taken in.
     pub(super) fn append(
         &mut self,
-        sample: Sample,
+        sample: T,
         now_ms: i64,
         retention_ms: i64,
         max_samples: usize,
     ) -> Appended {
-        let time_ms = sample.timestamp_ms;
-        let newest_ms = self.last().map_or(time_ms, |last| last.timestamp_ms.max(time_ms));
+        let time_ms = sample.time_ms();
+        let newest_ms = self.last().map_or(time_ms, |last| last.time_ms().max(time_ms));
         let oldest_ms = newest_ms.min(now_ms).saturating_sub(retention_ms);
         if time_ms < oldest_ms {
             return Appended::TooOld;
         }
-        self.head += self.samples().partition_point(|s| s.timestamp_ms < oldest_ms);
+        self.head += self.samples().partition_point(|s| s.time_ms() < oldest_ms);
         if self.is_first_to_go(time_ms, now_ms, max_samples) {
-            return self.known(sample).unwrap_or(Appended::NoRoom);
+            return self.known(&sample).unwrap_or(Appended::NoRoom);
         }
         match self.last() {
-            Some(last) if time_ms <= last.timestamp_ms => {
-                if let Some(known) = self.known(sample) {
+            Some(last) if time_ms <= last.time_ms() => {
+                if let Some(known) = self.known(&sample) {
                     return known;
                 }
                 self.make_room();
-                let at = self.samples().partition_point(|s| s.timestamp_ms < time_ms);
+                self.inside_bytes += sample.heap_bytes();
+                let at = self.samples().partition_point(|s| s.time_ms() < time_ms);
                 self.buffer.insert(self.head + at, sample);
             }
             _ => {
                 self.make_room();
+                self.inside_bytes += sample.heap_bytes();
                 self.buffer.push(sample);
             }
         }
         Appended::Stored { truncated: self.truncate(now_ms, max_samples) as u64 }
     }
 
-    /// What is to be said of a sample whose time is taken.
-    fn known(&self, sample: Sample) -> Option<Appended> {
+    /// Whether there is a sample of this time.
+    pub(super) fn has(&self, time_ms: i64) -> bool {
         let samples = self.samples();
-        let at = samples.partition_point(|s| s.timestamp_ms < sample.timestamp_ms);
-        let there = samples.get(at).filter(|it| it.timestamp_ms == sample.timestamp_ms)?;
-        Some(if *there == sample { Appended::Duplicate } else { Appended::Conflict })
+        samples.last().is_some_and(|it| it.time_ms() >= time_ms)
+            && samples.binary_search_by_key(&time_ms, T::time_ms).is_ok()
+    }
+
+    /// What is to be said of a sample whose time is taken.
+    fn known(&self, sample: &T) -> Option<Appended> {
+        let samples = self.samples();
+        let at = samples.partition_point(|s| s.time_ms() < sample.time_ms());
+        let there = samples.get(at).filter(|it| it.time_ms() == sample.time_ms())?;
+        Some(if there.is_same(sample) { Appended::Duplicate } else { Appended::Conflict })
     }
 
     /// Whether a sample of this time would be the oldest of a full ring, of which none is ahead.
     fn is_first_to_go(&self, time_ms: i64, now_ms: i64, max_samples: usize) -> bool {
         let samples = self.samples();
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return false };
-        let none_is_ahead = last.timestamp_ms <= now_ms;
-        samples.len() >= max_samples && none_is_ahead && time_ms <= first.timestamp_ms
+        let none_is_ahead = last.time_ms() <= now_ms;
+        samples.len() >= max_samples && none_is_ahead && time_ms <= first.time_ms()
     }
 
     /// Lets go what is beyond `max_samples`; says how many.
@@ -142,9 +205,10 @@ impl Ring {
         let over = self.samples().len().saturating_sub(max_samples);
         if over > 0 {
             let kept = self.samples();
-            let ahead = kept.len() - kept.partition_point(|s| s.timestamp_ms <= now_ms);
+            let ahead = kept.len() - kept.partition_point(|s| s.time_ms() <= now_ms);
             let newest = over.min(ahead);
-            self.buffer.truncate(self.buffer.len() - newest);
+            let gone = self.buffer.drain(self.buffer.len() - newest..);
+            self.inside_bytes -= gone.map(|it| it.heap_bytes()).sum::<usize>();
             self.head += over - newest;
         }
         over
@@ -157,31 +221,31 @@ impl Ring {
             return;
         }
         if self.head > 0 && self.head >= self.buffer.len() / 4 {
-            self.buffer.drain(..self.head);
+            let gone = self.buffer.drain(..self.head);
+            self.inside_bytes -= gone.map(|it| it.heap_bytes()).sum::<usize>();
             self.head = 0;
         } else {
             let capacity = self.buffer.len() + FIRST_CAPACITY.max(self.buffer.len() / 2);
-            let capacity =
-                capacity::allocated(capacity * size_of::<Sample>()) / size_of::<Sample>();
+            let capacity = capacity::allocated(capacity * size_of::<T>()) / size_of::<T>();
             self.buffer.reserve_exact(capacity - self.buffer.len());
         }
     }
 
     /// Heap bytes.
     pub(super) fn bytes(&self) -> usize {
-        capacity::allocated(self.buffer.capacity() * size_of::<Sample>())
+        capacity::allocated(self.buffer.capacity() * size_of::<T>()) + self.inside_bytes
     }
 }
 
 /// The place of the first sample after a time. It looks from the newest on, because that is where
 /// windows are and what is still in the processor's cache.
-fn first_after(samples: &[Sample], time_ms: i64) -> usize {
+fn first_after<T: Timed>(samples: &[T], time_ms: i64) -> usize {
     let (mut end, mut step) = (samples.len(), NEWEST_LINES * SAMPLES_PER_LINE);
     loop {
         let start = end.saturating_sub(step);
-        if start == 0 || samples[start].timestamp_ms <= time_ms {
+        if start == 0 || samples[start].time_ms() <= time_ms {
             let part = &samples[start..end];
-            return start + part.partition_point(|sample| sample.timestamp_ms <= time_ms);
+            return start + part.partition_point(|sample| sample.time_ms() <= time_ms);
         }
         (end, step) = (start, 2 * step);
     }
@@ -199,7 +263,7 @@ mod tests {
     const PUNCTUAL: i64 = i64::MAX;
 
     fn ring(times: &[i64]) -> Ring {
-        let mut ring = Ring::default();
+        let mut ring = Ring::<Sample>::default();
         for &t in times {
             assert_eq!(ring.append(Sample::new(t, t as f64), PUNCTUAL, 1_000, 100), STORED);
         }
@@ -309,7 +373,7 @@ mod tests {
 
     #[test]
     fn extreme_timestamps_do_not_overflow() {
-        let mut ring = Ring::default();
+        let mut ring = Ring::<Sample>::default();
         assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), PUNCTUAL, 1_000, 9), STORED);
         assert_eq!(ring.append(Sample::new(i64::MAX, 0.0), PUNCTUAL, 1_000, 9), STORED);
         assert_eq!(ring.append(Sample::new(i64::MIN, 0.0), PUNCTUAL, 1_000, 9), Appended::TooOld);
@@ -318,7 +382,7 @@ mod tests {
     /// With samples so far ahead of the clock, so many are kept.
     #[track_caller]
     fn check_memory(ahead: i64, expected: usize) {
-        let mut ring = Ring::default();
+        let mut ring = Ring::<Sample>::default();
         for now in 0..10_000 {
             ring.append(Sample::new(now + ahead, 0.0), now, 63, 1_000);
         }
@@ -349,7 +413,7 @@ mod tests {
         fn behaves_like_a_map(
             times in proptest::collection::vec(0i64..200, 1..200), retention in 1i64..100
         ) {
-            let mut ring = Ring::default();
+            let mut ring = Ring::<Sample>::default();
             let mut map = BTreeMap::new();
             for t in times {
                 let newest = map.keys().next_back().copied().unwrap_or(t).max(t);
@@ -379,7 +443,7 @@ mod tests {
             steps in proptest::collection::vec((0i64..20, -30i64..60), 1..200),
             retention in 1i64..50
         ) {
-            let (mut ring, mut all, mut now) = (Ring::default(), BTreeMap::new(), 1_000);
+            let (mut ring, mut all, mut now) = (Ring::<Sample>::default(), BTreeMap::new(), 1_000);
             for (passed, ahead) in steps {
                 now += passed;
                 let t = now + ahead;

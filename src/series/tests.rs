@@ -18,7 +18,7 @@ fn labels(name: &str, instance: &str) -> Labels {
 
 fn batch(name: &str, instance: &str, samples: &[(i64, f64)]) -> Batch {
     let samples = samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect();
-    Batch { series: vec![BatchSeries { labels: labels(name, instance), replica: None, samples }] }
+    Batch::of(vec![BatchSeries::new(labels(name, instance), samples)])
 }
 
 fn store(config: StorageConfig) -> (Store, SelectorId) {
@@ -227,7 +227,7 @@ fn new_series_beyond_those_of_a_second_are_for_later() {
     let (mut store, up) = store(config.clone());
     let instances = ["a", "b", "c", "d", "e"];
     let series = instances.map(|it| batch("up", it, &[(NOW, 1.0), (NOW + 1, 2.0)]).series);
-    let whole = Batch { series: series.into_iter().flatten().collect() };
+    let whole = Batch::of(series.into_iter().flatten().collect());
     let first = store.append(NOW, &whole);
     assert_eq!((first.stored, first.deferred, first.rejected()), (4, 6, 6));
     let told = first.example.expect("an example");

@@ -253,9 +253,9 @@ mod tests {
             let name = format!("m_{i}");
             let labels = Labels::from_pairs([("__name__", name.as_str()), ("job", "x")]);
             let samples = vec![Sample::new(at_ms, 1.0)];
-            BatchSeries { labels: labels.expect("two names"), replica: None, samples }
+            BatchSeries::new(labels.expect("two names"), samples)
         };
-        let batch = Batch { series: (0..series).map(one).collect() };
+        let batch = Batch::of((0..series).map(one).collect());
         assert_eq!(pipeline.append(at_ms, &batch).stored, series as u64);
     }
 

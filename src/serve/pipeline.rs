@@ -295,7 +295,7 @@ mod tests {
         let mut pipeline = pipeline.expect("nothing to refuse");
         let labels = Labels::from_pairs([("__name__", "up")]).expect("one name");
         let samples = vec![Sample::new(now_ms(), 1.0)];
-        let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
+        let batch = Batch::of(vec![BatchSeries::new(labels, samples)]);
         let in_flight = InFlight::default();
         let reserve = || in_flight.reserve(100, 1_000).expect("there is room");
         let log = RateLimitedLog::new(&[REPLICA_CHANGE, DROPPED]);

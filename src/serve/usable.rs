@@ -185,9 +185,9 @@ mod tests {
         let one = |i: usize| {
             let labels = [("__name__", "up".to_owned()), ("instance", format!("h-{i}"))];
             let labels = Labels::from_pairs(labels).expect("distinct names");
-            BatchSeries { labels, replica: None, samples: vec![Sample::new(0, 1.0)] }
+            BatchSeries::new(labels, vec![Sample::new(0, 1.0)])
         };
-        Batch { series: series.map(one).collect() }
+        Batch::of(series.map(one).collect())
     }
 
     fn push(usable: &Usable, batch: &Batch, now_ms: i64, outcome: &Outcome) {

@@ -30,6 +30,7 @@
 //! Sources: snappy framing format description (`framing_format.txt`); Protocol Buffers, "Encoding" and
 //! "Streaming multiple messages".
 
+mod histograms;
 mod reader;
 #[cfg(test)]
 mod tests;

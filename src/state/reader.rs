@@ -145,7 +145,7 @@ impl Records {
                     }
                     MemoryPage::Series(batch) => {
                         self.counts.series += batch.series.len() as u64;
-                        self.counts.samples += batch.samples() as u64;
+                        self.counts.samples += (batch.samples() + batch.histograms()) as u64;
                     }
                     // Its records have no entities.
                     MemoryPage::Alerts(_) => {}

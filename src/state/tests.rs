@@ -16,10 +16,13 @@ use crate::detect::{
     RunMemory,
 };
 use crate::features::{CellMemory, WindowMemory};
+use crate::histogram::{
+    BucketCounts, BucketSpan, CounterResetHint, NativeHistogram, SCHEMA_CUSTOM,
+};
 use crate::labels::Labels;
 use crate::proto::state as proto;
 use crate::proto::state::record::Kind;
-use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
+use crate::sample::{Batch, BatchSeries, HistogramSample, STALE_NAN_BITS, Sample};
 
 const LIMIT: u64 = 64 << 20;
 
@@ -100,11 +103,10 @@ fn entity(name: &str) -> EntityMemory {
 }
 
 fn series(name: &str, samples: &[(i64, f64)]) -> BatchSeries {
-    BatchSeries {
-        labels: labels(&[("__name__", name)]),
-        replica: None,
-        samples: samples.iter().map(|&(time, value)| Sample::new(time, value)).collect(),
-    }
+    BatchSeries::new(
+        labels(&[("__name__", name)]),
+        samples.iter().map(|&(time, value)| Sample::new(time, value)).collect(),
+    )
 }
 
 fn small() -> Vec<MemoryPage> {
@@ -112,7 +114,7 @@ fn small() -> Vec<MemoryPage> {
     let samples = [(1000, 1.0), (1015, -0.0), (1030, stale), (-7, 2.0), (i64::MIN, 0.0)];
     vec![
         MemoryPage::Entities { model: ModelKey([7; 32]), entities: vec![entity("a"), entity("b")] },
-        MemoryPage::Series(Batch { series: vec![series("up", &samples), series("x", &[])] }),
+        MemoryPage::Series(Batch::of(vec![series("up", &samples), series("x", &[])])),
     ]
 }
 
@@ -198,13 +200,53 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_histogram()(
+        schema in -4..=8,
+        zero in (0.0..1.0, 0.0..1e9),
+        sum in double(),
+        (offset, counts) in (any::<i32>(), vec(0.0..1e9, 0..5)),
+        custom in vec(0.001..1.0, 0..4),
+        hint in 0..4,
+    ) -> NativeHistogram {
+        let length = counts.len() as u32;
+        let side = |offset| BucketCounts {
+            spans: vec![BucketSpan { offset, length }],
+            counts: counts.clone(),
+        };
+        let hints = [
+            CounterResetHint::Unknown,
+            CounterResetHint::Yes,
+            CounterResetHint::No,
+            CounterResetHint::Gauge,
+        ];
+        let reset_hint = hints[hint as usize];
+        let count = 2.0 * counts.iter().sum::<f64>() + zero.1;
+        if custom.len() >= counts.len() && !custom.is_empty() {
+            let mut last = 0.0;
+            let custom_values = custom.iter().map(|it| { last += it; last }).collect();
+            return NativeHistogram {
+                schema: SCHEMA_CUSTOM, sum, count, positive: side(0), custom_values, reset_hint,
+                ..NativeHistogram::default()
+            };
+        }
+        NativeHistogram {
+            schema, zero_threshold: zero.0, zero_count: zero.1, count, sum, positive: side(offset),
+            negative: side(-3), custom_values: Vec::new(), reset_hint,
+        }
+    }
+}
+
+prop_compose! {
     fn any_series()(
         labels in any_labels(),
         replica in option::of("\\PC{0,5}"),
         samples in vec((any::<i64>(), double()), 0..6),
+        histograms in vec((any::<i64>(), any_histogram()), 0..4),
     ) -> BatchSeries {
         let samples = samples.into_iter().map(|(time, value)| Sample::new(time, value)).collect();
-        BatchSeries { labels, replica: replica.map(Into::into), samples }
+        let histogram = |(time, it)| HistogramSample::new(time, NativeHistogram::clone(&it));
+        let histograms = histograms.into_iter().map(histogram).collect();
+        BatchSeries { labels, replica: replica.map(Into::into), samples, histograms }
     }
 }
 
@@ -235,7 +277,7 @@ fn any_page() -> impl Strategy<Value = MemoryPage> {
                 alerts,
             })
         ),
-        vec(any_series(), 0..4).prop_map(|series| MemoryPage::Series(Batch { series })),
+        vec(any_series(), 0..4).prop_map(|series| MemoryPage::Series(Batch::of(series))),
     ]
 }
 
@@ -311,7 +353,7 @@ fn what_is_empty_stays_empty() {
         scored_ms: None,
     };
     let nothing =
-        BatchSeries { labels: Labels::empty(), replica: Some("".into()), samples: vec![] };
+        BatchSeries { replica: Some("".into()), ..BatchSeries::new(Labels::empty(), vec![]) };
     let hours = EntityMemory { hours: Some(HoursMemory::default()), ..nobody.clone() };
     let model = ModelKey([0; 32]);
     for pages in [
@@ -320,7 +362,7 @@ fn what_is_empty_stays_empty() {
             MemoryPage::Entities { model, entities: vec![] },
             MemoryPage::Series(Batch::default()),
             MemoryPage::Entities { model, entities: vec![nobody, hours] },
-            MemoryPage::Series(Batch { series: vec![nothing] }),
+            MemoryPage::Series(Batch::of(vec![nothing])),
         ],
     ] {
         write(&path, &pages).expect("written");
@@ -338,9 +380,9 @@ fn a_large_page_becomes_many() {
     // Empty ones cost nearly nothing in a record, and still it does not hold any number.
     let empty = (0..400_000).map(|_| series("", &[])).collect();
     let pages = [
-        MemoryPage::Series(Batch { series: many }),
+        MemoryPage::Series(Batch::of(many)),
         MemoryPage::Entities { model: ModelKey([1; 32]), entities: (0..100).map(wide).collect() },
-        MemoryPage::Series(Batch { series: empty }),
+        MemoryPage::Series(Batch::of(empty)),
     ];
     let counts = write(&path, &pages).expect("written");
     assert_eq!(counts, Counts { entities: 100, series: 400_100, samples: 500_000 });
@@ -568,7 +610,7 @@ fn what_was_there_stays_until_the_new_file_is_whole() {
     assert_eq!((names(), fs::read(&path).expect("a file")), (1, before.clone()));
     // A page that no reader would take.
     let samples: Vec<(i64, f64)> = (0..1_900_000).map(|i| (i, 0.0)).collect();
-    let page = MemoryPage::Series(Batch { series: vec![series("up", &samples)] });
+    let page = MemoryPage::Series(Batch::of(vec![series("up", &samples)]));
     let mut writer = Writer::create(&path, &header()).expect("a draft");
     let error = writer.write(&page).expect_err("too large").to_string();
     assert!(error.contains("the series up takes 17100"), "{error}");
@@ -600,8 +642,7 @@ fn a_reader_keeps_the_file_that_it_has_opened() {
     assert!(reader.next().is_none());
     // Whoever writes into it is found out when its pages are read, and once.
     let samples: Vec<(i64, f64)> = (0..30_000).map(|i| (i, (i as f64).sin())).collect();
-    write(&path, &[MemoryPage::Series(Batch { series: vec![series("up", &samples)] })])
-        .expect("written");
+    write(&path, &[MemoryPage::Series(Batch::of(vec![series("up", &samples)]))]).expect("written");
     let mut reader = Reader::open(&path, LIMIT).expect("whole").expect("a file");
     let file = fs::OpenOptions::new().write(true).open(&path).expect("a file");
     file.set_len(100_000).expect("cut");

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::histograms;
 use crate::detect::alert::{Alert, AlertMemory};
 use crate::detect::{
     AlertsMemory, EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey,
@@ -28,7 +29,12 @@ pub(super) enum Unfit {
     Count(u32),
     #[error("a series has {times} times and {values} values")]
     Samples { times: usize, values: usize },
+    #[error("a native histogram is none: {0}")]
+    Histogram(String),
 }
+
+/// Histograms of so many bytes in memory are in one message: a part of what fits into a record.
+const HISTOGRAMS_BYTES: usize = 1 << 20;
 
 /// The page that a record holds; `None` for a record that is none.
 pub(super) fn page(of: Kind) -> Result<Option<MemoryPage>, Unfit> {
@@ -45,9 +51,9 @@ pub(super) fn page(of: Kind) -> Result<Option<MemoryPage>, Unfit> {
             model: model_key(&of.model)?,
             entities: of.entities.into_iter().map(memory).collect::<Result<_, _>>()?,
         },
-        Kind::Series(of) => MemoryPage::Series(Batch {
-            series: of.series.into_iter().map(batch_series).collect::<Result<_, _>>()?,
-        }),
+        Kind::Series(of) => MemoryPage::Series(Batch::of(
+            of.series.into_iter().map(batch_series).collect::<Result<_, _>>()?,
+        )),
         Kind::Header(_) | Kind::End(_) => return Ok(None),
     }))
 }
@@ -111,14 +117,28 @@ pub(super) fn entity(of: &EntityMemory) -> proto::Entity {
     }
 }
 
-/// The message of a series.
-pub(super) fn series(of: &BatchSeries) -> proto::Series {
-    proto::Series {
+/// The messages of a series: one, unless it has many native histograms.
+pub(super) fn series(of: &BatchSeries) -> Vec<proto::Series> {
+    let mut bytes = 0;
+    let mut parts = vec![proto::Series {
         labels: labels(&of.labels),
         replica: of.replica.as_deref().map(str::to_owned),
         times: Distances::default().taken(of.samples.iter().map(|it| it.timestamp_ms)),
         values: of.samples.iter().map(|it| it.value.to_bits()).collect(),
+        histograms: Vec::new(),
+    }];
+    for histogram in &of.histograms {
+        bytes += histogram.heap_bytes();
+        if bytes > HISTOGRAMS_BYTES {
+            bytes = histogram.heap_bytes();
+            let first = &parts[0];
+            let (labels, replica) = (first.labels.clone(), first.replica.clone());
+            parts.push(proto::Series { labels, replica, ..proto::Series::default() });
+        }
+        let last = parts.len() - 1;
+        parts[last].histograms.push(histograms::histogram(histogram));
     }
+    parts
 }
 
 fn memory(of: proto::Entity) -> Result<EntityMemory, Unfit> {
@@ -157,6 +177,11 @@ fn batch_series(of: proto::Series) -> Result<BatchSeries, Unfit> {
         labels: label_set(&of.labels)?,
         replica: of.replica.map(Arc::from),
         samples: of.times.iter().zip(&of.values).map(sample).collect(),
+        histograms: of
+            .histograms
+            .into_iter()
+            .map(histograms::histogram_sample)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -105,11 +105,13 @@ impl Writer {
         let mut part = Part::default();
         let record = |series| Kind::Series(proto::SeriesPage { series });
         for one in series {
-            let full = part.add(wire::series(one));
-            self.fits(part.newest, "the series", &one.labels)?;
-            full.map_or(Ok(()), |full| self.append(record(full)))?;
-            self.counts.series += 1;
-            self.counts.samples += one.samples.len() as u64;
+            for message in wire::series(one) {
+                let full = part.add(message);
+                self.fits(part.newest, "the series", &one.labels)?;
+                full.map_or(Ok(()), |full| self.append(record(full)))?;
+                self.counts.series += 1;
+            }
+            self.counts.samples += (one.samples.len() + one.histograms.len()) as u64;
         }
         self.append(record(part.items))
     }

@@ -100,13 +100,9 @@ impl Fleet {
                 Some(size) => size * (1.0 + wave / 10.0),
                 None => slope(i, labels.metric_name()) * (n as f64 + 2.0) + wave,
             };
-            BatchSeries {
-                labels: labels.clone(),
-                replica: None,
-                samples: vec![Sample::new(start_ms + n * 15_000, value)],
-            }
+            BatchSeries::new(labels.clone(), vec![Sample::new(start_ms + n * 15_000, value)])
         });
-        Batch { series: series.collect() }
+        Batch::of(series.collect())
     }
 }
 

@@ -85,13 +85,12 @@ impl Page {
                     value -= less;
                 }
             }
-            BatchSeries {
-                labels: line.labels.clone(),
-                replica: None,
-                samples: vec![Sample::new(START_MS + n * INTERVAL_MS, value)],
-            }
+            BatchSeries::new(
+                line.labels.clone(),
+                vec![Sample::new(START_MS + n * INTERVAL_MS, value)],
+            )
         });
-        Batch { series: series.collect() }
+        Batch::of(series.collect())
     }
 }
 

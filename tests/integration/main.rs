@@ -26,6 +26,7 @@ mod examples;
 mod exporters;
 mod fleet;
 mod foreign;
+mod histogram_parity;
 mod history;
 mod loading;
 mod mail;

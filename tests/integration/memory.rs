@@ -123,10 +123,13 @@ fn push(pipeline: &mut Pipeline, minute: i64) {
             let value = if ended { f64::from_bits(STALE_NAN_BITS) } else { wave(feature, at) };
             let replica = (host == "x").then(|| "first".into());
             let samples = vec![Sample::new(now_ms, value)];
-            series.push(BatchSeries { labels: labels.expect("two names"), replica, samples });
+            series.push(BatchSeries {
+                replica,
+                ..BatchSeries::new(labels.expect("two names"), samples)
+            });
         }
     }
-    pipeline.append(now_ms, &Batch { series });
+    pipeline.append(now_ms, &Batch::of(series));
 }
 
 fn step(pipeline: &mut Pipeline, minute: i64) -> std::sync::Arc<Snapshot> {
@@ -309,10 +312,10 @@ fn all_memory_together_stays_within_its_budget() {
             let host = format!("host-{host}");
             let labels = Labels::from_pairs([("__name__", name), ("instance", host.as_str())]);
             let samples = vec![Sample::new(now_ms, (minute % 7) as f64)];
-            BatchSeries { labels: labels.expect("two names"), replica: None, samples }
+            BatchSeries::new(labels.expect("two names"), samples)
         };
         let fleet = (0..20_000).flat_map(|host| [series(host, "m_a"), series(host, "m_b")]);
-        small.append(now_ms, &Batch { series: fleet.collect() });
+        small.append(now_ms, &Batch::of(fleet.collect()));
         let snapshot = small.tick(now_ms, &|| StdDuration::ZERO);
         let used = snapshot.store.bytes + snapshot.feature_bytes + snapshot.state_bytes;
         assert!(used as u64 <= max_bytes.as_bytes(), "{used} bytes at minute {minute}");
@@ -382,9 +385,9 @@ fn memory_is_given_back_and_nobody_notices() {
         let host = |i: usize| {
             let (value, host) = (vec![Sample::new(START, 1.0)], format!("crowd-{i}"));
             let labels = Labels::from_pairs([("__name__", "m_a"), ("instance", host.as_str())]);
-            BatchSeries { labels: labels.expect("two names"), replica: None, samples: value }
+            BatchSeries::new(labels.expect("two names"), value)
         };
-        let outcome = pipeline.append(START, &Batch { series: (0..3_000).map(host).collect() });
+        let outcome = pipeline.append(START, &Batch::of((0..3_000).map(host).collect()));
         assert_eq!(outcome.stored, 3_000);
     };
     let [mut crowded, mut alone] = [new(), new()];
@@ -419,8 +422,11 @@ fn series_hear_the_replica_that_they_heard() {
         let labels = Labels::from_pairs([("__name__", "m_a"), ("instance", "x")]);
         let samples = vec![Sample::new(START + END * STEP + 1_000, 1.0)];
         let labels = labels.expect("two names");
-        let series = vec![BatchSeries { labels, replica: Some(replica.into()), samples }];
-        pipeline.append(START + END * STEP + 1_000, &Batch { series }).stored
+        let series = vec![BatchSeries {
+            replica: Some(replica.into()),
+            ..BatchSeries::new(labels, samples)
+        }];
+        pipeline.append(START + END * STEP + 1_000, &Batch::of(series)).stored
     };
     assert_eq!((send(&mut other, "second"), send(&mut other, "first")), (0, 1));
 }

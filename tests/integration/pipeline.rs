@@ -78,9 +78,8 @@ fn ab() -> [FeatureSpec; 2] {
 fn push(pipeline: &mut Pipeline, name: &str, host: &str, t: i64, value: f64) {
     let labels = Labels::from_pairs([("__name__", name), ("job", "node"), ("instance", host)]);
     let samples = vec![Sample::new(t, value)];
-    let series =
-        vec![BatchSeries { labels: labels.expect("distinct names"), replica: None, samples }];
-    assert_eq!(pipeline.append(t, &Batch { series }).rejected(), 0);
+    let series = vec![BatchSeries::new(labels.expect("distinct names"), samples)];
+    assert_eq!(pipeline.append(t, &Batch::of(series)).rejected(), 0);
 }
 
 fn tick(pipeline: &mut Pipeline, now: i64) -> Arc<Snapshot> {

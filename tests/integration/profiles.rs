@@ -83,9 +83,9 @@ impl Scene {
                 () => return None,
             };
             let samples = vec![Sample::new(n * self.interval_s * 1_000, value)];
-            Some(BatchSeries { labels: line.labels.clone(), replica: None, samples })
+            Some(BatchSeries::new(line.labels.clone(), samples))
         });
-        Batch { series: series.collect() }
+        Batch::of(series.collect())
     }
 
     /// The series as a test of promtool writes them.

@@ -341,14 +341,14 @@ fn serving_tells_when_values_leave_the_range_of_training() {
         let now_ms = time_ms(step);
         let mut row = row(step);
         row[1] *= if step < LATER { 1.0 } else { 10.0 };
-        let of_column = |(name, value): (&&str, f32)| BatchSeries {
-            labels: Labels::from_pairs([("__name__", *name), ("instance", "1")])
-                .expect("two names"),
-            replica: None,
-            samples: vec![Sample::new(now_ms, f64::from(value))],
+        let of_column = |(name, value): (&&str, f32)| {
+            BatchSeries::new(
+                Labels::from_pairs([("__name__", *name), ("instance", "1")]).expect("two names"),
+                vec![Sample::new(now_ms, f64::from(value))],
+            )
         };
         let series = COLUMNS[1..].iter().zip(row[1..].iter().copied()).map(of_column).collect();
-        pipeline.append(now_ms, &Batch { series });
+        pipeline.append(now_ms, &Batch::of(series));
         let snapshot = pipeline.tick(now_ms, &|| std::time::Duration::ZERO);
         let counts = snapshot.models[0].evaluation.ranges.iter();
         let counts: Vec<(u32, u32)> = counts.map(|it| (it.own, it.outside)).collect();

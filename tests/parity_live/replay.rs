@@ -34,9 +34,9 @@ pub fn replay(world: &World, from_ms: i64, to_ms: i64) -> Ticks {
         while let Some((time_ms, labels, value)) = samples.next_if(|it| it.0 <= tick_ms - DELAY_MS)
         {
             let samples = vec![Sample::new(time_ms, value)];
-            series.push(BatchSeries { labels, replica: None, samples });
+            series.push(BatchSeries::new(labels, samples));
         }
-        assert_eq!(pipeline.append(tick_ms, &Batch { series }).rejected(), 0);
+        assert_eq!(pipeline.append(tick_ms, &Batch::of(series)).rejected(), 0);
         for model in &pipeline.tick(tick_ms, &|| StdDuration::ZERO).models {
             let scores: Scores = (model.entities.iter())
                 .map(|it| (it.entity.get("instance").to_owned(), it.score))

@@ -585,12 +585,8 @@ impl Served {
         for (name, value) in ["a", "b"].into_iter().zip(values) {
             let labels = Labels::from_pairs([("__name__", name), ("instance", instance)]);
             let samples = vec![Sample::new(now_ms, value)];
-            let series = vec![BatchSeries {
-                labels: labels.expect("distinct names"),
-                replica: None,
-                samples,
-            }];
-            assert_eq!(self.store.append(now_ms, &Batch { series }).rejected(), 0);
+            let series = vec![BatchSeries::new(labels.expect("distinct names"), samples)];
+            assert_eq!(self.store.append(now_ms, &Batch::of(series)).rejected(), 0);
         }
     }
 

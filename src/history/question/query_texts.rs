@@ -162,7 +162,7 @@ mod tests {
         fn push(&mut self, labels: &[(&str, &str)], time_ms: i64, value: f64) {
             let labels = Labels::from_pairs(labels.iter().copied()).expect("labels");
             let samples = vec![Sample::new(time_ms, value)];
-            let batch = Batch { series: vec![BatchSeries { labels, replica: None, samples }] };
+            let batch = Batch::of(vec![BatchSeries::new(labels, samples)]);
             assert_eq!(self.store.append(time_ms, &batch).rejected(), 0);
         }
 

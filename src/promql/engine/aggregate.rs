@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use crate::capacity;
 use crate::labels::Labels;
+use crate::promql::operators::histogram_fold::{mean, sum};
 use crate::promql::operators::summation::quantile;
 use crate::promql::syntax::clause::Grouping;
-use crate::promql::syntax::operator::AggregateOp;
+use crate::promql::syntax::operator::{AggregateOp, Fold};
 
 use super::context::{Context, Inputs, NodeId, Output};
 use super::error::EvalError;
@@ -188,6 +189,10 @@ impl Aggregate {
             out.follow(&Arc::new(make(cx.versions.next(), labels.clone())));
         }
         for group in 0..self.groups.len() {
+            if !input.histograms.is_empty() && self.has_histograms(group, input) {
+                self.of_histograms(group, input, out);
+                continue;
+            }
             let mut values = self
                 .groups
                 .members(group)
@@ -208,5 +213,41 @@ impl Aggregate {
             out.put(group, value);
         }
         Ok(())
+    }
+
+    /// Whether a group has elements that are native histograms, and they matter.
+    fn has_histograms(&self, group: usize, input: &Output) -> bool {
+        let matters =
+            matches!(self.op, AggregateOp::Fold(Fold::Sum | Fold::Avg | Fold::Count | Fold::Group));
+        matters && self.groups.members(group).iter().any(|i| input.histogram(*i as usize).is_some())
+    }
+
+    /// Puts what becomes of a group with native histograms: nothing, where there are numbers among what is to
+    /// be added up.
+    fn of_histograms(&self, group: usize, input: &Output, out: &mut Output) {
+        let members = || self.groups.members(group).iter().map(|i| *i as usize);
+        let has_floats = members().any(|i| input.present[i]);
+        let mut histograms = members().filter_map(|i| input.histogram(i)).map(|it| &**it);
+        let made = match (self.op, histograms.next()) {
+            (AggregateOp::Fold(Fold::Count), _) => {
+                out.put(group, Some(members().filter(|i| input.has(*i)).count() as f64));
+                return;
+            }
+            (AggregateOp::Fold(Fold::Group), _) => {
+                out.put(group, Some(1.0));
+                return;
+            }
+            (AggregateOp::Fold(Fold::Sum), Some(first)) if !has_floats => {
+                sum(first, histograms).ok()
+            }
+            (AggregateOp::Fold(Fold::Avg), Some(first)) if !has_floats => {
+                mean(first, histograms).ok()
+            }
+            _ => None,
+        };
+        out.put(group, None);
+        if let Some(made) = made {
+            out.put_histogram(group, Arc::new(made));
+        }
     }
 }

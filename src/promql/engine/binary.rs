@@ -1,9 +1,13 @@
 //! A binary operator: arithmetic and comparison between scalars, and of a vector with a scalar.
 //!
 //! A comparison without `bool` filters: what fails it is absent, what stays keeps its value. With
-//! `bool` it gives 0 or 1. Arithmetic and `bool` drop the metric name.
+//! `bool` it gives 0 or 1. Arithmetic and `bool` drop the metric name. What an operator is not for (a
+//! histogram compared with a number, say) is absent.
 //! Source: Prometheus `promql/engine.go`, `scalarBinop`, `VectorscalarBinop`.
 
+use std::sync::Arc;
+
+use crate::promql::operators::histogram_binary::{Combined, Operand, combine};
 use crate::promql::syntax::operator::BinaryOp;
 
 use super::context::{Context, Inputs, NodeId, Output};
@@ -49,10 +53,11 @@ impl VectorScalar {
         };
         if self.op.is_comparison() && !self.return_bool {
             out.follow(&input.layout);
-            out.copy(input);
-            for (present, value) in out.present.iter_mut().zip(&input.values) {
+            out.values.copy_from_slice(&input.values);
+            // A histogram compares with no number.
+            for (i, value) in input.values.iter().enumerate() {
                 let (a, b) = sides(*value);
-                *present &= self.op.holds(a, b);
+                out.present[i] = input.present[i] && self.op.holds(a, b);
             }
             return Ok(());
         }
@@ -61,6 +66,13 @@ impl VectorScalar {
         for (to, value) in out.values.iter_mut().zip(&input.values) {
             let (a, b) = sides(*value);
             *to = self.op.apply(a, b);
+        }
+        for (i, histogram) in input.histograms() {
+            let (own, number) = (Operand::Histogram(histogram), Operand::Float(scalar));
+            let (a, b) = if self.swapped { (number, own) } else { (own, number) };
+            if let Combined::Histogram(made) = combine(self.op, a, b) {
+                out.put_histogram(i, Arc::new(made));
+            }
         }
         out.check_labels(cx)
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::capacity;
+use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
-use crate::sample::Sample;
+use crate::promql::operators::histogram_binary::Operand;
+use crate::sample::{HistogramSample, Sample};
 use crate::series::{SelectorId, Store};
 
 use super::annotation::Notes;
@@ -100,14 +102,19 @@ pub(super) struct Cell {
 }
 
 /// A node's value: for a scalar the number, for a vector values and presence along a layout.
+///
+/// An element that is a native histogram is not `present`, so that whoever computes with numbers passes it
+/// over, as Prometheus does nearly everywhere.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) scalar: f64,
     pub(super) layout: Arc<Layout>,
     pub(super) values: Vec<f64>,
     pub(super) present: Vec<bool>,
+    /// Empty, or along the layout: the elements that are native histograms.
+    pub(super) histograms: Vec<Option<Arc<NativeHistogram>>>,
     /// Of a subquery: the samples of each row, in the order of the layout.
-    pub(super) rows: Vec<Vec<Sample>>,
+    pub(super) rows: Rows,
     /// The input's layout that this one was made from.
     derived_from: Arc<Layout>,
     collisions: Collisions,
@@ -115,10 +122,32 @@ pub(super) struct Output {
     pub(super) conflicts: Conflicts,
 }
 
+/// What the steps of a subquery gave for each label set.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) samples: Vec<Vec<Sample>>,
+    /// Empty, or along the others.
+    pub(super) histograms: Vec<Vec<HistogramSample>>,
+}
+
+impl Rows {
+    /// The native histograms of a row.
+    pub(super) fn histograms(&self, row: usize) -> &[HistogramSample] {
+        self.histograms.get(row).map_or(&[], |it| it)
+    }
+}
+
 impl Output {
+    /// Forgets what was said at another instant.
+    pub(super) fn clear(&mut self) {
+        self.conflicts.clear();
+        self.histograms.clear();
+    }
+
     /// Uses a layout as it is.
     pub(super) fn follow(&mut self, layout: &Arc<Layout>) {
         if self.layout.version != layout.version {
+            self.histograms.clear();
             self.layout = Arc::clone(layout);
             self.values.clear();
             self.values.shrink_to(capacity::kept(layout.len(), self.values.capacity()));
@@ -155,13 +184,49 @@ impl Output {
         self.values[i] = value.unwrap_or(0.0);
     }
 
+    /// Makes an element a native histogram.
+    pub(super) fn put_histogram(&mut self, i: usize, histogram: Arc<NativeHistogram>) {
+        self.present[i] = false;
+        if self.histograms.is_empty() {
+            self.histograms.resize(self.layout.len(), None);
+        }
+        self.histograms[i] = Some(histogram);
+    }
+
+    /// The element, if it is a native histogram.
+    pub(super) fn histogram(&self, i: usize) -> Option<&Arc<NativeHistogram>> {
+        self.histograms.get(i)?.as_ref()
+    }
+
+    /// The elements that are native histograms, with their places.
+    pub(super) fn histograms(&self) -> impl Iterator<Item = (usize, &Arc<NativeHistogram>)> {
+        let places = self.histograms.iter().enumerate();
+        places.filter_map(|(i, histogram)| Some((i, histogram.as_ref()?)))
+    }
+
+    /// An element that is there.
+    pub(super) fn operand(&self, i: usize) -> Operand<'_> {
+        self.histogram(i).map_or(Operand::Float(self.values[i]), Operand::Histogram)
+    }
+
+    /// Whether an element is there, of whichever kind.
+    pub(super) fn has(&self, i: usize) -> bool {
+        self.present[i] || self.histogram(i).is_some()
+    }
+
+    /// The places of the elements that are there, of whichever kind.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        (0..self.present.len()).filter(|i| self.has(*i))
+    }
+
     /// Copies another vector of the same length.
     pub(super) fn copy(&mut self, from: &Self) {
         self.values.copy_from_slice(&from.values);
         self.present.copy_from_slice(&from.present);
+        self.histograms.clone_from(&from.histograms);
     }
 
-    /// The elements that are there: place and value.
+    /// The elements that are numbers: place and value.
     pub(super) fn elements(&self) -> impl Iterator<Item = (usize, f64)> {
         self.values
             .iter()
@@ -172,7 +237,7 @@ impl Output {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        !self.present.contains(&true)
+        !self.present.contains(&true) && self.histograms().next().is_none()
     }
 
     /// Two present elements must not have the same labels.
@@ -212,16 +277,25 @@ impl Output {
         input: &Layout,
         error: fn(Labels) -> EvalError,
     ) -> Result<(), EvalError> {
-        let Err(labels) = self.collisions.check(epoch, (input, &self.layout), &self.present) else {
+        let mut both = Vec::new();
+        if !self.histograms.is_empty() && self.layout.has_repeats() {
+            both.extend((0..self.present.len()).map(|i| self.has(i)));
+        }
+        let there = if both.is_empty() { &self.present } else { &both };
+        let Err(labels) = self.collisions.check(epoch, (input, &self.layout), there) else {
             return Ok(());
         };
         if cx.on_conflict == OnConflict::Fail {
             return Err(error(labels));
         }
-        let Self { layout, present, collisions, conflicts, .. } = self;
-        collisions.leave_out(layout, present, |labels| {
+        let Self { layout, present, histograms, collisions, conflicts, .. } = self;
+        let there = if both.is_empty() { &mut *present } else { &mut both };
+        collisions.leave_out(layout, there, |labels| {
             conflicts.add(|| Conflict { labels: labels.clone(), error: error(labels.clone()) });
         });
+        for (i, _) in both.iter().enumerate().filter(|(_, there)| !**there) {
+            (present[i], histograms[i]) = (false, None);
+        }
         Ok(())
     }
 }
@@ -246,7 +320,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// A subquery's rows, or the error it has instead.
-    pub(super) fn rows(self, id: NodeId) -> Result<&'a [Vec<Sample>], EvalError> {
-        self.vector(id).map(|out| &out.rows[..])
+    pub(super) fn rows(self, id: NodeId) -> Result<&'a Rows, EvalError> {
+        self.vector(id).map(|out| &out.rows)
     }
 }

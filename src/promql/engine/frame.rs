@@ -81,7 +81,7 @@ impl Frame {
             if !(cx.go_on)() {
                 return Err(Interrupted);
             }
-            cell.out.conflicts.clear();
+            cell.out.clear();
             cell.error = job.step.eval(cx, Inputs(before), &mut cell.out).err();
             if cell.error == Some(EvalError::Interrupted) {
                 return Err(Interrupted);

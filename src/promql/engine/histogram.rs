@@ -1,4 +1,7 @@
-//! A classic histogram: series that differ in `le` alone, each counting what is at most that.
+//! A function of histograms: of classic ones, which are series that differ in `le` alone, each counting what is
+//! at most that, and of native ones, which are elements by themselves.
+//!
+//! Where both are there under the same labels, neither has a value, as in Prometheus.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +21,11 @@ pub(super) struct Histogram {
     parameters: Vec<NodeId>,
     vector: NodeId,
     made_from: u64,
-    /// Of each histogram: bounds, ascending, and the element with the count.
+    /// Whether the layout has a place for each element as well, behind those of the classic histograms.
+    with_native: bool,
+    /// For each element with the labels of a classic histogram, which one that is.
+    classic: HashMap<u32, u32>,
+    /// Of each classic histogram: bounds, ascending, and the element with the count.
     histograms: Vec<Vec<(f64, u32)>>,
     buckets: Vec<Bucket>,
     /// The histograms whose counts fell at the latest instant.
@@ -32,7 +39,17 @@ impl Histogram {
         vector: NodeId,
     ) -> Self {
         let (histograms, buckets, forced) = (Vec::new(), Vec::new(), Vec::new());
-        Self { function, parameters, vector, made_from: 0, histograms, buckets, forced }
+        Self {
+            function,
+            parameters,
+            vector,
+            made_from: 0,
+            with_native: false,
+            classic: HashMap::new(),
+            histograms,
+            buckets,
+            forced,
+        }
     }
 
     pub(super) fn vector(&self) -> NodeId {
@@ -61,8 +78,9 @@ impl Histogram {
         for (parameter, id) in parameters.iter_mut().zip(&self.parameters) {
             *parameter = inputs.scalar(*id)?;
         }
-        if self.made_from != input.layout.version {
-            self.made_from = input.layout.version;
+        let has_native = input.histograms().next().is_some();
+        if self.made_from != input.layout.version || has_native && !self.with_native {
+            (self.made_from, self.with_native) = (input.layout.version, has_native);
             let labels = self.collect(&input.layout);
             out.follow(&Arc::new(Layout::new(cx.versions.next(), labels)));
         }
@@ -91,7 +109,28 @@ impl Histogram {
                 }),
             );
         }
+        if self.with_native {
+            self.of_native(input, parameters, out);
+        }
         out.check_labels(cx)
+    }
+
+    /// Puts the values of native histograms behind those of classic ones.
+    fn of_native(&self, input: &Output, parameters: [f64; 2], out: &mut Output) {
+        let first = self.histograms.len();
+        out.present[first..].fill(false);
+        for (i, histogram) in input.histograms() {
+            if let Some(classic) = self.classic.get(&(i as u32)) {
+                if std::mem::take(&mut out.present[*classic as usize]) {
+                    continue;
+                }
+            }
+            let estimate = match self.function {
+                HistogramFunction::Quantile => histogram.quantile(parameters[0]),
+                HistogramFunction::Fraction => histogram.fraction(parameters[0], parameters[1]),
+            };
+            out.put(first + i, Some(estimate.value));
+        }
     }
 
     /// Puts the elements together; returns the labels of the histograms.
@@ -99,6 +138,7 @@ impl Histogram {
         let mut numbers: HashMap<Labels, usize> = HashMap::new();
         let mut labels = Vec::new();
         self.histograms.clear();
+        self.classic.clear();
         for (i, element) in layout.labels.iter().enumerate() {
             let Some(upper) = bound(element) else {
                 continue;
@@ -113,6 +153,14 @@ impl Histogram {
         }
         for histogram in &mut self.histograms {
             histogram.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        if self.with_native {
+            for (i, element) in layout.labels.iter().enumerate() {
+                if let Some(number) = numbers.get(element) {
+                    self.classic.insert(i as u32, *number as u32);
+                }
+                labels.push(without_metadata(element));
+            }
         }
         labels
     }

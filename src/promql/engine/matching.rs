@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
+use crate::promql::operators::histogram_binary::{Combined, Operand, combine};
 use crate::promql::syntax::clause::{Cardinality, Matching};
 use crate::promql::syntax::operator::BinaryOp;
 
@@ -36,6 +38,12 @@ pub(super) fn result_labels(
         }
     }
     if return_bool { without_metadata(&labels) } else { labels }
+}
+
+/// An element that an operator makes of a pair.
+enum Made {
+    Float(f64),
+    Histogram(Arc<NativeHistogram>),
 }
 
 /// The node of an operator between two vectors. `many` is the left side, unless `group_right`
@@ -134,7 +142,7 @@ impl VectorBinary {
         conflicts: &mut Conflicts,
     ) -> Result<(), EvalError> {
         self.chosen.fill(NONE);
-        for (i, _) in one.elements() {
+        for i in one.places() {
             let chosen = &mut self.chosen[self.groups.deciding[i] as usize];
             if *chosen == NONE {
                 *chosen = i as u32;
@@ -217,20 +225,17 @@ impl VectorBinary {
     ) -> Result<(), EvalError> {
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         let swaps = self.matching.swaps();
-        let filters = self.op.is_comparison() && !self.return_bool;
         self.matched.fill(false);
         out.present.fill(false);
         let mut crowded = false;
-        for (i, value) in many.elements() {
+        for i in many.places() {
             let group = self.groups.asking[i];
             if group == NONE || self.chosen[group as usize] >= CROWDED {
                 continue;
             }
-            let other = one.values[self.chosen[group as usize] as usize];
-            let (a, b) = if swaps { (other, value) } else { (value, other) };
-            if filters && !self.op.holds(a, b) {
-                continue;
-            }
+            let (own, other) = (many.operand(i), one.operand(self.chosen[group as usize] as usize));
+            let (a, b) = if swaps { (other, own) } else { (own, other) };
+            let Some(made) = self.made(a, b) else { continue };
             if one_to_one && std::mem::replace(&mut self.matched[group as usize], true) {
                 on_conflict.meet(&mut out.conflicts, || Conflict {
                     labels: self.matching.signature(&many.layout.labels[i]),
@@ -240,13 +245,43 @@ impl VectorBinary {
                 crowded = true;
                 continue;
             }
-            out.present[i] = true;
-            out.values[i] = if filters { a } else { self.op.apply(a, b) };
+            match made {
+                Made::Float(value) => out.put(i, Some(value)),
+                Made::Histogram(histogram) => out.put_histogram(i, histogram),
+            }
         }
         if crowded {
             self.take_back(&mut out.present);
+            for (i, histogram) in out.histograms.iter_mut().enumerate() {
+                let group = self.groups.asking[i];
+                if group != NONE && self.chosen[group as usize] == CROWDED {
+                    *histogram = None;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// What becomes of a pair, unless the operator leaves nothing of it.
+    fn made(&self, a: Operand<'_>, b: Operand<'_>) -> Option<Made> {
+        let filters = self.op.is_comparison() && !self.return_bool;
+        if let (Operand::Float(a), Operand::Float(b)) = (a, b) {
+            if !filters {
+                return Some(Made::Float(self.op.apply(a, b)));
+            }
+            return self.op.holds(a, b).then_some(Made::Float(a));
+        }
+        match (combine(self.op, a, b), a) {
+            (Combined::Nothing, _) => None,
+            (Combined::Histogram(histogram), _) => Some(Made::Histogram(Arc::new(histogram))),
+            (Combined::Holds(holds), _) if self.return_bool => {
+                Some(Made::Float(f64::from(u8::from(holds))))
+            }
+            (Combined::Holds(true), Operand::Histogram(left)) => {
+                Some(Made::Histogram(Arc::clone(left)))
+            }
+            (Combined::Holds(_), _) => None,
+        }
     }
 
     /// Makes absent what was there before the group turned out to be crowded.

@@ -4,6 +4,8 @@
 //! value costs less than making it of samples again. Invariant: the values are those of the range
 //! itself; where the wider node has an error or left anything out, the range is computed.
 
+use std::sync::Arc;
+
 use crate::matcher::Selector;
 use crate::promql::syntax::tree::{Node, Source};
 use crate::series::SeriesId;
@@ -50,6 +52,9 @@ impl Narrowed {
         for (i, place) in self.places.iter().enumerate() {
             let place = *place as usize;
             out.put(i, wide.present[place].then(|| wide.values[place]));
+            if let Some(histogram) = wide.histogram(place) {
+                out.put_histogram(i, Arc::clone(histogram));
+            }
         }
         out.check_run(cx, None)
     }

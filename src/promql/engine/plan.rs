@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::histogram::NativeHistogram;
 use crate::promql::syntax::expr::Expr;
 use crate::promql::syntax::tree::ValueType;
 use crate::series::{SelectorId, Store};
@@ -53,18 +54,21 @@ pub enum Value<'a> {
 /// An instant vector.
 ///
 /// # Shapes
-/// `values` and `present` have one item for each label set of the layout.
+/// `values` and `present` have one item for each label set of the layout; `histograms` has, too, or none.
 ///
 /// # NaN
-/// NaN is a value. What is absent is not present; its value means nothing.
+/// NaN is a value. What is absent is not present; its value means nothing. An element that is a native
+/// histogram is not present either: it is no number.
 #[derive(Debug, Clone, Copy)]
 pub struct Vector<'a> {
     /// The label sets.
     pub layout: &'a Arc<Layout>,
     /// The values.
     pub values: &'a [f64],
-    /// Which elements are there.
+    /// Which elements are numbers that are there.
     pub present: &'a [bool],
+    /// Which elements are native histograms.
+    pub histograms: &'a [Option<Arc<NativeHistogram>>],
 }
 
 impl Plan {
@@ -177,6 +181,7 @@ impl Plan {
                 layout: &cell.out.layout,
                 values: &cell.out.values,
                 present: &cell.out.present,
+                histograms: &cell.out.histograms,
             }),
         })
     }

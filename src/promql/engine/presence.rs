@@ -150,7 +150,7 @@ impl Presence<'_> {
                 let gives_all = match (function, &parameters[..]) {
                     // Where its bounds are crossed there is nothing.
                     (MapFunction::Clamp, [Node::Number(min), Node::Number(max)]) => min.0 <= max.0,
-                    (MapFunction::Clamp | MapFunction::OfNativeHistogram, _) => false,
+                    (MapFunction::Clamp | MapFunction::OfHistogram(_), _) => false,
                     _ => true,
                 };
                 if !gives_all {
@@ -224,6 +224,10 @@ impl Presence<'_> {
         let mut rows = Vec::new();
         for id in self.store.members(membership.id) {
             if !(self.go_on)() {
+                return None;
+            }
+            // What becomes of native histograms depends on what they are.
+            if self.store.has_histograms(*id) {
                 return None;
             }
             let mut spans = Vec::new();

@@ -14,7 +14,7 @@ use crate::promql::syntax::reach::{self, Instants, Reach};
 use crate::promql::syntax::site::Site;
 use crate::promql::syntax::tree::{LOOKBACK_MS, Node, Source};
 use crate::promql::syntax::when::When;
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 use crate::series::Store;
 
 use super::annotation::{Annotations, Notes};
@@ -54,7 +54,15 @@ pub struct RangeSelection {
 }
 
 /// A series of a range vector, with its samples.
-pub type RangeRow = (Labels, Vec<Sample>);
+#[derive(Debug)]
+pub struct RangeRow {
+    /// The labels of the series.
+    pub labels: Labels,
+    /// Its floats, oldest first.
+    pub samples: Vec<Sample>,
+    /// Its native histograms, oldest first.
+    pub histograms: Vec<HistogramSample>,
+}
 
 /// Why a text is not a selector.
 #[derive(Debug, thiserror::Error)]
@@ -207,9 +215,10 @@ fn copies(
     let layout = Arc::clone(samples.layout(cx, frame.inputs())?);
     let window = samples.window(cx.time_ms);
     let mut selected = Vec::new();
-    samples.each(cx, frame.inputs(), &window, |i, samples| {
-        if !samples.is_empty() {
-            selected.push((layout.labels[i].clone(), samples.to_vec()));
+    samples.each(cx, frame.inputs(), &window, |i, samples, histograms| {
+        if !samples.is_empty() || !histograms.is_empty() {
+            let (samples, histograms) = (samples.to_vec(), histograms.to_vec());
+            selected.push(RangeRow { labels: layout.labels[i].clone(), samples, histograms });
         }
     })?;
     Ok(selected)

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::promql::operators::histogram_range;
 use crate::promql::operators::range::apply;
+use crate::promql::operators::range_outcome::{RangeNote, RangeValue};
 use crate::promql::operators::window::Window;
 use crate::promql::syntax::function::RangeFunction;
 use crate::promql::syntax::when::When;
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 
 use super::context::{Context, Inputs, Membership, NodeId, Output};
 use super::error::EvalError;
@@ -35,6 +37,8 @@ pub(super) struct Range {
     pub(super) function: RangeFunction,
     pub(super) samples: Samples,
     pub(super) parameter: Option<NodeId>,
+    /// Of the latest instant: what is odd about the samples of which series.
+    pub(super) notes: Vec<(usize, RangeNote)>,
     scratch: Vec<f64>,
 }
 
@@ -69,13 +73,14 @@ impl Samples {
         })
     }
 
-    /// Calls back with the place and the samples of each series, none left out.
+    /// Calls back with the place and the samples of each series, floats and native histograms, none left
+    /// out.
     pub(super) fn each(
         &mut self,
         cx: &Context,
         inputs: Inputs,
         window: &Window,
-        mut visit: impl FnMut(usize, &[Sample]),
+        mut visit: impl FnMut(usize, &[Sample], &[HistogramSample]),
     ) -> Result<(), EvalError> {
         match self.origin {
             Origin::Series(membership) => {
@@ -85,18 +90,20 @@ impl Samples {
                         cx.store.touch(&members[i..members.len().min(i + TOUCHED)]);
                     }
                     let samples = cx.store.window(*id, window.start_ms, window.end_ms);
+                    let histograms = cx.store.histogram_window(*id, window.start_ms, window.end_ms);
                     if samples.iter().any(Sample::is_stale) {
                         self.fresh.clear();
                         self.fresh.extend(samples.iter().filter(|sample| !sample.is_stale()));
-                        visit(i, &self.fresh);
+                        visit(i, &self.fresh, histograms);
                     } else {
-                        visit(i, samples);
+                        visit(i, samples, histograms);
                     }
                 }
             }
             Origin::Subquery(id) => {
-                for (i, row) in inputs.rows(id)?.iter().enumerate() {
-                    visit(i, row);
+                let rows = inputs.rows(id)?;
+                for (i, row) in rows.samples.iter().enumerate() {
+                    visit(i, row, rows.histograms(i));
                 }
             }
         }
@@ -110,7 +117,7 @@ impl Range {
         samples: Samples,
         parameter: Option<NodeId>,
     ) -> Self {
-        Self { function, samples, parameter, scratch: Vec::new() }
+        Self { function, samples, parameter, notes: Vec::new(), scratch: Vec::new() }
     }
 
     /// Gives an output the label sets that the function makes of a membership's.
@@ -141,9 +148,21 @@ impl Range {
             None => 0.0,
         };
         let window = self.samples.window(cx.time_ms);
-        let (function, scratch) = (self.function, &mut self.scratch);
-        self.samples.each(cx, inputs, &window, |i, samples| {
-            out.put(i, apply(function, samples, &window, parameter, scratch));
+        let (function, scratch, notes) = (self.function, &mut self.scratch, &mut self.notes);
+        notes.clear();
+        self.samples.each(cx, inputs, &window, |i, samples, histograms| {
+            if histograms.is_empty() {
+                out.put(i, apply(function, samples, &window, parameter, scratch));
+                return;
+            }
+            let both = (samples, histograms);
+            let outcome = histogram_range::apply(function, both, &window, parameter, scratch);
+            notes.extend(outcome.notes.into_iter().map(|note| (i, note)));
+            match outcome.value {
+                RangeValue::Nothing => out.put(i, None),
+                RangeValue::Float(value) => out.put(i, Some(value)),
+                RangeValue::Histogram(histogram) => out.put_histogram(i, histogram),
+            }
         })?;
         out.check_run(cx, None)
     }
@@ -165,8 +184,8 @@ impl AbsentOverTime {
     ) -> Result<(), EvalError> {
         let window = self.samples.window(cx.time_ms);
         let mut absent = true;
-        self.samples.each(cx, inputs, &window, |_, samples| {
-            absent &= samples.is_empty();
+        self.samples.each(cx, inputs, &window, |_, samples, histograms| {
+            absent &= samples.is_empty() && histograms.is_empty();
         })?;
         out.put(0, absent.then_some(1.0));
         Ok(())

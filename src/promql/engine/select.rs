@@ -2,6 +2,8 @@
 //!
 //! A series whose newest sample is older than the lookback, or is a stale marker, has no value.
 
+use std::sync::Arc;
+
 use crate::promql::syntax::when::When;
 
 use super::context::{Context, Output};
@@ -35,6 +37,14 @@ impl Select {
         for (i, id) in members.iter().enumerate() {
             if i % TOUCHED == 0 {
                 cx.store.touch(&members[i..members.len().min(i + TOUCHED)]);
+            }
+            if let Some(newest) = cx.store.latest_histogram(*id, at_ms, lookback_ms) {
+                if time {
+                    out.put(i, Some(newest.timestamp_ms as f64 / 1000.0));
+                } else {
+                    out.put_histogram(i, Arc::clone(&newest.histogram));
+                }
+                continue;
             }
             let newest = cx.store.latest(*id, at_ms, lookback_ms);
             out.put(

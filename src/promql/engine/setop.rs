@@ -47,7 +47,7 @@ impl Set {
             out.follow(&self.layout(&left.layout, &right.layout, cx.versions));
         }
         self.seen.fill(false);
-        for (i, _) in decides.elements() {
+        for i in decides.places() {
             self.seen[self.groups.deciding[i] as usize] = true;
         }
         // Where the elements of `asks` begin in the result.
@@ -60,6 +60,16 @@ impl Set {
         for ((present, there), group) in elements {
             let agrees = *group != NONE && self.seen[*group as usize];
             *present = *there && agrees == wanted;
+        }
+        for (i, histogram) in decides.histograms().filter(|(i, _)| *i < split) {
+            out.put_histogram(i, Arc::clone(histogram));
+        }
+        for (i, histogram) in asks.histograms() {
+            let group = self.groups.asking[i];
+            let agrees = group != NONE && self.seen[group as usize];
+            if agrees == wanted {
+                out.put_histogram(split + i, Arc::clone(histogram));
+            }
         }
         out.check_labels(cx)
     }

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use crate::labels::Labels;
 use crate::promql::operators::window::Window;
 use crate::promql::syntax::when::When;
-use crate::sample::Sample;
+use crate::sample::{HistogramSample, Sample};
 use crate::series::Mark;
 
 use super::conflict::{Conflicts, OnConflict};
-use super::context::{Context, NodeId, Output};
+use super::context::{Context, NodeId, Output, Rows};
 use super::error::EvalError;
 use super::frame::Frame;
 use super::layout::Layout;
@@ -37,7 +37,7 @@ pub(super) struct Subquery {
     /// The latest run around this node, and the one in here that belongs to it: Prometheus
     /// evaluates a subquery once for all instants of the run around it.
     run: (u64, u64),
-    rows: Vec<Vec<Sample>>,
+    rows: Rows,
     row_of: HashMap<Labels, u32>,
     /// The row of each element of the layout with this version.
     row_of_element: Vec<u32>,
@@ -81,7 +81,7 @@ impl Subquery {
             lasting,
             kept: None,
             run: (0, 0),
-            rows: Vec::new(),
+            rows: Rows::default(),
             row_of: HashMap::new(),
             row_of_element: Vec::new(),
             mapped: 0,
@@ -124,7 +124,7 @@ impl Subquery {
         self.kept = result?;
         if self.grown {
             self.grown = false;
-            let mut labels = vec![Labels::empty(); self.rows.len()];
+            let mut labels = vec![Labels::empty(); self.rows.samples.len()];
             for (set, row) in &self.row_of {
                 labels[*row as usize] = set.clone();
             }
@@ -142,11 +142,11 @@ impl Subquery {
         if kept.first_ms > first_ms || last_ms < first_ms {
             return None;
         }
-        for row in &mut self.rows {
-            let to = row.iter().rposition(|sample| sample.timestamp_ms <= last_ms);
-            row.truncate(to.map_or(0, |last| last + 1));
-            let from = row.iter().position(|sample| sample.timestamp_ms >= first_ms);
-            row.drain(..from.unwrap_or(row.len()));
+        for row in &mut self.rows.samples {
+            keep(row, first_ms, last_ms, |sample| sample.timestamp_ms);
+        }
+        for row in &mut self.rows.histograms {
+            keep(row, first_ms, last_ms, |sample| sample.timestamp_ms);
         }
         Some(Kept { first_ms, last_ms, ..kept })
     }
@@ -163,7 +163,8 @@ impl Subquery {
         let run_epoch = match kept {
             Some(kept) => kept.run_epoch,
             None => {
-                self.rows.iter_mut().for_each(Vec::clear);
+                self.rows.samples.iter_mut().for_each(Vec::clear);
+                self.rows.histograms.iter_mut().for_each(Vec::clear);
                 if self.run.0 == cx.run_epoch { self.run.1 } else { cx.versions.next() }
             }
         };
@@ -209,31 +210,45 @@ impl Subquery {
             self.mapped = vector.layout.version;
             self.row_of_element.clear();
             for labels in vector.layout.labels.iter() {
-                let next = self.rows.len() as u32;
+                let next = self.rows.samples.len() as u32;
                 let row = *self.row_of.entry(labels.clone()).or_insert(next);
                 if row == next {
-                    self.rows.push(Vec::new());
+                    self.rows.samples.push(Vec::new());
                     self.grown = true;
                 }
                 self.row_of_element.push(row);
             }
         }
         for (i, value) in vector.elements() {
-            self.rows[self.row_of_element[i] as usize].push(Sample::new(time_ms, value));
+            self.rows.samples[self.row_of_element[i] as usize].push(Sample::new(time_ms, value));
+        }
+        for (i, histogram) in vector.histograms() {
+            let rows = &mut self.rows.histograms;
+            rows.resize_with(rows.len().max(self.rows.samples.len()), Vec::new);
+            let row = &mut rows[self.row_of_element[i] as usize];
+            row.push(HistogramSample::new(time_ms, Arc::clone(histogram)));
         }
         Ok(())
     }
 
     /// Starts over when most rows are of label sets that no longer exist.
     fn forget_dead_rows(&mut self) {
-        if self.rows.len() > 2 * self.row_of_element.len() {
-            self.rows = Vec::new();
+        if self.rows.samples.len() > 2 * self.row_of_element.len() {
+            self.rows = Rows::default();
             self.row_of = HashMap::new();
             self.kept = None;
             self.mapped = 0;
             self.grown = true;
         }
     }
+}
+
+/// Drops what was not taken within `[first_ms, last_ms]`.
+fn keep<T>(row: &mut Vec<T>, first_ms: i64, last_ms: i64, time_ms: impl Fn(&T) -> i64) {
+    let to = row.iter().rposition(|sample| time_ms(sample) <= last_ms);
+    row.truncate(to.map_or(0, |last| last + 1));
+    let from = row.iter().position(|sample| time_ms(sample) >= first_ms);
+    row.drain(..from.unwrap_or(row.len()));
 }
 
 /// The first multiple of the step after a time.
@@ -323,7 +338,7 @@ mod tests {
                         let pairs = [("__name__", ["a", "b"][name]), ("x", ["1", "2", "3"][x])];
                         let labels = Labels::from_pairs(pairs).expect("distinct names");
                         let samples = vec![Sample::new(now_ms - late_s * 1_000, value)];
-                        store.append(now_ms, &Batch { series: vec![BatchSeries { labels, replica: None, samples }] });
+                        store.append(now_ms, &Batch::of(vec![BatchSeries::new(labels, samples)]));
                     }
                     Event::Evaluate { after_s } => {
                         now_ms += after_s * 1_000;
@@ -364,10 +379,7 @@ mod tests {
         let mut append = |name: &str, time_ms, value| {
             let labels = Labels::from_pairs([("__name__", name), ("x", "1")]).expect("distinct");
             let samples = vec![Sample::new(time_ms, value)];
-            store.append(
-                time_ms,
-                &Batch { series: vec![BatchSeries { labels, replica: None, samples }] },
-            );
+            store.append(time_ms, &Batch::of(vec![BatchSeries::new(labels, samples)]));
             plan.eval(&store, time_ms);
             answer(&plan, 0)
         };

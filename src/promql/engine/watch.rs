@@ -11,7 +11,8 @@ use crate::promql::syntax::tree::Node;
 use super::annotation::{Notes, Severity};
 use super::context::{Context, Inputs, Output};
 use super::histogram::Histogram;
-use super::range::{Origin, Range};
+use super::layout::Layout;
+use super::range::Origin;
 use super::step::Step;
 
 /// The ends of the names of counters.
@@ -36,39 +37,27 @@ pub(super) fn look(watch: &mut Watch, step: &Step, out: &Output, cx: &mut Contex
         return;
     };
     match step {
-        Step::Range(Range { function, samples, .. }) if counts(*function) => {
-            let layout = match samples.origin {
+        Step::Range(range) => {
+            let layout = match range.samples.origin {
                 Origin::Series(membership) => &memberships[membership].layout,
                 Origin::Subquery(id) => match inputs.vector(id) {
                     Ok(rows) => &rows.layout,
                     Err(_) => return,
                 },
             };
-            watch.each(
-                layout.version,
-                &out.present,
-                || {
-                    let names = layout.labels.iter().map(|labels| labels.get(METRIC_NAME));
-                    let is_odd = |name: &str| {
-                        !name.is_empty() && !COUNTER_SUFFIXES.iter().any(|it| name.ends_with(it))
-                    };
-                    places(names.map(is_odd))
-                },
-                |site, i| {
-                    let name = layout.labels[i].get(METRIC_NAME);
-                    let text = format!(
-                        "PromQL info: metric might not be a counter, name does not end in \
-                     _total/_sum/_count/_bucket: {name:?}"
-                    );
-                    notes.say(Severity::Info, (site, 0), text);
-                },
-            );
-        }
-        Step::Range(Range { function: RangeFunction::QuantileOverTime, parameter, .. })
-            if !out.is_empty() =>
-        {
-            let quantile = parameter.map(|id| inputs.scalar(id));
-            watch.quantile(notes, quantile.and_then(Result::ok));
+            for (i, note) in &range.notes {
+                let kind = if note.is_info() { Severity::Info } else { Severity::Warning };
+                let text = note.text(layout.labels[*i].get(METRIC_NAME));
+                notes.say(kind, (watch.number, 0), text);
+            }
+            if counts(range.function) {
+                look_at_names(watch, layout, out, notes);
+            }
+            let is_quantile = range.function == RangeFunction::QuantileOverTime;
+            if is_quantile && !out.is_empty() {
+                let quantile = range.parameter.map(|id| inputs.scalar(id));
+                watch.quantile(notes, quantile.and_then(Result::ok));
+            }
         }
         Step::Aggregate(node) => {
             if let Some(quantile) = node.parameter().and_then(|id| inputs.scalar(id).ok()) {
@@ -81,6 +70,29 @@ pub(super) fn look(watch: &mut Watch, step: &Step, out: &Output, cx: &mut Contex
         Step::Histogram(node) => look_at_histograms(watch, node, notes, inputs),
         _ => {}
     }
+}
+
+/// Looks at the names of what should be counters.
+fn look_at_names(watch: &mut Watch, layout: &Layout, out: &Output, notes: &mut Notes) {
+    watch.each(
+        layout.version,
+        &out.present,
+        || {
+            let names = layout.labels.iter().map(|labels| labels.get(METRIC_NAME));
+            let is_odd = |name: &str| {
+                !name.is_empty() && !COUNTER_SUFFIXES.iter().any(|it| name.ends_with(it))
+            };
+            places(names.map(is_odd))
+        },
+        |site, i| {
+            let name = layout.labels[i].get(METRIC_NAME);
+            let text = format!(
+                "PromQL info: metric might not be a counter, name does not end in \
+                 _total/_sum/_count/_bucket: {name:?}"
+            );
+            notes.say(Severity::Info, (site, 0), text);
+        },
+    );
 }
 
 fn look_at_histograms(watch: &mut Watch, node: &Histogram, notes: &mut Notes, inputs: Inputs) {

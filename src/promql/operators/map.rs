@@ -49,7 +49,8 @@ pub(crate) fn apply(
         MapFunction::ClampMin => clamp(input, (out, present), parameters[0], f64::INFINITY),
         MapFunction::ClampMax => clamp(input, (out, present), f64::NEG_INFINITY, parameters[0]),
         MapFunction::EvalTime => each(input, out, |_| time_ms as f64 / 1000.0),
-        MapFunction::OfNativeHistogram => present.fill(false),
+        // A number is no histogram; what histograms give is put by who has them.
+        MapFunction::OfHistogram(_) => present.fill(false),
         MapFunction::Calendar(which) => each(input, out, |v| field(which, whole_seconds(v))),
     }
 }

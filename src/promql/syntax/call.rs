@@ -104,7 +104,7 @@ impl Signature {
 }
 
 /// What the function with this token as its name takes.
-pub(super) fn signature(cursor: &Cursor, token: &Token) -> Result<Signature, Fault> {
+pub(super) fn signature(token: &Token) -> Result<Signature, Fault> {
     let (name, at) = (token.text, token.at);
     let Some(signature) = Signature::find(name) else {
         return Err(if EXPERIMENTAL.contains(&name) {
@@ -113,13 +113,6 @@ pub(super) fn signature(cursor: &Cursor, token: &Token) -> Result<Signature, Fau
             Fault::syntax(at, format!("unknown function with name {name:?}"))
         });
     };
-    // A query gets nothing, as from Prometheus where there are floats only; a feature that never
-    // has a value is a mistake.
-    let of_native = MapFunction::from_name(name) == Some(MapFunction::OfNativeHistogram);
-    if of_native && cursor.times().is_none() {
-        let what = format!("{name}(), a function of native histograms, which are not kept,");
-        return Err(Fault::unsupported(at, what));
-    }
     Ok(signature)
 }
 

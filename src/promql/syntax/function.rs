@@ -115,13 +115,13 @@ pub(crate) enum MapFunction {
     ClampMax,
     /// `timestamp` of anything but a selector.
     EvalTime,
-    /// A function of native histograms: a float is none, so nothing is left.
-    OfNativeHistogram,
+    /// Of native histograms: a number is none, so nothing is left of it.
+    OfHistogram(HistogramFigure),
     Calendar(CalendarField),
 }
 
 /// What the functions of numbers are called.
-const MAP_FUNCTIONS: [(&str, MapFunction); 28] = [
+const MAP_FUNCTIONS: [(&str, MapFunction); 32] = [
     ("abs", MapFunction::Abs),
     ("ceil", MapFunction::Ceil),
     ("floor", MapFunction::Floor),
@@ -149,22 +149,22 @@ const MAP_FUNCTIONS: [(&str, MapFunction); 28] = [
     ("clamp", MapFunction::Clamp),
     ("clamp_min", MapFunction::ClampMin),
     ("clamp_max", MapFunction::ClampMax),
-    ("histogram_stdvar", MapFunction::OfNativeHistogram),
+    ("histogram_count", MapFunction::OfHistogram(HistogramFigure::Count)),
+    ("histogram_sum", MapFunction::OfHistogram(HistogramFigure::Sum)),
+    ("histogram_avg", MapFunction::OfHistogram(HistogramFigure::Avg)),
+    ("histogram_stddev", MapFunction::OfHistogram(HistogramFigure::Stddev)),
+    ("histogram_stdvar", MapFunction::OfHistogram(HistogramFigure::Stdvar)),
 ];
 
 impl MapFunction {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
-            | "histogram_stdvar" => Some(Self::OfNativeHistogram),
-            _ => match MAP_FUNCTIONS.iter().find(|(known, _)| *known == name) {
-                Some((_, function)) => Some(*function),
-                None => CalendarField::from_name(name).map(Self::Calendar),
-            },
+        match MAP_FUNCTIONS.iter().find(|(known, _)| *known == name) {
+            Some((_, function)) => Some(*function),
+            None => CalendarField::from_name(name).map(Self::Calendar),
         }
     }
 
-    /// What it is called; none of a sign, nor of what several names stand for.
+    /// What it is called; none of a sign.
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {
             Self::Calendar(field) => Some(field.name()),
@@ -172,6 +172,17 @@ impl MapFunction {
             _ => MAP_FUNCTIONS.iter().find(|(_, it)| *it == self).map(|(name, _)| *name),
         }
     }
+}
+
+/// What is asked of a native histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub(crate) enum HistogramFigure {
+    Count,
+    Sum,
+    Avg,
+    Stddev,
+    Stdvar,
 }
 
 /// What is asked of a time.

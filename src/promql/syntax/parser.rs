@@ -179,7 +179,7 @@ impl Cursor<'_> {
     /// A call, of which the next token is the name.
     fn call(&mut self) -> Result<Operand, Fault> {
         let token = self.bump();
-        let signature = call::signature(self, &token)?;
+        let signature = call::signature(&token)?;
         let arguments = self.arguments()?;
         call::call(self, &token, &signature, arguments)
     }

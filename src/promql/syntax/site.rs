@@ -22,13 +22,24 @@ impl Site {
                     arguments = [0, 0];
                 }
             }
-            Node::Range { function: RangeFunction::QuantileOverTime, .. }
-            | Node::Aggregate { op: AggregateOp::Quantile, .. }
-            | Node::Histogram { .. } => {}
+            Node::Range { function, .. } if may_be_mixed(*function) => {}
+            Node::Aggregate { op: AggregateOp::Quantile, .. } | Node::Histogram { .. } => {}
             _ => return None,
         }
         Some(Self { node: node.clone(), arguments })
     }
+}
+
+/// Whether it has something to say of native histograms among floats.
+fn may_be_mixed(function: RangeFunction) -> bool {
+    !matches!(
+        function,
+        RangeFunction::Changes
+            | RangeFunction::Resets
+            | RangeFunction::CountOverTime
+            | RangeFunction::PresentOverTime
+            | RangeFunction::LastOverTime
+    )
 }
 
 /// Whether it is meant for counters.

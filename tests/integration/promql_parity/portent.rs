@@ -29,9 +29,9 @@ pub fn batch(recording: &[Series], from_ms: i64, to_ms: i64) -> Batch {
         let samples = between(&series.samples, from_ms, to_ms);
         let labels = Labels::from_pairs(series.labels.clone()).expect("distinct names");
         let samples: Vec<Sample> = samples.iter().map(|(t, v)| Sample::new(*t, *v)).collect();
-        (!samples.is_empty()).then_some(BatchSeries { labels, replica: None, samples })
+        (!samples.is_empty()).then_some(BatchSeries::new(labels, samples))
     });
-    Batch { series: series.collect() }
+    Batch::of(series.collect())
 }
 
 pub fn elements(value: Value) -> Elements {

@@ -125,8 +125,7 @@ impl Host {
             self.kind.suffer(&mut now, trouble, lasts);
         }
         self.load += (now.running + now.blocked - self.load) * (1.0 - (-seconds / 60.0).exp());
-        let mut scrape =
-            Scrape { host: self, now_ms, seconds, batch: Batch { series: Vec::new() } };
+        let mut scrape = Scrape { host: self, now_ms, seconds, batch: Batch::of(Vec::new()) };
         scrape.processors(&now);
         scrape.memory(&now);
         scrape.disk(&now);
@@ -233,7 +232,7 @@ impl Scrape<'_> {
         pairs.extend(extra);
         let labels = Labels::from_pairs(pairs).expect("distinct names");
         let samples = vec![Sample::new(self.now_ms, value)];
-        self.batch.series.push(BatchSeries { labels, replica: None, samples });
+        self.batch.series.push(BatchSeries::new(labels, samples));
     }
 
     fn counter(&mut self, name: &str, extra: &[(&str, &str)], rate: f64) {

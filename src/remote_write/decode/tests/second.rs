@@ -37,11 +37,13 @@ fn check(tested: TimeSeries, expected: Result<&str, &str>) {
     let decoded = decoded(&request(&SYMBOLS, vec![tested, series(&[1, 2])])).expect("a request");
     let (good, rest) = decoded.batch.series.split_last().expect("the good series");
     assert_eq!((good.labels.to_string().as_str(), good.samples.len()), ("up", 2));
-    let unused = Unused { metadata: 0, exemplars, histograms };
+    let unused = Unused { metadata: 0, exemplars };
     match expected {
         Ok(text) => {
             let kept: Vec<String> = rest.iter().map(|it| it.labels.to_string()).collect();
             assert_eq!(kept.join(" "), text);
+            let kept = rest.iter().map(|it| it.histograms.len() as u64).sum::<u64>();
+            assert_eq!(kept, if rest.is_empty() { 0 } else { histograms });
             assert_eq!((decoded.invalid, decoded.unused), (Invalid::default(), unused));
         }
         Err(text) => {
@@ -84,7 +86,7 @@ fn a_series_has_samples_or_histograms_or_exemplars() {
     let nothing = || TimeSeries { labels_refs: vec![1, 2], ..TimeSeries::default() };
     check(nothing(), Err(r#"a series has neither samples nor histograms: {__name__="up"}"#));
     let histograms = vec![Histogram::default(); 2];
-    check(TimeSeries { histograms: histograms.clone(), ..nothing() }, Ok(""));
+    check(TimeSeries { histograms: histograms.clone(), ..nothing() }, Ok("up"));
     let both = TimeSeries { histograms, ..series(&[1, 2]) };
     check(both, Err(r#"a series has both samples and histograms: {__name__="up"}"#));
     // Prometheus itself sends these.
@@ -123,7 +125,7 @@ fn a_bad_histogram_costs_only_itself() {
     }
     let first = decode_message(&field(1, &message), Protocol::V1, &limits(), Some(&demand()));
     for decoded in [first.expect("a request"), second] {
-        assert_eq!((decoded.batch.samples(), decoded.unused.histograms), (2, 1));
+        assert_eq!((decoded.batch.samples(), decoded.batch.histograms()), (2, 1));
         let reason =
             "histogram schema 60 is neither exponential (-4 to 52) nor custom buckets (-53)";
         let examples = vec![format!("a histogram of up: {reason}")];
