@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::capacity;
+use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
 
 /// The bits of the NaN by which Prometheus says that a series has ended.
@@ -40,6 +41,15 @@ impl PartialEq for Sample {
     fn eq(&self, other: &Self) -> bool {
         self.timestamp_ms == other.timestamp_ms && self.value.to_bits() == other.value.to_bits()
     }
+}
+
+/// One native histogram of a series.
+#[derive(Debug, Clone)]
+pub struct HistogramSample {
+    /// Milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// The histogram, which is never a stale marker: that is a [`Sample`].
+    pub histogram: Arc<NativeHistogram>,
 }
 
 /// Whether a value is the stale marker.
