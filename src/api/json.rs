@@ -128,21 +128,37 @@ impl Json {
 
     /// A time and a value of a series: `[1435781451.781,"1"]`.
     pub(super) fn point(&mut self, time_ms: i64, value: f64) {
-        self.pair(time_ms, |text| series_value(text, value));
+        self.at(time_ms, |json| json.value(value));
+    }
+
+    /// A value of a series: `"1"`.
+    pub(super) fn value(&mut self, value: f64) {
+        self.raw("\"");
+        series_value(&mut self.text, value);
+        self.raw("\"");
+    }
+
+    /// A time and what `write` writes: `[1435781451.781,…]`.
+    pub(super) fn at(&mut self, time_ms: i64, write: impl FnOnce(&mut Self)) {
+        self.raw("[");
+        time(&mut self.text, time_ms);
+        self.raw(",");
+        write(self);
+        self.raw("]");
     }
 
     /// A time and a scalar, which Prometheus writes without exponent however long it gets.
     pub(super) fn scalar(&mut self, time_ms: i64, value: f64) {
-        self.pair(time_ms, |text| plain_value(text, value));
+        self.at(time_ms, |json| {
+            json.raw("\"");
+            plain_value(&mut json.text, value);
+            json.raw("\"");
+        });
     }
 
     /// A time and a string.
     pub(super) fn text_at(&mut self, time_ms: i64, string: &str) {
-        self.raw("[");
-        time(&mut self.text, time_ms);
-        self.raw(",");
-        self.string(string);
-        self.raw("]");
+        self.at(time_ms, |json| json.string(string));
     }
 
     /// A number. It must be finite.
@@ -169,14 +185,6 @@ impl Json {
             None => &text,
         };
         self.raw(&format!("\"{short}Z\""));
-    }
-
-    fn pair(&mut self, time_ms: i64, value: impl FnOnce(&mut String)) {
-        self.raw("[");
-        time(&mut self.text, time_ms);
-        self.raw(",\"");
-        value(&mut self.text);
-        self.raw("\"]");
     }
 }
 

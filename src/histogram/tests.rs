@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A histogram in the notation of Prometheus's unit tests, such as `{{schema:1 count:3 sum:2 buckets:[1 2]}}`.
-pub(super) fn histogram(notation: &str) -> NativeHistogram {
+pub(crate) fn histogram(notation: &str) -> NativeHistogram {
     let mut made = NativeHistogram::default();
     let (mut offset, mut negative_offset) = (0, 0);
     let text = notation.trim().trim_start_matches("{{").trim_end_matches("}}");
