@@ -4,14 +4,22 @@
 //! none. They know no store, no layout and no other node; that walk is the engine's.
 
 pub(super) mod aggregate;
+pub(super) mod any_sample;
 pub(super) mod binary;
 pub(super) mod calendar;
 pub(super) mod heap;
 pub(super) mod histogram;
+#[cfg_attr(not(test), expect(dead_code, reason = "the engine reads floats only"))]
+pub(super) mod histogram_range;
+#[cfg(test)]
+mod histogram_range_tests;
+pub(super) mod histogram_rate;
 pub(super) mod map;
 pub(super) mod order;
 pub(super) mod over_time;
 pub(super) mod range;
+#[cfg_attr(not(test), expect(dead_code, reason = "the engine reads floats only"))]
+pub(super) mod range_outcome;
 pub(super) mod rate;
 pub(super) mod relabel;
 pub(super) mod summation;

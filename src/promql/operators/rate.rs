@@ -32,20 +32,41 @@ pub(crate) fn extrapolated(
             previous = sample.value;
         }
     }
-    let mut to_start = (first.timestamp_ms - window.start_ms) as f64 / 1000.0;
-    let mut to_end = (window.end_ms - last.timestamp_ms) as f64 / 1000.0;
-    let sampled = (last.timestamp_ms - first.timestamp_ms) as f64 / 1000.0;
-    let average = sampled / (samples.len() - 1) as f64;
+    let factor = extrapolation_factor(
+        samples.len(),
+        first.timestamp_ms,
+        last.timestamp_ms,
+        window,
+        |sampled| {
+            // A counter cannot have been below zero: do not extrapolate past where it was zero.
+            let has_zero = counter && change > 0.0 && first.value >= 0.0;
+            has_zero.then(|| sampled * (first.value / change))
+        },
+    );
+    Some((change, factor))
+}
+
+/// The factor by which a change over so many samples, at least two, grows over the whole range. Of the seconds
+/// that were sampled, `to_zero` says how many before the first sample the series began at the latest.
+pub(super) fn extrapolation_factor(
+    samples: usize,
+    first_ms: i64,
+    last_ms: i64,
+    window: &Window,
+    to_zero: impl FnOnce(f64) -> Option<f64>,
+) -> f64 {
+    let mut to_start = (first_ms - window.start_ms) as f64 / 1000.0;
+    let mut to_end = (window.end_ms - last_ms) as f64 / 1000.0;
+    let sampled = (last_ms - first_ms) as f64 / 1000.0;
+    let average = sampled / (samples - 1) as f64;
     let threshold = average * EXTRAPOLATION_THRESHOLD;
     if to_start >= threshold {
         to_start = average / 2.0;
     }
-    if counter && change > 0.0 && first.value >= 0.0 {
-        // A counter cannot have been below zero: do not extrapolate past where it was zero.
-        let to_zero = sampled * (first.value / change);
-        if to_zero < to_start {
-            to_start = to_zero;
-        }
+    if let Some(to_zero) = to_zero(sampled)
+        && to_zero < to_start
+    {
+        to_start = to_zero;
     }
     if to_end >= threshold {
         to_end = average / 2.0;
@@ -53,7 +74,7 @@ pub(crate) fn extrapolated(
     let mut covered = sampled;
     covered += to_start;
     covered += to_end;
-    Some((change, covered / sampled))
+    covered / sampled
 }
 
 /// The change between the last two samples: per second for a counter, else as it is.
