@@ -46,6 +46,14 @@ impl PartialEq for Sample {
     }
 }
 
+impl NativeHistogram {
+    /// Whether this says that the series has ended. A sum that is an ordinary NaN does not.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        is_stale(self.sum)
+    }
+}
+
 /// Whether a value is the stale marker.
 #[must_use]
 pub const fn is_stale(value: f64) -> bool {

@@ -40,7 +40,7 @@ pub(crate) mod tests;
 mod validate;
 mod zero;
 
-use crate::{capacity, sample};
+use crate::capacity;
 
 pub use arithmetic::IncompatibleHistograms;
 pub use buckets::HistogramBucket;
@@ -110,12 +110,6 @@ impl NativeHistogram {
     #[must_use]
     pub const fn has_custom_buckets(&self) -> bool {
         self.schema == SCHEMA_CUSTOM
-    }
-
-    /// Whether this says that the series has ended. A sum that is an ordinary NaN does not.
-    #[must_use]
-    pub const fn is_stale(&self) -> bool {
-        sample::is_stale(self.sum)
     }
 
     /// Heap bytes, as the allocator rounds them.

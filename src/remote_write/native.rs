@@ -127,9 +127,8 @@ impl Parts {
             12 => deltas(value, &mut self.positive.deltas, most, &mut self.is_too_long)?,
             13 => doubles(value, &mut self.positive.counts, most, &mut self.is_too_long)?,
             14 => {
+                // Of a counter Prometheus's storage finds out for itself whether it began anew.
                 self.reset_hint = match value.int64()? {
-                    1 => CounterResetHint::Yes,
-                    2 => CounterResetHint::No,
                     3 => CounterResetHint::Gauge,
                     _ => CounterResetHint::Unknown,
                 }

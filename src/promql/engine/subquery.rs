@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::histogram::{CounterResetHint, NativeHistogram};
 use crate::labels::Labels;
 use crate::promql::operators::window::Window;
 use crate::promql::syntax::when::When;
@@ -226,7 +227,7 @@ impl Subquery {
             let rows = &mut self.rows.histograms;
             rows.resize_with(rows.len().max(self.rows.samples.len()), Vec::new);
             let row = &mut rows[self.row_of_element[i] as usize];
-            row.push(HistogramSample::new(time_ms, Arc::clone(histogram)));
+            row.push(HistogramSample::new(time_ms, unhinted(histogram)));
         }
         Ok(())
     }
@@ -240,6 +241,17 @@ impl Subquery {
             self.mapped = 0;
             self.grown = true;
         }
+    }
+}
+
+/// A histogram of which nobody says whether it began anew: what was between two steps is not known.
+fn unhinted(histogram: &Arc<NativeHistogram>) -> Arc<NativeHistogram> {
+    match histogram.reset_hint {
+        CounterResetHint::Unknown | CounterResetHint::Gauge => Arc::clone(histogram),
+        CounterResetHint::Yes | CounterResetHint::No => Arc::new(NativeHistogram {
+            reset_hint: CounterResetHint::Unknown,
+            ..NativeHistogram::clone(histogram)
+        }),
     }
 }
 
