@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::clusters::Ruling;
 use super::replicas::Claim;
 use super::ring::{Appended, Ring};
 use super::{ENDED, Outcome, Rejection, SelectorId, Series, SeriesId, Store, retention};
@@ -28,16 +29,25 @@ impl Store {
 
     /// Puts back the samples of series that another store had: these may begin all at once.
     pub fn restore(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
-        self.append_within(now_ms, batch, usize::MAX)
+        // Here nobody is let go: each series comes with the replica that it heard.
+        let mut clusters = std::mem::take(&mut self.clusters);
+        let outcome = self.append_within(now_ms, batch, usize::MAX);
+        clusters.restore(now_ms, batch);
+        self.clusters = clusters;
+        outcome
     }
 
     fn append_within(&mut self, now_ms: i64, batch: &Batch, max_new_series: usize) -> Outcome {
         let mut outcome = Outcome::default();
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
+            let ruling = self.ruling(now_ms, incoming, &mut outcome);
+            if ruling == Ruling::LetGo {
+                continue;
+            }
             let found = self.find_or_create(now_ms, incoming, max_new_series, &mut outcome);
             let Some(id) = found else { continue };
-            oldest_ms = oldest_ms.min(self.append_to(id, now_ms, incoming, &mut outcome));
+            oldest_ms = oldest_ms.min(self.append_to(id, now_ms, (incoming, ruling), &mut outcome));
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
@@ -93,9 +103,11 @@ impl Store {
         &mut self,
         id: SeriesId,
         now_ms: i64,
-        incoming: &BatchSeries,
+        (incoming, ruling): (&BatchSeries, Ruling),
         outcome: &mut Outcome,
     ) -> i64 {
+        let is_elected = ruling == Ruling::Elected;
+        let mut heard_ms = None;
         let (labels, replica) = (&incoming.labels, incoming.replica.as_ref());
         let limit = self.config.max_future;
         let max_samples = self.config.max_samples_per_series;
@@ -110,7 +122,8 @@ impl Store {
         for sample in samples.iter() {
             let too_new = too_new(sample, now_ms, limit);
             if let Some(replica) = replica {
-                match self.replicas.claim(id, replica, &series.ring, sample.timestamp_ms, now_ms) {
+                let times = (sample.timestamp_ms, now_ms);
+                match self.replicas.claim(id, replica, &series.ring, times, is_elected) {
                     Claim::Heard => {}
                     // A sample that is no good does not speak for its replica.
                     claim if claim == Claim::Unheard || too_new.is_some() => {
@@ -121,9 +134,14 @@ impl Store {
                         let dropped = std::mem::take(&mut series.ring);
                         oldest_ms = oldest_ms.min(oldest(&dropped));
                         outcome.deduplicated += dropped.samples().len() as u64;
-                        self.replicas.hear(id, replica, now_ms);
+                        self.replicas.hear(id, replica, now_ms, i64::MIN);
                     }
-                    _ => outcome.count_change(self.replicas.hear(id, replica, now_ms)),
+                    _ => {
+                        let last_ms = series.ring.last().map_or(i64::MIN, |it| it.timestamp_ms);
+                        let change = self.replicas.hear(id, replica, now_ms, last_ms);
+                        // It is said of the cluster.
+                        outcome.count_change(change.map(|it| it.filter(|_| !is_elected)));
+                    }
                 }
             }
             let too_old = (sample.timestamp_ms < oldest_ms_allowed).then_some(Rejection::TooOld);
@@ -139,12 +157,16 @@ impl Store {
                 && matches!(appended, Appended::Stored { .. } | Appended::Duplicate)
             {
                 self.replicas.renew(id, now_ms);
+                heard_ms = Some(sample.timestamp_ms);
             }
             outcome.count(labels, *sample, appended);
         }
         self.bytes = self.bytes + series.ring.bytes() - before;
         let newest = series.ring.last().filter(|sample| !sample.is_stale());
         self.slots.set_newest_ms(id, newest.map_or(ENDED, |sample| sample.timestamp_ms));
+        if let Some(time_ms) = heard_ms.filter(|_| is_elected) {
+            self.elect(now_ms, incoming, time_ms, outcome);
+        }
         oldest_ms
     }
 
