@@ -218,6 +218,12 @@ impl Pipeline {
         self.store.set_replica_timeout(timeout);
     }
 
+    /// Which labels name a cluster of replicas that elects one for all its series, and how many clusters there
+    /// may be, from now on. Without labels each series elects its own.
+    pub fn set_clusters(&mut self, labels: &[String], max: usize) {
+        self.store.set_clusters(labels, max);
+    }
+
     /// Other rules for alerts from the next tick on; none at the beginning.
     pub fn set_alerting(&mut self, config: AlertingConfig) {
         self.alerting.set_config(config);

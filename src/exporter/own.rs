@@ -18,6 +18,8 @@ pub fn count_append(outcome: &Outcome) {
     counter!("portent_series_over_limit_samples_total").increment(outcome.over_limit);
     counter!("portent_series_deferred_samples_total").increment(outcome.deferred);
     counter!("portent_series_replica_changes_total").increment(outcome.replica_changes);
+    counter!("portent_series_cluster_changes_total").increment(outcome.cluster_changes);
+    counter!("portent_series_over_clusters_samples_total").increment(outcome.over_clusters);
 }
 
 /// Counts a tick, what it found and how long it took.
@@ -261,6 +263,16 @@ fn describe_series() {
         "portent_series_replica_changes_total",
         "Times a series switched to another replica of its sender because the one in use was \
          silent."
+    );
+    describe_counter!(
+        "portent_series_cluster_changes_total",
+        "Times a cluster (remote_write.cluster_labels) elected another replica because the elected one \
+         was silent."
+    );
+    describe_counter!(
+        "portent_series_over_clusters_samples_total",
+        "Samples of clusters beyond remote_write.max_clusters or storage.max_bytes: each of their series \
+         decides alone which replica it uses."
     );
 }
 

@@ -84,6 +84,11 @@ pub struct RemoteWriteConfig {
     pub replica_labels: Vec<String>,
     /// How long that replica must have been silent about a series before another one is heard.
     pub replica_timeout: Duration,
+    /// Labels that name a cluster of such Prometheus, and stay: of all series with the same values of them the
+    /// samples of one replica are kept. Empty, or for series that lack one: each series has its own.
+    pub cluster_labels: Vec<String>,
+    /// Clusters at most; the series of further ones have each their own replica.
+    pub max_clusters: usize,
 }
 
 impl Default for RemoteWriteConfig {
@@ -120,6 +125,9 @@ impl Default for RemoteWriteConfig {
             // What prometheus-operator sets; what Mimir and Cortex want.
             replica_labels: ["prometheus_replica", "__replica__"].map(str::to_owned).to_vec(),
             replica_timeout: REPLICA_TIMEOUT,
+            cluster_labels: Vec::new(),
+            // Ten times what Mimir allows a tenant; some 200 KB.
+            max_clusters: 1_000,
         }
     }
 }
@@ -149,10 +157,9 @@ impl RemoteWriteConfig {
                 ("max_queued_requests", Some(self.max_queued_requests as u64)),
                 ("queue_timeout", Some(self.queue_timeout.as_ms() as u64)),
                 ("replica_timeout", Some(self.replica_timeout.as_ms() as u64)),
+                ("max_clusters", Some(self.max_clusters as u64)),
             ],
         )?;
-        let wrong =
-            |key: &str, reason: &str| Err(SettingError::new(format!("remote_write.{key}"), reason));
         let largest = self.largest_request_bytes();
         for (key, limit) in [
             ("max_in_flight_bytes", Some(self.max_in_flight_bytes)),
@@ -168,12 +175,30 @@ impl RemoteWriteConfig {
         if largest > u64::from(u32::MAX) {
             return wrong("max_body_bytes", "must be below 4GiB together with max_decoded_bytes");
         }
+        self.validate_labels()
+    }
+
+    /// Refuses labels of replicas and clusters that are none, or that no series would have.
+    fn validate_labels(&self) -> Result<(), SettingError> {
         let no_name = |label: &String| label.is_empty() || label == METRIC_NAME;
-        if let Some(i) = self.replica_labels.iter().position(no_name) {
-            let reason = "must be the name of a label, and not __name__";
-            return wrong(&format!("replica_labels[{i}]"), reason);
+        for (key, labels) in
+            [("replica_labels", &self.replica_labels), ("cluster_labels", &self.cluster_labels)]
+        {
+            if let Some(i) = labels.iter().position(no_name) {
+                let reason = "must be the name of a label, and not __name__";
+                return wrong(&format!("{key}[{i}]"), reason);
+            }
         }
-        Ok(())
+        if !self.cluster_labels.is_empty() && self.replica_labels.is_empty() {
+            return wrong("cluster_labels", "needs replica_labels, which is empty");
+        }
+        match self.cluster_labels.iter().position(|label| self.replica_labels.contains(label)) {
+            Some(i) => {
+                let reason = "must not be one of replica_labels, which are removed";
+                wrong(&format!("cluster_labels[{i}]"), reason)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The memory that one request can need.
@@ -190,4 +215,8 @@ impl RemoteWriteConfig {
         let peer = self.max_in_flight_bytes_per_peer.unwrap_or(ByteSize::from_bytes(half));
         InFlightLimits { all: all.as_len(), peer: peer.min(all).as_len() }
     }
+}
+
+fn wrong(key: &str, reason: &str) -> Result<(), SettingError> {
+    Err(SettingError::new(format!("remote_write.{key}"), reason))
 }

@@ -210,7 +210,7 @@ mod tests {
             positive_deltas: vec![1, 2],
             negative_spans: vec![span(0, 1)],
             negative_deltas: vec![2],
-            reset_hint: 2,
+            reset_hint: 3,
             ..Histogram::default()
         }
     }
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!((read.count, read.sum, read.zero_count, read.schema), (8.0, 18.5, 2.0, 1));
         assert_eq!(read.positive.indexed().collect::<Vec<_>>(), [(-1, 1.0), (2, 3.0)]);
         assert_eq!(read.negative.indexed().collect::<Vec<_>>(), [(0, 2.0)]);
-        assert_eq!(read.reset_hint, CounterResetHint::No);
+        assert_eq!(read.reset_hint, CounterResetHint::Gauge);
     }
 
     #[test]

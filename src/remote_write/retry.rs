@@ -5,9 +5,9 @@
 //! Sources: RFC 9110 section 10.2.3 (Retry-After), remote-write specification 2.0 "Retries & Backoff"; the
 //! header `Retry-Attempt` is that of Prometheus and client_golang, the formula that of Mimir.
 
-use std::hash::{BuildHasher, RandomState};
-
 use hyper::HeaderMap;
+use rand::TryRng;
+use rand::rngs::SysRng;
 
 /// The header that counts the attempts before this one. The first attempt has none.
 const RETRY_ATTEMPT: &str = "retry-attempt";
@@ -39,11 +39,10 @@ pub fn after_seconds(attempt: u64, random: f64) -> u32 {
     (wait * (1.0 - SPREAD + 2.0 * SPREAD * random)).ceil().max(1.0) as u32
 }
 
-/// A random number from 0 to 1, good enough to spread senders: the standard library keys its hash tables with
-/// secrets of the system.
+/// A random number from 0 to 1, of the system; the middle where that has none to give.
 #[must_use]
 pub fn random() -> f64 {
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+    SysRng.try_next_u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::clusters::Ruling;
 use super::outcome::Kind;
 use super::replicas::{Claim, Replicas};
 use super::ring::{Appended, Ring, Timed};
@@ -30,16 +31,25 @@ impl Store {
 
     /// Puts back the samples of series that another store had: these may begin all at once.
     pub fn restore(&mut self, now_ms: i64, batch: &Batch) -> Outcome {
-        self.append_within(now_ms, batch, usize::MAX)
+        // Here nobody is let go: each series comes with the replica that it heard.
+        let mut clusters = std::mem::take(&mut self.clusters);
+        let outcome = self.append_within(now_ms, batch, usize::MAX);
+        clusters.restore(now_ms, batch);
+        self.clusters = clusters;
+        outcome
     }
 
     fn append_within(&mut self, now_ms: i64, batch: &Batch, max_new_series: usize) -> Outcome {
         let mut outcome = Outcome::default();
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
+            let ruling = self.ruling(now_ms, incoming, &mut outcome);
+            if ruling == Ruling::LetGo {
+                continue;
+            }
             let found = self.find_or_create(now_ms, incoming, max_new_series, &mut outcome);
             let Some(id) = found else { continue };
-            oldest_ms = oldest_ms.min(self.append_to(id, now_ms, incoming, &mut outcome));
+            oldest_ms = oldest_ms.min(self.append_to(id, now_ms, (incoming, ruling), &mut outcome));
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
@@ -94,9 +104,10 @@ impl Store {
         &mut self,
         id: SeriesId,
         now_ms: i64,
-        incoming: &BatchSeries,
+        (incoming, ruling): (&BatchSeries, Ruling),
         outcome: &mut Outcome,
     ) -> i64 {
+        let is_elected = ruling == Ruling::Elected;
         let series = self.slots.get_mut(id).expect("the index holds live series");
         let before = series.samples_bytes();
         // A series that falls behind goes on; one that begins does so with what would not be evicted.
@@ -111,8 +122,10 @@ impl Store {
             retention_ms,
             config: &self.config,
             replicas: &mut self.replicas,
+            is_elected,
             outcome,
             oldest_ms: i64::MAX,
+            heard_ms: None,
         };
         if incoming.histograms.is_empty() && series.histograms.is_none() {
             appending.put(
@@ -131,10 +144,13 @@ impl Store {
                 series.histograms = None;
             }
         }
-        let oldest_ms = appending.oldest_ms;
+        let (oldest_ms, heard_ms) = (appending.oldest_ms, appending.heard_ms);
         self.bytes = self.bytes + series.samples_bytes() - before;
         let newest_ms = series.newest_ms();
         self.slots.set_newest_ms(id, newest_ms);
+        if let Some(time_ms) = heard_ms.filter(|_| is_elected) {
+            self.elect(now_ms, incoming, time_ms, outcome);
+        }
         oldest_ms
     }
 
@@ -177,9 +193,13 @@ struct Appending<'a> {
     retention_ms: i64,
     config: &'a StorageConfig,
     replicas: &'a mut Replicas,
+    /// The replica is elected for its cluster.
+    is_elected: bool,
     outcome: &'a mut Outcome,
     /// Of what was put in or made way.
     oldest_ms: i64,
+    /// Of the newest one that was taken of the replica.
+    heard_ms: Option<i64>,
 }
 
 impl Appending<'_> {
@@ -212,6 +232,7 @@ impl Appending<'_> {
                 && matches!(appended, Appended::Stored { .. } | Appended::Duplicate)
             {
                 self.replicas.renew(self.id, self.now_ms);
+                self.heard_ms = self.heard_ms.max(Some(time_ms));
             }
             self.outcome.count(self.labels, (time_ms, kind), appended);
         }
@@ -221,7 +242,7 @@ impl Appending<'_> {
     fn hears<T: Timed>(&mut self, ring: &mut Ring<T>, time_ms: i64, is_too_new: bool) -> bool {
         let (id, now_ms) = (self.id, self.now_ms);
         let Some(replica) = self.replica else { return true };
-        match self.replicas.claim(id, replica, ring, time_ms, now_ms) {
+        match self.replicas.claim(id, replica, ring, (time_ms, now_ms), self.is_elected) {
             Claim::Heard => {}
             // A sample that is no good does not speak for its replica.
             claim if claim == Claim::Unheard || is_too_new => {
@@ -233,11 +254,13 @@ impl Appending<'_> {
                 let oldest = dropped.samples().first().map_or(i64::MAX, T::time_ms);
                 self.oldest_ms = self.oldest_ms.min(oldest);
                 self.outcome.deduplicated += dropped.samples().len() as u64;
-                self.replicas.hear(id, replica, now_ms);
+                self.replicas.hear(id, replica, now_ms, i64::MIN);
             }
             _ => {
-                let change = self.replicas.hear(id, replica, now_ms);
-                self.outcome.count_change(change);
+                let last_ms = ring.last().map_or(i64::MIN, T::time_ms);
+                let change = self.replicas.hear(id, replica, now_ms, last_ms);
+                // It is said of the cluster.
+                self.outcome.count_change(change.map(|it| it.filter(|_| !self.is_elected)));
             }
         }
         true

@@ -2,7 +2,8 @@
 //!
 //! In: batches of samples. Out: for each registered selector the series that satisfy it, and for
 //! each series its newest sample or the slice of a time range. A series is kept only while some
-//! selector wants it, for as long as that selector looks back, and hears one replica of its sender.
+//! selector wants it, for as long as that selector looks back, and hears one replica of its sender: its own
+//! choice, or its cluster's.
 //! It does not know HTTP, PromQL or the time of day: `now` is an argument.
 //!
 //! Invariants: a repeated sample changes nothing; no limit is exceeded at the end of a call; a series
@@ -13,6 +14,7 @@
 mod append;
 mod budget;
 mod changes;
+mod clusters;
 mod demand;
 mod excerpt;
 mod histograms;
@@ -33,6 +35,7 @@ use crate::matcher::Selector;
 use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
 use budget::Budget;
 use changes::Changes;
+use clusters::Clusters;
 use interest::Interest;
 use names::Names;
 use pace::Pace;
@@ -143,6 +146,7 @@ pub struct Store {
     interest: Interest,
     changes: Changes,
     replicas: Replicas,
+    clusters: Clusters,
     /// Of the series; tables are counted by their capacity, see [`Store::stats`].
     bytes: usize,
     budget: Budget,
@@ -163,6 +167,7 @@ impl Store {
             interest: Interest::default(),
             changes: Changes::default(),
             replicas: Replicas::default(),
+            clusters: Clusters::default(),
             bytes: 0,
             budget: Budget::default(),
             pace: Pace::default(),
@@ -225,6 +230,7 @@ impl Store {
 
     /// Drops series whose newest sample no selector can see any more; says how many.
     pub fn evict(&mut self, now_ms: i64) -> usize {
+        self.clusters.forget(now_ms, self.replicas.timeout_ms());
         let mut dead = vec![false; self.slots.len()];
         let mut evicted = 0;
         for (id, series) in self.slots.iter() {
@@ -369,7 +375,8 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let tables = self.slots.bytes() + index_bytes(self.index.capacity());
-        Stats { series: self.index.len(), bytes: self.bytes + tables + self.replicas.bytes() }
+        let senders = self.replicas.bytes() + self.clusters.bytes();
+        Stats { series: self.index.len(), bytes: self.bytes + tables + senders }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
@@ -415,6 +422,8 @@ fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
 
 #[cfg(test)]
 mod churn_tests;
+#[cfg(test)]
+mod cluster_tests;
 #[cfg(test)]
 mod histogram_tests;
 #[cfg(test)]

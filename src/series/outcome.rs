@@ -131,6 +131,10 @@ pub struct Outcome {
     pub series_dropped: u64,
     /// Series (not samples) that hear another replica, because the one they heard was silent.
     pub replica_changes: u64,
+    /// Clusters (not samples) that elected another replica, because the elected one was silent.
+    pub cluster_changes: u64,
+    /// Of clusters beyond the limit: each series decides which replica it hears.
+    pub over_clusters: u64,
     /// One of these changes, unless it was said of the silent replica before.
     pub replica_change: Option<ReplicaChange>,
     /// One rejected sample and the reason, for the sender.
@@ -144,6 +148,8 @@ pub struct ReplicaChange {
     pub from: Arc<str>,
     /// The one that is.
     pub to: Arc<str>,
+    /// The cluster that elected it; else single series hear it.
+    pub cluster: Option<String>,
 }
 
 /// A sample that was not taken in.

@@ -6,9 +6,9 @@
 //! scrape at other moments.
 //!
 //! What is elected is the replica of *one series*. Mimir and Cortex elect one for each value of a
-//! cluster label; here nobody says which label that is, and a wrong guess would silence senders
-//! that have nothing to do with each other: the replicas of every cluster may have the same names,
-//! and hosts the same addresses. The whole label set without the replica's label never errs: only
+//! cluster label, and so does `clusters` where the configuration names one. By default nobody says which
+//! label that is, and a wrong guess would silence senders that have nothing to do with each other: the
+//! replicas of every cluster may have the same names, and hosts the same addresses. The whole label set without the replica's label never errs: only
 //! what would be in one ring is ever weighed against each other. Three rules keep series together
 //! and with their replica:
 //! * Of the replicas that are heard, the one that has been for longest is the *senior*: it takes a
@@ -16,7 +16,8 @@
 //!   replicas come in turns, all series of a host go to the same one within a scrape interval.
 //! * A series goes over when its replica has been silent *about it* for the timeout, or for two of
 //!   its own scrape intervals where that is longer: with 1m scrapes it would else go to and fro.
-//! * It goes over with a sample newer than all it has, and not back until the same happens again.
+//! * It goes over with a sample newer than all it has, and not back until the same happens again. Older
+//!   ones that come afterwards are let go: they would lie among those of the replica before.
 //!
 //! Invariants: a series that no replica was told of costs nothing here; a name is known only while
 //! a series hears it, so there are never more names than series, and their bytes count in
@@ -68,6 +69,8 @@ struct Hearing {
     replica: u32,
     /// When it last had a sample of it, by this machine's clock.
     heard_ms: i64,
+    /// The time of the newest sample of the one before: what is not newer comes too late.
+    after_ms: i64,
 }
 
 /// A replica that some series hears.
@@ -117,29 +120,38 @@ impl Replicas {
         self.timeout_ms = timeout.as_ms().unsigned_abs();
     }
 
+    /// How long any replica is waited for.
+    pub(super) fn timeout_ms(&self) -> u64 {
+        self.timeout_ms
+    }
+
     /// Memory, estimated.
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.hearings.capacity() * size_of::<Hearing>()
     }
 
-    /// What a sample of this time is to a series with this ring.
+    /// What a sample of this time, now, is to a series with this ring. If the replica is elected for a whole
+    /// cluster, no other one is waited for.
     pub(super) fn claim<T: Timed>(
         &self,
         id: SeriesId,
         name: &Arc<str>,
         ring: &Ring<T>,
-        time_ms: i64,
-        now_ms: i64,
+        (time_ms, now_ms): (i64, i64),
+        is_elected: bool,
     ) -> Claim {
         let Some((hearing, heard)) = self.heard(id) else {
             return Claim::Free;
         };
         if Arc::ptr_eq(&heard.name, name) || heard.name == *name {
-            return Claim::Heard;
+            return if time_ms > hearing.after_ms { Claim::Heard } else { Claim::Unheard };
         }
         let Some(last_ms) = ring.last().map(T::time_ms) else {
             return Claim::Free;
         };
+        if is_elected {
+            return if time_ms > last_ms { Claim::Free } else { Claim::Unheard };
+        }
         // Either way: after a clock was set back nobody waits for it to come round again.
         let silent_ms = now_ms.abs_diff(hearing.heard_ms);
         if time_ms > last_ms && silent_ms >= self.patience_ms(ring) {
@@ -156,24 +168,28 @@ impl Replicas {
         self.heard(id).map(|(_, replica)| Arc::clone(&replica.name))
     }
 
-    /// The series hears this replica from now on. Gives what has changed if it heard another one:
+    /// The series hears this replica from now on, if it heard another one with what is newer than `last_ms`. Gives what has changed if it heard another one:
     /// with the names unless that was said before.
     pub(super) fn hear(
         &mut self,
         id: SeriesId,
         name: &Arc<str>,
         now_ms: i64,
+        last_ms: i64,
     ) -> Option<Option<ReplicaChange>> {
         let change = self.heard(id).map(|(hearing, heard)| {
-            let change = ReplicaChange { from: Arc::clone(&heard.name), to: Arc::clone(name) };
+            let from = Arc::clone(&heard.name);
+            let change = ReplicaChange { from, to: Arc::clone(name), cluster: None };
             (hearing.replica, (!heard.reported).then_some(change))
         });
         self.leave(id);
         let replica = self.intern(name);
         if self.hearings.len() <= id.index() {
-            self.hearings.resize(id.index() + 1, Hearing { replica: NOBODY, heard_ms: 0 });
+            let nobody = Hearing { replica: NOBODY, heard_ms: 0, after_ms: i64::MIN };
+            self.hearings.resize(id.index() + 1, nobody);
         }
-        self.hearings[id.index()] = Hearing { replica, heard_ms: now_ms };
+        let after_ms = if change.is_some() { last_ms } else { i64::MIN };
+        self.hearings[id.index()] = Hearing { replica, heard_ms: now_ms, after_ms };
         let (from, change) = change?;
         if let Some(Some(from)) = self.replicas.get_mut(from as usize) {
             from.reported = true;
@@ -226,7 +242,7 @@ impl Replicas {
     }
 
     /// How long the replica that a series hears may be silent.
-    fn patience_ms<T: Timed>(&self, ring: &Ring<T>) -> u64 {
+    pub(super) fn patience_ms<T: Timed>(&self, ring: &Ring<T>) -> u64 {
         let interval_ms = match ring.samples() {
             [.., before, last] => last.time_ms().abs_diff(before.time_ms()),
             _ => 0,
@@ -356,7 +372,7 @@ mod tests {
                 stored: 1,
                 deduplicated: 2,
                 replica_changes: 1,
-                replica_change: Some(ReplicaChange { from: a, to: b }),
+                replica_change: Some(ReplicaChange { from: a, to: b, cluster: None }),
                 ..Outcome::default()
             }
         } else {

@@ -50,7 +50,7 @@ use crate::detect::{LoadedModel, Pipeline, Snapshot};
 use crate::exporter::{self, Exporter, Reload, SharedScores};
 use crate::http;
 use crate::notify;
-use crate::remote_write;
+use crate::remote_write::{self, RemoteWriteConfig};
 use crate::series::StorageConfig;
 use clock::now_ms;
 use folder::Folder;
@@ -221,6 +221,8 @@ async fn begin(
     let pipeline = Pipeline::new(config.global.clone(), storage, models);
     let mut pipeline = pipeline.map_err(|error| ServeError::Wrong(error.into()))?;
     pipeline.set_replica_timeout(config.remote_write.replica_timeout);
+    let RemoteWriteConfig { cluster_labels, max_clusters, .. } = &config.remote_write;
+    pipeline.set_clusters(cluster_labels, *max_clusters);
     pipeline.set_alerting(config.alerting.clone());
     let demand = Arc::new(pipeline.store().demand());
     let budgets = Budgets::of(&live.borrow());

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::detect::{DetectError, LoadedModel, ModelKey, PastEntity, Pipeline, Snapshot, Warmed};
 use crate::exporter;
 use crate::labels::Labels;
-use crate::remote_write::{self, Permit, Unavailable, clip};
+use crate::remote_write::{self, Permit, RemoteWriteConfig, Unavailable, clip};
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome, StorageConfig};
 
@@ -204,6 +204,8 @@ fn obey(
             let result = pipeline.reconfigure(config.global.clone(), storage, models);
             if let Ok(dropped) = &result {
                 pipeline.set_replica_timeout(config.remote_write.replica_timeout);
+                let RemoteWriteConfig { cluster_labels, max_clusters, .. } = &config.remote_write;
+                pipeline.set_clusters(cluster_labels, *max_clusters);
                 pipeline.set_alerting(config.alerting.clone());
                 exporter::count_dropped(*dropped);
                 // What is shown until the next tick, of which there may be none.
@@ -222,12 +224,28 @@ fn obey(
     }
 }
 
-/// Logs that series hear another replica now, once for the one that is silent.
+/// Logs that series, or a whole cluster, hear another replica now, once for the one that is silent.
 fn report_replicas(outcome: &Outcome, log: &RateLimitedLog) {
     let Some(change) = &outcome.replica_change else { return };
     let Some(suppressed) = log.pass(REPLICA_CHANGE, now_ms()) else { return };
     let (from, to) = (clip(&change.from), clip(&change.to));
-    tracing::info!(from, to, suppressed, "a replica is silent: its series now use another one");
+    match change.cluster.as_deref().map(clip) {
+        None => {
+            tracing::info!(
+                from,
+                to,
+                suppressed,
+                "a replica is silent: its series now use another one"
+            );
+        }
+        Some(cluster) => tracing::info!(
+            cluster,
+            from,
+            to,
+            suppressed,
+            "a replica is silent: its cluster now uses another one"
+        ),
+    }
 }
 
 /// Logs that series were dropped, not with every batch.

@@ -499,6 +499,61 @@ async fn a_replica_that_takes_over_is_counted_and_named() {
     assert!(line.contains("prometheus-a") && line.contains("prometheus-b"), "{line}");
 }
 
+/// Of a pair that is known by a cluster's label one is heard for all series, also for those that only the other
+/// one has, until it stops; then the other one is heard at once for all.
+#[tokio::test]
+async fn a_cluster_hears_the_replica_that_is_elected_and_the_other_when_it_stops() {
+    let dir = TempDir::new().expect("a temporary folder");
+    // Long enough for what is sent before it stops, of which the other one must not be heard.
+    let section = "remote_write:\n  replica_timeout: 3s\n  cluster_labels: [cluster]\n";
+    let own = format!("{}{section}", config(&write_sum_of_squares(&dir, 2), 2.0));
+    let portent = Portent::start(&own, &[]).await;
+    ready(&portent).await;
+    let of = |replica: &str, value: f64, hosts: &[&str]| -> Vec<Series> {
+        let one = |(host, name): (&&str, &str)| {
+            let host = ("instance", *host);
+            let pair = [("cluster", "c1"), ("prometheus_replica", replica)];
+            Series::new(&[("__name__", name), host, pair[0], pair[1]], &[(now_ms(), value)])
+        };
+        hosts.iter().flat_map(|host| [(host, "m_a"), (host, "m_b")]).map(one).collect()
+    };
+    let has = |page: &str, line: &str| page.lines().any(|it| it == line);
+    for _ in 0..3 {
+        send(&portent, &of("prometheus-a", 1.0, &["h"])).await;
+        send(&portent, &of("prometheus-b", 2.0, &["h", "other"])).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let unheard = "portent_remote_write_samples_total{outcome=\"deduplicated\"} 12";
+    let page = page_with(&portent, "what was left out", |page| has(page, unheard)).await;
+    assert!(has(&page, "portent_series_created_total 2"), "{page}");
+    let change = "portent_series_cluster_changes_total";
+    assert!(has(&page, &format!("{change} 0")), "{page}");
+    wait_until(SOON, "the other one to be elected", async || {
+        send(&portent, &of("prometheus-b", 2.0, &["h", "other"])).await;
+        let page = crate::support::get(&portent.url("/metrics")).await?.body;
+        if has(&page, &format!("{change} 1")) { Ok(()) } else { Err(page) }
+    })
+    .await;
+    // The first one is back: too late.
+    send(&portent, &of("prometheus-a", 1.0, &["h"])).await;
+    let of_both =
+        [r#"anomaly_score{instance="h",model="squares"}"#, r#"anomaly_score{instance="other""#];
+    let page = page_with(&portent, "scores of both hosts", |page| {
+        of_both.iter().all(|score| page.contains(score))
+    })
+    .await;
+    assert!(has(&page, &format!("{change} 1")), "{page}");
+    assert!(has(&page, "portent_series_created_total 4"), "{page}");
+    assert!(has(&page, "portent_series_replica_changes_total 2"), "of h alone: {page}");
+    let log = portent.server.log();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("a replica is silent")).collect();
+    let [line] = lines[..] else { panic!("it is said once: {log}") };
+    for name in ["cluster=c1", "from=prometheus-a", "to=prometheus-b"] {
+        assert!(line.contains(name), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn it_ends_within_its_time_whatever_clients_do() {
     for signal in ["TERM", "INT"] {
