@@ -16,9 +16,9 @@ use crate::bytesize::ByteSize;
 /// Answers up to this length are not counted: a graph's. There are no more of them than connections.
 pub(super) const SHORT_BYTES: usize = 64 << 10;
 
-/// How long a question is expected to take.
+/// How much work a question is expected to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Effort {
     /// It evaluates many instants, or reads much of each series.
     Long,
     /// It does not: what the last tick found, which series there are, a value now.
@@ -34,7 +34,7 @@ pub struct Capacity {
     bytes: Arc<AtomicUsize>,
 }
 
-/// Places among the questions of a pace that are worked on.
+/// Places among the questions of an effort that are worked on.
 #[derive(Debug, Clone)]
 struct Places {
     /// A permit is a question that is worked on.
@@ -69,18 +69,18 @@ impl Places {
 }
 
 impl Capacity {
-    /// So many questions of each pace are worked on from now on. Where they were more, those that are over make
+    /// So many questions of each effort are worked on from now on. Where they were more, those that are over make
     /// room for nobody until it is right. It wants a tokio runtime.
     pub(super) fn set_places(&self, count: usize) {
         self.long.set(count);
         self.quick.set(count);
     }
 
-    /// A place among the questions of a pace that are worked on; waits for it.
-    pub(super) async fn place(&self, pace: Pace) -> Result<OwnedSemaphorePermit, ApiError> {
-        let places = match pace {
-            Pace::Long => &self.long,
-            Pace::Quick => &self.quick,
+    /// A place among the questions of an effort that are worked on; waits for it.
+    pub(super) async fn place(&self, effort: Effort) -> Result<OwnedSemaphorePermit, ApiError> {
+        let places = match effort {
+            Effort::Long => &self.long,
+            Effort::Quick => &self.quick,
         };
         let place = Arc::clone(&places.free).acquire_owned().await;
         place.map_err(|_| ApiError::Unavailable)
@@ -147,7 +147,8 @@ mod tests {
     async fn queries_that_began_before_a_reload_count_after_it() {
         let capacity = Capacity::default();
         capacity.set_places(2);
-        let (first, second) = (capacity.place(Pace::Long).await, capacity.place(Pace::Long).await);
+        let (first, second) =
+            (capacity.place(Effort::Long).await, capacity.place(Effort::Long).await);
         assert!(first.is_ok() && second.is_ok());
         capacity.set_places(1);
         tokio::task::yield_now().await;
@@ -155,7 +156,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(capacity.long.free.available_permits(), 0, "there is one, and it is taken");
         drop(second);
-        assert!(capacity.place(Pace::Long).await.is_ok());
+        assert!(capacity.place(Effort::Long).await.is_ok());
         capacity.set_places(3);
         assert_eq!(capacity.long.free.available_permits(), 3);
     }

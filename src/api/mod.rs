@@ -54,7 +54,7 @@ use crate::response::response;
 use crate::series::{Excerpt, ExcerptLimits, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
-use capacity::Pace;
+use capacity::Effort;
 use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
@@ -142,7 +142,7 @@ impl Api {
         Self { config, body_timeout, build, capacity, max_contributions }
     }
 
-    /// As many questions of each pace are worked on as configured, from now on. It wants a tokio runtime.
+    /// As many questions of each effort are worked on as configured, from now on. It wants a tokio runtime.
     pub fn take_effect(&self) {
         self.capacity.set_places(self.config.max_concurrency);
     }
@@ -222,9 +222,9 @@ impl Api {
         (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: impl Fn(Look) -> F,
     ) -> Result<String, ApiError> {
-        let pace = asked.pace();
+        let effort = asked.effort();
         let QueryRequest { query, instants, limit, timeout } = asked;
-        let permit = self.permit(pace, timeout).await?;
+        let permit = self.permit(effort, timeout).await?;
         let limits = ExcerptLimits {
             max_series: self.config.max_series,
             max_samples: self.config.max_samples,
@@ -263,7 +263,7 @@ impl Api {
         (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: impl Fn(Look) -> F,
     ) -> Result<String, ApiError> {
-        let permit = self.permit(Pace::Quick, None).await?;
+        let permit = self.permit(Effort::Quick, None).await?;
         let begun = Instant::now();
         let (from_ms, to_ms) = (lookup.from_ms, lookup.to_ms);
         let (mut listing, mut is_whole) =
@@ -296,7 +296,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let permit = self.permit(Pace::Quick, None).await?;
+        let permit = self.permit(Effort::Quick, None).await?;
         permit.work(move |_| asked.answer(&snapshot, now_ms, max_bytes)).await
     }
 
@@ -308,7 +308,7 @@ impl Api {
         now_ms: i64,
     ) -> Result<String, ApiError> {
         let max_bytes = self.config.max_response_bytes;
-        let permit = self.permit(Pace::Quick, None).await?;
+        let permit = self.permit(Effort::Quick, None).await?;
         permit.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
@@ -328,9 +328,13 @@ impl Api {
     }
 
     /// Waits for a place among the queries that are worked on.
-    async fn permit(&self, pace: Pace, timeout: Option<Duration>) -> Result<QueryPermit, ApiError> {
+    async fn permit(
+        &self,
+        effort: Effort,
+        timeout: Option<Duration>,
+    ) -> Result<QueryPermit, ApiError> {
         let longest = self.config.timeout.to_std();
         let longest = timeout.map_or(longest, |timeout| timeout.min(longest));
-        QueryPermit::wait(&self.capacity, pace, longest).await
+        QueryPermit::wait(&self.capacity, effort, longest).await
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::Unavailable;
-use super::capacity::{Capacity, Pace};
+use super::capacity::{Capacity, Effort};
 use super::counters::{Working, record};
 use super::error::{ApiError, Stage};
 use super::look::Look;
@@ -21,18 +21,18 @@ pub(super) struct QueryPermit {
 }
 
 impl QueryPermit {
-    /// Waits for a place among those of its pace, so long at most, the time of the work included.
+    /// Waits for a place among those of its effort, so long at most, the time of the work included.
     ///
     /// # Errors
     /// When there is none in time.
     pub(super) async fn wait(
         capacity: &Capacity,
-        pace: Pace,
+        effort: Effort,
         longest: Duration,
     ) -> Result<Self, ApiError> {
         let begun = Instant::now();
         let deadline = begun + longest;
-        let place = timeout_at(deadline, capacity.place(pace))
+        let place = timeout_at(deadline, capacity.place(effort))
             .await
             .map_err(|_| ApiError::Timeout(Stage::Queue))??;
         let working = Working::begin(begun.elapsed());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capacity::Pace;
+use super::capacity::Effort;
 use super::error::ApiError;
 use super::form::Form;
 use super::json::Json;
@@ -28,9 +28,9 @@ pub(super) struct QueryRequest {
 
 impl QueryRequest {
     /// At one instant little is read of each series, or else it may take long.
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn effort(&self) -> Effort {
         let is_quick = matches!(self.instants, Instants::At(_)) && self.query.is_light();
-        if is_quick { Pace::Quick } else { Pace::Long }
+        if is_quick { Effort::Quick } else { Effort::Long }
     }
 
     /// Reads the parameters of an instant query, in Prometheus's order.

@@ -15,8 +15,8 @@ use super::agenda::{Agenda, Step};
 use super::alerts;
 use super::clock::now_ms;
 use super::keeper::Keeper;
-use super::pace::Pace;
 use super::rate_limited_log::RateLimitedLog;
+use super::tick_lag::TickLag;
 use super::troubles::Troubles;
 use crate::api::Look;
 use crate::config::Config;
@@ -125,7 +125,7 @@ fn run(
     snapshots: &watch::Sender<Arc<Snapshot>>,
     runtime: &Handle,
 ) {
-    let (mut agenda, mut pace) = (Agenda::default(), Pace::default());
+    let (mut agenda, mut lag) = (Agenda::default(), TickLag::default());
     let mut troubles = Troubles::default();
     let log = RateLimitedLog::new(&[REPLICA_CHANGE, DROPPED]);
     loop {
@@ -145,7 +145,7 @@ fn run(
                 alerts::log(&snapshot.alerts);
                 snapshots.send_replace(snapshot);
                 agenda.ticked(before.elapsed());
-                pace.log(due.tick_ms, due.missed, before.elapsed());
+                lag.log(due.tick_ms, due.missed, before.elapsed());
                 // Ticks without a pause must not keep it from the end.
                 if commands.is_closed() && commands.is_empty() {
                     break;

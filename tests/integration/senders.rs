@@ -1,12 +1,14 @@
 //! Real senders: a Prometheus that speaks 1.0, and one that speaks 2.0 with native histograms, exemplars and
-//! metadata. Portent is killed and started again beneath them: nothing that was scraped is lost to the sender,
-//! and what is in the rings is what Prometheus has.
+//! metadata; and both as agents, which keep nothing. Portent is killed and started again beneath them: nothing that
+//! was scraped is lost to the sender, and what is in the rings is what Prometheus has.
 
 use std::time::Duration;
 
 use prost::Message;
 
-use super::support::{Portent, Prometheus, RemoteWriter, Series, wait_until, write_request};
+use super::support::{
+    NodeExporter, Portent, Prometheus, RemoteWriter, Series, wait_until, write_request,
+};
 
 /// How long each thing may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -41,14 +43,18 @@ fn sum(page: &str, metric: &str) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// Samples of `up` that both have between two times, as a range selector gives them.
-async fn samples(get: impl AsyncFn(&str) -> String, range: (i64, i64)) -> Vec<(i64, String)> {
-    let (start_ms, end_ms) = range;
+/// `up{job="prometheus"}` in a URL.
+const UP: &str = "up%7Bjob%3D%22prometheus%22%7D";
+
+/// Samples of a series between two times, as a range selector gives them.
+async fn samples(
+    get: impl AsyncFn(&str) -> String,
+    selector: &str,
+    (start_ms, end_ms): (i64, i64),
+) -> Vec<(i64, String)> {
     let seconds = (end_ms - start_ms) / 1_000;
-    let query = format!(
-        "/api/v1/query?query=up%7Bjob%3D%22prometheus%22%7D%5B{seconds}s%5D&time={}",
-        end_ms as f64 / 1_000.0
-    );
+    let query =
+        format!("/api/v1/query?query={selector}%5B{seconds}s%5D&time={}", end_ms as f64 / 1_000.0);
     let answer: serde_json::Value = serde_json::from_str(&get(&query).await).expect("JSON");
     let values = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
     let sample = |it: &serde_json::Value| {
@@ -98,6 +104,7 @@ async fn check(message: &str, protocol: &str) {
     let to_ms = now_ms() - 3_000;
     let theirs = samples(
         async |query| prometheus.get(query).await.expect("an answer").body,
+        UP,
         (from_ms, to_ms),
     )
     .await;
@@ -105,6 +112,7 @@ async fn check(message: &str, protocol: &str) {
     wait_until(LIMIT, "the same samples", async || {
         let ours = samples(
             async |query| portent.get(query).await.expect("an answer").body,
+            UP,
             (from_ms, to_ms),
         )
         .await;
@@ -128,6 +136,83 @@ async fn prometheus_speaks_the_first_version() {
 #[tokio::test]
 async fn prometheus_speaks_the_second_version() {
     check(V2, "remote write 2.0").await;
+}
+
+/// An agent sends the same to Portent and to a Prometheus, which is there all the time. From the moment that
+/// Portent was killed on, whatever was scraped while it was away is in its rings as well.
+async fn check_agent(message: &str, protocol: &str) {
+    // A clock in seconds: every sample has another value.
+    const SERIES: &str = "node_time_seconds";
+    let keep = format!("storage: {{retention: 1h, keep: [{SERIES}]}}\n");
+    let mut portent = Portent::start(&keep, &[]).await;
+    portent.ready().await;
+    let storage = Prometheus::start("global: {}\n", &[]).await;
+    let node_exporter = NodeExporter::start().await;
+    let to = |url: String, message: &str| {
+        format!(
+            "- url: '{url}'\n  protobuf_message: {message}\n  queue_config: {{batch_send_deadline: 1s, \
+             max_backoff: 1s}}\n"
+        )
+    };
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+         scrape_configs:\n- job_name: node\n  static_configs: [{{targets: ['{}']}}]\nremote_write:\n{}{}",
+        node_exporter.address(),
+        to(portent.url("/api/v1/write"), message),
+        to(storage.url("/api/v1/write"), V1),
+    );
+    let agent = Prometheus::start(&config, &["--agent"]).await;
+    let theirs = async |range| {
+        let get = async |query: &str| storage.get(query).await.expect("an answer").body;
+        samples(get, SERIES, range).await
+    };
+    let at_least = async |from_ms: i64, count: usize| {
+        wait_until(LIMIT, "samples to reach the storage", async || {
+            let found = theirs((from_ms, now_ms())).await;
+            if found.len() >= count { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    };
+    let begin_ms = now_ms() - 60_000;
+    at_least(begin_ms, 3).await;
+    let line = format!("protocol=\"{protocol}\"");
+    wait_until(LIMIT, "the sender to be named", async || {
+        let log = portent.server.log();
+        if log.contains(&line) { Ok(()) } else { Err(log) }
+    })
+    .await;
+
+    portent.server.signal("KILL");
+    portent.server.wait_for_end(LIMIT).await;
+    let from_ms = now_ms();
+    at_least(from_ms, 4).await;
+    portent.restart(&["--storage.path="]).await;
+    let back_ms = now_ms();
+    at_least(back_ms, 3).await;
+    let to_ms = back_ms + 2_000;
+    wait_until(LIMIT, "Portent to have what the storage has", async || {
+        let get = async |query: &str| portent.get(query).await.expect("an answer").body;
+        let (ours, theirs) =
+            (samples(get, SERIES, (from_ms, to_ms)).await, theirs((from_ms, to_ms)).await);
+        let is_all = ours == theirs && ours.len() >= 5;
+        if is_all { Ok(()) } else { Err(format!("{ours:?} and not {theirs:?}")) }
+    })
+    .await;
+    let page = agent.get("/metrics").await.expect("its own metrics").body;
+    for fate in ["failed", "dropped"] {
+        let metric = format!("prometheus_remote_storage_samples_{fate}_total");
+        assert_eq!(sum(&page, &metric), 0.0, "{metric}\n{}", agent.server().log_tail());
+    }
+}
+
+#[tokio::test]
+async fn an_agent_speaks_the_first_version() {
+    check_agent(V1, "remote write 1.0").await;
+}
+
+#[tokio::test]
+async fn an_agent_speaks_the_second_version() {
+    check_agent(V2, "remote write 2.0").await;
 }
 
 /// A histogram of a schema that does not exist is counted, and the series beside it is taken in.

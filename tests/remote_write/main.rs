@@ -6,7 +6,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod exemplars;
+mod headers;
+mod histograms;
+mod labels;
+mod limits;
+mod message;
+mod samples;
 mod second;
+mod senders;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +24,7 @@ use portent::bytesize::ByteSize;
 use portent::http::{self, WebConfig};
 use portent::matcher::{MatchOp, Matcher, Selector};
 use portent::remote_write::{Permit, Receiver, ReceiverBudget, RemoteWriteConfig, Unavailable};
-use portent::sample::Batch;
+use portent::sample::{Batch, Sample};
 use portent::series::{Outcome, StorageConfig, Store};
 use prost::Message;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -29,9 +38,10 @@ const NOW_MS: i64 = 1_700_000_000_000;
 
 type Append = (Batch, oneshot::Sender<Outcome>);
 
-/// A receiver behind a real server, with rings that keep `up` behind it.
+/// A receiver behind a real server, with rings that keep `up` and what begins with `kept` behind it.
 struct Server {
     address: std::net::SocketAddr,
+    reads: mpsc::Sender<oneshot::Sender<Batch>>,
 }
 
 impl Server {
@@ -51,14 +61,23 @@ impl Server {
         let address = listener.local_addr().expect("a bound address");
         let (appends, mut queue) = mpsc::channel::<Append>(4);
         let mut store = Store::new(storage);
-        let name = Matcher::new("__name__", MatchOp::Equal, "up").expect("a matcher");
+        let name = Matcher::new("__name__", MatchOp::Regex, "up|kept.*").expect("a matcher");
         store.register(&Selector::new(vec![name]), 60_000);
         let demand = Arc::new(store.demand());
+        let (reads, mut questions) = mpsc::channel::<oneshot::Sender<Batch>>(1);
         tokio::spawn(async move {
             let mut now_ms = NOW_MS;
-            while let Some((batch, reply)) = queue.recv().await {
-                let _ = reply.send(store.append(now_ms, &batch));
-                now_ms += step_ms;
+            loop {
+                tokio::select! {
+                    Some((batch, reply)) = queue.recv() => {
+                        let _ = reply.send(store.append(now_ms, &batch));
+                        now_ms += step_ms;
+                    }
+                    Some(reply) = questions.recv() => {
+                        let _ = reply.send(store.page(0, usize::MAX).0);
+                    }
+                    else => break,
+                }
             }
         });
         let receiver = Arc::new(
@@ -80,7 +99,18 @@ impl Server {
             let (config, vital): (_, http::Vital) = (WebConfig::default(), Arc::new(|_, _| false));
             http::serve(listener, &config, handler, vital, std::future::pending()).await
         });
-        Self { address }
+        Self { address, reads }
+    }
+
+    /// What the rings hold: label sets as text, in their order, and their samples.
+    async fn stored(&self) -> Vec<(String, Vec<Sample>)> {
+        let (reply, batch) = oneshot::channel();
+        self.reads.send(reply).await.expect("the rings are there");
+        let series = batch.await.expect("the rings answer").series;
+        let mut all: Vec<_> =
+            series.into_iter().map(|it| (it.labels.to_string(), it.samples)).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
     }
 
     async fn usual() -> Self {

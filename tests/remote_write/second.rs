@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::{NOW_MS, Reply, Server, V1, good_body, head, judge};
 
-const V2: &str = "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n\
+pub(super) const V2: &str = "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n\
                   Content-Encoding: snappy\r\n";
 
 /// The symbols of a table: numbers by texts.
@@ -82,7 +82,7 @@ fn encode(request: Request) -> Vec<u8> {
 }
 
 /// The counts that an answer gives, all or none: samples, histograms, exemplars.
-fn written(reply: &Reply) -> Option<[u64; 3]> {
+pub(super) fn written(reply: &Reply) -> Option<[u64; 3]> {
     let counts = ["samples", "histograms", "exemplars"].map(|what| {
         let value = reply.header(&format!("x-prometheus-remote-write-{what}-written"));
         value.map(|it| it.parse::<u64>().expect("a number"))

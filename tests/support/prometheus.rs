@@ -58,7 +58,7 @@ pub struct RangeElement {
 
 impl Prometheus {
     /// Starts it with a configuration and further flags, and waits until it is ready. It receives
-    /// remote writes and takes `/-/reload`.
+    /// remote writes and takes `/-/reload`. With the flag `--agent` it only sends on, and answers no query.
     pub async fn start(config_yaml: &str, flags: &[&str]) -> Self {
         let dir = TempDir::with_prefix("portent-prometheus-").expect("a temporary folder");
         let config = dir.path().join("prometheus.yml");
@@ -165,9 +165,10 @@ impl Prometheus {
 
 fn command(dir: &Path, address: &str, flags: &[String]) -> Command {
     let mut command = Command::new(Peers::find().prometheus);
+    let database = if flags.iter().any(|flag| flag == "--agent") { "agent" } else { "tsdb" };
     command
         .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
-        .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+        .arg(format!("--storage.{database}.path={}", dir.join("data").display()))
         .arg(format!("--web.listen-address={address}"))
         .args(["--web.enable-lifecycle", "--web.enable-remote-write-receiver"])
         .args(flags);

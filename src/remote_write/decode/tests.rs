@@ -1,3 +1,4 @@
+mod first;
 mod second;
 
 use proptest::prelude::*;

@@ -200,7 +200,7 @@ fn versions_do_not_read_each_other() {
 }
 
 /// The fields of a message, each by itself.
-fn fields(message: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn fields(message: &[u8]) -> Vec<Vec<u8>> {
     let varint = |rest: &mut &[u8]| {
         let length = rest.iter().position(|byte| byte & 0x80 == 0).expect("an end") + 1;
         let value =
@@ -225,11 +225,28 @@ fn fields(message: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut field = vec![number << 3 | 2];
+pub(super) fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    let mut field = Vec::new();
+    prost::encoding::encode_varint(number << 3 | 2, &mut field);
     prost::encoding::encode_varint(content.len() as u64, &mut field);
     field.extend(content);
     field
+}
+
+/// Fields in another order, below the number 32. Those of one number keep theirs: it is that of samples.
+pub(super) fn shuffled(parts: Vec<Vec<u8>>, next: &mut dyn FnMut() -> usize) -> Vec<u8> {
+    let mut order: Vec<usize> = (0..parts.len()).map(|_| next()).collect();
+    let mut by_field: HashMap<u8, Vec<usize>> = HashMap::new();
+    for (part, at) in parts.iter().zip(&order) {
+        by_field.entry(part[0] >> 3).or_default().push(*at);
+    }
+    by_field.values_mut().for_each(|it| it.sort_unstable_by(|a, b| b.cmp(a)));
+    for (part, at) in parts.iter().zip(&mut order) {
+        *at = by_field.get_mut(&(part[0] >> 3)).and_then(Vec::pop).expect("one each");
+    }
+    let mut both: Vec<(usize, Vec<u8>)> = order.into_iter().zip(parts).collect();
+    both.sort_by_key(|it| it.0);
+    both.into_iter().flat_map(|it| it.1).collect()
 }
 
 /// The same message as other senders may write it: series and their fields in another order, numbers that are
@@ -237,21 +254,6 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
 fn rewritten(request: &Request, seed: &[u16]) -> Vec<u8> {
     let mut seed = seed.iter().cycle();
     let mut next = move || usize::from(*seed.next().expect("an endless one"));
-    let shuffle = |mut parts: Vec<Vec<u8>>, next: &mut dyn FnMut() -> usize| {
-        // Parts of the same field keep their order: it is that of samples.
-        let mut order: Vec<usize> = (0..parts.len()).map(|_| next()).collect();
-        let mut by_field: HashMap<u8, Vec<usize>> = HashMap::new();
-        for (part, at) in parts.iter().zip(&order) {
-            by_field.entry(part[0]).or_default().push(*at);
-        }
-        by_field.values_mut().for_each(|it| it.sort_unstable_by(|a, b| b.cmp(a)));
-        for (part, at) in parts.iter().zip(&mut order) {
-            *at = by_field.get_mut(&part[0]).and_then(Vec::pop).expect("one each");
-        }
-        let mut both: Vec<(usize, Vec<u8>)> = order.into_iter().zip(parts.drain(..)).collect();
-        both.sort_by_key(|it| it.0);
-        both.into_iter().flat_map(|it| it.1).collect::<Vec<u8>>()
-    };
     let mut parts: Vec<Vec<u8>> =
         request.symbols.iter().map(|it| field(4, it.as_bytes())).collect();
     for series in &request.timeseries {
@@ -265,18 +267,13 @@ fn rewritten(request: &Request, seed: &[u16]) -> Vec<u8> {
                 _ => inner.push(field(1, &numbers)),
             }
         }
-        // One unpacked number and packed ones are the same field to a reader.
-        let (refs, others): (Vec<_>, Vec<_>) = inner.into_iter().partition(|it| it[0] >> 3 == 1);
-        let mut inner = vec![refs.concat()];
-        inner.retain(|it| !it.is_empty());
-        inner.extend(others);
         if next() % 2 == 0 {
             inner.push(field(14, b"nobody knows this"));
             inner.push(vec![15 << 3, 7]);
         }
-        parts.push(field(5, &shuffle(inner, &mut next)));
+        parts.push(field(5, &shuffled(inner, &mut next)));
     }
-    shuffle(parts, &mut next)
+    shuffled(parts, &mut next)
 }
 
 fn requests() -> impl Strategy<Value = Request> {

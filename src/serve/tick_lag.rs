@@ -1,4 +1,4 @@
-//! Pace: whether ticks keep up with their interval, logged once and not at every tick.
+//! Tick lag: whether ticks keep up with their interval, logged once and not at every tick.
 //!
 //! In: each tick, how many before it were left out, and how long it took. Out: a log line when ticks begin to
 //! be left out, with advice, and one when none is left out any more. The metrics count them.
@@ -10,7 +10,7 @@ const OVER_MS: i64 = 300_000;
 
 /// How ticks keep up.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct TickLag {
     /// The tick before, and what it took.
     last: Option<(i64, Duration)>,
     behind: Option<Behind>,
@@ -38,7 +38,7 @@ enum Change {
     Over(u64),
 }
 
-impl Pace {
+impl TickLag {
     /// Notes a tick, and logs what has changed.
     pub(super) fn log(&mut self, tick_ms: i64, missed: u64, took: Duration) {
         match self.note(tick_ms, missed, took) {
@@ -90,21 +90,21 @@ mod tests {
 
     #[test]
     fn it_is_said_when_it_begins_and_when_it_is_over() {
-        let mut pace = Pace::default();
+        let mut lag = TickLag::default();
         let (fast, slow) = (Duration::from_millis(10), Duration::from_millis(2_500));
-        assert_eq!(pace.note(1_000, 0, slow), None);
+        assert_eq!(lag.note(1_000, 0, slow), None);
         let second = Duration::from_secs(1);
-        assert_eq!(pace.note(3_000, 1, slow), Some(Change::Slow(slow, second)));
-        assert_eq!(pace.note(5_000, 1, fast), None);
-        assert_eq!(pace.note(6_000, 0, fast), None);
-        assert_eq!(pace.note(5_000 + OVER_MS - 1_000, 0, fast), None);
-        assert_eq!(pace.note(5_000 + OVER_MS, 0, fast), Some(Change::Over(2)));
-        assert_eq!(pace.note(6_000 + OVER_MS, 0, fast), None);
-        assert_eq!(pace.note(9_000 + OVER_MS, 2, fast), Some(Change::Held));
-        assert_eq!(pace.note(12_000 + OVER_MS, 2, slow), None);
-        assert_eq!(pace.note(15_000 + OVER_MS, 2, slow), Some(Change::Slow(slow, second)));
-        assert_eq!(pace.note(18_000 + OVER_MS, 2, fast), None);
+        assert_eq!(lag.note(3_000, 1, slow), Some(Change::Slow(slow, second)));
+        assert_eq!(lag.note(5_000, 1, fast), None);
+        assert_eq!(lag.note(6_000, 0, fast), None);
+        assert_eq!(lag.note(5_000 + OVER_MS - 1_000, 0, fast), None);
+        assert_eq!(lag.note(5_000 + OVER_MS, 0, fast), Some(Change::Over(2)));
+        assert_eq!(lag.note(6_000 + OVER_MS, 0, fast), None);
+        assert_eq!(lag.note(9_000 + OVER_MS, 2, fast), Some(Change::Held));
+        assert_eq!(lag.note(12_000 + OVER_MS, 2, slow), None);
+        assert_eq!(lag.note(15_000 + OVER_MS, 2, slow), Some(Change::Slow(slow, second)));
+        assert_eq!(lag.note(18_000 + OVER_MS, 2, fast), None);
         // The clock is set back.
-        assert_eq!(pace.note(2_000, 0, fast), Some(Change::Over(8)));
+        assert_eq!(lag.note(2_000, 0, fast), Some(Change::Over(8)));
     }
 }

@@ -1,0 +1,135 @@
+//! Exemplars and metadata, for which Portent has no use: a write never fails for them where it need not.
+
+use super::message::{
+    BOTH, Expected, Sent, Version, check, check_message, double, field, number, sample, varint,
+};
+use super::{NOW_MS, Server};
+
+const NOW: &[(&str, &[(i64, f64)])] = &[("up", &[(0, 1.0)])];
+
+/// A series with a sample and these exemplars: a success that counts them.
+async fn row(exemplars: &[&[(&str, &str)]]) {
+    let exemplars: Vec<_> = exemplars.iter().map(|it| it.to_vec()).collect();
+    let counts = [1, 0, exemplars.len() as u64];
+    let sent = Sent { exemplars, ..Sent::up() };
+    check(&[sent], &Expected { status: 204, counts, sentence: "", stored: NOW }).await;
+}
+
+#[tokio::test]
+async fn exemplars_are_taken_in() {
+    row(&[&[("trace_id", "abc")]]).await;
+    // Labels may be missing, and an exemplar may be there twice.
+    row(&[&[]]).await;
+    row(&[&[("trace_id", "abc")], &[("trace_id", "abc")], &[("trace_id", "d")]]).await;
+    // OpenMetrics ends at 128 characters. Nothing keeps exemplars here, so that nothing is too long.
+    row(&[&[("trace_id", &"x".repeat(120))]]).await;
+    row(&[&[("trace_id", &"x".repeat(121))]]).await;
+    row(&[&[("trace_id", &"\u{e4}".repeat(10_000))]]).await;
+}
+
+/// Prometheus sends these, though the specification of 2.0 does not know them.
+#[tokio::test]
+async fn a_series_may_have_nothing_but_exemplars() {
+    let sent = Sent { samples: vec![], exemplars: vec![vec![("trace_id", "abc")]], ..Sent::up() };
+    check(&[sent], &Expected { status: 204, counts: [0, 0, 1], sentence: "", stored: &[] }).await;
+}
+
+#[tokio::test]
+async fn exemplars_of_an_invalid_series_are_not_written() {
+    let sent = Sent {
+        labels: vec![(b"job", b"a")],
+        exemplars: vec![vec![("trace_id", "abc")]; 2],
+        ..Sent::up()
+    };
+    let sentence = "1 of 1 samples were not taken in: 1 of invalid series; 1 series are invalid; 2 \
+                    exemplars are invalid; for example: a series has no metric name: {job=\"a\"}";
+    check(&[sent], &Expected { status: 400, counts: [0, 0, 0], sentence, stored: &[] }).await;
+}
+
+/// A message of 2.0: `up` with a sample, and these fields after it.
+fn second(rest: &[u8]) -> Vec<u8> {
+    let symbols = [&b""[..], b"__name__", b"up"].map(|it| field(4, it)).concat();
+    let series = [&field(1, &[1, 2])[..], &field(2, &sample(NOW_MS, 1.0)), rest].concat();
+    [symbols, field(5, &series)].concat()
+}
+
+fn exemplar(refs: &[u64], time_ms: i64) -> Vec<u8> {
+    let refs: Vec<u8> = refs.iter().flat_map(|it| number(*it)).collect();
+    [field(1, &refs), double(2, 1.0), varint(3, time_ms.cast_unsigned())].concat()
+}
+
+#[tokio::test]
+async fn an_exemplar_whose_references_are_bad_costs_only_itself() {
+    let sentence = "1 exemplars are invalid; for example: an exemplar of up has no good labels";
+    for refs in [&[1][..], &[1, 2, 1], &[1, 3], &[999, 2]] {
+        let bad =
+            [field(4, &exemplar(refs, NOW_MS)), field(4, &exemplar(&[1, 2], NOW_MS))].concat();
+        let expected = Expected { status: 400, counts: [1, 0, 1], sentence, stored: NOW };
+        check_message(&Server::usual().await, Version::Second, &second(&bad), &expected).await;
+    }
+    // A time is not asked for: far ahead, long ago, later ones first.
+    let times = [i64::MAX, 0, NOW_MS, NOW_MS - 1].map(|it| field(4, &exemplar(&[1, 2], it)));
+    let expected = Expected { status: 204, counts: [1, 0, 4], sentence: "", stored: NOW };
+    check_message(&Server::usual().await, Version::Second, &second(&times.concat()), &expected)
+        .await;
+}
+
+/// No exemplar makes a request of 1.0 fail, whatever is in it.
+#[tokio::test]
+async fn exemplars_of_the_first_version_are_not_looked_at() {
+    let series = Version::First.message(&[Sent::up()]);
+    let inner = &series[2..];
+    for exemplar in [&b""[..], b"\xff\xff", &double(2, f64::NAN)] {
+        let message = field(1, &[inner, &field(3, exemplar)].concat());
+        let expected = Expected { status: 204, counts: [1, 0, 1], sentence: "", stored: NOW };
+        check_message(&Server::usual().await, Version::First, &message, &expected).await;
+    }
+}
+
+/// Senders of 1.0 send metadata by itself, without a series.
+#[tokio::test]
+async fn metadata_alone_is_a_success() {
+    let one = [varint(1, 1), field(2, b"up"), field(4, b"Help."), field(5, b"seconds")].concat();
+    let metadata = [field(3, &one), field(3, b""), field(3, &varint(1, 99))].concat();
+    let nothing = Expected { status: 204, counts: [0, 0, 0], sentence: "", stored: &[] };
+    check_message(&Server::usual().await, Version::First, &metadata, &nothing).await;
+    let with_series = [&metadata[..], &Version::First.message(&[Sent::up()]), &metadata].concat();
+    let expected = Expected { status: 204, counts: [1, 0, 0], sentence: "", stored: NOW };
+    check_message(&Server::usual().await, Version::First, &with_series, &expected).await;
+}
+
+/// Type, unit and help: known, unknown, in parts, of symbols that are not there. The samples are what counts.
+#[tokio::test]
+async fn metadata_of_the_second_version_never_makes_a_write_fail() {
+    let of = |kind: u64, help: u64, unit: u64| {
+        field(5, &[varint(1, kind), varint(3, help), varint(4, unit)].concat())
+    };
+    for rest in [
+        vec![],
+        of(0, 0, 0),
+        of(1, 2, 2),
+        of(99, 0, 0),
+        of(1, 3, 0),
+        of(1, 0, 999),
+        [of(1, 0, 0), of(2, 1, 0)].concat(),
+        // The time of creation, which was there until 2.0-rc.3.
+        varint(6, NOW_MS.cast_unsigned()),
+    ] {
+        let expected = Expected { status: 204, counts: [1, 0, 0], sentence: "", stored: NOW };
+        check_message(&Server::usual().await, Version::Second, &second(&rest), &expected).await;
+    }
+}
+
+/// Exemplars beside samples that are refused are taken in all the same.
+#[tokio::test]
+async fn exemplars_are_counted_beside_samples_that_are_refused() {
+    for version in BOTH {
+        let exemplars = vec![vec![("trace_id", "abc")]];
+        let sent = Sent { samples: vec![(0, 1.0)], exemplars, ..Sent::up() };
+        let sentence = "1 of 1 samples were not taken in: 1 too old; for example: the sample of up at 0 \
+                        ms is older than what is kept";
+        let expected = Expected { status: 400, counts: [0, 0, 1], sentence, stored: &[] };
+        let message = version.message(&[sent]);
+        check_message(&Server::usual().await, version, &message, &expected).await;
+    }
+}
