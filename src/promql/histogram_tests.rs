@@ -123,7 +123,9 @@ fn functions_of_ranges() {
     );
     check(
         "rate(latency{host=\"a\"}[1m])",
-        &[r#"{host="a"} 1.3333333333333333 2: 0.6666666666666666 0.6666666666666666"#],
+        &[
+            r#"{host="a"} 1.3333333333333333 1.9999999999999998: 0.6666666666666666 0.6666666666666666"#,
+        ],
     );
     check("rate(once[2m])", &[]);
     check("count_over_time(once[2m])", &[r#"{host="a"} 4"#]);
@@ -169,7 +171,10 @@ fn operators() {
         &[r#"{host="a"} 320 480: 160 160"#, r#"{host="b"} 56 84: 28 28"#],
     );
     check("load / on (host) latency", &[]);
-    check("latency == latency", &[r#"{host="a"} 160 240: 80 80"#, r#"{host="b"} 14 21: 7 7"#]);
+    check(
+        "latency == latency",
+        &[r#"latency{host="a"} 160 240: 80 80"#, r#"latency{host="b"} 14 21: 7 7"#],
+    );
     check("latency != bool on (host) once", &[r#"{host="a"} 1"#]);
     check("latency < latency", &[]);
 }
@@ -182,7 +187,7 @@ fn sets_and_what_is_absent() {
     check("once or on (host) load", &[r#"load{host="b"} 4"#, r#"once{host="a"} 8 12: 4 4"#]);
     check("load or on (host) latency", &[r#"load{host="a"} 2"#, r#"load{host="b"} 4"#]);
     check("absent(latency)", &[]);
-    check("label_replace(once, \"x\", \"y\", \"\", \"\")", &[r#"once{host="a",x="y"} 8 12: 4 4"#]);
+    check("label_replace(once, \"x\", \"y\", \"\", \"\")", &[r#"once{host="a", x="y"} 8 12: 4 4"#]);
     check("vector(scalar(once))", &["{} NaN"]);
 }
 

@@ -171,6 +171,7 @@ fn symbols<'a>(message: &'a [u8], config: &RemoteWriteConfig) -> Result<Vec<&'a 
 struct Used {
     series: usize,
     samples: usize,
+    labels: usize,
     label_bytes: usize,
     histogram_bytes: usize,
 }
@@ -207,11 +208,13 @@ impl<'a> Decoder<'a> {
         self.used.series += 1;
         self.used.samples += raw.counts.samples + raw.counts.histograms;
         self.used.histogram_bytes += raw.counts.histogram_bytes;
+        self.used.labels += raw.counts.labels;
         // Numbers of two bytes may stand for texts of any length.
         self.used.label_bytes += raw.labels.iter().map(|it| it.0.len() + it.1.len()).sum::<usize>();
         for (what, count, limit) in [
             ("series", self.used.series, config.max_series_per_request),
             ("samples", self.used.samples, config.max_samples_per_request),
+            ("labels", self.used.labels, config.max_labels_per_request),
             ("label_bytes", self.used.label_bytes, config.max_label_bytes_per_request.as_len()),
             (
                 "histogram_bytes",

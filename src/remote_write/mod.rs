@@ -63,6 +63,8 @@ pub struct RemoteWriteConfig {
     pub max_samples_per_request: usize,
     /// Symbols in a request of remote-write 2.0.
     pub max_symbols_per_request: usize,
+    /// Labels of all series in a request: what takes most of the work that a byte can make.
+    pub max_labels_per_request: usize,
     /// The labels of all series in a request, names and values: of 2.0, where a few bytes stand for texts.
     pub max_label_bytes_per_request: ByteSize,
     /// Buckets of a native histogram.
@@ -107,6 +109,8 @@ impl Default for RemoteWriteConfig {
             max_samples_per_request: 1_000_000,
             // Prometheus's 2,000 samples have some 500; a series brings few that no other has.
             max_symbols_per_request: 500_000,
+            // 16 bytes each in the largest request; usual ones take 25, and short ones more work than bytes.
+            max_labels_per_request: 2_000_000,
             // Twice what a request of 1.0 can hold.
             max_label_bytes_per_request: ByteSize::from_mib(64),
             // Instrumented programs stop at 160; the finest schema has 256 to each doubling.
@@ -145,6 +149,7 @@ impl RemoteWriteConfig {
                 ("max_series_per_request", Some(self.max_series_per_request as u64)),
                 ("max_samples_per_request", Some(self.max_samples_per_request as u64)),
                 ("max_symbols_per_request", Some(self.max_symbols_per_request as u64)),
+                ("max_labels_per_request", Some(self.max_labels_per_request as u64)),
                 ("max_label_bytes_per_request", Some(self.max_label_bytes_per_request.as_bytes())),
                 ("max_buckets_per_histogram", Some(self.max_buckets_per_histogram as u64)),
                 (

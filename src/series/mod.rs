@@ -17,7 +17,6 @@ mod changes;
 mod clusters;
 mod demand;
 mod excerpt;
-mod histograms;
 mod interest;
 mod names;
 mod outcome;
@@ -25,6 +24,7 @@ mod pace;
 mod replicas;
 mod ring;
 mod slots;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
+use crate::sample::{Batch, BatchSeries, HistogramSample};
 use budget::Budget;
 use changes::Changes;
 use clusters::Clusters;
@@ -280,62 +280,6 @@ impl Store {
     #[must_use]
     pub fn labels(&self, id: SeriesId) -> &Labels {
         &self.get(id).labels
-    }
-
-    /// The samples of a member in `(start_ms, end_ms]`, oldest first, stale markers included and native
-    /// histograms not: see [`Store::histogram_window`].
-    #[must_use]
-    pub fn window(&self, id: SeriesId, start_ms: i64, end_ms: i64) -> &[Sample] {
-        self.get(id).ring.window(start_ms, end_ms)
-    }
-
-    /// The newest sample of a member in `(at_ms - lookback_ms, at_ms]`, unless that is a stale
-    /// marker: the value of an instant selector, where it has no later native histogram.
-    #[must_use]
-    pub fn latest(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<Sample> {
-        let ring = &self.get(id).ring;
-        let newest = match ring.last() {
-            Some(last) if last.timestamp_ms <= at_ms => *last,
-            _ => *ring.window(i64::MIN, at_ms).last()?,
-        };
-        let seen = newest.timestamp_ms > at_ms.saturating_sub(lookback_ms) && !newest.is_stale();
-        seen.then_some(newest)
-    }
-
-    /// When the sample that [`Store::latest`] would give was taken.
-    #[must_use]
-    pub fn latest_ms(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<i64> {
-        match self.slots.newest_ms(id) {
-            // What is ahead, a stale marker also, is not yet: the ring knows what was before it.
-            newest if newest == ENDED || newest > at_ms => {
-                let float = self.latest(id, at_ms, lookback_ms).map(|it| it.timestamp_ms);
-                let histogram = self.latest_histogram(id, at_ms, lookback_ms);
-                float.max(histogram.map(|it| it.timestamp_ms))
-            }
-            newest => (newest > at_ms.saturating_sub(lookback_ms)).then_some(newest),
-        }
-    }
-
-    /// Reads the newest samples of some members, so that they are in the processor's cache when
-    /// their windows are asked for one by one. Nothing here waits for what was read before, so the
-    /// processor fetches many of them at a time.
-    pub fn touch(&self, ids: &[SeriesId]) {
-        self.touch_each(ids, Ring::touch);
-    }
-
-    /// Reads all samples of some members after a time, for the same reason.
-    pub fn touch_after(&self, ids: &[SeriesId], start_ms: i64) {
-        self.touch_each(ids, |ring| ring.touch_after(start_ms));
-    }
-
-    fn touch_each(&self, ids: &[SeriesId], read: impl Fn(&Ring) -> i64) {
-        let mut seen = 0;
-        for id in ids {
-            if let Some(series) = self.slots.get(*id) {
-                seen ^= read(&series.ring);
-            }
-        }
-        std::hint::black_box(seen);
     }
 
     /// The samples of some series and the replica that each hears, for another store that goes on with

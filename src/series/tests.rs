@@ -1,6 +1,7 @@
 use super::*;
 use crate::bytesize::ByteSize;
 use crate::matcher::{MatchOp, Matcher};
+use crate::sample::Sample;
 use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS};
 
 const NOW: i64 = 1_000_000_000;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is turned back is valid; bits are kept.
 
-use super::wire::Unfit;
+use super::unfit::Unfit;
 use crate::histogram::{BucketCounts, BucketSpan, CounterResetHint, NativeHistogram};
 use crate::proto::state as proto;
 use crate::sample::HistogramSample;

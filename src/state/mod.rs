@@ -34,6 +34,7 @@ mod histograms;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod unfit;
 mod wire;
 mod writer;
 

@@ -5,33 +5,17 @@
 use std::sync::Arc;
 
 use super::histograms;
+use super::unfit::Unfit;
 use crate::detect::alert::{Alert, AlertMemory};
 use crate::detect::{
     AlertsMemory, EntityMemory, HoursMemory, LevelMemory, MeanMemory, MemoryPage, ModelKey,
     RunMemory,
 };
 use crate::features::{CellMemory, WindowMemory};
-use crate::labels::{Labels, LabelsError};
+use crate::labels::Labels;
 use crate::proto::state as proto;
 use crate::proto::state::record::Kind;
 use crate::sample::{Batch, BatchSeries, Sample};
-
-/// Why a message is nothing that was written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
-    #[error(transparent)]
-    Labels(#[from] LabelsError),
-    #[error("a label has no name")]
-    Nameless,
-    #[error("the key of a model has {0} bytes")]
-    Key(usize),
-    #[error("a count of evaluations is {0}")]
-    Count(u32),
-    #[error("a series has {times} times and {values} values")]
-    Samples { times: usize, values: usize },
-    #[error("a native histogram is none: {0}")]
-    Histogram(String),
-}
 
 /// Histograms of so many bytes in memory are in one message: a part of what fits into a record.
 const HISTOGRAMS_BYTES: usize = 1 << 20;

@@ -46,6 +46,9 @@ fn sum(page: &str, metric: &str) -> f64 {
 /// `up{job="prometheus"}` in a URL.
 const UP: &str = "up%7Bjob%3D%22prometheus%22%7D";
 
+/// A native histogram of each scrape: `prometheus_http_request_duration_seconds{handler="/metrics"}`.
+const LATENCY: &str = "prometheus_http_request_duration_seconds%7Bhandler%3D%22%2Fmetrics%22%7D";
+
 /// Samples of a series between two times, as a range selector gives them.
 async fn samples(
     get: impl AsyncFn(&str) -> String,
@@ -56,10 +59,13 @@ async fn samples(
     let query =
         format!("/api/v1/query?query={selector}%5B{seconds}s%5D&time={}", end_ms as f64 / 1_000.0);
     let answer: serde_json::Value = serde_json::from_str(&get(&query).await).expect("JSON");
-    let values = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
+    let series = &answer["data"]["result"][0];
+    let kind = if series["values"].is_null() { "histograms" } else { "values" };
+    let values = series[kind].as_array().cloned().unwrap_or_default();
     let sample = |it: &serde_json::Value| {
         let seconds = it[0].as_f64().expect("a time");
-        ((seconds * 1_000.0).round() as i64, it[1].as_str().expect("a value").to_owned())
+        let value = it[1].as_str().map_or_else(|| it[1].to_string(), str::to_owned);
+        ((seconds * 1_000.0).round() as i64, value)
     };
     values.iter().map(sample).collect()
 }
@@ -94,31 +100,31 @@ async fn check(message: &str, protocol: &str) {
         if log.contains(&line) { Ok(()) } else { Err(log) }
     })
     .await;
-    // It serves native histograms, and scrapes them.
-    portent.page_with("portent_remote_write_ignored_total{kind=\"histogram\"}", LIMIT).await;
     portent.restart(&["--storage.path="]).await;
     // Whatever was sent before is gone with the process; what is scraped from here on is all there.
     let from_ms = now_ms();
     let before = sent(0.0).await;
     sent(before + 5_000.0).await;
     let to_ms = now_ms() - 3_000;
-    let theirs = samples(
-        async |query| prometheus.get(query).await.expect("an answer").body,
-        UP,
-        (from_ms, to_ms),
-    )
-    .await;
-    assert!(theirs.len() >= 3, "{theirs:?}");
-    wait_until(LIMIT, "the same samples", async || {
-        let ours = samples(
-            async |query| portent.get(query).await.expect("an answer").body,
-            UP,
+    for (series, mark) in [(UP, ""), (LATENCY, "buckets")] {
+        let theirs = samples(
+            async |query| prometheus.get(query).await.expect("an answer").body,
+            series,
             (from_ms, to_ms),
         )
         .await;
-        if ours == theirs { Ok(()) } else { Err(format!("{ours:?} and not {theirs:?}")) }
-    })
-    .await;
+        assert!(theirs.len() >= 3 && theirs[0].1.contains(mark), "{theirs:?}");
+        wait_until(LIMIT, "the same samples", async || {
+            let ours = samples(
+                async |query| portent.get(query).await.expect("an answer").body,
+                series,
+                (from_ms, to_ms),
+            )
+            .await;
+            if ours == theirs { Ok(()) } else { Err(format!("{ours:?} and not {theirs:?}")) }
+        })
+        .await;
+    }
     let page = prometheus.get("/metrics").await.expect("its own metrics").body;
     for what in ["samples", "histograms", "exemplars", "metadata"] {
         for fate in ["failed", "dropped"] {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use portent::bytesize::ByteSize;
+use portent::histogram::NativeHistogram;
 use portent::proto::prometheus_v2::{BucketSpan, Histogram};
 use portent::remote_write::RemoteWriteConfig;
+use portent::sample::HistogramSample;
 use portent::series::StorageConfig;
 use prost::Message;
 
@@ -113,6 +115,16 @@ async fn symbols_of_a_request() {
     row(&[Version::Second], set, body, (413, sentence)).await;
 }
 
+#[tokio::test]
+async fn labels_of_a_request() {
+    let set = |config: &mut RemoteWriteConfig, _| config.max_labels_per_request = 3;
+    let job = || Sent::new(&[("__name__", "up"), ("job", "a")], &[(NOW_MS, 1.0)]);
+    let body =
+        |version: Version, more: usize| version.body(&[[Sent::up(), job()][more].clone(), job()]);
+    let sentence = "the request has more than 3 labels (remote_write.max_labels_per_request)";
+    row(&BOTH, set, body, (413, sentence)).await;
+}
+
 /// Numbers of two bytes may stand for texts of any length.
 #[tokio::test]
 async fn bytes_of_the_labels_of_a_request() {
@@ -125,6 +137,31 @@ async fn bytes_of_the_labels_of_a_request() {
     let sentence =
         "the request has more than 20 label bytes (remote_write.max_label_bytes_per_request)";
     row(&BOTH, set, body, (413, sentence)).await;
+}
+
+#[tokio::test]
+async fn memory_of_the_histograms_of_a_request() {
+    let histogram = Histogram { timestamp: NOW_MS, ..Histogram::default() };
+    let histogram = move || histogram.encode_to_vec();
+    let kept = HistogramSample::new(NOW_MS, NativeHistogram::default());
+    let each = kept.heap_bytes() + size_of::<HistogramSample>();
+    let set = |config: &mut RemoteWriteConfig, _| {
+        config.max_histogram_bytes_per_request = bytes(3 * each);
+    };
+    let sentence = format!(
+        "the request has more than {} histogram bytes (remote_write.max_histogram_bytes_per_request)",
+        3 * each
+    );
+    // In one series, and in two of them.
+    let of =
+        |count: usize| Sent { histograms: vec![histogram(); count], samples: vec![], ..Sent::up() };
+    row(&BOTH, set, |version: Version, more| version.body(&[of(3 + more)]), (413, &sentence)).await;
+    let two = |version: Version, more| version.body(&[of(1), of(2 + more)]);
+    row(&BOTH, set, two, (413, &sentence)).await;
+    // They count as samples, too.
+    let set = |config: &mut RemoteWriteConfig, _| config.max_samples_per_request = 3;
+    let sentence = "the request has more than 3 samples (remote_write.max_samples_per_request)";
+    row(&BOTH, set, |version: Version, more| version.body(&[of(3 + more)]), (413, sentence)).await;
 }
 
 #[tokio::test]

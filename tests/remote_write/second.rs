@@ -62,8 +62,9 @@ fn body(all: &[One]) -> Vec<u8> {
         TimeSeries {
             labels_refs,
             samples: one.samples.iter().map(sample).collect(),
+            // A series has a float or a histogram at a time.
             histograms: vec![
-                Histogram { timestamp: NOW_MS, ..Histogram::default() };
+                Histogram { timestamp: NOW_MS - 500, ..Histogram::default() };
                 one.histograms
             ],
             exemplars: vec![

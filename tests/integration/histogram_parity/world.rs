@@ -95,7 +95,7 @@ impl Growing {
 
     /// In spans of three buckets with a gap of two between them.
     fn spans(&self, buckets: usize) -> Vec<BucketSpan> {
-        if self.schema == CUSTOM {
+        if self.schema == CUSTOM && buckets > 0 {
             return vec![BucketSpan { offset: 0, length: buckets as u32 }];
         }
         (0..buckets.div_ceil(3))
