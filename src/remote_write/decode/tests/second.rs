@@ -86,8 +86,8 @@ fn a_series_has_samples_or_histograms_or_exemplars() {
     let nothing = || TimeSeries { labels_refs: vec![1, 2], ..TimeSeries::default() };
     check(nothing(), Err(r#"a series has neither samples nor histograms: {__name__="up"}"#));
     let histograms = vec![Histogram::default(); 2];
-    check(TimeSeries { histograms: histograms.clone(), ..nothing() }, Ok("up"));
-    let both = TimeSeries { histograms, ..series(&[1, 2]) };
+    check(TimeSeries { histograms, ..nothing() }, Ok("up"));
+    let both = TimeSeries { histograms: vec![Histogram::default()], ..series(&[1, 2]) };
     check(both, Err(r#"a series has both samples and histograms: {__name__="up"}"#));
     // Prometheus itself sends these.
     let exemplar =
