@@ -19,9 +19,11 @@ mod demand;
 mod excerpt;
 mod histograms;
 mod interest;
+mod metadata;
 mod names;
 mod outcome;
 mod pace;
+mod reading;
 mod replicas;
 mod ring;
 mod slots;
@@ -32,11 +34,12 @@ use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
+use crate::sample::{Batch, BatchSeries, HistogramSample};
 use budget::Budget;
 use changes::Changes;
 use clusters::Clusters;
 use interest::Interest;
+use metadata::Families;
 use names::Names;
 use pace::Pace;
 use replicas::Replicas;
@@ -46,6 +49,7 @@ use slots::Slots;
 pub use changes::Mark;
 pub use demand::Demand;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing};
+pub use metadata::MetadataListing;
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
 
@@ -143,6 +147,7 @@ pub struct Store {
     slots: Slots,
     index: HashMap<Labels, SeriesId>,
     names: Names,
+    families: Families,
     interest: Interest,
     changes: Changes,
     replicas: Replicas,
@@ -164,6 +169,7 @@ impl Store {
             slots: Slots::default(),
             index: HashMap::new(),
             names: Names::default(),
+            families: Families::default(),
             interest: Interest::default(),
             changes: Changes::default(),
             replicas: Replicas::default(),
@@ -282,40 +288,6 @@ impl Store {
         &self.get(id).labels
     }
 
-    /// The samples of a member in `(start_ms, end_ms]`, oldest first, stale markers included and native
-    /// histograms not: see [`Store::histogram_window`].
-    #[must_use]
-    pub fn window(&self, id: SeriesId, start_ms: i64, end_ms: i64) -> &[Sample] {
-        self.get(id).ring.window(start_ms, end_ms)
-    }
-
-    /// The newest sample of a member in `(at_ms - lookback_ms, at_ms]`, unless that is a stale
-    /// marker: the value of an instant selector, where it has no later native histogram.
-    #[must_use]
-    pub fn latest(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<Sample> {
-        let ring = &self.get(id).ring;
-        let newest = match ring.last() {
-            Some(last) if last.timestamp_ms <= at_ms => *last,
-            _ => *ring.window(i64::MIN, at_ms).last()?,
-        };
-        let seen = newest.timestamp_ms > at_ms.saturating_sub(lookback_ms) && !newest.is_stale();
-        seen.then_some(newest)
-    }
-
-    /// When the sample that [`Store::latest`] would give was taken.
-    #[must_use]
-    pub fn latest_ms(&self, id: SeriesId, at_ms: i64, lookback_ms: i64) -> Option<i64> {
-        match self.slots.newest_ms(id) {
-            // What is ahead, a stale marker also, is not yet: the ring knows what was before it.
-            newest if newest == ENDED || newest > at_ms => {
-                let float = self.latest(id, at_ms, lookback_ms).map(|it| it.timestamp_ms);
-                let histogram = self.latest_histogram(id, at_ms, lookback_ms);
-                float.max(histogram.map(|it| it.timestamp_ms))
-            }
-            newest => (newest > at_ms.saturating_sub(lookback_ms)).then_some(newest),
-        }
-    }
-
     /// Reads the newest samples of some members, so that they are in the processor's cache when
     /// their windows are asked for one by one. Nothing here waits for what was read before, so the
     /// processor fetches many of them at a time.
@@ -376,7 +348,8 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let tables = self.slots.bytes() + index_bytes(self.index.capacity());
         let senders = self.replicas.bytes() + self.clusters.bytes();
-        Stats { series: self.index.len(), bytes: self.bytes + tables + senders }
+        let others = senders + self.families.bytes();
+        Stats { series: self.index.len(), bytes: self.bytes + tables + others }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
@@ -394,7 +367,9 @@ impl Store {
 
     /// Frees the slots of series that no member list names any more, and gives back what tables do not use.
     fn drop_series(&mut self, gone: &[bool]) {
-        self.names.leave(|id| gone[id.index()]);
+        if self.names.leave(|id| gone[id.index()]) {
+            self.families.leave(&self.names);
+        }
         for slot in (0..gone.len()).filter(|slot| gone[*slot]) {
             let id = SeriesId(slot as u32);
             if let Some(series) = self.slots.take(id) {
