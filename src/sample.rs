@@ -103,6 +103,69 @@ impl PartialEq for HistogramSample {
 pub struct Batch {
     /// A label set may occur more than once.
     pub series: Vec<BatchSeries>,
+    /// What is said of metric families, each once.
+    pub metadata: Vec<MetricMetadata>,
+}
+
+/// What a sender says of a metric family. A clone shares the texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricMetadata {
+    /// Its name: that of its series, where it has several without their suffix.
+    pub family: Arc<str>,
+    /// What it measures with.
+    pub metric_type: MetricType,
+    /// For people.
+    pub help: Arc<str>,
+    /// `seconds`; mostly empty.
+    pub unit: Arc<str>,
+}
+
+impl MetricMetadata {
+    /// Heap bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let texts = [&self.family, &self.help, &self.unit];
+        texts.map(|it| capacity::allocated(COUNTERS_BYTES + it.len())).iter().sum()
+    }
+}
+
+/// The type of a metric family, as in OpenMetrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MetricType {
+    /// Nobody says which.
+    #[default]
+    Unknown,
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Counts of observations in buckets.
+    Histogram,
+    /// Such counts that go up and down.
+    GaugeHistogram,
+    /// Quantiles of observations.
+    Summary,
+    /// Labels that say something, with the value 1.
+    Info,
+    /// Several truths, each 0 or 1.
+    StateSet,
+}
+
+impl MetricType {
+    /// Prometheus's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Summary => "summary",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
+        }
+    }
 }
 
 /// One series of a [`Batch`].
@@ -138,7 +201,7 @@ impl Batch {
     /// What some series bring.
     #[must_use]
     pub const fn of(series: Vec<BatchSeries>) -> Self {
-        Self { series }
+        Self { series, metadata: Vec::new() }
     }
 
     /// The number of samples in all series, without native histograms.
@@ -153,7 +216,7 @@ impl Batch {
         self.series.iter().map(|series| series.histograms.len()).sum()
     }
 
-    /// Heap bytes, those of its label sets included.
+    /// Heap bytes, those of its label sets and texts included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let of = |it: &BatchSeries| {
@@ -164,7 +227,9 @@ impl Batch {
             it.labels.heap_bytes() + rows + inside
         };
         let own = capacity::allocated(self.series.capacity() * size_of::<BatchSeries>());
-        own + self.series.iter().map(of).sum::<usize>()
+        let metadata = self.metadata.capacity() * size_of::<MetricMetadata>();
+        let texts = self.metadata.iter().map(MetricMetadata::heap_bytes).sum::<usize>();
+        own + self.series.iter().map(of).sum::<usize>() + capacity::allocated(metadata) + texts
     }
 }
 
@@ -188,7 +253,19 @@ mod tests {
         let batch = Batch::of(vec![one; 2]);
         // Two sets of 11 bytes and two counters, and two times three samples.
         let parts = 2 * 32 + 2 * 48;
-        assert_eq!(batch.bytes(), parts + capacity::allocated(2 * size_of::<BatchSeries>()));
+        let series = parts + capacity::allocated(2 * size_of::<BatchSeries>());
+        assert_eq!(batch.bytes(), series);
+        let text = |text: &str| Arc::from(text);
+        let one = MetricMetadata {
+            family: text("m"),
+            metric_type: MetricType::Gauge,
+            help: text("Help."),
+            unit: text(""),
+        };
+        let texts = 32 + 32 + 16;
+        assert_eq!(one.heap_bytes(), texts);
+        let bytes = series + capacity::allocated(size_of::<MetricMetadata>()) + texts;
+        assert_eq!(Batch { metadata: vec![one], ..batch }.bytes(), bytes);
     }
 
     #[test]

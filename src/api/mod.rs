@@ -29,6 +29,7 @@ mod form;
 mod histogram;
 mod json;
 mod look;
+mod metadata;
 mod parameters;
 mod permit;
 mod query;
@@ -59,6 +60,7 @@ use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
 use form::Form;
+use metadata::MetadataQuery;
 use permit::QueryPermit;
 use query::QueryRequest;
 use query_evaluation::{QueryEvaluation, wanted};
@@ -202,7 +204,7 @@ impl Api {
             Endpoint::LabelValues(name) => {
                 self.look_up(lookup(Subject::Values(name))?, (now_ms, snapshot), look).await
             }
-            Endpoint::Metadata => self.metadata(form),
+            Endpoint::Metadata => self.metadata(MetadataQuery::parse(form)?, look).await,
             Endpoint::BuildInfo => Ok(status::buildinfo(self.build)),
             Endpoint::Rules => {
                 let asked = RuleQuery::parse(form)?;
@@ -312,19 +314,22 @@ impl Api {
         permit.work(move |go_on| write(&Report::new(&snapshot, now_ms, max_bytes, go_on))).await
     }
 
-    fn metadata(&self, form: &Form) -> Result<String, ApiError> {
-        let number = |name| match form.get(name) {
-            "" => Ok(-1),
-            text => text
-                .parse::<i64>()
-                .map_err(|_| ApiError::BadData(format!("{name} must be a number"))),
-        };
-        let limit = number("limit")?;
-        // There is never more than one of a metric, and a limit of none is no limit.
-        number("limit_per_metric")?;
+    /// What is said of metrics.
+    async fn metadata<F: Future<Output = Result<(), Unavailable>>>(
+        &self,
+        asked: MetadataQuery,
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
+        let permit = self.permit(Effort::Quick, None).await?;
+        let begun = Instant::now();
+        let (mut listing, mut is_whole) = (asked.listing(), false);
+        while !is_whole {
+            (listing, is_whole) =
+                permit.ask(&look, |at, reply| Look::metadata(listing, at, reply)).await?;
+        }
+        record("copy", begun.elapsed());
         let max_bytes = self.config.max_response_bytes;
-        status::metadata(form.get("metric"), limit, max_bytes.as_len())
-            .map_err(error::Limit::response(max_bytes))
+        permit.work(move |_| asked.answer(&listing.into_metadata(), max_bytes)).await
     }
 
     /// Waits for a place among the queries that are worked on.

@@ -14,6 +14,7 @@ use super::clip::clip;
 use super::headers::Protocol;
 use super::label_rules::{Fault, decisive_labels, labels};
 use super::message::{Counts, Pair, RawSeries, Room};
+use super::metadata::FamilyMetadata;
 use super::wire::Fields;
 use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;
@@ -32,7 +33,7 @@ const MAX_EXAMPLES: usize = 3;
 /// What a body holds.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
-    /// The series that keep the rules and have samples.
+    /// The series that keep the rules and have samples, and what is said of metric families.
     pub batch: Batch,
     /// The series that break a rule.
     pub invalid: Invalid,
@@ -59,10 +60,10 @@ pub struct Invalid {
     pub examples: Vec<String>,
 }
 
-/// Parts of a request that this version has no use for.
+/// Parts of a request that are of no use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unused {
-    /// Metadata of metric names.
+    /// Metadata that is malformed, without a name or beyond a limit.
     pub metadata: u64,
     /// Exemplars.
     pub exemplars: u64,
@@ -126,6 +127,7 @@ pub(super) fn decode_message(
         config,
         demand,
         replicas,
+        families: FamilyMetadata::new(message.len(), config),
         used: Used::default(),
         into: Decoded::default(),
     };
@@ -136,11 +138,13 @@ pub(super) fn decode_message(
             (number, value) if number == series => {
                 decoder.take(value.bytes().map_err(Refusal::Wire)?, &mut raw)?;
             }
-            (3, _) if protocol == Protocol::V1 => decoder.into.unused.metadata += 1,
+            (3, value) if protocol == Protocol::V1 => decoder.families.take(value),
             _ => {}
         }
     }
-    Ok(decoder.into)
+    let Decoder { families, into: mut decoded, .. } = decoder;
+    (decoded.batch.metadata, decoded.unused.metadata) = families.finish();
+    Ok(decoded)
 }
 
 /// The symbols of an `io.prometheus.write.v2.Request`, which may stand behind the series.
@@ -183,6 +187,7 @@ struct Decoder<'a> {
     config: &'a RemoteWriteConfig,
     demand: Option<&'a Demand>,
     replicas: Replicas<'a>,
+    families: FamilyMetadata<'a>,
     used: Used,
     into: Decoded,
 }
@@ -227,7 +232,13 @@ impl<'a> Decoder<'a> {
             }
         }
         match labels(raw, config) {
-            Ok(labels) => self.keep(raw, labels),
+            Ok(labels) => {
+                if let Some(symbols) = &self.symbols {
+                    let is_native = raw.counts.histograms > 0;
+                    self.families.take_of((raw.metadata, symbols), &raw.labels, is_native);
+                }
+                self.keep(raw, labels);
+            }
             Err(Fault::Rule(reason)) => self.into.invalid.add(raw.counts, reason),
             Err(Fault::Limit(reason)) => self.refuse(series, (raw.counts, reason))?,
         }

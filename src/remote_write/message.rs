@@ -6,6 +6,7 @@
 //! Sources: remote-write specifications 1.0 (`prometheus.TimeSeries`) and 2.0
 //! (`io.prometheus.write.v2.TimeSeries`).
 
+use super::metadata::SeriesMetadata;
 use super::native;
 use super::wire::{Fields, Value, WireError};
 use crate::sample::{HistogramSample, Sample};
@@ -40,6 +41,8 @@ pub(super) struct RawSeries<'a> {
     /// The histograms that are none, and why the first one is none.
     pub(super) bad_histograms: usize,
     pub(super) histogram_fault: Option<String>,
+    /// Of 2.0: what it says of its metric family.
+    pub(super) metadata: SeriesMetadata,
     refs: Vec<u32>,
 }
 
@@ -106,6 +109,7 @@ impl<'a> RawSeries<'a> {
                     }
                 })?,
                 (2, value) => self.add_sample(value, room)?,
+                (5, value) => self.metadata.add(value),
                 (3, value) => self.add_histogram(value, room)?,
                 (4, value) => {
                     self.counts.exemplars += 1;
@@ -154,6 +158,7 @@ impl<'a> RawSeries<'a> {
         self.samples.clear();
         self.histograms.clear();
         self.refs.clear();
+        self.metadata = SeriesMetadata::default();
         (self.counts, self.fault, self.histogram_fault) = (Counts::default(), None, None);
         (self.bad_exemplars, self.bad_histograms) = (0, 0);
     }

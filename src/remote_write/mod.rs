@@ -16,6 +16,7 @@ mod headers;
 mod in_flight;
 mod label_rules;
 mod message;
+mod metadata;
 mod native;
 mod receiver;
 mod refusal;

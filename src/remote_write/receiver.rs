@@ -138,11 +138,20 @@ impl Receiver {
         let good = batch.samples() as u64 + unneeded;
         let good_histograms = batch.histograms() as u64 + unneeded_histograms;
         // The good part goes in even when the rest is refused.
-        let mut outcome = if batch.series.is_empty() {
-            Outcome::default()
+        let metadata = batch.metadata.len() as u64;
+        let has_series = !batch.series.is_empty();
+        let mut outcome = if has_series || metadata > 0 {
+            match append(batch, reserved).await {
+                Ok(outcome) => outcome,
+                Err(unavailable) if has_series => return Err(Refusal::Unavailable(unavailable)),
+                // Its sender says it again in a minute.
+                Err(_) => Outcome { metadata_ignored: metadata, ..Outcome::default() },
+            }
         } else {
-            append(batch, reserved).await.map_err(Refusal::Unavailable)?
+            Outcome::default()
         };
+        counter!("portent_remote_write_ignored_total", "kind" => "metadata")
+            .increment(outcome.metadata_ignored);
         outcome.unneeded += unneeded + unneeded_histograms;
         count_samples(&outcome, invalid.samples);
         if let Some(written) = written {
@@ -299,7 +308,8 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_ignored_total",
-        "Parts of requests that are taken in and not used, by kind."
+        "Parts of requests that are taken in and not used, by kind: of metadata that of metric families \
+         without kept series, and what is malformed or beyond a limit."
     );
     describe_counter!(
         "portent_remote_write_invalid_total",
@@ -328,7 +338,7 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
-    use crate::proto::prometheus::{Label, Sample, TimeSeries, WriteRequest};
+    use crate::proto::prometheus::{Label, MetricMetadata, Sample, TimeSeries, WriteRequest};
 
     /// A request of so many series of 1,000 bytes, and what it takes: its body and what that decompresses to.
     fn request(series: usize) -> (Request<Full<Bytes>>, usize) {
@@ -340,8 +350,11 @@ mod tests {
             ],
             samples: vec![Sample { value: 1.0, timestamp: 1 }],
         };
-        let message =
-            WriteRequest { timeseries: (0..series).map(one).collect(), metadata: Vec::new() };
+        let metadata = Vec::new();
+        of(&WriteRequest { timeseries: (0..series).map(one).collect(), metadata })
+    }
+
+    fn of(message: &WriteRequest) -> (Request<Full<Bytes>>, usize) {
         let message = message.encode_to_vec();
         let body = snap::raw::Encoder::new().compress_vec(&message).expect("it is short");
         let bytes = body.len() + message.len();
@@ -404,6 +417,29 @@ mod tests {
             };
             let (response, refusal) = receiver.receive(request, append).await;
             assert_eq!(response.status(), StatusCode::NO_CONTENT, "{refusal:?}");
+        }
+    }
+
+    /// It reaches whoever keeps it, and is a success even if nobody can take it: it comes again.
+    #[tokio::test]
+    async fn metadata_alone_never_fails() {
+        let metric_family_name = "up".to_owned();
+        let one = MetricMetadata { metric_family_name, ..MetricMetadata::default() };
+        let message = WriteRequest { timeseries: Vec::new(), metadata: vec![one] };
+        let budget = ReceiverBudget::default();
+        let in_flight = budget.in_flight.clone();
+        let config = RemoteWriteConfig::default();
+        let receiver = Receiver::new(config, Duration::from_secs(10), budget);
+        for answer in [Ok(Outcome::default()), Err(Unavailable::Starting)] {
+            let mut came = 0;
+            let append = async |batch: Batch, permit: Permit| {
+                assert_eq!(in_flight.bytes(), batch.bytes());
+                came = batch.metadata.len();
+                drop(permit);
+                answer.clone()
+            };
+            let (response, refusal) = receiver.receive(of(&message).0, append).await;
+            assert_eq!((response.status(), came), (StatusCode::NO_CONTENT, 1), "{refusal:?}");
         }
     }
 

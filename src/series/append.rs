@@ -54,6 +54,7 @@ impl Store {
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
         }
+        outcome.metadata_ignored = self.keep_metadata(&batch.metadata);
         outcome.series_dropped = self.fit(now_ms) as u64;
         outcome
     }

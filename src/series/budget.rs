@@ -55,6 +55,12 @@ impl Store {
         used.saturating_add(grown as u64) < max && self.budget.grown_ms.is_none()
     }
 
+    /// Whether there is room for what is said of series: where they need it themselves it is theirs.
+    pub(super) fn has_room_beside_series(&self, bytes: usize) -> bool {
+        let max = self.config.max_bytes.as_bytes();
+        self.used().saturating_add(bytes as u64) < share(max, ROOM_AGAIN)
+    }
+
     /// Drops the youngest series where all together are too large; says how many.
     pub(super) fn fit(&mut self, now_ms: i64) -> usize {
         let max = self.config.max_bytes.as_bytes();

@@ -18,6 +18,7 @@ mod clusters;
 mod demand;
 mod excerpt;
 mod interest;
+mod metadata;
 mod names;
 mod outcome;
 mod pace;
@@ -37,6 +38,7 @@ use budget::Budget;
 use changes::Changes;
 use clusters::Clusters;
 use interest::Interest;
+use metadata::Families;
 use names::Names;
 use pace::Pace;
 use replicas::Replicas;
@@ -46,6 +48,7 @@ use slots::Slots;
 pub use changes::Mark;
 pub use demand::Demand;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing};
+pub use metadata::MetadataListing;
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
 
@@ -143,6 +146,7 @@ pub struct Store {
     slots: Slots,
     index: HashMap<Labels, SeriesId>,
     names: Names,
+    families: Families,
     interest: Interest,
     changes: Changes,
     replicas: Replicas,
@@ -164,6 +168,7 @@ impl Store {
             slots: Slots::default(),
             index: HashMap::new(),
             names: Names::default(),
+            families: Families::default(),
             interest: Interest::default(),
             changes: Changes::default(),
             replicas: Replicas::default(),
@@ -320,7 +325,8 @@ impl Store {
     pub fn stats(&self) -> Stats {
         let tables = self.slots.bytes() + index_bytes(self.index.capacity());
         let senders = self.replicas.bytes() + self.clusters.bytes();
-        Stats { series: self.index.len(), bytes: self.bytes + tables + senders }
+        let others = senders + self.families.bytes();
+        Stats { series: self.index.len(), bytes: self.bytes + tables + others }
     }
 
     fn get(&self, id: SeriesId) -> &Series {
@@ -338,7 +344,9 @@ impl Store {
 
     /// Frees the slots of series that no member list names any more, and gives back what tables do not use.
     fn drop_series(&mut self, gone: &[bool]) {
-        self.names.leave(|id| gone[id.index()]);
+        if self.names.leave(|id| gone[id.index()]) {
+            self.families.leave(&self.names);
+        }
         for slot in (0..gone.len()).filter(|slot| gone[*slot]) {
             let id = SeriesId(slot as u32);
             if let Some(series) = self.slots.take(id) {

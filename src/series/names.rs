@@ -22,14 +22,21 @@ impl Names {
         }
     }
 
-    /// Forgets the series for which `gone` holds.
-    pub(super) fn leave(&mut self, gone: impl Fn(SeriesId) -> bool) {
+    /// Whether there is a series with this metric name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Forgets the series for which `gone` holds; says whether names went with them.
+    pub(super) fn leave(&mut self, gone: impl Fn(SeriesId) -> bool) -> bool {
+        let before = self.0.len();
         self.0.retain(|_, ids| {
             ids.retain(|id| !gone(*id));
             ids.shrink_to(capacity::kept(ids.len(), ids.capacity()));
             !ids.is_empty()
         });
         self.0.shrink_to(capacity::kept(self.0.len(), self.0.capacity()));
+        self.0.len() < before
     }
 
     #[cfg(test)]

@@ -135,6 +135,8 @@ pub struct Outcome {
     pub cluster_changes: u64,
     /// Of clusters beyond the limit: each series decides which replica it hears.
     pub over_clusters: u64,
+    /// Metadata (not samples) of metric families of which nothing is kept, and for which there is no memory.
+    pub metadata_ignored: u64,
     /// One of these changes, unless it was said of the silent replica before.
     pub replica_change: Option<ReplicaChange>,
     /// One rejected sample and the reason, for the sender.

@@ -1,8 +1,7 @@
 use super::*;
 use crate::bytesize::ByteSize;
 use crate::matcher::{MatchOp, Matcher};
-use crate::sample::Sample;
-use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS};
+use crate::sample::{Batch, BatchSeries, STALE_NAN_BITS, Sample};
 
 const NOW: i64 = 1_000_000_000;
 const LOOKBACK: i64 = 300_000;

@@ -32,6 +32,7 @@ mod loading;
 mod mail;
 mod maintenance;
 mod memory;
+mod metadata;
 mod notify;
 mod onnx_reference;
 mod peers_smoke;

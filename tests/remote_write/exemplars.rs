@@ -1,4 +1,4 @@
-//! Exemplars and metadata, for which Portent has no use: a write never fails for them where it need not.
+//! Exemplars, for which Portent has no use, and metadata: a write never fails for them where it need not.
 
 use super::message::{
     BOTH, Expected, Sent, Version, check, check_message, double, field, number, sample, varint,

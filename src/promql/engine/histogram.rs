@@ -120,10 +120,10 @@ impl Histogram {
         let first = self.histograms.len();
         out.present[first..].fill(false);
         for (i, histogram) in input.histograms() {
-            if let Some(classic) = self.classic.get(&(i as u32)) {
-                if std::mem::take(&mut out.present[*classic as usize]) {
-                    continue;
-                }
+            if let Some(classic) = self.classic.get(&(i as u32))
+                && std::mem::take(&mut out.present[*classic as usize])
+            {
+                continue;
             }
             let estimate = match self.function {
                 HistogramFunction::Quantile => histogram.quantile(parameters[0]),

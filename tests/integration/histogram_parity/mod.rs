@@ -116,6 +116,9 @@ fn close(a: f64, b: f64) -> bool {
     a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs())
 }
 
+/// The rule of its bounds, the bounds and the count.
+type Bucket = (i64, f64, f64, f64);
+
 fn same(a: &Point, b: &Point) -> bool {
     match (a, b) {
         (Point::Float(a), Point::Float(b)) => close(*a, *b),
@@ -125,7 +128,7 @@ fn same(a: &Point, b: &Point) -> bool {
                 all.iter().filter(|it| it.3.abs() > 1e-9 * count.abs()).copied().collect::<Vec<_>>()
             };
             let (a, b) = (large(a, *count_a), large(b, *count_b));
-            let bucket = |(a, b): (&(i64, f64, f64, f64), &(i64, f64, f64, f64))| {
+            let bucket = |(a, b): (&Bucket, &Bucket)| {
                 a.0 == b.0
                     && close(a.1, b.1)
                     && close(a.2, b.2)

@@ -87,8 +87,7 @@ fn a_series_has_samples_or_histograms_or_exemplars() {
     check(nothing(), Err(r#"a series has neither samples nor histograms: {__name__="up"}"#));
     let histograms = vec![Histogram::default(); 2];
     check(TimeSeries { histograms, ..nothing() }, Ok("up"));
-    let histograms = vec![Histogram::default()];
-    let both = TimeSeries { histograms, ..series(&[1, 2]) };
+    let both = TimeSeries { histograms: vec![Histogram::default()], ..series(&[1, 2]) };
     check(both, Err(r#"a series has both samples and histograms: {__name__="up"}"#));
     // Prometheus itself sends these.
     let exemplar =
