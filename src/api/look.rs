@@ -1,13 +1,13 @@
 //! A look: what the owner of the pipeline is asked to read for a query, a slice of it.
 //!
 //! In: what was read before. Out: that with a slice more, and whether it was the last, to who waits for it.
-//! What a look costs the owner is bounded by [`Excerpt`] and [`Listing`]. When nobody waits any more, or its
+//! What a look costs the owner is bounded by [`Excerpt`] and the listings. When nobody waits any more, or its
 //! time is up, it is dropped.
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::series::{Excerpt, ExcerptError, Listing, Store};
+use crate::series::{Excerpt, ExcerptError, ExemplarListing, Listing, Store};
 
 /// One look at the store.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct Look {
 enum Read {
     Copy(Box<Excerpt>, oneshot::Sender<Result<(Excerpt, bool), ExcerptError>>),
     List(Listing, oneshot::Sender<(Listing, bool)>),
+    Exemplars(ExemplarListing, oneshot::Sender<Result<(ExemplarListing, bool), ExcerptError>>),
 }
 
 impl Look {
@@ -42,6 +43,15 @@ impl Look {
         Self { deadline, read: Read::List(listing, reply) }
     }
 
+    /// Lists more exemplars.
+    pub(super) fn exemplars(
+        listing: ExemplarListing,
+        deadline: Instant,
+        reply: oneshot::Sender<Result<(ExemplarListing, bool), ExcerptError>>,
+    ) -> Self {
+        Self { deadline, read: Read::Exemplars(listing, reply) }
+    }
+
     /// Reads a slice, if somebody waits for it.
     pub fn take(self, store: &Store) {
         let is_late = Instant::now() >= self.deadline;
@@ -55,7 +65,11 @@ impl Look {
                 let is_whole = listing.list_some(store);
                 let _ = reply.send((listing, is_whole));
             }
-            Read::Copy(..) | Read::List(..) => {}
+            Read::Exemplars(mut listing, reply) if !(is_late || reply.is_closed()) => {
+                let is_whole = listing.list_some(store);
+                let _ = reply.send(is_whole.map(|is_whole| (listing, is_whole)));
+            }
+            Read::Copy(..) | Read::List(..) | Read::Exemplars(..) => {}
         }
     }
 }

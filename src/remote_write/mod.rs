@@ -12,11 +12,13 @@
 
 mod clip;
 mod decode;
+mod exemplar;
 mod headers;
 mod in_flight;
 mod label_rules;
 mod message;
 mod native;
+mod pair;
 mod receiver;
 mod refusal;
 mod retry;

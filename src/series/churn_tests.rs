@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::matcher::{MatchOp, Matcher};
+use crate::sample::{Batch, BatchSeries};
 
 const NOW: i64 = 1_000_000_000;
 const LOOKBACK: i64 = 300_000;

@@ -17,14 +17,17 @@ mod changes;
 mod clusters;
 mod demand;
 mod excerpt;
+mod exemplars;
 mod histograms;
 mod interest;
 mod names;
 mod outcome;
 mod pace;
+mod page;
 mod replicas;
 mod ring;
 mod slots;
+mod touch;
 
 use std::collections::HashMap;
 
@@ -32,10 +35,11 @@ use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, BatchSeries, HistogramSample, Sample};
+use crate::sample::{Exemplar, HistogramSample, Sample};
 use budget::Budget;
 use changes::Changes;
 use clusters::Clusters;
+use exemplars::Exemplars;
 use interest::Interest;
 use names::Names;
 use pace::Pace;
@@ -46,6 +50,7 @@ use slots::Slots;
 pub use changes::Mark;
 pub use demand::Demand;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing};
+pub use exemplars::{ExemplarListing, SeriesExemplars};
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
 
@@ -90,6 +95,8 @@ struct Series {
     ring: Ring,
     /// Most series have none.
     histograms: Option<Box<Ring<HistogramSample>>>,
+    /// Most series have none.
+    exemplars: Option<Box<Exemplars>>,
     retention_ms: i64,
     /// How many series began before it.
     birth: u64,
@@ -100,12 +107,21 @@ impl Series {
         PLACES_BYTES + LABEL_SETS * self.labels.heap_bytes() + self.samples_bytes()
     }
 
-    /// Memory of its samples of both kinds.
+    /// Memory of its samples of both kinds, and of its exemplars.
     fn samples_bytes(&self) -> usize {
         let of = |it: &Ring<HistogramSample>| {
             capacity::allocated(size_of::<Ring<HistogramSample>>()) + it.bytes()
         };
-        self.ring.bytes() + self.histograms.as_deref().map_or(0, of)
+        self.ring.bytes() + self.histograms.as_deref().map_or(0, of) + self.exemplar_bytes()
+    }
+
+    fn exemplar_bytes(&self) -> usize {
+        self.exemplars.as_deref().map_or(0, Exemplars::bytes)
+    }
+
+    /// Its exemplars, oldest first.
+    fn exemplars(&self) -> &[Exemplar] {
+        self.exemplars.as_deref().map_or(&[], Exemplars::all)
     }
 
     /// Its native histograms, oldest first.
@@ -183,6 +199,7 @@ impl Store {
                 series.retention_ms = retention(&self.config, lookback_ms);
             }
         }
+        self.trim_exemplars(self.config.max_exemplars_per_series);
     }
 
     /// How long a replica must have been silent before another one is heard, from now on.
@@ -316,48 +333,6 @@ impl Store {
         }
     }
 
-    /// Reads the newest samples of some members, so that they are in the processor's cache when
-    /// their windows are asked for one by one. Nothing here waits for what was read before, so the
-    /// processor fetches many of them at a time.
-    pub fn touch(&self, ids: &[SeriesId]) {
-        self.touch_each(ids, Ring::touch);
-    }
-
-    /// Reads all samples of some members after a time, for the same reason.
-    pub fn touch_after(&self, ids: &[SeriesId], start_ms: i64) {
-        self.touch_each(ids, |ring| ring.touch_after(start_ms));
-    }
-
-    fn touch_each(&self, ids: &[SeriesId], read: impl Fn(&Ring) -> i64) {
-        let mut seen = 0;
-        for id in ids {
-            if let Some(series) = self.slots.get(*id) {
-                seen ^= read(&series.ring);
-            }
-        }
-        std::hint::black_box(seen);
-    }
-
-    /// The samples of some series and the replica that each hears, for another store that goes on with
-    /// them: of those at and after a place, until there are so many samples or more. Gives the place after
-    /// them, or nothing at the end.
-    #[must_use]
-    pub fn page(&self, from: usize, samples: usize) -> (Batch, Option<usize>) {
-        let (mut batch, mut count) = (Batch::default(), 0);
-        for (id, series) in self.slots.from(from) {
-            if count >= samples {
-                return (batch, Some(id.index()));
-            }
-            let samples = series.ring.samples().to_vec();
-            let histograms = series.histograms().to_vec();
-            count += samples.len();
-            count += histograms.iter().map(HistogramSample::in_samples).sum::<usize>();
-            let (labels, replica) = (series.labels.clone(), self.replicas.heard_by(id));
-            batch.series.push(BatchSeries { labels, replica, samples, histograms });
-        }
-        (batch, None)
-    }
-
     /// This moment, to ask later what has changed since.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -424,6 +399,8 @@ fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
 mod churn_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod exemplar_tests;
 #[cfg(test)]
 mod histogram_tests;
 #[cfg(test)]
