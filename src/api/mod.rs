@@ -171,6 +171,12 @@ impl Api {
             Err(error) => Err(error),
         };
         let limit = self.config.max_in_flight_bytes;
+        if answer.as_ref().is_ok_and(String::is_empty) {
+            counted.end(None);
+            let mut none = Response::new(Full::default());
+            *none.status_mut() = StatusCode::NO_CONTENT;
+            return none;
+        }
         let answer = answer.and_then(|json| self.capacity.hold(json.into_bytes(), limit));
         counted.end(answer.as_ref().err());
         let answer = match answer {
