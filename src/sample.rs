@@ -98,6 +98,26 @@ impl PartialEq for HistogramSample {
     }
 }
 
+/// An example of what a series counts, mostly the trace of a request.
+#[derive(Debug, Clone)]
+pub struct Exemplar {
+    /// What it is about, such as `trace_id`; possibly nothing.
+    pub labels: Labels,
+    /// What was observed.
+    pub value: f64,
+    /// Milliseconds since the epoch.
+    pub timestamp_ms: i64,
+}
+
+impl PartialEq for Exemplar {
+    /// Equal times, labels and bits.
+    fn eq(&self, other: &Self) -> bool {
+        self.timestamp_ms == other.timestamp_ms
+            && self.value.to_bits() == other.value.to_bits()
+            && self.labels == other.labels
+    }
+}
+
 /// What one request brings: validated label sets with their samples in the sender's order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -179,13 +199,15 @@ pub struct BatchSeries {
     pub samples: Vec<Sample>,
     /// In the order they were sent.
     pub histograms: Vec<HistogramSample>,
+    /// In the order they were sent. A series may have nothing else.
+    pub exemplars: Vec<Exemplar>,
 }
 
 impl BatchSeries {
     /// Samples of one sender.
     #[must_use]
     pub const fn new(labels: Labels, samples: Vec<Sample>) -> Self {
-        Self { labels, replica: None, samples, histograms: Vec::new() }
+        Self { labels, replica: None, samples, histograms: Vec::new(), exemplars: Vec::new() }
     }
 }
 
@@ -216,6 +238,12 @@ impl Batch {
         self.series.iter().map(|series| series.histograms.len()).sum()
     }
 
+    /// The number of exemplars in all series.
+    #[must_use]
+    pub fn exemplars(&self) -> usize {
+        self.series.iter().map(|series| series.exemplars.len()).sum()
+    }
+
     /// Heap bytes, those of its label sets and texts included.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -224,13 +252,20 @@ impl Batch {
             let histograms = it.histograms.capacity() * size_of::<HistogramSample>();
             let inside = it.histograms.iter().map(HistogramSample::heap_bytes).sum::<usize>();
             let rows = capacity::allocated(samples) + capacity::allocated(histograms);
-            it.labels.heap_bytes() + rows + inside
+            it.labels.heap_bytes() + rows + inside + exemplar_bytes(&it.exemplars)
         };
         let own = capacity::allocated(self.series.capacity() * size_of::<BatchSeries>());
         let metadata = self.metadata.capacity() * size_of::<MetricMetadata>();
         let texts = self.metadata.iter().map(MetricMetadata::heap_bytes).sum::<usize>();
         own + self.series.iter().map(of).sum::<usize>() + capacity::allocated(metadata) + texts
     }
+}
+
+/// Memory of a list of exemplars, those of their label sets included.
+#[must_use]
+pub fn exemplar_bytes(exemplars: &Vec<Exemplar>) -> usize {
+    let labels: usize = exemplars.iter().map(|it| it.labels.heap_bytes()).sum();
+    capacity::allocated(exemplars.capacity() * size_of::<Exemplar>()) + labels
 }
 
 #[cfg(test)]
@@ -266,6 +301,25 @@ mod tests {
         assert_eq!(one.heap_bytes(), texts);
         let bytes = series + capacity::allocated(size_of::<MetricMetadata>()) + texts;
         assert_eq!(Batch { metadata: vec![one], ..batch }.bytes(), bytes);
+    }
+
+    #[test]
+    fn a_batch_knows_what_its_exemplars_take() {
+        let labels = Labels::from_pairs([("trace_id", "0123456789abcdef")]).expect("one name");
+        let exemplar = Exemplar { labels: labels.clone(), value: 1.0, timestamp_ms: 1 };
+        let without = BatchSeries::new(labels.clone(), Vec::new());
+        let with = BatchSeries { exemplars: vec![exemplar; 3], ..without.clone() };
+        let [without, with] = [without, with].map(|it| Batch::of(vec![it]));
+        assert_eq!((without.exemplars(), with.exemplars()), (0, 3));
+        let room = capacity::allocated(3 * size_of::<Exemplar>()) + 3 * labels.heap_bytes();
+        assert_eq!(with.bytes(), without.bytes() + room);
+    }
+
+    #[test]
+    fn exemplars_compare_by_bits() {
+        let of = |value| Exemplar { labels: Labels::empty(), value, timestamp_ms: 1 };
+        assert_eq!(of(f64::NAN), of(f64::NAN));
+        assert_ne!(of(0.0), of(-0.0));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum Endpoint {
     Alerts,
     /// `/api/v1/anomalies`, Portent's own.
     Anomalies,
-    /// `/api/v1/query_exemplars`, which Grafana asks whether there are any.
+    /// `/api/v1/query_exemplars`.
     Exemplars,
 }
 

@@ -147,6 +147,11 @@ impl Json {
         self.raw("]");
     }
 
+    /// A time: `1435781451.781`.
+    pub(super) fn seconds(&mut self, time_ms: i64) {
+        time(&mut self.text, time_ms);
+    }
+
     /// A time and a scalar, which Prometheus writes without exponent however long it gets.
     pub(super) fn scalar(&mut self, time_ms: i64, value: f64) {
         self.at(time_ms, |json| {

@@ -1,13 +1,13 @@
 //! A look: what the owner of the pipeline is asked to read for a query, a slice of it.
 //!
 //! In: what was read before. Out: that with a slice more, and whether it was the last, to who waits for it.
-//! What a look costs the owner is bounded by [`Excerpt`], [`Listing`] and [`MetadataListing`]. When nobody waits
-//! any more, or its time is up, it is dropped.
+//! What a look costs the owner is bounded by [`Excerpt`] and the listings. When nobody waits any more, or its
+//! time is up, it is dropped.
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::series::{Excerpt, ExcerptError, Listing, MetadataListing, Store};
+use crate::series::{Excerpt, ExcerptError, ExemplarListing, Listing, MetadataListing, Store};
 
 /// One look at the store.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ enum Read {
     Copy(Box<Excerpt>, oneshot::Sender<Result<(Excerpt, bool), ExcerptError>>),
     List(Listing, oneshot::Sender<(Listing, bool)>),
     Metadata(MetadataListing, oneshot::Sender<(MetadataListing, bool)>),
+    Exemplars(ExemplarListing, oneshot::Sender<Result<(ExemplarListing, bool), ExcerptError>>),
 }
 
 impl Look {
@@ -52,6 +53,15 @@ impl Look {
         Self { deadline, read: Read::Metadata(listing, reply) }
     }
 
+    /// Lists more exemplars.
+    pub(super) fn exemplars(
+        listing: ExemplarListing,
+        deadline: Instant,
+        reply: oneshot::Sender<Result<(ExemplarListing, bool), ExcerptError>>,
+    ) -> Self {
+        Self { deadline, read: Read::Exemplars(listing, reply) }
+    }
+
     /// Reads a slice, if somebody waits for it.
     pub fn take(self, store: &Store) {
         let is_late = Instant::now() >= self.deadline;
@@ -69,7 +79,11 @@ impl Look {
                 let is_whole = listing.list_some(store);
                 let _ = reply.send((listing, is_whole));
             }
-            Read::Copy(..) | Read::List(..) | Read::Metadata(..) => {}
+            Read::Exemplars(mut listing, reply) if !(is_late || reply.is_closed()) => {
+                let is_whole = listing.list_some(store);
+                let _ = reply.send(is_whole.map(|is_whole| (listing, is_whole)));
+            }
+            Read::Copy(..) | Read::List(..) | Read::Metadata(..) | Read::Exemplars(..) => {}
         }
     }
 }

@@ -25,6 +25,7 @@ mod encoding;
 mod endpoint;
 mod error;
 mod escape;
+mod exemplars;
 mod form;
 mod histogram;
 mod json;
@@ -52,13 +53,14 @@ use tokio::time::Instant;
 
 use crate::detect::Snapshot;
 use crate::response::response;
-use crate::series::{Excerpt, ExcerptLimits, Listing};
+use crate::series::{Excerpt, ExcerptLimits, ExemplarListing, Listing};
 use alerts::Report;
 use anomalies::AnomalyQuery;
 use capacity::Effort;
 use catalogue::{Lookup, Subject};
 use counters::record;
 use error::ApiError;
+use exemplars::ExemplarQuery;
 use form::Form;
 use metadata::MetadataQuery;
 use permit::QueryPermit;
@@ -171,6 +173,12 @@ impl Api {
             Err(error) => Err(error),
         };
         let limit = self.config.max_in_flight_bytes;
+        if answer.as_ref().is_ok_and(String::is_empty) {
+            counted.end(None);
+            let mut none = Response::new(Full::default());
+            *none.status_mut() = StatusCode::NO_CONTENT;
+            return none;
+        }
         let answer = answer.and_then(|json| self.capacity.hold(json.into_bytes(), limit));
         counted.end(answer.as_ref().err());
         let answer = match answer {
@@ -214,7 +222,7 @@ impl Api {
             Endpoint::Anomalies => {
                 self.anomalies(AnomalyQuery::parse(form)?, snapshot, now_ms).await
             }
-            Endpoint::Exemplars => query::exemplars(form),
+            Endpoint::Exemplars => self.exemplars(ExemplarQuery::parse(form)?, look).await,
         }
     }
 
@@ -227,12 +235,8 @@ impl Api {
         let effort = asked.effort();
         let QueryRequest { query, instants, limit, timeout } = asked;
         let permit = self.permit(effort, timeout).await?;
-        let limits = ExcerptLimits {
-            max_series: self.config.max_series,
-            max_samples: self.config.max_samples,
-        };
         let begun = Instant::now();
-        let mut excerpt = Excerpt::new(wanted(&query, instants), limits);
+        let mut excerpt = Excerpt::new(wanted(&query, instants), self.excerpt_limits());
         // What reads nothing is answered however busy the owner is.
         let mut is_whole = excerpt.wanted().is_empty();
         while !is_whole {
@@ -288,6 +292,29 @@ impl Api {
             lookup.answer(series, max_bytes)
         };
         permit.work(work).await
+    }
+
+    async fn exemplars<F: Future<Output = Result<(), Unavailable>>>(
+        &self,
+        asked: ExemplarQuery,
+        look: impl Fn(Look) -> F,
+    ) -> Result<String, ApiError> {
+        let permit = self.permit(Effort::Quick, None).await?;
+        let begun = Instant::now();
+        let (selectors, range) = (asked.selectors.clone(), (asked.from_ms, asked.to_ms));
+        let mut is_whole = selectors.is_empty();
+        let mut listing = ExemplarListing::new(selectors, range, self.excerpt_limits());
+        while !is_whole {
+            (listing, is_whole) =
+                permit.ask(&look, |at, reply| Look::exemplars(listing, at, reply)).await??;
+        }
+        record("copy", begun.elapsed());
+        let max_bytes = self.config.max_response_bytes;
+        permit.work(move |_| asked.answer(listing.into_found(), max_bytes)).await
+    }
+
+    fn excerpt_limits(&self) -> ExcerptLimits {
+        ExcerptLimits { max_series: self.config.max_series, max_samples: self.config.max_samples }
     }
 
     /// Who stands out, from the last tick.

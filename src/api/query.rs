@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::capacity::Effort;
 use super::error::ApiError;
 use super::form::Form;
-use super::json::Json;
-use super::parameters::{self, FAR_MS, duration_ns, time_ms};
+use super::parameters::{self, duration_ns, time_ms};
 use super::query_evaluation::Instants;
 use crate::promql::{ParseError, Query};
 
@@ -94,28 +93,6 @@ fn query(form: &Form, instants: Instants) -> Result<Query, ApiError> {
     let (start_ms, end_ms) = instants.ends();
     Query::parse(form.get("query"), start_ms, end_ms)
         .map_err(|error| ApiError::parameter("query")(parse_error(&error)))
-}
-
-/// The answer to a question for exemplars, of which Portent keeps none: that of a Prometheus that
-/// does not keep them either.
-///
-/// # Errors
-/// When a parameter cannot be used.
-pub(super) fn exemplars(form: &Form) -> Result<String, ApiError> {
-    let time = |name, default_ms| {
-        parameters::optional_time_ms(name, form.get(name), default_ms)
-            .map_err(ApiError::parameter(name))
-    };
-    let (start_ms, end_ms) = (time("start", -FAR_MS)?, time("end", FAR_MS)?);
-    if end_ms < start_ms {
-        let reason = "end timestamp must not be before start timestamp".to_owned();
-        return Err(ApiError::BadData(reason));
-    }
-    Query::parse(form.get("query"), start_ms, end_ms)
-        .map_err(|error| ApiError::BadData(parse_error(&error)))?;
-    let mut json = Json::success(usize::MAX);
-    json.raw("[]");
-    Ok(json.finish(false))
 }
 
 /// What is wrong with an expression, and where; the client knows the expression.

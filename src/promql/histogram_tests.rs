@@ -25,12 +25,9 @@ fn series(name: &str, host: &str, floats: &[(i64, f64)], counts: &[(i64, f64)]) 
     let labels = Labels::from_pairs([("__name__", name), ("host", host)]).expect("two names");
     let at = |seconds_ago: i64| NOW - seconds_ago * 1_000;
     let histogram = |(ago, count): &(i64, f64)| HistogramSample::new(at(*ago), histogram(*count));
-    BatchSeries {
-        labels,
-        replica: None,
-        samples: floats.iter().map(|(ago, value)| Sample::new(at(*ago), *value)).collect(),
-        histograms: counts.iter().map(histogram).collect(),
-    }
+    let samples = floats.iter().map(|(ago, value)| Sample::new(at(*ago), *value)).collect();
+    let histograms = counts.iter().map(histogram).collect();
+    BatchSeries { histograms, ..BatchSeries::new(labels, samples) }
 }
 
 /// Latencies of two hosts, one of which has started again; one that has ended; one that was a float once; and

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use super::clip::clip;
 use super::headers::Protocol;
 use super::label_rules::{Fault, decisive_labels, labels};
-use super::message::{Counts, Pair, RawSeries, Room};
+use super::message::{Counts, RawSeries, Room};
 use super::metadata::FamilyMetadata;
+use super::pair::Pair;
 use super::wire::Fields;
 use super::{Refusal, RemoteWriteConfig, Unavailable};
 use crate::labels::Labels;
@@ -30,10 +31,14 @@ const SNAPPY_SLACK: u64 = 64;
 /// Examples that are kept of series that break a rule. A sender logs about 1,000 bytes.
 const MAX_EXAMPLES: usize = 3;
 
+/// Memory that the exemplars of any request may take; a larger one's may take as much as its message does. More of
+/// them are not kept: a number of one byte may stand for many characters.
+const EXEMPLAR_BYTES: usize = 64 << 10;
+
 /// What a body holds.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
-    /// The series that keep the rules and have samples, and what is said of metric families.
+    /// The series that keep the rules and have samples or exemplars, and what is said of metric families.
     pub batch: Batch,
     /// The series that break a rule.
     pub invalid: Invalid,
@@ -65,7 +70,7 @@ pub struct Invalid {
 pub struct Unused {
     /// Metadata that is malformed, without a name or beyond a limit.
     pub metadata: u64,
-    /// Exemplars.
+    /// Exemplars that are not kept: too long, beside many newer ones, or of series that break a limit.
     pub exemplars: u64,
 }
 
@@ -129,6 +134,7 @@ pub(super) fn decode_message(
         replicas,
         families: FamilyMetadata::new(message.len(), config),
         used: Used::default(),
+        exemplar_room: message.len().max(EXEMPLAR_BYTES),
         into: Decoded::default(),
     };
     let mut raw = RawSeries::default();
@@ -189,6 +195,8 @@ struct Decoder<'a> {
     replicas: Replicas<'a>,
     families: FamilyMetadata<'a>,
     used: Used,
+    /// What further exemplars may take.
+    exemplar_room: usize,
     into: Decoded,
 }
 
@@ -246,13 +254,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// Puts a series that keeps the rules to the others.
-    fn keep(&mut self, raw: &mut RawSeries<'_>, labels: Labels) {
+    fn keep(&mut self, raw: &mut RawSeries<'a>, labels: Labels) {
         let Decoded { batch, invalid, unused, .. } = &mut self.into;
         if let Some(fault) = &raw.histogram_fault {
             invalid.histograms += raw.bad_histograms as u64;
             invalid.example(format!("a histogram of {}: {fault}", clip(&labels.to_string())));
         }
-        unused.exemplars += (raw.counts.exemplars - raw.bad_exemplars) as u64;
+        let exemplars = raw.exemplars.take(self.symbols.as_deref(), &mut self.exemplar_room);
+        unused.exemplars += (raw.counts.exemplars - raw.bad_exemplars - exemplars.len()) as u64;
         if raw.bad_exemplars > 0 {
             invalid.exemplars += raw.bad_exemplars as u64;
             invalid.example(format!(
@@ -260,11 +269,11 @@ impl<'a> Decoder<'a> {
                 clip(&labels.to_string())
             ));
         }
-        if !raw.samples.is_empty() || !raw.histograms.is_empty() {
+        if !(raw.samples.is_empty() && raw.histograms.is_empty() && exemplars.is_empty()) {
             let (labels, replica) = self.replicas.take_off(&raw.labels, labels);
             let samples = raw.samples.clone();
             let histograms = std::mem::take(&mut raw.histograms);
-            batch.series.push(BatchSeries { labels, replica, samples, histograms });
+            batch.series.push(BatchSeries { labels, replica, samples, histograms, exemplars });
         }
     }
 

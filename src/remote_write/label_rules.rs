@@ -6,7 +6,8 @@
 
 use super::RemoteWriteConfig;
 use super::clip::clip;
-use super::message::{Pair, RawSeries, each_label};
+use super::message::{RawSeries, each_label};
+use super::pair::Pair;
 use super::wire::WireError;
 use crate::labels::Labels;
 use crate::series::Demand;

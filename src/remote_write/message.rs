@@ -6,13 +6,12 @@
 //! Sources: remote-write specifications 1.0 (`prometheus.TimeSeries`) and 2.0
 //! (`io.prometheus.write.v2.TimeSeries`).
 
+use super::exemplar::Newest;
 use super::metadata::SeriesMetadata;
 use super::native;
+use super::pair::{Pair, label};
 use super::wire::{Fields, Value, WireError};
 use crate::sample::{HistogramSample, Sample};
-
-/// A label: its name and its value, which should be UTF-8.
-pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// How much of a series is kept.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +31,8 @@ pub(super) struct RawSeries<'a> {
     pub(super) labels: Vec<Pair<'a>>,
     pub(super) samples: Vec<Sample>,
     pub(super) histograms: Vec<HistogramSample>,
+    /// Those that can be kept.
+    pub(super) exemplars: Newest<'a>,
     /// How many there are of each, whether there was room or not.
     pub(super) counts: Counts,
     /// Which rule of the message it breaks: "has 3 label references, which are pairs".
@@ -75,8 +76,9 @@ impl<'a> RawSeries<'a> {
                 }
                 (2, value) => self.add_sample(value, room)?,
                 (3, value) => {
-                    value.bytes()?;
                     self.counts.exemplars += 1;
+                    // No exemplar makes a request of 1.0 fail.
+                    let _ = self.exemplars.add(value.bytes()?, None);
                 }
                 (4, value) => self.add_histogram(value, room)?,
                 _ => {}
@@ -113,7 +115,7 @@ impl<'a> RawSeries<'a> {
                 (3, value) => self.add_histogram(value, room)?,
                 (4, value) => {
                     self.counts.exemplars += 1;
-                    if !has_good_labels(value.bytes()?, symbols.len())? {
+                    if !self.exemplars.add(value.bytes()?, Some(symbols))? {
                         self.bad_exemplars += 1;
                     }
                 }
@@ -157,6 +159,7 @@ impl<'a> RawSeries<'a> {
         self.labels.clear();
         self.samples.clear();
         self.histograms.clear();
+        self.exemplars.clear();
         self.refs.clear();
         self.metadata = SeriesMetadata::default();
         (self.counts, self.fault, self.histogram_fault) = (Counts::default(), None, None);
@@ -221,38 +224,4 @@ pub(super) fn each_label<'a>(
         }
     }
     Ok(())
-}
-
-/// A `prometheus.Label`.
-fn label(message: &[u8]) -> Result<Pair<'_>, WireError> {
-    let mut pair: Pair<'_> = (b"", b"");
-    for field in Fields::new(message) {
-        match field? {
-            (1, value) => pair.0 = value.bytes()?,
-            (2, value) => pair.1 = value.bytes()?,
-            _ => {}
-        }
-    }
-    Ok(pair)
-}
-
-/// Whether the labels of an `io.prometheus.write.v2.Exemplar` are pairs of symbols that are there.
-fn has_good_labels(exemplar: &[u8], symbols: usize) -> Result<bool, WireError> {
-    let (mut count, mut is_good) = (0_usize, true);
-    for field in Fields::new(exemplar) {
-        match field? {
-            (1, value) => value.each_varint(|it| {
-                count += 1;
-                is_good &= (it as u32 as usize) < symbols;
-            })?,
-            (2, value) => {
-                value.double()?;
-            }
-            (3, value) => {
-                value.int64()?;
-            }
-            _ => {}
-        }
-    }
-    Ok(is_good && count.is_multiple_of(2))
 }

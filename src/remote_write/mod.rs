@@ -12,12 +12,14 @@
 
 mod clip;
 mod decode;
+mod exemplar;
 mod headers;
 mod in_flight;
 mod label_rules;
 mod message;
 mod metadata;
 mod native;
+mod pair;
 mod receiver;
 mod refusal;
 mod retry;

@@ -136,6 +136,7 @@ impl Receiver {
             counter!("portent_remote_write_invalid_total", "kind" => kind).increment(count);
         }
         let good = batch.samples() as u64 + unneeded;
+        let good_exemplars = batch.exemplars() as u64 + unused.exemplars;
         let good_histograms = batch.histograms() as u64 + unneeded_histograms;
         // The good part goes in even when the rest is refused.
         let metadata = batch.metadata.len() as u64;
@@ -153,13 +154,13 @@ impl Receiver {
         counter!("portent_remote_write_ignored_total", "kind" => "metadata")
             .increment(outcome.metadata_ignored);
         outcome.unneeded += unneeded + unneeded_histograms;
-        count_samples(&outcome, invalid.samples);
+        count_outcome(&outcome, invalid.samples);
         if let Some(written) = written {
             let rejected = outcome.rejected().saturating_sub(outcome.histograms_rejected);
             *written = Written {
                 samples: good.saturating_sub(rejected),
                 histograms: good_histograms.saturating_sub(outcome.histograms_rejected),
-                exemplars: unused.exemplars,
+                exemplars: good_exemplars,
             };
         }
         if outcome.rejected() == 0 && invalid == Invalid::default() {
@@ -269,7 +270,7 @@ fn no_content() -> Response<Full<Bytes>> {
     response
 }
 
-fn count_samples(outcome: &Outcome, invalid: u64) {
+fn count_outcome(outcome: &Outcome, invalid: u64) {
     for (outcome, count) in [
         ("stored", outcome.stored),
         ("duplicate", outcome.duplicate),
@@ -284,6 +285,8 @@ fn count_samples(outcome: &Outcome, invalid: u64) {
     ] {
         counter!("portent_remote_write_samples_total", "outcome" => outcome).increment(count);
     }
+    let ignored = counter!("portent_remote_write_ignored_total", "kind" => "exemplar");
+    ignored.increment(outcome.exemplars_ignored);
 }
 
 /// Counts a request that was dropped before its samples were looked at.
@@ -308,8 +311,9 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "portent_remote_write_ignored_total",
-        "Parts of requests that are taken in and not used, by kind: of metadata that of metric families \
-         without kept series, and what is malformed or beyond a limit."
+        "Parts of requests that are taken in and not used, by kind. Metadata: of metric families without kept \
+         series, malformed or beyond a limit. Exemplars: too long or too many, of series that are not kept, of a \
+         replica that is not heard, or too far ahead."
     );
     describe_counter!(
         "portent_remote_write_invalid_total",

@@ -43,6 +43,8 @@ impl Store {
         let mut outcome = Outcome::default();
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
+            // Until they are known to be there.
+            outcome.exemplars_ignored += incoming.exemplars.len() as u64;
             let ruling = self.ruling(now_ms, incoming, &mut outcome);
             if ruling == Ruling::LetGo {
                 continue;
@@ -50,6 +52,7 @@ impl Store {
             let found = self.find_or_create(now_ms, incoming, max_new_series, &mut outcome);
             let Some(id) = found else { continue };
             oldest_ms = oldest_ms.min(self.append_to(id, now_ms, (incoming, ruling), &mut outcome));
+            outcome.exemplars_ignored -= self.put_exemplars(id, now_ms, incoming);
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);
@@ -127,6 +130,7 @@ impl Store {
             outcome,
             oldest_ms: i64::MAX,
             heard_ms: None,
+            is_taken_over: false,
         };
         if incoming.histograms.is_empty() && series.histograms.is_none() {
             appending.put(
@@ -146,6 +150,9 @@ impl Store {
             }
         }
         let (oldest_ms, heard_ms) = (appending.oldest_ms, appending.heard_ms);
+        if appending.is_taken_over {
+            series.exemplars = None;
+        }
         self.bytes = self.bytes + series.samples_bytes() - before;
         let newest_ms = series.newest_ms();
         self.slots.set_newest_ms(id, newest_ms);
@@ -173,7 +180,9 @@ impl Store {
         let birth = self.births;
         self.births += 1;
         let (labels, ring) = (labels.clone(), Ring::default());
-        let series = Series { labels: labels.clone(), ring, histograms: None, retention_ms, birth };
+        let (histograms, exemplars) = (None, None);
+        let series =
+            Series { labels: labels.clone(), ring, histograms, exemplars, retention_ms, birth };
         let id = self.insert(series);
         let wanted_by: Vec<SelectorId> = self.interest.matching(&labels).collect();
         for selector in wanted_by {
@@ -201,6 +210,8 @@ struct Appending<'a> {
     oldest_ms: i64,
     /// Of the newest one that was taken of the replica.
     heard_ms: Option<i64>,
+    /// What a junior replica had sent is gone.
+    is_taken_over: bool,
 }
 
 impl Appending<'_> {
@@ -252,6 +263,7 @@ impl Appending<'_> {
             }
             Claim::Senior => {
                 let dropped = std::mem::take(ring);
+                self.is_taken_over = true;
                 let oldest = dropped.samples().first().map_or(i64::MAX, T::time_ms);
                 self.oldest_ms = self.oldest_ms.min(oldest);
                 self.outcome.deduplicated += dropped.samples().len() as u64;

@@ -61,13 +61,21 @@ impl Store {
         self.used().saturating_add(bytes as u64) < share(max, ROOM_AGAIN)
     }
 
-    /// Drops the youngest series where all together are too large; says how many.
+    /// Whether there is room for what is no series.
+    pub(super) fn has_spare_room(&self) -> bool {
+        self.used() < share(self.config.max_bytes.as_bytes(), ROOM_AGAIN)
+    }
+
+    /// Drops exemplars, then the youngest series where all together are too large; says how many.
     pub(super) fn fit(&mut self, now_ms: i64) -> usize {
         let max = self.config.max_bytes.as_bytes();
         let mut dropped = 0;
         if self.used() > max {
             // Room to grow into is no reason to drop anybody.
             self.give_all_back();
+        }
+        if self.used() > max {
+            self.trim_exemplars(0);
         }
         // Once, unless what they leave in tables is still too much.
         while self.used() > max && self.slots.taken() > 0 {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::matcher::{MatchOp, Matcher};
-use crate::sample::Sample;
+use crate::sample::{Batch, BatchSeries, Sample};
 
 const NOW: i64 = 1_000_000_000;
 const LOOKBACK: i64 = 300_000;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bytesize::ByteSize;
 use crate::matcher::{MatchOp, Matcher};
-use crate::sample::Sample;
+use crate::sample::{Batch, BatchSeries, Sample};
 
 const NOW: i64 = 1_000_000_000;
 const SCRAPE: i64 = 15_000;

@@ -18,7 +18,7 @@ use crate::sample::{HistogramSample, Sample};
 const SLICE_SAMPLES: usize = 256 << 10;
 
 /// How often a label set is held against a selector at a time: some milliseconds.
-const SLICE_CHECKS: usize = 16 << 10;
+pub(super) const SLICE_CHECKS: usize = 16 << 10;
 
 /// What a query wants to read of a selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +172,8 @@ impl Excerpt {
         let histograms = (!histograms.is_empty()).then(|| Box::new(Ring::of(histograms.to_vec())));
         // Nothing is appended to it, so nothing is forgotten.
         let (labels, retention_ms) = (labels.clone(), i64::MAX);
-        let series = Series { labels, ring, histograms, retention_ms, birth: 0 };
+        let exemplars = None;
+        let series = Series { labels, ring, histograms, exemplars, retention_ms, birth: 0 };
         let newest_ms = series.newest_ms();
         let id = self.store.insert(series);
         self.store.slots.set_newest_ms(id, newest_ms);
@@ -243,7 +244,7 @@ impl Listing {
 /// The numbers of series that may satisfy some selectors, each once: a set of bits. What has a number may
 /// be another series, or none, when its turn comes.
 #[derive(Debug, Default)]
-struct Candidates {
+pub(super) struct Candidates {
     words: Vec<u64>,
     /// Where the next is looked for.
     at: usize,
@@ -261,7 +262,7 @@ impl Candidates {
         self.words[id.index() / 64] |= 1 << (id.index() % 64);
     }
 
-    fn next(&mut self) -> Option<SeriesId> {
+    pub(super) fn next(&mut self) -> Option<SeriesId> {
         let mut word = self.words.get(self.at / 64)? >> (self.at % 64) << (self.at % 64);
         while word == 0 {
             self.at = (self.at / 64 + 1) * 64;
@@ -275,7 +276,10 @@ impl Candidates {
 
 impl Store {
     /// The series that may satisfy any of the selectors.
-    fn candidates<'a>(&self, selectors: impl Iterator<Item = &'a Selector>) -> Candidates {
+    pub(super) fn candidates<'a>(
+        &self,
+        selectors: impl Iterator<Item = &'a Selector>,
+    ) -> Candidates {
         let mut candidates = Candidates::default();
         for selector in selectors {
             match self.interest.find(selector) {
@@ -286,7 +290,7 @@ impl Store {
         candidates
     }
 
-    fn find(&self, id: SeriesId) -> Option<&Series> {
+    pub(super) fn find(&self, id: SeriesId) -> Option<&Series> {
         if id.index() < self.slots.len() { self.slots.get(id) } else { None }
     }
 

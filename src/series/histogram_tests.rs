@@ -29,11 +29,10 @@ fn stale() -> NativeHistogram {
 fn batch(floats: &[(i64, f64)], histograms: &[(i64, NativeHistogram)]) -> Batch {
     let labels = Labels::from_pairs([("__name__", "latency"), ("instance", "x")]);
     let histogram = |(at, it): &(i64, NativeHistogram)| HistogramSample::new(*at, it.clone());
+    let samples = floats.iter().map(|(at, value)| Sample::new(*at, *value)).collect();
     Batch::of(vec![BatchSeries {
-        labels: labels.expect("distinct names"),
-        replica: None,
-        samples: floats.iter().map(|(at, value)| Sample::new(*at, *value)).collect(),
         histograms: histograms.iter().map(histogram).collect(),
+        ..BatchSeries::new(labels.expect("distinct names"), samples)
     }])
 }
 

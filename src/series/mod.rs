@@ -17,11 +17,13 @@ mod changes;
 mod clusters;
 mod demand;
 mod excerpt;
+mod exemplars;
 mod interest;
 mod metadata;
 mod names;
 mod outcome;
 mod pace;
+mod page;
 mod replicas;
 mod ring;
 mod slots;
@@ -33,10 +35,11 @@ use crate::capacity;
 use crate::duration::Duration;
 use crate::labels::Labels;
 use crate::matcher::Selector;
-use crate::sample::{Batch, BatchSeries, HistogramSample};
+use crate::sample::{Exemplar, HistogramSample};
 use budget::Budget;
 use changes::Changes;
 use clusters::Clusters;
+use exemplars::Exemplars;
 use interest::Interest;
 use metadata::Families;
 use names::Names;
@@ -48,6 +51,7 @@ use slots::Slots;
 pub use changes::Mark;
 pub use demand::Demand;
 pub use excerpt::{Excerpt, ExcerptError, ExcerptLimits, ExcerptRequest, Listing};
+pub use exemplars::{ExemplarListing, SeriesExemplars};
 pub use metadata::MetadataListing;
 pub use outcome::{Outcome, Rejected, Rejection, ReplicaChange, Stats, StorageConfig};
 pub use replicas::REPLICA_TIMEOUT;
@@ -93,6 +97,8 @@ struct Series {
     ring: Ring,
     /// Most series have none.
     histograms: Option<Box<Ring<HistogramSample>>>,
+    /// Most series have none.
+    exemplars: Option<Box<Exemplars>>,
     retention_ms: i64,
     /// How many series began before it.
     birth: u64,
@@ -103,12 +109,21 @@ impl Series {
         PLACES_BYTES + LABEL_SETS * self.labels.heap_bytes() + self.samples_bytes()
     }
 
-    /// Memory of its samples of both kinds.
+    /// Memory of its samples of both kinds, and of its exemplars.
     fn samples_bytes(&self) -> usize {
         let of = |it: &Ring<HistogramSample>| {
             capacity::allocated(size_of::<Ring<HistogramSample>>()) + it.bytes()
         };
-        self.ring.bytes() + self.histograms.as_deref().map_or(0, of)
+        self.ring.bytes() + self.histograms.as_deref().map_or(0, of) + self.exemplar_bytes()
+    }
+
+    fn exemplar_bytes(&self) -> usize {
+        self.exemplars.as_deref().map_or(0, Exemplars::bytes)
+    }
+
+    /// Its exemplars, oldest first.
+    fn exemplars(&self) -> &[Exemplar] {
+        self.exemplars.as_deref().map_or(&[], Exemplars::all)
     }
 
     /// Its native histograms, oldest first.
@@ -188,6 +203,7 @@ impl Store {
                 series.retention_ms = retention(&self.config, lookback_ms);
             }
         }
+        self.trim_exemplars(self.config.max_exemplars_per_series);
     }
 
     /// How long a replica must have been silent before another one is heard, from now on.
@@ -287,26 +303,6 @@ impl Store {
         &self.get(id).labels
     }
 
-    /// The samples of some series and the replica that each hears, for another store that goes on with
-    /// them: of those at and after a place, until there are so many samples or more. Gives the place after
-    /// them, or nothing at the end.
-    #[must_use]
-    pub fn page(&self, from: usize, samples: usize) -> (Batch, Option<usize>) {
-        let (mut batch, mut count) = (Batch::default(), 0);
-        for (id, series) in self.slots.from(from) {
-            if count >= samples {
-                return (batch, Some(id.index()));
-            }
-            let samples = series.ring.samples().to_vec();
-            let histograms = series.histograms().to_vec();
-            count += samples.len();
-            count += histograms.iter().map(HistogramSample::in_samples).sum::<usize>();
-            let (labels, replica) = (series.labels.clone(), self.replicas.heard_by(id));
-            batch.series.push(BatchSeries { labels, replica, samples, histograms });
-        }
-        (batch, None)
-    }
-
     /// This moment, to ask later what has changed since.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -376,6 +372,8 @@ fn retention(config: &StorageConfig, lookback_ms: i64) -> i64 {
 mod churn_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod exemplar_tests;
 #[cfg(test)]
 mod histogram_tests;
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::labels::Labels;
 use crate::sample::BatchSeries;
 use crate::setting::{SettingError, above_zero};
 
+/// More exemplars of a series are refused: each that comes is put in its place among the others.
+const MOST_EXEMPLARS: usize = 1_000;
+
 /// The `storage` section of the configuration: limits of the rings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +41,8 @@ pub struct StorageConfig {
     /// Samples of one series at most. Beyond that the oldest make way and are counted; where some
     /// are ahead of the clock those do first, so that they do not push out what is needed now.
     pub max_samples_per_series: usize,
+    /// Exemplars that are kept of one series, the newest; 0: none.
+    pub max_exemplars_per_series: usize,
     /// How far ahead of this machine's clock a sample may be. It is kept until its time has come,
     /// and for as long after that as any other.
     pub max_future: Duration,
@@ -60,6 +65,8 @@ impl Default for StorageConfig {
             entity_retention: None,
             // Three hours at 1 s scrapes: far more than any sensible lookback of a feature.
             max_samples_per_series: 10_800,
+            // Those of some minutes: a series brings one with a scrape at most, a histogram's bucket seldom.
+            max_exemplars_per_series: 10,
             // What Prometheus's own receiver allows.
             max_future: Duration::from_seconds(600),
         }
@@ -83,6 +90,10 @@ impl StorageConfig {
                 ("max_samples_per_series", Some(self.max_samples_per_series as u64)),
             ],
         )?;
+        if self.max_exemplars_per_series > MOST_EXEMPLARS {
+            let reason = format!("must be {MOST_EXEMPLARS} at most");
+            return Err(SettingError::new("storage.max_exemplars_per_series", reason));
+        }
         for (i, text) in self.keep.iter().enumerate() {
             let wrong = |it: E| SettingError::new(format!("storage.keep[{i}]"), it.to_string());
             selector(text).map_err(wrong)?;
@@ -125,6 +136,9 @@ pub struct Outcome {
     pub histograms_rejected: u64,
     /// Samples that made way because a series was full.
     pub truncated: u64,
+    /// Exemplars (not samples) that are not kept: of series that are not, of a replica that is not heard, too
+    /// far ahead of the clock, or older than those that are kept.
+    pub exemplars_ignored: u64,
     /// Series (not samples) that began.
     pub series_created: u64,
     /// Series (not samples) that were dropped because memory was full, the youngest of all.

@@ -246,7 +246,8 @@ prop_compose! {
         let samples = samples.into_iter().map(|(time, value)| Sample::new(time, value)).collect();
         let histogram = |(time, it)| HistogramSample::new(time, NativeHistogram::clone(&it));
         let histograms = histograms.into_iter().map(histogram).collect();
-        BatchSeries { labels, replica: replica.map(Into::into), samples, histograms }
+        let series = BatchSeries::new(labels, samples);
+        BatchSeries { replica: replica.map(Into::into), histograms, ..series }
     }
 }
 

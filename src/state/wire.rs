@@ -166,6 +166,7 @@ fn batch_series(of: proto::Series) -> Result<BatchSeries, Unfit> {
             .into_iter()
             .map(histograms::histogram_sample)
             .collect::<Result<_, _>>()?,
+        exemplars: Vec::new(),
     })
 }
 

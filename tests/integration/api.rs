@@ -420,7 +420,7 @@ async fn the_catalogue_is_that_of_prometheus() {
         assert_eq!(told(&ours), (200, Some(2), json!(["results truncated due to limit"])));
         assert_eq!(told(&ours), told(&theirs));
     }
-    // Neither has rules or keeps exemplars.
+    // Neither has rules or exemplars.
     pair.check("/api/v1/rules", &[]).await;
     pair.check("/api/v1/rules", &form(&[("type", "record"), ("group_limit", "1")])).await;
     pair.check("/api/v1/alerts", &[]).await;

@@ -23,6 +23,7 @@ mod doctor;
 mod door;
 mod evaluate;
 mod examples;
+mod exemplars;
 mod exporters;
 mod fleet;
 mod foreign;

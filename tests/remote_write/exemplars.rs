@@ -1,4 +1,4 @@
-//! Exemplars, for which Portent has no use, and metadata: a write never fails for them where it need not.
+//! Exemplars and metadata: a write never fails for them where it need not.
 
 use super::message::{
     BOTH, Expected, Sent, Version, check, check_message, double, field, number, sample, varint,
@@ -21,7 +21,7 @@ async fn exemplars_are_taken_in() {
     // Labels may be missing, and an exemplar may be there twice.
     row(&[&[]]).await;
     row(&[&[("trace_id", "abc")], &[("trace_id", "abc")], &[("trace_id", "d")]]).await;
-    // OpenMetrics ends at 128 characters. Nothing keeps exemplars here, so that nothing is too long.
+    // OpenMetrics ends at 128 characters. What is longer is not kept, and no error.
     row(&[&[("trace_id", &"x".repeat(120))]]).await;
     row(&[&[("trace_id", &"x".repeat(121))]]).await;
     row(&[&[("trace_id", &"\u{e4}".repeat(10_000))]]).await;
@@ -76,7 +76,7 @@ async fn an_exemplar_whose_references_are_bad_costs_only_itself() {
 
 /// No exemplar makes a request of 1.0 fail, whatever is in it.
 #[tokio::test]
-async fn exemplars_of_the_first_version_are_not_looked_at() {
+async fn exemplars_of_the_first_version_cost_only_themselves() {
     let series = Version::First.message(&[Sent::up()]);
     let inner = &series[2..];
     for exemplar in [&b""[..], b"\xff\xff", &double(2, f64::NAN)] {

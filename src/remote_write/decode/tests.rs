@@ -1,3 +1,4 @@
+mod exemplars;
 mod first;
 mod metadata;
 mod second;
@@ -11,7 +12,7 @@ use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
 use crate::matcher::{MatchOp, Matcher, Selector};
 use crate::proto::prometheus::{Label, Sample as WireSample, TimeSeries, WriteRequest};
-use crate::sample::{Batch, BatchSeries, HistogramSample, STALE_NAN_BITS, Sample};
+use crate::sample::{Batch, BatchSeries, Exemplar, HistogramSample, STALE_NAN_BITS, Sample};
 use crate::series::{StorageConfig, Store};
 
 /// Somebody wants `up`, but not of the job `other`.
@@ -272,17 +273,18 @@ fn nothing_at_all_is_a_success() {
 }
 
 #[test]
-fn exemplars_are_counted_and_histograms_kept() {
+fn exemplars_and_histograms_are_kept() {
     let mut message = series(&[(b"__name__", b"up")], &[]).encode_to_vec();
     message.extend(b"\x1a\x00\x1a\x00\x22\x00");
     let mut outer = vec![0x0a, message.len() as u8];
     outer.extend(message);
     let decoded = decode_message(&outer, &limits()).expect("a request");
-    let unused = Unused { metadata: 0, exemplars: 2 };
     let labels = Labels::from_pairs([("__name__", "up")]).expect("one name");
     let histograms = vec![HistogramSample::new(0, NativeHistogram::default())];
-    let kept = BatchSeries { histograms, ..BatchSeries::new(labels, Vec::new()) };
-    assert_eq!(decoded, Decoded { unused, batch: Batch::of(vec![kept]), ..Decoded::default() });
+    let exemplar = Exemplar { labels: Labels::empty(), value: 0.0, timestamp_ms: 0 };
+    let exemplars = vec![exemplar; 2];
+    let kept = BatchSeries { histograms, exemplars, ..BatchSeries::new(labels, Vec::new()) };
+    assert_eq!(decoded, Decoded { batch: Batch::of(vec![kept]), ..Decoded::default() });
 }
 
 #[test]

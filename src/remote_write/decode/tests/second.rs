@@ -37,14 +37,15 @@ fn check(tested: TimeSeries, expected: Result<&str, &str>) {
     let decoded = decoded(&request(&SYMBOLS, vec![tested, series(&[1, 2])])).expect("a request");
     let (good, rest) = decoded.batch.series.split_last().expect("the good series");
     assert_eq!((good.labels.to_string().as_str(), good.samples.len()), ("up", 2));
-    let unused = Unused { metadata: 0, exemplars };
     match expected {
         Ok(text) => {
             let kept: Vec<String> = rest.iter().map(|it| it.labels.to_string()).collect();
             assert_eq!(kept.join(" "), text);
             let kept = rest.iter().map(|it| it.histograms.len() as u64).sum::<u64>();
             assert_eq!(kept, if rest.is_empty() { 0 } else { histograms });
-            assert_eq!((decoded.invalid, decoded.unused), (Invalid::default(), unused));
+            let kept = rest.iter().map(|it| it.exemplars.len() as u64).sum::<u64>();
+            assert_eq!(kept, exemplars);
+            assert_eq!((decoded.invalid, decoded.unused), (Invalid::default(), Unused::default()));
         }
         Err(text) => {
             assert!(rest.is_empty(), "{rest:?}");
@@ -92,7 +93,7 @@ fn a_series_has_samples_or_histograms_or_exemplars() {
     // Prometheus itself sends these.
     let exemplar =
         |labels_refs: &[u32]| Exemplar { labels_refs: labels_refs.to_vec(), ..Exemplar::default() };
-    check(TimeSeries { exemplars: vec![exemplar(&[3, 4])], ..nothing() }, Ok(""));
+    check(TimeSeries { exemplars: vec![exemplar(&[3, 4])], ..nothing() }, Ok("up"));
     check(
         TimeSeries { exemplars: vec![exemplar(&[])], ..series(&[1, 2, 3, 4]) },
         Ok(r#"up{a="1"}"#),
@@ -106,7 +107,7 @@ fn a_bad_exemplar_costs_only_itself() {
         let exemplars = vec![bad, Exemplar::default()];
         let tested = TimeSeries { exemplars, ..series(&[1, 2]) };
         let decoded = decoded(&request(&SYMBOLS, vec![tested])).expect("a request");
-        assert_eq!((decoded.batch.samples(), decoded.unused.exemplars), (2, 1));
+        assert_eq!((decoded.batch.samples(), decoded.batch.exemplars()), (2, 1));
         let examples = vec!["an exemplar of up has no good labels".to_owned()];
         assert_eq!(decoded.invalid, Invalid { exemplars: 1, examples, ..Invalid::default() });
     }
