@@ -100,12 +100,12 @@ mod tests {
         Labels::from_pairs(pairs.iter().copied()).expect("distinct")
     }
 
-    fn found(name: &str, exemplars: &[(&[(&str, &str)], f64, i64)]) -> SeriesExemplars {
-        let exemplar = |it: &(&[(&str, &str)], f64, i64)| Exemplar {
-            labels: labels(it.0),
-            value: it.1,
-            timestamp_ms: it.2,
-        };
+    /// Labels, the value and the time.
+    type One<'a> = (&'a [(&'a str, &'a str)], f64, i64);
+
+    fn found(name: &str, exemplars: &[One]) -> SeriesExemplars {
+        let exemplar =
+            |it: &One| Exemplar { labels: labels(it.0), value: it.1, timestamp_ms: it.2 };
         (labels(&[("__name__", name)]), exemplars.iter().map(exemplar).collect())
     }
 
