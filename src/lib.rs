@@ -19,7 +19,7 @@
 //! | 0 | `statistics` | values → their middle, a quantile (by rank, or interpolated), the normal distribution |
 //! | 0 | `histogram` | native histograms: validation, sums and differences, resets, quantiles and fractions, as Prometheus 3.5 computes them |
 //! | 0 | `proto` | messages compiled from `proto/` by `build.rs`; converted at the doors, never passed inward |
-//! | 1 | `series` | rings of recent samples, and the selectors that decide which series are kept |
+//! | 1 | `series` | rings of recent samples, floats and native histograms, with exemplars and metadata, and the selectors that decide which series are kept |
 //! | 1 | `maintenance` | windows and silences: whether alerts with these labels are held back now |
 //! | 2 | `promql` | expression → plan → instant vector, with the semantics of Prometheus 3; inside: `syntax` (text → tree), `operators` (what is computed), `engine` (trees over a store) |
 //! | 3 | `features` | named expressions → matrix of entities and features, each cell with its provenance; freshness; recordings; the node_exporter profile |
