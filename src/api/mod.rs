@@ -222,7 +222,9 @@ impl Api {
             Endpoint::Anomalies => {
                 self.anomalies(AnomalyQuery::parse(form)?, snapshot, now_ms).await
             }
-            Endpoint::Exemplars => self.exemplars(ExemplarQuery::parse(form)?, look).await,
+            Endpoint::Exemplars => {
+                self.exemplars(ExemplarQuery::parse(form)?, (now_ms, snapshot), look).await
+            }
         }
     }
 
@@ -297,11 +299,16 @@ impl Api {
     async fn exemplars<F: Future<Output = Result<(), Unavailable>>>(
         &self,
         asked: ExemplarQuery,
+        (now_ms, snapshot): (i64, Arc<Snapshot>),
         look: impl Fn(Look) -> F,
     ) -> Result<String, ApiError> {
         let permit = self.permit(Effort::Quick, None).await?;
         let begun = Instant::now();
-        let (selectors, range) = (asked.selectors.clone(), (asked.from_ms, asked.to_ms));
+        let max_contributions = self.max_contributions;
+        let shown = Shown { snapshot: &snapshot, now_ms, max_contributions };
+        let mut selectors = scores::read_by_features(shown, &asked.selectors);
+        selectors.extend_from_slice(&asked.selectors);
+        let range = (asked.from_ms, asked.to_ms);
         let mut is_whole = selectors.is_empty();
         let mut listing = ExemplarListing::new(selectors, range, self.excerpt_limits());
         while !is_whole {

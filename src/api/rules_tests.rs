@@ -29,6 +29,7 @@ fn model(name: &str, age_ms: i64) -> ModelSnapshot {
         interval_ms: 15_000,
         threshold: 1.0,
         feature_names: ["cpu".to_owned()].into(),
+        feature_selectors: Default::default(),
         explain_above: 0.8,
         entities: Vec::new(),
         evaluation: Evaluation {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::detect::{EntityScore, FeatureScore, ModelSnapshot, Snapshot};
 use crate::labels::{Labels, METRIC_NAME};
-use crate::matcher::Selector;
+use crate::matcher::{MatchOp, Matcher, Selector};
 use crate::sample::Sample;
 use crate::series::{Excerpt, ExcerptError};
 
@@ -40,6 +40,10 @@ const OF_FEATURES: [OfFeature; 3] = [
     ("anomaly_feature_actual", |it| it.actual),
     ("anomaly_feature_expected", |it| it.expected),
 ];
+
+/// Selectors that stand behind features, at most: a person looks at some features of some entities, and each
+/// selector is held against every series of its metric.
+const MAX_READ: usize = 64;
 
 /// What is on the metrics page now.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +89,36 @@ pub(super) fn series_in(
         }
         Ok::<(), std::convert::Infallible>(())
     });
+    found
+}
+
+/// What stands behind the features that a query for their parts in scores tells of: the selectors of their
+/// expressions, each for the series with the labels of the entity.
+pub(super) fn read_by_features(shown: Shown<'_>, selectors: &[Selector]) -> Vec<Selector> {
+    let Shown { snapshot, now_ms, max_contributions } = shown;
+    let mut found: Vec<Selector> = Vec::new();
+    for model in snapshot.models.iter().filter(|model| model.is_current(now_ms)) {
+        for (of, feature, it) in model.explanations(max_contributions) {
+            let is_asked = OF_FEATURES.iter().any(|(name, _)| {
+                let labels = labels(&of.entity, name, model, Some(("feature", feature)));
+                selectors.iter().any(|it| it.matches(&labels))
+            });
+            let read = model.feature_selectors.get(it.feature as usize).filter(|_| is_asked);
+            for selector in read.into_iter().flatten() {
+                let of_entity = of.entity.iter().map(|(name, value)| {
+                    Matcher::new(name, MatchOp::Equal, value).expect("no pattern to compile")
+                });
+                let matchers = selector.matchers().iter().cloned().chain(of_entity);
+                let selector = Selector::new(matchers.collect());
+                if !found.contains(&selector) {
+                    found.push(selector);
+                }
+                if found.len() == MAX_READ {
+                    return found;
+                }
+            }
+        }
+    }
     found
 }
 
@@ -184,6 +218,7 @@ mod tests {
             interval_ms: 15_000,
             threshold: 2.0,
             feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
+            feature_selectors: Default::default(),
             explain_above: 0.8,
             entities: vec![entity("a", 0.5), entity("b", 3.0)],
             evaluation: Evaluation::default(),
@@ -222,5 +257,30 @@ mod tests {
         let all = series_in(shown(&snapshot, NOW), &[], (i64::MIN, i64::MAX));
         assert_eq!(all.len(), 2 * OF_ENTITIES.len() + 5 + 1);
         assert!(series_in(shown(&snapshot, NOW), &[], (NOW + 1, i64::MAX)).is_empty());
+    }
+
+    /// Who asks for the exemplars of a contribution is given those of what its feature reads of the entity.
+    #[test]
+    fn behind_a_feature_stands_what_it_reads() {
+        let mut snapshot = snapshot();
+        let read = |text: &str| parse_selector(text).expect("a selector");
+        Arc::make_mut(&mut snapshot.models[0]).feature_selectors =
+            [vec![read("cpu")], vec![read("disk{job='x'}"), read("up")], vec![read("net")]].into();
+        let behind = |text: &str, now_ms| {
+            let found = read_by_features(shown(&snapshot, now_ms), &[read(text)]);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let disk = [
+            r#"{__name__="disk",instance="b",job="x"}"#.to_owned(),
+            r#"{__name__="up",instance="b"}"#.to_owned(),
+        ];
+        assert_eq!(behind("anomaly_feature_contribution{feature='disk'}", NOW), disk);
+        let all = behind("anomaly_feature_actual", NOW);
+        assert_eq!((&all[..2], all[2].as_str()), (&disk[..], r#"{__name__="cpu",instance="b"}"#));
+        assert_eq!(all.len(), 3, "as many features as on the page");
+        for nothing in ["anomaly_feature_actual{instance='a'}", "anomaly_score", "up"] {
+            assert!(behind(nothing, NOW).is_empty(), "{nothing}");
+        }
+        assert!(behind("anomaly_feature_actual", NOW + 45_001).is_empty());
     }
 }

@@ -23,7 +23,9 @@ use crate::features::{
     EntityState, FeatureMemory, FeatureSet, FeatureSpec, Features, LEAST_MEMORY_MS,
 };
 use crate::labels::Labels;
+use crate::matcher::Selector;
 use crate::model::{AdaptiveThreshold, FeatureRange, FileDigest, Metadata, OutputRole};
+use crate::promql::Expr;
 use crate::series::Store;
 
 /// How many evaluations of a model are remembered before the last one: at 15 s what went on for the
@@ -110,6 +112,7 @@ pub(super) struct Model {
     /// See [`ModelIdentity::key`].
     pub key: ModelKey,
     feature_names: Arc<[String]>,
+    feature_selectors: Arc<[Vec<Selector>]>,
     pub features: FeatureSet,
     ranges: Vec<Option<FeatureRange>>,
     detector: Detector,
@@ -176,6 +179,9 @@ impl Model {
             .weightless(&model.metadata.weightless)
             .at_steps_of(interval_ms);
         let names: Arc<[String]> = features.specs().iter().map(|spec| spec.name.clone()).collect();
+        let read =
+            |expr: &Expr| expr.selectors().into_iter().map(|(selector, _)| selector).collect();
+        let selectors = features.exprs().iter().map(read).collect();
         // The first step of both is the one at which the range is covered.
         let steps = model.metadata.window.max(1) + errors_needed(&model.metadata.smoothing) - 2;
         let steps_ms = interval_ms.saturating_mul(steps as i64);
@@ -188,6 +194,7 @@ impl Model {
             entity_bytes: entity_bytes(&model.metadata),
             detector: Detector::new(&model.metadata, model.scorer, interval_ms, config),
             feature_names: names,
+            feature_selectors: selectors,
             arrivals: Arrivals::new(features.longest_range_ms()),
             warm_up_ms: features.longest_range_ms().saturating_add(steps_ms),
             features: {
@@ -367,6 +374,7 @@ impl Model {
             interval_ms: self.interval_ms,
             threshold: self.detector.threshold(),
             feature_names: Arc::clone(&self.feature_names),
+            feature_selectors: Arc::clone(&self.feature_selectors),
             explain_above: config.explain_above,
             entities,
             evaluation,

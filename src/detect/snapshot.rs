@@ -11,6 +11,7 @@ use super::hours::AnomalyState;
 use super::range::RangeCount;
 use crate::features::{Provenance, ProvenanceCounts};
 use crate::labels::Labels;
+use crate::matcher::Selector;
 use crate::series::Stats;
 
 /// A model that has not been evaluated for so many of its intervals says nothing any more: one
@@ -59,6 +60,8 @@ pub struct ModelSnapshot {
     pub threshold: f64,
     /// The features' names, by which those of entities are numbered.
     pub feature_names: Arc<[String]>,
+    /// Of each feature what its expression reads.
+    pub feature_selectors: Arc<[Vec<Selector>]>,
     /// Entities with this score or more are explained on the metrics page, and remembered for a few
     /// evaluations.
     pub explain_above: f64,
@@ -212,6 +215,7 @@ impl ModelSnapshot {
             interval_ms: self.interval_ms,
             threshold: self.threshold,
             feature_names: Arc::clone(&self.feature_names),
+            feature_selectors: Arc::clone(&self.feature_selectors),
             explain_above: self.explain_above,
             entities: self.explained().cloned().collect(),
             evaluation: Evaluation::default(),

@@ -90,6 +90,7 @@ mod tests {
             interval_ms: 15_000,
             threshold: 1.0,
             feature_names: Arc::default(),
+            feature_selectors: Default::default(),
             explain_above: 0.8,
             entities: Vec::new(),
             evaluation: Evaluation::default(),

@@ -147,6 +147,7 @@ mod tests {
             interval_ms: 15_000,
             threshold: 2.0,
             feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
+            feature_selectors: Default::default(),
             explain_above: 0.8,
             entities: scores.iter().enumerate().map(entity).collect(),
             evaluation,

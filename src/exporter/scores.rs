@@ -241,6 +241,7 @@ mod tests {
             interval_ms,
             threshold: 2.0,
             feature_names: ["cpu", "disk", "net"].map(str::to_owned).into(),
+            feature_selectors: Default::default(),
             explain_above: 0.8,
             entities,
             evaluation,

@@ -72,6 +72,8 @@ pub struct Unused {
     pub metadata: u64,
     /// Exemplars that are not kept: too long, beside many newer ones, or of series that break a limit.
     pub exemplars: u64,
+    /// Those of them that are too long or no texts: no error, and not written, as in Prometheus.
+    pub unfit_exemplars: u64,
 }
 
 /// The size that a snappy block says it has when decompressed.
@@ -262,6 +264,7 @@ impl<'a> Decoder<'a> {
         }
         let exemplars = raw.exemplars.take(self.symbols.as_deref(), &mut self.exemplar_room);
         unused.exemplars += (raw.counts.exemplars - raw.bad_exemplars - exemplars.len()) as u64;
+        unused.unfit_exemplars += raw.unfit_exemplars as u64;
         if raw.bad_exemplars > 0 {
             invalid.exemplars += raw.bad_exemplars as u64;
             invalid.example(format!(

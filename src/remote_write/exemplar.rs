@@ -41,13 +41,23 @@ struct Parts {
     characters: usize,
 }
 
+/// What an exemplar is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It may be kept.
+    Good,
+    /// Its labels are too long or no texts: let go, and no error.
+    Unfit,
+    /// Its labels are no pairs of symbols that are there.
+    Bad,
+}
+
 impl<'a> Newest<'a> {
     pub(super) fn clear(&mut self) {
         self.found.clear();
     }
 
-    /// Looks at an exemplar, of 2.0 with the symbols. Says whether its labels are pairs of symbols that are
-    /// there.
+    /// Looks at an exemplar, of 2.0 with the symbols.
     ///
     /// # Errors
     /// When it is no exemplar.
@@ -55,21 +65,24 @@ impl<'a> Newest<'a> {
         &mut self,
         message: &'a [u8],
         symbols: Option<&[&'a [u8]]>,
-    ) -> Result<bool, WireError> {
+    ) -> Result<Judged, WireError> {
         let parts = read(message, symbols, &mut self.pairs)?;
-        if !parts.has_labels || !parts.is_fit {
-            return Ok(parts.has_labels);
+        if !parts.has_labels {
+            return Ok(Judged::Bad);
+        }
+        if !parts.is_fit {
+            return Ok(Judged::Unfit);
         }
         let mut at = self.found.partition_point(|it| it.0 <= parts.timestamp_ms);
         if self.found.len() == MOST {
             if at == 0 {
-                return Ok(true);
+                return Ok(Judged::Good);
             }
             self.found.remove(0);
             at -= 1;
         }
         self.found.insert(at, (parts.timestamp_ms, message));
-        Ok(true)
+        Ok(Judged::Good)
     }
 
     /// Those that were found, oldest first, as far as there is room for their memory, which becomes less.

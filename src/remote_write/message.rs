@@ -6,7 +6,7 @@
 //! Sources: remote-write specifications 1.0 (`prometheus.TimeSeries`) and 2.0
 //! (`io.prometheus.write.v2.TimeSeries`).
 
-use super::exemplar::Newest;
+use super::exemplar::{Judged, Newest};
 use super::metadata::SeriesMetadata;
 use super::native;
 use super::pair::{Pair, label};
@@ -39,6 +39,8 @@ pub(super) struct RawSeries<'a> {
     pub(super) fault: Option<String>,
     /// The exemplars whose labels are none.
     pub(super) bad_exemplars: usize,
+    /// Those that are let go, and no error.
+    pub(super) unfit_exemplars: usize,
     /// The histograms that are none, and why the first one is none.
     pub(super) bad_histograms: usize,
     pub(super) histogram_fault: Option<String>,
@@ -78,7 +80,8 @@ impl<'a> RawSeries<'a> {
                 (3, value) => {
                     self.counts.exemplars += 1;
                     // No exemplar makes a request of 1.0 fail.
-                    let _ = self.exemplars.add(value.bytes()?, None);
+                    let judged = self.exemplars.add(value.bytes()?, None);
+                    self.unfit_exemplars += usize::from(judged != Ok(Judged::Good));
                 }
                 (4, value) => self.add_histogram(value, room)?,
                 _ => {}
@@ -115,8 +118,10 @@ impl<'a> RawSeries<'a> {
                 (3, value) => self.add_histogram(value, room)?,
                 (4, value) => {
                     self.counts.exemplars += 1;
-                    if !self.exemplars.add(value.bytes()?, Some(symbols))? {
-                        self.bad_exemplars += 1;
+                    match self.exemplars.add(value.bytes()?, Some(symbols))? {
+                        Judged::Good => {}
+                        Judged::Unfit => self.unfit_exemplars += 1,
+                        Judged::Bad => self.bad_exemplars += 1,
                     }
                 }
                 _ => {}
@@ -163,7 +168,7 @@ impl<'a> RawSeries<'a> {
         self.refs.clear();
         self.metadata = SeriesMetadata::default();
         (self.counts, self.fault, self.histogram_fault) = (Counts::default(), None, None);
-        (self.bad_exemplars, self.bad_histograms) = (0, 0);
+        (self.bad_exemplars, self.unfit_exemplars, self.bad_histograms) = (0, 0, 0);
     }
 
     fn add_histogram(&mut self, value: Value<'a>, room: Room) -> Result<(), WireError> {

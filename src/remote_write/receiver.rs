@@ -136,7 +136,8 @@ impl Receiver {
             counter!("portent_remote_write_invalid_total", "kind" => kind).increment(count);
         }
         let good = batch.samples() as u64 + unneeded;
-        let good_exemplars = batch.exemplars() as u64 + unused.exemplars;
+        let good_exemplars =
+            batch.exemplars() as u64 + unused.exemplars.saturating_sub(unused.unfit_exemplars);
         let good_histograms = batch.histograms() as u64 + unneeded_histograms;
         // The good part goes in even when the rest is refused.
         let metadata = batch.metadata.len() as u64;

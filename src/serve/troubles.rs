@@ -168,6 +168,7 @@ mod tests {
             interval_ms: 1,
             threshold: 1.0,
             feature_names: ["a".to_owned(), "b".to_owned()].into(),
+            feature_selectors: Default::default(),
             explain_above: 0.8,
             entities: Vec::new(),
             evaluation,

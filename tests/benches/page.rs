@@ -80,6 +80,7 @@ fn snapshot(hosts: usize, nth: usize) -> Snapshot {
         interval_ms: 15_000,
         threshold: 1.8,
         feature_names: names,
+        feature_selectors: Default::default(),
         explain_above: 0.8,
         entities: (0..hosts).map(entity).collect(),
         evaluation: Evaluation { scored: hosts, ..Evaluation::default() },

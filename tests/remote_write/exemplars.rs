@@ -7,24 +7,24 @@ use super::{NOW_MS, Server};
 
 const NOW: &[(&str, &[(i64, f64)])] = &[("up", &[(0, 1.0)])];
 
-/// A series with a sample and these exemplars: a success that counts them.
-async fn row(exemplars: &[&[(&str, &str)]]) {
+/// A series with a sample and these exemplars: a success that counts so many of them.
+async fn row(exemplars: &[&[(&str, &str)]], written: u64) {
     let exemplars: Vec<_> = exemplars.iter().map(|it| it.to_vec()).collect();
-    let counts = [1, 0, exemplars.len() as u64];
+    let counts = [1, 0, written];
     let sent = Sent { exemplars, ..Sent::up() };
     check(&[sent], &Expected { status: 204, counts, sentence: "", stored: NOW }).await;
 }
 
 #[tokio::test]
 async fn exemplars_are_taken_in() {
-    row(&[&[("trace_id", "abc")]]).await;
+    row(&[&[("trace_id", "abc")]], 1).await;
     // Labels may be missing, and an exemplar may be there twice.
-    row(&[&[]]).await;
-    row(&[&[("trace_id", "abc")], &[("trace_id", "abc")], &[("trace_id", "d")]]).await;
-    // OpenMetrics ends at 128 characters. What is longer is not kept, and no error.
-    row(&[&[("trace_id", &"x".repeat(120))]]).await;
-    row(&[&[("trace_id", &"x".repeat(121))]]).await;
-    row(&[&[("trace_id", &"\u{e4}".repeat(10_000))]]).await;
+    row(&[&[]], 1).await;
+    row(&[&[("trace_id", "abc")], &[("trace_id", "abc")], &[("trace_id", "d")]], 3).await;
+    // OpenMetrics ends at 128 characters. What is longer is not written, and no error, as in Prometheus.
+    row(&[&[("trace_id", &"x".repeat(120))]], 1).await;
+    row(&[&[("trace_id", &"x".repeat(121))]], 0).await;
+    row(&[&[("trace_id", &"\u{e4}".repeat(10_000))], &[("trace_id", "abc")]], 1).await;
 }
 
 /// Prometheus sends these, though the specification of 2.0 does not know them.

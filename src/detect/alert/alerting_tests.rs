@@ -55,6 +55,7 @@ fn evaluation(now_ms: i64, scores: &[(&str, f64)]) -> ModelSnapshot {
         interval_ms: STEP,
         threshold: 1.0,
         feature_names: ["a", "b", "c"].map(str::to_owned).to_vec().into(),
+        feature_selectors: Default::default(),
         explain_above: 0.8,
         entities: scores.iter().map(entity).collect(),
         evaluation: Evaluation::default(),

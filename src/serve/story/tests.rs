@@ -73,6 +73,7 @@ fn snapshot(now_ms: i64, entities: &[(String, Is)]) -> Snapshot {
         interval_ms: STEP,
         threshold: 1.0,
         feature_names: ["load1", "cpu_busy", "disk", "net"].map(str::to_owned).into(),
+        feature_selectors: Default::default(),
         explain_above: 0.8,
         entities: scores,
         evaluation,
