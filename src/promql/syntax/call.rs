@@ -104,6 +104,7 @@ impl Signature {
 }
 
 /// What the function with this token as its name takes.
+#[inline(never)]
 pub(super) fn signature(token: &Token) -> Result<Signature, Fault> {
     let (name, at) = (token.text, token.at);
     let Some(signature) = Signature::find(name) else {
@@ -117,6 +118,7 @@ pub(super) fn signature(token: &Token) -> Result<Signature, Fault> {
 }
 
 /// The call of the function with this token as its name.
+#[inline(never)]
 pub(super) fn call(
     cursor: &mut Cursor,
     token: &Token,

@@ -67,6 +67,7 @@ pub(super) fn aggregation_name(node: &Node) -> Option<&'static str> {
 }
 
 /// The aggregation with this token as its name, of what was read after it.
+#[inline(never)]
 pub(super) fn aggregation(
     cursor: &mut Cursor,
     token: &Token,
@@ -129,6 +130,7 @@ pub(super) fn aggregation(
 }
 
 /// `by (…)` or `without (…)`, if there is one.
+#[inline(never)]
 pub(super) fn clause(cursor: &mut Cursor) -> Result<Option<Grouping>, Fault> {
     let without = cursor.take_word("without");
     if !without && !cursor.take_word("by") {
@@ -138,6 +140,7 @@ pub(super) fn clause(cursor: &mut Cursor) -> Result<Option<Grouping>, Fault> {
 }
 
 /// `bool`, `on`, `ignoring`, `group_left`, `group_right`.
+#[inline(never)]
 pub(super) fn binary_modifiers(cursor: &mut Cursor) -> Result<Modifiers, Fault> {
     let return_bool = cursor.take_word("bool");
     let mut matching = Matching { on: cursor.take_word("on"), ..Matching::default() };

@@ -72,6 +72,7 @@ impl Infix {
 }
 
 /// The node of an operator that stands at `at`.
+#[inline(never)]
 pub(super) fn combine(
     infix: Infix,
     at: usize,

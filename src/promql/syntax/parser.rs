@@ -62,7 +62,8 @@ fn read(text: &str, times: Option<(i64, i64)>) -> Result<Parsed, Fault> {
     }
 }
 
-/// By recursive descent.
+/// By recursive descent. What a nested text takes of the stack is what these functions hold while they wait for
+/// one another, so that what they call once the inner one is done, or before it, is not put into them.
 impl Cursor<'_> {
     /// An expression whose operators bind at least so tightly.
     fn expression(&mut self, power: u8) -> Result<Operand, Fault> {
@@ -78,11 +79,17 @@ impl Cursor<'_> {
     }
 
     fn prefix(&mut self) -> Result<Operand, Fault> {
-        let minus = self.peek().is("-");
-        if !minus && !self.peek().is("+") {
-            let operand = self.primary()?;
-            return self.modified(operand);
+        if self.peek().is("-") || self.peek().is("+") {
+            return self.signed();
         }
+        let operand = self.primary()?;
+        self.modified(operand)
+    }
+
+    /// A sign and its operand.
+    #[inline(never)]
+    fn signed(&mut self) -> Result<Operand, Fault> {
+        let minus = self.peek().is("-");
         let at = self.bump().at;
         self.count(at)?;
         let operand = self.expression(infix::POWER_OF_SIGN)?;
@@ -101,6 +108,7 @@ impl Cursor<'_> {
     }
 
     /// Ranges, `offset` and `@` after an operand.
+    #[inline(never)]
     fn modified(&mut self, mut operand: Operand) -> Result<Operand, Fault> {
         loop {
             if self.peek().is("[") {
@@ -165,6 +173,7 @@ impl Cursor<'_> {
     }
 
     /// An aggregation, whose name is the next token.
+    #[inline(never)]
     fn aggregation(&mut self) -> Result<Operand, Fault> {
         let token = self.bump();
         let before = grouping::clause(self)?;

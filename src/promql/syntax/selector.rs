@@ -28,6 +28,7 @@ const MAX_DURATION_S: f64 = 100.0 * 365.0 * 86_400.0;
 const MAX_TIME_MS: f64 = (1_i64 << 61) as f64;
 
 /// Reads a name, matchers in braces, or both.
+#[inline(never)]
 pub(super) fn instant(cursor: &mut Cursor) -> Result<Operand, Fault> {
     let at = cursor.peek().at;
     let mut matchers = Vec::new();
