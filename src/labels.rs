@@ -55,7 +55,9 @@ impl Labels {
         if let Some(twice) = pairs.windows(2).find(|w| w[0].0.as_ref() == w[1].0.as_ref()) {
             return Err(LabelsError::DuplicateName(twice[0].0.as_ref().to_owned()));
         }
-        let mut builder = LabelsBuilder::default();
+        // Nearly all lengths are written in one digit.
+        let bytes = |(name, value): &(N, V)| name.as_ref().len() + value.as_ref().len() + 2;
+        let mut builder = LabelsBuilder(String::with_capacity(pairs.iter().map(bytes).sum()));
         for (name, value) in &pairs {
             builder.push(name.as_ref(), value.as_ref());
         }

@@ -28,6 +28,7 @@
 //! | 5 | `episodes` | steps above a threshold, over time → runs and alert episodes: one definition for thresholds and figures |
 //! | 6 | `files` | a file that appears whole or not at all; a table that may be compressed; a file that is looked at before it is read |
 //! | 6 | `response` | an answer over HTTP: a status, of what kind its body is, and the body |
+//! | 6 | `retry` | when a sender that met a passing fault is to come again: later with each attempt, and spread |
 //! | 7 | `http_client` | how to speak to a server: credentials, TLS, headers, proxy; how webhooks are signed |
 //! | 8 | `actions` | alerts that fire → commands that are run, or webhooks that are called, once, with guard rails |
 //! | 8 | `admission` | a model's file → tried by a process of its own, or a sentence |
@@ -96,6 +97,7 @@ pub mod promql;
 pub mod remote_write;
 pub mod report;
 pub mod response;
+pub mod retry;
 pub mod sample;
 pub mod series;
 pub mod serve;

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 13] = [
     &["features"],
     &["model"],
     &["detect", "episodes"],
-    &["files", "response"],
+    &["files", "response", "retry"],
     &["http_client"],
     &[
         "actions",

@@ -25,9 +25,7 @@ use super::WebConfig;
 use super::answer::head_and_text;
 use super::peers::{Connection, Peers};
 use crate::response::text;
-
-/// When to come again: as a refused push is told. Senders that back off ask later by themselves.
-const RETRY_AFTER_SECONDS: u32 = 5;
+use crate::retry::Attempt;
 
 /// Connections whose end is awaited for a moment after they were sent away, so that they get to read why.
 /// With more than these at one time it is a flood, of which each costs as little as can be.
@@ -146,18 +144,19 @@ impl Busy {
     }
 
     /// The answer to a request that is not heard, counted.
-    pub(super) fn response(self) -> Response<Full<Bytes>> {
+    pub(super) fn response(self, attempt: Attempt) -> Response<Full<Bytes>> {
         self.count();
         let mut response = text(StatusCode::SERVICE_UNAVAILABLE, self.sentence());
         let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        headers.insert(RETRY_AFTER, HeaderValue::from(attempt.retry_after()));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }
 
-    /// The same for a connection that is not even listened to.
+    /// The same for a connection that is not even listened to. What attempt it is is in its head, which nobody
+    /// reads; there are so many of them that it may well be a late one.
     pub(super) fn head_and_text(self) -> String {
-        let again = format!("Retry-After: {RETRY_AFTER_SECONDS}\r\n");
+        let again = format!("Retry-After: {}\r\n", Attempt::LATE.retry_after());
         head_and_text(StatusCode::SERVICE_UNAVAILABLE, &again, self.sentence())
     }
 }
@@ -165,6 +164,9 @@ impl Busy {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+
+    use hyper::HeaderMap;
+    use hyper::header::HeaderName;
 
     use super::*;
 
@@ -192,6 +194,29 @@ mod tests {
             seats.extend(admitted);
         }
         seats
+    }
+
+    #[test]
+    fn who_is_not_heard_is_told_when_to_come_again() {
+        let after = |attempt| {
+            let response = Busy::Full.response(attempt);
+            let value = response.headers()[RETRY_AFTER].to_str().expect("a text").to_owned();
+            value.parse::<u32>().expect("seconds")
+        };
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static("retry-attempt"),
+            HeaderValue::from_static("9"),
+        )]);
+        // They are spread: of a hundred some differ.
+        for (attempt, least, most) in [(Attempt::FIRST, 1, 2), (Attempt::of(&headers), 3, 8)] {
+            let waits: Vec<u32> = (0..100).map(|_| after(attempt)).collect();
+            assert!(waits.iter().all(|it| (least..=most).contains(it)), "{waits:?}");
+            assert!(waits.iter().any(|it| *it != waits[0]), "{waits:?}");
+        }
+        let unread = Busy::Full.head_and_text();
+        let wait = unread.split("\r\nRetry-After: ").nth(1).and_then(|it| it.split('\r').next());
+        let wait = wait.and_then(|it| it.parse::<u32>().ok());
+        assert!(wait.is_some_and(|it| (3..=8).contains(&it)), "{unread}");
     }
 
     #[tokio::test]

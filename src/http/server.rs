@@ -25,6 +25,7 @@ use super::answer::{Outgoing, head_and_text};
 use super::door::{Busy, Door, Seat};
 use super::stream::Stream;
 use super::{MAX_HEAD_BYTES, MAX_HEADERS, Peer, RequestBody, WebConfig};
+use crate::retry::Attempt;
 
 /// A pause after the system has refused a connection (out of file descriptors, most likely), so
 /// that the loop does not spin until some are free.
@@ -163,6 +164,7 @@ async fn connection<H, F, B>(
     let service = service_fn(move |request: Request<Incoming>| {
         seen.begin(request.body().size_hint().exact());
         let unheard = busy.filter(|_| !vital(request.method(), request.uri()));
+        let attempt = Attempt::of(request.headers());
         let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
         request.extensions_mut().insert(peer.clone());
         let answer = unheard.is_none().then(|| handler(request));
@@ -171,7 +173,7 @@ async fn connection<H, F, B>(
         Box::pin(async move {
             let mut response = match (answer, unheard) {
                 (Some(answer), _) => answer.await.map(Either::Left),
-                (None, busy) => busy.unwrap_or(Busy::Full).response().map(Either::Right),
+                (None, busy) => busy.unwrap_or(Busy::Full).response(attempt).map(Either::Right),
             };
             if busy.is_some() || activity.is_body_slow() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

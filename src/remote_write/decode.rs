@@ -68,7 +68,7 @@ pub struct Invalid {
 /// Parts of a request that are of no use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unused {
-    /// Metadata that is malformed, without a name or beyond a limit.
+    /// Metadata that has no name, is no text or goes beyond a limit.
     pub metadata: u64,
     /// Exemplars that are not kept: too long, beside many newer ones, or of series that break a limit.
     pub exemplars: u64,
@@ -146,7 +146,9 @@ pub(super) fn decode_message(
             (number, value) if number == series => {
                 decoder.take(value.bytes().map_err(Refusal::Wire)?, &mut raw)?;
             }
-            (3, value) if protocol == Protocol::V1 => decoder.families.take(value),
+            (3, value) if protocol == Protocol::V1 => {
+                decoder.families.take(value).map_err(Refusal::Wire)?;
+            }
             _ => {}
         }
     }

@@ -45,29 +45,33 @@ pub(super) fn labels(series: &RawSeries<'_>, config: &RemoteWriteConfig) -> Resu
         let named = named(&series.labels);
         return Err(format!("a series has no metric name: {{{}}}", clip(&named)).into());
     }
-    let metric = clip(metric);
+    // Nothing is written for a series that keeps the rules.
+    let metric = || clip(metric);
     for (name, value) in &texts {
-        let clipped = clip(name);
         if name.is_empty() {
-            return Err(format!("a series of {metric:?} has a label without a name").into());
+            return Err(format!("a series of {:?} has a label without a name", metric()).into());
         }
         if name.len() as u64 > config.max_label_name_bytes.as_bytes() {
             return Err(Fault::Limit(format!(
-                "a series of {metric:?} has a label name of {} bytes, more than {}: {clipped:?}",
+                "a series of {:?} has a label name of {} bytes, more than {}: {:?}",
+                metric(),
                 name.len(),
                 config.max_label_name_bytes,
+                clip(name),
             )));
         }
         if value.len() as u64 > config.max_label_value_bytes.as_bytes() {
             return Err(Fault::Limit(format!(
-                "a series of {metric:?} has a value of {} bytes, more than {}, in label {clipped:?}",
+                "a series of {:?} has a value of {} bytes, more than {}, in label {:?}",
+                metric(),
                 value.len(),
                 config.max_label_value_bytes,
+                clip(name),
             )));
         }
     }
     Labels::from_pairs(texts)
-        .map_err(|error| format!("a series of {metric:?}: {}", clip(&error.to_string())).into())
+        .map_err(|error| format!("a series of {:?}: {}", metric(), clip(&error.to_string())).into())
 }
 
 /// The first labels of a series, for people.

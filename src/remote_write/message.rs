@@ -79,9 +79,9 @@ impl<'a> RawSeries<'a> {
                 (2, value) => self.add_sample(value, room)?,
                 (3, value) => {
                     self.counts.exemplars += 1;
-                    // No exemplar makes a request of 1.0 fail.
-                    let judged = self.exemplars.add(value.bytes()?, None);
-                    self.unfit_exemplars += usize::from(judged != Ok(Judged::Good));
+                    let judged = self.exemplars.add(value.bytes()?, None)?;
+                    // No exemplar makes a request of 1.0 fail, if it is one.
+                    self.unfit_exemplars += usize::from(judged != Judged::Good);
                 }
                 (4, value) => self.add_histogram(value, room)?,
                 _ => {}
@@ -114,7 +114,7 @@ impl<'a> RawSeries<'a> {
                     }
                 })?,
                 (2, value) => self.add_sample(value, room)?,
-                (5, value) => self.metadata.add(value),
+                (5, value) => self.metadata.add(value)?,
                 (3, value) => self.add_histogram(value, room)?,
                 (4, value) => {
                     self.counts.exemplars += 1;
@@ -130,9 +130,14 @@ impl<'a> RawSeries<'a> {
         self.counts.labels = count / 2;
         self.resolve(&refs, count, symbols);
         self.refs = refs;
+        let wrong = self.metadata.wrong_ref(symbols.len());
+        self.fault = self.fault.take().or(wrong.map(|it| no_symbol(it, symbols.len())));
         let Counts { samples, exemplars, histograms, .. } = self.counts;
         self.fault = self.fault.take().or(match (samples, histograms, exemplars) {
-            (0, 0, 0) => Some("has neither samples nor histograms".to_owned()),
+            // What says something of its metric family does no harm.
+            (0, 0, 0) if self.metadata.is_empty() => {
+                Some("has neither samples nor histograms".to_owned())
+            }
             (1.., 1.., _) => Some("has both samples and histograms".to_owned()),
             _ => None,
         });
@@ -151,9 +156,7 @@ impl<'a> RawSeries<'a> {
                 (Some(name), Some(value)) => self.labels.push((name, value)),
                 (name, _) => {
                     let wrong = if name.is_none() { pair[0] } else { pair[1] };
-                    let last = symbols.len();
-                    self.fault =
-                        Some(format!("refers to symbol {wrong} of {last}, which is not there"));
+                    self.fault = Some(no_symbol(wrong, symbols.len()));
                     return;
                 }
             }
@@ -205,6 +208,10 @@ impl<'a> RawSeries<'a> {
         }
         Ok(())
     }
+}
+
+fn no_symbol(at: u32, symbols: usize) -> String {
+    format!("refers to symbol {at} of {symbols}, which is not there")
 }
 
 /// The labels of a series one by one, however many they are; with symbols those of 2.0, as far as they are

@@ -1,8 +1,8 @@
 //! Metadata: what a request says of metric families, each once.
 //!
 //! In: the metadata of a request, which 1.0 has beside the series and 2.0 in each of them. Out: type, help and
-//! unit by family, as the last of it says. Nothing here fails a request: what is malformed, has no name or goes
-//! beyond a limit is counted and passed over. What a family says borrows from the request until the end, so
+//! unit by family, as the last of it says. What has no name, is no text or goes beyond a limit fails no request: it
+//! is counted and passed over. What a family says borrows from the request until the end, so
 //! that a hundred thousand series of one family cost one entry; texts take no more than the request did, in
 //! which a few bytes may stand for long ones.
 //! Sources: remote-write specifications 1.0 (`prometheus.MetricMetadata`) and 2.0
@@ -32,16 +32,14 @@ pub(super) struct SeriesMetadata {
     metric_type: i32,
     help: u32,
     unit: u32,
-    is_malformed: bool,
 }
 
 impl SeriesMetadata {
     /// Reads a `Metadata`; of several the fields are merged, as in every message.
-    pub(super) fn add(&mut self, message: Value<'_>) {
-        self.is_malformed |= self.read(message).is_err();
-    }
-
-    fn read(&mut self, message: Value<'_>) -> Result<(), WireError> {
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn add(&mut self, message: Value<'_>) -> Result<(), WireError> {
         for field in Fields::new(message.bytes()?) {
             match field? {
                 (1, value) => self.metric_type = value.int64()? as i32,
@@ -53,9 +51,14 @@ impl SeriesMetadata {
         Ok(())
     }
 
+    /// The first of its references that is to none of so many symbols.
+    pub(super) fn wrong_ref(self, symbols: usize) -> Option<u32> {
+        [self.help, self.unit].into_iter().find(|it| *it as usize >= symbols)
+    }
+
     /// Whether it says nothing: senders that know nothing write that.
-    const fn is_empty(self) -> bool {
-        matches!(self, Self { metric_type: 0, help: 0, unit: 0, is_malformed: false })
+    pub(super) const fn is_empty(self) -> bool {
+        matches!(self, Self { metric_type: 0, help: 0, unit: 0 })
     }
 }
 
@@ -102,9 +105,14 @@ impl<'a> FamilyMetadata<'a> {
     }
 
     /// Takes a `prometheus.MetricMetadata` in.
-    pub(super) fn take(&mut self, message: Value<'a>) {
-        let taken = self.read(message).is_some_and(|(family, said)| self.put(family, said));
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn take(&mut self, message: Value<'a>) -> Result<(), WireError> {
+        let said = self.read(message)?;
+        let taken = said.is_some_and(|(family, said)| self.put(family, said));
         self.ignored += u64::from(!taken);
+        Ok(())
     }
 
     /// Takes in what a good series of 2.0 says of its family. One with native histograms has the family's name.
@@ -122,19 +130,19 @@ impl<'a> FamilyMetadata<'a> {
         self.ignored += u64::from(!taken);
     }
 
-    fn read(&self, message: Value<'a>) -> Option<(&'a str, Said<'a>)> {
+    fn read(&self, message: Value<'a>) -> Result<Option<(&'a str, Said<'a>)>, WireError> {
         let (mut metric_type, mut name, mut help, mut unit) = (0, &b""[..], &b""[..], &b""[..]);
-        for field in Fields::new(message.bytes().ok()?) {
-            match field.ok()? {
-                (1, value) => metric_type = value.int64().ok()? as i32,
-                (2, value) => name = value.bytes().ok()?,
-                (4, value) => help = value.bytes().ok()?,
-                (5, value) => unit = value.bytes().ok()?,
+        for field in Fields::new(message.bytes()?) {
+            match field? {
+                (1, value) => metric_type = value.int64()? as i32,
+                (2, value) => name = value.bytes()?,
+                (4, value) => help = value.bytes()?,
+                (5, value) => unit = value.bytes()?,
                 _ => {}
             }
         }
-        let metric_type = metric_type_of(metric_type);
-        Some((str::from_utf8(name).ok()?, self.said(metric_type, help, unit)?))
+        let said = self.said(metric_type_of(metric_type), help, unit);
+        Ok(str::from_utf8(name).ok().zip(said))
     }
 
     fn resolve(
@@ -143,10 +151,7 @@ impl<'a> FamilyMetadata<'a> {
         labels: Pairs<'_, 'a>,
         is_native: bool,
     ) -> Option<(&'a str, Said<'a>)> {
-        let SeriesMetadata { metric_type, help, unit, is_malformed } = metadata;
-        if is_malformed {
-            return None;
-        }
+        let SeriesMetadata { metric_type, help, unit } = metadata;
         let metric_type = metric_type_of(metric_type);
         let symbol = |at: u32| symbols.get(at as usize).copied();
         let said = self.said(metric_type, symbol(help)?, symbol(unit)?)?;

@@ -22,7 +22,6 @@ mod native;
 mod pair;
 mod receiver;
 mod refusal;
-mod retry;
 mod vmagent;
 mod wire;
 mod written;
@@ -42,7 +41,6 @@ pub use headers::{Protocol, negotiate};
 pub use in_flight::{Exhausted, InFlight, InFlightLimits, Permit};
 pub use receiver::{Receiver, ReceiverBudget, count_abandoned, describe_metrics};
 pub use refusal::{Partial, Refusal, Unavailable};
-pub use retry::{after_seconds, random};
 pub use vmagent::handshake;
 pub use wire::WireError;
 

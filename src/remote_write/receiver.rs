@@ -19,7 +19,8 @@ use super::decode::{Decoded, Invalid, declared_bytes, decode, decode_message};
 use super::in_flight::{InFlight, Permit};
 use super::refusal::{Partial, Unavailable};
 use super::written::Written;
-use super::{Protocol, Refusal, RemoteWriteConfig, negotiate, retry, zstd};
+use super::{Protocol, Refusal, RemoteWriteConfig, negotiate, zstd};
+use crate::retry::Attempt;
 use crate::sample::Batch;
 use crate::series::{Demand, Outcome};
 
@@ -90,13 +91,13 @@ impl Receiver {
         request: Request<impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin>,
         append: impl AsyncFnOnce(Batch, Permit) -> Result<Outcome, Unavailable>,
     ) -> (Response<Full<Bytes>>, Option<Refusal>) {
-        let attempt = retry::attempt(request.headers());
+        let attempt = Attempt::of(request.headers());
         let mut written = None;
         let refusal = self.take(request, append, &mut written).await.err();
         let outcome = refusal.as_ref().map_or("ok", Refusal::reason);
         counter!("portent_remote_write_requests_total", "outcome" => outcome).increment(1);
         let mut response = match &refusal {
-            Some(refusal) => refusal.response(retry::after_seconds(attempt, retry::random())),
+            Some(refusal) => refusal.response(attempt.retry_after()),
             None => no_content(),
         };
         if let Some(written) = written {
@@ -156,15 +157,21 @@ impl Receiver {
             .increment(outcome.metadata_ignored);
         outcome.unneeded += unneeded + unneeded_histograms;
         count_outcome(&outcome, invalid.samples);
+        // No exemplar makes a request of 1.0 fail.
+        if protocol == Protocol::V1 {
+            outcome.exemplars_out_of_order = 0;
+        }
+        let unwritten = outcome.exemplars_too_new + outcome.exemplars_out_of_order;
         if let Some(written) = written {
             let rejected = outcome.rejected().saturating_sub(outcome.histograms_rejected);
             *written = Written {
                 samples: good.saturating_sub(rejected),
                 histograms: good_histograms.saturating_sub(outcome.histograms_rejected),
-                exemplars: good_exemplars,
+                exemplars: good_exemplars.saturating_sub(unwritten),
             };
         }
-        if outcome.rejected() == 0 && invalid == Invalid::default() {
+        let refused = outcome.rejected() + outcome.exemplars_out_of_order;
+        if refused == 0 && invalid == Invalid::default() {
             return Ok(());
         }
         let total = good + good_histograms + invalid.samples;
@@ -313,8 +320,8 @@ pub fn describe_metrics() {
     describe_counter!(
         "portent_remote_write_ignored_total",
         "Parts of requests that are taken in and not used, by kind. Metadata: of metric families without kept \
-         series, malformed or beyond a limit. Exemplars: too long or too many, of series that are not kept, of a \
-         replica that is not heard, or too far ahead."
+         series, without a name, no text or beyond a limit. Exemplars: too long, too many or too old, of series \
+         that are not kept, of a replica that is not heard, or too far ahead."
     );
     describe_counter!(
         "portent_remote_write_invalid_total",

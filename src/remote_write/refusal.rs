@@ -160,11 +160,14 @@ impl std::fmt::Display for Partial {
             write!(f, "{separator}{count} {reason}")?;
             separator = ", ";
         }
-        for (count, what) in
-            [(series, "series"), (histograms, "histograms"), (exemplars, "exemplars")]
-        {
+        for (count, what) in [
+            (series, "series are invalid"),
+            (histograms, "histograms are invalid"),
+            (exemplars, "exemplars are invalid"),
+            (self.outcome.exemplars_out_of_order, "exemplars are out of order"),
+        ] {
             if count > 0 {
-                write!(f, "{begin}{count} {what} are invalid")?;
+                write!(f, "{begin}{count} {what}")?;
                 begin = "; ";
             }
         }

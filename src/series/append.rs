@@ -43,16 +43,17 @@ impl Store {
         let mut outcome = Outcome::default();
         let mut oldest_ms = i64::MAX;
         for incoming in &batch.series {
-            // Until they are known to be there.
-            outcome.exemplars_ignored += incoming.exemplars.len() as u64;
             let ruling = self.ruling(now_ms, incoming, &mut outcome);
-            if ruling == Ruling::LetGo {
+            let kept = match ruling {
+                Ruling::LetGo => None,
+                _ => self.find_or_create(now_ms, incoming, max_new_series, &mut outcome),
+            };
+            let Some(id) = kept else {
+                outcome.exemplars_ignored += incoming.exemplars.len() as u64;
                 continue;
-            }
-            let found = self.find_or_create(now_ms, incoming, max_new_series, &mut outcome);
-            let Some(id) = found else { continue };
+            };
             oldest_ms = oldest_ms.min(self.append_to(id, now_ms, (incoming, ruling), &mut outcome));
-            outcome.exemplars_ignored -= self.put_exemplars(id, now_ms, incoming);
+            self.put_exemplars(id, now_ms, incoming, &mut outcome);
         }
         if outcome.stored > 0 {
             self.changes.add(oldest_ms);

@@ -124,11 +124,28 @@ fn a_series_neither_begins_nor_lives_longer_for_them() {
     assert_eq!(store.append(NOW, &Batch::of(vec![unwanted])).exemplars_ignored, 1);
 }
 
+/// A late one is put in its place, if it is not older than the newest by more than the series keeps.
+#[test]
+fn what_is_far_behind_the_newest_is_out_of_order() {
+    const KEPT: i64 = LOOKBACK + RETENTION_SLACK_MS;
+    let (mut store, up) = store(10);
+    store.append(NOW, &of("a", &[0], &[("a", -1)]));
+    let sent = [("b", -KEPT - 1), ("c", -KEPT - 2), ("d", i64::MIN)];
+    let outcome = store.append(NOW, &of("a", &[], &sent));
+    assert_eq!((outcome.exemplars_ignored, outcome.exemplars_out_of_order), (2, 2));
+    assert_eq!((outcome.exemplars_too_new, outcome.rejected()), (0, 0));
+    assert_eq!(kept(&store, up), "b a");
+    // What is there already is no error.
+    assert_eq!(ignored(&mut store, &[("e", 0), ("b", -KEPT - 1)]), 0);
+}
+
 #[test]
 fn what_is_too_far_ahead_is_not_kept() {
     let (mut store, up) = store(10);
     store.append(NOW, &of("a", &[0], &[]));
-    assert_eq!(ignored(&mut store, &[("a", 600_000), ("b", 600_001), ("c", -NOW)]), 1);
+    let sent = [("c", -NOW), ("a", 600_000), ("b", 600_001)];
+    let outcome = store.append(NOW, &of("a", &[], &sent));
+    assert_eq!((outcome.exemplars_ignored, outcome.exemplars_too_new), (1, 1));
     let far = Exemplar { timestamp_ms: i64::MAX, ..exemplar("d", 0) };
     let far = BatchSeries { exemplars: vec![far], ..series("a", &[], &[]) };
     assert_eq!(store.append(NOW, &Batch::of(vec![far])).exemplars_ignored, 1);

@@ -5,11 +5,22 @@
 //! before any series does. Of several replicas those of the one that the series hears are kept.
 
 use super::excerpt::{Candidates, ExcerptError, ExcerptLimits, SLICE_CHECKS};
-use super::{SeriesId, Store};
+use super::{Outcome, SeriesId, Store};
 use crate::capacity;
 use crate::labels::Labels;
 use crate::matcher::Selector;
 use crate::sample::{BatchSeries, Exemplar, Sample, exemplar_bytes};
+
+/// What became of an exemplar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    /// It is there.
+    There,
+    /// All that are kept are newer: it makes way at once.
+    NoRoom,
+    /// It is older than the newest one by more than the series keeps.
+    OutOfOrder,
+}
 
 /// Those of one series.
 #[derive(Debug, Default)]
@@ -28,17 +39,21 @@ impl Exemplars {
         capacity::allocated(size_of::<Self>()) + exemplar_bytes(&self.kept)
     }
 
-    /// Puts one in, of which there are so many at most then: the oldest makes way. Says whether it is there.
-    fn put(&mut self, exemplar: &Exemplar, most: usize) -> bool {
+    /// Puts one in, of which there are so many at most then: the oldest makes way.
+    fn put(&mut self, exemplar: &Exemplar, most: usize, retention_ms: i64) -> Put {
         let time_ms = exemplar.timestamp_ms;
         let mut at = self.kept.partition_point(|it| it.timestamp_ms <= time_ms);
         let mut beside = self.kept[..at].iter().rev().take_while(|it| it.timestamp_ms == time_ms);
         if beside.any(|it| it == exemplar) {
-            return true;
+            return Put::There;
+        }
+        let oldest_ms = self.kept.last().map(|it| it.timestamp_ms.saturating_sub(retention_ms));
+        if oldest_ms.is_some_and(|oldest_ms| time_ms < oldest_ms) {
+            return Put::OutOfOrder;
         }
         if self.kept.len() >= most {
             if at == 0 {
-                return false;
+                return Put::NoRoom;
             }
             self.kept.drain(..=self.kept.len() - most);
             at = self.kept.partition_point(|it| it.timestamp_ms <= time_ms);
@@ -48,7 +63,7 @@ impl Exemplars {
             self.kept.reserve_exact(self.kept.len().clamp(1, most - self.kept.len()));
         }
         self.kept.insert(at, exemplar.clone());
-        true
+        Put::There
     }
 
     /// Those in `[from_ms, to_ms]`.
@@ -60,22 +75,26 @@ impl Exemplars {
 }
 
 impl Store {
-    /// Keeps exemplars of a series that has a sample and hears the replica they are of; says how many of
-    /// them are there then.
+    /// Keeps exemplars of a series that has a sample and hears the replica they are of, and counts those that
+    /// are not kept. A late one is put in its place, as a late sample is; Prometheus does so where it has an
+    /// out-of-order window, which is the retention here.
     pub(super) fn put_exemplars(
         &mut self,
         id: SeriesId,
         now_ms: i64,
         incoming: &BatchSeries,
-    ) -> u64 {
+        outcome: &mut Outcome,
+    ) {
+        // Until they are known to be there.
+        outcome.exemplars_ignored += incoming.exemplars.len() as u64;
         let is_heard = incoming
             .replica
             .as_ref()
             .is_none_or(|replica| self.replicas.heard_by(id).is_some_and(|it| it == *replica));
         let has_room = self.has_spare_room();
-        let Some(series) = self.slots.get_mut(id) else { return 0 };
+        let Some(series) = self.slots.get_mut(id) else { return };
         if incoming.exemplars.is_empty() || !is_heard || series.newest().is_none() {
-            return 0;
+            return;
         }
         let before = series.exemplar_bytes();
         let mut most = self.config.max_exemplars_per_series;
@@ -84,16 +103,21 @@ impl Store {
         }
         // What is ahead of the clock would be the newest until its time has come.
         let latest_ms = now_ms.saturating_add(self.config.max_future.as_ms());
-        let mut there = 0;
+        let retention_ms = series.retention_ms;
         for exemplar in &incoming.exemplars {
-            if most > 0 && exemplar.timestamp_ms <= latest_ms {
+            if exemplar.timestamp_ms > latest_ms {
+                outcome.exemplars_too_new += 1;
+            } else if most > 0 {
                 let kept = series.exemplars.get_or_insert_default();
-                there += u64::from(kept.put(exemplar, most));
+                match kept.put(exemplar, most, retention_ms) {
+                    Put::There => outcome.exemplars_ignored -= 1,
+                    Put::NoRoom => {}
+                    Put::OutOfOrder => outcome.exemplars_out_of_order += 1,
+                }
             }
         }
         let after = series.exemplar_bytes();
         self.bytes = self.bytes + after - before;
-        there
     }
 
     /// Drops the oldest exemplars of series that have more than so many.

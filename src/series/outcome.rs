@@ -139,6 +139,10 @@ pub struct Outcome {
     /// Exemplars (not samples) that are not kept: of series that are not, of a replica that is not heard, too
     /// far ahead of the clock, or older than those that are kept.
     pub exemplars_ignored: u64,
+    /// Those of them that are too far ahead: no error, and not written, as in Prometheus.
+    pub exemplars_too_new: u64,
+    /// Those of them that are older than the newest of their series by more than the series keeps.
+    pub exemplars_out_of_order: u64,
     /// Series (not samples) that began.
     pub series_created: u64,
     /// Series (not samples) that were dropped because memory was full, the youngest of all.

@@ -28,6 +28,7 @@ use crate::exporter::{self, Exporter, PageFormat, PagesHeld, SharedScores};
 use crate::http::{CorsOrigin, Parts, Peer, RequestBody};
 use crate::remote_write::{self, InFlight, Permit, Refusal, Unavailable};
 use crate::response::{self, response};
+use crate::retry::Attempt;
 use crate::sample::Batch;
 use crate::series::Outcome;
 
@@ -272,7 +273,7 @@ impl Router {
             );
         }
         let unavailable = || {
-            let again = remote_write::after_seconds(0, remote_write::random());
+            let again = Attempt::FIRST.retry_after();
             Refusal::Unavailable(Unavailable::Starting).response(again).map(Either::Left)
         };
         if *self.phase.borrow() != Phase::Ready {

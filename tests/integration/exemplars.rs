@@ -1,11 +1,15 @@
 //! Exemplars against a real Prometheus: the same requests of remote-write 2.0 into both servers, then the same
 //! questions; and what Portent does by itself: how many it keeps, and what it says of the others.
 
+use std::time::Duration;
+
 use portent::proto::prometheus_v2::{Exemplar, Request, Sample, TimeSeries};
 use prost::Message;
 use serde_json::Value;
 
-use super::support::{Portent, Prometheus, RemoteWriter, Reply, get, http_client};
+use super::support::{
+    Portent, Prometheus, RemoteWriter, Reply, get, http_client, wait_until, write_sum_of_squares,
+};
 
 const CONFIG: &str = "models: [{name: node}]\nstorage: {retention: 2h, keep: ['{job!=\"\"}']}\n";
 
@@ -222,4 +226,65 @@ async fn the_newest_are_kept_and_the_others_counted() {
     let line = "portent_remote_write_ignored_total{kind=\"exemplar\"} 3";
     let page = portent.get("/metrics").await.expect("an answer").body;
     assert!(page.contains(line), "{page}");
+}
+
+/// The trace ids in an answer, each behind the name and instance of its series.
+fn traces(answer: &Reply) -> Vec<String> {
+    let answer = json(answer);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of = |series: &Value| {
+        let labels = &series["seriesLabels"];
+        let of = format!("{} {}", text(&labels["__name__"]), text(&labels["instance"]));
+        let exemplars = series["exemplars"].as_array().expect("a list").clone();
+        exemplars.into_iter().map(move |it| format!("{of} {}", text(&it["labels"]["trace_id"])))
+    };
+    answer["data"].as_array().expect("a list").iter().flat_map(of).collect()
+}
+
+/// Behind a feature's part in a score stand the exemplars of what the feature reads of that host.
+#[tokio::test]
+async fn a_score_leads_to_the_traces_behind_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = write_sum_of_squares(&dir, 2);
+    let config = format!(
+        "global: {{evaluation_interval: 200ms, evaluation_delay: 0s, stale_after: 1h}}\n\
+         storage: {{keep: [m_c]}}\n\
+         models:\n- name: square\n  file: {file}\n  entity: [instance]\n  step: 200ms\n  threshold: 1\n  \
+         features:\n  - name: load\n    expr: avg by (instance) (m_a)\n  \
+         - name: wait\n    expr: avg by (instance) (m_b)\n"
+    );
+    let portent = Portent::start(&config, &[]).await;
+    let at_ms = now_ms();
+    let mut request = Requests::default();
+    for (name, instance, trace) in [
+        ("m_a", "one", "1a"),
+        ("m_b", "one", "1b"),
+        ("m_c", "one", "1c"),
+        ("m_a", "two", "2a"),
+        ("m_b", "two", "2b"),
+    ] {
+        let exemplar: Pairs<'_> = &[("trace_id", trace)];
+        let labels = [("__name__", name), ("instance", instance)];
+        request.add(&labels, at_ms, &[(exemplar, 3.0, at_ms - 1)]);
+    }
+    request.send(portent.url("/api/v1/write")).await;
+    let score = "anomaly_score{model=\"square\",instance=\"two\"} ";
+    wait_until(Duration::from_secs(30), "a score", async || {
+        let page = portent.get("/metrics").await.expect("an answer").body;
+        if page.contains(score) { Ok(()) } else { Err(page) }
+    })
+    .await;
+    let part = "anomaly_feature_contribution";
+    for (query, expected) in [
+        (format!("{part}{{instance=\"one\"}}"), &["m_a one 1a", "m_b one 1b"][..]),
+        (format!("{part}{{instance=\"two\",feature=\"wait\"}}"), &["m_b two 2b"]),
+        (format!("topk(1, {part}{{feature=\"load\"}}) > 0"), &["m_a one 1a", "m_a two 2a"]),
+        (format!("{part}{{instance=\"three\"}}"), &[]),
+        ("m_c".to_owned(), &["m_c one 1c"]),
+    ] {
+        let asked = format!("query={}", encoded(&query));
+        for answer in ask(portent.url("/api/v1/query_exemplars"), &asked).await {
+            assert_eq!(traces(&answer), expected, "{query}");
+        }
+    }
 }

@@ -168,13 +168,8 @@ const ROWS: &[Row] = &[
         "1 of 1 samples were not taken in: 1 with another value than before; for example: the sample of \
          up{job=\"a\"} at 1700000010000 ms has another value than the sample already there",
     ),
-    (
-        &[One { labels: UP, ..NONE }],
-        400,
-        [0, 0, 0],
-        "1 series are invalid; for example: a series has neither samples nor histograms: \
-         {__name__=\"up\", job=\"a\"}",
-    ),
+    // It has metadata, as all of them.
+    (&[One { labels: UP, ..NONE }], 204, [0, 0, 0], ""),
     (
         &[One { labels: UP, samples: &[(0, 1.0)], histograms: 1, ..NONE }],
         400,

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::second::field;
-use super::{demand, series as series_v1};
+use super::{demand, limits, series as series_v1};
 use crate::labels::Labels;
 use crate::proto::prometheus::Label;
 use crate::proto::prometheus_v2 as v2;
 use crate::remote_write::decode::{Decoded, Invalid, decode_message};
-use crate::remote_write::{Protocol, RemoteWriteConfig};
+use crate::remote_write::{Protocol, Refusal, RemoteWriteConfig, WireError};
 use crate::sample::Exemplar;
 
 /// `prometheus.Exemplar`, which the messages that Portent reads leave out.
@@ -113,15 +113,23 @@ fn those_whose_labels_are_none_are_not_kept() {
     let good = (vec![("a", "1")], 1.0, 5);
     check(&[(vec![("a", "1"), ("a", "2")], 1.0, 1), good.clone()], &[1]);
     check(&[(vec![("", "1")], 1.0, 1), good], &[1]);
-    // Texts that are none, and what is no exemplar: in 1.0 it costs only itself.
+    // Texts that are none, and what is without anything.
     let label = field(1, &[&field(1, b"a")[..], &field(2, b"\xff")].concat());
     let mut series = series_v1(&[(b"__name__", b"up")], &[(1, 1.0)]).encode_to_vec();
-    for exemplar in [&label[..], b"\xff\xff", b"\x12\x00", b""] {
+    for exemplar in [&label[..], b""] {
         series.extend(field(3, exemplar));
     }
-    let decoded = decoded(Protocol::V1, &field(1, &series));
-    assert_eq!((decoded.batch.exemplars(), decoded.unused.exemplars), (1, 3));
-    assert_eq!(decoded.invalid, Invalid::default());
+    let found = decoded(Protocol::V1, &field(1, &series));
+    assert_eq!((found.batch.exemplars(), found.unused.exemplars), (1, 1));
+    assert_eq!(found.invalid, Invalid::default());
+    // What is no message.
+    for (exemplar, expected) in
+        [(&b"\xff\xff"[..], WireError::Truncated), (b"\x12\x00", WireError::OtherType)]
+    {
+        let message = field(1, &[&series[..], &field(3, exemplar)].concat());
+        let refused = decode_message(&message, Protocol::V1, &limits(), None);
+        assert!(matches!(refused, Err(Refusal::Wire(found)) if found == expected), "{refused:?}");
+    }
 }
 
 /// Of many the newest, in order of time.

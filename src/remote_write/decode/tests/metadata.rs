@@ -8,7 +8,7 @@ use super::{Decoded, Invalid, Unused, demand, limits};
 use crate::proto::prometheus::{MetricMetadata as First, WriteRequest};
 use crate::proto::prometheus_v2::{Histogram, Metadata, Request, Sample, TimeSeries};
 use crate::remote_write::decode::decode_message;
-use crate::remote_write::{Protocol, RemoteWriteConfig};
+use crate::remote_write::{Protocol, Refusal, RemoteWriteConfig, WireError};
 use crate::sample::{MetricMetadata, MetricType};
 
 /// Types by their numbers.
@@ -77,21 +77,31 @@ fn the_last_of_a_family_is_kept() {
 #[test]
 fn what_cannot_be_used_is_counted() {
     check_first(vec![first("", 1, "Help.", ""), first("0123456789x", 1, "", "")], &[], 2);
-    // Malformed in every part, and not UTF-8 in each text.
-    for inner in [
-        &b"\xff"[..],
-        b"\x0a\x00",
-        b"\x10\x01",
-        b"\x12\x01\xff",
-        b"\x12\x01a\x22\x01\xff",
-        b"\x2a\x05",
-    ] {
+    // Not UTF-8 in each text.
+    for inner in [&b"\x12\x01\xff"[..], b"\x12\x01a\x22\x01\xff", b"\x12\x01a\x2a\x01\xff"] {
         let message = [&[0x1a, inner.len() as u8][..], inner].concat();
         let unused = Unused { metadata: 1, ..Unused::default() };
         assert_eq!(decoded(&message, Protocol::V1), Decoded { unused, ..Decoded::default() });
     }
-    let no_message = decoded(b"\x18\x01", Protocol::V1);
-    assert_eq!((no_message.batch.metadata.len(), no_message.unused.metadata), (0, 1));
+}
+
+#[test]
+fn what_is_no_message_is_refused() {
+    let cases: [(&[u8], WireError); 5] = [
+        (b"\x1a\x01\xff", WireError::Truncated),
+        (b"\x1a\x02\x0a\x00", WireError::OtherType),
+        (b"\x1a\x02\x10\x01", WireError::OtherType),
+        (b"\x1a\x02\x2a\x05", WireError::Truncated),
+        (b"\x18\x01", WireError::OtherType),
+    ];
+    for (message, expected) in cases {
+        let refused = decode_message(message, Protocol::V1, &limits(), None);
+        assert!(
+            matches!(refused, Err(Refusal::Wire(found)) if found == expected),
+            "{message:?}: {refused:?}"
+        );
+        WriteRequest::decode(message).expect_err("prost refuses it as well");
+    }
 }
 
 #[test]
@@ -158,16 +168,21 @@ fn a_series_of_the_second_version_speaks_for_its_family() {
 }
 
 #[test]
-fn bad_references_are_counted_and_the_sample_is_taken() {
+fn a_series_with_bad_references_is_invalid() {
     let of = |metadata| series(2, Some(metadata));
+    let message = second(vec![of((1, 9, 0)), of((1, 0, 10)), of((0, 7, 0))]);
+    let found = decoded(&message, Protocol::V2);
     let good = known("up", MetricType::Unknown, "Help.", "");
-    check_second(vec![of((1, 9, 0)), of((1, 0, 9)), of((0, 7, 0))], &[good], 2);
+    assert_eq!((found.batch.metadata, found.batch.series.len()), (vec![good], 1));
+    let Invalid { series: invalid, samples, examples, .. } = found.invalid;
+    assert_eq!((invalid, samples), (2, 2));
+    assert!(examples[0].contains("refers to symbol 9 of 9, which is not there"), "{examples:?}");
     let mut message = second(vec![]);
     // A message that ends inside a field.
     let broken = [&series(2, None).encode_to_vec()[..], b"\x2a\x01\xff"].concat();
     message.extend([&[0x2a, broken.len() as u8][..], &broken].concat());
-    let decoded = decoded(&message, Protocol::V2);
-    assert_eq!((decoded.batch.samples(), decoded.unused.metadata), (1, 1));
+    let refused = decode_message(&message, Protocol::V2, &limits(), None);
+    assert!(matches!(refused, Err(Refusal::Wire(WireError::Truncated))), "{refused:?}");
 }
 
 #[test]
@@ -254,10 +269,8 @@ proptest! {
                 continue;
             }
             let symbol = |at: u32| SYMBOLS.get(at as usize);
-            let (Some(help), Some(unit)) = (symbol(help_ref), symbol(unit_ref)) else {
-                expected.1 += 1;
-                continue;
-            };
+            // The series is invalid.
+            let (Some(help), Some(unit)) = (symbol(help_ref), symbol(unit_ref)) else { continue };
             let name = SYMBOLS[series.labels_refs[1] as usize];
             let family = if name.starts_with('a') && (3..6).contains(&r#type) { "a" } else { name };
             expected.put(family, r#type, help, unit);

@@ -22,26 +22,42 @@ const CAP_SECONDS: f64 = 5.0;
 /// A wait is spread over its half to its one and a half, as in Mimir.
 const SPREAD: f64 = 0.5;
 
-/// How often a request was tried before: 0 for the first time, and where the header makes no sense.
-#[must_use]
-pub fn attempt(headers: &HeaderMap) -> u64 {
-    let text = headers.get(RETRY_ATTEMPT).and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-}
+/// How often a request was tried before: 0 for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt(u64);
 
-/// Whole seconds after which to try again, at least one; `random` is from 0 to 1. It doubles with each attempt
-/// until the cap; the first one and its first repetition wait equally long, as they do in Mimir.
-#[must_use]
-pub fn after_seconds(attempt: u64, random: f64) -> u32 {
-    // Far beyond the cap, and far from where a power of two ends.
-    let doublings = attempt.saturating_sub(1).min(30) as i32;
-    let wait = (BASE_SECONDS * 2_f64.powi(doublings)).min(CAP_SECONDS);
-    (wait * (1.0 - SPREAD + 2.0 * SPREAD * random)).ceil().max(1.0) as u32
+impl Attempt {
+    /// The first one.
+    pub const FIRST: Self = Self(0);
+
+    /// One of many, which waits longest.
+    pub const LATE: Self = Self(u64::MAX);
+
+    /// What the headers of a request say; where they make no sense it is the first one.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let text = headers.get(RETRY_ATTEMPT).and_then(|value| value.to_str().ok());
+        text.and_then(|text| text.trim().parse().ok()).map_or(Self::FIRST, Self)
+    }
+
+    /// Whole seconds after which to try again: the value of a `Retry-After`.
+    #[must_use]
+    pub fn retry_after(self) -> u32 {
+        self.after_seconds(random())
+    }
+
+    /// At least one second; `random` is from 0 to 1. It doubles with each attempt until the cap; the first one
+    /// and its first repetition wait equally long, as they do in Mimir.
+    fn after_seconds(self, random: f64) -> u32 {
+        // Far beyond the cap, and far from where a power of two ends.
+        let doublings = self.0.saturating_sub(1).min(30) as i32;
+        let wait = (BASE_SECONDS * 2_f64.powi(doublings)).min(CAP_SECONDS);
+        (wait * (1.0 - SPREAD + 2.0 * SPREAD * random)).ceil().max(1.0) as u32
+    }
 }
 
 /// A random number from 0 to 1, of the system; the middle where that has none to give.
-#[must_use]
-pub fn random() -> f64 {
+fn random() -> f64 {
     SysRng.try_next_u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
@@ -71,7 +87,7 @@ mod tests {
             if let Some(value) = value {
                 headers.insert(RETRY_ATTEMPT, value.parse().expect("a header value"));
             }
-            assert_eq!(attempt(&headers), expected, "{value:?}");
+            assert_eq!(Attempt::of(&headers), Attempt(expected), "{value:?}");
         }
     }
 
@@ -87,7 +103,7 @@ mod tests {
             (1000, 3, 5, 8),
             (u64::MAX, 3, 5, 8),
         ] {
-            let found = [0.0, 0.5, 1.0].map(|random| after_seconds(attempt, random));
+            let found = [0.0, 0.5, 1.0].map(|random| Attempt(attempt).after_seconds(random));
             assert_eq!(found, [least, middle, most], "attempt {attempt}");
         }
     }
