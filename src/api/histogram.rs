@@ -47,7 +47,7 @@ impl Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::tests::histogram;
+    use crate::histogram::notation::{histogram, rows};
 
     /// Histograms, and what Prometheus 3.5.3 answered when it was asked for them.
     const ANSWERS: &str = r#"
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn histograms_are_written_as_prometheus_writes_them() {
-        for (notation, expected) in ANSWERS.lines().filter_map(|line| line.split_once(" = ")) {
+        for (notation, expected) in rows(ANSWERS) {
             let mut json = Json::success(1_000);
             json.histogram_at(1_005, &histogram(notation));
             let answer = format!(r#"{{"status":"success","data":[1.005,{expected}]}}"#);

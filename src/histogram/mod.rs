@@ -32,11 +32,13 @@ mod buckets;
 mod estimate;
 mod integer;
 #[cfg(test)]
+pub(crate) mod notation;
+#[cfg(test)]
 mod reference_tests;
 mod reset;
 mod spans;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod validate;
 mod zero;
 

@@ -1,7 +1,8 @@
 //! The arithmetic against Prometheus: results that `promtool test rules` of Prometheus 3.5.3 printed for these
 //! histograms, in the notation of its unit tests.
 
-use super::{NativeHistogram, tests::histogram};
+use super::NativeHistogram;
+use super::notation::{assert_printed, histogram, number, row, rows, samples};
 
 /// How far a result may be away where logarithms are taken, which C's and Go's libraries round differently.
 const RELATIVE: f64 = 1e-12;
@@ -13,17 +14,8 @@ fn check(expression: &str, found: f64, expected: f64, relative: f64) {
     assert!(is_same || is_near, "{expression}: {found:e}, Prometheus says {expected:e}");
 }
 
-fn number(text: &str) -> f64 {
-    text.trim().parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
-}
-
-fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    table.lines().filter_map(|line| line.split_once(" = "))
-}
-
 fn named(name: &str) -> NativeHistogram {
-    let found = rows(HISTOGRAMS).find(|(it, _)| *it == name.trim());
-    histogram(found.unwrap_or_else(|| panic!("no histogram {name}")).1)
+    histogram(row(HISTOGRAMS, name.trim()))
 }
 
 #[test]
@@ -79,15 +71,8 @@ fn operations_are_those_of_prometheus() {
             continue;
         }
         done.unwrap_or_else(|error| panic!("{expression}: {error}"));
-        found.compact();
-        // The bits of a NaN are the machine's affair, and the notation has no zeros, of whichever sign.
-        for figure in [&mut found.zero_count, &mut found.count, &mut found.sum] {
-            *figure = if figure.is_nan() { f64::NAN } else { *figure + 0.0 };
-        }
-        let mut expected = histogram(expected);
-        // The notation has one span a side, with empty buckets between those that are not.
-        expected.compact();
-        assert!(found.equals(&expected), "{expression}: {found:?}, Prometheus says {expected:?}");
+        let expected = histogram(expected);
+        assert_printed(&found, &expected, expression);
         assert_eq!(found.reset_hint, expected.reset_hint, "{expression}");
     }
 }
@@ -95,8 +80,9 @@ fn operations_are_those_of_prometheus() {
 #[test]
 fn resets_are_those_of_prometheus() {
     for (both, expected) in rows(RESETS) {
-        let (previous, next) = both.split_once("}} ").expect("two histograms");
-        let found = histogram(next).detect_reset(&histogram(previous));
+        let histograms: Vec<_> = samples(both).map(histogram).collect();
+        let [previous, next] = &histograms[..] else { panic!("{both}") };
+        let found = next.detect_reset(previous);
         assert_eq!(found, number(expected) > 0.0, "{both}");
     }
 }

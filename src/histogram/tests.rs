@@ -1,52 +1,7 @@
 use proptest::prelude::*;
 
+use super::notation::histogram;
 use super::*;
-
-/// A histogram in the notation of Prometheus's unit tests, such as `{{schema:1 count:3 sum:2 buckets:[1 2]}}`.
-pub(crate) fn histogram(notation: &str) -> NativeHistogram {
-    let mut made = NativeHistogram::default();
-    let (mut offset, mut negative_offset) = (0, 0);
-    let text = notation.trim().trim_start_matches("{{").trim_end_matches("}}");
-    let mut rest = text.trim();
-    while let Some((key, after)) = rest.split_once(':') {
-        let end =
-            if after.starts_with('[') { after.find(']').map(|it| it + 1) } else { after.find(' ') };
-        let (value, after) = after.split_at(end.unwrap_or(after.len()));
-        rest = after.trim();
-        let row = || -> Vec<f64> {
-            let inside = value.trim_matches(['[', ']']).split_whitespace();
-            inside.map(|it| it.parse().expect("a number")).collect()
-        };
-        let float = || row()[0];
-        match key {
-            "schema" => made.schema = float() as i32,
-            "count" => made.count = float(),
-            "sum" => made.sum = float(),
-            "z_bucket" => made.zero_count = float(),
-            "z_bucket_w" => made.zero_threshold = float(),
-            "buckets" => made.positive.counts = row(),
-            "n_buckets" => made.negative.counts = row(),
-            "offset" => offset = float() as i32,
-            "n_offset" => negative_offset = float() as i32,
-            "custom_values" => made.custom_values = row(),
-            "counter_reset_hint" => {
-                made.reset_hint = match value {
-                    "gauge" => CounterResetHint::Gauge,
-                    "reset" => CounterResetHint::Yes,
-                    "not_reset" => CounterResetHint::No,
-                    _ => panic!("{notation}"),
-                }
-            }
-            _ => panic!("{notation}: {key}"),
-        }
-    }
-    for (side, offset) in [(&mut made.positive, offset), (&mut made.negative, negative_offset)] {
-        if !side.counts.is_empty() {
-            side.spans.push(BucketSpan { offset, length: side.counts.len() as u32 });
-        }
-    }
-    made
-}
 
 const fn span(offset: i32, length: u32) -> BucketSpan {
     BucketSpan { offset, length }
@@ -533,8 +488,6 @@ fn anything() -> impl Strategy<Value = NativeHistogram> {
     let customs = prop::collection::vec(any::<f64>(), 0..4);
     (schema, any::<[f64; 4]>(), side(), side(), customs).prop_map(
         |(schema, [zero_threshold, zero_count, count, sum], positive, negative, custom_values)| {
-            let reset_hint = CounterResetHint::Unknown;
-            let customs = custom_values;
             NativeHistogram {
                 schema,
                 zero_threshold,
@@ -543,8 +496,8 @@ fn anything() -> impl Strategy<Value = NativeHistogram> {
                 sum,
                 positive,
                 negative,
-                custom_values: customs,
-                reset_hint,
+                custom_values,
+                ..NativeHistogram::default()
             }
         },
     )

@@ -156,10 +156,7 @@ async fn bodies_come_as_http_has_them() {
         let server = Server::usual().await;
         let body = version.body(&[Sent::up()]);
         let headers = version.headers();
-        let chunked = format!(
-            "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\
-             Transfer-Encoding: chunked\r\n\r\n"
-        );
+        let chunked = super::chunked_head(headers);
         // Byte by byte, as no sender does.
         let chunks: Vec<u8> = body
             .iter()

@@ -29,7 +29,7 @@ async fn row(
     for &version in versions {
         let mut config = RemoteWriteConfig::default();
         set(&mut config, version);
-        let server = Server::start(config, Duration::from_secs(10)).await;
+        let server = Server::configured(config).await;
         let at = server.post(version.headers(), &body(version, 0)).await;
         judge(&at, 204, "");
         let above = server.post(version.headers(), &body(version, 1)).await;

@@ -114,7 +114,18 @@ impl Server {
     }
 
     async fn usual() -> Self {
-        Self::start(RemoteWriteConfig::default(), Duration::from_secs(10)).await
+        Self::configured(RemoteWriteConfig::default()).await
+    }
+
+    /// With more time for a body than any test takes.
+    async fn configured(config: RemoteWriteConfig) -> Self {
+        Self::start(config, Duration::from_secs(10)).await
+    }
+
+    /// With so many bytes for what is being received at once.
+    async fn with_budget(bytes: u64) -> Self {
+        let max_in_flight_bytes = ByteSize::from_bytes(bytes);
+        Self::configured(RemoteWriteConfig { max_in_flight_bytes, ..Default::default() }).await
     }
 
     /// Sends parts one after the other, reads the answer to its end. A server may refuse before it
@@ -144,10 +155,17 @@ impl Server {
 }
 
 fn head(method: &str, headers: &str, length: usize) -> String {
-    let mut text = format!("{method} /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-    text.push_str(headers);
-    text.push_str(&format!("Content-Length: {length}\r\n\r\n"));
-    text
+    head_of(method, headers, &format!("Content-Length: {length}"))
+}
+
+/// Of a body that does not say its length.
+fn chunked_head(headers: &str) -> String {
+    head_of("POST", headers, "Transfer-Encoding: chunked")
+}
+
+fn head_of(method: &str, headers: &str, last: &str) -> String {
+    let to = "/api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close";
+    format!("{method} {to}\r\n{headers}{last}\r\n\r\n")
 }
 
 #[derive(Debug, PartialEq)]
@@ -497,9 +515,7 @@ async fn chunked_bodies_and_expectations_are_understood() {
     let server = Server::usual().await;
     let good = good_body();
     let (first, second) = good.split_at(good.len() / 2);
-    let head = format!(
-        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{V1}Transfer-Encoding: chunked\r\n\r\n"
-    );
+    let head = chunked_head(V1);
     let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
     let reply =
         server.exchange(&[head.as_bytes(), &chunk(first), &chunk(second), b"0\r\n\r\n"]).await;
@@ -543,9 +559,7 @@ async fn bodies_that_are_too_large_cost_no_memory() {
     let mut parts: Vec<&[u8]> = vec![head.as_bytes()];
     parts.extend(std::iter::repeat_n(&mebibyte[..], 33));
     judge(&server.exchange(&parts).await, 413, too_large);
-    let head = format!(
-        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{V1}Transfer-Encoding: chunked\r\n\r\n"
-    );
+    let head = chunked_head(V1);
     let chunk = [b"100000\r\n", &mebibyte[..], b"\r\n"].concat();
     let mut parts: Vec<&[u8]> = vec![head.as_bytes()];
     parts.extend(std::iter::repeat_n(&chunk[..], 33));
@@ -566,11 +580,7 @@ async fn bodies_that_are_too_large_cost_no_memory() {
 
 #[tokio::test]
 async fn requests_in_flight_share_one_budget() {
-    let config = RemoteWriteConfig {
-        max_in_flight_bytes: ByteSize::from_bytes(1000),
-        ..RemoteWriteConfig::default()
-    };
-    let server = Server::start(config, Duration::from_secs(10)).await;
+    let server = Server::with_budget(1000).await;
     let good = good_body();
     judge(&server.post(V1, &good).await, 204, "");
     let mut slow = TcpStream::connect(server.address).await.expect("the server listens");
@@ -600,11 +610,7 @@ async fn requests_in_flight_share_one_budget() {
 /// What a head claims takes nothing of the budget, but what could not fit is refused before it is sent.
 #[tokio::test]
 async fn a_claim_that_is_beyond_the_budget_is_answered_before_its_body() {
-    let config = RemoteWriteConfig {
-        max_in_flight_bytes: ByteSize::from_bytes(1000),
-        ..RemoteWriteConfig::default()
-    };
-    let server = Server::start(config, Duration::from_secs(10)).await;
+    let server = Server::with_budget(1000).await;
     let mut claims = TcpStream::connect(server.address).await.expect("the server listens");
     claims.write_all(head("POST", V1, 1001).as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
@@ -632,8 +638,7 @@ async fn a_sender_that_closes_its_side_is_answered_every_time() {
     let server = Server::usual().await;
     let good = good_body();
     let kept = head("POST", V1, good.len()).replace("Connection: close\r\n", "");
-    let chunked =
-        format!("POST /api/v1/write HTTP/1.1\r\nHost: x\r\n{V1}Transfer-Encoding: chunked\r\n\r\n");
+    let chunked = chunked_head(V1).replace("Connection: close\r\n", "");
     let length = format!("{:x}\r\n", good.len());
     for _ in 0..50 {
         judge(&half_closed(&server, &[kept.as_bytes(), &good].concat()).await, 204, "");

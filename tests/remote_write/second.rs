@@ -208,7 +208,7 @@ async fn every_answer_says_what_was_written() {
 #[tokio::test]
 async fn refusals_say_that_nothing_was_written() {
     let limits = RemoteWriteConfig { max_series_per_request: 1, ..RemoteWriteConfig::default() };
-    let server = Server::start(limits, std::time::Duration::from_secs(10)).await;
+    let server = Server::configured(limits).await;
     let up = One { labels: UP, samples: &[(0, 1.0)], ..NONE };
     let two = body(&[up.clone(), up]);
     let series = TimeSeries { labels_refs: vec![0, 1], ..TimeSeries::default() };

@@ -71,8 +71,7 @@ async fn telegraf_says_nothing_of_what_it_sends() {
     let server = Server::usual().await;
     let labels = [("host", "a"), ("cpu", "cpu0"), ("__name__", "kept_cpu_usage_idle")];
     let body = Version::First.body(&[Sent::new(&labels, &[(NOW_MS, 97.5)])]);
-    let request = "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\nUser-Agent: Telegraf\r\n\
-                   Transfer-Encoding: chunked\r\n\r\n";
+    let request = super::chunked_head("User-Agent: Telegraf\r\n");
     let length = format!("{:x}\r\n", body.len());
     let parts = [request.as_bytes(), length.as_bytes(), &body, b"\r\n0\r\n\r\n"];
     judge(&server.exchange(&parts).await, 204, "");

@@ -50,14 +50,12 @@ fn variance(first: f64, rest: impl Iterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
 
     #[track_caller]
     fn check(op: Fold, values: &[f64], expected: f64) {
         let got = op.apply(values[0], values[1..].iter().copied());
-        assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
-            "{op:?} of {values:?} is {got} and not {expected}"
-        );
+        assert!(is_same_value(got, expected), "{op:?} of {values:?} is {got} and not {expected}");
     }
 
     #[test]

@@ -35,3 +35,8 @@ pub(super) fn in_order_of_time<'a>(
         }
     })
 }
+
+/// Whether two values are equal, or both NaN: then the second is no change.
+pub(super) fn is_same_value(a: f64, b: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan()
+}

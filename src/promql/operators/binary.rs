@@ -37,14 +37,12 @@ impl BinaryOp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
 
     #[track_caller]
     fn check(op: BinaryOp, a: f64, b: f64, expected: f64) {
         let got = op.apply(a, b);
-        assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
-            "{a} {op:?} {b} is {got} and not {expected}"
-        );
+        assert!(is_same_value(got, expected), "{a} {op:?} {b} is {got} and not {expected}");
     }
 
     #[test]

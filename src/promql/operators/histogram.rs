@@ -158,13 +158,17 @@ fn nearly_equal(a: f64, b: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
+
+    /// Buckets of upper bounds and counts.
+    fn of(pairs: &[(f64, f64)]) -> Vec<Bucket> {
+        pairs.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect()
+    }
 
     #[track_caller]
     fn check(q: f64, buckets: &[(f64, f64)], expected: f64) {
-        let mut buckets: Vec<Bucket> =
-            buckets.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect();
-        let got = quantile(q, &mut buckets).0;
-        assert!(got == expected || got.is_nan() && expected.is_nan(), "{got} and not {expected}");
+        let got = quantile(q, &mut of(buckets)).0;
+        assert!(is_same_value(got, expected), "{got} and not {expected}");
     }
 
     #[test]
@@ -181,10 +185,8 @@ mod tests {
 
     #[track_caller]
     fn check_fraction(lower: f64, upper: f64, buckets: &[(f64, f64)], expected: f64) {
-        let mut buckets: Vec<Bucket> =
-            buckets.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect();
-        let got = fraction(lower, upper, &mut buckets);
-        assert!(got == expected || got.is_nan() && expected.is_nan(), "{got} and not {expected}");
+        let got = fraction(lower, upper, &mut of(buckets));
+        assert!(is_same_value(got, expected), "{got} and not {expected}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl HistogramFigure {
     }
 }
 
-/// The sum.
+/// The sum, without empty buckets.
 ///
 /// # Errors
 /// They are not compatible.
@@ -27,19 +27,44 @@ pub(crate) fn sum<'a>(
     first: &NativeHistogram,
     others: impl IntoIterator<Item = &'a NativeHistogram>,
 ) -> Result<NativeHistogram, IncompatibleHistograms> {
-    let mut sum = first.clone();
-    for histogram in others {
-        sum.add(histogram)?;
-    }
+    let mut sum = uncompacted_sum(first, others)?;
     sum.compact();
     Ok(sum)
 }
 
-/// The mean, made one after the other.
+/// The sum with the buckets that come of adding, empty ones too.
+///
+/// # Errors
+/// They are not compatible.
+pub(super) fn uncompacted_sum<'a>(
+    first: &NativeHistogram,
+    others: impl IntoIterator<Item = &'a NativeHistogram>,
+) -> Result<NativeHistogram, IncompatibleHistograms> {
+    let mut sum = first.clone();
+    for histogram in others {
+        sum.add(histogram)?;
+    }
+    Ok(sum)
+}
+
+/// The mean, without empty buckets.
 ///
 /// # Errors
 /// They are not compatible.
 pub(crate) fn mean<'a>(
+    first: &NativeHistogram,
+    others: impl IntoIterator<Item = &'a NativeHistogram>,
+) -> Result<NativeHistogram, IncompatibleHistograms> {
+    let mut mean = uncompacted_mean(first, others)?;
+    mean.compact();
+    Ok(mean)
+}
+
+/// The mean, made one after the other, with the buckets that come of it, empty ones too.
+///
+/// # Errors
+/// They are not compatible.
+pub(super) fn uncompacted_mean<'a>(
     first: &NativeHistogram,
     others: impl IntoIterator<Item = &'a NativeHistogram>,
 ) -> Result<NativeHistogram, IncompatibleHistograms> {
@@ -53,6 +78,5 @@ pub(crate) fn mean<'a>(
         more.sub(&part)?;
         mean.add(&more)?;
     }
-    mean.compact();
     Ok(mean)
 }

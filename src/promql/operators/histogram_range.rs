@@ -12,7 +12,8 @@ use crate::histogram::{IncompatibleHistograms, NativeHistogram};
 use crate::promql::syntax::function::RangeFunction;
 use crate::sample::{HistogramSample, Sample};
 
-use super::any_sample::{AnySample, in_order_of_time};
+use super::any_sample::{AnySample, in_order_of_time, is_same_value};
+use super::histogram_fold::{uncompacted_mean, uncompacted_sum};
 use super::histogram_rate::{self, Per};
 use super::range;
 use super::range_outcome::{RangeNote, RangeOutcome};
@@ -37,8 +38,12 @@ pub(crate) fn apply(
         RangeFunction::Idelta => histogram_rate::instant(floats, histograms, false),
         RangeFunction::Changes => RangeOutcome::of(Some(changes(floats, histograms))),
         RangeFunction::Resets => RangeOutcome::of(Some(resets(floats, histograms))),
-        RangeFunction::AvgOverTime => of_histograms(floats, histograms, avg),
-        RangeFunction::SumOverTime => of_histograms(floats, histograms, sum),
+        RangeFunction::AvgOverTime => of_histograms(floats, histograms, |first, others| {
+            uncompacted_mean(first, others.iter().map(|it| &*it.histogram))
+        }),
+        RangeFunction::SumOverTime => of_histograms(floats, histograms, |first, others| {
+            uncompacted_sum(first, others.iter().map(|it| &*it.histogram))
+        }),
         RangeFunction::CountOverTime => {
             RangeOutcome::of(Some((floats.len() + histograms.len()) as f64))
         }
@@ -64,46 +69,21 @@ pub(crate) fn apply(
 fn of_histograms(
     floats: &[Sample],
     histograms: &[HistogramSample],
-    function: impl FnOnce(&[HistogramSample]) -> Result<NativeHistogram, IncompatibleHistograms>,
+    function: impl FnOnce(
+        &NativeHistogram,
+        &[HistogramSample],
+    ) -> Result<NativeHistogram, IncompatibleHistograms>,
 ) -> RangeOutcome {
     if !floats.is_empty() {
         return RangeOutcome::none(vec![RangeNote::MixedKinds]);
     }
-    match (histograms, function(histograms)) {
-        ([], _) => RangeOutcome::none(Vec::new()),
-        (_, Ok(histogram)) => RangeOutcome::histogram(&Arc::new(histogram)),
-        (_, Err(error)) => RangeOutcome::none(vec![error.into()]),
-    }
-}
-
-/// Without compensation, which Prometheus 3.5 has for floats only.
-fn sum(histograms: &[HistogramSample]) -> Result<NativeHistogram, IncompatibleHistograms> {
     let Some((first, others)) = histograms.split_first() else {
-        return Ok(NativeHistogram::default());
+        return RangeOutcome::none(Vec::new());
     };
-    let mut sum = NativeHistogram::clone(&first.histogram);
-    for sample in others {
-        sum.add(&sample.histogram)?;
+    match function(&first.histogram, others) {
+        Ok(histogram) => RangeOutcome::histogram(&Arc::new(histogram)),
+        Err(error) => RangeOutcome::none(vec![error.into()]),
     }
-    Ok(sum)
-}
-
-/// The incremental mean, without compensation.
-fn avg(histograms: &[HistogramSample]) -> Result<NativeHistogram, IncompatibleHistograms> {
-    let Some((first, others)) = histograms.split_first() else {
-        return Ok(NativeHistogram::default());
-    };
-    let mut mean = NativeHistogram::clone(&first.histogram);
-    for (sample, count) in others.iter().zip(2..) {
-        let count = f64::from(count);
-        let mut more = NativeHistogram::clone(&sample.histogram);
-        more.divide(count);
-        let mut part = mean.clone();
-        part.divide(count);
-        more.sub(&part)?;
-        mean.add(&more)?;
-    }
-    Ok(mean)
 }
 
 /// The newest of both kinds.
@@ -123,9 +103,7 @@ fn last(floats: &[Sample], histograms: &[HistogramSample]) -> RangeOutcome {
 /// A NaN after a NaN is no change. Histograms differ when their bits do.
 fn changes(floats: &[Sample], histograms: &[HistogramSample]) -> f64 {
     pairs(floats, histograms, |before, now| match (before, now) {
-        (AnySample::Float(a), AnySample::Float(b)) => {
-            a.value != b.value && !(a.value.is_nan() && b.value.is_nan())
-        }
+        (AnySample::Float(a), AnySample::Float(b)) => !is_same_value(a.value, b.value),
         (AnySample::Histogram(a), AnySample::Histogram(b)) => !b.histogram.equals(&a.histogram),
         _ => true,
     })

@@ -10,7 +10,7 @@ use super::histogram_range::apply;
 use super::range;
 use super::range_outcome::{RangeNote, RangeOutcome, RangeValue};
 use super::window::Window;
-use crate::histogram::tests::histogram;
+use crate::histogram::notation::{self, assert_printed, histogram, number, row, rows};
 use crate::histogram::{
     BucketCounts, BucketSpan, CounterResetHint, NativeHistogram, SCHEMA_CUSTOM,
 };
@@ -24,31 +24,18 @@ const INTERVAL_MS: i64 = 15_000;
 /// At which second an expression is evaluated that does not say so.
 const AT_SECONDS: f64 = 47.0;
 
-fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    table.lines().filter_map(|line| line.split_once(" = "))
-}
-
 /// The floats and the histograms of a series in the notation of Prometheus's unit tests.
-fn samples(notation: &str) -> (Vec<Sample>, Vec<HistogramSample>) {
+fn samples(series: &str) -> (Vec<Sample>, Vec<HistogramSample>) {
     let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-    let (mut rest, mut timestamp_ms) = (notation.trim(), 0);
-    while !rest.is_empty() {
-        let end =
-            if rest.starts_with("{{") { rest.find("}}").map(|at| at + 2) } else { rest.find(' ') };
-        let (sample, after) = rest.split_at(end.unwrap_or(rest.len()));
+    for (sample, at) in notation::samples(series).zip(0..) {
+        let timestamp_ms = at * INTERVAL_MS;
         if sample.starts_with("{{") {
-            let histogram = Arc::new(histogram(sample));
-            histograms.push(HistogramSample { timestamp_ms, histogram });
+            histograms.push(HistogramSample::new(timestamp_ms, histogram(sample)));
         } else if sample != "_" {
             floats.push(Sample::new(timestamp_ms, number(sample)));
         }
-        (rest, timestamp_ms) = (after.trim_start(), timestamp_ms + INTERVAL_MS);
     }
     (floats, histograms)
-}
-
-fn number(text: &str) -> f64 {
-    text.trim().parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
 }
 
 /// The value of an expression such as `rate(steady[50s]) at 100`.
@@ -66,8 +53,7 @@ fn evaluate(expression: &str) -> (RangeFunction, RangeOutcome) {
         None => number(range.trim_end_matches('m')) * 60.0,
     };
     let window = Window::new((at * 1000.0) as i64, (range * 1000.0) as i64, When::default());
-    let found = rows(SERIES).find(|(it, _)| *it == series);
-    let (mut floats, mut histograms) = samples(found.expect("a series").1);
+    let (mut floats, mut histograms) = samples(row(SERIES, series));
     let is_inside = |at: i64| window.start_ms < at && at <= window.end_ms;
     floats.retain(|it| is_inside(it.timestamp_ms));
     histograms.retain(|it| is_inside(it.timestamp_ms));
@@ -101,23 +87,16 @@ fn values_and_notes_are_those_of_prometheus() {
 
 #[track_caller]
 fn same(expression: &str, function: RangeFunction, found: &NativeHistogram, expected: &str) {
-    let mut expected = histogram(expected);
-    // The notation has one span a side, with empty buckets between those that are not.
-    expected.compact();
-    let mut found = found.clone();
-    let before = found.clone();
-    found.compact();
-    // The bits of a NaN are the machine's affair, and the notation has no zeros, of whichever sign.
-    for figure in [&mut found.zero_count, &mut found.count, &mut found.sum] {
-        *figure = if figure.is_nan() { f64::NAN } else { *figure + 0.0 };
-    }
-    assert!(found.equals(&expected), "{expression}: {found:?}, Prometheus says {expected:?}");
+    let expected = histogram(expected);
+    assert_printed(found, &expected, expression);
     // Prometheus has looked for resets when it stored the samples, and writes what it found as a hint.
     let is_gauge = |it: &NativeHistogram| it.reset_hint == CounterResetHint::Gauge;
-    assert_eq!(is_gauge(&found), is_gauge(&expected), "{expression}");
+    assert_eq!(is_gauge(found), is_gauge(&expected), "{expression}");
+    let mut compact = found.clone();
+    compact.compact();
     let is_change = function.compares();
-    assert!(!is_change || before.positive == found.positive, "{expression} is not compact");
-    assert!(!is_change || is_gauge(&found), "{expression} is no gauge");
+    assert!(!is_change || compact.positive == found.positive, "{expression} is not compact");
+    assert!(!is_change || is_gauge(found), "{expression} is no gauge");
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn go_min(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
     use crate::promql::syntax::function::CalendarField;
 
     #[track_caller]
@@ -124,7 +125,7 @@ mod tests {
         apply(function, &[value], (&mut out, &mut [true]), parameters, 5_500);
         let [got] = out;
         assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
+            is_same_value(got, expected),
             "{function:?}({value}, {parameters:?}) is {got} and not {expected}"
         );
     }

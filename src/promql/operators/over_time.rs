@@ -54,15 +54,13 @@ pub(crate) fn variance(samples: &[Sample]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
 
     #[track_caller]
     fn check(function: fn(&[Sample]) -> f64, values: &[f64], expected: f64) {
         let samples: Vec<Sample> = values.iter().map(|v| Sample::new(0, *v)).collect();
         let got = function(&samples);
-        assert!(
-            got == expected || got.is_nan() && expected.is_nan(),
-            "{got} and not {expected} of {values:?}"
-        );
+        assert!(is_same_value(got, expected), "{got} and not {expected} of {values:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::sample::Sample;
 
+use super::any_sample::is_same_value;
 use super::window::Window;
 
 /// How much more than the average distance between samples the first or last one may be away from
@@ -98,10 +99,7 @@ pub(crate) fn instant(samples: &[Sample], counter: bool) -> Option<f64> {
 /// # NaN
 /// A NaN after a NaN is no change.
 pub(crate) fn changes(samples: &[Sample]) -> f64 {
-    let changed = |w: &&[Sample]| {
-        let (a, b) = (w[0].value, w[1].value);
-        a != b && !(a.is_nan() && b.is_nan())
-    };
+    let changed = |w: &&[Sample]| !is_same_value(w[0].value, w[1].value);
     samples.windows(2).filter(changed).count() as f64
 }
 

@@ -129,6 +129,7 @@ pub(crate) fn linear_regression(samples: &[Sample], intercept_ms: i64) -> (f64, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::operators::any_sample::is_same_value;
 
     #[test]
     fn compensation_keeps_what_plain_addition_loses() {
@@ -149,7 +150,7 @@ mod tests {
     #[track_caller]
     fn check_quantile(q: f64, values: &[f64], expected: f64) {
         let got = quantile(q, &mut values.to_vec());
-        assert!(got == expected || got.is_nan() && expected.is_nan(), "{q} of {values:?}: {got}");
+        assert!(is_same_value(got, expected), "{q} of {values:?}: {got}");
     }
 
     #[test]

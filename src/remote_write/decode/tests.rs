@@ -33,6 +33,15 @@ fn decode_message(message: &[u8], config: &RemoteWriteConfig) -> Result<Decoded,
     super::decode_message(message, Protocol::V1, config, Some(&demand()))
 }
 
+/// A request of one series called `up`, with these fields besides.
+#[track_caller]
+fn decoded_up(fields: &[u8]) -> Decoded {
+    let labels = series(&[(b"__name__", b"up")], &[]).encode_to_vec();
+    let series = [&labels[..], fields].concat();
+    let message = [&[0x0a, series.len() as u8], &series[..]].concat();
+    decode_message(&message, &limits()).expect("a request")
+}
+
 fn series(pairs: &[(&[u8], &[u8])], samples: &[(i64, f64)]) -> TimeSeries {
     let label =
         |(name, value): &(&[u8], &[u8])| Label { name: name.to_vec(), value: value.to_vec() };
@@ -274,11 +283,7 @@ fn nothing_at_all_is_a_success() {
 
 #[test]
 fn exemplars_and_histograms_are_kept() {
-    let mut message = series(&[(b"__name__", b"up")], &[]).encode_to_vec();
-    message.extend(b"\x1a\x00\x1a\x00\x22\x00");
-    let mut outer = vec![0x0a, message.len() as u8];
-    outer.extend(message);
-    let decoded = decode_message(&outer, &limits()).expect("a request");
+    let decoded = decoded_up(b"\x1a\x00\x1a\x00\x22\x00");
     let labels = Labels::from_pairs([("__name__", "up")]).expect("one name");
     let histograms = vec![HistogramSample::new(0, NativeHistogram::default())];
     let exemplar = Exemplar { labels: Labels::empty(), value: 0.0, timestamp_ms: 0 };
@@ -299,12 +304,8 @@ fn bits_and_times_are_kept() {
 
 #[test]
 fn a_negative_zero_stays_one() {
-    let mut message = series(&[(b"__name__", b"up")], &[]).encode_to_vec();
     // prost leaves a negative zero out when it encodes; Go does not.
-    message.extend(b"\x12\x09\x09\0\0\0\0\0\0\0\x80");
-    let mut outer = vec![0x0a, message.len() as u8];
-    outer.extend(message);
-    let batch = decode_message(&outer, &limits()).expect("a request").batch;
+    let batch = decoded_up(b"\x12\x09\x09\0\0\0\0\0\0\0\x80").batch;
     assert_eq!(batch.series[0].samples, [Sample::new(0, -0.0)]);
 }
 
