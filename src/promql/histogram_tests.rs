@@ -205,3 +205,65 @@ fn how_many_points_there_will_be_is_not_told() {
     let steps = Steps { first_ms: NOW, step_ms: 1, count: 100 };
     assert!(!plan.gives_more_than(1, (&expr, steps), &store, &|| true));
 }
+
+#[test]
+fn a_count_of_values_has_the_texts_of_histograms() {
+    check(
+        r#"count_values("v", {__name__=~"latency|once|load"})"#,
+        &[
+            r#"{v="2"} 1"#,
+            r#"{v="4"} 1"#,
+            r#"{v="{count:14, sum:21, (0.5,1]:7, (1,2]:7}"} 1"#,
+            r#"{v="{count:160, sum:240, (0.5,1]:80, (1,2]:80}"} 1"#,
+            r#"{v="{count:8, sum:12, (0.5,1]:4, (1,2]:4}"} 1"#,
+        ],
+    );
+    check(
+        r#"count_values by (host) ("host", latency + 0 * latency)"#,
+        &[
+            r#"{host="{count:14, sum:21, (0.5,1]:7, (1,2]:7}"} 1"#,
+            r#"{host="{count:160, sum:240, (0.5,1]:80, (1,2]:80}"} 1"#,
+        ],
+    );
+}
+
+/// Warnings and infos of a query.
+#[track_caller]
+fn check_said(text: &str, expected: &[&str]) {
+    let query = Query::parse(text, NOW, NOW).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let Query::Instant(expr) = query else { panic!("{text} is an instant vector") };
+    let mut store = Store::new(StorageConfig::default());
+    let mut plan = Plan::bind(std::slice::from_ref(&expr), &mut store);
+    store.append(NOW, &world());
+    for seconds in [0, 1] {
+        plan.eval(&store, NOW + 1_000 * seconds);
+    }
+    let said = plan.annotations();
+    let got = [said.warnings.texts, said.infos.texts].concat();
+    assert_eq!(got, expected, "{text}");
+    // A feature has nothing to say.
+    let (store, mut plan) = bind(text);
+    plan.eval(&store, NOW);
+    assert_eq!(plan.annotations(), Annotations::default(), "{text}");
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let mixed = "PromQL warning: encountered a mix of histograms and floats for aggregation";
+    check_said("sum by (host) (({__name__=~'latency|load'}))", &[&format!("{mixed} (1:16)")]);
+    check_said("sum(latency) or sum(load) or count({host=~'.+'})", &[]);
+    check_said("avg({host='a'}) + avg({host='b'})", &[&format!("{mixed} (1:23)")]);
+    let ignored = |name: &str, place: &str| {
+        format!("PromQL info: ignored histogram in {name} aggregation ({place})")
+    };
+    check_said("min(load) + max(latency)", &[&ignored("max", "1:17")]);
+    check_said("quantile(0.5, (latency))", &[&ignored("quantile", "1:15")]);
+    check_said("-topk(1, latency)", &[&ignored("topk", "1:2")]);
+    check_said("bottomk(0, latency)", &[]);
+    let types = "PromQL info: incompatible sample types encountered for binary operator";
+    check_said("(latency) + load", &[&format!("{types} \"+\": histogram + float (1:1)")]);
+    check_said("1 - (latency >= 1)", &[&format!("{types} \">=\": histogram >= float (1:6)")]);
+    check_said("2 < bool latency", &[&format!("{types} \"<\": float < histogram (1:1)")]);
+    check_said("latency % latency", &[&format!("{types} \"%\": histogram % histogram (1:1)")]);
+    check_said("latency * load + 2 * latency / 3 - latency", &[]);
+}

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::capacity;
+use crate::histogram::IncompatibleHistograms;
 use crate::labels::Labels;
 use crate::promql::operators::histogram_fold::{mean, sum};
 use crate::promql::operators::summation::quantile;
@@ -145,6 +146,15 @@ impl Groups {
     }
 }
 
+/// Why a group has no value.
+#[derive(Debug)]
+pub(super) struct LeftOutGroup {
+    /// There are floats and histograms in it.
+    pub(super) is_mixed: bool,
+    /// The first element that could not be added to those before it.
+    pub(super) incompatible: Option<(usize, IncompatibleHistograms)>,
+}
+
 /// The node of an aggregation.
 #[derive(Debug)]
 pub(super) struct Aggregate {
@@ -169,6 +179,30 @@ impl Aggregate {
     /// The quantile.
     pub(super) fn parameter(&self) -> Option<NodeId> {
         self.parameter
+    }
+
+    pub(super) fn vector(&self) -> NodeId {
+        self.vector
+    }
+
+    /// Whether elements are added up, so that those of a group must be of one kind.
+    pub(super) fn adds_up(&self) -> bool {
+        matches!(self.op, AggregateOp::Fold(Fold::Sum | Fold::Avg))
+    }
+
+    /// Of what is added up: the groups that have no value because of what is in them.
+    pub(super) fn left_out<'a>(
+        &'a self,
+        input: &'a Output,
+    ) -> impl Iterator<Item = LeftOutGroup> + 'a {
+        (0..self.groups.len()).filter_map(|group| {
+            let members = self.groups.members(group).iter().map(|i| *i as usize);
+            left_out(members.clone(), input)?;
+            // What is odd depends on the order; that of Prometheus is, of series, the order of their labels.
+            let mut members: Vec<usize> = members.collect();
+            members.sort_by(|a, b| input.layout.labels[*a].cmp(&input.layout.labels[*b]));
+            left_out(members, input)
+        })
     }
 
     pub(super) fn eval(
@@ -250,4 +284,25 @@ impl Aggregate {
             out.put_histogram(group, Arc::new(made));
         }
     }
+}
+
+/// Looks at the members of a group until two histograms are not compatible, as Prometheus does.
+fn left_out(members: impl IntoIterator<Item = usize>, input: &Output) -> Option<LeftOutGroup> {
+    let mut members = members.into_iter().filter(|i| input.has(*i));
+    let sum = input.histogram(members.next()?);
+    let (mut has_floats, mut has_histograms) = (sum.is_none(), sum.is_some());
+    let mut incompatible = None;
+    for i in members {
+        let Some(histogram) = input.histogram(i) else {
+            has_floats = true;
+            continue;
+        };
+        has_histograms = true;
+        if let Some(Err(error)) = sum.map(|sum| sum.compatible_with(histogram)) {
+            incompatible = Some((i, error));
+            break;
+        }
+    }
+    let is_mixed = has_floats && has_histograms;
+    (is_mixed || incompatible.is_some()).then_some(LeftOutGroup { is_mixed, incompatible })
 }

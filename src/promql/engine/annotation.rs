@@ -1,9 +1,9 @@
 //! An annotation: what an evaluation has to say of a query besides its value. A warning is of what is
 //! likely wrong, an info of what may be.
 //!
-//! A parser remembers the calls of a query that may have one, with their places in the text; a feature has
-//! none, so that at a tick nothing is looked at. A text is said once for a query, at the place of the call
-//! that was evaluated last of those that say it, as in Prometheus.
+//! A parser remembers the calls and operators of a query that may have one, with their places in the text;
+//! a feature has none, so that at a tick nothing is looked at. A text is said once for a query, at the place
+//! of what was evaluated last of all that say it, as in Prometheus.
 //! Source: Prometheus `util/annotations/annotations.go` and where `promql/engine.go` and
 //! `promql/functions.go` add some.
 
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use crate::promql::operators::go_format::general;
 use crate::promql::syntax::error::place;
 use crate::promql::syntax::expr::Expr;
 use crate::promql::syntax::site::Site;
@@ -69,9 +70,9 @@ impl Notes {
         any.then(|| Self::new(expr.text().into(), Arc::clone(expr.sites())))
     }
 
-    /// Says a text of the first or last argument of a site.
-    pub(super) fn say(&mut self, kind: Severity, (site, argument): (usize, usize), text: String) {
-        let at = self.sites[site].arguments[argument];
+    /// Says a text at one of the two places of a site.
+    pub(super) fn say(&mut self, kind: Severity, (site, place): (usize, usize), text: String) {
+        let at = self.sites[site].places[place];
         let shown = match kind {
             Severity::Warning => &mut self.warnings,
             Severity::Info => &mut self.infos,
@@ -125,48 +126,4 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// A number as Go writes it with `%g`: the fewest digits, and an exponent where it is large or small.
-fn general(value: f64) -> String {
-    match value {
-        f64::INFINITY => return "+Inf".to_owned(),
-        f64::NEG_INFINITY => return "-Inf".to_owned(),
-        value if value == 0.0 || value.is_nan() => return value.to_string(),
-        _ => {}
-    }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse::<i32>().unwrap_or(0) {
-        // Go's bounds where the fewest digits are asked for.
-        -4..6 => value.to_string(),
-        exponent => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.abs())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_as_go_writes_them() {
-        for (value, expected) in [
-            (2.0, "2"),
-            (1.3, "1.3"),
-            (-0.999_999_9, "-0.9999999"),
-            (123_456.5, "123456.5"),
-            (1e6, "1e+06"),
-            (1.795_786_138e9, "1.795786138e+09"),
-            (-1e-5, "-1e-05"),
-            (-1e-4, "-0.0001"),
-            (1e300, "1e+300"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ] {
-            assert_eq!(general(value), expected);
-        }
-    }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::promql::operators::histogram_binary::{Combined, Operand, combine};
+use crate::promql::operators::histogram_binary::{Combined, Incombinable, Operand, combine};
 use crate::promql::syntax::operator::BinaryOp;
 
 use super::context::{Context, Inputs, NodeId, Output};
@@ -37,20 +37,24 @@ pub(super) struct VectorScalar {
     pub(super) scalar: NodeId,
     /// The scalar stands on the left.
     pub(super) swapped: bool,
+    /// Why histograms were left out at the latest instant.
+    pub(super) left_out: Option<Incombinable>,
 }
 
 impl VectorScalar {
     pub(super) fn eval(
-        &self,
+        &mut self,
         cx: &mut Context,
         inputs: Inputs,
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let input = inputs.vector(self.vector)?;
         let scalar = inputs.scalar(self.scalar)?;
+        let swapped = self.swapped;
         let sides = |value| {
-            if self.swapped { (scalar, value) } else { (value, scalar) }
+            if swapped { (scalar, value) } else { (value, scalar) }
         };
+        self.left_out = None;
         if self.op.is_comparison() && !self.return_bool {
             out.follow(&input.layout);
             out.values.copy_from_slice(&input.values);
@@ -59,6 +63,10 @@ impl VectorScalar {
                 let (a, b) = sides(*value);
                 out.present[i] = input.present[i] && self.op.holds(a, b);
             }
+            self.left_out = input.histograms().next().map(|_| Incombinable::Kinds {
+                left_is_histogram: !swapped,
+                right_is_histogram: swapped,
+            });
             return Ok(());
         }
         out.derive_nameless(&input.layout, cx.versions);
@@ -69,9 +77,11 @@ impl VectorScalar {
         }
         for (i, histogram) in input.histograms() {
             let (own, number) = (Operand::Histogram(histogram), Operand::Float(scalar));
-            let (a, b) = if self.swapped { (number, own) } else { (own, number) };
-            if let Combined::Histogram(made) = combine(self.op, a, b) {
-                out.put_histogram(i, Arc::new(made));
+            let (a, b) = if swapped { (number, own) } else { (own, number) };
+            match combine(self.op, a, b) {
+                Combined::Histogram(made) => out.put_histogram(i, Arc::new(made)),
+                Combined::Nothing(why) => self.left_out = Some(why),
+                Combined::Holds(_) => {}
             }
         }
         out.check_labels(cx)

@@ -82,7 +82,7 @@ impl Wanted {
 /// Lays out the nodes of one frame.
 pub(super) struct Builder<'a> {
     wanted: &'a Wanted,
-    /// The calls that may have annotations.
+    /// What may have annotations.
     sites: &'a [Site],
     versions: &'a mut Versions,
     frame: Frame,
@@ -249,7 +249,15 @@ impl<'a> Builder<'a> {
             (vector_type, _) => {
                 let swapped = vector_type == ValueType::Scalar;
                 let (vector, scalar) = if swapped { (right, left) } else { (left, right) };
-                Step::VectorScalar(VectorScalar { op, return_bool, vector, scalar, swapped })
+                let left_out = None;
+                Step::VectorScalar(VectorScalar {
+                    op,
+                    return_bool,
+                    vector,
+                    scalar,
+                    swapped,
+                    left_out,
+                })
             }
         }
     }

@@ -1,5 +1,5 @@
 //! A count of values: for each value in a group, how many elements have it; the value becomes a
-//! label.
+//! label, of a native histogram as its text.
 //!
 //! Label sets appear with the values, so the layout grows at instants, not only when series are
 //! born. What is there once mostly comes back, so it is kept; when most of it does not, it is
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::labels::Labels;
+use crate::promql::operators::go_format;
 use crate::promql::syntax::clause::{Grouping, sorted};
 
 use super::context::{Context, Inputs, NodeId, Output};
@@ -73,6 +74,10 @@ impl CountValues {
             let number = self.number(i, value, &input.layout.labels[i]);
             self.counts[number as usize] += 1;
         }
+        for (i, histogram) in input.histograms() {
+            let number = self.labelled(&go_format::histogram(histogram), &input.layout.labels[i]);
+            self.counts[number as usize] += 1;
+        }
         self.forget();
         if std::mem::take(&mut self.changed) {
             let mut labels = vec![Labels::empty(); self.numbers.len()];
@@ -95,14 +100,20 @@ impl CountValues {
         if known == bits && number != NONE {
             return number;
         }
-        let set = self.grouping.group_of(&labels.with(&self.label, &written(value)));
+        let number = self.labelled(&written(value), labels);
+        self.latest[element] = (bits, number);
+        number
+    }
+
+    /// The number of the label set that an element with a value of this text counts for.
+    fn labelled(&mut self, text: &str, labels: &Labels) -> u32 {
+        let set = self.grouping.group_of(&labels.with(&self.label, text));
         let next = self.counts.len() as u32;
         let number = *self.numbers.entry(set).or_insert(next);
         if number == next {
             self.counts.push(0);
             self.changed = true;
         }
-        self.latest[element] = (bits, number);
         number
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::histogram::NanEffect;
 use crate::labels::Labels;
 use crate::promql::operators::histogram::{BOUND, Bucket, bound, fraction, quantile};
 use crate::promql::syntax::function::HistogramFunction;
@@ -30,6 +31,10 @@ pub(super) struct Histogram {
     buckets: Vec<Bucket>,
     /// The histograms whose counts fell at the latest instant.
     forced: Vec<u32>,
+    /// The native histograms that were left out at the latest instant, as classic ones were there, too.
+    mixed: Vec<u32>,
+    /// What observations that are NaN did at the latest instant.
+    nan: [Option<NanEffect>; 2],
 }
 
 impl Histogram {
@@ -49,7 +54,13 @@ impl Histogram {
             histograms,
             buckets,
             forced,
+            mixed: Vec::new(),
+            nan: [None; 2],
         }
+    }
+
+    pub(super) fn function(&self) -> HistogramFunction {
+        self.function
     }
 
     pub(super) fn vector(&self) -> NodeId {
@@ -65,6 +76,16 @@ impl Histogram {
     pub(super) fn forced(&self) -> impl Iterator<Item = usize> {
         let element = |i: &u32| self.histograms[*i as usize].first();
         self.forced.iter().filter_map(element).map(|(_, element)| *element as usize)
+    }
+
+    /// The native histograms that were left out at the latest instant, as classic ones were there, too.
+    pub(super) fn mixed(&self) -> impl Iterator<Item = usize> {
+        self.mixed.iter().map(|i| *i as usize)
+    }
+
+    /// What observations that are NaN did at the latest instant, each once.
+    pub(super) fn nan_effects(&self) -> impl Iterator<Item = NanEffect> {
+        self.nan.into_iter().flatten()
     }
 
     pub(super) fn eval(
@@ -85,6 +106,8 @@ impl Histogram {
             out.follow(&Arc::new(Layout::new(cx.versions.next(), labels)));
         }
         self.forced.clear();
+        self.mixed.clear();
+        self.nan = [None; 2];
         for (i, bounds) in self.histograms.iter().enumerate() {
             self.buckets.clear();
             self.buckets.extend(
@@ -116,19 +139,25 @@ impl Histogram {
     }
 
     /// Puts the values of native histograms behind those of classic ones.
-    fn of_native(&self, input: &Output, parameters: [f64; 2], out: &mut Output) {
+    fn of_native(&mut self, input: &Output, parameters: [f64; 2], out: &mut Output) {
         let first = self.histograms.len();
         out.present[first..].fill(false);
         for (i, histogram) in input.histograms() {
             if let Some(classic) = self.classic.get(&(i as u32))
                 && std::mem::take(&mut out.present[*classic as usize])
             {
+                self.mixed.push(i as u32);
                 continue;
             }
             let estimate = match self.function {
                 HistogramFunction::Quantile => histogram.quantile(parameters[0]),
                 HistogramFunction::Fraction => histogram.fraction(parameters[0], parameters[1]),
             };
+            match estimate.nan {
+                Some(NanEffect::Decided) => self.nan[0] = estimate.nan,
+                Some(NanEffect::Skewed) => self.nan[1] = estimate.nan,
+                None => {}
+            }
             out.put(first + i, Some(estimate.value));
         }
     }

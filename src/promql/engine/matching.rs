@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::histogram::NativeHistogram;
 use crate::labels::Labels;
-use crate::promql::operators::histogram_binary::{Combined, Operand, combine};
+use crate::promql::operators::histogram_binary::{Combined, Incombinable, Operand, combine};
 use crate::promql::syntax::clause::{Cardinality, Matching};
 use crate::promql::syntax::operator::BinaryOp;
 
@@ -63,6 +63,9 @@ pub(super) struct VectorBinary {
     included_from: Vec<u32>,
     /// One-to-one: groups that have a result.
     matched: Vec<bool>,
+    /// Why pairs were left out at the latest instant, and for which element of `many`: of several the last one
+    /// by its labels. Prometheus says no more.
+    left_out: Option<(Incombinable, usize)>,
 }
 
 impl VectorBinary {
@@ -84,6 +87,7 @@ impl VectorBinary {
             chosen: Vec::new(),
             included_from: Vec::new(),
             matched: Vec::new(),
+            left_out: None,
         }
     }
 
@@ -94,6 +98,7 @@ impl VectorBinary {
         out: &mut Output,
     ) -> Result<(), EvalError> {
         let (many, one) = (inputs.vector(self.many)?, inputs.vector(self.one)?);
+        self.left_out = None;
         if !self.groups.are_of(&one.layout, &many.layout) {
             self.regroup(&many.layout, &one.layout);
             out.follow(&self.layout(&many.layout, &one.layout, &out.layout, cx.versions));
@@ -235,7 +240,17 @@ impl VectorBinary {
             }
             let (own, other) = (many.operand(i), one.operand(self.chosen[group as usize] as usize));
             let (a, b) = if swaps { (other, own) } else { (own, other) };
-            let Some(made) = self.made(a, b) else { continue };
+            let made = match self.made(a, b) {
+                Ok(Some(made)) => made,
+                Ok(None) => continue,
+                Err(why) => {
+                    let labels = &many.layout.labels;
+                    if self.left_out.is_none_or(|(_, last)| labels[last] < labels[i]) {
+                        self.left_out = Some((why, i));
+                    }
+                    continue;
+                }
+            };
             if one_to_one && std::mem::replace(&mut self.matched[group as usize], true) {
                 on_conflict.meet(&mut out.conflicts, || Conflict {
                     labels: self.matching.signature(&many.layout.labels[i]),
@@ -262,17 +277,22 @@ impl VectorBinary {
         Ok(())
     }
 
-    /// What becomes of a pair, unless the operator leaves nothing of it.
-    fn made(&self, a: Operand<'_>, b: Operand<'_>) -> Option<Made> {
+    /// Why pairs were left out at the latest instant.
+    pub(super) fn left_out(&self) -> Option<Incombinable> {
+        self.left_out.map(|(why, _)| why)
+    }
+
+    /// What becomes of a pair; nothing, if a comparison does not hold.
+    fn made(&self, a: Operand<'_>, b: Operand<'_>) -> Result<Option<Made>, Incombinable> {
         let filters = self.op.is_comparison() && !self.return_bool;
         if let (Operand::Float(a), Operand::Float(b)) = (a, b) {
             if !filters {
-                return Some(Made::Float(self.op.apply(a, b)));
+                return Ok(Some(Made::Float(self.op.apply(a, b))));
             }
-            return self.op.holds(a, b).then_some(Made::Float(a));
+            return Ok(self.op.holds(a, b).then_some(Made::Float(a)));
         }
-        match (combine(self.op, a, b), a) {
-            (Combined::Nothing, _) => None,
+        Ok(match (combine(self.op, a, b), a) {
+            (Combined::Nothing(why), _) => return Err(why),
             (Combined::Histogram(histogram), _) => Some(Made::Histogram(Arc::new(histogram))),
             (Combined::Holds(holds), _) if self.return_bool => {
                 Some(Made::Float(f64::from(u8::from(holds))))
@@ -281,7 +301,7 @@ impl VectorBinary {
                 Some(Made::Histogram(Arc::clone(left)))
             }
             (Combined::Holds(_), _) => None,
-        }
+        })
     }
 
     /// Makes absent what was there before the group turned out to be crowded.

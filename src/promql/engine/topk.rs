@@ -37,6 +37,13 @@ impl Top {
         }
     }
 
+    /// Whether elements are passed over because they are native histograms.
+    pub(super) fn passes_over(&self, inputs: Inputs) -> bool {
+        let (count, input) = (inputs.scalar(self.count), inputs.vector(self.vector));
+        count.is_ok_and(|count| count >= 1.0)
+            && input.is_ok_and(|input| input.histograms().next().is_some())
+    }
+
     pub(super) fn eval(
         &mut self,
         cx: &mut Context,

@@ -2,12 +2,16 @@
 //!
 //! Source: where Prometheus's `promql/engine.go` and `promql/functions.go` add annotations.
 
+use crate::histogram::NanEffect;
 use crate::labels::METRIC_NAME;
 use crate::promql::operators::histogram::{BOUND, bound};
+use crate::promql::operators::histogram_binary::Incombinable;
+use crate::promql::operators::range_outcome::RangeNote;
 use crate::promql::syntax::function::{HistogramFunction, RangeFunction};
 use crate::promql::syntax::site::{Site, counts};
 use crate::promql::syntax::tree::Node;
 
+use super::aggregate::Aggregate;
 use super::annotation::{Notes, Severity};
 use super::context::{Context, Inputs, Output};
 use super::histogram::Histogram;
@@ -23,6 +27,8 @@ const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
 pub(super) struct Watch {
     /// Of the site.
     number: usize,
+    /// What an aggregation or operator is called.
+    name: &'static str,
     /// Of the layout whose elements are left to look at.
     version: Option<u64>,
     left: Vec<u32>,
@@ -46,9 +52,8 @@ pub(super) fn look(watch: &mut Watch, step: &Step, out: &Output, cx: &mut Contex
                 },
             };
             for (i, note) in &range.notes {
-                let kind = if note.is_info() { Severity::Info } else { Severity::Warning };
                 let text = note.text(layout.labels[*i].get(METRIC_NAME));
-                notes.say(kind, (watch.number, 0), text);
+                notes.say(severity(note.is_info()), (watch.number, 0), text);
             }
             if counts(range.function) {
                 look_at_names(watch, layout, out, notes);
@@ -66,9 +71,44 @@ pub(super) fn look(watch: &mut Watch, step: &Step, out: &Output, cx: &mut Contex
                 (*least, *most) = (least.min(quantile), most.max(quantile));
                 *is_nan |= quantile.is_nan();
             }
+            look_at_groups(watch, node, notes, inputs);
         }
+        Step::Top(node) if node.passes_over(inputs) => watch.passed_over(notes),
+        Step::VectorScalar(node) => watch.left_out(notes, node.left_out),
+        Step::VectorBinary(node) => watch.left_out(notes, node.left_out()),
         Step::Histogram(node) => look_at_histograms(watch, node, notes, inputs),
         _ => {}
+    }
+}
+
+fn severity(is_info: bool) -> Severity {
+    if is_info { Severity::Info } else { Severity::Warning }
+}
+
+/// Looks at the native histograms of an aggregation.
+fn look_at_groups(watch: &Watch, node: &Aggregate, notes: &mut Notes, inputs: Inputs) {
+    let Ok(input) = inputs.vector(node.vector()) else {
+        return;
+    };
+    if input.histograms().next().is_none() {
+        return;
+    }
+    if !node.adds_up() {
+        watch.passed_over(notes);
+        return;
+    }
+    let mut is_mixed = false;
+    for group in node.left_out(input) {
+        is_mixed |= group.is_mixed;
+        if let Some((i, error)) = group.incompatible {
+            let note = RangeNote::from(error);
+            let text = note.text(input.layout.labels[i].get(METRIC_NAME));
+            notes.say(severity(note.is_info()), (watch.number, 1), text);
+        }
+    }
+    if is_mixed {
+        let text = "PromQL warning: encountered a mix of histograms and floats for aggregation";
+        notes.say(Severity::Warning, (watch.number, 1), text.to_owned());
     }
 }
 
@@ -112,6 +152,30 @@ fn look_at_histograms(watch: &mut Watch, node: &Histogram, notes: &mut Notes, in
         );
         notes.say(Severity::Info, (watch.number, 1), text);
     }
+    for i in node.mixed() {
+        let name = labels[i].get(METRIC_NAME);
+        let text = format!(
+            "PromQL warning: vector contains a mix of classic and native histograms for metric name \
+             {name:?}"
+        );
+        notes.say(Severity::Warning, (watch.number, 1), text);
+    }
+    for effect in node.nan_effects() {
+        let what = match (node.function(), effect) {
+            (HistogramFunction::Quantile, NanEffect::Decided) => {
+                "histogram_quantile has NaN observations, result is NaN"
+            }
+            (HistogramFunction::Quantile, NanEffect::Skewed) => {
+                "histogram_quantile has NaN observations, result is skewed higher"
+            }
+            (HistogramFunction::Fraction, _) => {
+                "histogram_fraction has NaN observations, which are excluded from all fractions"
+            }
+        };
+        // The name is gone when Prometheus gets there.
+        let text = format!("PromQL info: input to {what} for metric name \"\"");
+        notes.say(Severity::Info, (watch.number, 0), text);
+    }
     watch.each(
         input.layout.version,
         &input.present,
@@ -134,8 +198,22 @@ fn places(are_odd: impl Iterator<Item = bool>) -> Vec<u32> {
 impl Watch {
     /// The one that is evaluated last of those with this node, by its place in the list.
     pub(super) fn of(sites: &[Site], node: &Node) -> Option<Self> {
-        let number = sites.iter().rposition(|site| site.node == *node)?;
-        Some(Self { number, version: None, left: Vec::new(), last: None })
+        let number = Site::last(sites, node)?;
+        let name = sites[number].name;
+        Some(Self { number, name, version: None, left: Vec::new(), last: None })
+    }
+
+    /// Says that an aggregation of numbers passed native histograms over.
+    fn passed_over(&self, notes: &mut Notes) {
+        let text = format!("PromQL info: ignored histogram in {} aggregation", self.name);
+        notes.say(Severity::Info, (self.number, 1), text);
+    }
+
+    /// Says why an operator left something out.
+    fn left_out(&self, notes: &mut Notes, why: Option<Incombinable>) {
+        if let Some(why) = why {
+            notes.say(severity(why.is_info()), (self.number, 0), why.text(self.name));
+        }
     }
 
     /// Visits those of a layout's elements that are odd and present, each once.

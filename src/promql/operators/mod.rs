@@ -7,6 +7,7 @@ pub(super) mod aggregate;
 pub(super) mod any_sample;
 pub(super) mod binary;
 pub(super) mod calendar;
+pub(super) mod go_format;
 pub(super) mod heap;
 pub(super) mod histogram;
 pub(super) mod histogram_binary;

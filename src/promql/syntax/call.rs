@@ -148,7 +148,7 @@ pub(super) fn call(
     if let Some(reason) = arguments.failed {
         cursor.fail(reason);
     }
-    cursor.annotate(&node, places);
+    cursor.annotate(&node, "", places);
     Ok(Operand::new(at, node, steps))
 }
 

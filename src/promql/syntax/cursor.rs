@@ -17,7 +17,7 @@ pub(super) struct Cursor<'a> {
     operators: u64,
     /// Why a query has no value, whatever the series.
     pub(super) failed: Option<Box<str>>,
-    /// The calls of a query that may have annotations, in the order in which they are evaluated.
+    /// What may have annotations in a query, in the order in which it is evaluated.
     pub(super) sites: Vec<Site>,
 }
 
@@ -102,10 +102,12 @@ impl<'a> Cursor<'a> {
         self.failed.get_or_insert_with(|| reason.into());
     }
 
-    /// Remembers a call of a query that may have annotations, by where its first and last argument begin.
-    pub(super) fn annotate(&mut self, node: &Node, arguments: [usize; 2]) {
+    /// Remembers what may have annotations in a query, with its [name](Site::name) and the
+    /// [places](Site::places) of these.
+    #[inline(never)]
+    pub(super) fn annotate(&mut self, node: &Node, name: &'static str, places: [usize; 2]) {
         if self.times.is_some() {
-            self.sites.extend(Site::of(node, arguments));
+            self.sites.extend(Site::of(node, name, places));
         }
     }
 }

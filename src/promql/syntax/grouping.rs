@@ -95,7 +95,12 @@ pub(super) fn aggregation(
         ));
     }
     let steps = arguments.iter().map(|argument| argument.steps).max().unwrap_or(1);
-    let place = arguments[0].bare_at;
+    let places = match (kin, &arguments[..]) {
+        (Kin::Quantile, [quantile, vector]) => [quantile.bare_at, vector.at],
+        (Kin::Top { .. }, _) => [token.at; 2],
+        (_, [.., vector]) => [vector.at; 2],
+        (_, []) => [token.at; 2],
+    };
     let vector = arguments.pop().expect("there are as many as expected");
     let vector = Box::new(vector.vector("aggregation expression")?);
     let mut parameter = || arguments.pop().expect("there are as many as expected");
@@ -125,7 +130,7 @@ pub(super) fn aggregation(
         }
         Kin::Experimental => unreachable!("refused above"),
     };
-    cursor.annotate(&node, [place; 2]);
+    cursor.annotate(&node, name, places);
     Ok(Operand::new(token.at, node, steps))
 }
 

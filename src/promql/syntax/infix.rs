@@ -3,6 +3,7 @@
 //! Source: Prometheus `promql/parser/generated_parser.y` (precedence), `checkAST` (types).
 
 use super::clause::{Cardinality, Matching};
+use super::cursor::Cursor;
 use super::error::Fault;
 use super::grouping::Modifiers;
 use super::lexer::{Token, TokenKind};
@@ -74,8 +75,8 @@ impl Infix {
 /// The node of an operator that stands at `at`.
 #[inline(never)]
 pub(super) fn combine(
-    infix: Infix,
-    at: usize,
+    cursor: &mut Cursor,
+    (infix, at): (Infix, usize),
     modifiers: Modifiers,
     left: Operand,
     right: Operand,
@@ -119,6 +120,7 @@ pub(super) fn combine(
             Node::Binary(Binary { op, return_bool, matching, left, right })
         }
     };
+    cursor.annotate(&node, infix.name, [start; 2]);
     Ok(Operand::new(start, node, steps))
 }
 

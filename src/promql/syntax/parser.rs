@@ -43,7 +43,7 @@ pub(crate) struct Parsed {
     pub(crate) whole: Operand,
     /// Why a query has no value, whatever the series.
     pub(crate) failed: Option<Box<str>>,
-    /// The calls of a query that may have annotations, in the order in which they are evaluated.
+    /// What may have annotations in a query, in the order in which it is evaluated.
     pub(crate) sites: Vec<Site>,
 }
 
@@ -73,7 +73,7 @@ impl Cursor<'_> {
             self.count(at)?;
             let modifiers = grouping::binary_modifiers(self)?;
             let right = self.expression(infix.power_of_right())?;
-            left = infix::combine(infix, at, modifiers, left, right)?;
+            left = infix::combine(self, (infix, at), modifiers, left, right)?;
         }
         Ok(left)
     }

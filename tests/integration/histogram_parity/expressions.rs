@@ -132,6 +132,60 @@ const SINGLE: [&str; 62] = [
     "max_over_time(histogram_quantile(0.9, rate(request_seconds[1m]))[4m:30s])",
 ];
 
+/// What has something to say of histograms besides its value, or makes a text of them.
+const SPOKEN_OF: [&str; 50] = [
+    r#"count_values("v", request_seconds)"#,
+    r#"count_values("v", queue_items)"#,
+    r#"count_values("v", size_bytes)"#,
+    r#"count_values("v", odd)"#,
+    r#"count_values("v", changed)"#,
+    r#"count_values("v", -2 * request_seconds)"#,
+    r#"count_values without (instance) ("v", {__name__=~"changed|weight|queue_items"})"#,
+    r#"count_values by (instance) ("v", histogram_count(changed) or changed)"#,
+    "sum(changed)",
+    "avg((changed))",
+    "sum by (instance) (changed) or avg(changed)",
+    "sum(size_bytes) + on () avg((size_bytes))",
+    r#"sum by (instance) ({__name__=~"size_bytes|request_seconds"})"#,
+    r#"avg by (instance) ({__name__=~"size_bytes|changed|weight"})"#,
+    r#"sum(label_replace(size_bytes, "__name__", "$1", "instance", "(.*)"))"#,
+    "stdvar((changed))",
+    "stddev by (instance) (changed) + on () group_left () min(changed)",
+    "max without (instance) (changed)",
+    "quantile(2, (changed))",
+    "quantile by (instance) ((0.5), changed)",
+    "count(changed) + on () group(changed)",
+    "1 + topk(2, changed)",
+    "topk(0, changed)",
+    "bottomk(time() % 2, (changed))",
+    "sum(bottomk by (instance) (1, changed))",
+    "-(request_seconds + 1)",
+    "(request_seconds) > 1",
+    "1 - changed",
+    "changed <= bool 1",
+    "2 == changed",
+    "changed atan2 (changed)",
+    "changed / changed",
+    "changed != changed offset 1m",
+    "(weight) ^ on (instance) (request_seconds)",
+    "size_bytes - size_bytes offset 7m",
+    "(size_bytes) - on (instance) request_seconds",
+    r#"size_bytes + ignoring (instance) group_left () size_bytes{instance="a"}"#,
+    r#"weight + on (instance) group_right () ({__name__=~"changed|size_bytes|weight"})"#,
+    r#"{__name__=~"changed|size_bytes"} % on (instance) group_left () queue_items"#,
+    "sum_over_time((changed + 1)[3m:30s])",
+    "1 + sum_over_time(changed[16m:30s]) + max_over_time((changed)[16m:30s])",
+    "0 * quantile_over_time((0.5), changed[16m:30s])",
+    "0 * quantile_over_time(0.5, changed[16m])",
+    "max_over_time(min(changed)[3m:30s])",
+    "(changed > 1) + (changed > 1)",
+    "(both) * both",
+    "histogram_quantile((0.5), (both))",
+    "histogram_quantile(2, odd)",
+    "histogram_fraction((0), 1, (odd))",
+    "histogram_quantile(0.5, rate(odd[2m])) + on () group_left () histogram_quantile(0.99, sum(odd))",
+];
+
 /// All expressions.
 pub fn all() -> Vec<String> {
     let of = |patterns: &[&str], letter: &str, inner: &[&str]| -> Vec<String> {
@@ -140,7 +194,7 @@ pub fn all() -> Vec<String> {
     };
     let mut all = of(&OF_VECTORS, "V", &VECTORS);
     all.extend(of(&OF_RANGES, "R", &RANGES));
-    all.extend(SINGLE.iter().map(|it| (*it).to_owned()));
+    all.extend(SINGLE.iter().chain(&SPOKEN_OF).map(|it| (*it).to_owned()));
     all
 }
 

@@ -1,6 +1,6 @@
 //! Native histograms against a real Prometheus: the same requests of remote-write 2.0 into both servers, then every
 //! expression at several instants and over ranges, by the same API. Numbers must be within a relative 1e-11
-//! or both NaN, buckets the same ones.
+//! or both NaN, buckets the same ones; warnings and infos must be the same texts at the same places.
 
 mod expressions;
 mod world;
@@ -75,19 +75,36 @@ fn histogram(of: &Json) -> Point {
     Point::Histogram(number(&of["count"]), number(&of["sum"]), buckets.unwrap_or_default())
 }
 
-/// What a server answers, by series; the error is its own.
-async fn ask(url: &str) -> Result<BTreeMap<String, Points>, String> {
+/// What a server answers.
+#[derive(Debug, Default)]
+struct Answer {
+    /// By label set.
+    series: BTreeMap<String, Points>,
+    /// Warnings and infos, in order.
+    said: [Vec<String>; 2],
+}
+
+fn texts(of: &Json) -> Vec<String> {
+    let all = of.as_array().into_iter().flatten();
+    let mut all: Vec<String> = all.filter_map(|it| it.as_str()).map(str::to_owned).collect();
+    all.sort_unstable();
+    all
+}
+
+/// What a server answers; the error is its own.
+async fn ask(url: &str) -> Result<Answer, String> {
     let reply = get(url).await.expect("an answer");
     let answer: Json = serde_json::from_str(&reply.body).expect("JSON");
     if answer["status"] != "success" {
         return Err(answer["error"].as_str().unwrap_or_default().to_owned());
     }
     let data = &answer["data"];
+    let said = [texts(&answer["warnings"]), texts(&answer["infos"])];
     let mut found = BTreeMap::new();
     if data["resultType"] == "scalar" {
         let point = Point::Float(number(&data["result"][1]));
         found.insert(String::new(), Points::from([(String::new(), point)]));
-        return Ok(found);
+        return Ok(Answer { series: found, said });
     }
     for series in data["result"].as_array().expect("a list") {
         let mut points = Points::new();
@@ -109,7 +126,7 @@ async fn ask(url: &str) -> Result<BTreeMap<String, Points>, String> {
             serde_json::from_value(series["metric"].clone()).expect("labels");
         found.insert(format!("{labels:?}"), points);
     }
-    Ok(found)
+    Ok(Answer { series: found, said })
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -144,15 +161,16 @@ fn same(a: &Point, b: &Point) -> bool {
 }
 
 /// In what two answers differ.
-fn difference(
-    ours: &Result<BTreeMap<String, Points>, String>,
-    theirs: &Result<BTreeMap<String, Points>, String>,
-) -> Option<String> {
+fn difference(ours: &Result<Answer, String>, theirs: &Result<Answer, String>) -> Option<String> {
     let (ours, theirs) = match (ours, theirs) {
         (Err(_), Err(_)) => return None,
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (ours, theirs) => return Some(format!("portent {ours:?}, prometheus {theirs:?}")),
     };
+    if ours.said != theirs.said {
+        return Some(format!("portent says {:?}, prometheus {:?}", ours.said, theirs.said));
+    }
+    let (ours, theirs) = (&ours.series, &theirs.series);
     let mut keys: Vec<&String> = ours.keys().chain(theirs.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -195,7 +213,7 @@ async fn native_histograms_give_the_same_answers() {
     send(portent.url("/api/v1/write"), first_ms).await;
 
     let expressions = expressions::all();
-    let (mut compared, mut elements, mut errors) = (0, 0, 0);
+    let (mut compared, mut elements, mut errors, mut annotations) = (0, 0, 0, 0);
     let mut mismatches = Vec::new();
     for (n, text) in expressions.iter().enumerate() {
         let mut queries: Vec<String> = INSTANTS
@@ -218,7 +236,10 @@ async fn native_histograms_give_the_same_answers() {
             let theirs = ask(&prometheus.url(query)).await;
             compared += 1;
             match &theirs {
-                Ok(series) => elements += series.values().map(BTreeMap::len).sum::<usize>(),
+                Ok(answer) => {
+                    elements += answer.series.values().map(BTreeMap::len).sum::<usize>();
+                    annotations += answer.said.iter().map(Vec::len).sum::<usize>();
+                }
                 Err(_) => errors += 1,
             }
             if let Some(difference) = difference(&ours, &theirs) {
@@ -228,7 +249,8 @@ async fn native_histograms_give_the_same_answers() {
         }
     }
     println!(
-        "{} expressions, {compared} comparisons, {elements} elements, {errors} errors on both sides",
+        "{} expressions, {compared} comparisons, {elements} elements, {annotations} annotations, \
+         {errors} errors on both sides",
         expressions.len()
     );
     mismatches.sort_by_key(String::len);
