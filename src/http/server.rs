@@ -153,9 +153,7 @@ async fn connection<H, F, B>(
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    // Answers are small and awaited; a delay to fill packets only costs time.
-    let _ = stream.set_nodelay(true);
-    take_little(&stream);
+    tune(&stream);
     let activity = Activity::new();
     let seen = Arc::clone(&activity);
     let Guest { seat, vital, lingering } = guest;
@@ -164,16 +162,16 @@ async fn connection<H, F, B>(
     let service = service_fn(move |request: Request<Incoming>| {
         seen.begin(request.body().size_hint().exact());
         let unheard = busy.filter(|_| !vital(request.method(), request.uri()));
-        let attempt = Attempt::of(request.headers());
+        let refusal = unheard.map(|busy| busy.response(Attempt::of(request.headers())));
         let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
         request.extensions_mut().insert(peer.clone());
-        let answer = unheard.is_none().then(|| handler(request));
+        let answer = refusal.map_or_else(|| Ok(handler(request)), Err);
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.
         Box::pin(async move {
-            let mut response = match (answer, unheard) {
-                (Some(answer), _) => answer.await.map(Either::Left),
-                (None, busy) => busy.unwrap_or(Busy::Full).response(attempt).map(Either::Right),
+            let mut response = match answer {
+                Ok(answer) => answer.await.map(Either::Left),
+                Err(refusal) => refusal.map(Either::Right),
             };
             if busy.is_some() || activity.is_body_slow() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -230,8 +228,10 @@ async fn answered(
     Some(stream)
 }
 
-/// Makes the system take less of an answer than it would by itself, where it can.
-fn take_little(stream: &TcpStream) {
+/// Makes the system send at once, and take less of an answer than it would by itself, where it can.
+fn tune(stream: &TcpStream) {
+    // Answers are small and awaited; a delay to fill packets only costs time.
+    let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
     #[cfg(not(target_os = "linux"))]

@@ -268,7 +268,7 @@ async fn a_score_leads_to_the_traces_behind_it() {
         request.add(&labels, at_ms, &[(exemplar, 3.0, at_ms - 1)]);
     }
     request.send(portent.url("/api/v1/write")).await;
-    let score = "anomaly_score{model=\"square\",instance=\"two\"} ";
+    let score = "anomaly_score{instance=\"two\",model=\"square\"} ";
     wait_until(Duration::from_secs(30), "a score", async || {
         let page = portent.get("/metrics").await.expect("an answer").body;
         if page.contains(score) { Ok(()) } else { Err(page) }

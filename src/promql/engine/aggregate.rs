@@ -198,7 +198,8 @@ impl Aggregate {
         (0..self.groups.len()).filter_map(|group| {
             let members = self.groups.members(group).iter().map(|i| *i as usize);
             left_out(members.clone(), input)?;
-            // What is odd depends on the order; that of Prometheus is, of series, the order of their labels.
+            // Which one is odd depends on the order. Prometheus has series as they began or, where it merges
+            // several blocks, in the order of their labels, which is the one that can be known here.
             let mut members: Vec<usize> = members.collect();
             members.sort_by(|a, b| input.layout.labels[*a].cmp(&input.layout.labels[*b]));
             left_out(members, input)

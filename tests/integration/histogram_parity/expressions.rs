@@ -147,7 +147,7 @@ const SPOKEN_OF: [&str; 50] = [
     "sum by (instance) (changed) or avg(changed)",
     "sum(size_bytes) + on () avg((size_bytes))",
     r#"sum by (instance) ({__name__=~"size_bytes|request_seconds"})"#,
-    r#"avg by (instance) ({__name__=~"size_bytes|changed|weight"})"#,
+    r#"avg by (instance) ({__name__=~"queue_items|size_bytes|weight"})"#,
     r#"sum(label_replace(size_bytes, "__name__", "$1", "instance", "(.*)"))"#,
     "stdvar((changed))",
     "stddev by (instance) (changed) + on () group_left () min(changed)",

@@ -1,6 +1,6 @@
 //! Native histograms against a real Prometheus: the same requests of remote-write 2.0 into both servers, then every
-//! expression at several instants and over ranges, by the same API. Numbers must be within a relative 1e-11
-//! or both NaN, buckets the same ones; warnings and infos must be the same texts at the same places.
+//! expression at several instants and over ranges, by the same API. Numbers must be the same, but for rounding
+//! within the bounds below, or both NaN; buckets the same ones; warnings and infos the same texts at the same places.
 
 mod expressions;
 mod world;
@@ -22,6 +22,15 @@ const SLICE: usize = 20;
 
 /// Rounding of sums in another order, relative to the larger one.
 const TOLERANCE: f64 = 1e-11;
+
+/// The same of a histogram's sum, which may be the small rest of large ones; not relative, therefore.
+const SUM_TOLERANCE: f64 = 1e-9;
+
+/// The same of a bucket, which may be the small rest of large ones, relative to all observations.
+const BUCKET_TOLERANCE: f64 = 1e-10;
+
+/// Relative to all observations: a bucket with less is what rounding left of an empty one.
+const EMPTY: f64 = 1e-9;
 
 /// Instants, in steps after the first one, some of them beside a sample.
 const INSTANTS: [(i64, i64); 7] =
@@ -142,17 +151,20 @@ fn same(a: &Point, b: &Point) -> bool {
         (Point::Histogram(count_a, sum_a, a), Point::Histogram(count_b, sum_b, b)) => {
             // What rounding leaves of a bucket that should be empty is one of them in one server only.
             let large = |all: &[(i64, f64, f64, f64)], count: f64| {
-                all.iter().filter(|it| it.3.abs() > 1e-9 * count.abs()).copied().collect::<Vec<_>>()
+                all.iter()
+                    .filter(|it| it.3.abs() > EMPTY * count.abs())
+                    .copied()
+                    .collect::<Vec<_>>()
             };
             let (a, b) = (large(a, *count_a), large(b, *count_b));
             let bucket = |(a, b): (&Bucket, &Bucket)| {
                 a.0 == b.0
                     && close(a.1, b.1)
                     && close(a.2, b.2)
-                    && (a.3 - b.3).abs() <= 1e-10 * count_a.abs().max(a.3.abs())
+                    && (a.3 - b.3).abs() <= BUCKET_TOLERANCE * count_a.abs().max(a.3.abs())
             };
             close(*count_a, *count_b)
-                && (close(*sum_a, *sum_b) || (sum_a - sum_b).abs() < 1e-9)
+                && (close(*sum_a, *sum_b) || (sum_a - sum_b).abs() < SUM_TOLERANCE)
                 && a.len() == b.len()
                 && a.iter().zip(&b).all(bucket)
         }
