@@ -165,13 +165,13 @@ async fn connection<H, F, B>(
         let refusal = unheard.map(|busy| busy.response(Attempt::of(request.headers())));
         let mut request = request.map(|body| RequestBody::new(body, least, Arc::clone(&seen)));
         request.extensions_mut().insert(peer.clone());
-        let answer = refusal.map_or_else(|| Ok(handler(request)), Err);
+        let answer = refusal.map_or_else(|| Either::Left(handler(request)), Either::Right);
         let activity = Arc::clone(&seen);
         // hyper wants to move the future about while it closes gracefully.
         Box::pin(async move {
             let mut response = match answer {
-                Ok(answer) => answer.await.map(Either::Left),
-                Err(refusal) => refusal.map(Either::Right),
+                Either::Left(answer) => answer.await.map(Either::Left),
+                Either::Right(refusal) => refusal.map(Either::Right),
             };
             if busy.is_some() || activity.is_body_slow() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -29,6 +29,9 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// A firing alert ends for an Alertmanager that hears no more of it after so many intervals: as in Prometheus.
 const INTERVALS_TO_END: i64 = 4;
 
+/// What a request may come to.
+const OUTCOMES: [&str; 3] = ["ok", "failed", "refused"];
+
 /// What all deliveries know.
 #[derive(Clone)]
 pub(super) struct Context {
@@ -71,6 +74,9 @@ impl Delivery {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         stop: watch::Receiver<bool>,
     ) {
+        // There from the start, or the first failure would not show as an increase.
+        OUTCOMES.iter().for_each(|outcome| self.count(outcome, 0));
+        self.count_given_up(0);
         self.tell_all(snapshots, stop).await;
         // Nothing waits for a receiver that is no longer told.
         gauge!("portent_notify_waiting_alerts", &self.names()).set(0.0);
@@ -130,7 +136,7 @@ impl Delivery {
                 given_up,
                 "more resolved alerts are waiting than notify.max_resolved: some are given up"
             );
-            counter!("portent_notify_given_up_total", &self.names()).increment(given_up as u64);
+            self.count_given_up(given_up as u64);
         }
     }
 
@@ -163,7 +169,7 @@ impl Delivery {
     }
 
     fn succeeded(&mut self, now_ms: i64, due: &[Due]) {
-        self.count("ok");
+        self.count("ok", 1);
         if self.failures > 0 {
             tracing::info!(
                 target = self.target.key(),
@@ -179,7 +185,7 @@ impl Delivery {
     }
 
     fn failed(&mut self, failure: &Failure, alerts: usize) {
-        self.count(if failure.is_refusal { "refused" } else { "failed" });
+        self.count(if failure.is_refusal { "refused" } else { "failed" }, 1);
         if failure.is_refusal {
             self.limit = 1;
         }
@@ -203,10 +209,14 @@ impl Delivery {
         waiting > 0
     }
 
-    fn count(&self, outcome: &'static str) {
+    fn count(&self, outcome: &'static str, requests: u64) {
         let [receiver, integration] = self.names();
         let labels = [receiver, integration, ("outcome", outcome.to_owned())];
-        counter!("portent_notify_requests_total", &labels).increment(1);
+        counter!("portent_notify_requests_total", &labels).increment(requests);
+    }
+
+    fn count_given_up(&self, alerts: u64) {
+        counter!("portent_notify_given_up_total", &self.names()).increment(alerts);
     }
 
     fn names(&self) -> [(&'static str, String); 2] {

@@ -156,11 +156,8 @@ impl Receiver {
         counter!("portent_remote_write_ignored_total", "kind" => "metadata")
             .increment(outcome.metadata_ignored);
         outcome.unneeded += unneeded + unneeded_histograms;
+        judge_exemplars(protocol, &mut outcome);
         count_outcome(&outcome, invalid.samples);
-        // No exemplar makes a request of 1.0 fail.
-        if protocol == Protocol::V1 {
-            outcome.exemplars_out_of_order = 0;
-        }
         let unwritten = outcome.exemplars_too_new + outcome.exemplars_out_of_order;
         if let Some(written) = written {
             let rejected = outcome.rejected().saturating_sub(outcome.histograms_rejected);
@@ -276,6 +273,18 @@ fn no_content() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// Exemplars out of order break a rule of 2.0; no exemplar makes a request of 1.0 fail.
+fn judge_exemplars(protocol: Protocol, outcome: &mut Outcome) {
+    match protocol {
+        Protocol::V1 => outcome.exemplars_out_of_order = 0,
+        Protocol::V2 => {
+            let invalid = outcome.exemplars_out_of_order;
+            outcome.exemplars_ignored = outcome.exemplars_ignored.saturating_sub(invalid);
+            counter!("portent_remote_write_invalid_total", "kind" => "exemplar").increment(invalid);
+        }
+    }
 }
 
 fn count_outcome(outcome: &Outcome, invalid: u64) {

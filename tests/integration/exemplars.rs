@@ -57,8 +57,13 @@ impl Requests {
         self.timeseries.push(series);
     }
 
-    /// Sends what was added to a server.
+    /// Sends what was added to a server, which takes it.
     async fn send(&self, url: String) {
+        let reply = self.post(url).await;
+        assert_eq!(reply.status, 204, "{}", reply.body);
+    }
+
+    async fn post(&self, url: String) -> Reply {
         let Self { symbols, timeseries } = self;
         let request = Request { symbols: symbols.clone(), timeseries: timeseries.clone() };
         let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec());
@@ -68,8 +73,7 @@ impl Requests {
             ("X-Prometheus-Remote-Write-Version", "2.0.0"),
         ];
         let reply = RemoteWriter::new(url).send_raw(&headers, body.expect("it is short")).await;
-        let reply = reply.expect("an answer");
-        assert_eq!(reply.status, 204, "{}", reply.body);
+        reply.expect("an answer")
     }
 }
 
@@ -223,9 +227,18 @@ async fn the_newest_are_kept_and_the_others_counted() {
         let values: Vec<&str> = values.map(|it| it["value"].as_str().expect("a text")).collect();
         assert_eq!(values, ["2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
     }
-    let line = "portent_remote_write_ignored_total{kind=\"exemplar\"} 3";
+    // Three hours late, of which two are kept.
+    let mut late = Requests::default();
+    late.add(&kept, at_ms, &[(&[], 1.0, at_ms - 10_800_000)]);
+    let reply = late.post(portent.url("/api/v1/write")).await;
+    assert_eq!((reply.status, reply.body.trim()), (400, "1 exemplars are out of order"));
     let page = portent.get("/metrics").await.expect("an answer").body;
-    assert!(page.contains(line), "{page}");
+    for line in [
+        "portent_remote_write_ignored_total{kind=\"exemplar\"} 3",
+        "portent_remote_write_invalid_total{kind=\"exemplar\"} 1",
+    ] {
+        assert!(page.contains(line), "{page}");
+    }
 }
 
 /// The trace ids in an answer, each behind the name and instance of its series.
