@@ -231,6 +231,7 @@ async fn requests(portent: &Portent, outcome: &str) {
             line.starts_with("portent_notify_requests_total{")
                 && line.contains(r#"integration="email""#)
                 && line.contains(&format!("outcome=\"{outcome}\""))
+                && !line.ends_with(" 0")
         };
         page.lines().find(is_it).map(drop).ok_or(page.clone())
     })
