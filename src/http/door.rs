@@ -153,8 +153,8 @@ impl Busy {
         response
     }
 
-    /// The same for a connection that is not even listened to. What attempt it is is in its head, which nobody
-    /// reads; there are so many of them that it may well be a late one.
+    /// The same for a connection that is not even listened to. Its head, which nobody reads, would say which
+    /// attempt it is; where there are so many connections it may well be a late one.
     pub(super) fn head_and_text(self) -> String {
         let again = format!("Retry-After: {}\r\n", Attempt::LATE.retry_after());
         head_and_text(StatusCode::SERVICE_UNAVAILABLE, &again, self.sentence())

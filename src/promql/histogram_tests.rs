@@ -227,6 +227,40 @@ fn a_count_of_values_has_the_texts_of_histograms() {
     );
 }
 
+/// What is longer than a label's value may be is none: texts of many buckets take far more than their histograms.
+#[test]
+fn a_count_of_values_has_texts_of_bounded_length() {
+    let expr = Expr::parse(r#"count_values("v", latency)"#).expect("good");
+    let (mut good, mut refused) = (0, 0);
+    for buckets in 1..=120_u32 {
+        let wide = NativeHistogram {
+            count: f64::from(buckets),
+            schema: 8,
+            positive: BucketCounts {
+                spans: vec![BucketSpan { offset: 0, length: buckets }],
+                counts: vec![1.0; buckets as usize],
+            },
+            ..NativeHistogram::default()
+        };
+        let bytes = super::operators::go_format::histogram(&wide).len();
+        let mut store = Store::new(StorageConfig::default());
+        let mut plan = Plan::bind(std::slice::from_ref(&expr), &mut store);
+        let histograms = vec![HistogramSample::new(NOW, wide)];
+        let of = series("latency", "a", &[], &[]);
+        store.append(NOW, &Batch::of(vec![BatchSeries { histograms, ..of }]));
+        plan.eval(&store, NOW);
+        match plan.output(0) {
+            Ok(_) if bytes <= 4_096 => good += 1,
+            Err(EvalError::TextTooLong { limit: 4_096, bytes: told, buckets: all }) => {
+                assert_eq!((*told, *all, bytes > 4_096), (bytes, buckets as usize, true));
+                refused += 1;
+            }
+            other => panic!("{buckets} buckets, {bytes} bytes: {other:?}"),
+        }
+    }
+    assert!(good > 50 && refused > 10, "{good} {refused}");
+}
+
 /// Warnings and infos of a query.
 #[track_caller]
 fn check_said(text: &str, expected: &[&str]) {

@@ -278,7 +278,7 @@ fn no_content() -> Response<Full<Bytes>> {
 /// Exemplars out of order break a rule of 2.0; no exemplar makes a request of 1.0 fail.
 fn judge_exemplars(protocol: Protocol, outcome: &mut Outcome) {
     match protocol {
-        Protocol::V1 => outcome.exemplars_out_of_order = 0,
+        Protocol::V1 => (outcome.exemplars_out_of_order, outcome.late_exemplar) = (0, None),
         Protocol::V2 => {
             let invalid = outcome.exemplars_out_of_order;
             outcome.exemplars_ignored = outcome.exemplars_ignored.saturating_sub(invalid);

@@ -177,7 +177,13 @@ impl std::fmt::Display for Partial {
             // Only the labels are the sender's text; however long they are, the reason is told.
             format!("the sample of {} at {timestamp_ms} ms {reason}", clip(&labels.to_string()))
         });
-        for (i, example) in invalid.chain(rejected).enumerate() {
+        let late = self.outcome.late_exemplar.iter().map(|(labels, timestamp_ms)| {
+            format!(
+                "the exemplar of {} at {timestamp_ms} ms is older than the newest one by more than is kept",
+                clip(&labels.to_string())
+            )
+        });
+        for (i, example) in invalid.chain(rejected).chain(late).enumerate() {
             write!(f, "{}{example}", if i == 0 { "; for example: " } else { "; " })?;
         }
         Ok(())

@@ -112,7 +112,11 @@ impl Store {
                 match kept.put(exemplar, most, retention_ms) {
                     Put::There => outcome.exemplars_ignored -= 1,
                     Put::NoRoom => {}
-                    Put::OutOfOrder => outcome.exemplars_out_of_order += 1,
+                    Put::OutOfOrder => {
+                        outcome.exemplars_out_of_order += 1;
+                        let late = || (incoming.labels.clone(), exemplar.timestamp_ms);
+                        outcome.late_exemplar.get_or_insert_with(late);
+                    }
                 }
             }
         }

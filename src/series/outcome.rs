@@ -143,6 +143,8 @@ pub struct Outcome {
     pub exemplars_too_new: u64,
     /// Those of them that are older than the newest of their series by more than the series keeps.
     pub exemplars_out_of_order: u64,
+    /// One of these, for the sender: the labels of its series, and its time.
+    pub late_exemplar: Option<(Labels, i64)>,
     /// Series (not samples) that began.
     pub series_created: u64,
     /// Series (not samples) that were dropped because memory was full, the youngest of all.

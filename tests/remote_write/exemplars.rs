@@ -104,7 +104,8 @@ async fn exemplars_out_of_order_are_refused_beyond_the_retention() {
     // Within a request they are put into order.
     send(&[0, -1, -2 * KEPT_MS], &ok(3)).await;
     send(&[-1, -2, -KEPT_MS], &ok(3)).await;
-    let sentence = "2 exemplars are out of order";
+    let sentence = "2 exemplars are out of order; for example: the exemplar of up at 1699999640000 ms is older than \
+                    the newest one by more than is kept";
     let refused = Expected { status: 400, counts: [1, 0, 1], sentence, stored: NOW };
     send(&[-KEPT_MS - 1, -2, -3 * KEPT_MS], &refused).await;
     let late = field(3, &varint(3, (NOW_MS - 2 * KEPT_MS).cast_unsigned()));

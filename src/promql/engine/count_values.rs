@@ -20,6 +20,10 @@ use super::layout::Layout;
 /// How many label sets are kept whether they are used or not.
 const KEPT_ANYHOW: usize = 16;
 
+/// What the text of a native histogram may have, as much as a label's value that is pushed by default: of many
+/// buckets it takes several times the memory of the histogram, at every instant anew.
+const MOST_TEXT_BYTES: usize = 4 << 10;
+
 /// No label set.
 const NONE: u32 = u32::MAX;
 
@@ -75,7 +79,13 @@ impl CountValues {
             self.counts[number as usize] += 1;
         }
         for (i, histogram) in input.histograms() {
-            let number = self.labelled(&go_format::histogram(histogram), &input.layout.labels[i]);
+            let text = go_format::histogram(histogram);
+            if text.len() > MOST_TEXT_BYTES {
+                let buckets = histogram.positive.counts.len() + histogram.negative.counts.len();
+                let (bytes, limit) = (text.len(), MOST_TEXT_BYTES);
+                return Err(EvalError::TextTooLong { buckets, bytes, limit });
+            }
+            let number = self.labelled(&text, &input.layout.labels[i]);
             self.counts[number as usize] += 1;
         }
         self.forget();

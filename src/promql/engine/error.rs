@@ -40,6 +40,19 @@ pub enum EvalError {
     /// The `k` of `topk` or `bottomk` is not a number of elements.
     #[error("scalar value {0} is not a number of elements")]
     NotACount(f64),
+    /// The text of a native histogram, which `count_values` makes a label of.
+    #[error(
+        "count_values: a native histogram of {buckets} buckets is too long for a label, as a text of {bytes} \
+         bytes, more than {limit}"
+    )]
+    TextTooLong {
+        /// Those that it has.
+        buckets: usize,
+        /// Of the text.
+        bytes: usize,
+        /// What it may have.
+        limit: usize,
+    },
     /// A text among the arguments of a function that it cannot be evaluated with, whatever the series.
     #[error("{0}")]
     Argument(Box<str>),
